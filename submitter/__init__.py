@@ -1,0 +1,1 @@
+"""Speaks to video providers. Knows nothing of the receiver."""

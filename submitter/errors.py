@@ -1,0 +1,87 @@
+"""Every exception of the submitter.
+
+    SubmitterError
+    ├── InvalidRequest        the caller asked for what the provider does not take; nothing was sent
+    ├── CallbackError         a callback that must not count
+    │   ├── BadSignature      absent where a secret is configured, or wrong
+    │   ├── StaleCallback     rightly signed, outside the replay window
+    │   └── UnreadableCallback  not what the provider documents
+    └── TransportError        one HTTP exchange did not give a reply
+        ├── ConnectFailed     no byte of the request left: surely nothing was created
+        ├── ExchangeTimeout   sent, not answered in time
+        ├── ExchangeBroken    sent, connection lost or reply unreadable as HTTP
+        ├── ReplyTooLarge     the reply passed the size cap
+        └── AddressForbidden  the address guard refused the host; nothing was sent
+
+Expected answers of a provider (refused, throttled, not found) are values, in `model`, not exceptions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule of a request.
+
+    `field` is a dotted path as the caller wrote it (`video.duration`), `accepted` says what would pass.
+    """
+
+    field: str
+    rule: str
+    accepted: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule}; accepted: {self.accepted}"
+
+
+class SubmitterError(Exception):
+    """Base of all."""
+
+
+class InvalidRequest(SubmitterError):
+    """Refused before any network; carries every violation found, never only the first."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(str(violation) for violation in violations))
+        self.violations = tuple(violations)
+
+
+class CallbackError(SubmitterError):
+    """Base of the reasons for which a callback does not count."""
+
+
+class BadSignature(CallbackError):
+    """The provider signature is absent, malformed or wrong."""
+
+
+class StaleCallback(CallbackError):
+    """The signature is right and its timestamp is outside the configured window."""
+
+
+class UnreadableCallback(CallbackError):
+    """The body is not the JSON that the provider documents."""
+
+
+class TransportError(SubmitterError):
+    """Base of the ways in which one HTTP exchange gives no reply. Messages never hold headers or bodies."""
+
+
+class ConnectFailed(TransportError):
+    """Refused, unreachable, name not found or TLS failed, before any byte of the request was sent."""
+
+
+class ExchangeTimeout(TransportError):
+    """The request may have been processed."""
+
+
+class ExchangeBroken(TransportError):
+    """The connection ended before a whole reply; the request may have been processed."""
+
+
+class ReplyTooLarge(TransportError):
+    """The reply was longer than the cap; the request was processed."""
+
+
+class AddressForbidden(TransportError):
+    """The host resolves to an address that outbound calls may not reach; nothing was sent."""

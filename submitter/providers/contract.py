@@ -1,0 +1,146 @@
+"""What an adapter must offer: a module of pure functions from values to values, and one literal table of limits.
+
+An adapter never opens a socket, never reads a clock, never raises for what a provider answers: every byte string that
+a provider can send becomes one of the outcome values of `submitter.model`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from submitter.model import ListedTask, Observation, StatusOutcome, SubmitOutcome
+from submitter.request import MarkerStyle, RawRequest, VideoRequest
+from submitter.wire import Callback, HttpCall, HttpReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One configured platform account.
+
+    `name` is the provider's name in our words (`hiapi-b`), `adapter` the dialect. `base_url` has no slash at its end.
+    `options` are the adapter's own switches, named in its CAPABILITIES.
+    """
+
+    name: str
+    adapter: str
+    base_url: str
+    api_key: str = field(repr=False)
+    webhook_secret: str | None = field(default=None, repr=False)
+    signature_window_s: int = 300
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFamily:
+    """Models that take the same fields. An empty tuple or None means that the field does not exist there.
+
+    `ratios` empty: the ratio follows the picture or is not offered. `resolutions` are in the provider's own case.
+    `duration_s`, `seed`, `reference_images`: inclusive ranges. `prompt_weight`: a Chinese character weighs 2, others 1.
+    """
+
+    models: tuple[str, ...]
+    prompt_required: bool = True
+    prompt_weight: int | None = 5000
+    ratios: tuple[str, ...] = ()
+    resolutions: tuple[str, ...] = ()
+    duration_s: tuple[int, int] = (3, 15)
+    seed: tuple[int, int] | None = None
+    reference_images: tuple[int, int] | None = None
+    first_frame: bool = False
+    image_schemes: tuple[str, ...] = ("https", "http")
+    watermark: bool = False
+    reference_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollAdvice:
+    """When asking makes sense, in provider seconds.
+
+    `first_s` after the receipt, then every `every_s`, never under `floor_s`. `visible_after_s`: how long "not found"
+    may still mean "not visible yet".
+    """
+
+    first_s: float
+    every_s: float
+    floor_s: float
+    visible_after_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Requests that we allow ourselves: `per_s` on average, `burst` at once. `submits_count`: submits use it too."""
+
+    per_s: float
+    burst: int
+    submits_count: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """A provider's limits and manners, each with its source in the adapter's docstring.
+
+    `idempotency_s`: how long the provider remembers our Idempotency-Key; None where it has none.
+    `retention_s`: how long it remembers a task; after that "not found" lets us infer `expired`.
+    `options`: the adapter's switches with their allowed values, the default first.
+    """
+
+    title: str
+    default_base_url: str | None
+    families: tuple[ModelFamily, ...]
+    marker: MarkerStyle
+    callback: bool
+    idempotency_s: float | None
+    retention_s: float
+    poll: PollAdvice
+    budget: Budget
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitContext:
+    """What a submit carries beside the request. `callback_url` is None where no callback can reach us."""
+
+    callback_url: str | None
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackReport:
+    """A readable callback. `verified`: the provider's own signature was present and right."""
+
+    observation: Observation
+    verified: bool
+
+
+class Provider(Protocol):
+    """The functions of an adapter module."""
+
+    @property
+    def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - a module constant
+
+    def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext) -> HttpCall:
+        """Equal arguments give byte-identical calls."""
+
+    def parse_receipt(self, reply: HttpReply) -> SubmitOutcome: ...
+
+    def build_status(self, task_id: str, account: Account) -> HttpCall: ...
+
+    def parse_status(self, task_id: str, reply: HttpReply, account: Account) -> StatusOutcome:
+        """A reply that speaks of another id is Unavailable."""
+
+    def parse_callback(self, callback: Callback, account: Account, now_ms: int) -> CallbackReport:
+        """Raise BadSignature, StaleCallback or UnreadableCallback; where a secret is set the signature must be right."""
+
+
+class ListsTasks(Protocol):
+    """Optional: the provider can list its tasks."""
+
+    def build_list(self, account: Account, *, since_ms: int, until_ms: int) -> HttpCall: ...
+
+    def parse_list(self, reply: HttpReply) -> tuple[ListedTask, ...] | StatusOutcome: ...
+
+
+class CancelsTasks(Protocol):
+    """Optional: the provider can cancel a waiting task."""
+
+    def build_cancel(self, task_id: str, account: Account) -> HttpCall: ...
