@@ -31,6 +31,7 @@ ENDED = TERMINAL | {TaskState.REFUSED}
 class Source(StrEnum):
     """Who brought an observation."""
 
+    SUBMIT = "submit"
     CALLBACK = "callback"
     POLL = "poll"
     LIST = "list"

@@ -57,13 +57,14 @@ class PollAdvice:
     """When asking makes sense, in provider seconds.
 
     `first_s` after the receipt, then every `every_s`, never under `floor_s`. `visible_after_s`: how long "not found"
-    may still mean "not visible yet".
+    may still mean "not visible yet". `late_s`: where a callback is expected, asking starts only that long after the receipt.
     """
 
     first_s: float
     every_s: float
     floor_s: float
     visible_after_s: float = 60.0
+    late_s: float = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The service: the ledger, and all that may change it."""

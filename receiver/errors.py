@@ -1,0 +1,54 @@
+"""Every exception of the receiver.
+
+    ReceiverError
+    ├── ConfigError           settings that are missing, malformed or contradict each other
+    ├── TokenError            a callback token that does not count
+    │   ├── ForgedToken       not made with one of our keys, or not a token at all
+    │   └── ExpiredToken      ours, and older than a token may be
+    └── StoreError            the ledger could not do what was asked; nothing was changed
+        ├── StoreUnavailable  locked, full, read-only or gone: trying again may help
+        └── SchemaBehind      the database has not had all migrations
+
+What a caller or a provider may rightly send is answered with values, not with these.
+"""
+
+
+class ReceiverError(Exception):
+    """Base of all."""
+
+
+class ConfigError(ReceiverError):
+    """`cure` says what to set, in one line."""
+
+    def __init__(self, problem: str, *, cure: str) -> None:
+        super().__init__(f"{problem}; {cure}")
+        self.problem = problem
+        self.cure = cure
+
+
+class TokenError(ReceiverError):
+    """Base of the reasons for which a callback token does not count."""
+
+
+class ForgedToken(TokenError):
+    """The signature is not by one of our keys."""
+
+
+class ExpiredToken(TokenError):
+    """Rightly signed and too old."""
+
+
+class StoreError(ReceiverError):
+    """The transaction was rolled back as a whole."""
+
+
+class StoreUnavailable(StoreError):
+    """Locked for too long, disk full, read-only, or closed. Nothing was committed."""
+
+
+class SchemaBehind(StoreError):
+    """`missing` names the migrations that have not been applied."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(f"the database lacks {', '.join(missing)}; run `whenfinal migrate`")
+        self.missing = missing
