@@ -1,7 +1,7 @@
 """When next: looks at a task, pauses of an account, and the purse of requests.
 
-Pure. Times are unix milliseconds; `dice` is a number in [0, 1); `speed` is how many provider seconds pass in one of ours
-(1 but for the simulator), so every wait that the provider's clock decides is divided by it.
+Pure. Times are unix milliseconds; `dice` is a number in [0, 1); `speed` is how many provider seconds pass in one of
+ours (1 but for the simulator), so every wait that the provider's clock decides is divided by it.
 Never here: the back-off of webhooks (`receiver.backoff`).
 """
 
