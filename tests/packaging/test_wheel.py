@@ -1,0 +1,86 @@
+"""The wheel is what people install: built, installed with its own dependencies alone, run away from the checkout."""
+
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def _run(*command: str | Path, cwd: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    run = subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    _run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of a new environment that holds the wheel, and of the lock only what the wheel asks for."""
+    folder = tmp_path_factory.mktemp("environment")
+    versions = folder / "versions.txt"
+    versions.write_text("\n".join(PINNED.findall((ROOT / "scripts/requirements.lock").read_text())))
+    venv.create(folder / "venv", with_pip=True)
+    programs = folder / "venv/bin"
+    install = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", versions)
+    _run(programs / "python", *install, wheel, cwd=folder)
+    return programs
+
+
+def _package_files_of_the_checkout() -> set[str]:
+    listing = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "receiver", "submitter")
+    return {name for name in _run(*listing, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+
+
+def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in names if ".dist-info/" not in name} == _package_files_of_the_checkout()
+
+
+def test_the_wheel_holds_its_statements_migrations_and_type_marks(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"receiver/py.typed", "submitter/py.typed", "receiver/store/queries.sql"} <= names
+    assert any(re.fullmatch(r"receiver/store/migrations/\d+\w*\.sql", name) for name in names)
+
+
+def test_the_installed_command_answers_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
+    said = _run(installed / "whenfinal", "--help", cwd=tmp_path)
+    assert "serve" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_installed_command_makes_its_database_from_its_own_migrations(installed: Path, tmp_path: Path) -> None:
+    database = tmp_path / "ledger.db"
+    _run("env", f"WHENFINAL_DATABASE_URL=sqlite:///{database}", installed / "whenfinal", "migrate", cwd=tmp_path)
+    assert database.stat().st_size > 0
+
+
+def test_every_module_imports_with_the_dependencies_of_the_wheel_alone(
+    wheel: Path, installed: Path, tmp_path: Path
+) -> None:
+    modules = sorted(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py"))
+    lines = [f"import {name[:-3].replace('/', '.').removesuffix('.__init__')}" for name in modules]
+    (tmp_path / "every.py").write_text("\n".join(line for line in lines if not line.endswith("__main__")))
+    _run(installed / "python", "every.py", cwd=tmp_path)
+    assert lines != []
+
+
+def test_the_installed_dependencies_agree_with_each_other(installed: Path, tmp_path: Path) -> None:
+    assert "No broken requirements" in _run(installed / "python", "-m", "pip", "check", cwd=tmp_path)
