@@ -1,0 +1,38 @@
+"""All five platforms as one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from submitter.simulator import cdn, control, dashscope, hiapi, modellix, modelstream, tokenbay
+from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.world import World
+
+_PLATFORMS = {
+    "hiapi": hiapi.ROUTES,
+    "dashscope": dashscope.ROUTES,
+    "modellix": modellix.ROUTES,
+    "modelstream": modelstream.ROUTES,
+    "tokenbay": tokenbay.ROUTES,
+}
+
+
+def create_app(config: SimulatorConfig) -> Starlette:
+    """The application. Dropping a connection without an answer needs the server of `running` or `run`."""
+    platforms = [Mount(BASE_PATHS[name], routes=list(routes)) for name, routes in _PLATFORMS.items()]
+    app = Starlette(routes=[*control.ROUTES, *cdn.ROUTES, *platforms], lifespan=_lifespan)
+    app.state.world = World(config=config)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    world: World = app.state.world
+    async with httpx.AsyncClient(trust_env=False, timeout=world.config.callback_timeout_s) as client:
+        world.client = client
+        yield
+        await world.close()
+        world.client = None

@@ -1,0 +1,122 @@
+"""What one simulator run is like: speed, keys, limits, faults and the points where the documents disagree.
+
+Every value that stands for a provider's own time is in provider seconds; `speed` divides it into real seconds.
+Time stamps inside bodies are always real instants, so that a link's stated expiry is the one enforced.
+Limits and retention follow the platforms' documentation, read 2026-11-21:
+https://docs.hiapi.ai/api-reference/rate-limits (HiAPI), https://docs.qwencloud.com (DashScope task API),
+https://docs.modellix.ai (Modellix). The two gateways publish none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+
+BASE_PATHS: Mapping[str, str] = MappingProxyType(
+    {
+        "hiapi": "/hiapi",
+        "dashscope": "/dashscope/api/v1",
+        "modellix": "/modellix/api/v1",
+        "modelstream": "/modelstream",
+        "tokenbay": "/tokenbay",
+    }
+)
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """`requests` per `window_s` provider seconds and `concurrent` unfinished tasks; None means no such limit."""
+
+    requests: int | None = None
+    window_s: float = 60.0
+    concurrent: int | None = None
+    counts: Literal["everything", "task_calls"] = "everything"
+
+
+UNLIMITED = Limit()
+NO_LIMITS: Mapping[str, Limit] = MappingProxyType(dict.fromkeys(PLATFORMS, UNLIMITED))
+
+DOCUMENTED_LIMITS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "hiapi": Limit(requests=60, window_s=60.0, concurrent=10),
+        "dashscope": Limit(requests=20, window_s=1.0, counts="task_calls"),
+        "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
+        "modelstream": UNLIMITED,
+        "tokenbay": UNLIMITED,
+    }
+)
+
+RETENTION_S: Mapping[str, float] = MappingProxyType(
+    {
+        "hiapi": 7 * DAY_S,
+        "dashscope": DAY_S,
+        "modellix": DAY_S,
+        "modelstream": DAY_S,
+        "tokenbay": DAY_S,
+    }
+)
+
+
+def _keys() -> Mapping[str, str]:
+    return {platform: f"sim-{platform}-key" for platform in PLATFORMS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """One run. Mappings hold only what differs from the documented default of a platform."""
+
+    seed: int = 1
+    #: provider seconds per real second
+    speed: float = 1.0
+    #: the bearer key each platform accepts
+    keys: Mapping[str, str] = field(default_factory=_keys, repr=False)
+    #: None: the account has no signing key, so callbacks carry no signature headers
+    hiapi_webhook_secret: str | None = field(default="sim-hiapi-webhook-secret", repr=False)
+    #: whether callback attempts 2 to 4 get a fresh timestamp and signature; no document says
+    hiapi_resigns_retries: bool = True
+    modellix_async_path: Literal["both", "suffix", "plain"] = "both"
+    #: answer of GET /v1/video/generations/{id}: published page (a), source (b), Gemini channels (d)
+    modelstream_shape: Literal["a", "b", "d"] = "b"
+    #: its documentation says 402, the software it seems to run says 403
+    modelstream_quota_status: Literal[402, 403] = 402
+    #: how long a fresh row stays NOT_START, in provider seconds
+    modelstream_not_started_s: float = 0.0
+    tokenbay_shape: Literal["flat", "data"] = "flat"
+    #: False: business failures of a submit answer 400 instead of 200
+    tokenbay_errors_in_200: bool = True
+    #: median of the log-normal task duration, provider seconds
+    median_s: float = 120.0
+    sigma: float = 0.15
+    #: share of a task's duration spent queued
+    queued_share: float = 0.1
+    failure_rate: float = 0.0
+    #: fault name -> probability for each submit
+    faults: Mapping[str, float] = field(default_factory=dict)
+    #: per platform, in place of DOCUMENTED_LIMITS; NO_LIMITS turns all off
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    #: tasks a platform accepts before its balance is too low; None or absent: endless
+    quota: Mapping[str, int | None] = field(default_factory=dict)
+    #: life of results, provider seconds, in place of RETENTION_S
+    retention_s: Mapping[str, float] = field(default_factory=dict)
+    #: how long reply_slow and query_slow hold an answer back, provider seconds
+    slow_s: float = 60.0
+    #: how long callback_late holds the first attempt back, provider seconds
+    late_s: float = 900.0
+    #: how long HiAPI waits for an answer to a callback, real seconds
+    callback_timeout_s: float = 10.0
+
+    def limit(self, platform: str) -> Limit:
+        """The limit in force on `platform`."""
+        return self.limits.get(platform, DOCUMENTED_LIMITS[platform])
+
+    def retention(self, platform: str) -> float:
+        """Real seconds for which `platform` keeps a result."""
+        return self.real_s(self.retention_s.get(platform, RETENTION_S[platform]))
+
+    def real_s(self, provider_s: float) -> float:
+        """Provider seconds as real seconds."""
+        return provider_s / self.speed

@@ -1,0 +1,97 @@
+"""The simulator's own routes: books, plans and the end of a task, for tests in other processes or languages."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeGuard
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from submitter.simulator.books import as_json
+from submitter.simulator.checks import json_object
+from submitter.simulator.config import BASE_PATHS
+from submitter.simulator.exchange import origin_of
+from submitter.simulator.faults import MENU
+from submitter.simulator.refusal import Refusal
+from submitter.simulator.task import JsonObject, Phase, TaskEndedError, TaskError
+from submitter.simulator.world import UnknownTaskError, world_of
+
+
+async def front_page(request: Request) -> Response:
+    """GET /: what to put into one's settings."""
+    world = world_of(request)
+    lines = ["Simulator of five asynchronous video platforms. Base URLs and keys:", ""]
+    for platform, path in BASE_PATHS.items():
+        lines.append(f"{platform:12} {origin_of(request)}{path}  key {world.config.keys.get(platform, '(none)')}")
+    lines += ["", "GET /_simulator/books, GET /_simulator/faults, POST /_simulator/plan,"]
+    lines += ["POST /_simulator/tasks/{task_id}/finish, .../fail, .../cancel", ""]
+    return PlainTextResponse("\n".join(lines))
+
+
+async def books(request: Request) -> Response:
+    """GET /_simulator/books."""
+    return JSONResponse(as_json(world_of(request).books()))
+
+
+async def faults(request: Request) -> Response:
+    """GET /_simulator/faults: the menu."""
+    return JSONResponse(dict(MENU))
+
+
+async def plan(request: Request) -> Response:
+    """POST /_simulator/plan: a platform and a list of lists of fault names."""
+    body = json_object(await request.body())
+    if isinstance(body, Refusal):
+        return _wrong(body.message)
+    platform, lists = body.get("platform"), body.get("faults")
+    if not isinstance(platform, str) or not _is_plan(lists):
+        return _wrong('send {"platform": name, "faults": [[fault, ...], ...]}')
+    try:
+        world_of(request).plan(platform, lists)
+    except ValueError as error:
+        return _wrong(str(error))
+    return Response(status_code=204)
+
+
+def _is_plan(lists: object) -> TypeGuard[list[list[str]]]:
+    return isinstance(lists, list) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists
+    )
+
+
+def ends_as(outcome: Phase) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint that ends a task so; the body may hold `code` and `message` of a failure."""
+
+    async def end(request: Request) -> Response:
+        raw = await request.body()
+        body = json_object(raw) if raw else {}
+        if isinstance(body, Refusal):
+            return _wrong(body.message)
+        try:
+            world_of(request).end(request.path_params["task_id"], outcome, _error(body))
+        except UnknownTaskError:
+            return JSONResponse({"error": "no such task"}, status_code=404)
+        except TaskEndedError as error:
+            return JSONResponse({"error": str(error)}, status_code=409)
+        return Response(status_code=204)
+
+    return end
+
+
+def _error(body: JsonObject) -> TaskError:
+    return TaskError(code=str(body.get("code", "")), message=str(body.get("message", "failed by request")))
+
+
+def _wrong(message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=400)
+
+
+ROUTES = (
+    Route("/", front_page, methods=["GET"]),
+    Route("/_simulator/books", books, methods=["GET"]),
+    Route("/_simulator/faults", faults, methods=["GET"]),
+    Route("/_simulator/plan", plan, methods=["POST"]),
+    Route("/_simulator/tasks/{task_id}/finish", ends_as(Phase.SUCCEEDED), methods=["POST"]),
+    Route("/_simulator/tasks/{task_id}/fail", ends_as(Phase.FAILED), methods=["POST"]),
+    Route("/_simulator/tasks/{task_id}/cancel", ends_as(Phase.CANCELED), methods=["POST"]),
+)

@@ -1,0 +1,45 @@
+"""Request windows: a fixed window per platform that starts with its first request, counted in real seconds."""
+
+from dataclasses import dataclass
+
+from submitter.simulator.config import SimulatorConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What is left of a window after a request; `limit` None means unlimited. `reset_s` is unix seconds."""
+
+    limit: int | None
+    remaining: int
+    reset_s: float
+    is_over: bool = False
+
+
+@dataclass(slots=True)
+class _Window:
+    ends_s: float = 0.0
+    used: int = 0
+
+
+class Windows:
+    """The request counters of one simulator."""
+
+    def __init__(self, config: SimulatorConfig) -> None:
+        self._config = config
+        self._windows: dict[str, _Window] = {}
+
+    def count(self, platform: str, now_s: float) -> Allowance:
+        """Count one request; refused ones count too, as they do at real gateways."""
+        limit = self._config.limit(platform)
+        if limit.requests is None:
+            return Allowance(limit=None, remaining=0, reset_s=now_s)
+        window = self._windows.setdefault(platform, _Window())
+        if now_s >= window.ends_s:
+            window.ends_s, window.used = now_s + self._config.real_s(limit.window_s), 0
+        window.used += 1
+        return Allowance(
+            limit=limit.requests,
+            remaining=max(0, limit.requests - window.used),
+            reset_s=window.ends_s,
+            is_over=window.used > limit.requests,
+        )

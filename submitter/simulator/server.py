@@ -1,0 +1,134 @@
+"""The simulator on a real socket."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.requests import Request
+
+from submitter.simulator.app import create_app
+from submitter.simulator.books import Books
+from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
+from submitter.simulator.world import Drop, World
+
+STOP_AFTER_S = 2  # how long answers in flight may take when the simulator stops
+
+_LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)  # closing then sends a reset instead of a farewell
+
+
+class Simulator:
+    """A running simulator, for tests in the same process."""
+
+    def __init__(self, world: World, origin: str) -> None:
+        self._world = world
+        self.origin = origin
+
+    def base_url(self, platform: str) -> str:
+        """What a user puts into the platform's base URL setting."""
+        return self.origin + BASE_PATHS[platform]
+
+    def key(self, platform: str) -> str:
+        """The bearer key the platform accepts."""
+        return self._world.config.keys[platform]
+
+    def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
+        """Faults for the next submits at `platform`, in order of arrival; an idempotent replay uses up none."""
+        self._world.plan(platform, faults)
+
+    def books(self) -> Books:
+        """Everything that happened so far."""
+        return self._world.books()
+
+    def finish(self, task_id: str) -> None:
+        """End a task now, with success."""
+        self._world.end(task_id, Phase.SUCCEEDED)
+
+    def fail(self, task_id: str, *, code: str = "", message: str = DEFAULT_ERROR.message) -> None:
+        """End a task now, failed; an empty code stands for the platform's usual one."""
+        self._world.end(task_id, Phase.FAILED, TaskError(code=code, message=message))
+
+    def cancel(self, task_id: str) -> None:
+        """End a task now, canceled; platforms without such a state show it as failed."""
+        self._world.end(task_id, Phase.CANCELED)
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens, and leaves the process's signals to the process."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def running(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Simulator]:
+    """A simulator on a socket of this event loop; port 0 takes a free one. OSError when the port is taken."""
+    app = create_app(config)
+    world: World = app.state.world
+    listener = _bound(host, port)
+    server = _Server(_uvicorn_config(app))
+    world.drop = _dropper(server)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.listening.wait()
+    try:
+        yield Simulator(world, f"http://{host}:{listener.getsockname()[1]}")
+    finally:
+        world.stopping.set()
+        server.should_exit = True
+        await serving
+
+
+def run(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 9000) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    app = create_app(config)
+    server = uvicorn.Server(_uvicorn_config(app))
+    app.state.world.drop = _dropper(server)
+    listener = _bound(host, port)
+    server.run(sockets=[listener])
+
+
+def _uvicorn_config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn's own type for applications does not know Starlette's
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=STOP_AFTER_S,
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def _dropper(server: uvicorn.Server) -> Drop:
+    """Ends the connection of a request; uvicorn has no call for it, so its protocol object is looked up."""
+
+    def drop(request: Request, *, by_reset: bool) -> None:
+        for protocol in server.server_state.connections:
+            if request.client is not None and getattr(protocol, "client", None) == tuple(request.client):
+                _end(protocol.transport, by_reset=by_reset)
+                return
+
+    return drop
+
+
+def _end(transport: asyncio.Transport, *, by_reset: bool) -> None:
+    if by_reset:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+    transport.abort()

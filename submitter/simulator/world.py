@@ -1,0 +1,249 @@
+"""The state of all five platforms in one run, and the verbs that change it.
+
+Everything happens in one event loop, so nothing here is locked. Nothing outlives `close`.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+from starlette.requests import Request
+
+from submitter.simulator.books import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
+from submitter.simulator.config import PLATFORMS, SimulatorConfig
+from submitter.simulator.faults import REFUSALS, checked, drawn, named_in
+from submitter.simulator.keys import IdempotencyKeys
+from submitter.simulator.limits import Windows
+from submitter.simulator.task import (
+    DEFAULT_ERROR,
+    NEVER,
+    Draft,
+    Pace,
+    Phase,
+    Task,
+    TaskError,
+    View,
+    phase_at,
+    share_done,
+)
+
+STRANGE_WORD = "POST_PROCESSING"
+
+
+def world_of(request: Request) -> "World":
+    """The simulator that serves this request."""
+    world: World = request.app.state.world
+    return world
+
+
+class Drop(Protocol):
+    """Ends the connection of a request without an answer."""
+
+    def __call__(self, request: Request, *, by_reset: bool) -> None: ...
+
+
+class UnknownTaskError(LookupError):
+    """Raised when no platform has a task of that id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A submit as it came in: its bytes, its headers, and the scheme and host under which it reached us."""
+
+    raw: bytes
+    headers: Mapping[str, str]
+    origin: str
+
+
+@dataclass(slots=True)
+class World:
+    """One simulator's memory. Without `drop`, lost replies leave their callers waiting."""
+
+    config: SimulatorConfig
+    now_s: Callable[[], float] = time.time
+    drop: Drop | None = None
+    client: httpx.AsyncClient | None = None
+    tasks: dict[str, Task] = field(default_factory=dict)
+    refused: list[RefusedSubmit] = field(default_factory=list)
+    throttled: list[ThrottledRequest] = field(default_factory=list)
+    keys_leaked: int = 0
+    idempotency: IdempotencyKeys = field(default_factory=IdempotencyKeys)
+    windows: Windows = field(init=False)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _plans: dict[str, deque[frozenset[str]]] = field(default_factory=dict)
+    _arrivals: dict[str, int] = field(default_factory=dict)
+    _refused_by_prompt: set[bytes] = field(default_factory=set)
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        checked(self.config.faults)
+        self.windows = Windows(self.config)
+
+    def dice(self, purpose: str, platform: str) -> random.Random:
+        """Dice of the current arrival at `platform`, independent of what other platforms do."""
+        return random.Random(f"{self.config.seed}/{platform}/{self._arrivals.get(platform, 0)}/{purpose}")
+
+    def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
+        """Faults for the next submits at `platform`, one list each; an empty list means none, not even by dice."""
+        if platform not in PLATFORMS:
+            raise ValueError(f"no platform is called {platform!r}; there are {', '.join(PLATFORMS)}")
+        self._plans.setdefault(platform, deque()).extend([checked(names) for names in faults])
+
+    def faults_for(self, platform: str, draft: Draft, raw: bytes) -> frozenset[str]:
+        """Take the faults of this arrival; a refusal named in a prompt is not given twice to the same bytes."""
+        self._arrivals[platform] = self._arrivals.get(platform, 0) + 1
+        asked = named_in(draft.prompt)
+        digest = hashlib.sha256(platform.encode() + raw).digest()
+        if digest in self._refused_by_prompt:
+            asked -= frozenset(REFUSALS)
+        if asked & frozenset(REFUSALS):
+            self._refused_by_prompt.add(digest)
+        planned = self._plans.get(platform)
+        return asked | (planned.popleft() if planned else drawn(self.config.faults, self.dice("faults", platform)))
+
+    def create(self, platform: str, *, draft: Draft, arrival: Arrival, faults: frozenset[str], task_id: str) -> Task:
+        """Create and remember a task whose end is already decided."""
+        now_s = self.now_s()
+        task = Task(
+            platform=platform,
+            task_id=task_id,
+            draft=draft,
+            raw=arrival.raw,
+            headers=arrival.headers,
+            origin=arrival.origin,
+            faults=faults,
+            created_s=now_s,
+            ends_s=self._end(platform, draft, faults, now_s),
+            outcome=self._outcome(platform, faults),
+        )
+        self.tasks[task_id] = task
+        return task
+
+    def _end(self, platform: str, draft: Draft, faults: frozenset[str], now_s: float) -> float:
+        if "callback_early" in faults and draft.callback_url is not None:
+            return now_s
+        if "stuck" in faults:
+            return NEVER
+        duration_s = self.dice("duration", platform).lognormvariate(math.log(self.config.median_s), self.config.sigma)
+        return now_s + self.config.real_s(duration_s)
+
+    def _outcome(self, platform: str, faults: frozenset[str]) -> Phase:
+        fails = "fail" in faults or self.dice("outcome", platform).random() < self.config.failure_rate
+        return Phase.FAILED if fails else Phase.SUCCEEDED
+
+    def find(self, platform: str, task_id: str) -> Task | None:
+        """A task of that platform's account."""
+        task = self.tasks.get(task_id)
+        return task if task is not None and task.platform == platform else None
+
+    def of(self, platform: str) -> list[Task]:
+        """The tasks of that platform's account, oldest first."""
+        return [task for task in self.tasks.values() if task.platform == platform]
+
+    def unfinished(self, platform: str) -> int:
+        """How many tasks occupy a concurrency slot."""
+        now_s = self.now_s()
+        return sum(task.ends_s > now_s for task in self.of(platform))
+
+    def created(self, platform: str) -> int:
+        """How many tasks the account has paid for."""
+        return len(self.of(platform))
+
+    def view(self, task: Task) -> View:
+        """The task at this moment."""
+        now_s = self.now_s()
+        phase = self._phase(task, now_s)
+        expires_s = task.ends_s + self.config.retention(task.platform)
+        odd = "unknown_state" in task.faults and phase in {Phase.RUNNING, Phase.ARCHIVING}
+        return View(
+            task=task,
+            task_id=task.task_id,
+            phase=phase,
+            percent=int(100 * share_done(task, now_s)),
+            now_s=now_s,
+            expires_s=expires_s,
+            video_url=self._link(task, expires_s),
+            strange=STRANGE_WORD if odd else None,
+        )
+
+    def _phase(self, task: Task, now_s: float) -> Phase:
+        idle_s = self.config.modelstream_not_started_s if task.platform == "modelstream" else 0.0
+        pace = Pace(queued_share=self.config.queued_share, not_started_s=self.config.real_s(idle_s))
+        return phase_at(task, now_s, pace)
+
+    def _link(self, task: Task, expires_s: float) -> str:
+        until = 0 if math.isinf(expires_s) else math.ceil(expires_s)
+        return f"{task.origin}/cdn/{task.platform}/{task.task_id}.mp4?Expires={until}&Signature={self.link_mark(task)}"
+
+    def link_mark(self, task: Task) -> str:
+        """What makes a result link unguessable."""
+        return hmac.new(str(self.config.seed).encode(), task.task_id.encode(), hashlib.sha256).hexdigest()[:24]
+
+    def is_forgotten(self, view: View) -> bool:
+        """Whether status queries no longer know the task, by the fault that says so."""
+        return view.phase.is_terminal and "unknown_after" in view.task.faults
+
+    def end(self, task_id: str, outcome: Phase, error: TaskError = DEFAULT_ERROR) -> None:
+        """End a task now, whatever was drawn for it."""
+        task = self.tasks.get(task_id)
+        if task is None:
+            raise UnknownTaskError(task_id)
+        task.end(outcome, self.now_s(), error)
+
+    def books(self) -> Books:
+        """A copy of the books as they stand."""
+        return Books(
+            tasks=tuple(self._booked(task) for task in self.tasks.values()),
+            refused=tuple(self.refused),
+            throttled=tuple(self.throttled),
+            keys_leaked=self.keys_leaked,
+        )
+
+    def _booked(self, task: Task) -> BookedTask:
+        view = self.view(task)
+        return booked(task, view.phase, (view.video_url,) if view.phase is Phase.SUCCEEDED else ())
+
+    def book_refusal(self, platform: str, raw: bytes, *, reason: str, status: int | None) -> None:
+        """Remember a submit that created nothing."""
+        at_ms = milliseconds(self.now_s())
+        self.refused.append(RefusedSubmit(platform=platform, time_ms=at_ms, reason=reason, status=status, raw_body=raw))
+
+    def book_throttling(self, platform: str, request: Request, reason: str) -> None:
+        """Remember a request answered as too much."""
+        self.throttled.append(
+            ThrottledRequest(
+                platform=platform,
+                time_ms=milliseconds(self.now_s()),
+                method=request.method,
+                path=request.url.path,
+                reason=reason,
+            )
+        )
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work` until it ends or the simulator stops."""
+        running = asyncio.create_task(work)
+        self._background.add(running)
+        running.add_done_callback(self._background.discard)
+
+    async def pause(self, real_s: float) -> None:
+        """Sleep, but never beyond the simulator's stop."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), real_s)
+        except TimeoutError:
+            return
+
+    async def close(self) -> None:
+        """Stop all that runs in the background and wait until it has."""
+        self.stopping.set()
+        for running in self._background:
+            running.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
