@@ -1,0 +1,59 @@
+"""Group commit: reports that wait while one transaction is being written go into the next one together.
+
+No timer: a lone report is written at once, a flood in batches, and each caller hears back only after its own commit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from receiver.records import Recorded, RecordOutcome, Report
+from receiver.store.ledger import Ledger
+
+MAX_BATCH = 256  # reports in one transaction; bounds how long the first of them waits
+
+
+class GroupCommit:
+    """`on_events` is called after a commit that made at least one event."""
+
+    def __init__(self, ledger: Ledger, *, clock: Callable[[], int], on_events: Callable[[], None]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._on_events = on_events
+        self._waiting: deque[tuple[Report, asyncio.Future[RecordOutcome]]] = deque()
+        self._writer: asyncio.Task[Any] | None = None
+
+    async def record(self, report: Report) -> RecordOutcome:
+        """Returns once the outcome is durable; raises what the transaction raised, and then nothing of it is kept."""
+        outcome: asyncio.Future[RecordOutcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((report, outcome))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._drain())
+        return await outcome
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._write([self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))])
+        finally:
+            self._writer = None
+
+    async def _write(self, batch: list[tuple[Report, asyncio.Future[RecordOutcome]]]) -> None:
+        try:
+            outcomes = await self._ledger.record([report for report, _ in batch], self._clock())
+        except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, whatever it was
+            for _, waiter in batch:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
+        for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+            if not waiter.done():
+                waiter.set_result(outcome)
+        if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
+            self._on_events()
+
+    async def drained(self) -> None:
+        """Wait until nothing is left to write; for a clean stop."""
+        while self._writer is not None:
+            await asyncio.wait([self._writer])

@@ -1,0 +1,45 @@
+"""Numbered SQL files, forward only, each applied once in a transaction of its own under the engine's write lock.
+
+What has been applied is known by file name, so that two branches that both add a fourth step can be merged.
+"""
+
+from importlib.resources import files
+
+from receiver.errors import SchemaBehind
+from receiver.store.engine import Engine, Tx
+
+
+def known_migrations() -> tuple[tuple[str, str], ...]:
+    """(name, SQL) in the order in which they are applied."""
+    folder = files("receiver.store").joinpath("migrations")
+    found = [(entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return tuple((name.removesuffix(".sql"), entry.read_text(encoding="utf-8")) for name, entry in sorted(found))
+
+
+async def _missing(tx: Tx) -> list[tuple[str, str]]:
+    await tx.execute("open_migrations")
+    applied = {row["name"] for row in await tx.fetch_all("applied_migrations")}
+    return [(name, script) for name, script in known_migrations() if name not in applied]
+
+
+async def check_schema(engine: Engine) -> None:
+    """Raise SchemaBehind when the program knows a migration that the database has not had."""
+    missing = await engine.write(_missing)
+    if missing:
+        raise SchemaBehind(tuple(name for name, _ in missing))
+
+
+async def migrate(engine: Engine, now_ms: int) -> tuple[str, ...]:
+    """Apply what is missing; the names that were applied by this call. Safe when several processes start at once."""
+
+    async def apply_next(tx: Tx) -> str | None:
+        for name, script in await _missing(tx):
+            await tx.run_script(script)
+            await tx.execute("insert_migration", name=name, now_ms=now_ms)
+            return name
+        return None
+
+    applied = []
+    while (name := await engine.write(apply_next)) is not None:
+        applied.append(name)
+    return tuple(applied)

@@ -1,0 +1,171 @@
+"""The embedded engine: one SQLite file in WAL mode, one writer, a few readers.
+
+Traps that shaped it: a coroutine cancelled inside `BEGIN IMMEDIATE` would leave the only writer in a transaction that
+nobody ends, and two coroutines on one connection would mix theirs. So a transaction is one function, run in a task of
+its own that no caller can cancel, and the writer has one lock.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from receiver.errors import StoreError, StoreUnavailable
+from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries
+
+T = TypeVar("T")
+
+READERS = 2  # connections; a read is short, and more threads than cores only take turns
+
+#: FULL: a commit is on the disk before a provider hears 2xx. The WAL may grow to 64 MiB before it is cut back.
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -32768")
+
+
+@lru_cache(maxsize=1)
+def _queries() -> Mapping[str, str]:
+    return load_queries(lock="", skip_locked="")
+
+
+class SqliteReader:
+    """Statements on one connection, in autocommit."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
+        statement, flat = expand_lists(_queries()[name], params)
+        cursor = await self._connection.execute(statement, flat)
+        rows = await cursor.fetchall()
+        names = [column[0] for column in cursor.description or ()]
+        await cursor.close()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    async def fetch_one(self, name: str, /, **params: Param) -> Row | None:
+        rows = await self.fetch_all(name, **params)
+        return rows[0] if rows else None
+
+
+class SqliteTx(SqliteReader):
+    """The writer's connection inside `BEGIN IMMEDIATE`."""
+
+    async def execute(self, name: str, /, **params: Param) -> int:
+        statement, flat = expand_lists(_queries()[name], params)
+        cursor = await self._connection.execute(statement, flat)
+        await cursor.close()
+        return cursor.rowcount
+
+    async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
+        if rows:
+            cursor = await self._connection.executemany(_queries()[name], rows)
+            await cursor.close()
+
+    async def run_script(self, script: str) -> None:
+        # sqlite3's own executescript would commit first and so tear the transaction in two.
+        for statement in _statements(script):
+            await (await self._connection.execute(statement)).close()
+
+
+def _statements(script: str) -> Iterator[str]:
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+class SqliteEngine:
+    """Open with `open_sqlite`."""
+
+    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
+        self._writer = writer
+        self._readers = tuple(readers)
+        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self._lock = asyncio.Lock()
+        self._turns: set[asyncio.Task[Any]] = set()
+
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        turn = asyncio.create_task(self._transaction(work))
+        self._turns.add(turn)
+        turn.add_done_callback(self._ended)
+        return await asyncio.shield(turn)
+
+    def _ended(self, turn: asyncio.Task[Any]) -> None:
+        self._turns.discard(turn)
+        if not turn.cancelled():
+            turn.exception()  # a caller that went away leaves nobody else to look at it
+
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self._lock:
+            with _translated():
+                await self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = await work(SqliteTx(self._writer))
+                    await self._writer.execute("COMMIT")
+                except BaseException:
+                    await self._roll_back()
+                    raise
+                return result
+
+    async def _roll_back(self) -> None:
+        # After some errors (disk full) SQLite has rolled back by itself, and a second time would be an error.
+        if self._writer.in_transaction:
+            await self._writer.execute("ROLLBACK")
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        connection = await self._idle.get()
+        try:
+            with _translated():
+                return await work(SqliteReader(connection))
+        finally:
+            self._idle.put_nowait(connection)
+
+    async def close(self) -> None:
+        while self._turns:
+            await asyncio.wait(self._turns)
+        for connection in (*self._readers, self._writer):
+            await connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLite's errors as ours. Programming errors (a wrong statement, a broken constraint) stay what they are."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(str(error)) from error
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.DatabaseError as error:
+        raise StoreError(str(error)) from error
+    except ValueError as error:
+        if "no active connection" in str(error).lower() or "closed" in str(error).lower():
+            raise StoreUnavailable("the database has been closed") from error
+        raise
+
+
+async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
+    """Open or create the file. `busy_timeout_ms`: how long a write waits for another process's before it gives up."""
+    opened: list[aiosqlite.Connection] = []
+    try:
+        with _translated():
+            for _ in range(1 + READERS):
+                connection = await aiosqlite.connect(path, isolation_level=None)
+                opened.append(connection)
+                await connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+                for pragma in _PRAGMAS:
+                    await connection.execute(f"PRAGMA {pragma}")
+            for reader in opened[1:]:
+                await reader.execute("PRAGMA query_only = ON")
+    except BaseException:
+        for connection in opened:
+            await connection.close()
+        raise
+    return SqliteEngine(opened[0], opened[1:])

@@ -1,0 +1,65 @@
+"""The timeline of a task: rows of five tables told as one story, in order of time. Pure."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from receiver.records import Note
+
+Row = Mapping[str, Any]
+
+
+def _observation(row: Row) -> Note:
+    detail = json.loads(row["detail"])
+    raw_state = f" ({row['raw_state']})" if row["raw_state"] and row["raw_state"] != row["state"] else ""
+    summary = f"{row['source']} says {row['state']}{raw_state}: {row['verdict']}"
+    if row["source"] == "submit":
+        summary = f"submit: {row['state']}{_reason(detail)}"
+    return Note(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**detail, "raw": row["raw"]})
+
+
+def _reason(detail: Mapping[str, Any]) -> str:
+    if "reason" in detail:
+        return f", {detail['reason']}"
+    if "error" in detail:
+        return f", {detail['error']['code']}: {detail['error']['message']}"
+    return f", provider's id {detail['task_id']}" if "task_id" in detail else ""
+
+
+def _event(row: Row) -> Note:
+    detail = {"seq": row["seq"], "event_id": row["id"], "supersedes": row["supersedes"]}
+    return Note(at_ms=row["at_ms"], kind="event", summary=f"event {row['seq']}: {row['type']}", detail=detail)
+
+
+def _delivery(row: Row) -> Note:
+    detail = {"delivery": row["id"], "endpoint": row["endpoint"], "state": row["state"], "event_id": row["event_id"]}
+    summary = f"delivery of {row['event_type']} to {row['endpoint']}: {row['state']}"
+    return Note(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
+
+
+def _attempt(row: Row) -> Note:
+    result = row["error"] or f"answered {row['status']}"
+    detail = {"delivery": row["delivery"], "status": row["status"], "error": row["error"], "response": row["response"]}
+    summary = f"attempt in {row['latency_ms']} ms: {result}"
+    return Note(at_ms=row["at_ms"], kind="attempt", summary=summary, detail=detail)
+
+
+def _audit(row: Row) -> Note:
+    detail = json.loads(row["detail"])
+    return Note(at_ms=row["at_ms"], kind="audit", summary=f"{row['actor']}: {row['action']}", detail=detail)
+
+
+#: In the order in which things of the same millisecond happen.
+_TELL: Mapping[str, Callable[[Row], Note]] = {
+    "audit": _audit,
+    "observation": _observation,
+    "event": _event,
+    "delivery": _delivery,
+    "attempt": _attempt,
+}
+
+
+def tell(rows: Mapping[str, Sequence[Row]]) -> list[Note]:
+    """`rows` by table, as the store's `timeline_rows` gives them."""
+    notes = [make(row) for kind, make in _TELL.items() for row in rows[kind]]
+    return sorted(notes, key=lambda note: note.at_ms)

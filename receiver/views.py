@@ -1,0 +1,62 @@
+"""How a task looks to an outsider: the one shape that the API, events and the command line share.
+
+Pure. Secrets, stored bodies and leases have no place here.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from receiver.records import EventType, Task
+from submitter.model import Output
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 253_402_300_799_999  # the last millisecond of the year 9999, where RFC 3339 ends
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """UTC with milliseconds; None stays None, times past the year 9999 stop there."""
+    if at_ms is None:
+        return None
+    moment = _EPOCH + timedelta(milliseconds=max(0, min(at_ms, _LAST_MS)))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def output_view(output: Output) -> dict[str, Any]:
+    return {
+        "type": output.type,
+        "url": output.url,
+        "expires_at": rfc3339(output.expires_at_ms),
+        "needs_key": output.needs_key,
+    }
+
+
+def task_view(task: Task) -> dict[str, Any]:
+    """JSON values only; times RFC 3339."""
+    return {
+        "id": task.id,
+        "provider": task.provider,
+        "task_id": task.task_id,
+        "model": task.model,
+        "state": task.state.value,
+        "raw_state": task.raw_state,
+        "progress": task.progress,
+        "labels": dict(task.labels),
+        "created_at": rfc3339(task.created_ms),
+        "submitted_at": rfc3339(task.submitted_ms),
+        "final_at": rfc3339(task.final_ms),
+        "deadline_at": rfc3339(task.deadline_ms),
+        "outputs": [output_view(output) for output in task.outputs],
+        "error": None if task.error is None else {"code": task.error.code, "message": task.error.message},
+        "supersedes": task.supersedes,
+        "callback_expected": task.callback_expected,
+        "polls": task.polls,
+    }
+
+
+def event_body(task: Mapping[str, Any], *, seq: int, event_id: str, event_type: EventType, at_ms: int) -> str:
+    """The webhook body of an event; `task` is a `task_view`. `supersedes` names the event that this one replaces."""
+    data = {"seq": seq, "event_id": event_id, "supersedes": task["supersedes"], "task": task}
+    body = {"type": event_type.value, "timestamp": rfc3339(at_ms), "data": data}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
