@@ -19,8 +19,9 @@ def rfc3339(at_ms: int | None) -> str | None:
     """UTC with milliseconds; None stays None, times past the year 9999 stop there."""
     if at_ms is None:
         return None
-    moment = _EPOCH + timedelta(milliseconds=max(0, min(at_ms, _LAST_MS)))
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+    within_ms = max(0, min(at_ms, _LAST_MS))
+    moment = _EPOCH + timedelta(milliseconds=within_ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{within_ms % 1000:03d}Z"
 
 
 def output_view(output: Output) -> dict[str, Any]:

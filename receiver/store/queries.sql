@@ -27,7 +27,7 @@ INSERT INTO tasks (
 UPDATE tasks SET
     task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, outputs = :outputs, error = :error, submitted_ms = :submitted_ms, final_ms = :final_ms,
-    overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
+    deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
     supersedes = :supersedes
 WHERE id = :id;
@@ -56,9 +56,9 @@ INSERT INTO deliveries (
     :id, :event_seq, :event_id, :event_type, :task, :endpoint, 'pending', 0, :due_ms, :due_ms
 );
 
--- overdue_tasks: unfinished tasks whose deadline has passed unsaid
+-- overdue_tasks: unfinished tasks whose deadline has passed unsaid; a refused one has none
 SELECT * FROM tasks
-WHERE overdue_ms IS NULL AND state IN ('submitting', 'uncertain', 'submitted', 'running') AND deadline_ms <= :now_ms
+WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL
 ORDER BY deadline_ms LIMIT :limit {skip_locked};
 
 -- make_due: the reconciler looks at an unfinished task at once
@@ -116,8 +116,8 @@ WHERE provider = :provider;
 -- unpause_account: end a pause and its alarm
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;
 
--- any_delivery_due: whether the outbox has work, leases aside
-SELECT 1 AS found FROM deliveries WHERE state = 'pending' AND due_ms <= :now_ms LIMIT 1;
+-- any_delivery_due: whether the outbox has work, leases aside; only a pending delivery has a due time
+SELECT 1 AS found FROM deliveries WHERE due_ms <= :now_ms LIMIT 1;
 
 -- due_deliveries: deliveries that are due and free, no endpoint with more in flight than its share
 SELECT d.id, d.event_id, d.endpoint, d.attempts, e.body, t.notify_secret
@@ -126,10 +126,10 @@ WHERE d.id IN (
     SELECT r.id FROM (
         SELECT id, endpoint, due_ms, ROW_NUMBER() OVER (PARTITION BY endpoint ORDER BY due_ms, id) AS place
         FROM deliveries
-        WHERE state = 'pending' AND due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+        WHERE due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
     ) r LEFT JOIN (
         SELECT endpoint, COUNT(*) AS busy FROM deliveries
-        WHERE state = 'pending' AND due_ms <= :now_ms AND lease_until_ms > :now_ms GROUP BY endpoint
+        WHERE due_ms <= :now_ms AND lease_until_ms > :now_ms GROUP BY endpoint
     ) b ON b.endpoint = r.endpoint
     WHERE r.place + COALESCE(b.busy, 0) <= :per_endpoint
     ORDER BY r.place, r.due_ms LIMIT :limit
@@ -138,7 +138,7 @@ ORDER BY d.due_ms, d.id;
 
 -- lease_delivery: claim a delivery until a time unless somebody else holds it
 UPDATE deliveries SET lease_owner = :owner, lease_until_ms = :until_ms
-WHERE id = :id AND state = 'pending' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
+WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
 -- leased_deliveries: which of these an owner holds
 SELECT id FROM deliveries WHERE id IN (:ids...) AND lease_owner = :owner;

@@ -82,6 +82,7 @@ class Submits:
                 state=TaskState.REFUSED,
                 error=refused.error,
                 next_poll_ms=None,
+                deadline_ms=None,
                 submit_body=None,
                 submits=task.submits + 1,
             )
@@ -133,7 +134,9 @@ class Submits:
             if task.state is not TaskState.UNCERTAIN:
                 return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
-            after = replace(task, state=TaskState.REFUSED, error=error, next_poll_ms=None, submit_body=None)
+            after = replace(
+                task, state=TaskState.REFUSED, error=error, next_poll_ms=None, deadline_ms=None, submit_body=None
+            )
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
         return await self._on_task(name, work)

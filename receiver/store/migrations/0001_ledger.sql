@@ -38,7 +38,7 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_due ON tasks (provider, next_poll_ms) WHERE next_poll_ms IS NOT NULL;
 CREATE INDEX tasks_deadline ON tasks (deadline_ms)
-    WHERE overdue_ms IS NULL AND state IN ('submitting', 'uncertain', 'submitted', 'running');
+    WHERE deadline_ms IS NOT NULL AND overdue_ms IS NULL AND final_ms IS NULL;
 CREATE INDEX tasks_state ON tasks (state, id);
 CREATE INDEX tasks_provider ON tasks (provider, state);
 
@@ -98,7 +98,7 @@ CREATE TABLE deliveries (
     lease_owner TEXT,
     lease_until_ms BIGINT
 );
-CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE state = 'pending';
+CREATE INDEX deliveries_due ON deliveries (due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX deliveries_state ON deliveries (state, id);
 CREATE INDEX deliveries_task ON deliveries (task);
 

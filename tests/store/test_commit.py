@@ -1,0 +1,58 @@
+"""Group commit."""
+
+import asyncio
+
+import pytest
+
+from receiver.records import Recorded, Verdict
+from receiver.store import Store
+from receiver.store.commit import GroupCommit
+from submitter.model import TaskState
+from tests.builders import T0, a_report
+
+
+def _commits(store: Store) -> GroupCommit:
+    return GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: None)
+
+
+async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
+    commits = _commits(store)
+    reports = [a_report(task_id=f"p{n % 100}", adopt=True) for n in range(400)]
+    outcomes = await asyncio.gather(*(commits.record(report) for report in reports))
+    verdicts = [outcome.verdict for outcome in outcomes if isinstance(outcome, Recorded)]
+    assert (verdicts.count(Verdict.APPLIED), verdicts.count(Verdict.DUPLICATE)) == (100, 300)
+    assert [outcome.task.task_id for outcome in outcomes if isinstance(outcome, Recorded)] == [
+        report.observation.key.task_id for report in reports
+    ]
+    await commits.drained()
+
+
+async def test_a_failing_batch_is_heard_by_all_of_it_and_the_next_one_goes_on(store: Store) -> None:
+    commits = _commits(store)
+    broken = a_report(TaskState.UNCERTAIN, adopt=True)
+    results = await asyncio.gather(
+        commits.record(broken), commits.record(a_report(task_id="p2", adopt=True)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [KeyError, KeyError]
+    assert isinstance(await commits.record(a_report(adopt=True)), Recorded)
+
+
+async def test_a_caller_that_goes_away_takes_nothing_with_it(store: Store) -> None:
+    commits = _commits(store)
+    gone = asyncio.create_task(commits.record(a_report(adopt=True)))
+    stays = asyncio.create_task(commits.record(a_report(task_id="p2", adopt=True)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert isinstance(await stays, Recorded)
+    assert await store.reading.task_by_key("hiapi", "p1") is not None
+
+
+async def test_listeners_are_woken_only_by_events(store: Store) -> None:
+    wakes: list[int] = []
+    commits = GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: wakes.append(1))
+    await commits.record(a_report(TaskState.RUNNING, adopt=True))
+    assert wakes == []
+    await commits.record(a_report())
+    assert wakes == [1]
