@@ -177,6 +177,24 @@ class Unavailable:
 StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable
 
 
+# What a wish to cancel can come to.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAccepted:
+    """The provider took the wish; only a later status says whether it won the race with the scheduler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRefused:
+    """The provider cancels no task in this state."""
+
+    error: TaskError
+
+
+CancelOutcome = CancelAccepted | CancelRefused | NotFound | Throttled | Denied | Unavailable
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTask:
     """One row of a provider's task list: enough to find a lost submit by eye, never enough to end a task."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from submitter.model import ListedTask, Observation, StatusOutcome, SubmitOutcome
+from submitter.model import CancelOutcome, ListedTask, Observation, Output, StatusOutcome, SubmitOutcome
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 from submitter.wire import Callback, HttpCall, HttpReply
 
@@ -57,7 +57,7 @@ class PollAdvice:
     """When asking makes sense, in provider seconds.
 
     `first_s` after the receipt, then every `every_s`, never under `floor_s`. `visible_after_s`: how long "not found"
-    may still mean "not visible yet". `late_s`: where a callback is expected, asking starts only that long after the receipt.
+    may still mean "not visible yet". `late_s`: where a callback is expected, asking starts that long after the receipt.
     """
 
     first_s: float
@@ -74,6 +74,18 @@ class Budget:
     per_s: float
     burst: int
     submits_count: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPaths:
+    """Where a raw body may go, below the base URL. `default` None: the caller must name the path.
+
+    `pattern` is a regular expression for the whole path, `accepted` the same in words.
+    """
+
+    default: str | None = None
+    pattern: str = r"/.+"
+    accepted: str = "any path below the base URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +107,7 @@ class Capabilities:
     poll: PollAdvice
     budget: Budget
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    raw: RawPaths = RawPaths()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,34 +127,44 @@ class CallbackReport:
 
 
 class Provider(Protocol):
-    """The functions of an adapter module."""
+    """The functions of an adapter module, called by position, so that an adapter may name what it leaves unread."""
 
     @property
     def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - a module constant
 
-    def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext) -> HttpCall:
-        """Equal arguments give byte-identical calls."""
+    def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
+        """Equal arguments give byte-identical calls. The request has passed `submitter.limits`."""
 
-    def parse_receipt(self, reply: HttpReply) -> SubmitOutcome: ...
+    def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome: ...
 
-    def build_status(self, task_id: str, account: Account) -> HttpCall: ...
+    def build_status(self, task_id: str, account: Account, /) -> HttpCall: ...
 
-    def parse_status(self, task_id: str, reply: HttpReply, account: Account) -> StatusOutcome:
+    def parse_status(self, task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
         """A reply that speaks of another id is Unavailable."""
 
-    def parse_callback(self, callback: Callback, account: Account, now_ms: int) -> CallbackReport:
-        """Raise BadSignature, StaleCallback or UnreadableCallback; where a secret is set the signature must be right."""
+    def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
+        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right."""
 
 
 class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
-    def build_list(self, account: Account, *, since_ms: int, until_ms: int) -> HttpCall: ...
+    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
+        """The newest page; a provider without a time filter sends none."""
 
-    def parse_list(self, reply: HttpReply) -> tuple[ListedTask, ...] | StatusOutcome: ...
+    def parse_list(self, reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome: ...
 
 
 class CancelsTasks(Protocol):
     """Optional: the provider can cancel a waiting task."""
 
-    def build_cancel(self, task_id: str, account: Account) -> HttpCall: ...
+    def build_cancel(self, task_id: str, account: Account, /) -> HttpCall: ...
+
+    def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
+
+
+class ServesFiles(Protocol):
+    """Optional: outputs may lie behind the provider's own host, which asks for the key."""
+
+    def build_download(self, output: Output, account: Account, /) -> HttpCall:
+        """The key goes to the origin of the base URL and to no other."""

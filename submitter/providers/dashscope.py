@@ -1,0 +1,303 @@
+"""DashScope (Qwen Cloud, Model Studio): ends come as HTTP 200, completion events through EventBridge without a result.
+
+Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/
+create-task (seed 001) and query-result, with the text-to-video and image-to-video siblings for their fields;
+https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks for list, cancel, the 20 requests a second
+of a whole account and the 24 h of retention; https://www.alibabacloud.com/help/en/model-studio/error-code;
+https://help.aliyun.com/en/model-studio/async-task-api for the event; the SDK dashscope-sdk-python for SUSPENDED and for
+`results[]`, which other asynchronous models answer with.
+
+What bites: FAILED and UNKNOWN are HTTP 200; UNKNOWN after 24 h is no failure; an unpaid account is a 400 (`Arrearage`);
+long prompts are cut without a word; times name no zone (read as Beijing time [inferred]).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import urlencode
+
+from submitter.errors import BadSignature, UnreadableCallback
+from submitter.model import (
+    CancelAccepted,
+    CancelOutcome,
+    CancelRefused,
+    ListedTask,
+    NotFound,
+    Observation,
+    Output,
+    Receipt,
+    Refusal,
+    Source,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskKey,
+    TaskState,
+    Unavailable,
+    Uncertain,
+)
+from submitter.providers.calls import bearer, get, in_path, post_json, present
+from submitter.providers.contract import (
+    Account,
+    Budget,
+    CallbackReport,
+    Capabilities,
+    ModelFamily,
+    PollAdvice,
+    RawPaths,
+    SubmitContext,
+)
+from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.reading import (
+    BEIJING,
+    StateWords,
+    at,
+    capped,
+    http_url,
+    items_at,
+    ms_from_ms,
+    ms_from_text,
+    read_object,
+    signed_until_ms,
+    state_of,
+    text_at,
+    usable_id,
+    waiting_or_running,
+)
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent
+from submitter.wire import Callback, HttpCall, HttpReply
+
+_SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
+_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "9:21", "21:9")
+_RESOLUTIONS = ("720P", "1080P")
+_SEED = (0, 2_147_483_647)
+_SCHEMES = ("https", "http", "data")
+_DAY_MS = 86_400_000
+
+CAPABILITIES = Capabilities(
+    title="DashScope / Qwen Cloud",
+    default_base_url="https://dashscope-intl.aliyuncs.com/api/v1",
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
+            ratios=_RATIOS,
+            resolutions=_RESOLUTIONS,
+            seed=_SEED,
+            watermark=True,
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
+            prompt_required=False,
+            resolutions=_RESOLUTIONS,
+            seed=_SEED,
+            first_frame=True,
+            image_schemes=_SCHEMES,
+            watermark=True,
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
+            ratios=_RATIOS,
+            resolutions=_RESOLUTIONS,
+            seed=_SEED,
+            reference_images=(1, 9),
+            image_schemes=_SCHEMES,
+            watermark=True,
+        ),
+    ),
+    marker="[Image N]",
+    callback=False,  # EventBridge is set up once for an account; a submit cannot name an address
+    idempotency_s=None,
+    retention_s=86_400.0,
+    # A task takes 1 to 5 minutes and the query page advises 15 s; the SDK's loop never waits more than 5 s.
+    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
+    # 20 queries a second for the whole account, other programs with other keys included: at most 20 in any second, on
+    # average half. Submits have limits of their own, per model.
+    budget=Budget(per_s=10.0, burst=10, submits_count=False),
+    raw=RawPaths(
+        default=_SUBMIT_PATH, pattern=r"/services/.+", accepted="a path below /services/ that takes asynchronous tasks"
+    ),
+)
+
+#: Query page. UNKNOWN is not here: it says that the id is unknown or passed 24 h, nothing of the task.
+STATES: StateWords = {
+    "pending": TaskState.SUBMITTED,
+    "running": TaskState.RUNNING,
+    "suspended": TaskState.RUNNING,  # SDK constants only
+    "succeeded": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "canceled": TaskState.CANCELED,
+}
+_NOT_KNOWN = "unknown"
+
+#: error-code page. A 2xx with a code is undocumented, so only codes speak there; None: it may have been processed.
+_REFUSAL_CODES: dict[str, Refusal | None] = {
+    "InvalidParameter": Refusal.INVALID,
+    "InvalidParameter.DataInspection": Refusal.INVALID,
+    "DataInspectionFailed": Refusal.INVALID,
+    "BadRequest.EmptyInput": Refusal.INVALID,
+    "BadRequest.EmptyParameters": Refusal.INVALID,
+    "BadRequest.EmptyModel": Refusal.INVALID,
+    "BadRequest.TooLarge": Refusal.INVALID,
+    "InvalidURL": Refusal.INVALID,
+    "UnsupportedOperation": Refusal.INVALID,
+    "Arrearage": Refusal.QUOTA,  # an overdue bill comes as 400
+    "InvalidApiKey": Refusal.DENIED,
+    "AccessDenied": Refusal.DENIED,
+    "AccessDenied.Unpurchased": Refusal.DENIED,
+    "Throttling.RateQuota": Refusal.THROTTLED,
+    "Throttling.AllocationQuota": Refusal.THROTTLED,
+    "RequestTimeOut": None,
+}
+_EVENT_SOURCE, _EVENT_TYPE = "acs.dashscope", "dashscope:System:AsyncTaskFinish"
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
+    if isinstance(request, RawRequest):
+        path, body = request.path or _SUBMIT_PATH, request.body
+    else:
+        path, body = _SUBMIT_PATH, _video_body(request)
+    return post_json(account, path, body, ("x-dashscope-async", "enable"))
+
+
+def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        return refuse(fault, by_code=_REFUSAL_CODES)
+    found = usable_id(at(document, "output", "task_id"))
+    if found is None:
+        return Uncertain(reason="accepted without a readable output.task_id")
+    word = text_at(document, "output", "task_status")
+    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+
+
+def build_status(task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/tasks/{in_path(task_id)}")
+
+
+def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        return no_statement(fault)
+    output = at(document, "output")
+    named, word = text_at(output, "task_id"), text_at(output, "task_status")
+    if not named or not word:
+        return Unavailable(reason="no task_id and task_status under output")
+    if named != task_id:
+        return other_task(named)
+    if word.lower() == _NOT_KNOWN:
+        return NotFound(raw=capped(reply.body))
+    return _observe(task_id, output, account, reply.body)
+
+
+def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
+    """An event of AsyncTaskFinish. EventBridge signs with a certificate to be fetched: no secret of ours checks it."""
+    if account.webhook_secret is not None:
+        raise BadSignature("DashScope has no shared secret: take the webhook secret out of the settings")
+    event = read_object(callback.body)
+    if text_at(event, "source") != _EVENT_SOURCE or text_at(event, "type") != _EVENT_TYPE:
+        raise UnreadableCallback(f"not an event {_EVENT_TYPE} of {_EVENT_SOURCE}")
+    found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
+    if found is None or not word:
+        raise UnreadableCallback("the event names no data.task_id and data.task_status")
+    return CallbackReport(observation=_thin(found, word, at(event, "data"), account, callback.body), verified=False)
+
+
+def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
+    """At most the last 24 h of the span; page size is the documented default, whose maximum is not written."""
+    start_ms = max(since_ms, until_ms - _DAY_MS)
+    query = {"start_time": _stamp(start_ms), "end_time": _stamp(until_ms), "page_no": "1", "page_size": "10"}
+    return get(account, f"/tasks/?{urlencode(query)}")
+
+
+def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        return no_statement(fault)
+    rows = ((usable_id(at(row, "task_id")), row) for row in items_at(document, "data"))
+    return tuple(
+        ListedTask(
+            task_id=found,
+            raw_state=text_at(row, "status"),  # `task_status` in the single query
+            model=text_at(row, "model_name") or None,
+            created_at_ms=ms_from_ms(at(row, "gmt_create")),
+        )
+        for found, row in rows
+        if found
+    )
+
+
+def build_cancel(task_id: str, account: Account, /) -> HttpCall:
+    return HttpCall(method="POST", url=f"{account.base_url}/tasks/{in_path(task_id)}/cancel", headers=bearer(account))
+
+
+def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
+    """Only a PENDING task can be cancelled: 400 `UnsupportedOperation` otherwise."""
+    fault = fault_in(reply, read_object(reply.body))
+    if fault is None:
+        return CancelAccepted()
+    if fault.error.code == "UnsupportedOperation":
+        return CancelRefused(error=fault.error)
+    return no_statement(fault)
+
+
+def _video_body(request: VideoRequest) -> dict[str, object]:
+    pictures = [{"type": "reference_image", "url": url} for url in request.reference_images]
+    frame = [{"type": "first_frame", "url": request.first_frame}] if request.first_frame else []
+    return present(
+        model=request.model,
+        input=present(prompt=prompt_as_sent(request, "[Image N]"), media=frame + pictures or None),
+        parameters=present(
+            resolution=request.resolution and request.resolution.upper(),
+            ratio=request.ratio,
+            duration=request.duration,
+            watermark=request.watermark,
+            seed=request.seed,
+        ),
+    )
+
+
+def _observe(task_id: str, output: object, account: Account, raw: bytes) -> Observation:
+    word = text_at(output, "task_status")
+    state, known = state_of(word, STATES)
+    ended_at_ms = ms_from_text(at(output, "end_time"), BEIJING)
+    return Observation(
+        key=TaskKey(provider=account.name, task_id=task_id),
+        state=state,
+        source=Source.POLL,
+        raw_state=word,
+        known_word=known,
+        outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
+        error=task_error(at(output, "code"), at(output, "message")) if state is TaskState.FAILED else None,
+        completed_at_ms=ended_at_ms,
+        raw=capped(raw),
+    )
+
+
+def _thin(task_id: str, word: str, data: object, account: Account, raw: bytes) -> Observation:
+    """The event holds neither URL nor error text, so every end must be asked for once more."""
+    state, known = state_of(word, STATES)
+    return Observation(
+        key=TaskKey(provider=account.name, task_id=task_id),
+        state=state,
+        source=Source.CALLBACK,
+        raw_state=word,
+        known_word=known or word.lower() == _NOT_KNOWN,
+        completed_at_ms=ms_from_ms(at(data, "end_time")),
+        thin=True,
+        raw=capped(raw),
+    )
+
+
+def _outputs(output: object, ended_at_ms: int | None) -> Iterator[Output]:
+    """A link lives 24 h; its own signature says until when, else the end of the task does."""
+    kinds = [("video", at(output, "video_url"))]
+    kinds += [("image", at(row, "url")) for row in items_at(output, "results")]
+    for kind, found in kinds:
+        if url := http_url(found):
+            until_ms = signed_until_ms(url) or (ended_at_ms + _DAY_MS if ended_at_ms else None)
+            yield Output(url=url, type=kind, expires_at_ms=until_ms)
+
+
+def _stamp(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, BEIJING).strftime("%Y%m%d%H%M%S")

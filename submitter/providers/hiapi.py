@@ -1,0 +1,230 @@
+"""HiAPI: one endpoint for all models, a signed callback, an idempotency key.
+
+Sources, read 2026-11-21: the page of happyhorse-1.1 reference-to-video (seed 003, also
+https://docs.hiapi.ai/models/video/happyhorse-1-1-r2v/) for fields and limits; https://docs.hiapi.ai/async-api/ with its
+pages create, detail and list for the protocol; https://docs.hiapi.ai/api-reference/rate-limits;
+https://docs.hiapi.ai/models/video/happyhorse-1-0/ for happyhorse-1-0;
+https://www.hiapi.ai/en/blog/happyhorse-1-1-text-to-video-hiapi-tutorial for 1.1 text-to-video (no seed); the SDK
+HiAPIAI/hiapi-python for idempotency, error codes and the replay window.
+
+What bites: `completed` is 0 before the end; `archiving` looks finished and is not; the callback's body is the `data`
+object without its envelope; resolution is lower case and `reference_image` singular. No prompt length is stated: the
+5,000 of the upstream model hold, since more would be cut there without a word [inferred].
+The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
+"""
+
+from submitter.errors import UnreadableCallback
+from submitter.model import (
+    ListedTask,
+    NotFound,
+    Observation,
+    Output,
+    Receipt,
+    Refusal,
+    Source,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskKey,
+    TaskState,
+    Unavailable,
+    Uncertain,
+)
+from submitter.providers import hiapi_signature
+from submitter.providers.calls import get, in_path, post_json, present
+from submitter.providers.contract import (
+    Account,
+    Budget,
+    CallbackReport,
+    Capabilities,
+    ModelFamily,
+    PollAdvice,
+    RawPaths,
+    SubmitContext,
+)
+from submitter.providers.faults import BY_STATUS, fault_in, in_words, no_statement, other_task, refuse, task_error
+from submitter.providers.reading import (
+    StateWords,
+    at,
+    capped,
+    first_text,
+    http_url,
+    items_at,
+    ms_from_s,
+    read_object,
+    state_of,
+    text_at,
+    usable_id,
+)
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent
+from submitter.wire import Callback, HttpCall, HttpReply
+
+_NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
+_FIVE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "1:1")
+_RESOLUTIONS = ("720p", "1080p")
+
+CAPABILITIES = Capabilities(
+    title="HiAPI",
+    default_base_url="https://api.hiapi.ai",
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.1/reference-to-video",),
+            ratios=_NINE_RATIOS,
+            resolutions=_RESOLUTIONS,
+            reference_images=(1, 9),
+        ),
+        ModelFamily(models=("happyhorse-1.1/text-to-video",), ratios=_NINE_RATIOS, resolutions=_RESOLUTIONS),
+        ModelFamily(models=("happyhorse-1-0",), ratios=_FIVE_RATIOS, resolutions=_RESOLUTIONS, seed=(0, 2_147_483_647)),
+    ),
+    marker="[Image N]",
+    callback=True,
+    idempotency_s=86_400.0,  # SDK: remembered about 24 h
+    retention_s=7 * 86_400.0,  # detail page: temporary outputs live 7 days; how long a task is known is not written
+    # No run time is stated; the same models take 1 to 5 minutes at DashScope. Every 15 s and not the SDK's 3 s, because
+    # polls share the 60 requests a minute with submits. After 180 s (typical runs end by 150 s) the callback is late.
+    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=3.0, late_s=180.0),
+    # 60 a minute in all: a burst of 10 and 50 more within the same minute.
+    budget=Budget(per_s=50 / 60, burst=10, submits_count=True),
+    raw=RawPaths(default="/v1/tasks", pattern=r"/v1/tasks", accepted="/v1/tasks, the one endpoint of all models"),
+)
+
+#: Detail page; the other words stand in blogs only and count as unknown.
+STATES: StateWords = {
+    "queued": TaskState.SUBMITTED,
+    "handling": TaskState.RUNNING,
+    "archiving": TaskState.RUNNING,  # made, not yet downloadable
+    "success": TaskState.SUCCEEDED,
+    "fail": TaskState.FAILED,
+}
+
+#: 429 and 503 are refused before processing (SDK, create page).
+_REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
+#: The blog's envelope names the throttle by a code; a 2xx with an error is undocumented, so only codes speak there.
+_REFUSAL_CODES: dict[str, Refusal | None] = {
+    "INVALID_REQUEST": Refusal.INVALID,
+    "MODEL_UNAVAILABLE": Refusal.INVALID,
+    "IDEMPOTENCY_KEY_MISMATCH": Refusal.INVALID,
+    "rate_limit_exceeded": Refusal.THROTTLED,
+}
+_SAME_KEY_AT_WORK_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
+    body = request.body if isinstance(request, RawRequest) else _video_body(request)
+    callback = {"url": context.callback_url, "when": "final"} if context.callback_url else None
+    key = ("idempotency-key", context.idempotency_key)
+    return post_json(account, "/v1/tasks", {**body, **present(callback=callback)}, key)
+
+
+def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault and fault.status == 409:
+        wait_s = _SAME_KEY_AT_WORK_S if fault.retry_after_s is None else fault.retry_after_s
+        return Uncertain(reason=in_words(fault), retry_after_s=wait_s)
+    if fault:
+        return refuse(fault, by_code=_REFUSAL_CODES, by_status=_REFUSALS)
+    found = usable_id(at(document, "data", "taskId"))
+    if found is None:
+        return Uncertain(reason="accepted without a readable data.taskId")
+    return Receipt(task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+
+
+def build_status(task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/v1/tasks/{in_path(task_id)}")
+
+
+def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    """404 means an unknown task or another account's, but only in the documented envelope: a proxy has its own 404s."""
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault and fault.status == 404 and document is not None:
+        return NotFound(raw=capped(reply.body))
+    if fault:
+        return no_statement(fault)
+    seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
+    if seen is None:
+        return Unavailable(reason="no taskId and status under data")
+    return seen if seen.key.task_id == task_id else other_task(seen.key.task_id)
+
+
+def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
+    verified = hiapi_signature.verify(callback, account, now_ms)
+    document = read_object(callback.body)
+    inner = document if at(document, "taskId") is not None else at(document, "data")
+    seen = _observe(inner, account, Source.CALLBACK, callback.body)
+    if seen is None:
+        raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
+    return CallbackReport(observation=seen, verified=verified)
+
+
+def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
+    return get(account, "/v1/tasks?page=1&size=100")  # 100 is the largest page
+
+
+def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        return no_statement(fault)
+    rows = ((usable_id(at(row, "taskId")), row) for row in items_at(document, "data", "tasks"))
+    return tuple(
+        ListedTask(
+            task_id=found,
+            raw_state=text_at(row, "status"),
+            model=_model(row),
+            created_at_ms=ms_from_s(at(row, "created")),
+        )
+        for found, row in rows
+        if found
+    )
+
+
+def _video_body(request: VideoRequest) -> dict[str, object]:
+    return {
+        "model": request.model,
+        "input": present(
+            prompt=prompt_as_sent(request, "[Image N]"),
+            reference_image=list(request.reference_images) or None,
+            resolution=request.resolution and request.resolution.lower(),
+            aspect_ratio=request.ratio,
+            duration=request.duration,
+            seed=request.seed,
+        ),
+    }
+
+
+def _observe(data: object, account: Account, source: Source, raw: bytes) -> Observation | None:
+    found, word = usable_id(at(data, "taskId")), text_at(data, "status")
+    if found is None or not word:
+        return None
+    state, known = state_of(word, STATES)
+    outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
+    return Observation(
+        key=TaskKey(provider=account.name, task_id=found),
+        state=state,
+        source=source,
+        raw_state=word,
+        known_word=known,
+        outputs=outputs,
+        error=task_error(at(data, "error", "code"), at(data, "error", "message"))
+        if state is TaskState.FAILED
+        else None,
+        model=_model(data),
+        completed_at_ms=ms_from_s(at(data, "completed")),
+        thin=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
+        raw=capped(raw),
+    )
+
+
+def _outputs(data: object) -> tuple[Output, ...]:
+    items = ((http_url(at(item, "url")), item) for item in items_at(data, "output"))
+    return tuple(
+        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=ms_from_s(at(item, "expireAt")))
+        for url, item in items
+        if url
+    )
+
+
+def _model(data: object) -> str | None:
+    """A submit with a `route` may come back as `name@route`."""
+    return text_at(data, "model").partition("@")[0] or None

@@ -1,0 +1,52 @@
+"""HiAPI's callback signature, as https://docs.hiapi.ai/async-api/ and HiAPIAI/hiapi-python have it (read 2026-11-21).
+
+HMAC-SHA256 over timestamp, full stop, raw body; the key is the secret's UTF-8 bytes as they stand; lower-case hex. The
+SDK takes 300 s of skew either way, exactly 300 included, and 0 turns the window off. Without a secret in the console
+the two headers are not sent at all, so a configured secret makes an unsigned callback a wrong one.
+"""
+
+import hashlib
+import hmac
+import re
+
+from submitter.errors import BadSignature, StaleCallback
+from submitter.providers.contract import Account
+from submitter.wire import Callback
+
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+def verify(callback: Callback, account: Account, now_ms: int) -> bool:
+    """False where no secret is configured. Raise BadSignature, or StaleCallback for a right one outside the window."""
+    if account.webhook_secret is None:
+        return False
+    timestamp = _single(callback, "x-hiapi-timestamp")
+    given = _single(callback, "x-hiapi-signature")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise BadSignature("X-HiAPI-Timestamp is not unix seconds")
+    # Bytes, because comparing text fails on anything outside ASCII.
+    if not hmac.compare_digest(signature(account.webhook_secret, timestamp, callback.body), _bytes(given)):
+        raise BadSignature("X-HiAPI-Signature does not match the body")
+    if _is_stale(int(timestamp), account.signature_window_s, now_ms):
+        raise StaleCallback("X-HiAPI-Timestamp is outside the signature window")
+    return True
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> bytes:
+    digest = hmac.new(_bytes(secret), timestamp.encode("ascii") + b"." + body, hashlib.sha256)
+    return digest.hexdigest().encode("ascii")
+
+
+def _single(callback: Callback, name: str) -> str:
+    values = callback.header_values(name)
+    if len(values) != 1:
+        raise BadSignature(f"{name} must be there exactly once, found {len(values)}")
+    return values[0]
+
+
+def _is_stale(timestamp_s: int, window_s: int, now_ms: int) -> bool:
+    return window_s > 0 and abs(now_ms - timestamp_s * 1000) > window_s * 1000
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

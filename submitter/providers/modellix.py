@@ -1,0 +1,235 @@
+"""Modellix: the model is in the path, pictures are named `character1`, success is code 0.
+
+Sources, read 2026-11-21: the page of happyhorse-1.0-r2v (seed 002); https://docs.modellix.ai/ways-to-use/api for the
+envelope and errors; https://docs.modellix.ai/api-reference/query-task-result; the happyhorse-1.1 pages under
+https://docs.modellix.ai (nine ratios); the vendor's clients modellix-cli and dsh-modellix for further state words, for
+`result_expires_at`, and for the list of statuses that mean "surely not created";
+https://docs.modellix.ai/get-started/entitlements for 100 requests a minute on the smallest account.
+
+What bites: `duration` in a result is milliseconds of work; a second or third task at once is a 429; the `/async` suffix
+is in the page and gone from the vendor's newer client, hence the option `path`; there is neither list nor idempotency
+key, so an uncertain submit is never cleared up by asking. The body of a failed task is in no document.
+"""
+
+from collections.abc import Mapping
+
+from submitter.errors import InvalidRequest, UnreadableCallback, Violation
+from submitter.model import (
+    NotFound,
+    Observation,
+    Output,
+    Receipt,
+    Refusal,
+    Refused,
+    Source,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskError,
+    TaskKey,
+    TaskState,
+    Unavailable,
+    Uncertain,
+)
+from submitter.providers.calls import get, in_path, post_json, present
+from submitter.providers.contract import (
+    Account,
+    Budget,
+    CallbackReport,
+    Capabilities,
+    ModelFamily,
+    PollAdvice,
+    RawPaths,
+    SubmitContext,
+)
+from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.reading import (
+    StateWords,
+    at,
+    capped,
+    first_text,
+    http_url,
+    items_at,
+    ms_from_ms,
+    ms_from_text,
+    read_object,
+    state_of,
+    text_at,
+    usable_id,
+    waiting_or_running,
+)
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent
+from submitter.wire import Callback, HttpCall, HttpReply
+
+_RESOLUTIONS = ("720P", "1080P")
+_SEED = (0, 2_147_483_647)
+_SUFFIXES: Mapping[str, str] = {"async": "/async", "plain": ""}
+
+CAPABILITIES = Capabilities(
+    title="Modellix",
+    default_base_url="https://api.modellix.ai/api/v1",
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.0-r2v",),
+            ratios=("16:9", "9:16", "1:1", "4:3", "3:4"),
+            resolutions=_RESOLUTIONS,
+            seed=_SEED,
+            reference_images=(1, 9),
+        ),
+        ModelFamily(
+            models=("happyhorse-1.1-r2v",),
+            ratios=("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "9:21", "21:9"),
+            resolutions=_RESOLUTIONS,
+            seed=_SEED,
+            reference_images=(1, 9),
+        ),
+    ),
+    marker="characterN",
+    callback=False,
+    idempotency_s=None,
+    retention_s=86_400.0,  # 24 h in the earlier documents, 7 days in the later ones: the shorter is assumed
+    # Query advice is 1 s rising to 10 s; the models are DashScope's and take 1 to 5 minutes, so not in the first one.
+    poll=PollAdvice(first_s=60.0, every_s=10.0, floor_s=5.0),
+    # 100 requests a minute for the team: a burst of 20 and 80 more within the same minute.
+    budget=Budget(per_s=80 / 60, burst=20, submits_count=True),
+    options={"path": ("async", "plain")},
+    raw=RawPaths(
+        pattern=r"/[^/]+/[^/]+(/async)?", accepted="/{vendor}/{model} or /{vendor}/{model}/async, which names the model"
+    ),
+)
+
+#: Query page: pending, processing, success, failed. The others were met by the vendor's clients.
+STATES: StateWords = {
+    "pending": TaskState.SUBMITTED,
+    "queued": TaskState.SUBMITTED,
+    "processing": TaskState.RUNNING,
+    "running": TaskState.RUNNING,
+    "success": TaskState.SUCCEEDED,
+    "succeeded": TaskState.SUCCEEDED,
+    "completed": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "error": TaskState.FAILED,
+    "canceled": TaskState.CANCELED,
+    "cancelled": TaskState.CANCELED,
+}
+
+#: The statuses of which the vendor's client says "surely not created"; any other leaves the outcome open, 503 included.
+_REFUSALS: Mapping[int, Refusal] = {
+    400: Refusal.INVALID,
+    401: Refusal.DENIED,
+    402: Refusal.QUOTA,
+    403: Refusal.DENIED,
+    404: Refusal.INVALID,
+    405: Refusal.INVALID,
+    413: Refusal.INVALID,
+    415: Refusal.INVALID,
+    422: Refusal.INVALID,
+    429: Refusal.THROTTLED,
+}
+_WRONG_PATH = "; if the model exists, set the account's option `path` to the other of async and plain"
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
+    if isinstance(request, RawRequest):
+        return post_json(account, _raw_path(request), request.body)
+    suffix = _SUFFIXES[account.options.get("path", "async")]
+    return post_json(account, f"/alibaba/{in_path(request.model)}{suffix}", _video_body(request))
+
+
+def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        outcome = refuse(fault, by_status=_REFUSALS)
+        return _with_path_advice(outcome) if isinstance(outcome, Refused) and fault.status == 404 else outcome
+    found = usable_id(at(document, "data", "task_id"))
+    if found is None:
+        return Uncertain(reason="accepted without a readable data.task_id")
+    word = text_at(document, "data", "status")
+    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+
+
+def build_status(task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/tasks/{in_path(task_id)}")
+
+
+def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault and fault.status == 404 and document is not None:
+        return NotFound(raw=capped(reply.body))
+    data = at(document, "data")
+    if fault and not _tells_of_failure(reply, data, task_id):
+        return no_statement(fault)
+    named, word = text_at(data, "task_id"), text_at(data, "status")
+    if not named or not word:
+        return Unavailable(reason="no task_id and status under data")
+    if named != task_id:
+        return other_task(named)
+    return _observe(task_id, data, account, reply.body, fault.error if fault else None)
+
+
+def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> CallbackReport:
+    raise UnreadableCallback("Modellix does not call back")
+
+
+def _raw_path(request: RawRequest) -> str:
+    if request.path is None:
+        raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
+    return request.path
+
+
+def _video_body(request: VideoRequest) -> dict[str, object]:
+    return present(
+        reference_images=list(request.reference_images) or None,
+        prompt=prompt_as_sent(request, "characterN"),
+        resolution=request.resolution and request.resolution.upper(),
+        ratio=request.ratio,
+        duration=request.duration,
+        seed=request.seed,
+    )
+
+
+def _with_path_advice(refused: Refused) -> Refused:
+    error = TaskError(code=refused.error.code, message=refused.error.message + _WRONG_PATH)
+    return Refused(refusal=refused.refusal, error=error, status=refused.status, retry_after_s=refused.retry_after_s)
+
+
+def _tells_of_failure(reply: HttpReply, data: object, task_id: str) -> bool:
+    """Whether a failed task comes with a non-zero code is in no document, so both readings must end it."""
+    state, _ = state_of(text_at(data, "status"), STATES)
+    return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == task_id
+
+
+def _observe(task_id: str, data: object, account: Account, raw: bytes, stated: TaskError | None) -> Observation:
+    word = text_at(data, "status")
+    state, known = state_of(word, STATES)
+    return Observation(
+        key=TaskKey(provider=account.name, task_id=task_id),
+        state=state,
+        source=Source.POLL,
+        raw_state=word,
+        known_word=known,
+        outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
+        error=(stated or _reason(data)) if state is TaskState.FAILED else None,
+        raw=capped(raw),
+    )
+
+
+def _reason(data: object) -> TaskError:
+    """Where the reason stands is not documented: the places where its relatives put it."""
+    error = at(data, "error")
+    message = first_text(at(error, "message"), error, at(data, "message"), at(data, "fail_reason"))
+    return task_error(first_text(at(error, "code"), at(data, "code")), message)
+
+
+def _outputs(data: object) -> tuple[Output, ...]:
+    """One client also looks at `data.resources` and `data.result_resources`."""
+    items = items_at(data, "result", "resources") or items_at(data, "resources") or items_at(data, "result_resources")
+    end = at(data, "result_expires_at")
+    until_ms = ms_from_ms(end) or ms_from_text(end)
+    found = ((http_url(at(item, "url")), item) for item in items)
+    return tuple(
+        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=until_ms)
+        for url, item in found
+        if url
+    )

@@ -1,0 +1,57 @@
+"""ModelStream: a gateway of the new-api family [inferred] that publishes one page and no query.
+
+Sources, read 2026-11-21: the page of happyhorse-1.0-r2v (seed 000) for fields, limits, body and receipt;
+https://modelstream.ai/docs/billing for 402 and 403. The form on that page names `images`, `ratio` and `resolution`, the
+sample on the same page sends none of them at top level: the sample's shape is sent, since new-api reads that. Queries,
+state words, errors and downloads are new-api's, see `newapi`. Only the reference model has a page; others go `raw`.
+"""
+
+from submitter.providers.contract import Capabilities, ModelFamily, PollAdvice
+from submitter.providers.newapi import (
+    BUDGET,
+    NINE_RATIOS,
+    RAW,
+    RESOLUTIONS,
+    ROUTE_OPTIONS,
+    SEED,
+    build_download,
+    build_status,
+    build_submit,
+    parse_callback,
+    parse_receipt,
+    parse_status,
+)
+
+__all__ = [
+    "CAPABILITIES",
+    "build_download",
+    "build_status",
+    "build_submit",
+    "parse_callback",
+    "parse_receipt",
+    "parse_status",
+]
+
+CAPABILITIES = Capabilities(
+    title="ModelStream",
+    default_base_url="https://api.modelstream.ai",
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.0-r2v",),
+            ratios=NINE_RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            reference_images=(1, 9),
+            watermark=True,
+        ),
+    ),
+    marker="[Image N]",
+    callback=False,
+    idempotency_s=None,
+    retention_s=86_400.0,  # not written; the upstream link that success passes through lives 24 h
+    # Nothing is published; the family's gateways ask their upstream every 15 s or so; the model takes 1 to 5 minutes.
+    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
+    budget=BUDGET,
+    options=ROUTE_OPTIONS,
+    raw=RAW,
+)

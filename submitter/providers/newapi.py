@@ -1,0 +1,352 @@
+"""The new-api gateways: what ModelStream and TokenBay share, and an adapter for any other such gateway.
+
+Sources, read 2026-11-21: https://docs.newapi.pro/en/docs/api/ai-model/videos/ for the published shapes; the source of
+QuantumNous/new-api (router/video-router.go, dto/task.go, dto/openai_video.go, relay/relay_task.go, the Ali adaptor,
+service/task_polling.go, controller/video_proxy.go) for the others; ModelStream's page (seed 000) for the body, which
+the Ali adaptor merges into its upstream request; https://tokenbay.com/docs/reference/ for errors within 200.
+
+Four query shapes come from one route family: flat (published), under `data` with upper-case words (task layer), OpenAI
+style (`metadata.url`, `progress` as a number), and under `data` with lower-case words (Gemini channels). What bites:
+`result_url` may hold the text of the failure; older versions put the URL into `fail_reason` on success; an unknown task
+is a 400; `code` is a number, a numeric text or a word; a freshly stored task reads `unknown`.
+No list, no cancel, no callback, no idempotency key.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from submitter.errors import UnreadableCallback
+from submitter.model import (
+    Denied,
+    NotFound,
+    Observation,
+    Output,
+    Receipt,
+    Refusal,
+    Source,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskError,
+    TaskKey,
+    TaskState,
+    Throttled,
+    Unavailable,
+    Uncertain,
+)
+from submitter.providers.calls import bearer, get, in_path, post_json, present
+from submitter.providers.contract import (
+    Account,
+    Budget,
+    CallbackReport,
+    Capabilities,
+    ModelFamily,
+    PollAdvice,
+    RawPaths,
+    SubmitContext,
+)
+from submitter.providers.faults import (
+    BY_STATUS,
+    Fault,
+    fault_in,
+    is_2xx,
+    no_statement,
+    other_task,
+    refused_or_uncertain,
+    status_of_code,
+    task_error,
+    unreadable,
+)
+from submitter.providers.reading import (
+    JsonObject,
+    StateWords,
+    at,
+    capped,
+    first_text,
+    http_url,
+    ms_from_s,
+    origin,
+    percent,
+    read_object,
+    signed_until_ms,
+    state_of,
+    text,
+    text_at,
+    usable_id,
+    waiting_or_running,
+)
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent
+from submitter.wire import Callback, HttpCall, HttpReply
+
+#: The two names of the same routes; a gateway may answer in another shape on each.
+ROUTES: Mapping[str, str] = {"generations": "/v1/video/generations", "videos": "/v1/videos"}
+ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos")}
+NINE_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
+RESOLUTIONS = ("720P", "1080P")
+SEED = (0, 2_147_483_647)
+RAW = RawPaths(default=ROUTES["generations"])
+#: No gateway publishes a figure; two requests a second are gentle to one that serves many.
+BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
+
+CAPABILITIES = Capabilities(
+    title="new-api gateway",
+    default_base_url=None,
+    # The Ali adaptor tells the kinds apart by the name's end, for 1.0 and 1.1 alike.
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
+            ratios=NINE_RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            watermark=True,
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
+            prompt_required=False,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            first_frame=True,
+            watermark=True,
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
+            ratios=NINE_RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            reference_images=(1, 9),
+            watermark=True,
+        ),
+    ),
+    marker="[Image N]",
+    callback=False,
+    idempotency_s=None,
+    retention_s=86_400.0,  # not written; the upstream link that success passes through lives 24 h
+    # The gateway asks its upstream on a timer of about 15 s, so asking faster learns nothing.
+    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
+    budget=BUDGET,
+    options=ROUTE_OPTIONS,
+    raw=RAW,
+)
+
+#: Words of all routes and of known forks, in lower case. CANCELED upstream arrives as FAILURE. UNKNOWN is no end.
+STATES: StateWords = {
+    "not_start": TaskState.SUBMITTED,
+    "submitted": TaskState.SUBMITTED,
+    "queued": TaskState.SUBMITTED,
+    "pending": TaskState.SUBMITTED,
+    "pending_submit": TaskState.SUBMITTED,
+    "in_progress": TaskState.RUNNING,
+    "processing": TaskState.RUNNING,
+    "running": TaskState.RUNNING,
+    "retrying": TaskState.RUNNING,
+    "pending_settlement": TaskState.RUNNING,  # made, not yet paid for
+    "unknown": TaskState.RUNNING,
+    "success": TaskState.SUCCEEDED,
+    "completed": TaskState.SUCCEEDED,
+    "succeeded": TaskState.SUCCEEDED,
+    "failure": TaskState.FAILED,
+    "failed": TaskState.FAILED,
+}
+
+#: What parts of an error's code or type tell, in this order; None: the upstream may have taken the task.
+_CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
+    ("timeout", None),
+    ("internal", None),
+    ("server_error", None),
+    ("do_request_failed", None),
+    ("bad_response", None),
+    ("rate_limit", Refusal.THROTTLED),
+    ("too_many", Refusal.THROTTLED),
+    ("saturat", Refusal.THROTTLED),
+    ("overload", Refusal.THROTTLED),
+    ("quota", Refusal.QUOTA),
+    ("balance", Refusal.QUOTA),
+    ("api_key", Refusal.DENIED),
+    ("invalid_token", Refusal.DENIED),
+    ("authenticat", Refusal.DENIED),
+    ("unauthorized", Refusal.DENIED),
+    ("denied", Refusal.DENIED),
+    ("forbidden", Refusal.DENIED),
+    ("permission", Refusal.DENIED),
+    ("banned", Refusal.DENIED),
+)
+#: A 403 is an account without money as often as one without rights; here its message may decide.
+_QUOTA_WORDS = ("quota", "balance", "额度", "余额")
+_NOT_FOUND_CODES = frozenset({"task_not_exist", "task_not_found"})
+_NOT_FOUND_WORDS = ("not found", "not exist", "not_exist", "不存在")
+#: The gateway's sweep of over-aged tasks writes a Chinese reason: a time-out, not a fault of the input.
+_TIMED_OUT_WORDS = ("超时", "timeout", "timed out")
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
+    if isinstance(request, RawRequest):
+        return raw_submit(request, account)
+    return post_json(account, route(account), sample_body(request))
+
+
+def raw_submit(request: RawRequest, account: Account) -> HttpCall:
+    return post_json(account, request.path or route(account), request.body)
+
+
+def route(account: Account) -> str:
+    return ROUTES[account.options.get("route", "generations")]
+
+
+def sample_body(request: VideoRequest) -> dict[str, object]:
+    """The shape of the published sample (seed 000): pictures and parameters lie under `metadata`."""
+    parameters = present(ratio=request.ratio, watermark=request.watermark, seed=request.seed)
+    return present(
+        model=request.model,
+        prompt=prompt_as_sent(request, "[Image N]"),
+        size=request.resolution and request.resolution.upper(),
+        duration=request.duration,
+        metadata=present(input=present(media=media(request)), parameters=parameters),
+    )
+
+
+def media(request: VideoRequest) -> list[dict[str, str]] | None:
+    frame = [{"type": "first_frame", "url": request.first_frame}] if request.first_frame else []
+    return frame + [{"type": "reference_image", "url": url} for url in request.reference_images] or None
+
+
+def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
+    """Accepts `{task_id,status}`, the OpenAI form with `id`, and either under `data`."""
+    document = read_object(reply.body)
+    fault = fault_in(reply, document)
+    if fault:
+        return refused_or_uncertain(fault, _refusal(fault, document))
+    ids = (at(document, "task_id"), at(document, "id"), at(document, "data", "task_id"), at(document, "data", "id"))
+    found = next((usable for usable in map(usable_id, ids) if usable), None)
+    if found is None:
+        return Uncertain(reason="accepted without a readable task_id or id")
+    word = first_text(at(document, "status"), at(document, "data", "status"))
+    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+
+
+def build_status(task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"{route(account)}/{in_path(task_id)}")
+
+
+def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    """A task that failed may carry an `error` object too, so its status word is looked for first."""
+    document = read_object(reply.body)
+    task = _task_in(reply, document)
+    if task is None:
+        return _no_task(reply, document)
+    named = first_text(at(task, "task_id"), _text_only(at(task, "id")))
+    if named and named != task_id:
+        return other_task(named)
+    return _observe(task_id, task, account, reply.body)
+
+
+def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
+    raise UnreadableCallback(f"{account.name} does not call back")
+
+
+def build_download(output: Output, account: Account, /) -> HttpCall:
+    """The key goes to the origin of the base URL and to no other, whatever the output claims."""
+    headers = bearer(account)[:1] if is_own(output.url, account) else ()
+    return HttpCall(method="GET", url=output.url, headers=headers)
+
+
+def is_own(url: str, account: Account) -> bool:
+    return origin(url) is not None and origin(url) == origin(account.base_url)
+
+
+def _refusal(fault: Fault, document: JsonObject | None) -> Refusal | None:
+    """4xx and the documented failure within 200 created nothing; 5xx, 408 and redirects prove nothing."""
+    if fault.status == 429:
+        return Refusal.THROTTLED
+    if fault.status not in BY_STATUS and not is_2xx(fault.status):
+        return None
+    by_default = BY_STATUS.get(fault.status, Refusal.INVALID if at(document, "error") else None)
+    if fault.status == 403 and any(word in fault.error.message.lower() for word in _QUOTA_WORDS):
+        by_default = Refusal.QUOTA
+    return _by_code(fault.error.code, text_at(document, "error", "type"), by_default)
+
+
+def _by_code(code: str, kind: str, otherwise: Refusal | None) -> Refusal | None:
+    said = f"{code} {kind}".lower()
+    return next((refusal for part, refusal in _CODE_WORDS if part in said), otherwise)
+
+
+def _task_in(reply: HttpReply, document: JsonObject | None) -> object:
+    """The object that holds the status word, None where the reply is no statement about a task."""
+    if not is_2xx(reply.status) or document is None or status_of_code(document.get("code")) is not None:
+        return None
+    if _text_only(at(document, "data", "status")):
+        return document["data"]
+    return document if _text_only(document.get("status")) else None
+
+
+def _no_task(reply: HttpReply, document: JsonObject | None) -> StatusOutcome:
+    fault = fault_in(reply, document) or unreadable(reply)
+    if document is not None and _is_not_found(fault):
+        return NotFound(raw=capped(reply.body))
+    if is_2xx(fault.status):
+        return _failure_within_200(fault, document)
+    return no_statement(fault)
+
+
+def _is_not_found(fault: Fault) -> bool:
+    """By code or words only: any other 400 is about our request, a 404 about the route."""
+    said = fault.error.message.lower()
+    in_words = "task" in said or "任务" in said
+    return fault.status in {200, 400} and (
+        fault.error.code in _NOT_FOUND_CODES or (in_words and any(word in said for word in _NOT_FOUND_WORDS))
+    )
+
+
+def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutcome:
+    refusal = _by_code(fault.error.code, text_at(document, "error", "type"), None)
+    if refusal is Refusal.DENIED:
+        return Denied(status=401, message=fault.error.message)
+    if refusal is Refusal.THROTTLED:
+        return Throttled(retry_after_s=fault.retry_after_s)
+    return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
+
+
+def _observe(task_id: str, task: object, account: Account, raw: bytes) -> Observation:
+    word = text_at(task, "status")
+    state, known = state_of(word, STATES)
+    ended = state in {TaskState.SUCCEEDED, TaskState.FAILED}
+    return Observation(
+        key=TaskKey(provider=account.name, task_id=task_id),
+        state=state,
+        source=Source.POLL,
+        raw_state=word,
+        known_word=known,
+        progress=percent(at(task, "progress")),
+        outputs=(_output(task_id, task, account),) if state is TaskState.SUCCEEDED else (),
+        error=_reason(task) if state is TaskState.FAILED else None,
+        model=text_at(task, "model") or None,
+        # `completed_at` mirrors the last update and may be set before the end
+        completed_at_ms=ms_from_s(at(task, "finish_time")) or ms_from_s(at(task, "completed_at")) if ended else None,
+        raw=capped(raw),
+    )
+
+
+def _output(task_id: str, task: object, account: Account) -> Output:
+    """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
+    proxy = f"{account.base_url}/v1/videos/{in_path(task_id)}/content"
+    url = next(_addresses(task, account), proxy)
+    until_ms = signed_until_ms(url) or ms_from_s(at(task, "expires_at"))
+    return Output(url=url, expires_at_ms=until_ms, needs_key=is_own(url, account))
+
+
+def _addresses(task: object, account: Account) -> Iterator[str]:
+    places = (at(task, "result_url"), at(task, "url"), at(task, "metadata", "url"), at(task, "fail_reason"))
+    for found in places:
+        own_path = isinstance(found, str) and found.startswith("/") and not found.startswith("//")
+        if url := http_url(f"{account.base_url}{found}" if own_path else found):
+            yield url
+
+
+def _reason(task: object) -> TaskError:
+    said = first_text(at(task, "fail_reason"), at(task, "error", "message"), at(task, "error"))
+    code = first_text(at(task, "error", "code"))
+    timed_out = any(word in said.lower() for word in _TIMED_OUT_WORDS)
+    return task_error(code or ("timed_out" if timed_out else ""), said)
+
+
+def _text_only(value: object) -> str:
+    """Shape b has a row number as `id`; only a text names a task or a state."""
+    return text(value) if isinstance(value, str) else ""

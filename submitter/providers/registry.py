@@ -1,0 +1,18 @@
+"""The literal tables of adapters. A new provider is one module and one line here; mypy proves that it fits."""
+
+from collections.abc import Mapping
+
+from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, tokenbay
+from submitter.providers.contract import CancelsTasks, ListsTasks, Provider, ServesFiles
+
+ADAPTERS: Mapping[str, Provider] = {
+    "hiapi": hiapi,
+    "dashscope": dashscope,
+    "modellix": modellix,
+    "modelstream": modelstream,
+    "tokenbay": tokenbay,
+    "newapi": newapi,  # any other gateway of the family: it has no default base URL
+}
+LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}

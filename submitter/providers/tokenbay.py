@@ -1,0 +1,101 @@
+"""TokenBay: a gateway very likely of the new-api family [inferred], with its own places for the parameters.
+
+Sources, read 2026-11-21: https://tokenbay.com/docs/reference/video/happyhorse (seed 004) for fields, limits, states,
+the advice on asking and the error within HTTP 200; https://tokenbay.com/docs/reference/errors for the statuses.
+
+What bites: 200 with `error`; an unknown task is a 400; no money is a 403; `result_url` is a path of the gateway's own
+content route, which asks for the key; `progress` is a number in the receipt and text in the query; the site's five
+minutes until giving up are the limit of nothing here, since the upstream itself may take that long.
+"""
+
+from submitter.providers.calls import post_json, present
+from submitter.providers.contract import Account, Capabilities, ModelFamily, PollAdvice, SubmitContext
+from submitter.providers.newapi import (
+    BUDGET,
+    NINE_RATIOS,
+    RAW,
+    RESOLUTIONS,
+    ROUTE_OPTIONS,
+    SEED,
+    build_download,
+    build_status,
+    media,
+    parse_callback,
+    parse_receipt,
+    parse_status,
+    raw_submit,
+    route,
+)
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent
+from submitter.wire import HttpCall
+
+__all__ = [
+    "CAPABILITIES",
+    "build_download",
+    "build_status",
+    "build_submit",
+    "parse_callback",
+    "parse_receipt",
+    "parse_status",
+]
+
+CAPABILITIES = Capabilities(
+    title="TokenBay",
+    default_base_url="https://api.tokenbay.com",
+    families=(
+        ModelFamily(
+            models=("happyhorse-1.0-t2v",), ratios=NINE_RATIOS, resolutions=RESOLUTIONS, seed=SEED, watermark=True
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-i2v",),
+            prompt_required=False,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            first_frame=True,
+            watermark=True,
+        ),
+        ModelFamily(
+            models=("happyhorse-1.0-r2v",),
+            ratios=NINE_RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
+            reference_images=(1, 9),
+            watermark=True,
+            reference_types=("subject", "style"),
+        ),
+    ),
+    marker="[Image N]",
+    callback=False,
+    idempotency_s=None,
+    retention_s=86_400.0,  # not written; assumed as for the upstream
+    # Typical runs take 100 to 150 s; every 10 to 15 s, never below 5 s.
+    poll=PollAdvice(first_s=90.0, every_s=12.0, floor_s=5.0),
+    budget=BUDGET,
+    options=ROUTE_OPTIONS,
+    raw=RAW,
+)
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
+    if isinstance(request, RawRequest):
+        return raw_submit(request, account)
+    return post_json(account, route(account), _video_body(request))
+
+
+def _video_body(request: VideoRequest) -> dict[str, object]:
+    """The first frame is `input_reference`, its documented field, and not an entry of `metadata.input.media`."""
+    pictures = media(request) if request.reference_images else None
+    return present(
+        model=request.model,
+        prompt=prompt_as_sent(request, "[Image N]"),
+        size=request.resolution and request.resolution.upper(),
+        duration=request.duration,
+        input_reference=request.first_frame,
+        metadata=present(
+            ratio=request.ratio,
+            watermark=request.watermark,
+            seed=request.seed,
+            reference_type=request.reference_type,
+            input=present(media=pictures),
+        ),
+    )
