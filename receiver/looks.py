@@ -159,13 +159,7 @@ def _after_statement(task: Task, seen: Observation, at: Circumstances) -> Follow
         speed=at.speed,
         dice=at.dice,
     )
-    return FollowUp(finding=Finding.STATED, next_poll_ms=next_ms, report=Report(observation=_taken(task, seen)))
-
-
-def _taken(task: Task, seen: Observation) -> Observation:
-    """An end whose result is still missing may yet get it; past the deadline the provider is taken at its word."""
-    may_wait = task.overdue_ms is None and task.deadline_ms is not None
-    return replace(seen, state=TaskState.RUNNING, thin=False) if seen.thin and may_wait else seen
+    return FollowUp(finding=Finding.STATED, next_poll_ms=next_ms, report=Report(observation=seen))
 
 
 def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowUp:
