@@ -25,7 +25,7 @@ def config_of(wanted: argparse.Namespace) -> SimulatorConfig:
     return SimulatorConfig(
         seed=wanted.seed,
         speed=wanted.speed,
-        keys={**defaults.keys, **dict(wanted.key)},
+        keys=dict(wanted.key),
         hiapi_webhook_secret=None if wanted.unsigned else wanted.secret or defaults.hiapi_webhook_secret,
         modellix_async_path=wanted.modellix_async_path,
         median_s=wanted.median,

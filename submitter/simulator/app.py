@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -31,8 +30,5 @@ def create_app(config: SimulatorConfig) -> Starlette:
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     world: World = app.state.world
-    async with httpx.AsyncClient(trust_env=False, timeout=world.config.callback_timeout_s) as client:
-        world.client = client
-        yield
-        await world.close()
-        world.client = None
+    yield
+    await world.close()

@@ -124,11 +124,9 @@ async def _attempt(world: World, post: Post, headers: dict[str, str], number: in
 
 
 async def _answer(world: World, post: Post, headers: dict[str, str]) -> tuple[int | None, str | None]:
-    if world.client is None:
-        return None, "the simulator is not running"
     try:
         reply = await asyncio.wait_for(
-            world.client.post(post.url, content=post.body, headers=headers), world.config.callback_timeout_s
+            world.client().post(post.url, content=post.body, headers=headers), world.config.callback_timeout_s
         )
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return None, type(error).__name__

@@ -110,14 +110,19 @@ def _stranger(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | 
 
 
 def json_object(raw: bytes) -> JsonObject | Refusal:
-    """The body as a JSON object."""
+    """The body as a JSON object; NaN, infinities and lone surrogates are not JSON here: no answer could repeat them."""
     try:
-        value = json.loads(raw)
+        value = json.loads(raw, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return Refusal(reason=Reason.NOT_JSON, message="the body is not JSON")
     if not isinstance(value, dict):
         return Refusal(reason=Reason.INVALID, message="the body must be an object")
     return value
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
 
 
 def lacks_model(model: str) -> bool:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from submitter.simulator.faults import checked
+
 PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
 BASE_PATHS: Mapping[str, str] = MappingProxyType(
@@ -61,6 +63,13 @@ RETENTION_S: Mapping[str, float] = MappingProxyType(
 )
 
 
+def checked_platform(name: str) -> str:
+    """The name, if it is one of the five; ValueError otherwise."""
+    if name not in PLATFORMS:
+        raise ValueError(f"no platform is called {name!r}; there are {', '.join(PLATFORMS)}")
+    return name
+
+
 def _keys() -> Mapping[str, str]:
     return {platform: f"sim-{platform}-key" for platform in PLATFORMS}
 
@@ -72,7 +81,7 @@ class SimulatorConfig:
     seed: int = 1
     #: provider seconds per real second
     speed: float = 1.0
-    #: the bearer key each platform accepts
+    #: the bearer key a platform accepts; one left out keeps its default, `sim-<platform>-key`
     keys: Mapping[str, str] = field(default_factory=_keys, repr=False)
     #: None: the account has no signing key, so callbacks carry no signature headers
     hiapi_webhook_secret: str | None = field(default="sim-hiapi-webhook-secret", repr=False)
@@ -108,6 +117,21 @@ class SimulatorConfig:
     late_s: float = 900.0
     #: how long HiAPI waits for an answer to a callback, real seconds
     callback_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        checked(self.faults)
+        if self.speed <= 0 or self.median_s <= 0:
+            raise ValueError("speed and median_s must be above zero")
+        chances = {**self.faults, "failure_rate": self.failure_rate, "queued_share": self.queued_share}
+        for name, chance in chances.items():
+            if not 0 <= chance <= 1:
+                raise ValueError(f"{name} must be from 0 to 1")
+        for platform in {*self.keys, *self.limits, *self.quota, *self.retention_s}:
+            checked_platform(platform)
+
+    def key(self, platform: str) -> str:
+        """The bearer key that `platform` accepts."""
+        return self.keys.get(platform, f"sim-{platform}-key")
 
     def limit(self, platform: str) -> Limit:
         """The limit in force on `platform`."""

@@ -99,7 +99,7 @@ def count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
 def admit(request: Request, dialect: Dialect, allowance: Allowance | None) -> Refusal | None:
     """The key first, then the rate."""
     given = request.headers.get("authorization", "").encode()
-    wanted = f"Bearer {world_of(request).config.keys.get(dialect.platform, '')}".encode()
+    wanted = f"Bearer {world_of(request).config.key(dialect.platform)}".encode()
     if not hmac.compare_digest(given, wanted):
         return Refusal(reason=Reason.BAD_KEY, message="the API key is missing or wrong")
     if allowance is not None and allowance.is_over:

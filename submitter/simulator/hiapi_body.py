@@ -32,7 +32,7 @@ def detail(view: View, *, with_storage: bool = True) -> JsonObject:
         "created": int(view.task.created_s),
         "completed": int(view.final_s or 0),
     }
-    if "route" in sent:
+    if sent.get("route"):
         data |= {"route": sent["route"], "model": f"{view.task.draft.model}@{sent['route']}"}
     if with_storage:
         data["storage"] = sent.get("storage") or "temp"

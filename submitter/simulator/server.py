@@ -34,7 +34,7 @@ class Simulator:
 
     def key(self, platform: str) -> str:
         """The bearer key the platform accepts."""
-        return self._world.config.keys[platform]
+        return self._world.config.key(platform)
 
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
         """Faults for the next submits at `platform`, in order of arrival; an idempotent replay uses up none."""
@@ -58,15 +58,37 @@ class Simulator:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and leaves the process's signals to the process."""
+    """Tells when it listens, leaves at once when told to, and leaves the process's signals to the process."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Stop serving."""
+        self.should_exit = True
+        self._leaving.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # a tick of zero renews the Date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if answering := set(self.server_state.tasks):
+            _, late = await asyncio.wait(answering, timeout=STOP_AFTER_S)
+            for answer in late:
+                answer.cancel()
+        await self.lifespan.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -87,7 +109,7 @@ async def running(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 
         yield Simulator(world, f"http://{host}:{listener.getsockname()[1]}")
     finally:
         world.stopping.set()
-        server.should_exit = True
+        server.leave()
         await serving
 
 
@@ -97,7 +119,8 @@ def run(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 9000) -> N
     server = uvicorn.Server(_uvicorn_config(app))
     app.state.world.drop = _dropper(server)
     listener = _bound(host, port)
-    server.run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
+        server.run(sockets=[listener])
 
 
 def _uvicorn_config(app: object) -> uvicorn.Config:

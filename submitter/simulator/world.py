@@ -18,7 +18,7 @@ import httpx
 from starlette.requests import Request
 
 from submitter.simulator.books import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
-from submitter.simulator.config import PLATFORMS, SimulatorConfig
+from submitter.simulator.config import SimulatorConfig, checked_platform
 from submitter.simulator.faults import REFUSALS, checked, drawn, named_in
 from submitter.simulator.keys import IdempotencyKeys
 from submitter.simulator.limits import Windows
@@ -70,7 +70,6 @@ class World:
     config: SimulatorConfig
     now_s: Callable[[], float] = time.time
     drop: Drop | None = None
-    client: httpx.AsyncClient | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     refused: list[RefusedSubmit] = field(default_factory=list)
     throttled: list[ThrottledRequest] = field(default_factory=list)
@@ -82,9 +81,9 @@ class World:
     _arrivals: dict[str, int] = field(default_factory=dict)
     _refused_by_prompt: set[bytes] = field(default_factory=set)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
+    _client: httpx.AsyncClient | None = None
 
     def __post_init__(self) -> None:
-        checked(self.config.faults)
         self.windows = Windows(self.config)
 
     def dice(self, purpose: str, platform: str) -> random.Random:
@@ -93,9 +92,7 @@ class World:
 
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
         """Faults for the next submits at `platform`, one list each; an empty list means none, not even by dice."""
-        if platform not in PLATFORMS:
-            raise ValueError(f"no platform is called {platform!r}; there are {', '.join(PLATFORMS)}")
-        self._plans.setdefault(platform, deque()).extend([checked(names) for names in faults])
+        self._plans.setdefault(checked_platform(platform), deque()).extend([checked(names) for names in faults])
 
     def faults_for(self, platform: str, draft: Draft, raw: bytes) -> frozenset[str]:
         """Take the faults of this arrival; a refusal named in a prompt is not given twice to the same bytes."""
@@ -228,6 +225,12 @@ class World:
             )
         )
 
+    def client(self) -> httpx.AsyncClient:
+        """The client that posts callbacks: no redirects, no proxies of the environment."""
+        if self._client is None:
+            self._client = httpx.AsyncClient(trust_env=False, timeout=self.config.callback_timeout_s)
+        return self._client
+
     def spawn(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` until it ends or the simulator stops."""
         running = asyncio.create_task(work)
@@ -247,3 +250,6 @@ class World:
         for running in self._background:
             running.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
