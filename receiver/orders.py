@@ -1,0 +1,151 @@
+"""What a caller orders: our own rules for it, the copy that is kept, and the hash that tells orders apart.
+
+Pure. What the provider and model take is checked by `submitter.limits`; here is all that is ours.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from submitter.errors import Violation
+from submitter.request import RawRequest, VideoRequest
+
+LABELS_CAP = 32
+LABEL_NAME_CAP = 64  # characters
+LABEL_VALUE_CAP = 256  # characters
+NOTIFY_URL_CAP = 2_048  # characters; longer addresses do not get through common proxies
+LONGEST_DEADLINE_S = 604_800  # no provider documents that it keeps a task for longer than a week
+LONGEST_KEPT_URI = 256  # characters of a data URI in the kept copy; pictures belong into no table
+
+_KEY = re.compile(r"[!-~]{1,255}")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One video, from one provider, and what is to happen around it. Exactly one of `video` and `raw`.
+
+    `notify_secret` None with a `notify_url`: one is made. `deadline_s` None: the service's own.
+    """
+
+    provider: str
+    video: VideoRequest | None = None
+    raw: RawRequest | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    notify_url: str | None = None
+    notify_secret: str | None = field(default=None, repr=False)
+    deadline_s: int | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def request(self) -> VideoRequest | RawRequest | None:
+        return self.video or self.raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyRules:
+    """`refuse_url` says why webhooks may not go to an address, if so; `read_secret` raises ValueError for a bad one."""
+
+    refuse_url: Callable[[str], str | None]
+    read_secret: Callable[[str], object]
+
+
+def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
+    """Every broken rule, in the order of the fields."""
+    if (order.video is None) == (order.raw is None):
+        yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
+    yield from _labels(order.labels)
+    yield from _notify(order, rules)
+    if order.deadline_s is not None and not 1 <= order.deadline_s <= LONGEST_DEADLINE_S:
+        accepted = f"1 to {LONGEST_DEADLINE_S} seconds"
+        yield Violation(field="deadline_s", rule=f"{order.deadline_s:.6g} is out of range", accepted=accepted)
+    if order.idempotency_key is not None and not _KEY.fullmatch(order.idempotency_key):
+        rule, accepted = "is empty, too long or not visible ASCII", "1 to 255 visible ASCII characters"
+        yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
+
+
+def _labels(labels: Mapping[str, str]) -> Iterator[Violation]:
+    if len(labels) > LABELS_CAP:
+        yield Violation(field="labels", rule=f"has {len(labels)} entries", accepted=f"up to {LABELS_CAP}")
+        return
+    for name, value in labels.items():
+        shown = f"labels.{name}" if _is_text(name, LABEL_NAME_CAP) else "labels"
+        if not name or shown == "labels":
+            rule, accepted = "has an unfit name", f"names of 1 to {LABEL_NAME_CAP} printable characters"
+            yield Violation(field="labels", rule=rule, accepted=accepted)
+        elif not _is_text(value, LABEL_VALUE_CAP):
+            rule, accepted = "is too long or not printable", f"up to {LABEL_VALUE_CAP} printable characters"
+            yield Violation(field=shown, rule=rule, accepted=accepted)
+
+
+def _notify(order: Order, rules: NotifyRules) -> Iterator[Violation]:
+    if order.notify_url is None:
+        if order.notify_secret is not None:
+            yield Violation(field="notify.url", rule="is missing", accepted="an https address")
+        return
+    if not order.notify_url or not _is_text(order.notify_url, NOTIFY_URL_CAP):
+        rule, accepted = "is empty, too long or not printable", f"an https address of up to {NOTIFY_URL_CAP} characters"
+        yield Violation(field="notify.url", rule=rule, accepted=accepted)
+    elif reason := rules.refuse_url(order.notify_url):
+        yield Violation(field="notify.url", rule=reason, accepted="an https address that webhooks may reach")
+    if order.notify_secret is not None and not _is_secret(order.notify_secret, rules):
+        accepted = "whsec_ and the base64 of 24 to 64 random bytes, or none, and one is made"
+        yield Violation(field="notify.secret", rule="is not a signing secret", accepted=accepted)
+
+
+def _is_secret(text: str, rules: NotifyRules) -> bool:
+    try:
+        rules.read_secret(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_text(text: str, cap: int) -> bool:
+    return len(text) <= cap and not _UNPRINTABLE.search(text)
+
+
+def request_hash(order: Order) -> str:
+    """Equal for orders that ask for the same: the notify secret and the key itself are left out."""
+    canonical = json.dumps(_values(order), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def kept_request(order: Order) -> dict[str, Any]:
+    """The caller's order as the ledger keeps it: no secret, and of each data URI only its kind, size and hash."""
+    kept: dict[str, Any] = _shortened(
+        {name: value for name, value in _values(order).items() if value not in (None, {})}
+    )
+    return kept
+
+
+def request_of(kept: Mapping[str, Any]) -> VideoRequest | RawRequest:
+    """Enough of the request to build its call again; the body of that call is kept on its own."""
+    if "video" in kept:
+        return VideoRequest.model_validate({**kept["video"]})
+    return RawRequest.model_validate({**kept["raw"]})
+
+
+def _values(order: Order) -> dict[str, Any]:
+    return {
+        "provider": order.provider,
+        "video": None if order.video is None else order.video.model_dump(mode="json", exclude_defaults=True),
+        "raw": None if order.raw is None else order.raw.model_dump(mode="json", exclude_defaults=True),
+        "labels": dict(order.labels),
+        "notify": None if order.notify_url is None else {"url": order.notify_url},
+        "deadline_s": order.deadline_s,
+    }
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_shortened(each) for each in value]
+    if isinstance(value, str) and value.startswith("data:") and len(value) > LONGEST_KEPT_URI:
+        digest = hashlib.sha256(value.encode()).hexdigest()
+        return f"{value[:40].partition(',')[0]},… ({len(value)} characters, sha256 {digest})"
+    return value
