@@ -23,6 +23,7 @@ async def front_page(request: Request) -> Response:
     lines = ["Simulator of five asynchronous video platforms. Base URLs and keys:", ""]
     for platform, path in BASE_PATHS.items():
         lines.append(f"{platform:12} {origin_of(request)}{path}  key {world.config.key(platform)}")
+    lines.append(f"hiapi signs its callbacks with {world.config.hiapi_webhook_secret or 'nothing'}")
     lines += ["", "GET /_simulator/books, GET /_simulator/faults, POST /_simulator/plan,"]
     lines += ["POST /_simulator/tasks/{task_id}/finish, .../fail, .../cancel", ""]
     return PlainTextResponse("\n".join(lines))

@@ -51,7 +51,7 @@ _PARAMETERS = Shape(required={}, optional=_FILM)
 
 
 def submitted_body(request: Request, raw: bytes) -> JsonObject | Refusal:
-    """The body as an object; form fields become text, except whole numbers and JSON objects."""
+    """The body as an object; form fields become text, whole numbers or an object, a file only its name and size."""
     kind = request.headers.get("content-type", "")
     return _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
 
@@ -65,7 +65,8 @@ def _form(kind: str, raw: bytes) -> JsonObject | Refusal:
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            body[name] = _form_value(name, content)
+            sent_file = part.get_filename()
+            body[name] = f"file {sent_file}, {len(content)} bytes" if sent_file else _form_value(name, content)
     return body
 
 

@@ -106,7 +106,7 @@ async def running(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await server.listening.wait()
     try:
-        yield Simulator(world, f"http://{host}:{listener.getsockname()[1]}")
+        yield Simulator(world, _origin(host, listener.getsockname()[1]))
     finally:
         world.stopping.set()
         server.leave()
@@ -126,12 +126,17 @@ def run(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 9000) -> N
 def _uvicorn_config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's own type for applications does not know Starlette's
+        log_config=None,  # logging belongs to the process
         log_level="warning",
         access_log=False,
         lifespan="on",
         ws="none",
         timeout_graceful_shutdown=STOP_AFTER_S,
     )
+
+
+def _origin(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -74,6 +74,11 @@ class Caller:
         self.sim = sim
         self.http = http
 
+    def skip(self, seconds: float) -> None:
+        """Put the simulator's clock forward."""
+        world, now_s = self.sim._world, self.sim._world.now_s
+        world.now_s = lambda: now_s() + seconds
+
     def headers(self, platform: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.sim.key(platform)}", **MANNERS[platform].headers}
 

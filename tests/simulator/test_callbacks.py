@@ -107,9 +107,10 @@ async def test_callback_lost_posts_nothing() -> None:
 
 
 async def test_callback_late_comes_after_those_of_later_tasks() -> None:
-    async with calling(speed=3000) as caller, sink() as place:
-        late = await submit_to(caller, place, "callback_late")
-        prompt_one = await submit_to(caller, place)
+    async with calling(late_s=1.0) as caller, sink() as place:
+        late, prompt_one = await submit_to(caller, place, "callback_late"), await submit_to(caller, place)
+        caller.sim.finish(late)
+        caller.sim.finish(prompt_one)
         posts = await place.wait_for(2)
     assert [json.loads(post.raw)["taskId"] for post in posts] == [prompt_one, late]
 

@@ -7,6 +7,7 @@ import pytest
 
 from submitter.simulator import NO_LIMITS, Limit, SimulatorConfig
 from submitter.simulator.config import PLATFORMS
+from submitter.simulator.limits import Windows
 from tests.simulator.calls import MANNERS, Caller, calling
 
 
@@ -25,12 +26,11 @@ async def test_hiapi_throttles_the_request_after_sixty_and_says_when_it_ends() -
     assert [(entry.platform, entry.reason) for entry in throttled] == [("hiapi", "rate")]
 
 
-async def test_a_window_passes_with_the_speed() -> None:
-    async with calling(speed=600, limits={"hiapi": Limit(requests=1)}) as caller:
-        statuses = [(await caller.ask("hiapi", "none")).status_code for _ in range(2)]
-        await asyncio.sleep(0.11)
-        statuses.append((await caller.ask("hiapi", "none")).status_code)
-    assert statuses == [404, 429, 404]
+def test_a_window_passes_with_the_speed() -> None:
+    windows = Windows(SimulatorConfig(speed=600, limits={"hiapi": Limit(requests=1, window_s=60)}))
+    looks = [windows.count("hiapi", now_s) for now_s in (0.0, 0.05, 0.1, 0.15)]
+    assert [look.is_over for look in looks] == [False, True, False, True]
+    assert [look.reset_s for look in looks] == [0.1, 0.1, 0.2, 0.2]
 
 
 async def test_dashscope_limits_task_calls_but_not_submits() -> None:
@@ -99,7 +99,7 @@ async def test_a_key_is_bound_to_bytes_not_to_meaning() -> None:
 
 
 async def test_a_key_still_being_worked_on_is_409_with_a_wait() -> None:
-    async with calling(slow_s=1.0) as caller:
+    async with calling(slow_s=2.0) as caller:
         caller.sim.plan("hiapi", [["reply_slow"]])
         first = asyncio.create_task(keyed(caller, "k"))
         while not caller.sim.books().tasks:
@@ -129,8 +129,10 @@ async def test_a_refused_submit_leaves_its_key_free(fault: str) -> None:
 
 
 async def test_a_key_is_forgotten_after_a_day() -> None:
-    async with calling(speed=1e9) as caller:
-        first, second = await keyed(caller, "k"), await keyed(caller, "k")
+    async with calling() as caller:
+        first = await keyed(caller, "k")
+        caller.skip(24 * 3600)
+        second = await keyed(caller, "k")
     assert first.json() != second.json()
 
 
@@ -142,25 +144,27 @@ async def test_a_key_longer_than_255_bytes_is_refused() -> None:
 
 @pytest.mark.parametrize(("platform", "gone"), [("hiapi", 404), ("dashscope", 403), ("modellix", 403)])
 async def test_a_result_link_dies_with_its_result(platform: str, gone: int) -> None:
-    async with calling(retention_s={platform: 0.5}) as caller:
+    async with calling(retention_s={platform: 3600}) as caller:
         caller.sim.finish(await caller.submit(platform))
         [link] = caller.sim.books().tasks[0].outputs
         assert (await caller.http.get(link)).status_code == 200
-        await asyncio.sleep(0.5)
+        caller.skip(3600)
         assert (await caller.http.get(link)).status_code == gone
 
 
 async def test_dashscope_and_modellix_forget_a_task_whose_result_is_gone() -> None:
-    async with calling(speed=1e9) as caller:
+    async with calling() as caller:
         first, second = await caller.submit("dashscope"), await caller.submit("modellix")
-        await asyncio.sleep(0.01)
+        caller.skip(25 * 3600)
         assert await caller.state("dashscope", first) == "UNKNOWN"
         assert (await caller.ask("modellix", second)).status_code == 404
 
 
 async def test_hiapi_still_knows_a_task_whose_file_is_gone() -> None:
-    async with calling(speed=1e9) as caller:
-        assert await caller.state("hiapi", await caller.submit("hiapi")) == "success"
+    async with calling() as caller:
+        task_id = await caller.submit("hiapi")
+        caller.skip(8 * 86_400)
+        assert await caller.state("hiapi", task_id) == "success"
 
 
 def test_the_limits_of_a_platform_are_replaced_one_by_one() -> None:
