@@ -127,9 +127,8 @@ class Asking:
                 outcome = await self.submission.repeat(task)
                 return looks.after_repeat(task, outcome, self._at(task))
             case Plan.DOUBT:
-                uncertain = Uncertain(reason="the submit ended between its intent and its answer")
-                now_ms = self.clock()
-                after = await self.submits.store_uncertain(task.id, uncertain, next_poll_ms=None, now_ms=now_ms)
+                doubt, now_ms = looks.doubt_about(task), self.clock()
+                after = await self.submits.store_uncertain(task.id, doubt, next_poll_ms=None, now_ms=now_ms)
                 return looks.after_doubt(after, self._at(task))
             case Plan.LEAVE:
                 return looks.left_alone()
@@ -181,7 +180,9 @@ class Asking:
         booked = await self._record(looked, now_ms)
         await self._pause(booked, now_ms)
         await self._end_alarms(booked, now_ms)
-        await self.polls.finish_poll([_poll_result(entry.looked, owner) for entry in booked], now_ms)
+        results = [_poll_result(entry.looked, owner) for entry in booked]
+        # Where there is no time of ours nothing is set: news that came meanwhile keeps its time, and the lease ends alone.
+        await self.polls.finish_poll([result for result in results if result.next_poll_ms is not None], now_ms)
         return booked
 
     async def _record(self, looked: Sequence[Looked], now_ms: int) -> list[Booked]:

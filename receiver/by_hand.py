@@ -128,7 +128,9 @@ class HandWork:
             return "the provider is not configured"
         if task.state is TaskState.SUBMITTING and (task.next_poll_ms or 0) > self.clock():
             return "its submit is still under way"
-        return "only a callback or a person can settle it" if self.asking.plan(task) is Plan.LEAVE else None
+        if task.state is TaskState.UNCERTAIN and self.asking.plan(task) is Plan.DOUBT:
+            return "only a callback or a person can settle it"
+        return None
 
     async def _do(self, task: Task, order: HandOrder) -> HandLine:
         held = await self.polls.lease_by_filter(

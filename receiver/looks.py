@@ -36,8 +36,8 @@ class Plan(StrEnum):
 
     ASK = "ask for its status"
     REPEAT = "repeat the submit under the same key"
-    DOUBT = "call the submit uncertain"
-    LEAVE = "leave it to a callback or a person"
+    DOUBT = "call the submit uncertain and leave it to a callback or a person"
+    LEAVE = "leave it alone"
 
 
 #: Plan by state and by whether the submit may be repeated without paying twice. States not named are left alone.
@@ -46,6 +46,8 @@ PLANS: Mapping[tuple[TaskState, bool], Plan] = {
     (TaskState.SUBMITTING, True): Plan.REPEAT,
     (TaskState.SUBMITTING, False): Plan.DOUBT,
     (TaskState.UNCERTAIN, True): Plan.REPEAT,
+    # Its key is remembered no longer, or never was: this stops the looks.
+    (TaskState.UNCERTAIN, False): Plan.DOUBT,
     (TaskState.SUBMITTED, True): Plan.ASK,
     (TaskState.SUBMITTED, False): Plan.ASK,
     (TaskState.RUNNING, True): Plan.ASK,
@@ -79,7 +81,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """What a look leaves behind. `next_poll_ms` None: never again by the clock."""
+    """What a look leaves behind. `next_poll_ms` None: the ledger holds the right time already, often "never"."""
 
     finding: Finding
     next_poll_ms: int | None
@@ -102,6 +104,12 @@ class Circumstances:
 def plan_look(task: Task, *, repeatable: bool) -> Plan:
     plan = PLANS.get((task.state, repeatable), Plan.LEAVE)
     return Plan.LEAVE if plan is Plan.ASK and task.task_id is None else plan
+
+
+def doubt_about(task: Task) -> Uncertain:
+    """Why a submit is uncertain, when nobody is left who waits for its answer."""
+    words = "the submit ended between its intent and its answer" if task.error is None else task.error.message
+    return Uncertain(reason=f"{words}; only a callback or a person can settle it now")
 
 
 def left_alone() -> FollowUp:

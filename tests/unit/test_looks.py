@@ -38,7 +38,7 @@ def _refused(refusal: Refusal) -> Refused:
         (TaskState.SUBMITTING, True, Plan.REPEAT),
         (TaskState.SUBMITTING, False, Plan.DOUBT),
         (TaskState.UNCERTAIN, True, Plan.REPEAT),
-        (TaskState.UNCERTAIN, False, Plan.LEAVE),
+        (TaskState.UNCERTAIN, False, Plan.DOUBT),
         (TaskState.SUBMITTED, False, Plan.ASK),
         (TaskState.RUNNING, True, Plan.ASK),
         (TaskState.SUCCEEDED, True, Plan.LEAVE),
