@@ -25,12 +25,16 @@ log = structlog.get_logger(__name__)
 REMEMBERED = 10_000  # tasks and words kept in memory; forgetting one costs an early look or a second log line
 ALARM_CHARACTERS = 300
 
+_OPEN = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
 #: Findings that prove that the provider takes our key.
 _ANSWERED = frozenset({Finding.STATED, Finding.NOT_FOUND, Finding.FORGOTTEN, Finding.RECEIPT})
+#: States after a look at an open submit; what is not named leaves it as it was.
 _AFTER_SUBMIT: Mapping[Finding, TaskState] = {
     Finding.RECEIPT: TaskState.SUBMITTED,
     Finding.REFUSED: TaskState.REFUSED,
     Finding.UNCERTAIN: TaskState.UNCERTAIN,
+    Finding.THROTTLED: TaskState.UNCERTAIN,
+    Finding.DENIED: TaskState.UNCERTAIN,
 }
 
 
@@ -181,7 +185,7 @@ class Asking:
         await self._pause(booked, now_ms)
         await self._end_alarms(booked, now_ms)
         results = [_poll_result(entry.looked, owner) for entry in booked]
-        # Where there is no time of ours nothing is set: news that came meanwhile keeps its time, and the lease ends alone.
+        # Without a time of ours nothing is set: news that came meanwhile keeps its time, and the lease ends alone.
         await self.polls.finish_poll([result for result in results if result.next_poll_ms is not None], now_ms)
         return booked
 
@@ -224,7 +228,7 @@ class Asking:
             return Booked(looked=looked, state=outcome.task.state, changed=changed)
         if outcome is not None:
             log.error("answer_fits_no_task", task=looked.task.id, provider=looked.task.provider)
-        state = _AFTER_SUBMIT.get(looked.follow_up.finding, before)
+        state = _AFTER_SUBMIT.get(looked.follow_up.finding, before) if before in _OPEN else before
         return Booked(looked=looked, state=state, changed=state is not before)
 
     async def _pause(self, booked: Sequence[Booked], now_ms: int) -> None:
