@@ -141,7 +141,16 @@ def _origin(host: str, port: int) -> str:
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    # asyncio turns Nagle's delay off only for sockets that say they are TCP; create_server's does not say so,
+    # and every answer of two writes would then wait 40 ms for the caller's acknowledgement
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _dropper(server: uvicorn.Server) -> Drop:

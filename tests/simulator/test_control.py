@@ -11,6 +11,7 @@ import pytest
 
 from submitter.simulator import MENU, PLATFORMS, SimulatorConfig, TaskEndedError, UnknownTaskError, create_app, running
 from submitter.simulator.__main__ import _parser, config_of
+from submitter.simulator.server import _bound
 from tests.simulator.calls import calling
 
 
@@ -109,6 +110,11 @@ async def test_a_taken_port_is_an_error_and_a_left_one_is_free_again() -> None:
                 pass
     async with running(SimulatorConfig(), port=port) as second:
         assert second.origin == first.origin
+
+
+def test_the_listening_socket_says_it_is_tcp_so_that_nagle_is_turned_off() -> None:
+    with _bound("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_stopping_does_not_wait_for_answers_held_back() -> None:
