@@ -6,7 +6,7 @@ Never here: HTTP statuses (`receiver.web.callbacks`), or asking the provider (`r
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 from receiver import schedule
@@ -75,7 +75,7 @@ IntakeOutcome = Counted | NotOurs | Malformed | NoSuchProvider | TokenOfAnotherT
 class TokenRule:
     """How callback tokens are read: our keys, oldest to newest, and how old a token may be."""
 
-    keys: Sequence[str]
+    keys: Sequence[str] = field(repr=False)
     max_age_s: int
 
 
