@@ -1,5 +1,7 @@
-"""Recorded payloads as replies and callbacks. A file holds where it was read and when, the status, headers and the body:
-`body` is sent as compact JSON, `text` as it stands.
+"""Recorded payloads as replies and callbacks.
+
+A file holds where it was read and when, the status, the headers and the body: `body` is sent as compact JSON, `text` as
+it stands.
 """
 
 import json

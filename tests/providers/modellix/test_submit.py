@@ -44,5 +44,5 @@ def test_a_raw_body_goes_to_the_path_that_names_its_model() -> None:
 
 
 def test_a_raw_body_without_a_path_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="raw.path"):
+    with pytest.raises(InvalidRequest, match=r"raw\.path"):
         modellix.build_submit(RawRequest(body={}), recorded.account("modellix"), CONTEXT)

@@ -44,6 +44,8 @@ def test_any_other_origin_never_gets_the_key(url: str) -> None:
     "odd",
     [
         "//evil.example/v.mp4",
+        "http://[::1/v.mp4",
+        "http://a.example:99999/v.mp4",
         "http://key@127.0.0.1:9000/v.mp4",
         "ftp://a.example/v",
         "/a b",

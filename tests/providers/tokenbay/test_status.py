@@ -40,6 +40,7 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_404": Unavailable(reason="HTTP 404, invalid_request_error: no such route"),
     "status_403": Denied(status=403, message="ip not allowed"),
     "status_key_within_200": Denied(status=401, message="key"),
+    "status_rate_within_200": Throttled(retry_after_s=9.0),
     "status_429": Throttled(),
 }
 
