@@ -61,7 +61,7 @@ def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
     yield from _notify(order, rules)
     if order.deadline_s is not None and not 1 <= order.deadline_s <= LONGEST_DEADLINE_S:
         accepted = f"1 to {LONGEST_DEADLINE_S} seconds"
-        yield Violation(field="deadline_s", rule=f"{order.deadline_s:.6g} is out of range", accepted=accepted)
+        yield Violation(field="deadline_s", rule="is out of range", accepted=accepted)
     if order.idempotency_key is not None and not _KEY.fullmatch(order.idempotency_key):
         rule, accepted = "is empty, too long or not visible ASCII", "1 to 255 visible ASCII characters"
         yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
