@@ -6,6 +6,7 @@
     │   ├── BadSignature      absent where a secret is configured, or wrong
     │   ├── StaleCallback     rightly signed, outside the replay window
     │   └── UnreadableCallback  not what the provider documents
+    ├── WebhookNotVerified    a webhook of ours, or what claims to be one, that must not count
     └── TransportError        one HTTP exchange did not give a reply
         ├── ConnectFailed     no byte of the request left: surely nothing was created
         ├── ExchangeTimeout   sent, not answered in time
@@ -61,6 +62,10 @@ class StaleCallback(CallbackError):
 
 class UnreadableCallback(CallbackError):
     """The body is not the JSON that the provider documents."""
+
+
+class WebhookNotVerified(SubmitterError):
+    """A header is missing, malformed or repeated, no signature is right, or the time is outside the window."""
 
 
 class TransportError(SubmitterError):

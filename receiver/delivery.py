@@ -1,0 +1,219 @@
+"""Pay the outbox: lease what is due, sign it, post it, and record each attempt with what follows from it.
+
+Flow: `receiver.backoff` decides. At least once: when an attempt can not be recorded, its lease ends and the same
+message with the same id is posted again. One endpoint that hangs holds up neither the others' posts nor their records.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from receiver.backoff import after_attempt, read_retry_after
+from receiver.errors import StoreUnavailable
+from receiver.records import Attempt, AttemptResult, DeliveryState, DueDelivery
+from receiver.signing import webhook_headers
+from submitter.errors import AddressForbidden, TransportError
+from submitter.wire import Headers, HttpCall, HttpReply
+
+log = structlog.get_logger(__name__)
+
+RESPONSE_CAP_BYTES = 4096
+LOCATION_CAP = 200  # characters of a redirect's target that are worth reading
+RECORD_TRIES = 3  # at the end of a turn, when nothing more can join the batch
+
+
+class Sends(Protocol):
+    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply: ...
+
+
+class DeliveryOutbox(Protocol):
+    async def lease_deliveries(
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
+    ) -> list[DueDelivery]:
+        """Fair between endpoints; never more than `per_endpoint` leased at once for one, by all owners together."""
+
+    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int) -> None:
+        """One transaction; StoreUnavailable means that nothing was recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryManners:
+    """`owner` names this process and no other. `lease_ms` must outlast a post, which the transport's limits bound.
+
+    `backoff_s` holds the pauses between attempts: one more attempt than it has steps. `concurrency`: posts at once.
+    """
+
+    owner: str
+    backoff_s: tuple[float, ...]
+    lease_ms: int = 60_000
+    concurrency: int = 64
+    per_endpoint: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """`failed` will be tried again, `dead` will not."""
+
+    leased: int = 0
+    delivered: int = 0
+    failed: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """`is_hopeless`: trying again would end in the same way."""
+
+    status: int | None = None
+    error: str | None = None
+    response: str = ""
+    retry_after_s: float | None = None
+    is_hopeless: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Deliverer:
+    """Turns may overlap: together they never post more than `concurrency` at once. `dice`: numbers in [0, 1)."""
+
+    outbox: DeliveryOutbox
+    transport: Sends
+    manners: DeliveryManners
+    clock: Callable[[], int]
+    dice: Callable[[], float]
+    _taken: int = field(default=0, init=False)
+
+    async def deliver_once(self, *, limit: int) -> DeliveryReport:
+        """Return when every attempt of this turn is recorded. Raise StoreUnavailable when that can not be."""
+        # Leasing only what can be posted now, nothing waits for a place while its lease runs out.
+        places = min(limit, self.manners.concurrency - self._taken)
+        if places <= 0:
+            return DeliveryReport()
+        self._taken += places
+        try:
+            leased = await self._lease(places)
+        except BaseException:
+            self._taken -= places
+            raise
+        self._taken -= places - len(leased)
+        return _count(await self._deliver(leased))
+
+    async def _lease(self, limit: int) -> list[DueDelivery]:
+        return await self.outbox.lease_deliveries(
+            owner=self.manners.owner,
+            now_ms=self.clock(),
+            lease_ms=self.manners.lease_ms,
+            limit=limit,
+            per_endpoint=self.manners.per_endpoint,
+        )
+
+    async def _deliver(self, leased: Sequence[DueDelivery]) -> list[AttemptResult]:
+        """Post all at once; record whatever is ready, together, while the rest goes on."""
+        recorded: list[AttemptResult] = []
+        waiting: list[AttemptResult] = []
+        async with asyncio.TaskGroup() as group:  # a turn that is cancelled takes its posts with it
+            posts = {group.create_task(self._attempt(due)) for due in leased}
+            for post in posts:
+                post.add_done_callback(self._free_place)
+            while posts:
+                done, posts = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+                waiting += [post.result() for post in done]
+                if await self._try_record(waiting):
+                    recorded += waiting
+                    waiting = []
+        if waiting:
+            await self._insist_to_record(waiting)
+        return recorded + waiting
+
+    def _free_place(self, _: asyncio.Task[AttemptResult]) -> None:
+        self._taken -= 1
+
+    async def _try_record(self, results: Sequence[AttemptResult]) -> bool:
+        try:
+            await self.outbox.record_attempts(results, self.clock())
+        except StoreUnavailable as error:
+            log.warning("attempts_not_recorded", attempts=len(results), error=str(error))
+            return False
+        return True
+
+    async def _insist_to_record(self, results: Sequence[AttemptResult]) -> None:
+        for _ in range(RECORD_TRIES - 1):
+            if await self._try_record(results):
+                return
+        await self.outbox.record_attempts(results, self.clock())
+
+    async def _attempt(self, due: DueDelivery) -> AttemptResult:
+        began_ms = self.clock()
+        tried = await self._post(due, began_ms)
+        attempt = Attempt(
+            at_ms=began_ms,
+            latency_ms=max(0, self.clock() - began_ms),
+            status=tried.status,
+            error=tried.error,
+            response=tried.response,
+        )
+        state, due_ms = self._decide(due, attempt, tried)
+        return AttemptResult(delivery=due.id, owner=due.owner, attempt=attempt, state=state, due_ms=due_ms)
+
+    def _decide(self, due: DueDelivery, attempt: Attempt, tried: _Tried) -> tuple[DeliveryState, int | None]:
+        if tried.is_hopeless:
+            return DeliveryState.DEAD, None
+        return after_attempt(
+            due.attempts,
+            attempt,
+            retry_after_s=tried.retry_after_s,
+            backoff_s=self.manners.backoff_s,
+            dice=self.dice,
+        )
+
+    async def _post(self, due: DueDelivery, now_ms: int) -> _Tried:
+        body = due.body.encode()
+        try:
+            signed = webhook_headers(due.secrets, message_id=due.event_id, timestamp_s=now_ms // 1000, body=body)
+        except ValueError as error:
+            return _Tried(error=f"the webhook can not be signed: {error}", is_hopeless=True)
+        headers: Headers = (("content-type", "application/json"), *signed)
+        try:
+            reply = await self.transport.send(HttpCall(method="POST", url=due.endpoint, headers=headers, body=body))
+        except AddressForbidden as error:
+            return _Tried(error=f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_hopeless=True)
+        except TransportError as error:
+            return _Tried(error=f"{type(error).__name__}: {error}")
+        return _read_reply(reply, self.clock())
+
+
+def _read_reply(reply: HttpReply, now_ms: int) -> _Tried:
+    return _Tried(
+        status=reply.status,
+        error=_complaint(reply),
+        response=_stored_text(reply.body),
+        retry_after_s=read_retry_after(reply.header("retry-after"), now_ms=now_ms),
+    )
+
+
+def _complaint(reply: HttpReply) -> str | None:
+    if 200 <= reply.status < 300:
+        return None
+    if 300 <= reply.status < 400:
+        location = (reply.header("location") or "nowhere")[:LOCATION_CAP]
+        return f"answered {reply.status}, a redirect to {location}, which is not followed"
+    return f"answered {reply.status}"
+
+
+def _stored_text(body: bytes) -> str:
+    """Cut again after decoding, because what replaces a byte that is no text takes three."""
+    text = body[:RESPONSE_CAP_BYTES].decode("utf-8", "replace")
+    return text.encode()[:RESPONSE_CAP_BYTES].decode("utf-8", "ignore")
+
+
+def _count(results: Sequence[AttemptResult]) -> DeliveryReport:
+    states = Counter(result.state for result in results)
+    return DeliveryReport(
+        leased=len(results),
+        delivered=states[DeliveryState.DELIVERED],
+        failed=states[DeliveryState.PENDING],
+        dead=states[DeliveryState.DEAD],
+    )
