@@ -26,6 +26,8 @@ __all__ = ["HandLine", "HandReport", "ReconcileManners", "ReconcileReport", "Rec
 
 log = structlog.get_logger(__name__)
 
+BOOKING_MS = 15_000  # from the last byte of an answer to its place in a ledger that is locked for a while
+
 
 class ReconcilePolls(Finishes, HandPolls, Protocol):
     async def lease_due(
@@ -50,14 +52,19 @@ class ReconcileRooms(Protocol):
 class ReconcileManners:
     """`owner` names this process and no other, `speed` is as in `receiver.schedule`.
 
-    `concurrency`: looks at the same time. `lease_ms` must outlast a look, of which `timeout_s` bounds the one request.
+    `concurrency`: looks at the same time. `timeout_s` bounds the one request of a look; a shorter lease is stretched.
     """
 
     owner: str
     speed: float = 1.0
-    lease_ms: int = 120_000
+    lease_ms: int = 60_000
     concurrency: int = 32
     timeout_s: float = 60.0
+
+    @property
+    def look_lease_ms(self) -> int:
+        """A lease that ends before its look would let a hanging provider be asked again and again, without back-off."""
+        return max(self.lease_ms, round(self.timeout_s * 1000) + BOOKING_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,7 @@ class Reconciler:
             polls=self.store.polls,
             providers=self.providers,
             clock=self.clock,
-            lease_ms=self.manners.lease_ms,
+            lease_ms=self.manners.look_lease_ms,
             at_once=max(1, self.manners.concurrency // max(1, len(self.providers))),
         )
         mode = HandMode.DO if not dry_run else HandMode.ASK if ask else HandMode.SAY
@@ -162,7 +169,7 @@ class Reconciler:
                 budget=schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.manners.speed),
                 owner=owner,
                 now_ms=self.clock(),
-                lease_ms=self.manners.lease_ms,
+                lease_ms=self.manners.look_lease_ms,
                 limit=share,
             )
         finally:

@@ -144,7 +144,7 @@ async def a_scene(
             clock=lambda: scene.now_ms,
             dice=lambda: 0.5,
             on_events=lambda: scene.events.append(1),
-            manners=ReconcileManners(owner="worker-1", concurrency=concurrency, lease_ms=60_000),
+            manners=ReconcileManners(owner="worker-1", concurrency=concurrency, timeout_s=30),
         )
         scene = Scene(store=store, path=path, wire=wire, submits=submits, reconciler=reconciler)
         yield scene
