@@ -16,7 +16,7 @@ from submitter.transport import Transport
 
 Clock = Callable[[], int]  # unix milliseconds
 
-__all__ = ["ApiKeyDigest", "Clock", "ConfiguredProvider", "Services"]
+__all__ = ["ApiKeyDigest", "Bell", "Clock", "ConfiguredProvider", "Services"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,23 @@ class ApiKeyDigest:
     sha256: bytes = field(repr=False)
 
 
+class Bell:
+    """Rung after a commit that made events, heard by everybody in this process who lives off them."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def ring(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Services:
-    """`new_api_key` is set only in the process that made the first key, to be shown once."""
+    """Open from beginning to end of a process; see `receiver.bootstrap.open_services`."""
 
     settings: Settings
     store: Store
@@ -43,7 +57,7 @@ class Services:
     reconciler: Reconciler
     deliverer: Deliverer
     feed: Feed
+    bell: Bell
     clock: Clock
     secret_keys: tuple[str, ...] = field(repr=False)
     api_keys: tuple[ApiKeyDigest, ...]
-    new_api_key: str | None = field(default=None, repr=False)

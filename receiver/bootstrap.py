@@ -1,0 +1,304 @@
+"""Wiring: from the environment to settings, from settings to running services, from services to the application.
+
+The only reader of the environment, and the one place that hands real clocks, dice and sockets to the rest.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+from starlette.applications import Starlette
+
+from receiver import journal
+from receiver.accounts import ConfiguredProvider
+from receiver.delivery import RESPONSE_CAP_BYTES, Deliverer, DeliveryManners
+from receiver.errors import ConfigError
+from receiver.ids import id_maker
+from receiver.intake import Intake, TokenRule
+from receiver.orders import NotifyRules
+from receiver.parsing import SCOPES
+from receiver.reconciler import ReconcileManners, Reconciler
+from receiver.services import ApiKeyDigest, Bell, Services
+from receiver.settings import Settings
+from receiver.signing import decode_webhook_secret
+from receiver.store import Store, open_store
+from receiver.store.commit import GroupCommit
+from receiver.stream import Feed
+from receiver.submission import Submission, SubmissionEdges, SubmissionRules
+from receiver.web.app import build_app
+from receiver.worker import Worker
+from submitter.addresses import AddressGuard, check_endpoint
+from submitter.providers.registry import ADAPTERS
+from submitter.transport import Transport, TransportLimits, open_transport
+
+WEB_AND_WORKER = frozenset({"web", "worker"})
+DOTENV = Path(".env")
+CONNECT_S = 5.0  # to a provider; a submit that never connected is surely not paid
+SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the reconciler
+DAY_S = 86_400
+KEY_BYTES = 32
+SIGNING_KEY_NAME = "signing_key"
+API_KEY_NAME = "api_key_sha256"
+ASKING_SHARE = 0.8  # of a lease that one question may take, so that its answer is still booked under the lease
+
+
+def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
+    """The environment over `.env` of the working directory; None means the real one, or no file.
+
+    Raise ConfigError that names every problem.
+    """
+    real = os.environ if environ is None else environ
+    written = _read_dotenv(dotenv) if dotenv is not None else {}
+    return Settings.from_mapping({**written, **{name: text for name, text in real.items() if text.strip()}})
+
+
+def start_journal(settings: Settings) -> None:
+    """Once for a process, before anything is logged."""
+    accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
+    keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
+    journal.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys])
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, migrating: bool = True, show_key: Callable[[str], None] | None = None
+) -> AsyncIterator[Services]:
+    """All that a process needs; on leaving, what is in flight comes to its end before anything closes.
+
+    `show_key` is handed the first API key, when none is set and none was ever made; without it none is made.
+    Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.database_url, clock=now_ms, migrating=migrating))
+        secret_keys = settings.secret_keys or (
+            await store.kept.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+        )
+        api_keys = await _api_keys(settings, store, show_key)
+        guard = AddressGuard(allow=settings.allow_private)
+        wiring = _Wiring(
+            settings=settings,
+            store=store,
+            transport=await stack.enter_async_context(open_transport(_provider_limits(settings))),
+            webhook_transport=await stack.enter_async_context(open_transport(_webhook_limits(settings), guard)),
+            guard=guard,
+            secret_keys=secret_keys,
+        )
+        services = wiring.services(api_keys)
+        stack.callback(services.feed.close)
+        stack.push_async_callback(services.commits.drained)
+        stack.push_async_callback(services.submission.drained)
+        yield services
+
+
+@asynccontextmanager
+async def working(services: Services) -> AsyncIterator[Worker]:
+    """The ticks of reconciling and delivery; on leaving, the turns in flight come to their end."""
+    worker = Worker(
+        reconciler=services.reconciler,
+        deliverer=services.deliverer,
+        ledger=services.store.ledger,
+        clock=services.clock,
+        on_events=services.bell.ring,
+    )
+    services.bell.listen(worker.poke_delivery)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def create_app(
+    settings: Settings,
+    *,
+    roles: frozenset[str] = WEB_AND_WORKER,
+    migrating: bool = True,
+    show_key: Callable[[str], None] | None = None,
+) -> Starlette:
+    """Nothing is opened before the application's lifespan begins. `show_key` None: the first key goes to stderr."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Services]:
+        showing = show_key or _show_on_stderr
+        async with (
+            open_services(settings, migrating=migrating, show_key=showing) as services,
+            AsyncExitStack() as stack,
+        ):
+            if "worker" in roles:
+                await stack.enter_async_context(working(services))
+            yield services
+
+    return build_app(opened, settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Wiring:
+    """What is open, put together; nothing here waits or fails."""
+
+    settings: Settings
+    store: Store
+    transport: Transport
+    webhook_transport: Transport
+    guard: AddressGuard
+    secret_keys: tuple[str, ...]
+    bell: Bell = field(default_factory=Bell)
+    owner: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
+    dice: Callable[[], float] = secrets.SystemRandom().random
+
+    def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
+        feed = Feed(reading=self.store.reading)
+        self.bell.listen(feed.wake)
+        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.bell.ring)
+        providers = {
+            account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
+            for account in self.settings.accounts
+        }
+        submission = self._submission(providers)
+        return Services(
+            settings=self.settings,
+            store=self.store,
+            providers=providers,
+            transport=self.transport,
+            webhook_transport=self.webhook_transport,
+            commits=commits,
+            submission=submission,
+            intake=self._intake(providers, commits),
+            reconciler=self._reconciler(providers, submission),
+            deliverer=self._deliverer(),
+            feed=feed,
+            bell=self.bell,
+            clock=now_ms,
+            secret_keys=self.secret_keys,
+            api_keys=api_keys,
+        )
+
+    def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
+        notify = NotifyRules(refuse_url=lambda url: check_endpoint(url, self.guard), read_secret=decode_webhook_secret)
+        return Submission(
+            store=self.store,
+            providers=providers,
+            transport=self.transport,
+            rules=SubmissionRules(
+                public_url=self.settings.public_url,
+                secret_keys=self.secret_keys,
+                notify=notify,
+                tries=self.settings.submit_tries,
+                timeout_s=self.settings.provider_timeout_s,
+                deadline_s=self.settings.deadline_s,
+                speed=self.settings.provider_speed,
+            ),
+            edges=SubmissionEdges(
+                clock=now_ms,
+                dice=self.dice,
+                random_bytes=secrets.token_bytes,
+                sleep=asyncio.sleep,
+                new_id=id_maker(secrets.token_bytes),
+            ),
+        )
+
+    def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
+        return Intake(
+            providers=providers,
+            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callback_token_days * DAY_S),
+            commits=commits,
+            ledger=self.store.ledger,
+            reading=self.store.reading,
+            clock=now_ms,
+            dice=self.dice,
+            speed=self.settings.provider_speed,
+        )
+
+    def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
+        return Reconciler(
+            store=self.store,
+            providers=providers,
+            submission=submission,
+            transport=self.transport,
+            clock=now_ms,
+            dice=self.dice,
+            on_events=self.bell.ring,
+            manners=ReconcileManners(
+                owner=self.owner,
+                speed=self.settings.provider_speed,
+                lease_ms=round(self.settings.lease_s * 1000),
+                concurrency=self.settings.reconcile_concurrency,
+                timeout_s=min(self.settings.provider_timeout_s, ASKING_SHARE * self.settings.lease_s),
+            ),
+        )
+
+    def _deliverer(self) -> Deliverer:
+        return Deliverer(
+            outbox=self.store.outbox,
+            transport=self.webhook_transport,
+            clock=now_ms,
+            dice=self.dice,
+            manners=DeliveryManners(
+                owner=self.owner,
+                backoff_s=self.settings.webhook_backoff_s,
+                lease_ms=round(self.settings.lease_s * 1000),
+                concurrency=self.settings.delivery_concurrency,
+                per_endpoint=self.settings.delivery_per_endpoint,
+            ),
+        )
+
+
+async def _api_keys(
+    settings: Settings, store: Store, show_key: Callable[[str], None] | None
+) -> tuple[ApiKeyDigest, ...]:
+    """The keys that are set, or the one that was made at the first start."""
+    if settings.api_keys:
+        return tuple(
+            ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
+            for each in settings.api_keys
+        )
+    kept = await store.kept.find(API_KEY_NAME)
+    if kept is None and show_key is not None:
+        made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
+        digest = hashlib.sha256(made.encode()).hexdigest()
+        kept = await store.kept.keep(API_KEY_NAME, digest)
+        if kept == digest:  # else another process was faster, and shows its own
+            show_key(made)
+    return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)
+
+
+def _show_on_stderr(key: str) -> None:
+    sys.stderr.write(f"API key, shown this once: {key}\n")
+    sys.stderr.flush()
+
+
+def _provider_limits(settings: Settings) -> TransportLimits:
+    """Submits come on top of what the reconciler asks at once."""
+    whole_s = settings.provider_timeout_s
+    connections = SUBMITS_AT_ONCE + settings.reconcile_concurrency
+    return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
+
+
+def _webhook_limits(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        connect_s=settings.webhook_connect_s,
+        whole_s=settings.webhook_timeout_s,
+        max_reply_bytes=RESPONSE_CAP_BYTES,
+        connections=settings.delivery_concurrency,
+        cut_replies=True,
+    )
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        written = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can not be read: {type(error).__name__}", cure="make it a UTF-8 file") from error
+    return {name: text for name, text in written.items() if text is not None}
