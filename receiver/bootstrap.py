@@ -156,7 +156,7 @@ class _Wiring:
     secret_keys: tuple[str, ...]
     bell: Bell = field(default_factory=Bell)
     owner: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
-    dice: Callable[[], float] = secrets.SystemRandom().random
+    dice: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
         feed = Feed(reading=self.store.reading)
