@@ -156,6 +156,7 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
         trust_env=False,
         auto_decompress=False,
         response_class=_Response,
+        skip_auto_headers=("Content-Type",),
     )
     transport = Transport(AiohttpTransport(verify=tls, trust_env=False, client=session), limits, guard)
     try:
