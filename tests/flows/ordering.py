@@ -48,7 +48,8 @@ def dashscope_receipt(task_id: str = "p1") -> HttpReply:
 
 def an_order(provider: str = "hiapi", **changes: Any) -> Order:
     video = VideoRequest(model=TEXT_TO_VIDEO[provider], prompt=changes.pop("prompt", "a horse at dawn"))
-    return Order(**({"provider": provider, "video": video} | changes))
+    values: dict[str, Any] = {"provider": provider, "video": video}
+    return Order(**(values | changes))
 
 
 @dataclass(eq=False)
