@@ -61,8 +61,8 @@ SELECT * FROM tasks
 WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL
 ORDER BY deadline_ms LIMIT :limit {skip_locked};
 
--- make_due: the reconciler looks at an unfinished task at once
-UPDATE tasks SET next_poll_ms = :now_ms
+-- make_due: the reconciler looks at an unfinished task at once; a look under way asked before the news came and loses it
+UPDATE tasks SET next_poll_ms = :now_ms, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND state IN ('submitting', 'uncertain', 'submitted', 'running');
 
 -- any_due: whether any task of a provider is due, leases aside
@@ -88,9 +88,12 @@ WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 -- leased_tasks: what an owner holds of these
 SELECT * FROM tasks WHERE id IN (:ids...) AND lease_owner = :owner;
 
--- finish_poll: count the look, set the next one, end the lease; only for the owner that still holds it
+-- finish_poll: count the look, set the next, end the lease, for its owner only; NULL never ends the looks at a live task
 UPDATE tasks SET
-    next_poll_ms = CASE WHEN state IN ('submitting', 'uncertain', 'submitted', 'running') THEN :next_poll_ms END,
+    next_poll_ms = CASE
+        WHEN state IN ('submitted', 'running') THEN COALESCE(CAST(:next_poll_ms AS BIGINT), next_poll_ms)
+        WHEN state IN ('submitting', 'uncertain') THEN CAST(:next_poll_ms AS BIGINT)
+    END,
     missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
     polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND lease_owner = :owner;

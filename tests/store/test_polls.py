@@ -123,6 +123,23 @@ async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: St
         assert len(await store.polls.find_by_filter(condition, now_ms=DUE, limit=10)) == count
 
 
+async def test_what_is_made_due_during_a_look_is_looked_at_again_at_once(store: Store) -> None:
+    await _open(store, 1)
+    await _lease(store, "asking")
+    await store.ledger.make_due(["tsk_0"], DUE + 5)
+    await store.polls.finish_poll([PollResult(task="tsk_0", owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6)
+    assert [task.id for task in await _lease(store, "next", now_ms=DUE + 7)] == ["tsk_0"]
+
+
+async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(store: Store) -> None:
+    await _open(store, 1, task_id="p0", state=TaskState.RUNNING)
+    await _lease(store, "a")
+    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=None)], DUE)
+    task = await store.reading.task("tsk_0")
+    assert task is not None
+    assert task.next_poll_ms == DUE
+
+
 async def test_make_due_wakes_an_unfinished_task_only(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
     await store.ledger.record([a_report(claim="tsk_1")], T0)
