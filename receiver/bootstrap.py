@@ -48,7 +48,6 @@ DAY_S = 86_400
 KEY_BYTES = 32
 SIGNING_KEY_NAME = "signing_key"
 API_KEY_NAME = "api_key_sha256"
-ASKING_SHARE = 0.8  # of a lease that one question may take, so that its answer is still booked under the lease
 
 
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
@@ -235,7 +234,7 @@ class _Wiring:
                 speed=self.settings.provider_speed,
                 lease_ms=round(self.settings.lease_s * 1000),
                 concurrency=self.settings.reconcile_concurrency,
-                timeout_s=min(self.settings.provider_timeout_s, ASKING_SHARE * self.settings.lease_s),
+                timeout_s=self.settings.provider_timeout_s,
             ),
         )
 
