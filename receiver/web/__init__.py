@@ -1,0 +1,1 @@
+"""HTTP in: callbacks of providers, the API, and what says whether this process is well."""

@@ -1,0 +1,94 @@
+"""The application: the table of routes behind the tracing, and what becomes of everything that a handler raises."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from receiver.errors import StoreUnavailable
+from receiver.services import Services
+from receiver.settings import Settings
+from receiver.web.openapi import build_document
+from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
+from receiver.web.routes import ROUTES
+from receiver.web.tracing import Tracing, trace_of
+from submitter.errors import InvalidRequest
+
+log = structlog.get_logger(__name__)
+
+STORE_RETRY_S = 2.0  # a locked ledger comes back within this; a full disk does not, and costs a caller little
+
+
+def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]], settings: Settings) -> Starlette:
+    """Opens nothing by itself: the services are entered with the application's lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        async with open_services() as services:
+            yield {"services": services}
+
+    app = Starlette(
+        routes=[Route(route.path, route.serve, methods=[route.method]) for route in ROUTES],
+        middleware=[Middleware(Tracing)],
+        exception_handlers={
+            ProblemError: _on_problem,
+            InvalidRequest: _on_invalid_request,
+            StoreUnavailable: _on_store_unavailable,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
+        },
+        lifespan=lifespan,
+    )
+    # A redirect would answer a callback with something that no provider follows.
+    app.router.redirect_slashes = False
+    app.state.openapi = build_document(ROUTES, version=version("whenfinal"), server=settings.public_url or "/")
+    return app
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    return to_response(problem, trace_of(request.scope).request_id)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    problem = error.problem if isinstance(error, ProblemError) else Problem(Kind.INTERNAL)
+    return _answer(request, problem)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    violations = error.violations if isinstance(error, InvalidRequest) else ()
+    return _answer(request, invalid(Kind.INVALID, *violations).problem)
+
+
+async def _on_store_unavailable(request: Request, error: Exception) -> Response:
+    log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
+    return _answer(request, with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: an address or a method that is not in the table."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return _answer(request, Problem(Kind.NOT_FOUND, "No such address; see /openapi.json."))
+    if status == 405:
+        return _answer(request, Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))}))
+    return _answer(request, Problem(Kind.OTHER, status=status))
+
+
+async def _on_disconnect(request: Request, _error: Exception) -> Response:
+    """Nobody is left to read it; it is for the log."""
+    return _answer(request, Problem(Kind.MALFORMED, "The connection ended before the whole body had come."))
+
+
+def _methods(request: Request) -> list[str]:
+    """Of the address, over all its routes; the framework would name the first route's alone."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in route.methods or ()})

@@ -1,0 +1,137 @@
+"""The one way in for JSON that callers write: bytes to values that nothing further inside can stumble over.
+
+Stricter than JSON itself: no name twice, no number that is not finite, no NUL, no half of a surrogate pair, no nesting
+beyond what any request needs. Pure but for `read_body`.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from receiver.web.problems import SHOWN_CHARACTERS, Kind, Problem, ProblemError
+from submitter.errors import Violation
+
+JSON_TYPES = frozenset({"application/json"})
+DEEPEST = 64  # levels; a provider's own bodies nest about four
+_UNFIT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+class BadJson(Exception):
+    """`field` is where, as a dotted path; empty for the whole body."""
+
+    def __init__(self, rule: str, *, accepted: str, field: str = "") -> None:
+        super().__init__(rule)
+        self.violation = Violation(field=field[:SHOWN_CHARACTERS] or "body", rule=rule, accepted=accepted)
+
+
+def check_type(request: Request, types: frozenset[str]) -> None:
+    """Exactly one content type, of those taken, with any parameters; a charset must be UTF-8. No content coding."""
+    given = request.headers.getlist("content-type")
+    accepted = " or ".join(sorted(types))
+    essence, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
+    if essence.strip().lower() not in types or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
+        raise ProblemError(Problem(Kind.MEDIA, f"Send one Content-Type: {accepted}, in UTF-8."))
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise ProblemError(Problem(Kind.MEDIA, "Send the body without a Content-Encoding."))
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    """The whole body, however it is framed. Stops reading at the cap."""
+    too_large = ProblemError(Problem(Kind.TOO_LARGE, f"At most {max_bytes} bytes are taken here."))
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Raise BadJson, and nothing else, for whatever bytes."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError as error:
+        raise BadJson(f"is not UTF-8 at byte {error.start}", accepted="JSON in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise BadJson(f"is not JSON at character {error.pos}: {error.msg}", accepted="one JSON value") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # the interpreter's own limit to the digits of a number
+        raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
+    _check_values(value)
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadJson("is given twice", accepted="each name once", field=_visible(_twice(pairs)))
+    return found
+
+
+def _twice(pairs: Sequence[tuple[str, Any]]) -> str:
+    counts = Counter(name for name, _ in pairs)
+    return next(name for name, count in counts.items() if count > 1)
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise BadJson(f"holds {word}, which is not JSON", accepted="finite numbers")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadJson("holds a number too large to be kept", accepted="finite numbers")
+    return number
+
+
+def _too_deep() -> BadJson:
+    return BadJson(f"is nested more than {DEEPEST} levels deep", accepted=f"up to {DEEPEST} levels")
+
+
+def _check_values(value: object) -> None:
+    """Without recursion, so that depth is measured and not suffered."""
+    waiting: list[tuple[object, tuple[str, ...]]] = [(value, ())]
+    while waiting:
+        each, path = waiting.pop()
+        if len(path) > DEEPEST:
+            raise _too_deep()
+        for name, child in _children(each):
+            if isinstance(child, str):
+                _check_text(child, (*path, name))
+            elif isinstance(child, dict | list):
+                waiting.append((child, (*path, name)))
+
+
+def _check_text(text: str, path: tuple[str, ...]) -> None:
+    if _UNFIT_TEXT.search(text):
+        rule = "holds NUL or half of a surrogate pair"
+        raise BadJson(rule, accepted="text without them", field=_visible(".".join(path)))
+
+
+def _children(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            _check_text(name, (name,))
+            yield name, child
+    elif isinstance(value, list):
+        yield from ((str(number), child) for number, child in enumerate(value))
+    elif isinstance(value, str):
+        _check_text(value, ())
+
+
+def _visible(text: str) -> str:
+    return _UNFIT_TEXT.sub("\ufffd", text)

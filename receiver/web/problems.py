@@ -1,0 +1,114 @@
+"""Every error answer: RFC 9457 `application/problem+json`, made in one place from a value.
+
+The table maps what went wrong to a status; no handler picks a status of its own. Details are for the caller: nothing of
+our inside, no secret, no stack.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from submitter.errors import Violation
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE = "urn:whenfinal:problem:"
+SHOWN_CHARACTERS = 200  # of a caller's own words in an answer
+
+
+class Kind(Enum):
+    """What went wrong: name in `type`, status, title."""
+
+    MALFORMED = ("malformed-request", 400, "The request cannot be read")
+    INVALID = ("invalid-request", 422, "The request breaks a rule")
+    UNAUTHENTICATED = ("unauthenticated", 401, "No valid key was given")
+    NOT_OURS = ("callback-not-ours", 401, "The callback carries neither our token nor a right signature")
+    OUT_OF_QUOTA = ("provider-quota", 402, "The provider says that the account has no credit left")
+    FORBIDDEN = ("scope-missing", 403, "The key does not have the scope for this")
+    NOT_FOUND = ("not-found", 404, "There is no such thing here")
+    METHOD = ("method-not-allowed", 405, "The address does not take this method")
+    CONFLICT = ("conflict", 409, "The state of things does not allow this")
+    TOO_LARGE = ("too-large", 413, "The body is too large")
+    MEDIA = ("unsupported-media-type", 415, "The body is of a type that is not taken here")
+    KEY_REUSED = ("idempotency-key-reused", 422, "The Idempotency-Key was used for another request")
+    PROVIDER_INVALID = ("provider-refused", 422, "The provider refused the request as invalid")
+    PROVIDER_DENIED = ("provider-denied", 503, "The provider denied our key")
+    PROVIDER_THROTTLED = ("provider-throttled", 503, "The provider takes no more requests at the moment")
+    PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
+    UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
+    INTERNAL = ("internal", 500, "Something broke on our side")
+    OTHER = ("other", 0, "")
+
+    @property
+    def status(self) -> int:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`extra` holds further members; `status` replaces the kind's own for what the framework refuses by itself."""
+
+    kind: Kind
+    detail: str | None = None
+    errors: tuple[Violation, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    instance: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    status: int | None = None
+
+
+class ProblemError(Exception):
+    """Ends a request with its problem, from wherever it is found."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.kind.value[0])
+        self.problem = problem
+
+
+def invalid(kind: Kind, *violations: Violation, detail: str | None = None) -> ProblemError:
+    said = detail or "; ".join(f"{each.field} {each.rule}" for each in violations)
+    return ProblemError(Problem(kind, said[: 5 * SHOWN_CHARACTERS], errors=violations))
+
+
+def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:
+    """Whole seconds, rounded up, at least one."""
+    seconds = max(1, math.ceil(min(retry_after_s, 86_400)))
+    return replace(problem, headers={**problem.headers, "Retry-After": str(seconds)})
+
+
+def body_of(problem: Problem, request_id: str) -> dict[str, Any]:
+    name, status, title = problem.kind.value
+    if problem.status is not None:
+        status, title = problem.status, title or HTTPStatus(problem.status).phrase
+    members: dict[str, Any] = {
+        "type": "about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
+        "title": title,
+        "status": status,
+        "detail": problem.detail,
+        "instance": problem.instance,
+        "errors": [{"field": each.field, "rule": each.rule, "accepted": each.accepted} for each in problem.errors],
+        **problem.extra,
+        "request_id": request_id,
+    }
+    return {key: value for key, value in members.items() if value not in (None, [])}
+
+
+def to_response(problem: Problem, request_id: str) -> Response:
+    body = body_of(problem, request_id)
+    return Response(
+        to_json(body),
+        status_code=body["status"],
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **problem.headers},
+    )
+
+
+def to_json(value: object) -> bytes:
+    """A lone surrogate, which some provider may have sent, becomes a question mark: no answer may fail for it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", errors="replace")
