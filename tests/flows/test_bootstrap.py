@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.bootstrap import load_settings, open_services, working
+from receiver.bootstrap import create_app, load_settings, open_services, working
 from receiver.errors import ConfigError, SchemaBehind
 from receiver.services import Services
 from receiver.settings import Settings
@@ -156,3 +156,12 @@ async def _submitted(services: Services, order: Order) -> Submitted:
     result = await services.submission.submit(order)
     assert isinstance(result, Submitted), result
     return result
+
+
+async def test_an_application_opens_nothing_before_its_lifespan_and_shows_its_first_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = create_app(Settings.from_mapping(env_of(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+    async with app.router.lifespan_context(app):
+        assert "API key, shown this once: wf_" in capsys.readouterr().err
