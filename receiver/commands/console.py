@@ -1,0 +1,88 @@
+"""What a command writes: tables for people, JSON for programs on stdout; progress and troubles on stderr.
+
+Provider words are never markup, and their control characters never reach a terminal.
+"""
+
+import errno
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from receiver.errors import ReceiverError
+
+OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_PIPED_WIDTH = 240  # columns when nobody's terminal sets them: a line stays a line for grep
+
+
+class CommandFailed(ReceiverError):
+    """A command can not do what it was told; `status` is its exit status."""
+
+    def __init__(self, message: str, *, status: int = WRONG) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PlainConsole(Console):
+    """A reader that has gone ends a command as it ends any other program, not as an exit from inside rich."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Colours only on a terminal and without NO_COLOR, which rich sees to by itself."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PIPED_WIDTH
+    return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
+
+
+def show(*parts: RenderableType) -> None:
+    """To stdout, for people."""
+    out = console()
+    for part in parts:
+        out.print(part)
+
+
+def emit(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    """One JSON value as one line of ASCII on stdout, at once."""
+    sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """A line on stderr beside the result."""
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
+
+
+def complain(lines: Sequence[str]) -> None:
+    """What went wrong, a line each, on stderr."""
+    for line in lines:
+        note(f"whenfinal: {line}")
+
+
+def printable(text: str) -> str:
+    """Control characters as escapes, so that no provider's words can steer a terminal; line ends stay."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def progress() -> Progress:
+    """A bar on stderr; nothing at all when nobody watches."""
+    err = console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

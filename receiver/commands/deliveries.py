@@ -1,0 +1,98 @@
+"""`whenfinal deliveries`: the outbox of webhooks, and one more try for a dead letter."""
+
+from typing import Annotated, Any
+
+import typer
+
+from receiver import views
+from receiver.commands.console import CommandFailed, emit, note, show
+from receiver.commands.options import Json, Limit
+from receiver.commands.running import with_services
+from receiver.commands.tasks import ACTOR
+from receiver.records import Attempt, Delivery, DeliveryState
+from receiver.services import Services
+from receiver.tables import attempts_table, deliveries_table
+
+Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
+State = Annotated[DeliveryState | None, typer.Option("--state", help="Only in this state.")]
+
+
+def list_deliveries(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
+    """List webhook deliveries, the newest first."""
+
+    async def work(services: Services) -> tuple[tuple[Delivery, ...], bool, int]:
+        page = await services.store.reading.deliveries(state=state, limit=limit)
+        return page.items, page.next_cursor is not None, services.clock()
+
+    found, has_more, now_ms = with_services(work)
+    if as_json:
+        for delivery in found:
+            emit(delivery_view(delivery))
+        return
+    show(deliveries_table(found, now_ms) if found else "no delivery matches")
+    if has_more:
+        note(f"only the newest {limit}; see more with --limit")
+
+
+def show_delivery(name: Name, *, as_json: Json = False) -> None:
+    """Show a delivery with every attempt."""
+
+    async def work(services: Services) -> tuple[Delivery | None, list[Attempt], int]:
+        reading = services.store.reading
+        return await reading.delivery(name), await reading.attempts(name), services.clock()
+
+    delivery, attempts, now_ms = with_services(work)
+    if delivery is None:
+        raise _missing(name)
+    if as_json:
+        emit({**delivery_view(delivery), "tries": [attempt_view(each) for each in attempts]})
+    else:
+        show(deliveries_table([delivery], now_ms), "", attempts_table(attempts) if attempts else "no attempt so far")
+
+
+def redeliver(name: Name, *, as_json: Json = False) -> None:
+    """Make a delivery due again, its schedule from the start. A running worker sends it."""
+
+    async def work(services: Services) -> tuple[Delivery | None, int]:
+        now_ms = services.clock()
+        return await services.store.outbox.redeliver(name, actor=ACTOR, now_ms=now_ms), now_ms
+
+    delivery, now_ms = with_services(work)
+    if delivery is None:
+        raise _missing(name)
+    if as_json:
+        emit(delivery_view(delivery))
+    else:
+        show(deliveries_table([delivery], now_ms))
+
+
+def delivery_view(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event_seq": delivery.event_seq,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type.value,
+        "task": delivery.task,
+        "endpoint": delivery.endpoint,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "due_at": views.rfc3339(delivery.due_ms),
+        "created_at": views.rfc3339(delivery.created_ms),
+        "finished_at": views.rfc3339(delivery.finished_ms),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+    }
+
+
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": views.rfc3339(attempt.at_ms),
+        "latency_ms": attempt.latency_ms,
+        "status": attempt.status,
+        "error": attempt.error,
+        "response": attempt.response,
+    }
+
+
+def _missing(name: str) -> CommandFailed:
+    return CommandFailed(f"there is no delivery {name}; see `whenfinal deliveries list`")

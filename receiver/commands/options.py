@@ -1,0 +1,35 @@
+"""Options that several commands share, with their readers. A reader raises ValueError with words for a person."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from receiver.durations import parse_duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`name=value`; the value may hold further equals signs."""
+
+    name: str
+    value: str
+
+
+def parse_pair(text: str) -> Pair:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        message = f"{text!r} is not of the form name=value"
+        raise ValueError(message)
+    return Pair(name, value)
+
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
+OlderThan = Annotated[
+    float | None,
+    typer.Option(
+        "--older-than", metavar="SPAN", parser=parse_duration_s, help="Made at least this long ago: 90s, 10m, 2h, 1d."
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
+Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]

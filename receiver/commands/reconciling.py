@@ -1,0 +1,69 @@
+"""`whenfinal reconcile`: ask the providers about silent tasks now, or say what would be asked."""
+
+from typing import Annotated, Any
+
+import typer
+
+from receiver.by_hand import HandLine, HandReport
+from receiver.commands.console import USAGE, WRONG, CommandFailed, emit, show
+from receiver.commands.options import Json, OlderThan, Provider
+from receiver.commands.running import with_services
+from receiver.commands.tasks import ACTOR
+from receiver.looks import Finding
+from receiver.records import ReconcileFilter
+from receiver.services import Services
+from receiver.tables import reconcile_table
+
+#: Answers that leave something for a person to cure.
+_TROUBLES = frozenset({Finding.DENIED, Finding.UNAVAILABLE, Finding.THROTTLED})
+
+
+def reconcile(
+    *,
+    provider: Provider = None,
+    older_than: OlderThan = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="ID", help="Only this one: our id or the provider's.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be asked.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="With --dry-run: ask, and say what would change.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer."""
+    if ask and not dry_run:
+        raise CommandFailed(
+            "--ask goes with --dry-run; without both, providers are asked and changes kept", status=USAGE
+        )
+    wanted = ReconcileFilter(provider=provider, older_than_s=older_than, task=task)
+
+    async def work(services: Services) -> HandReport:
+        if provider is not None and provider not in services.providers:
+            configured = ", ".join(services.providers) or "none"
+            raise CommandFailed(f"{provider} is not configured; configured: {configured}", status=USAGE)
+        return await services.reconciler.by_hand(wanted, dry_run=dry_run, ask=ask, actor=ACTOR)
+
+    report = with_services(work)
+    if as_json:
+        emit(report_view(report))
+    else:
+        show(reconcile_table(report, dry_run=dry_run))
+    if any(line.finding in _TROUBLES for line in report.tasks):
+        raise typer.Exit(WRONG)
+
+
+def report_view(report: HandReport) -> dict[str, Any]:
+    lines = [_line_view(line) for line in report.tasks]
+    return {"asked": report.asked, "changed": report.changed, "skipped": report.skipped, "tasks": lines}
+
+
+def _line_view(line: HandLine) -> dict[str, Any]:
+    return {
+        "task": line.task,
+        "provider": line.provider,
+        "task_id": line.task_id,
+        "state": line.state.value,
+        "plan": line.plan.value,
+        "finding": None if line.finding is None else line.finding.value,
+        "after": None if line.after is None else line.after.value,
+        "skipped": line.skipped,
+    }

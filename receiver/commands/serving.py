@@ -1,0 +1,96 @@
+"""`whenfinal serve`, `web`, `worker` and `migrate`: the processes that run until told to stop, and the schema."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from receiver import serving
+from receiver.bootstrap import WEB_AND_WORKER, create_app, load_settings, now_ms, open_services, start_journal, working
+from receiver.commands.console import note
+from receiver.commands.running import port_trouble, stopped_by_signal
+from receiver.settings import Settings
+from receiver.store import open_store
+from receiver.store.opening import sqlite_path
+from submitter.providers.registry import ADAPTERS
+
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every one.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run everything in one process: API, callbacks, reconciling and webhooks."""
+    _serve(host, port, WEB_AND_WORKER)
+
+
+def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run the API and the callbacks; a worker beside it does the rest."""
+    _serve(host, port, frozenset({"web"}))
+
+
+def worker() -> None:
+    """Run reconciling and webhooks, over the same ledger as `web`. It listens on no port."""
+    settings = load_settings()
+    start_journal(settings)
+    asyncio.run(_work(settings))
+
+
+def migrate() -> None:
+    """Make the ledger, or bring its schema up to date. Safe while others run."""
+    settings = load_settings()
+    start_journal(settings)
+
+    async def apply() -> None:
+        async with open_store(settings.database_url, clock=now_ms, migrating=True):
+            note(f"the ledger {sqlite_path(settings.database_url)} is up to date")
+
+    asyncio.run(apply())
+
+
+def _serve(host: str, port: int, roles: frozenset[str]) -> None:
+    settings = load_settings()
+    start_journal(settings)
+    try:
+        listener = serving.bind(host, port)
+    except OSError as error:
+        raise port_trouble(host, port, error) from error
+    with listener:
+        _serve_on(listener, settings, roles)
+
+
+def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]) -> None:
+    url = serving.address_of(listener)
+    app = create_app(settings, roles=roles, show_key=partial(show_first_key, url))
+    config = serving.server_config(app)
+    ready: Callable[[], None] = partial(note, f"serving {url}; {summary(settings)}")
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serving.serve(app, listener, config=config, on_listening=ready))
+
+
+async def _work(settings: Settings) -> None:
+    with stopped_by_signal() as told:
+        async with open_services(settings) as services, working(services):
+            note(f"working; {summary(settings)}")
+            await told.wait()
+
+
+def show_first_key(url: str, key: str) -> None:
+    """Once in the life of a ledger, which keeps only its digest."""
+    note(f"API key, shown only now: {key}")
+    note(f'try it: curl -H "Authorization: Bearer {key}" {url}/v1/tasks')
+
+
+def summary(settings: Settings) -> str:
+    """Ledger and providers in one line; which of them call back."""
+    names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.accounts]
+    return f"ledger {sqlite_path(settings.database_url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
+
+
+def _way(settings: Settings, adapter: str) -> str:
+    can_call = ADAPTERS[adapter].CAPABILITIES.callback
+    if can_call and settings.public_url is not None:
+        return "callback"
+    return "polled, no public URL" if can_call else "polled"

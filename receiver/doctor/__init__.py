@@ -1,0 +1,1 @@
+"""What `whenfinal doctor` looks at: each check says how things are and, where they are not well, the cure."""

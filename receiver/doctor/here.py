@@ -1,0 +1,115 @@
+"""Checks of this machine: the clock, the ledger's file and the disk below it. Edge: reads the clock and the disk.
+
+Nothing is made: a ledger that does not exist yet is only looked for.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from receiver.doctor.checks import Check, fail, warn, well
+from receiver.errors import SchemaBehind, StoreError, StoreUnavailable
+from receiver.records import AccountStatus
+from receiver.settings import Settings
+from receiver.store import Store, open_store
+from receiver.store.opening import sqlite_path
+from submitter.model import TaskState
+
+SANE_YEARS = range(2025, 2100)
+CLOCK_SAMPLE_S = 0.2
+CLOCK_SLIP_S = 0.05  # between wall and monotonic clock over the sample; a step, not a slew
+LITTLE_DISK_BYTES = 1 << 30
+NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
+LOCK_PATIENCE_MS = 2000
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def check_clock() -> Check:
+    """Signatures, leases and deadlines hang on it."""
+    year = datetime.now(UTC).year
+    if year not in SANE_YEARS:
+        return fail("clock", f"this machine believes it is the year {year}", cure="set the clock; run a time service")
+    wall, steady = time.time(), time.monotonic()
+    await asyncio.sleep(CLOCK_SAMPLE_S)
+    slip_s = (time.time() - wall) - (time.monotonic() - steady)
+    if abs(slip_s) > CLOCK_SLIP_S:
+        cure = "see that one time service alone sets the clock"
+        return warn("clock", f"it jumped by {slip_s:.2f} s within {CLOCK_SAMPLE_S} s", cure=cure)
+    return well("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, steady")
+
+
+async def check_database(settings: Settings) -> tuple[Check, ...]:
+    path = sqlite_path(settings.database_url)
+    if not path.exists():
+        return (_absent(path),)
+    return (*await _present(settings.database_url, path), _disk(path.parent))
+
+
+def _absent(path: Path) -> Check:
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        return fail("database", f"{folder} is not a folder", cure="make it, or set WHENFINAL_DATABASE_URL elsewhere")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        cure = "give this user the right to write there, or set WHENFINAL_DATABASE_URL elsewhere"
+        return fail("database", f"{folder} may not be written by this user", cure=cure)
+    disk = _disk(folder)
+    return disk if disk.cure else well("database", f"{path} does not exist yet; the first start makes it")
+
+
+async def _present(database_url: str, path: Path) -> tuple[Check, ...]:
+    try:
+        async with open_store(database_url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS) as store:
+            await store.check()
+            return (well("database", f"{path} opens and can be written"), *await _contents(store))
+    except SchemaBehind as error:
+        return (fail("database", f"{path} lacks {', '.join(error.missing)}", cure="run: whenfinal migrate"),)
+    except StoreUnavailable as error:
+        return (fail("database", f"{path}: {error}", cure=_database_cure(str(error))),)
+    except StoreError as error:
+        cure = "restore it from a backup, or set WHENFINAL_DATABASE_URL to another file"
+        return (fail("database", f"{path}: {error}", cure=cure),)
+
+
+_DATABASE_CURES: Mapping[str, str] = {
+    "locked": "another program holds it; see who with: fuser -v FILE",
+    "readonly": "give this user the right to write the file and its folder",
+    "unable to open": "give this user the right to read and write the file and its folder",
+    "full": "free space on its disk",
+}
+
+
+def _database_cure(words: str) -> str:
+    found = (cure for part, cure in _DATABASE_CURES.items() if part in words)
+    return next(found, "see that the file is whole and its disk is well")
+
+
+async def _contents(store: Store) -> tuple[Check, ...]:
+    counts = await store.reading.counts()
+    uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
+    checks = list(_alarms(await store.polls.accounts()))
+    if uncertain:
+        cure = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
+        checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", cure=cure))
+    return tuple(checks)
+
+
+def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
+    for account in accounts:
+        if account.alarm is not None:
+            cure = "cure the key or the account; it is tried again by itself"
+            yield warn(account.provider, f"its last answers: {account.alarm}", cure=cure)
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free
+    what = f"{free / (1 << 30):.1f} GiB free below the ledger"
+    if free < NO_DISK_BYTES:
+        return fail("disk", what, cure="free space, or no callback can be made durable")
+    return warn("disk", what, cure="free space soon") if free < LITTLE_DISK_BYTES else well("disk", what)

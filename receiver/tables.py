@@ -1,0 +1,209 @@
+"""Rich tables of what the ledger holds. Pure: values and the time come in, renderables go out.
+
+Everything that a provider or caller wrote passes `printable` first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from receiver.by_hand import HandLine, HandReport
+from receiver.commands.console import printable
+from receiver.durations import say_duration, say_when
+from receiver.explaining import Outlook, StoryLine, say_offset
+from receiver.records import Attempt, Delivery, DeliveryState, Event, Task
+from receiver.views import rfc3339
+from submitter.model import TaskState
+
+STATE_STYLES: Mapping[str, str] = {
+    TaskState.SUBMITTING: "cyan",
+    TaskState.SUBMITTED: "cyan",
+    TaskState.RUNNING: "cyan",
+    TaskState.SUCCEEDED: "green",
+    TaskState.FAILED: "red",
+    TaskState.CANCELED: "yellow",
+    TaskState.EXPIRED: "yellow",
+    TaskState.REFUSED: "red",
+    TaskState.UNCERTAIN: "bold magenta",
+    DeliveryState.PENDING: "cyan",
+    DeliveryState.DELIVERED: "green",
+    DeliveryState.DEAD: "bold red",
+}
+_KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
+
+
+def cell(value: object) -> Text:
+    """Plain text; nothing is nothing."""
+    return Text("" if value is None else printable(str(value)))
+
+
+def state_cell(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def table(*columns: str, rows: Iterable[Sequence[Text]]) -> Table:
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+#: Columns whose words are copied into the next command: never broken over two lines.
+_WHOLE = frozenset({"task", "state", "delivery", "seq", "type", "age", "result"})
+
+
+def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
+    return table(
+        "task",
+        "provider",
+        "state",
+        "progress",
+        "age",
+        "provider's id",
+        "model",
+        "labels",
+        rows=[_task_row(task, now_ms) for task in tasks],
+    )
+
+
+def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
+    return (
+        cell(task.id),
+        cell(task.provider),
+        state_cell(task.state),
+        cell(None if task.progress is None else f"{task.progress} %"),
+        cell(say_duration(now_ms - task.created_ms)),
+        cell(task.task_id),
+        cell(task.model),
+        cell(" ".join(f"{name}={value}" for name, value in task.labels.items())),
+    )
+
+
+def task_sheet(task: Task, now_ms: int) -> RenderableType:
+    """All of one task, a line each; what it does not have is left out."""
+    sheet = Table.grid(padding=(0, 2))
+    for name, value in _task_lines(task, now_ms):
+        if value is not None and str(value) != "":
+            sheet.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
+    return sheet
+
+
+def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [
+        ("task", task.id),
+        ("provider", task.provider),
+        ("provider's id", task.task_id),
+        ("state", state_cell(task.state)),
+        ("provider's word", task.raw_state),
+        ("progress", None if task.progress is None else f"{task.progress} %"),
+        ("model", task.model),
+        ("labels", " ".join(f"{name}={value}" for name, value in task.labels.items())),
+        ("webhook to", task.notify.url if task.notify else None),
+        ("idempotency key", task.idempotency_key),
+        ("created", _moment(task.created_ms, now_ms)),
+        ("submitted", _moment(task.submitted_ms, now_ms)),
+        ("final", _moment(task.final_ms, now_ms)),
+        ("deadline", _moment(task.deadline_ms, now_ms)),
+        ("overdue since", _moment(task.overdue_ms, now_ms)),
+        ("next look", _moment(task.next_poll_ms, now_ms)),
+        ("looks so far", task.polls or None),
+        ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
+    ]
+    for output in task.outputs:
+        ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
+        needs = " (asks for the account's key)" if output.needs_key else ""
+        lines.append((output.type, f"{output.url}{ends}{needs}"))
+    return lines
+
+
+def _moment(at_ms: int | None, now_ms: int) -> str | None:
+    return None if at_ms is None else f"{rfc3339(at_ms)} ({say_when(at_ms, now_ms)})"
+
+
+def story(lines: Sequence[StoryLine], outlook: Outlook) -> RenderableType:
+    """The timeline, then what comes next, then what a person can do."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", no_wrap=True)
+    for line in lines:
+        style = _KIND_STYLES.get(line.kind, "")
+        grid.add_row(cell(say_offset(line.after_ms)), Text(line.kind, style=style), _told(line))
+    parts: list[RenderableType] = [grid, Text("\nWhat happens next", style="bold")]
+    parts += [Padding(cell(step), (0, 0, 0, 2)) for step in outlook.next]
+    if outlook.cure:
+        parts.append(Text("\nWhat you can do", style="bold"))
+        parts += [Padding(cell(step), (0, 0, 0, 2)) for step in outlook.cure]
+    return Group(*parts)
+
+
+def _told(line: StoryLine) -> Text:
+    return Text("\n").join([cell(line.text), *(cell(extra) for extra in line.extra)])
+
+
+def events_table(events: Sequence[Event]) -> Table:
+    rows = [
+        (cell(event.seq), cell(rfc3339(event.at_ms)), cell(event.type.value), cell(event.task), cell(event.supersedes))
+        for event in events
+    ]
+    return table("seq", "time", "type", "task", "supersedes", rows=rows)
+
+
+def event_line(event: Event) -> Text:
+    """One event of a live list."""
+    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task}")
+
+
+def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
+    rows = [
+        (
+            cell(each.id),
+            state_cell(each.state),
+            cell(each.event_type.value),
+            cell(each.task),
+            cell(each.attempts),
+            cell(None if each.due_ms is None else say_when(each.due_ms, now_ms)),
+            cell(each.last_error or each.last_status),
+            cell(each.endpoint),
+        )
+        for each in deliveries
+    ]
+    return table("delivery", "state", "type", "task", "attempts", "next", "last answer", "endpoint", rows=rows)
+
+
+def attempts_table(attempts: Sequence[Attempt]) -> Table:
+    rows = [
+        (
+            cell(rfc3339(each.at_ms)),
+            cell(f"{each.latency_ms} ms"),
+            cell(each.error or each.status),
+            cell(each.response[:200]),
+        )
+        for each in attempts
+    ]
+    return table("time", "took", "result", "answer", rows=rows)
+
+
+def reconcile_table(report: HandReport, *, dry_run: bool) -> RenderableType:
+    rows = [_hand_row(line) for line in report.tasks]
+    would = "would change" if dry_run else "changed"
+    words = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
+    if not rows:
+        return cell("no unfinished task matches")
+    return Group(table("task", "provider", "state", "look", "answer", "then", rows=rows), cell(f"\n{words}"))
+
+
+def _hand_row(line: HandLine) -> tuple[Text, ...]:
+    after = None if line.after in {None, line.state} else line.after
+    return (
+        cell(line.task),
+        cell(line.provider),
+        state_cell(line.state),
+        cell(line.plan.value if line.skipped is None else f"skipped: {line.skipped}"),
+        cell(None if line.finding is None else line.finding.value),
+        cell(None) if after is None else state_cell(after),
+    )
