@@ -1,0 +1,171 @@
+"""How far the demo is, and what it came to, for a terminal, a log and a program."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from receiver.demo.tally import Finding, Row, Tally
+
+LINE_EVERY_S = 3.0  # where nobody's terminal shows bars
+BAR = 24  # columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A provider's tasks at one moment."""
+
+    provider: str
+    wanted: int
+    submitted: int
+    ended: int
+    events: int
+    webhooks: int
+
+
+class Screen:
+    """Bars on a terminal, a line every few seconds elsewhere. `look` tells how things stand."""
+
+    def __init__(self, out: Console, clock: Callable[[], float]) -> None:
+        self._out = out
+        self._clock = clock
+        self._started_s = clock()
+        self._next_line_s = 0.0
+
+    def say(self, text: str) -> None:
+        self._out.print(text, soft_wrap=True)
+
+    def show(self, part: RenderableType) -> None:
+        self._out.print(part)
+
+    def restart_clock(self) -> None:
+        """Set-up is over."""
+        self._started_s = self._clock()
+        self._next_line_s = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._clock() - self._started_s
+
+    def watching(self, look: Callable[[], Sequence[Standing]]) -> AbstractContextManager[object]:
+        """While it is open, a terminal shows how things stand."""
+        if not self._out.is_terminal:
+            return nullcontext()
+        return Live(
+            get_renderable=lambda: draw(look(), self.elapsed_s),
+            console=self._out,
+            refresh_per_second=5,
+            transient=True,
+        )
+
+    def tick(self, standings: Sequence[Standing]) -> None:
+        """Elsewhere, a line if one is due."""
+        if not self._out.is_terminal and self.elapsed_s >= self._next_line_s:
+            self._next_line_s = self.elapsed_s + LINE_EVERY_S
+            self._out.print(line(standings, self.elapsed_s))
+
+
+def draw(standings: Sequence[Standing], elapsed_s: float) -> RenderableType:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "submitted", "", "ended", "", "events", "webhooks"):
+        table.add_column(heading, justify="left" if heading in {"", "submitted", "ended"} else "right")
+    for each in standings:
+        table.add_row(
+            each.provider,
+            _bar(each.submitted, each.wanted),
+            f"{each.submitted}/{each.wanted}",
+            _bar(each.ended, each.wanted),
+            f"{each.ended}/{each.wanted}",
+            str(each.events),
+            str(each.webhooks),
+        )
+    return Group(table, f"{elapsed_s:.0f} s")
+
+
+def line(standings: Sequence[Standing], elapsed_s: float) -> str:
+    wanted, submitted, ended, events, webhooks = (
+        sum(getattr(each, name) for each in standings)
+        for name in ("wanted", "submitted", "ended", "events", "webhooks")
+    )
+    return (
+        f"{elapsed_s:5.1f} s  submitted {submitted}/{wanted}, ended {ended}/{wanted}, "
+        f"events {events}, webhooks {webhooks}"
+    )
+
+
+def _bar(done: int, wanted: int) -> ProgressBar:
+    return ProgressBar(total=max(1, wanted), completed=done, width=BAR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What the demo came to. `remarks`: further things that are wrong, a line each."""
+
+    tally: Tally
+    seconds: float
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        return not self.tally.wrong and not self.remarks
+
+
+COLUMNS: Mapping[str, str] = {
+    "submitted": "submitted",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "by_callback": "completed by callback",
+    "by_polling": "completed by polling",
+    "events": "events",
+    "webhooks": "webhooks delivered",
+}
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    table = Table(title=None)
+    table.add_column("provider")
+    for heading in COLUMNS.values():
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.provider, *(str(getattr(row, name)) for name in COLUMNS))
+    table.add_section()
+    table.add_row("all", *(str(sum(getattr(row, name) for row in rows)) for name in COLUMNS))
+    return table
+
+
+def closing(result: Result) -> list[RenderableType]:
+    """The end of the demo; the verdict is the last line."""
+    tally = result.tally
+    parts: list[RenderableType] = [table_of(tally.rows)]
+    parts += _listed("contradictions on record, without a second event", tally.contradictions)
+    for heading, findings in (
+        ("lost", tally.lost),
+        ("doubled", tally.doubled),
+        ("paid twice", tally.paid_twice),
+        ("told otherwise than it is", tally.disagreeing),
+        ("contradictions that are not on record", tally.unrecorded),
+    ):
+        parts += _listed(heading, findings)
+    parts += [f"wrong: {remark}" for remark in result.remarks]
+    return [*parts, f"in {result.seconds:.1f} s after set-up", tally.verdict]
+
+
+def _listed(heading: str, findings: Sequence[Finding]) -> list[RenderableType]:
+    return [f"{heading}:", *(f"  {finding}" for finding in findings)] if findings else []
+
+
+def result_view(result: Result) -> dict[str, Any]:
+    """For programs."""
+    kinds = ("lost", "doubled", "paid_twice", "disagreeing", "unrecorded", "contradictions")
+    return {
+        "providers": [asdict(row) for row in result.tally.rows],
+        **{kind: [asdict(finding) for finding in getattr(result.tally, kind)] for kind in kinds},
+        "remarks": list(result.remarks),
+        "seconds": round(result.seconds, 1),
+        "verdict": result.tally.verdict,
+    }

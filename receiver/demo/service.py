@@ -1,0 +1,100 @@
+"""The receiver's API, as any program in any language would use it: plain HTTP and JSON.
+
+While the receiver is away every call is tried again; a submit under the same `Idempotency-Key`, so that it is never
+paid for twice.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from receiver.demo.tally import Story
+
+TRIES = 100
+PAUSE_S = 0.25  # between tries; together they outlast a restart of the receiver
+PAGE = 100
+
+#: `callback says succeeded (success): applied`
+_OBSERVED = re.compile(r"(?P<source>\w+) says (?P<state>\w+)(?: \(.*\))?: (?P<verdict>\w+)", re.DOTALL)
+_ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer of the API with a status below 600; `body` is its JSON."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
+class Service:
+    """Open it with `open_service`."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def submit(self, body: Mapping[str, Any], *, key: str) -> Reply:
+        return await self._call("POST", "/v1/tasks", json=body, headers={"Idempotency-Key": key})
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """All of them."""
+        found: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": PAGE}
+        while True:
+            page = await self._get("/v1/tasks", query)
+            found += page["tasks"]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    async def events(self, after: int) -> tuple[list[dict[str, Any]], int]:
+        """The events after that number, and the number to go on from."""
+        page = await self._get("/v1/events", {"after": after, "limit": PAGE})
+        return page["events"], page["next_after"]
+
+    async def story(self, task: Mapping[str, Any]) -> Story:
+        """What the ledger has on record of a task."""
+        page = await self._get(f"/v1/tasks/{task['id']}/timeline", {})
+        story = Story(task=task["id"], provider=task["provider"], task_id=task["task_id"])
+        return with_notes(story, [note["summary"] for note in page["timeline"] if note["kind"] == "observation"])
+
+    async def _get(self, path: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        reply = await self._call("GET", path, params=query)
+        if reply.status != httpx.codes.OK:
+            raise RuntimeError(f"GET {path} answered {reply.status}: {reply.body}")
+        return reply.body
+
+    async def _call(self, method: str, path: str, **options: Any) -> Reply:  # noqa: ANN401 - passed on to httpx
+        for _ in range(TRIES):
+            try:
+                reply = await self._client.request(method, path, **options)
+            except httpx.TransportError:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            return Reply(status=reply.status_code, body=reply.json())
+        raise RuntimeError(f"{method} {path}: the receiver can not be reached")
+
+
+@asynccontextmanager
+async def open_service(url: str, key: str) -> AsyncIterator[Service]:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30.0) as client:
+        yield Service(client)
+
+
+def with_notes(story: Story, summaries: list[str]) -> Story:
+    """The story with what its observations say: who ended it, and how often it was contradicted."""
+    for summary in summaries:
+        seen = _OBSERVED.fullmatch(summary)
+        if seen is None:
+            continue
+        if seen["verdict"] == "applied" and seen["state"] in _ENDS and story.ended_by is None:
+            story = replace(story, ended_by=seen["source"])
+        if seen["verdict"] == "contradiction":
+            story = replace(story, contradictions=story.contradictions + 1)
+    return story

@@ -1,0 +1,190 @@
+"""The demo's other processes: a simulator and a receiver, started, watched, and stopped whatever happens.
+
+Each runs in a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from receiver.demo.surroundings import SPEED, Keys, Places, make_environment
+from receiver.errors import ReceiverError
+
+WHENFINAL = (sys.executable, "-c", "from receiver.cli import main; main()")
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 10.0  # a receiver first finishes what it has in flight
+LOG_LINES = 15  # of a dead child, enough for a traceback's end
+
+SIMULATOR, RECEIVER = "simulator", "receiver"
+
+
+class ChildDied(ReceiverError):
+    """A process of the demo ended that should not have, or never began to answer."""
+
+    def __init__(self, name: str, what: str, log: str) -> None:
+        super().__init__(f"the {name} {what}; the last lines of its log:\n{log or '(nothing)'}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """A `whenfinal` command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class World:
+    """Open it with `open_world`. `environment` is that of every process in it."""
+
+    places: Places
+    keys: Keys
+    environment: Mapping[str, str]
+    seed: int
+    _children: dict[str, Process] = field(default_factory=dict)
+    _commands: set[Process] = field(default_factory=set)
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.places.directory)
+
+    async def start_simulator(self) -> None:
+        arguments = ("--port", _port_of(self.places.simulator), "--speed", f"{SPEED:g}", "--seed", str(self.seed))
+        await self._start(SIMULATOR, "simulate", *arguments)
+        await self._until_answering(SIMULATOR, f"{self.places.simulator}/")
+
+    async def start_receiver(self) -> None:
+        await self._start(RECEIVER, "serve", "--port", _port_of(self.places.receiver))
+        await self._until_answering(RECEIVER, f"{self.places.receiver}/healthz")
+
+    async def kill_receiver(self) -> None:
+        """As a power cut would: no clean stop, nothing flushed."""
+        receiver = self._children.pop(RECEIVER)
+        receiver.kill()
+        await receiver.wait()
+
+    async def watch(self) -> None:
+        """Raise ChildDied as soon as one ends that nobody told to; return never."""
+        while True:
+            for name, child in self._children.items():
+                if child.returncode is not None:
+                    raise ChildDied(name, f"ended with status {child.returncode}", self.log_tail(name))
+            await asyncio.sleep(0.1)
+
+    async def command(self, *arguments: str, stdin: bytes = b"") -> CommandResult:
+        """A `whenfinal` command beside the receiver, on the same ledger."""
+        process = await asyncio.create_subprocess_exec(
+            *WHENFINAL,
+            *arguments,
+            cwd=self.directory,
+            env=dict(self.environment),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
+        )
+        self._commands.add(process)
+        stdout, stderr = await process.communicate(stdin)
+        self._commands.discard(process)
+        return CommandResult(status=process.returncode or 0, stdout=stdout.decode(), stderr=stderr.decode())
+
+    def log_tail(self, name: str) -> str:
+        lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES:])
+
+    async def stop(self) -> None:
+        """Ask all to stop, the receiver first, and end those that will not."""
+        children = [*self._commands, *reversed(self._children.values())]
+        self._children = {}
+        for child in children:
+            await _stop(child)
+
+    async def _start(self, name: str, *arguments: str) -> None:
+        with self._log(name).open("ab") as log:
+            self._children[name] = await asyncio.create_subprocess_exec(
+                *WHENFINAL,
+                *arguments,
+                cwd=self.directory,
+                env=dict(self.environment),
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def _until_answering(self, name: str, url: str) -> None:
+        child = self._children[name]
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+            for _ in range(round(START_LIMIT_S / 0.1)):
+                if child.returncode is not None:
+                    raise ChildDied(name, f"ended with status {child.returncode} at its start", self.log_tail(name))
+                with suppress(httpx.TransportError):
+                    if (await client.get(url)).is_success:
+                        return
+                await asyncio.sleep(0.1)
+        raise ChildDied(name, f"did not answer within {START_LIMIT_S:g} s", self.log_tail(name))
+
+    def _log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+
+@asynccontextmanager
+async def open_world(*, seed: int, say: Callable[[str], None]) -> AsyncIterator[World]:
+    """Simulator and receiver on free ports in a directory of their own; all is gone when it closes."""
+    with tempfile.TemporaryDirectory(prefix="whenfinal-demo-", ignore_cleanup_errors=True) as directory:
+        simulator, receiver = (f"http://127.0.0.1:{port}" for port in _free_ports(2))
+        places = Places(directory=Path(directory), simulator=simulator, receiver=receiver)
+        keys = _new_keys()
+        world = World(places=places, keys=keys, environment=make_environment(places, keys), seed=seed)
+        try:
+            say(f"starting the simulator on {simulator} and the receiver on {receiver}")
+            await world.start_simulator()
+            await world.start_receiver()
+            yield world
+        finally:
+            await asyncio.shield(world.stop())
+
+
+async def _stop(child: Process) -> None:
+    with suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), STOP_LIMIT_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Held together until all are known, so that they differ."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def _new_keys() -> Keys:
+    return Keys(
+        api=f"wf_{secrets.token_urlsafe(24)}",
+        signing=secrets.token_urlsafe(32),
+        webhook=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
+    )
+
+
+def _port_of(origin: str) -> str:
+    return origin.rpartition(":")[2]
