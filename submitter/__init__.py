@@ -1,1 +1,18 @@
-"""Speaks to video providers. Knows nothing of the receiver."""
+"""Speaks to video providers. Knows nothing of the receiver.
+
+`from submitter import Client` is the client of a running receiver; its HTTP library is loaded only for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from submitter.client import Client
+
+__all__ = ["Client"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'submitter' has no attribute {name!r}")
+    return getattr(import_module("submitter.client"), name)

@@ -7,6 +7,10 @@
     │   ├── StaleCallback     rightly signed, outside the replay window
     │   └── UnreadableCallback  not what the provider documents
     ├── WebhookNotVerified    a webhook of ours, or what claims to be one, that must not count
+    ├── ClientError           a running receiver did not do what our client asked of it
+    │   ├── ReceiverUnreachable  no answer, or none that can be read, after every try
+    │   ├── ReceiverRefused   answered with a problem, whose fields it carries
+    │   └── NotEnded          the wait is over and the task is not
     └── TransportError        one HTTP exchange did not give a reply
         ├── ConnectFailed     no byte of the request left: surely nothing was created
         ├── ExchangeTimeout   sent, not answered in time
@@ -17,7 +21,7 @@
 Expected answers of a provider (refused, throttled, not found) are values, in `model`, not exceptions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -66,6 +70,49 @@ class UnreadableCallback(CallbackError):
 
 class WebhookNotVerified(SubmitterError):
     """A header is missing, malformed or repeated, no signature is right, or the time is outside the window."""
+
+
+class ClientError(SubmitterError):
+    """Base of what the client of a running receiver raises."""
+
+
+class ReceiverUnreachable(ClientError):
+    """Whether the request was carried out is not known; the same idempotency key asks again without paying twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverProblem:
+    """An RFC 9457 problem of the receiver. `provider` holds `name`, `code` and `message` where the provider refused.
+
+    `task` is the id of a task that stays readable. `retry_after_s`: when trying again makes sense, None for never.
+    """
+
+    status: int
+    type: str
+    title: str
+    detail: str | None = None
+    errors: tuple[Violation, ...] = ()
+    provider: Mapping[str, str] | None = None
+    task: str | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+
+class ReceiverRefused(ClientError):
+    """The receiver, or the provider behind it, said no."""
+
+    def __init__(self, problem: ReceiverProblem) -> None:
+        super().__init__(f"{problem.status} {problem.title}: {problem.detail or 'no detail'}")
+        self.problem = problem
+
+
+class NotEnded(ClientError):
+    """`task` is the id; `state` the last one seen."""
+
+    def __init__(self, task: str, state: str) -> None:
+        super().__init__(f"task {task} is still {state}")
+        self.task = task
+        self.state = state
 
 
 class TransportError(SubmitterError):
