@@ -90,18 +90,6 @@ async def test_a_connection_closed_without_an_answer_is_broken_and_never_sent_ag
         assert len(server.requests) == 1
 
 
-async def test_a_connection_that_closed_while_idle_is_not_used_again(transport: Transport) -> None:
-    async def answer_and_leave(peer: Peer, _: int) -> None:
-        await peer.say(reply())
-        peer.writer.close()
-
-    async with serving(answer_and_leave) as server:
-        for _ in range(3):
-            await transport.send(_post(server.url))
-            await asyncio.sleep(0.05)
-        assert len(server.peers) == 3
-
-
 async def test_a_connection_is_kept_for_the_next_call(transport: Transport) -> None:
     async with serving(replying(reply())) as server:
         for _ in range(3):
@@ -142,7 +130,7 @@ async def _say_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 
 
 async def test_waiting_in_vain_for_a_free_connection_sent_nothing() -> None:
-    async with serving(hanging) as server, open_transport(TransportLimits(connections=1, connect_s=0.2)) as opened:
+    async with serving(hanging) as server, open_transport(TransportLimits(connections=1, connect_s=1)) as opened:
         first = asyncio.create_task(opened.send(_post(server.url)))
         await server.until_requests(1)
         with pytest.raises(ConnectFailed):
@@ -178,7 +166,7 @@ async def test_a_closed_transport_sends_nothing() -> None:
 async def test_a_silent_server_meets_the_deadline() -> None:
     async with serving(hanging) as server:
         with pytest.raises(ExchangeTimeout):
-            await _send(server.url, whole_s=0.2)
+            await _send(server.url, whole_s=1)
 
 
 async def test_a_slow_drip_never_outlasts_the_deadline() -> None:
@@ -190,13 +178,13 @@ async def test_a_slow_drip_never_outlasts_the_deadline() -> None:
 
     async with serving(drip) as server:
         with pytest.raises(ExchangeTimeout):
-            await _send(server.url, whole_s=0.3)
+            await _send(server.url, whole_s=1)
 
 
 async def test_a_call_may_have_a_deadline_of_its_own(transport: Transport) -> None:
     async with serving(hanging) as server:
         with pytest.raises(ExchangeTimeout):
-            await transport.send(_post(server.url), timeout_s=0.1)
+            await transport.send(_post(server.url), timeout_s=1)
 
 
 async def test_cancelling_a_call_closes_its_connection(transport: Transport) -> None:
