@@ -8,7 +8,7 @@ from submitter.providers.contract import Budget
 
 T0 = 1_790_000_000_000  # some moment, unix ms
 BUDGET = Budget(per_s=10.0, burst=100, submits_count=False)
-SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="
+SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3RzIQ=="
 
 
 def a_task(name: str = "tsk_1", **changes: Any) -> Task:

@@ -22,7 +22,7 @@ def _names() -> set[str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for package in ("receiver", "submitter", "submitter/providers", "submitter/simulator"):
+    for package in ("receiver", "receiver/store", "submitter", "submitter/providers", "submitter/simulator"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
     for name in _names():
@@ -47,7 +47,7 @@ def _broken_contracts(tree: Path) -> list[str]:
 
 def test_the_agreed_direction_breaks_no_contract(tree: Path) -> None:
     (tree / "receiver/lifecycle.py").write_text("import submitter.model\n")
-    (tree / "receiver/store.py").write_text("import asyncio, aiosqlite\n")
+    (tree / "receiver/store/sqlite.py").write_text("import asyncio, aiosqlite\n")
     (tree / "submitter/providers/tokenbay.py").write_text("import submitter.providers.newapi\n")
     assert _broken_contracts(tree) == []
 
