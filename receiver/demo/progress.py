@@ -104,10 +104,11 @@ def _bar(done: int, wanted: int) -> ProgressBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What the demo came to. `remarks`: further things that are wrong, a line each."""
+    """What the demo came to. `troubles`: what was met on the way, and how often; `remarks`: further things wrong."""
 
     tally: Tally
     seconds: float
+    troubles: Mapping[str, int]
     remarks: tuple[str, ...] = ()
 
     @property
@@ -141,7 +142,8 @@ def table_of(rows: Sequence[Row]) -> Table:
 def closing(result: Result) -> list[RenderableType]:
     """The end of the demo; the verdict is the last line."""
     tally = result.tally
-    parts: list[RenderableType] = [table_of(tally.rows)]
+    met = ", ".join(f"{name} {count}" for name, count in result.troubles.items())
+    parts: list[RenderableType] = [table_of(tally.rows), f"met on the way: {met}"]
     parts += _listed("contradictions on record, without a second event", tally.contradictions)
     for heading, findings in (
         ("lost", tally.lost),
@@ -165,6 +167,7 @@ def result_view(result: Result) -> dict[str, Any]:
     return {
         "providers": [asdict(row) for row in result.tally.rows],
         **{kind: [asdict(finding) for finding in getattr(result.tally, kind)] for kind in kinds},
+        "troubles": dict(result.troubles),
         "remarks": list(result.remarks),
         "seconds": round(result.seconds, 1),
         "verdict": result.tally.verdict,

@@ -71,7 +71,9 @@ class Demo:
             in_time = await beside(self._work_in_time(), self.world.watch(), self._observe(), self._kill())
             seconds = self.screen.elapsed_s
             books = await beside(self._collect(), self.world.watch())
-        return Result(tally=tally(books), seconds=seconds, remarks=tuple(self._remarks(in_time=in_time)))
+            troubles = await self.simulated.troubles()
+        remarks = tuple(self._remarks(in_time=in_time))
+        return Result(tally=tally(books), seconds=seconds, troubles=troubles, remarks=remarks)
 
     async def keep(self) -> None:
         """Serve until cancelled."""

@@ -1,6 +1,7 @@
 """The simulator's control routes, as the demo uses them: plan faults, read the books."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +36,17 @@ class Simulated:
 
     async def books(self) -> list[BookEntry]:
         """Every task that was made, hence paid, oldest first."""
-        reply = (await self._client.get("/_simulator/books")).raise_for_status()
-        return [read_entry(task) for task in reply.json()["tasks"]]
+        return [read_entry(task) for task in (await self._read())["tasks"]]
+
+    async def troubles(self) -> dict[str, int]:
+        """How often each fault was met, and how often a submit was refused for each reason."""
+        books = await self._read()
+        faults = Counter(fault for task in books["tasks"] for fault in task["faults"])
+        refusals = Counter(f"submit refused ({refusal['reason']})" for refusal in books["refused"])
+        return dict(sorted((faults + refusals).items()))
+
+    async def _read(self) -> Any:  # noqa: ANN401 - JSON
+        return (await self._client.get("/_simulator/books")).raise_for_status().json()
 
 
 def read_entry(task: Mapping[str, Any]) -> BookEntry:

@@ -16,9 +16,10 @@ from receiver.demo.simulated import Simulated
 from receiver.demo.world import World
 from receiver.errors import ReceiverError
 from submitter import Client
-from submitter.errors import ClientError
+from submitter.errors import ReceiverRefused, ReceiverUnreachable
 
-REFUSED_PAUSE_S = 1.0  # before an order is tried anew
+PAUSE_S = 1.0  # before an order is tried again
+ACCEPTED, UNAVAILABLE = 202, 503
 
 
 class DemoStuck(ReceiverError):
@@ -64,22 +65,24 @@ class Submitting:
         await asyncio.gather(*(in_turn(theirs) for theirs in by_provider(orders).values()))
 
     async def _post(self, order: Order) -> None:
-        while True:
-            reply = await self.service.submit(self._body(order), key=self._new_key(order))
-            if reply.status in {200, 202}:
+        key = self._new_key(order)
+        while order.name not in self.accepted:
+            reply = await self.service.submit(self._body(order), key=key)
+            if reply.status == ACCEPTED:
                 self.accepted[order.name] = reply.body["id"]
-                return
-            await self._be_refused(order, reply.body)
+            else:
+                key = await self._key_after(order, key, status=reply.status, by_provider="provider" in reply.body)
 
     async def _by_client(self, client: Client, order: Order) -> None:
         key = self._new_key(order)
         while order.name not in self.accepted:
             try:
-                task = await client.submit(**self._body(order), idempotency_key=key)
-            except ClientError as error:
-                key = await self._key_after(order, key, error)
-            else:
-                self.accepted[order.name] = task.id
+                self.accepted[order.name] = (await client.submit(**self._body(order), idempotency_key=key)).id
+            except ReceiverRefused as error:
+                refused = error.problem
+                key = await self._key_after(order, key, status=refused.status, by_provider=refused.provider is not None)
+            except ReceiverUnreachable:
+                await asyncio.sleep(PAUSE_S)
 
     async def _submit_by_command(self, orders: list[Order]) -> None:
         """All in one call, a line each; what it could not place goes in by the API."""
@@ -100,8 +103,11 @@ class Submitting:
         self._tries[order.name] = self._tries.get(order.name, 0) + 1
         return f"{order.name}-{self._tries[order.name]}"
 
-    async def _be_refused(self, order: Order, problem: Mapping[str, Any]) -> None:
-        """What a provider refuses, it may take a moment later. What we refuse ourselves, we would refuse again."""
-        if not problem.get("provider"):
-            raise DemoStuck(f"order {order.name} was answered: {json.dumps(problem)}")
-        await asyncio.sleep(REFUSED_PAUSE_S)
+    async def _key_after(self, order: Order, key: str, *, status: int, by_provider: bool) -> str:
+        """What the provider refused is ordered anew, what never reached the ledger is sent again, all else is a fault."""
+        await asyncio.sleep(PAUSE_S)
+        if by_provider:
+            return self._new_key(order)
+        if status == UNAVAILABLE:
+            return key
+        raise DemoStuck(f"order {order.name} was answered with status {status}")
