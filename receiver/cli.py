@@ -18,6 +18,7 @@ from receiver.commands.serving import migrate, serve, web, worker
 from receiver.commands.simulating import simulate
 from receiver.commands.submitting import submit
 from receiver.commands.tasks import explain, list_tasks, settle, show_task
+from receiver.demo.command import demo
 from receiver.errors import ConfigError, ReceiverError
 from submitter.errors import InvalidRequest, SubmitterError
 
@@ -40,6 +41,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("events", events),
     ("doctor", doctor),
     ("simulate", simulate),
+    ("demo", demo),
     ("version", version),
 )
 TASK_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
@@ -66,7 +68,7 @@ def build() -> typer.Typer:
 def main() -> None:
     """The console script."""
     try:
-        build()()
+        build()(prog_name="whenfinal")
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)

@@ -3,11 +3,10 @@
 Everything that a provider or caller wrote passes `printable` first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -126,19 +125,23 @@ def _moment(at_ms: int | None, now_ms: int) -> str | None:
     return None if at_ms is None else f"{rfc3339(at_ms)} ({say_when(at_ms, now_ms)})"
 
 
-def story(lines: Sequence[StoryLine], outlook: Outlook) -> RenderableType:
-    """The timeline, then what comes next, then what a person can do."""
+def story_table(lines: Sequence[StoryLine]) -> Table:
+    """The timeline, each line with its time after the first."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
     for line in lines:
         style = _KIND_STYLES.get(line.kind, "")
         grid.add_row(cell(say_offset(line.after_ms)), Text(line.kind, style=style), _told(line))
-    parts: list[RenderableType] = [grid, Text("\nWhat happens next", style="bold")]
-    parts += [Padding(cell(step), (0, 0, 0, 2)) for step in outlook.next]
+    return grid
+
+
+def outlook_lines(outlook: Outlook) -> Iterator[Text]:
+    """What comes next, then what a person can do."""
+    yield Text("\nWhat happens next", style="bold")
+    yield from (cell(f"  {step}") for step in outlook.next)
     if outlook.cure:
-        parts.append(Text("\nWhat you can do", style="bold"))
-        parts += [Padding(cell(step), (0, 0, 0, 2)) for step in outlook.cure]
-    return Group(*parts)
+        yield Text("\nWhat you can do", style="bold")
+        yield from (cell(f"  {step}") for step in outlook.cure)
 
 
 def _told(line: StoryLine) -> Text:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from receiver.errors import ReceiverError
 
@@ -42,10 +43,20 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """To stdout, for people."""
+    """To stdout, for people. Plain lines are never broken, so that a command in them can be copied."""
     out = console()
+    if out.is_terminal:
+        _print(out, parts)
+        return
+    with out.capture() as captured:
+        _print(out, parts)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    sys.stdout.flush()
+
+
+def _print(out: Console, parts: Sequence[RenderableType]) -> None:
     for part in parts:
-        out.print(part)
+        out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def emit(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say

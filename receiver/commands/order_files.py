@@ -62,7 +62,7 @@ def _orders(file: str, lines: Sequence[OrderLine], own_key: str | None, key_pref
     for line in lines:
         key = None if key_prefix is None else f"{key_prefix}-{line.number}"
         try:
-            read.append(ReadOrder(number=line.number, order=_order(line.body, own_key or key)))
+            read.append(ReadOrder(number=line.number, order=_order(line.body, key if own_key is None else own_key)))
         except ProblemError as error:
             problems += [f"{file}:{line.number}: {violation}" for violation in error.problem.errors]
     if problems:
@@ -85,5 +85,5 @@ def _order(body: Mapping[str, Any], key: str | None) -> Order:
         notify_url=None if shape.notify is None else shape.notify.url,
         notify_secret=None if shape.notify is None else shape.notify.secret,
         deadline_s=shape.deadline_s,
-        idempotency_key=line_key or key,
+        idempotency_key=key if line_key is None else line_key,
     )

@@ -48,7 +48,7 @@ def _quieter(settings: Settings) -> Settings:
 
 
 def _must_exist(settings: Settings) -> None:
-    path = sqlite_path(settings.database_url)
+    path = sqlite_path(settings.database_url).resolve()
     if not path.exists():
         cure = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
         raise CommandFailed(f"there is no ledger at {path}; {cure}")

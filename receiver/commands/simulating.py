@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from receiver.commands.console import USAGE, CommandFailed, note, show
-from receiver.commands.options import Pair, parse_pair
+from receiver.commands.options import Pair, parse_pair, told
 from receiver.commands.running import port_trouble, stopped_by_signal
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
 
 Faults = Annotated[
     list[Pair] | None,
     typer.Option(
-        "--fault", metavar="NAME=CHANCE", parser=parse_pair, help="A fault and its chance from 0 to 1; may be repeated."
+        "--fault",
+        metavar="NAME=CHANCE",
+        parser=told(parse_pair),
+        help="A fault and its chance from 0 to 1; may be repeated.",
     ),
 ]
 
@@ -58,6 +61,7 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
         yield f"{platform.upper()}_API_KEY={simulator.key(platform)}"
     if config.hiapi_webhook_secret is not None:
         yield f"HIAPI_WEBHOOK_SECRET={config.hiapi_webhook_secret}"
+    yield "# Lets webhooks reach this machine too: WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
 
 
 def _chances(pairs: list[Pair]) -> dict[str, float]:

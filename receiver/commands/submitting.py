@@ -13,7 +13,7 @@ import typer
 
 from receiver.bootstrap import working
 from receiver.commands.console import USAGE, WRONG, CommandFailed, complain, emit, progress, show
-from receiver.commands.options import Json
+from receiver.commands.options import Json, told
 from receiver.commands.order_files import ReadOrder, read_orders, refusal, violations_of
 from receiver.commands.running import with_services
 from receiver.commands.submit_results import LineResult, complaint, is_fine, result_view, results_table
@@ -30,7 +30,9 @@ LOOK_EVERY_S = 2.0  # ends wake us at once; what makes no event, as a settled su
 
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SPAN", parser=parse_duration_s, help="With --wait: give up after 90s, 10m, 2h."),
+    typer.Option(
+        "--timeout", metavar="SPAN", parser=told(parse_duration_s), help="With --wait: give up after 90s, 10m, 2h."
+    ),
 ]
 OwnKey = Annotated[
     str | None,

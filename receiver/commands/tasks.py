@@ -7,12 +7,12 @@ import typer
 
 from receiver import views
 from receiver.commands.console import USAGE, CommandFailed, emit, note, show
-from receiver.commands.options import Json, Limit, OlderThan, Pair, Provider, parse_pair
+from receiver.commands.options import Json, Limit, OlderThan, Pair, Provider, parse_pair, told
 from receiver.commands.running import with_services
 from receiver.explaining import Outlook, Situation, StoryLine, look_ahead, tell_story
 from receiver.records import Note, SettleRefused, Task, TaskFilter
 from receiver.services import Services
-from receiver.tables import story, task_sheet, tasks_table
+from receiver.tables import outlook_lines, story_table, task_sheet, tasks_table
 from submitter.model import TaskState
 
 ACTOR = "command line"
@@ -20,7 +20,7 @@ ACTOR = "command line"
 Name = Annotated[str, typer.Argument(metavar="ID", help="Our id, or PROVIDER/ID with the provider's own.")]
 State = Annotated[TaskState | None, typer.Option("--state", help="Only in this state.")]
 Label = Annotated[
-    Pair | None, typer.Option("--label", metavar="NAME=VALUE", parser=parse_pair, help="Only with this label.")
+    Pair | None, typer.Option("--label", metavar="NAME=VALUE", parser=told(parse_pair), help="Only with this label.")
 ]
 
 
@@ -85,7 +85,7 @@ def explain(name: Name, *, as_json: Json = False) -> None:
     if as_json:
         emit(_explained_view(told))
         return
-    show(task_sheet(told.task, told.now_ms), "", story(told.lines, told.outlook))
+    show(task_sheet(told.task, told.now_ms), "", story_table(told.lines), *outlook_lines(told.outlook))
 
 
 async def _explained(services: Services, name: str) -> _Explained:

@@ -1,0 +1,137 @@
+"""The real `whenfinal` as processes: in an empty folder, with an environment of only what a test sets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+WHENFINAL = Path(sys.executable).parent / "whenfinal"
+PATIENCE_S = 60
+OPERATOR = "operator-key-of-these-tests-0123456789"
+API_KEYS = f"test:submit+read+operate:{OPERATOR}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        """Every line of stdout must be JSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(slots=True, kw_only=True)
+class Process:
+    """A command that runs until it is told to stop. Its stderr is read all the time, so that it never blocks."""
+
+    popen: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+    _news: threading.Condition = field(default_factory=threading.Condition)
+    _reader: threading.Thread | None = None
+
+    def read(self) -> None:
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            with self._news:
+                self.lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self.lines.append("")
+            self._news.notify_all()
+
+    def said(self, words: str) -> str:
+        """The first line of stderr with these words; waits for it."""
+        with self._news:
+            met = self._news.wait_for(lambda: any(words in line for line in self.lines) or self._is_over(), PATIENCE_S)
+            assert met, self.lines
+            return next(line for line in self.lines if words in line)
+
+    def _is_over(self) -> bool:
+        return bool(self.lines) and self.lines[-1] == ""
+
+    @property
+    def url(self) -> str:
+        return self.said("serving ").split()[1].rstrip(";")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.popen.send_signal(number)
+        return self.popen.wait(PATIENCE_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cli:
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def with_settings(self, **settings: str) -> "Cli":
+        return Cli(folder=self.folder, environment={**self.environment, **settings})
+
+    def run(self, *arguments: str, stdin: str | bytes = "") -> Ended:
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [WHENFINAL, *arguments],
+            cwd=self.folder,
+            env=self._environment(),
+            input=content,
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return Ended(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[Process]:
+        with subprocess.Popen(
+            [WHENFINAL, *arguments],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if arguments[0] != "simulate" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as popen:
+            process = Process(popen=popen)
+            reader = threading.Thread(target=process.read, daemon=True)
+            reader.start()
+            try:
+                yield process
+            finally:
+                popen.kill()
+                popen.wait()
+                reader.join()
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **self.environment}
+
+
+def read_settings(simulator: Process) -> dict[str, str]:
+    """The settings that `whenfinal simulate` prints."""
+    simulator.said("stop with Ctrl-C")
+    assert simulator.popen.stdout is not None
+    settings: dict[str, str] = {}
+    for line in simulator.popen.stdout:
+        if line.startswith("#") and settings:
+            return settings
+        name, sign, value = line.rstrip("\n").partition("=")
+        if sign and not line.startswith("#"):
+            settings[name] = value
+    return settings
+
+
+def order(prompt: str = "a fox", provider: str = "hiapi", **more: Any) -> str:
+    """One line of JSON."""
+    models = {"hiapi": "happyhorse-1.1/text-to-video", "tokenbay": "happyhorse-1.0-t2v"}
+    return json.dumps({"provider": provider, "video": {"model": models[provider], "prompt": prompt}, **more})

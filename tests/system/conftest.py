@@ -1,0 +1,30 @@
+"""An empty folder for the command, and one simulator for all tests of a module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.cli import API_KEYS, Cli, read_settings
+
+SPEED = "400"  # a typical task ends within a second
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """A machine on which nothing is set."""
+    return Cli(folder=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def simulator_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    aside = Cli(folder=tmp_path_factory.mktemp("simulator"))
+    with aside.running("simulate", "--port", "0", "--speed", SPEED) as simulator:
+        yield read_settings(simulator)
+
+
+@pytest.fixture
+def simulated(cli: Cli, simulator_settings: dict[str, str]) -> Cli:
+    """The five simulated platforms, polled: no public URL is set."""
+    settings = {name: value for name, value in simulator_settings.items() if name != "WHENFINAL_PUBLIC_URL"}
+    return cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)

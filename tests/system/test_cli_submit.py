@@ -1,0 +1,104 @@
+"""`whenfinal submit`: one order or many, from a file or a pipe, with nothing else running."""
+
+import pytest
+
+from tests.system.cli import Cli, order
+
+
+def test_one_order_is_submitted_and_shown(simulated: Cli) -> None:
+    ended = simulated.run("submit", "-", stdin=order())
+    assert (ended.status, ended.err) == (0, "")
+    assert "submitted" in ended.out
+    assert "tk-hiapi-" in ended.out
+
+
+def test_waiting_for_lines_ends_with_every_task_succeeded_and_no_server_running(simulated: Cli) -> None:
+    lines = [order(), order(provider="tokenbay"), "", order("another")]
+    (simulated.folder / "orders.jsonl").write_text("\n".join(lines))
+    ended = simulated.run("submit", "orders.jsonl", "--wait", "--timeout", "50s", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    assert {value["line"]: value["state"] for value in ended.values} == dict.fromkeys((1, 2, 4), "succeeded")
+
+
+def test_a_pretty_printed_object_is_one_order(simulated: Cli) -> None:
+    text = order().replace("{", "{\n", 1).replace(', "video"', ',\n "video"')
+    assert simulated.run("submit", "-", "--json", stdin=text).values[0]["state"] == "submitted"
+
+
+def test_a_key_prefix_makes_a_second_run_pay_nothing(simulated: Cli) -> None:
+    first = simulated.run("submit", "-", "--key-prefix", "monday", "--json", stdin=order() + "\n" + order("more"))
+    again = simulated.run("submit", "-", "--key-prefix", "monday", "--json", stdin=order() + "\n" + order("more"))
+    assert {value["id"] for value in first.values} == {value["id"] for value in again.values}
+    assert all(value["replayed"] for value in again.values)
+
+
+def test_a_key_that_was_used_for_another_order_is_refused(simulated: Cli) -> None:
+    simulated.run("submit", "-", "--idempotency-key", "one", stdin=order())
+    ended = simulated.run("submit", "-", stdin=order("another", idempotency_key="one"))
+    assert ended.status == 1
+    assert "another order" in ended.err
+
+
+def test_a_made_webhook_secret_is_shown_once(simulated: Cli) -> None:
+    wanted = order(notify={"url": "https://subscriber.example/hook"}, idempotency_key="k")
+    assert simulated.run("submit", "-", "--json", stdin=wanted).values[0]["notify"]["secret"].startswith("whsec_")
+    assert "notify" not in simulated.run("submit", "-", "--json", stdin=wanted).values[0]
+
+
+def test_a_failing_task_is_waited_for_and_ends_with_status_1(simulated: Cli) -> None:
+    ended = simulated.run("submit", "-", "--wait", "--json", stdin=order("x #simulate:fail"))
+    assert (ended.status, ended.values[0]["state"]) == (1, "failed")
+    assert "ended failed" in ended.err
+
+
+def test_a_wait_ends_with_its_time_and_says_that_the_task_goes_on(simulated: Cli) -> None:
+    ended = simulated.run("submit", "-", "--wait", "--timeout", "1s", stdin=order("x #simulate:stuck"))
+    assert ended.status == 1
+    assert "still running" in ended.err or "still submitted" in ended.err
+
+
+def test_a_lost_reply_is_not_waited_for_and_names_the_way_out(simulated: Cli) -> None:
+    ended = simulated.run("submit", "-", "--wait", stdin=order("x #simulate:reply_lost", provider="tokenbay"))
+    assert ended.status == 1
+    assert "whenfinal tasks explain tsk_" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (order() + '\n{"provider":\n', "-:2: it is not JSON"),
+        (order() + '\n{"provider": "hiapi", "vide": {}}', "-:2: vide: is not a known name"),
+        (order() + "\n" + order().replace('"prompt"', '"duration": 99, "prompt"'), "-:2: video.duration"),
+        (order(idempotency_key=""), "-:1: Idempotency-Key"),
+    ],
+    ids=["not JSON", "unknown field", "against the provider's limits", "an empty key"],
+)
+def test_a_bad_line_is_named_and_nothing_is_submitted(simulated: Cli, content: str, words: str) -> None:
+    ended = simulated.run("submit", "-", stdin=content)
+    assert (ended.status, ended.out) == (2, "")
+    assert words in ended.err
+    assert ended.err.endswith("nothing was submitted\n")
+    assert simulated.run("tasks", "list", "--json").out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere.json",), "nowhere.json can not be read: No such file or directory"),
+        ((".",), ". can not be read: Is a directory"),
+        (("-", "--timeout", "9s"), "--timeout goes with --wait"),
+        (("-", "--wait", "--timeout", "9"), "'9' is not a span of time"),
+        (("-", "--idempotency-key", "k"), "--idempotency-key is for one order"),
+    ],
+)
+def test_wrong_usage_says_what_to_write(simulated: Cli, arguments: tuple[str, ...], words: str) -> None:
+    ended = simulated.run("submit", *arguments, stdin=order() + "\n" + order())
+    assert (ended.status, ended.out) == (2, "")
+    assert words in ended.err.replace("\n", " ").replace(" │ │ ", " ")
+    assert simulated.files() <= {".env"}
+
+
+def test_without_any_provider_the_order_is_refused_with_the_cure(cli: Cli) -> None:
+    ended = cli.run("submit", "-", stdin=order())
+    assert ended.status == 2
+    assert "no provider is configured, see whenfinal doctor" in ended.err
