@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from receiver.commands.console import INTERRUPTED, WRONG, console, emit
+from receiver.commands.console import INTERRUPTED, WRONG, complain, console, emit
 from receiver.commands.options import Json
 from receiver.demo.examples import load_examples
 from receiver.demo.progress import Result, Screen, closing, result_view
@@ -37,7 +37,8 @@ def demo(
     wish = Wish(orders=orders, seed=seed, kill_at=kill_at)
     try:
         is_good = asyncio.run(_run(wish, keep=keep, as_json=as_json))
-    except asyncio.CancelledError:  # SIGTERM or SIGHUP; all is stopped by now
+    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C; SIGTERM or SIGHUP. All is stopped by now
+        complain(["interrupted"])
         raise typer.Exit(INTERRUPTED) from None
     if not is_good:
         raise typer.Exit(WRONG)

@@ -104,7 +104,7 @@ class Submitting:
         return f"{order.name}-{self._tries[order.name]}"
 
     async def _key_after(self, order: Order, key: str, *, status: int, by_provider: bool) -> str:
-        """What the provider refused is ordered anew, what never reached the ledger is sent again, all else is a fault."""
+        """What the provider refused is ordered anew, what never reached the ledger goes again; all else is a fault."""
         await asyncio.sleep(PAUSE_S)
         if by_provider:
             return self._new_key(order)

@@ -107,10 +107,14 @@ class World:
 
     async def stop(self) -> None:
         """Ask all to stop, the receiver first, and end those that will not."""
-        children = [*self._commands, *reversed(self._children.values())]
-        self._children = {}
-        for child in children:
+        for child in [*self._commands, *reversed(self._children.values())]:
             await _stop(child)
+
+    def kill_rest(self) -> None:
+        """Whoever is left, when a second Ctrl-C cuts the stop short."""
+        for child in [*self._commands, *self._children.values()]:
+            if child.returncode is None:
+                _kill_group(child)
 
     async def _start(self, name: str, *arguments: str) -> None:
         with self._log(name).open("ab") as log:
@@ -155,7 +159,10 @@ async def open_world(*, seed: int, say: Callable[[str], None]) -> AsyncIterator[
             await world.start_receiver()
             yield world
         finally:
-            await asyncio.shield(world.stop())
+            try:
+                await world.stop()
+            finally:
+                world.kill_rest()
 
 
 async def _stop(child: Process) -> None:
@@ -164,9 +171,13 @@ async def _stop(child: Process) -> None:
     try:
         await asyncio.wait_for(child.wait(), STOP_LIMIT_S)
     except TimeoutError:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        _kill_group(child)
         await child.wait()
+
+
+def _kill_group(child: Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:
