@@ -28,8 +28,8 @@ def list_deliveries(*, state: State = None, limit: Limit = 50, as_json: Json = F
     if as_json:
         for delivery in found:
             emit(delivery_view(delivery))
-        return
-    show(deliveries_table(found, now_ms) if found else "no delivery matches")
+    else:
+        show(deliveries_table(found, now_ms) if found else "no delivery matches")
     if has_more:
         note(f"only the newest {limit}; see more with --limit")
 

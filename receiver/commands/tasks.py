@@ -51,8 +51,8 @@ def list_tasks(
     if as_json:
         for task in tasks:
             emit(views.task_view(task))
-        return
-    show(tasks_table(tasks, now_ms) if tasks else "no task matches")
+    else:
+        show(tasks_table(tasks, now_ms) if tasks else "no task matches")
     if has_more:
         note(f"only the newest {limit}; see more with --limit")
 

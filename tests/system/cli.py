@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,19 @@ class Process:
 class Cli:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
 
     def with_settings(self, **settings: str) -> "Cli":
-        return Cli(folder=self.folder, environment={**self.environment, **settings})
+        return replace(self, environment={**self.environment, **settings})
+
+    def with_prefix(self, *words: str) -> "Cli":
+        """Run through another program."""
+        return replace(self, prefix=words)
 
     def run(self, *arguments: str, stdin: str | bytes = "") -> Ended:
         content = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [WHENFINAL, *arguments],
+            [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
             env=self._environment(),
             input=content,
@@ -92,7 +97,7 @@ class Cli:
     @contextmanager
     def running(self, *arguments: str) -> Iterator[Process]:
         with subprocess.Popen(
-            [WHENFINAL, *arguments],
+            [*self.prefix, WHENFINAL, *arguments],
             cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

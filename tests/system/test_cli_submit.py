@@ -81,21 +81,10 @@ def test_a_bad_line_is_named_and_nothing_is_submitted(simulated: Cli, content: s
     assert simulated.run("tasks", "list", "--json").out == ""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("nowhere.json",), "nowhere.json can not be read: No such file or directory"),
-        ((".",), ". can not be read: Is a directory"),
-        (("-", "--timeout", "9s"), "--timeout goes with --wait"),
-        (("-", "--wait", "--timeout", "9"), "'9' is not a span of time"),
-        (("-", "--idempotency-key", "k"), "--idempotency-key is for one order"),
-    ],
-)
-def test_wrong_usage_says_what_to_write(simulated: Cli, arguments: tuple[str, ...], words: str) -> None:
-    ended = simulated.run("submit", *arguments, stdin=order() + "\n" + order())
+def test_a_file_that_is_not_there_is_named(cli: Cli) -> None:
+    ended = cli.run("submit", "nowhere.json")
     assert (ended.status, ended.out) == (2, "")
-    assert words in ended.err.replace("\n", " ").replace(" │ │ ", " ")
-    assert simulated.files() <= {".env"}
+    assert ended.err == "whenfinal: nowhere.json can not be read: No such file or directory\n"
 
 
 def test_without_any_provider_the_order_is_refused_with_the_cure(cli: Cli) -> None:

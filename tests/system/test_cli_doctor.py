@@ -1,0 +1,87 @@
+"""`whenfinal doctor`: on an empty machine, a broken one and a well one."""
+
+import json
+import socket
+
+from tests.system.cli import Cli
+
+PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+
+
+def _levels(cli: Cli, *flags: str) -> dict[str, str]:
+    """The gravest level by name."""
+    order = ("ok", "warn", "fail")
+    found: dict[str, str] = {}
+    for check in json.loads(cli.run("doctor", "--json", *flags).out)["checks"]:
+        found[check["name"]] = max(found.get(check["name"], "ok"), check["level"], key=order.index)
+    return found
+
+
+def test_an_empty_machine_is_told_what_to_set_and_stays_empty(cli: Cli) -> None:
+    ended = cli.run("doctor")
+    assert (ended.status, ended.err) == (1, "")
+    assert "HIAPI_API_KEY" in ended.out
+    assert "WHENFINAL_PUBLIC_URL" in ended.out
+    assert len(ended.out.splitlines()) <= 12
+    assert cli.files() == set()
+
+
+def test_every_wrong_setting_is_named_with_its_cure(cli: Cli) -> None:
+    broken = cli.with_settings(WHENFINAL_LEASE_S="x", HIAPI_API_KEY="a b", WHENFINAL_PUBLC_URL="y")
+    ended = broken.run("doctor", "--json")
+    checks = json.loads(ended.out)["checks"]
+    assert ended.status == 1
+    assert sum(check["name"] == "settings" and check["cure"] != "" for check in checks) == 3
+    assert "a b" not in ended.out
+
+
+def test_simulated_providers_take_their_keys(simulated: Cli) -> None:
+    levels = _levels(simulated)
+    assert {levels[name] for name in PROVIDERS} == {"ok"}
+    assert (levels["clock"], levels["database"]) == ("ok", "ok")
+    assert simulated.run("doctor").status == 0
+
+
+def test_a_wrong_key_is_refused_by_each_provider_and_never_shown(simulated: Cli) -> None:
+    wrong = simulated.with_settings(**{f"{name.upper()}_API_KEY": "not-the-right-key-at-all" for name in PROVIDERS})
+    ended = wrong.run("doctor")
+    assert ended.status == 1
+    assert all(f"set {name.upper()}_API_KEY" in ended.out for name in PROVIDERS)
+    assert "not-the-right-key-at-all" not in ended.out + ended.err
+
+
+def test_a_provider_that_is_not_there_is_a_matter_of_the_network(simulated: Cli) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        away = simulated.with_settings(HIAPI_BASE_URL=f"http://127.0.0.1:{closed.getsockname()[1]}")
+        assert _levels(away)["hiapi"] == "fail"
+        assert _levels(away, "--offline").get("hiapi") != "fail"
+
+
+def test_a_database_that_can_not_be_used_is_named_with_its_cure(simulated: Cli) -> None:
+    (simulated.folder / "whenfinal.db").write_text("this is not a database, only words that stand in its place")
+    ended = simulated.run("doctor", "--offline")
+    assert ended.status == 1
+    assert "file is not a database" in ended.out
+    away = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///nowhere/ledger.db")
+    assert "is not a folder" in away.run("doctor", "--offline").out
+
+
+def test_a_public_url_that_answers_is_well_and_one_that_does_not_is_a_warning(simulated: Cli) -> None:
+    with simulated.running("serve", "--port", "0") as server:
+        here = simulated.with_settings(WHENFINAL_PUBLIC_URL=server.url)
+        assert _levels(here)["public URL"] == "ok"
+        assert server.stop() == 0
+    assert _levels(here)["public URL"] == "warn"
+
+
+def test_short_keys_are_a_warning(simulated: Cli) -> None:
+    short = simulated.with_settings(WHENFINAL_SECRET_KEYS="a" * 20, WHENFINAL_API_KEYS=f"x:read:{'b' * 20}")
+    levels = _levels(short, "--offline")
+    assert (levels["secret keys"], levels["API keys"]) == ("warn", "warn")
+
+
+def test_uncertain_tasks_are_pointed_at(simulated: Cli) -> None:
+    wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
+    simulated.run("submit", "-", stdin=wanted)
+    assert _levels(simulated, "--offline")["tasks"] == "warn"

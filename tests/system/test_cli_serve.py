@@ -1,0 +1,183 @@
+"""`serve`, `web`, `worker`: how they start, share one ledger, stop and come back."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.system.cli import OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
+
+HEADERS = {"Authorization": f"Bearer {OPERATOR}"}
+
+
+@contextmanager
+def _api(process: Process) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=process.url, headers=HEADERS, timeout=PATIENCE_S, trust_env=False) as client:
+        yield client
+
+
+def _submit(api: httpx.Client, prompt: str = "a fox", provider: str = "hiapi") -> Any:
+    answer = api.post("/v1/tasks", content=order(prompt, provider), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def _end_of(api: httpx.Client, task: str) -> Any:
+    return api.get(f"/v1/tasks/{task}", params={"wait": 50}).json()
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    last = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+@contextmanager
+def _in_flight(call: Callable[[], httpx.Response]) -> Iterator["Future[httpx.Response]"]:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        yield pool.submit(call)
+
+
+def test_serving_says_its_address_ledger_and_providers_in_one_line(simulated: Cli) -> None:
+    with simulated.running("serve", "--port", "0") as server:
+        line = server.said("serving ")
+        assert "http://127.0.0.1:" in line
+        assert "ledger whenfinal.db" in line
+        assert "hiapi (polled, no public URL), dashscope (polled)" in line
+        assert server.stop() == 0
+    assert "Traceback" not in "".join(server.lines)
+
+
+def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
+    with cli.running("serve", "--port", "0") as server:
+        key = server.said("API key").split()[-1]
+        answer = httpx.get(f"{server.url}/v1/tasks", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+        assert (answer.status_code, server.stop()) == (200, 0)
+    with cli.running("serve", "--port", "0") as again:
+        assert again.url
+        assert key not in "".join(again.lines)
+
+
+def test_a_taken_port_is_one_line_with_the_cure_before_anything_is_made(simulated: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = simulated.run("serve", "--port", str(port))
+    assert ended.status == 1
+    assert ended.err == (
+        f"whenfinal: can not listen on 127.0.0.1:{port}; "
+        "it is taken: stop the other program, or choose another with --port\n"
+    )
+    assert simulated.files() == set()
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid"])
+def test_an_address_that_is_not_here_is_one_line_with_the_cure(cli: Cli, host: str) -> None:
+    ended = cli.run("serve", "--host", host, "--port", "0")
+    assert (ended.status, ended.err.count("\n")) == (1, 1)
+    assert "--host" in ended.err
+
+
+def test_a_ledger_that_can_not_be_opened_is_one_line_without_a_traceback(simulated: Cli) -> None:
+    (simulated.folder / "whenfinal.db").mkdir()
+    ended = simulated.run("serve", "--port", "0")
+    assert (ended.status, ended.err.count("\n")) == (1, 1)
+    assert "unable to open database file" in ended.err
+
+
+def test_a_submit_in_flight_is_answered_when_the_server_is_told_to_stop(cli: Cli) -> None:
+    with cli.running("simulate", "--port", "0", "--speed", "20") as simulator:  # a slow reply takes 3 s
+        settings = read_settings(simulator)
+        del settings["WHENFINAL_PUBLIC_URL"]
+        beside = cli.with_settings(**settings, WHENFINAL_API_KEYS=f"test:submit+read+operate:{OPERATOR}")
+        with beside.running("serve", "--port", "0") as server, _api(server) as api:
+            slow = order("x #simulate:reply_slow")
+            with _in_flight(
+                lambda: api.post("/v1/tasks", content=slow, headers={"Content-Type": "application/json"})
+            ) as it:
+                _until(lambda: beside.run("tasks", "list", "--json").out != "")
+                assert server.stop() == 0
+                assert (it.result().status_code, it.result().json()["state"]) == (202, "submitted")
+
+
+def test_who_waits_is_answered_when_the_server_is_told_to_stop(simulated: Cli) -> None:
+    with simulated.running("serve", "--port", "0") as server, _api(server) as api:
+        task = _submit(api, "x #simulate:stuck")["id"]
+        with _in_flight(lambda: api.get(f"/v1/tasks/{task}", params={"wait": 55})) as waiting:
+            time.sleep(0.3)  # the wait has begun; if not, it is answered or refused all the same
+            assert server.stop() == 0
+            assert waiting.result().json()["id"] == task
+
+
+def test_a_second_signal_ends_at_once(simulated: Cli, simulator_settings: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a provider that takes the submit and never answers
+        silence = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        beside = simulated.with_settings(HIAPI_BASE_URL=silence)
+        with beside.running("serve", "--port", "0") as server, _api(server) as api:
+            post = lambda: api.post("/v1/tasks", content=order(), headers={"Content-Type": "application/json"})  # noqa: E731 - said once, used once
+            with _in_flight(post) as it:
+                held, _ = silent.accept()
+                server.popen.send_signal(signal.SIGTERM)
+                time.sleep(0.5)
+                assert server.popen.poll() is None
+                assert server.stop() == -signal.SIGTERM
+                assert isinstance(it.exception(), httpx.TransportError)
+                held.close()
+
+
+def test_web_and_worker_share_the_work_over_one_file(simulated: Cli) -> None:
+    with simulated.running("web", "--port", "0") as web, simulated.running("worker") as worker, _api(web) as api:
+        worker.said("working; ledger")
+        assert _end_of(api, _submit(api)["id"])["state"] == "succeeded"
+        assert (web.stop(), worker.stop()) == (0, 0)
+
+
+def test_two_servers_on_one_file_make_one_event_a_task(simulated: Cli) -> None:
+    with (
+        simulated.running("serve", "--port", "0") as one,
+        simulated.running("serve", "--port", "0") as other,
+        _api(one) as here,
+        _api(other) as there,
+    ):
+        tasks = [_submit(api, f"fox {number}", "tokenbay")["id"] for number in range(5) for api in (here, there)]
+        assert {_end_of(there, task)["state"] for task in tasks} == {"succeeded"}
+        events = here.get("/v1/events").json()["events"]
+        assert sorted(event["task"]["id"] for event in events) == sorted(tasks)
+        assert (one.stop(), other.stop()) == (0, 0)
+
+
+def test_a_server_that_was_killed_goes_on_where_it_was(simulated: Cli) -> None:
+    with simulated.running("serve", "--port", "0") as server, _api(server) as api:
+        tasks = [_submit(api, f"fox {number}")["id"] for number in range(3)]
+        assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    with simulated.running("serve", "--port", "0") as again, _api(again) as api:
+        assert {_end_of(api, task)["state"] for task in tasks} == {"succeeded"}
+        assert len(api.get("/v1/events").json()["events"]) == 3
+        assert again.stop() == 0
+
+
+def test_ctrl_c_stops_a_worker_well(simulated: Cli) -> None:
+    with simulated.running("worker") as worker:
+        worker.said("working;")
+        assert worker.stop(signal.SIGINT) == 0
+    assert "Traceback" not in "".join(worker.lines)
+
+
+def test_migrate_makes_the_ledger_and_may_be_run_again(cli: Cli) -> None:
+    assert [cli.run("migrate").status for _ in range(2)] == [0, 0]
+    assert "whenfinal.db" in cli.files()
+
+
+def test_wrong_settings_stop_the_start_with_a_line_each(cli: Cli) -> None:
+    ended = cli.with_settings(WHENFINAL_DATABSE_URL="x", WHENFINAL_LEASE_S="long").run("serve", "--port", "0")
+    assert (ended.status, ended.out) == (2, "")
+    assert "did you mean WHENFINAL_DATABASE_URL?" in ended.err
+    assert "WHENFINAL_LEASE_S: it is not a number" in ended.err
+    assert all(line.startswith("whenfinal: ") for line in ended.err.splitlines())
+    assert cli.files() == set()

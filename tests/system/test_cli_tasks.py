@@ -1,0 +1,163 @@
+"""Looking and acting by hand: tasks, events, deliveries, reconcile; for people and for programs."""
+
+import signal
+import subprocess
+
+import pytest
+
+from tests.system.cli import WHENFINAL, Cli, order
+
+LOST = "x #simulate:reply_lost"
+
+
+@pytest.fixture
+def uncertain(simulated: Cli) -> str:
+    """The id of a task whose reply was lost."""
+    ended = simulated.run("submit", "-", "--json", stdin=order(LOST, provider="tokenbay"))
+    return str(ended.values[0]["id"])
+
+
+def test_tasks_are_listed_by_state_provider_label_and_age(simulated: Cli) -> None:
+    lines = [order(labels={"job": "a=b"}), order(provider="tokenbay")]
+    made = simulated.run("submit", "-", "--json", stdin="\n".join(lines)).values
+    labelled = {value["line"]: value["id"] for value in made}[1]
+    for flags in (["--label", "job=a=b"], ["--provider", "hiapi"], ["--state", "submitted", "--label", "job=a=b"]):
+        assert [task["id"] for task in simulated.run("tasks", "list", "--json", *flags).values] == [labelled]
+    assert simulated.run("tasks", "list", "--json", "--older-than", "1h").out == ""
+    assert labelled in simulated.run("tasks", "list").out
+
+
+def test_a_longer_list_says_that_there_is_more(simulated: Cli) -> None:
+    simulated.run("submit", "-", stdin=order() + "\n" + order())
+    ended = simulated.run("tasks", "list", "--limit", "1", "--json")
+    assert len(ended.values) == 1
+    assert "more with --limit" in ended.err
+
+
+def test_a_task_is_found_by_our_id_and_by_the_providers(simulated: Cli) -> None:
+    (made,) = simulated.run("submit", "-", "--json", stdin=order()).values
+    (shown,) = simulated.run("tasks", "show", f"hiapi/{made['task_id']}", "--json").values
+    assert shown["id"] == made["id"]
+    assert made["task_id"] in simulated.run("tasks", "show", made["id"]).out
+
+
+def test_an_uncertain_task_is_explained_with_the_commands_that_settle_it(simulated: Cli, uncertain: str) -> None:
+    told = simulated.run("tasks", "explain", uncertain)
+    assert told.status == 0
+    assert "submit: uncertain" in told.out
+    assert f"whenfinal tasks settle {uncertain} --refused\n" in told.out
+    (value,) = simulated.run("tasks", "explain", uncertain, "--json").values
+    assert [note["kind"] for note in value["timeline"]] == ["observation", "observation"]
+
+
+def test_an_uncertain_task_is_settled_as_never_made_once(simulated: Cli, uncertain: str) -> None:
+    assert simulated.run("tasks", "settle", uncertain, "--refused", "--json").values[0]["state"] == "refused"
+    again = simulated.run("tasks", "settle", uncertain, "--refused")
+    assert again.status == 1
+    assert again.err == "whenfinal: only an uncertain task can be settled; this one is refused\n"
+
+
+def test_a_settled_task_is_asked_about_by_hand_and_becomes_an_event(simulated: Cli, uncertain: str) -> None:
+    (twin,) = simulated.run("submit", "-", "--wait", "--json", stdin=order(provider="tokenbay")).values
+    taken = simulated.run("tasks", "settle", uncertain, "--task-id", twin["task_id"])
+    assert taken.status == 1
+    assert "belongs to another task" in taken.err
+    assert simulated.run("tasks", "settle", uncertain, "--task-id", "task_seen_in_console").status == 0
+    (report,) = simulated.run("reconcile", "--task", uncertain, "--json").values
+    assert (report["asked"], report["tasks"][0]["finding"]) == (1, "not found")
+    assert [event["task"]["id"] for event in simulated.run("events", "--json").values] == [twin["id"]]
+
+
+def test_a_dry_run_says_what_would_be_asked_and_changes_nothing(simulated: Cli) -> None:
+    (made,) = simulated.run("submit", "-", "--json", stdin=order("x #simulate:stuck")).values
+    (said,) = simulated.run("reconcile", "--dry-run", "--json").values
+    assert (said["asked"], said["tasks"][0]["plan"]) == (0, "ask for its status")
+    (asked,) = simulated.run("reconcile", "--dry-run", "--ask", "--json").values
+    assert (asked["asked"], asked["tasks"][0]["finding"]) == (1, "stated")
+    (kept,) = simulated.run("tasks", "show", made["id"], "--json").values
+    assert (kept["state"], kept["polls"]) == ("submitted", 0)
+    assert "ask for its status" in simulated.run("reconcile", "--dry-run").out
+
+
+def test_events_are_read_from_a_number_on_and_by_type(simulated: Cli) -> None:
+    simulated.run("submit", "-", "--wait", stdin=order() + "\n" + order("x #simulate:fail"))
+    assert [event["seq"] for event in simulated.run("events", "--after", "1", "--json").values] == [2]
+    (failed,) = simulated.run("events", "--type", "task.failed", "--json").values
+    assert failed["task"]["state"] == "failed"
+    assert "task.succeeded" in simulated.run("events").out
+
+
+def test_events_are_followed_until_ctrl_c(simulated: Cli) -> None:
+    simulated.run("submit", "-", "--wait", stdin=order())
+    command = [WHENFINAL, "events", "--follow", "--after", "0", "--json"]
+    environment = {**simulated.environment, "HOME": str(simulated.folder)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=simulated.folder, env=environment, text=True, **pipes) as follower:  # type: ignore[call-overload]  # the pipes are named once
+        assert '"seq":1' in follower.stdout.readline()
+        simulated.run("submit", "-", "--wait", stdin=order())
+        assert '"seq":2' in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert (follower.wait(30), follower.stderr.read()) == (130, "whenfinal: interrupted\n")
+
+
+def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli) -> None:
+    quick = simulated.with_settings(WHENFINAL_WEBHOOK_BACKOFF_S="0")
+    wanted = order(notify={"url": "https://nowhere.invalid/hook"})
+    (task,) = quick.run("submit", "-", "--wait", "--json", stdin=wanted).values
+    (owed,) = quick.run("deliveries", "list", "--json").values
+    assert owed["task"] == task["id"]
+    (shown,) = quick.run("deliveries", "show", owed["id"], "--json").values
+    assert len(shown["tries"]) == shown["attempts"]
+    (due,) = quick.run("deliveries", "redeliver", owed["id"], "--json").values
+    assert (due["state"], due["attempts"]) == ("pending", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("tasks", "show", "tsk_nobody"), 1, "whenfinal: there is no task tsk_nobody; see `whenfinal tasks list`\n"),
+        (("deliveries", "redeliver", "dlv_nobody"), 1, "there is no delivery dlv_nobody"),
+        (("reconcile", "--provider", "nobody"), 2, "nobody is not configured; configured: hiapi"),
+    ],
+)
+def test_what_is_not_there_is_said_on_stderr_alone(
+    simulated: Cli, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    simulated.run("migrate")
+    ended = simulated.run(*arguments)
+    assert (ended.status, ended.out) == (status, "")
+    assert words in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("tasks", "list", "--nonsense"), ("reconcile", "--ask"), ("nonsense",)])
+def test_wrong_usage_ends_with_status_2_and_no_traceback(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ended = cli.run(*arguments)
+    assert (ended.status, ended.out, cli.files()) == (2, "", set())
+    assert "Traceback" not in ended.err
+
+
+def test_a_ledger_that_is_not_there_is_named_and_not_made(simulated: Cli) -> None:
+    ended = simulated.run("tasks", "list")
+    assert (ended.status, simulated.files()) == (1, set())
+    assert str(simulated.folder) in ended.err
+
+
+def test_a_reader_that_goes_away_is_no_trouble(simulated: Cli) -> None:
+    simulated.run("submit", "-", stdin="\n".join(order(f"fox {number}", "tokenbay") for number in range(5)))
+    environment = {"PATH": "/usr/bin:/bin", **simulated.environment}
+    for flag in ("--json", "--limit=9"):
+        piped = f"'{WHENFINAL}' tasks list {flag} | true"
+        done = subprocess.run(
+            ["sh", "-c", piped], cwd=simulated.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_provider_words_can_not_steer_a_terminal(simulated: Cli) -> None:
+    simulated.run("submit", "-", stdin=order(labels={"job": "[red]x[/red] [Image 1]"}))
+    assert "job=[red]x[/red] [Image 1]" in simulated.run("tasks", "list").out
+
+
+def test_the_version_is_printed_alone(cli: Cli) -> None:
+    ended = cli.run("version")
+    assert (ended.status, ended.out.count("\n"), ended.err) == (0, 1, "")

@@ -1,0 +1,78 @@
+"""Wrong words on the command line: named, answered with status 2, before settings or ledger are looked at."""
+
+import pytest
+from typer.testing import CliRunner
+
+from receiver.cli import build, lines_of, status_of
+from receiver.commands.console import CommandFailed
+from receiver.errors import ConfigError, StoreUnavailable
+from submitter.errors import InvalidRequest, Violation
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("tasks list --older-than 10", "not a span of time"),
+        ("tasks list --label nosign", "not of the form name=value"),
+        ("tasks list --state done", "done"),
+        ("tasks list --limit 0", "--limit"),
+        ("tasks show", "ID"),
+        ("tasks settle", "ID"),
+        ("events --after -1", "--after"),
+        ("events --type task.nothing", "task.nothing"),
+        ("deliveries list --state gone", "gone"),
+        ("serve --port 70000", "--port"),
+        ("serve --workers 4", "--workers"),
+        ("worker --port 1", "--port"),
+        ("simulate --speed 0", "--speed"),
+        ("submit", "FILE"),
+        ("submit - --wait --timeout 9", "not a span of time"),
+        ("nonsense", "No such command"),
+    ],
+)
+def test_wrong_words_are_named(words: str, said: str) -> None:
+    result = CliRunner().invoke(build(), words.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("reconcile --ask", "--ask goes with --dry-run"),
+        ("tasks settle tsk_x", "give one of --task-id ID and --refused"),
+        ("tasks settle tsk_x --task-id y --refused", "give one of --task-id ID and --refused"),
+        ("submit - --timeout 9s", "--timeout goes with --wait"),
+        ("submit . ", ". can not be read"),
+        ("simulate --fault nonsense=1", "there is no fault nonsense"),
+        ("simulate --fault stuck=2", "not a chance from 0 to 1"),
+        ("simulate --fault stuck=nan", "not a chance from 0 to 1"),
+    ],
+)
+def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
+    failed = CliRunner().invoke(build(), words.split()).exception
+    assert isinstance(failed, CommandFailed)
+    assert (failed.status, said in str(failed)) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "lines"),
+    [
+        (ConfigError("A: is wrong", cure="set it"), 2, ["A: is wrong", "set it"]),
+        (
+            ConfigError("2 settings are wrong:\n  A: x; y\n  B: z\n", cure="c"),
+            2,
+            ["2 settings are wrong:", "A: x; y", "B: z", "c"],
+        ),
+        (StoreUnavailable("database is locked"), 1, ["database is locked"]),
+        (StoreUnavailable(), 1, ["StoreUnavailable"]),
+        (InvalidRequest([Violation(field="f", rule="r", accepted="a")]), 2, ["f: r; accepted: a"]),
+    ],
+)
+def test_every_error_has_its_lines_and_its_status(error: ConfigError, status: int, lines: list[str]) -> None:
+    assert (status_of(error), lines_of(error)) == (status, lines)
+
+
+@pytest.mark.parametrize("words", ["", "tasks", "deliveries"])
+def test_without_a_command_the_help_is_shown(words: str) -> None:
+    assert "Usage:" in CliRunner().invoke(build(), words.split()).output
