@@ -32,6 +32,8 @@ LATE_S = 1.5  # after the last expected webhook, for one too many to show itself
 TIME_LIMIT_S = 58.0  # for a dozen orders a provider; the count follows it and the whole stays within a minute
 MORE_TIME_S = 4.0  # for each further order: the simulated platforms take ten at once
 DOWN_S = 1.0  # of a killed receiver
+AFTER_KILL_S = 30.0  # more time where the receiver is killed: leases and unanswered submits run out first
+GUARD_S = 0.5
 AT_ONCE = 8  # timelines read at the same time
 
 
@@ -46,7 +48,8 @@ class Wish:
     @property
     def time_limit_s(self) -> float:
         most = max(len(theirs) for theirs in by_provider(self.orders).values())
-        return TIME_LIMIT_S + MORE_TIME_S * max(0, most - LEAST)
+        kill_s = 0.0 if self.kill_at is None else AFTER_KILL_S
+        return TIME_LIMIT_S + kill_s + MORE_TIME_S * max(0, most - LEAST)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -225,9 +228,13 @@ async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]
     working = asyncio.create_task(work)
     running: list[asyncio.Task[Any]] = [working, *(asyncio.create_task(guard) for guard in guards)]
     try:
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {working}:
-            task.result()
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        if working.done() and working.exception() is not None:
+            # It may have failed because a child died, which the guard is about to see.
+            await asyncio.wait(running[1:], timeout=GUARD_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*running[1:], working):
+            if task.done():
+                task.result()
         return await working
     finally:
         for task in running:

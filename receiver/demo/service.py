@@ -14,14 +14,19 @@ from typing import Any
 import httpx
 
 from receiver.demo.tally import Story
+from receiver.errors import ReceiverError
 
-TRIES = 100
-PAUSE_S = 0.25  # between tries; together they outlast a restart of the receiver
+PATIENCE_S = 30.0  # with one call; longer than a restart of the receiver, and than a submit that it repeats
+PAUSE_S = 0.25  # between tries
 PAGE = 100
 
 #: `callback says succeeded (success): applied`
 _OBSERVED = re.compile(r"(?P<source>\w+) says (?P<state>\w+)(?: \(.*\))?: (?P<verdict>\w+)", re.DOTALL)
 _ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+class DemoStuck(ReceiverError):
+    """A part of the demo did what it must not, so that there is nothing to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +71,24 @@ class Service:
     async def _get(self, path: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         reply = await self._call("GET", path, params=query)
         if reply.status != httpx.codes.OK:
-            raise RuntimeError(f"GET {path} answered {reply.status}: {reply.body}")
+            raise DemoStuck(f"GET {path} was answered with status {reply.status}: {reply.body}")
         return reply.body
 
     async def _call(self, method: str, path: str, **options: Any) -> Reply:  # noqa: ANN401 - passed on to httpx
-        for _ in range(TRIES):
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._until_answered(method, path, options)
+        except TimeoutError:
+            raise DemoStuck(f"{method} {path}: no answer from the receiver within {PATIENCE_S:g} s") from None
+
+    async def _until_answered(self, method: str, path: str, options: Mapping[str, Any]) -> Reply:
+        while True:
             try:
                 reply = await self._client.request(method, path, **options)
             except httpx.TransportError:
                 await asyncio.sleep(PAUSE_S)
-                continue
-            return Reply(status=reply.status_code, body=reply.json())
-        raise RuntimeError(f"{method} {path}: the receiver can not be reached")
+            else:
+                return Reply(status=reply.status_code, body=reply.json())
 
 
 @asynccontextmanager

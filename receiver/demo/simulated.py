@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from receiver.demo.service import DemoStuck
 from receiver.demo.tally import Paid
 
 _ENDS = frozenset({"succeeded", "failed"})
@@ -32,7 +33,7 @@ class Simulated:
     async def plan(self, provider: str, faults: Sequence[Sequence[str]]) -> None:
         """For its next submits, in order of arrival."""
         body = {"platform": provider, "faults": [list(names) for names in faults]}
-        (await self._client.post("/_simulator/plan", json=body)).raise_for_status()
+        await self._call("POST", "/_simulator/plan", json=body)
 
     async def books(self) -> list[BookEntry]:
         """Every task that was made, hence paid, oldest first."""
@@ -46,7 +47,13 @@ class Simulated:
         return dict(sorted((faults + refusals).items()))
 
     async def _read(self) -> Any:  # noqa: ANN401 - JSON
-        return (await self._client.get("/_simulator/books")).raise_for_status().json()
+        return (await self._call("GET", "/_simulator/books")).json()
+
+    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - passed on to httpx
+        try:
+            return (await self._client.request(method, path, **options)).raise_for_status()
+        except httpx.HTTPError as error:
+            raise DemoStuck(f"{method} {path}: the simulator did not do it: {type(error).__name__}") from error
 
 
 def read_entry(task: Mapping[str, Any]) -> BookEntry:

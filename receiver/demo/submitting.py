@@ -11,19 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.demo.scenario import DOORS, LABEL, Door, Order, by_provider, plan_of, submit_body
-from receiver.demo.service import Service
+from receiver.demo.service import DemoStuck, Service
 from receiver.demo.simulated import Simulated
 from receiver.demo.world import World
-from receiver.errors import ReceiverError
 from submitter import Client
 from submitter.errors import ReceiverRefused, ReceiverUnreachable
 
 PAUSE_S = 1.0  # before an order is tried again
 ACCEPTED, UNAVAILABLE = 202, 503
-
-
-class DemoStuck(ReceiverError):
-    """A part of the demo did what it must not, so that there is nothing to count."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

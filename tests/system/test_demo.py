@@ -1,0 +1,189 @@
+"""`whenfinal demo` as a person runs it: real processes, real sockets, faults, and a power cut in the middle."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+WHENFINAL = Path(sys.executable).parent / "whenfinal"
+ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
+ZEROS = "lost 0, doubled 0, paid twice 0"
+WRONG, INTERRUPTED = 1, 130
+
+pytestmark = pytest.mark.timeout(180)  # the demo allows itself 60 s after set-up; set-up shares the machine
+
+
+class Run:
+    """A demo under way. Its stderr is read all the time, so that it never blocks."""
+
+    def __init__(self, popen: subprocess.Popen[str]) -> None:
+        self.popen = popen
+        self.said: list[str] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def line(self, words: str) -> str:
+        """The first line of stderr with these words; waits for it."""
+        with self._news:
+            self._news.wait_for(lambda: self._found(words) is not None or self._is_over())
+        found = self._found(words)
+        assert found is not None, self.said
+        return found
+
+    def result(self) -> dict[str, Any]:
+        assert self.popen.stdout is not None
+        line = self.popen.stdout.readline()
+        assert line, self.end()
+        result: dict[str, Any] = json.loads(line)
+        return result
+
+    def end(self, number: int | None = None) -> int:
+        """Its exit status, all having been said."""
+        if number is not None:
+            self.popen.send_signal(number)
+        status = self.popen.wait()
+        self._reader.join()
+        return status
+
+    def _found(self, words: str) -> str | None:
+        return next((line for line in self.said if words in line), None)
+
+    def _is_over(self) -> bool:
+        return not self._reader.is_alive() or self.popen.poll() is not None
+
+    def _read(self) -> None:
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            with self._news:
+                self.said.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+
+@contextmanager
+def _demo(folder: Path, *arguments: str) -> Iterator[Run]:
+    # Keys of real accounts must neither be used nor stop the demo.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "HIAPI_API_KEY": "real"}
+    command = [str(WHENFINAL), "demo", "--json", *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True) as popen:
+        try:
+            yield Run(popen)
+        finally:
+            popen.terminate()
+
+
+def _origins(run: Run) -> list[str]:
+    """Of the simulator and of the receiver."""
+    return ORIGIN.findall(run.line("starting the simulator"))
+
+
+def _is_gone(origin: str) -> bool:
+    try:
+        httpx.get(origin, timeout=5)
+    except httpx.ConnectError:
+        return True
+    return False
+
+
+def _pid_of(port: str) -> int:
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = entry.read_bytes().split(b"\0")
+            if b"--port" in words and port.encode() in words:
+                return int(entry.parent.name)
+    pytest.fail(f"nobody was told to listen on {port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A demo that has ended and serves on."""
+
+    run: Run
+    result: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    with _demo(tmp_path_factory.mktemp("kept"), "--keep") as run:
+        yield Kept(run=run, result=run.result())
+
+
+def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: Kept) -> None:
+    assert kept.result["verdict"] == ZEROS, kept.result
+    assert kept.result["remarks"] == []
+    rows = kept.result["providers"]
+    assert [row["submitted"] for row in rows] == [12] * 5
+    assert all(row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == 12 for row in rows)
+
+
+def test_every_promised_fault_is_met(kept: Kept) -> None:
+    callbacks = {"callback_lost", "callback_duplicated", "callback_early", "callback_contradicting"}
+    others = {"reply_lost", "fail", "unknown_state", "query_500", "submit refused (rate)"}
+    assert callbacks | others <= set(kept.result["troubles"])
+    assert len(kept.result["contradictions"]) == 2
+
+
+def test_tasks_end_by_callback_where_there_is_one_and_by_polling(kept: Kept) -> None:
+    hiapi, *others = kept.result["providers"]
+    assert hiapi["by_callback"] > 0 < hiapi["by_polling"]
+    assert [row["by_polling"] for row in others] == [12] * 4
+
+
+def test_the_operator_settles_both_what_was_made_and_what_was_not(kept: Kept) -> None:
+    settled = [line for line in kept.run.said if "tasks settle" in line]
+    assert any("--task-id" in line for line in settled)
+    assert any("--refused" in line for line in settled)
+
+
+def test_a_kept_demo_serves_until_it_is_told_to_stop(kept: Kept) -> None:
+    key = kept.run.line("serving http").split("key ")[1].split()[0]
+    _, receiver = _origins(kept.run)
+    assert httpx.get(f"{receiver}/v1/tasks", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert kept.run.end(signal.SIGINT) == INTERRUPTED
+    assert _is_gone(receiver)
+
+
+def test_a_receiver_killed_in_the_middle_and_started_again_comes_to_the_same_end(tmp_path: Path) -> None:
+    with _demo(tmp_path, "--kill-at", "15", "--seed", "3") as run:
+        result = run.result()
+        assert run.end() == 0, (result, run.said)
+    assert result["verdict"] == ZEROS
+    assert sum(row["webhooks"] for row in result["providers"]) == 60
+    assert any("killed the receiver" in line for line in run.said)
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "simulator"), (1, "receiver")])
+def test_a_process_of_the_demo_that_dies_ends_it_at_once_with_its_log(tmp_path: Path, place: int, name: str) -> None:
+    with _demo(tmp_path) as run:
+        run.line("submitted 0/60")
+        origins = _origins(run)
+        os.kill(_pid_of(origins[place].rpartition(":")[2]), signal.SIGKILL)
+        assert run.end() == WRONG
+    assert f"the {name} ended with status -9; the last lines of its log:" in "".join(run.said)
+    assert "Traceback" not in "".join(run.said)
+    assert all(_is_gone(origin) for origin in origins)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_told_to_stop_leaves_no_process_and_no_file(tmp_path: Path, number: int) -> None:
+    with _demo(tmp_path) as run:
+        run.line("submitted 0/60")
+        origins = _origins(run)
+        assert run.end(number) == INTERRUPTED
+    assert run.said[-1] == "whenfinal: interrupted\n"
+    assert all(_is_gone(origin) for origin in origins)
+    assert list(tmp_path.iterdir()) == []
