@@ -128,7 +128,8 @@ def _children(value: object) -> Iterator[tuple[str, object]]:
             _check_text(name, (name,))
             yield name, child
     elif isinstance(value, list):
-        yield from ((str(number), child) for number, child in enumerate(value))
+        # Numbers are let through here and not a step later: there may be millions.
+        yield from ((str(number), child) for number, child in enumerate(value) if isinstance(child, str | dict | list))
     elif isinstance(value, str):
         _check_text(value, ())
 
