@@ -1,17 +1,18 @@
 """`serve`, `web`, `worker`: how they start, share one ledger, stop and come back."""
 
+import json
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.system.cli import OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
+from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
 
 HEADERS = {"Authorization": f"Bearer {OPERATOR}"}
 
@@ -40,9 +41,18 @@ def _until(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def _in_flight(call: Callable[[], httpx.Response]) -> Iterator["Future[httpx.Response]"]:
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        yield pool.submit(call)
+def _sent(process: Process, method: str, path: str, body: str = "") -> Iterator[HTTPConnection]:
+    """A request that is on its way when this begins; its answer is read later."""
+    connection = HTTPConnection(process.url.removeprefix("http://"), timeout=PATIENCE_S)
+    connection.request(method, path, body=body, headers={**HEADERS, "Content-Type": "application/json"})
+    with closing(connection):
+        yield connection
+
+
+def _is_closed(process: Process) -> bool:
+    host, _, port = process.url.removeprefix("http://").partition(":")
+    with socket.socket() as knock:
+        return knock.connect_ex((host, int(port))) != 0
 
 
 def test_serving_says_its_address_ledger_and_providers_in_one_line(simulated: Cli) -> None:
@@ -95,40 +105,37 @@ def test_a_submit_in_flight_is_answered_when_the_server_is_told_to_stop(cli: Cli
     with cli.running("simulate", "--port", "0", "--speed", "20") as simulator:  # a slow reply takes 3 s
         settings = read_settings(simulator)
         del settings["WHENFINAL_PUBLIC_URL"]
-        beside = cli.with_settings(**settings, WHENFINAL_API_KEYS=f"test:submit+read+operate:{OPERATOR}")
-        with beside.running("serve", "--port", "0") as server, _api(server) as api:
+        beside = cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
+        with beside.running("serve", "--port", "0") as server:
             slow = order("x #simulate:reply_slow")
-            with _in_flight(
-                lambda: api.post("/v1/tasks", content=slow, headers={"Content-Type": "application/json"})
-            ) as it:
-                _until(lambda: beside.run("tasks", "list", "--json").out != "")
+            with _sent(server, "POST", "/v1/tasks", slow) as request, _api(server) as api:
+                _until(lambda: api.get("/v1/tasks").json()["tasks"] != [])
                 assert server.stop() == 0
-                assert (it.result().status_code, it.result().json()["state"]) == (202, "submitted")
+                answer = request.getresponse()
+                assert (answer.status, json.load(answer)["state"]) == (202, "submitted")
 
 
 def test_who_waits_is_answered_when_the_server_is_told_to_stop(simulated: Cli) -> None:
     with simulated.running("serve", "--port", "0") as server, _api(server) as api:
         task = _submit(api, "x #simulate:stuck")["id"]
-        with _in_flight(lambda: api.get(f"/v1/tasks/{task}", params={"wait": 55})) as waiting:
-            time.sleep(0.3)  # the wait has begun; if not, it is answered or refused all the same
+        with _sent(server, "GET", f"/v1/tasks/{task}?wait=55") as request:
+            assert api.get("/healthz").status_code == 200  # what was sent before this has been read
             assert server.stop() == 0
-            assert waiting.result().json()["id"] == task
+            assert json.load(request.getresponse())["id"] == task
 
 
-def test_a_second_signal_ends_at_once(simulated: Cli, simulator_settings: dict[str, str]) -> None:
+def test_a_second_signal_ends_at_once(simulated: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a provider that takes the submit and never answers
-        silence = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        beside = simulated.with_settings(HIAPI_BASE_URL=silence)
-        with beside.running("serve", "--port", "0") as server, _api(server) as api:
-            post = lambda: api.post("/v1/tasks", content=order(), headers={"Content-Type": "application/json"})  # noqa: E731 - said once, used once
-            with _in_flight(post) as it:
-                held, _ = silent.accept()
+        beside = simulated.with_settings(HIAPI_BASE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with beside.running("serve", "--port", "0") as server, _sent(server, "POST", "/v1/tasks", order()) as request:
+            held, _ = silent.accept()
+            with held:
                 server.popen.send_signal(signal.SIGTERM)
-                time.sleep(0.5)
+                _until(lambda: _is_closed(server))
                 assert server.popen.poll() is None
                 assert server.stop() == -signal.SIGTERM
-                assert isinstance(it.exception(), httpx.TransportError)
-                held.close()
+            with pytest.raises(ConnectionError):
+                request.getresponse()
 
 
 def test_web_and_worker_share_the_work_over_one_file(simulated: Cli) -> None:
