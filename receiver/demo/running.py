@@ -65,6 +65,7 @@ class Demo:
     submitting: Submitting
     killed: bool = False
     _events: Counter[str] = field(default_factory=Counter)
+    _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
 
     async def run(self) -> Result:
@@ -85,15 +86,15 @@ class Demo:
     def standings(self) -> list[Standing]:
         """How things stand, by provider."""
         told = {each.event_id: each for each in self.subscriber.books.told}.values()
-        ended = Counter(each.provider for each in told)
+        webhooks = Counter(each.provider for each in told)
         return [
             Standing(
                 provider=provider,
                 wanted=len(theirs),
                 submitted=sum(order.name in self.submitting.accepted for order in theirs),
-                ended=ended[provider],
+                ended=self._ended[provider],
                 events=self._events[provider],
-                webhooks=ended[provider],
+                webhooks=webhooks[provider],
             )
             for provider, theirs in by_provider(self.wish.orders).items()
         ]
@@ -154,6 +155,7 @@ class Demo:
             if not events:
                 return
             self._events.update(event["task"]["provider"] for event in events)
+            self._ended.update(event["task"]["provider"] for event in events if event["task"]["final_at"] is not None)
             self._seq = after
 
     async def _kill(self) -> None:
