@@ -9,7 +9,7 @@ Every submit carries an idempotency key, so a request whose answer was lost is s
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -88,7 +88,7 @@ class Client:
             if end_s is not None and monotonic() >= end_s:
                 raise NotEnded(task.id, task.state.value)
 
-    async def events(self, *, after: int = 0, follow: bool = False) -> AsyncIterator[Event]:
+    async def events(self, *, after: int = 0, follow: bool = False) -> AsyncGenerator[Event]:
         """Events after a cursor, in order; `follow` goes on when there are no more yet."""
         while True:
             page = read_events((await self._ask("GET", "v1/events", params={"after": after})).content)

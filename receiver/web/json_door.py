@@ -17,6 +17,8 @@ from submitter.errors import Violation
 
 JSON_TYPES = frozenset({"application/json"})
 DEEPEST = 64  # levels; a provider's own bodies nest about four
+_CONTAINERS = frozenset({dict, list})
+_CHECKED = frozenset({dict, list, str})
 _UNFIT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -71,7 +73,10 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _too_deep() from None
     except ValueError:  # the interpreter's own limit to the digits of a number
         raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
-    _check_values(value)
+    _check_depth(value)
+    # As they stand in the bytes, JSON refuses the one and UTF-8 the other.
+    if b"\\u" in body:
+        _check_texts(value)
     return value
 
 
@@ -102,36 +107,46 @@ def _too_deep() -> BadJson:
     return BadJson(f"is nested more than {DEEPEST} levels deep", accepted=f"up to {DEEPEST} levels")
 
 
-def _check_values(value: object) -> None:
-    """Without recursion, so that depth is measured and not suffered."""
+def _check_depth(value: object) -> None:
+    """Level by level, so that depth is measured and not suffered, and millions of numbers take no time."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for each in level
+            if type(each) in _CONTAINERS
+            for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]  # a list
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _check_texts(value: object) -> None:
     waiting: list[tuple[object, tuple[str, ...]]] = [(value, ())]
     while waiting:
         each, path = waiting.pop()
-        if len(path) > DEEPEST:
-            raise _too_deep()
+        if isinstance(each, str):
+            _check_text(each, path)
         for name, child in _children(each):
-            if isinstance(child, str):
-                _check_text(child, (*path, name))
-            elif isinstance(child, dict | list):
-                waiting.append((child, (*path, name)))
-
-
-def _check_text(text: str, path: tuple[str, ...]) -> None:
-    if _UNFIT_TEXT.search(text):
-        rule = "holds NUL or half of a surrogate pair"
-        raise BadJson(rule, accepted="text without them", field=_visible(".".join(path)))
+            waiting.append((child, (*path, name)))
 
 
 def _children(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for name, child in value.items():
             _check_text(name, (name,))
-            yield name, child
+            if type(child) in _CHECKED:
+                yield name, child
     elif isinstance(value, list):
-        # Numbers are let through here and not a step later: there may be millions.
-        yield from ((str(number), child) for number, child in enumerate(value) if isinstance(child, str | dict | list))
-    elif isinstance(value, str):
-        _check_text(value, ())
+        yield from ((str(number), child) for number, child in enumerate(value) if type(child) in _CHECKED)
+
+
+def _check_text(text: str, path: tuple[str, ...]) -> None:
+    if _UNFIT_TEXT.search(text):
+        rule = "holds NUL or half of a surrogate pair"
+        raise BadJson(rule, accepted="text without them", field=_visible(".".join(path)))
 
 
 def _visible(text: str) -> str:

@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]:
     """The application's URL, once it answers."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")  # type: ignore[arg-type]  # uvicorn's own type for applications does not know Starlette's
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:

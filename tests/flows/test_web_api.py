@@ -245,7 +245,7 @@ async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) 
     for number in range(5):
         await service.has(f"tsk_{number}", f"p{number}")
     await _finish(service, *(f"p{number}" for number in range(5)))
-    after, seen = 0, []
+    after, seen = 0, list[int]()
     while page := (await service.get(f"/v1/events?after={after}&limit=2")).json():
         after, seen = page["next_after"], seen + [event["seq"] for event in page["events"]]
         if not page["events"]:

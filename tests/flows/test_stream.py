@@ -1,0 +1,179 @@
+"""Who waits for a task, over a real ledger: woken by its end, and by nothing else."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.records import Event, EventType, Task
+from receiver.store import Store, open_store
+from receiver.stream import Feed
+from submitter.model import TaskState
+from tests.builders import T0, a_report, a_task
+
+LONG_S = 30.0
+
+
+@dataclass(eq=False)
+class Counted:
+    """The reading room, counting how often events are looked for."""
+
+    store: Store
+    looks: int = 0
+    waited_for: list[str] = field(default_factory=list)
+    before_task: Callable[[], Any] | None = None
+
+    async def last_seq(self) -> int:
+        self.looks += 1
+        return await self.store.reading.last_seq()
+
+    async def events(self, after: int, *, types: Sequence[EventType] = (), limit: int = 100) -> list[Event]:
+        self.looks += 1
+        return await self.store.reading.events(after, types=types, limit=limit)
+
+    async def task(self, name: str, /) -> Task | None:
+        found = await self.store.reading.task(name)
+        if self.before_task is not None:
+            await self.before_task()
+        return found
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture(name="store")
+async def _store(path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+        for name in ("1", "2"):
+            await store.submits.open_task(
+                a_task(f"tsk_{name}", task_id=f"p{name}", state=TaskState.RUNNING, deadline_ms=T0), T0
+            )
+        yield store
+
+
+async def _waits(feed: Feed, name: str, timeout_s: float = LONG_S) -> "asyncio.Task[None]":
+    """A waiter that has come as far as its waiting."""
+    waiter = asyncio.create_task(feed.wait_for_task(name, timeout_s=timeout_s))
+    await asyncio.sleep(0.05)
+    assert not waiter.done()
+    return waiter
+
+
+async def _end(store: Store, task_id: str) -> None:
+    await store.ledger.record([a_report(task_id=task_id)], T0)
+
+
+async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    waiter = await _waits(feed, "tsk_1")
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(waiter, LONG_S)
+
+
+async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
+    feed = Feed(reading=store.reading)
+    waiter = await _waits(feed, "tsk_1")
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
+        await _end(other, "p1")
+    await asyncio.wait_for(waiter, LONG_S)
+
+
+async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
+    await _end(store, "p2")
+    feed.wake()
+    await asyncio.wait_for(other, LONG_S)
+    assert not mine.done()
+    mine.cancel()
+
+
+async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    waiter = await _waits(feed, "tsk_1")
+    assert await store.ledger.mark_overdue(T0 + 1) == 2
+    feed.wake()
+    await asyncio.sleep(0.1)
+    assert not waiter.done()
+    waiter.cancel()
+
+
+async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(asyncio.gather(*waiters), LONG_S)
+
+
+@pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
+async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
+    await _end(store, "p1")
+    await asyncio.wait_for(Feed(reading=store.reading).wait_for_task(name, timeout_s=LONG_S), LONG_S / 2)
+
+
+async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
+    reading = Counted(store)
+    reading.before_task = lambda: _end(store, "p1")
+    feed = Feed(reading=reading)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), LONG_S / 2)
+
+
+async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
+    await Feed(reading=store.reading).wait_for_task("tsk_1", timeout_s=0.05)
+
+
+async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
+    reading = Counted(store)
+    feed = Feed(reading=reading)
+    await feed.wait_for_task("tsk_1", timeout_s=0.05)
+    await asyncio.sleep(0.05)
+    looks = reading.looks
+    feed.wake()
+    await asyncio.sleep(0.3)
+    assert (reading.looks, looks > 0) == (looks, True)
+
+
+async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
+    reading = Counted(store)
+    feed = Feed(reading=reading)
+    waiters = [asyncio.create_task(feed.wait_for_task("tsk_1", timeout_s=0.3)) for _ in range(50)]
+    await asyncio.gather(*waiters)
+    assert reading.looks < 50
+
+
+async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Path) -> None:
+    feed = Feed(reading=store.reading)
+    waiter = await _waits(feed, "tsk_1")
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("ALTER TABLE events RENAME TO gone")
+    await asyncio.sleep(0.3)
+    blocker.execute("ALTER TABLE gone RENAME TO events")
+    blocker.close()
+    await _end(store, "p1")
+    await asyncio.wait_for(waiter, LONG_S)
+
+
+async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
+    feed.close()
+    await asyncio.wait_for(asyncio.gather(*waiters), LONG_S)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), LONG_S / 2)
+
+
+async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
+    feed = Feed(reading=store.reading)
+    gone, stays = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_1")
+    gone.cancel()
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(stays, LONG_S)
+    assert gone.cancelled()
