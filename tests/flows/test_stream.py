@@ -15,7 +15,8 @@ from receiver.stream import Feed
 from submitter.model import TaskState
 from tests.builders import T0, a_report, a_task
 
-LONG_S = 30.0
+LONG_S = 600.0  # a wait that ends in a test did not end by its time
+PATIENCE_S = 20.0
 
 
 @dataclass(eq=False)
@@ -74,7 +75,7 @@ async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
     waiter = await _waits(feed, "tsk_1")
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(waiter, LONG_S)
+    await asyncio.wait_for(waiter, PATIENCE_S)
 
 
 async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
@@ -82,7 +83,7 @@ async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store
     waiter = await _waits(feed, "tsk_1")
     async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
         await _end(other, "p1")
-    await asyncio.wait_for(waiter, LONG_S)
+    await asyncio.wait_for(waiter, PATIENCE_S)
 
 
 async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
@@ -90,7 +91,7 @@ async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
     mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
     await _end(store, "p2")
     feed.wake()
-    await asyncio.wait_for(other, LONG_S)
+    await asyncio.wait_for(other, PATIENCE_S)
     assert not mine.done()
     mine.cancel()
 
@@ -110,20 +111,20 @@ async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
     waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(asyncio.gather(*waiters), LONG_S)
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
 
 
 @pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
 async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
     await _end(store, "p1")
-    await asyncio.wait_for(Feed(reading=store.reading).wait_for_task(name, timeout_s=LONG_S), LONG_S / 2)
+    await asyncio.wait_for(Feed(reading=store.reading).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
     reading = Counted(store)
     reading.before_task = lambda: _end(store, "p1")
     feed = Feed(reading=reading)
-    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), LONG_S / 2)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
@@ -158,15 +159,15 @@ async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Pa
     blocker.execute("ALTER TABLE gone RENAME TO events")
     blocker.close()
     await _end(store, "p1")
-    await asyncio.wait_for(waiter, LONG_S)
+    await asyncio.wait_for(waiter, PATIENCE_S)
 
 
 async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
     feed = Feed(reading=store.reading)
     waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
     feed.close()
-    await asyncio.wait_for(asyncio.gather(*waiters), LONG_S)
-    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), LONG_S / 2)
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
@@ -175,5 +176,5 @@ async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -
     gone.cancel()
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(stays, LONG_S)
+    await asyncio.wait_for(stays, PATIENCE_S)
     assert gone.cancelled()

@@ -14,6 +14,7 @@ from submitter.simulator import Simulator
 from tests.builders import T0, a_report, notified
 from tests.flows.served import ORDER, VIDEO, Served, is_problem, served, served_with_simulator
 
+PATIENCE_S = 20.0  # well below the wait that is asked for
 MEMBERS = (
     "id provider task_id model state raw_state progress labels created_at submitted_at final_at deadline_at outputs "
     "error supersedes callback_expected polls"
@@ -54,7 +55,7 @@ async def test_the_callback_of_a_submitted_task_brings_its_end(simulated: tuple[
     service, sim = simulated
     task = (await service.post("/v1/tasks", ORDER)).json()
     sim.finish(task["task_id"])
-    ended = (await service.get(f"/v1/tasks/{task['id']}?wait=30")).json()
+    ended = (await asyncio.wait_for(service.get(f"/v1/tasks/{task['id']}?wait=60"), PATIENCE_S)).json()
     assert (ended["state"], ended["outputs"][0]["type"]) == ("succeeded", "video")
 
 
@@ -213,10 +214,10 @@ async def test_a_timeline_tells_what_happened_in_order(service: Served) -> None:
 
 async def test_a_wait_ends_when_the_task_does(service: Served) -> None:
     await service.has()
-    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=30"))
+    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
     await asyncio.sleep(0.1)
     await service.calls_back()
-    assert (await waiting).json()["state"] == "succeeded"
+    assert (await asyncio.wait_for(waiting, PATIENCE_S)).json()["state"] == "succeeded"
 
 
 async def test_a_wait_that_is_over_shows_the_task_as_it_is(service: Served) -> None:
@@ -228,7 +229,7 @@ async def test_a_wait_that_is_over_shows_the_task_as_it_is(service: Served) -> N
 async def test_a_wait_for_what_has_ended_is_answered_at_once(service: Served) -> None:
     await service.has()
     await _finish(service, "p1")
-    reply = await asyncio.wait_for(service.get("/v1/tasks/tsk_1", headers={"Prefer": "wait=60"}), 10)
+    reply = await asyncio.wait_for(service.get("/v1/tasks/tsk_1", headers={"Prefer": "wait=60"}), PATIENCE_S)
     assert (reply.json()["state"], reply.headers["preference-applied"]) == ("succeeded", "wait=60")
 
 
