@@ -15,7 +15,8 @@ def _observation(row: Row) -> Note:
     summary = f"{row['source']} says {row['state']}{raw_state}: {row['verdict']}"
     if row["source"] == "submit":
         summary = f"submit: {row['state']}{_reason(detail)}"
-    return Note(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**detail, "raw": row["raw"]})
+    said = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}
+    return Note(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**said, **detail})
 
 
 def _reason(detail: Mapping[str, Any]) -> str:

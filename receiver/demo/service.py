@@ -5,8 +5,7 @@ paid for twice.
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +19,6 @@ PATIENCE_S = 30.0  # with one call; longer than a restart of the receiver, and t
 PAUSE_S = 0.25  # between tries
 PAGE = 100
 
-#: `callback says succeeded (success): applied`
-_OBSERVED = re.compile(r"(?P<source>\w+) says (?P<state>\w+)(?: \(.*\))?: (?P<verdict>\w+)", re.DOTALL)
 _ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
@@ -66,7 +63,7 @@ class Service:
         """What the ledger has on record of a task."""
         page = await self._get(f"/v1/tasks/{task['id']}/timeline", {})
         story = Story(task=task["id"], provider=task["provider"], task_id=task["task_id"])
-        return with_notes(story, [note["summary"] for note in page["timeline"] if note["kind"] == "observation"])
+        return with_notes(story, [note["detail"] for note in page["timeline"] if note["kind"] == "observation"])
 
     async def _get(self, path: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         reply = await self._call("GET", path, params=query)
@@ -98,12 +95,9 @@ async def open_service(url: str, key: str) -> AsyncIterator[Service]:
         yield Service(client)
 
 
-def with_notes(story: Story, summaries: list[str]) -> Story:
+def with_notes(story: Story, observations: Sequence[Mapping[str, Any]]) -> Story:
     """The story with what its observations say: who ended it, and how often it was contradicted."""
-    for summary in summaries:
-        seen = _OBSERVED.fullmatch(summary)
-        if seen is None:
-            continue
+    for seen in observations:
         if seen["verdict"] == "applied" and seen["state"] in _ENDS and story.ended_by is None:
             story = replace(story, ended_by=seen["source"])
         if seen["verdict"] == "contradiction":

@@ -42,6 +42,12 @@ def server(receiving: Cli) -> Iterator[Process]:
 HTTP = httpx.Client(verify=False, trust_env=False, timeout=30)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _closed_at_the_end() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
 def _call_back(url: str, task_id: str) -> httpx.Response:
     output = [{"url": "https://cdn.example/v.mp4", "type": "video"}]
     body = json.dumps({"taskId": task_id, "status": "success", "output": output}).encode()

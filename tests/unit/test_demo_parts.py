@@ -98,18 +98,18 @@ def test_a_settlement_is_a_command_that_one_can_type() -> None:
     assert Settlement(task="tsk_1", task_id=None).arguments == ("tasks", "settle", "tsk_1", "--refused")
 
 
-def _summary(source: str, state: str, verdict: str) -> str:
+def _detail(source: str, state: str, verdict: str) -> Mapping[str, Any]:
     row = {"at_ms": 1, "source": source, "state": state, "raw_state": "WORD (odd)", "verdict": verdict}
     rows: dict[str, list[Any]] = {kind: [] for kind in ("audit", "event", "delivery", "attempt")}
-    return tell({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})[0].summary
+    return tell({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})[0].detail
 
 
-def test_a_story_is_read_from_the_words_of_the_timeline() -> None:
+def test_a_story_is_read_from_the_observations_of_the_timeline() -> None:
     notes = [
-        _summary("poll", "running", "applied"),
-        _summary("callback", "succeeded", "applied"),
-        _summary("poll", "succeeded", "duplicate"),
-        _summary("callback", "failed", "contradiction"),
+        _detail("poll", "running", "applied"),
+        _detail("callback", "succeeded", "applied"),
+        _detail("poll", "succeeded", "duplicate"),
+        _detail("callback", "failed", "contradiction"),
     ]
     story = with_notes(STORY, notes)
     assert (story.ended_by, story.contradictions) == ("callback", 1)

@@ -1,6 +1,7 @@
 """Tasks: submit one, look at one or many, wait for one, read its story."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, assert_never
 
 from starlette.requests import Request
@@ -135,13 +136,18 @@ def _check_wait(wait_s: int | None, most_s: int) -> None:
 
 
 async def show_timeline(call: Call[NoQuery, NoBody]) -> Answer:
+    """Providers' raw messages stay in the ledger: they may hold ids and addresses that are not for every reader."""
     task = await find_task(call)
     notes = await call.services.store.reading.timeline(task.id)
     lines: list[dict[str, Any]] = [
-        {"at": rfc3339(note.at_ms), "kind": note.kind, "summary": note.summary, "detail": dict(note.detail)}
+        {"at": rfc3339(note.at_ms), "kind": note.kind, "summary": note.summary, "detail": _without_raw(note.detail)}
         for note in notes
     ]
     return Answer(body={"task": task.id, "timeline": lines})
+
+
+def _without_raw(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in detail.items() if name != "raw"}
 
 
 async def find_task(call: Call[Any, Any]) -> Task:
