@@ -22,7 +22,15 @@ def _names() -> set[str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for package in ("receiver", "receiver/store", "submitter", "submitter/providers", "submitter/simulator"):
+    for package in (
+        "receiver",
+        "receiver/demo",
+        "receiver/doctor",
+        "receiver/store",
+        "submitter",
+        "submitter/providers",
+        "submitter/simulator",
+    ):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
     for name in _names():
