@@ -4,21 +4,13 @@
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from importlib import import_module
 from importlib.metadata import version as version_of
 
 import typer
 
 from receiver.commands.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, show
-from receiver.commands.deliveries import list_deliveries, redeliver, show_delivery
-from receiver.commands.doctoring import doctor
-from receiver.commands.events import events
-from receiver.commands.reconciling import reconcile
-from receiver.commands.serving import migrate, serve, web, worker
-from receiver.commands.simulating import simulate
-from receiver.commands.submitting import submit
-from receiver.commands.tasks import explain, list_tasks, settle, show_task
-from receiver.demo.command import demo
 from receiver.errors import ConfigError, ReceiverError
 from submitter.errors import InvalidRequest, SubmitterError
 
@@ -30,45 +22,47 @@ def version() -> None:
     show(version_of("whenfinal"))
 
 
-#: In the order of the help.
-COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("serve", serve),
-    ("web", web),
-    ("worker", worker),
-    ("migrate", migrate),
-    ("submit", submit),
-    ("reconcile", reconcile),
-    ("events", events),
-    ("doctor", doctor),
-    ("simulate", simulate),
-    ("demo", demo),
-    ("version", version),
+#: Name, where it is, and its line in the list; in the order of the help.
+Listed = tuple[str, str, str]
+
+COMMANDS: tuple[Listed, ...] = (
+    ("serve", "receiver.commands.serving:serve", "Run everything in one process"),
+    ("web", "receiver.commands.serving:web", "Run the API and the callbacks"),
+    ("worker", "receiver.commands.serving:worker", "Run reconciling and webhooks"),
+    ("migrate", "receiver.commands.serving:migrate", "Make the ledger, or bring its schema up to date"),
+    ("submit", "receiver.commands.submitting:submit", "Submit one order or many"),
+    ("reconcile", "receiver.commands.reconciling:reconcile", "Ask the providers about unfinished tasks"),
+    ("events", "receiver.commands.events:events", "List events in their order"),
+    ("doctor", "receiver.commands.doctoring:doctor", "Check settings, database, clock, provider keys and public URL"),
+    ("simulate", "receiver.commands.simulating:simulate", "Serve the five simulated platforms"),
+    ("demo", "receiver.demo.command:demo", "Show the whole service against simulated providers with faults"),
+    ("version", "receiver.cli:version", "Print the version"),
 )
-TASK_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("list", list_tasks),
-    ("show", show_task),
-    ("explain", explain),
-    ("settle", settle),
+TASK_COMMANDS: tuple[Listed, ...] = (
+    ("list", "receiver.commands.tasks:list_tasks", "List tasks, the newest first"),
+    ("show", "receiver.commands.tasks:show_task", "Show all of one task"),
+    ("explain", "receiver.commands.tasks:explain", "Tell everything that happened to a task"),
+    ("settle", "receiver.commands.tasks:settle", "End an uncertain submit without paying again"),
 )
-DELIVERY_COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("list", list_deliveries),
-    ("show", show_delivery),
-    ("redeliver", redeliver),
+DELIVERY_COMMANDS: tuple[Listed, ...] = (
+    ("list", "receiver.commands.deliveries:list_deliveries", "List webhook deliveries, the newest first"),
+    ("show", "receiver.commands.deliveries:show_delivery", "Show a delivery with every attempt"),
+    ("redeliver", "receiver.commands.deliveries:redeliver", "Make a delivery due again"),
 )
 
 
-def build() -> typer.Typer:
-    """The whole command line."""
-    app = _group(_HELP, COMMANDS)
-    app.add_typer(_group("Look at tasks, understand one, settle an uncertain one.", TASK_COMMANDS), name="tasks")
-    app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS), name="deliveries")
+def build(said: Collection[str]) -> typer.Typer:
+    """The whole command line; of its commands only those are imported that are among the words said."""
+    app = _group(_HELP, COMMANDS, said)
+    app.add_typer(_group("Look at tasks, understand one, settle an uncertain one.", TASK_COMMANDS, said), name="tasks")
+    app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS, said), name="deliveries")
     return app
 
 
 def main() -> None:
     """The console script."""
     try:
-        build()(prog_name="whenfinal")
+        build(sys.argv[1:])(prog_name="whenfinal")
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)
@@ -92,8 +86,19 @@ def status_of(error: ReceiverError | SubmitterError) -> int:
     return USAGE if isinstance(error, ConfigError | InvalidRequest) else WRONG
 
 
-def _group(words: str, commands: tuple[tuple[str, Callable[..., None]], ...]) -> typer.Typer:
+def load(place: str) -> Callable[..., None]:
+    """The command at `module:name`."""
+    module, _, name = place.partition(":")
+    command: Callable[..., None] = getattr(import_module(module), name)
+    return command
+
+
+def _group(words: str, commands: Collection[Listed], said: Collection[str]) -> typer.Typer:
     app = typer.Typer(help=words, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    for name, command in commands:
-        app.command(name)(command)
+    for name, place, line in commands:
+        app.command(name, short_help=f"{line}.")(load(place) if name in said else _unsaid)
     return app
+
+
+def _unsaid() -> None:
+    """In the place of a command that was not called; its line in the list is all that is needed of it."""

@@ -28,8 +28,8 @@ def test_every_link_of_the_readmes_leads_to_a_file() -> None:
 
 
 def test_every_command_that_the_readme_names_is_there() -> None:
-    known = {name for name, _ in COMMANDS} | {"tasks", "deliveries"}
+    known = {name for name, *_ in COMMANDS} | {"tasks", "deliveries"}
     named = set(re.findall(r"whenfinal ([a-z]+)", TEXT))
     assert named - {"is", "serves", "submits"} <= known
     for group, commands in (("tasks", TASK_COMMANDS), ("deliveries", DELIVERY_COMMANDS)):
-        assert set(re.findall(rf"whenfinal {group} ([a-z]+)", TEXT)) <= {name for name, _ in commands}
+        assert set(re.findall(rf"whenfinal {group} ([a-z]+)", TEXT)) <= {name for name, *_ in commands}

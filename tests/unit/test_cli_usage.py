@@ -1,9 +1,12 @@
 """Wrong words on the command line: named, answered with status 2, before settings or ledger are looked at."""
 
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
-from receiver.cli import build, lines_of, status_of
+from receiver.cli import COMMANDS, DELIVERY_COMMANDS, TASK_COMMANDS, build, lines_of, load, status_of
 from receiver.commands.console import CommandFailed
 from receiver.errors import ConfigError, StoreUnavailable
 from submitter.errors import InvalidRequest, Violation
@@ -31,7 +34,7 @@ from submitter.errors import InvalidRequest, Violation
     ],
 )
 def test_wrong_words_are_named(words: str, said: str) -> None:
-    result = CliRunner().invoke(build(), words.split())
+    result = CliRunner().invoke(build(words.split()), words.split())
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in " ".join(result.stderr.replace("│", " ").split())
 
@@ -50,7 +53,7 @@ def test_wrong_words_are_named(words: str, said: str) -> None:
     ],
 )
 def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
-    failed = CliRunner().invoke(build(), words.split()).exception
+    failed = CliRunner().invoke(build(words.split()), words.split()).exception
     assert isinstance(failed, CommandFailed)
     assert (failed.status, said in str(failed)) == (2, True)
 
@@ -75,4 +78,16 @@ def test_every_error_has_its_lines_and_its_status(error: ConfigError, status: in
 
 @pytest.mark.parametrize("words", ["", "tasks", "deliveries"])
 def test_without_a_command_the_help_is_shown(words: str) -> None:
-    assert "Usage:" in CliRunner().invoke(build(), words.split()).output
+    assert "Usage:" in CliRunner().invoke(build(words.split()), words.split()).output
+
+
+@pytest.mark.parametrize(("name", "place", "line"), [*COMMANDS, *TASK_COMMANDS, *DELIVERY_COMMANDS])
+def test_a_line_of_the_list_begins_the_commands_own_help(name: str, place: str, line: str) -> None:
+    assert (load(place).__doc__ or "").startswith(line), name
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    asking = "import sys; from receiver.cli import build; build(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.startswith("receiver.")}
+    assert loaded == {"receiver.cli", "receiver.commands", "receiver.commands.console", "receiver.errors"}
