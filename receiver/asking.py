@@ -15,6 +15,7 @@ from receiver import looks
 from receiver.accounts import ConfiguredProvider
 from receiver.errors import StoreError
 from receiver.looks import Circumstances, Finding, FollowUp, Pause, Plan
+from receiver.masking import mask, masked_status
 from receiver.records import AccountStatus, PollResult, Recorded, RecordOutcome, Report, Task, Verdict
 from submitter.errors import TransportError
 from submitter.model import Observation, StatusOutcome, SubmitOutcome, TaskState, Unavailable, Uncertain
@@ -146,7 +147,8 @@ class Asking:
             reply = await self.transport.send(call, timeout_s=self.timeout_s)
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
-        return configured.adapter.parse_status(task_id, reply, configured.account)
+        said = configured.adapter.parse_status(task_id, reply, configured.account)
+        return masked_status(said, (configured.account.api_key,))
 
     def _at(self, task: Task) -> Circumstances:
         return Circumstances(
@@ -244,9 +246,7 @@ class Asking:
 
     def _without_key(self, provider: str, words: str) -> str:
         """Providers like to quote the key that they refuse."""
-        key = self.providers[provider].account.api_key
-        hidden = words.replace(key, "[key]") if key else words
-        return f"{provider} {hidden}"[:ALARM_CHARACTERS]
+        return f"{provider} {mask(words, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
     async def _end_alarms(self, booked: Sequence[Booked], now_ms: int) -> None:
         """A provider that answers us again after its pause has been cured."""

@@ -12,6 +12,7 @@ from typing import Protocol, assert_never
 from receiver import schedule
 from receiver.accounts import ConfiguredProvider
 from receiver.errors import TokenError
+from receiver.masking import masked_observation
 from receiver.records import Conflicting, Recorded, RecordOutcome, Report, Task, UnknownTask, Verdict
 from receiver.signing import CallbackClaim, read_callback_token
 from submitter.errors import CallbackError, UnreadableCallback
@@ -123,7 +124,7 @@ class Intake:
     async def _count(
         self, configured: ConfiguredProvider, claim: CallbackClaim | None, report: CallbackReport
     ) -> IntakeOutcome:
-        seen = report.observation
+        seen = masked_observation(report.observation, (configured.account.api_key,))
         if claim is None and not report.verified:
             return NotOurs(reason="neither a token of ours nor a provider signature")
         if claim is not None and claim.task is None and not report.verified and not seen.thin:

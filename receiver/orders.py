@@ -6,7 +6,7 @@ Pure. What the provider and model take is checked by `submitter.limits`; here is
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +120,23 @@ def kept_request(order: Order) -> dict[str, Any]:
         {name: value for name, value in _values(order).items() if value not in (None, {})}
     )
     return kept
+
+
+def keep_body(body: bytes, account: Sequence[str]) -> str:
+    """The bytes of a submit, under a mark of the account that they went to; the mark tells nothing of the account."""
+    text = body.decode()
+    return f"{_mark(text, account)}\n{text}"
+
+
+def kept_body(kept: str | None, account: Sequence[str]) -> bytes | None:
+    """The bytes again; None when there are none, or when they went to another account."""
+    mark, _, text = (kept or "").partition("\n")
+    return text.encode() if text and mark == _mark(text, account) else None
+
+
+def _mark(text: str, account: Sequence[str]) -> str:
+    """The body is hashed in: it holds what nobody can guess, so that equal accounts do not show as equal."""
+    return hashlib.sha256("\0".join((*account, text)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def request_of(kept: Mapping[str, Any]) -> VideoRequest | RawRequest:

@@ -12,13 +12,23 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from receiver.orders import NotifyRules, Order, find_violations, kept_request, request_hash, request_of
+from receiver.errors import StoreUnavailable
+from receiver.orders import (
+    NotifyRules,
+    Order,
+    find_violations,
+    keep_body,
+    kept_body,
+    kept_request,
+    request_hash,
+    request_of,
+)
 from receiver.records import IdempotencyMismatch, Note, Notify, Task
 from receiver.signing import make_callback_token, new_webhook_secret
 from receiver.submit_book import Metered, Purses, SubmissionEdges, SubmitBook, Submits
 from submitter import limits
 from submitter.errors import InvalidRequest, Violation
-from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState
+from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState, Uncertain
 from submitter.providers.contract import Account, Provider, SubmitContext
 from submitter.request import RawRequest, VideoRequest
 from submitter.submit import REPEATS_START_WITHIN_S, Sends, Submit, SubmitEdges, post, submit
@@ -129,6 +139,8 @@ class Submission:
     async def submit(self, order: Order) -> SubmitResult:
         """Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST.
 
+        When the ledger is gone after the POST, the task is shown as it was before: submitting.
+
         A cancelled caller changes nothing: the submit runs to its end.
         """
         configured, request = self._checked(order)
@@ -136,7 +148,7 @@ class Submission:
         context = SubmitContext(callback_url=self._callback_url(draft), idempotency_key=draft.id)
         call = configured.adapter.build_submit(request, configured.account, context)
         if configured.adapter.CAPABILITIES.idempotency_s is not None:
-            draft = replace(draft, submit_body=call.body.decode())
+            draft = replace(draft, submit_body=keep_body(call.body, _account_words(configured.account)))
         made = draft.notify.secret if draft.notify and order.notify_secret is None else None
         return await self._shielded(self._send_first(draft, call, made))
 
@@ -148,10 +160,12 @@ class Submission:
         return await self._shielded(self._send_again(task))
 
     def is_repeatable(self, task: Task, now_ms: int) -> bool:
-        """Whether another POST surely pays for nothing twice: the provider still remembers our key."""
+        """Whether another POST surely pays for nothing twice: the same account still remembers our key."""
         configured = self.providers.get(task.provider)
         remembered_s = configured.adapter.CAPABILITIES.idempotency_s if configured else None
-        if remembered_s is None or task.submit_body is None or task.state not in _OPEN:
+        if configured is None or remembered_s is None or task.state not in _OPEN:
+            return False
+        if kept_body(task.submit_body, _account_words(configured.account)) is None:
             return False
         age_s = (now_ms - task.created_ms) / 1000 * self.rules.speed
         return age_s < remembered_s - KEY_MARGIN_S
@@ -210,7 +224,14 @@ class Submission:
     async def _send_first(self, draft: Task, call: HttpCall, made_secret: str | None) -> SubmitResult:
         book = self._book(draft)
         wanted = self._wanted(draft, call, tries=self.rules.tries, in_doubt=False)
-        if await submit(wanted, book, self._edges(Metered(transport=self.transport, book=book))) is None:
+        try:
+            sent = await submit(wanted, book, self._edges(Metered(transport=self.transport, book=book)))
+        except StoreUnavailable:
+            if book.outcome is None:
+                raise
+            # The POST is out and may be paid: "try again" is the one thing that the caller must not hear.
+            return Submitted(task=book.task, notify_secret=made_secret)
+        if sent is None:
             return await self._replay(book.earlier)
         # The ledger's word counts: a callback may have spoken of a task that the reply called refused.
         if book.task.state is TaskState.REFUSED and isinstance(book.outcome, Refused):
@@ -222,12 +243,18 @@ class Submission:
         context = SubmitContext(callback_url=None, idempotency_key=task.id)
         alike = configured.adapter.build_submit(request_of(task.request), configured.account, context)
         # The kept bytes hold the callback address of the first time; a new one would be other bytes.
-        call = replace(alike, body=(task.submit_body or "").encode())
+        body = kept_body(task.submit_body, _account_words(configured.account))
+        if body is None:
+            raise ValueError("a submit is repeated that may not be")
+        call = replace(alike, body=body)
         # One try, since the reconciler comes again by itself; it also has debited the purse.
         wanted = self._wanted(task, call, tries=1, in_doubt=True)
         book = self._book(task)
         answer = await post(wanted, self._edges(self.transport))
         await book.keep_answer(answer)
+        if isinstance(book.outcome, Uncertain) and isinstance(book.said, Refused):
+            # A refusal that ends nothing, since it judges not the bytes, is told as what it came to.
+            return book.outcome if book.said.refusal is Refusal.INVALID else book.said
         return answer.said if book.said is None else book.said
 
     def _book(self, task: Task) -> SubmitBook:
@@ -276,6 +303,11 @@ class Submission:
         except asyncio.CancelledError:
             running.add_done_callback(_tell_failure)  # nobody else is left to hear of it
             raise
+
+
+def _account_words(account: Account) -> tuple[str, str]:
+    """What makes it the same account to the provider: another one remembers none of our keys."""
+    return account.base_url, account.api_key
 
 
 def _tell_failure(running: asyncio.Task[Any]) -> None:

@@ -5,7 +5,7 @@ easily: a receipt that is not kept is paid work that nobody knows of.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 import structlog
@@ -13,8 +13,9 @@ import structlog
 from receiver import schedule
 from receiver.errors import StoreUnavailable
 from receiver.ids import IdMaker
+from receiver.masking import masked_submit
 from receiver.records import AccountStatus, IdempotencyMismatch, Task
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, Uncertain
 from submitter.providers.contract import Budget, Capabilities
 from submitter.submit import Answer, Sends
 from submitter.wire import HttpCall, HttpReply
@@ -82,7 +83,7 @@ class SubmitBook:
         return True
 
     async def keep_answer(self, answer: Answer) -> None:
-        self.outcome, self.said = _masked(answer.outcome, self.hidden), _masked(answer.said, self.hidden)
+        self.outcome, self.said = masked_submit(answer.outcome, self.hidden), masked_submit(answer.said, self.hidden)
         self.task = await self._insist(self.outcome)
         await self._tell_account(self.said)
 
@@ -185,23 +186,3 @@ class Metered:
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
         await self.book.debit()
         return await self.transport.send(call, timeout_s=timeout_s)
-
-
-def _masked(outcome: SubmitOutcome, hidden: tuple[str, ...]) -> SubmitOutcome:
-    """Providers like to quote what they refuse: our key, or the callback address with its token."""
-    match outcome:
-        case Receipt():
-            return outcome
-        case Refused():
-            code, message = _mask(outcome.error.code, hidden), _mask(outcome.error.message, hidden)
-            return replace(outcome, error=TaskError(code=code, message=message))
-        case Uncertain():
-            return replace(outcome, reason=_mask(outcome.reason, hidden))
-        case _:
-            assert_never(outcome)
-
-
-def _mask(text: str, hidden: tuple[str, ...]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, "[hidden]") if secret else text
-    return text

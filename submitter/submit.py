@@ -15,6 +15,8 @@ from submitter.wire import HttpCall, HttpReply
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer; most clients and proxies give up after 30 s or more
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
 _PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
+#: Statuses that judge the bytes themselves; 404, 405 and their like judge the route, which may have been another before.
+_OF_THE_BYTES = frozenset({400, 413, 415, 422})
 
 
 class Sends(Protocol):
@@ -99,10 +101,14 @@ def weigh(said: SubmitOutcome, *, in_doubt: bool) -> SubmitOutcome:
     "Too fast" or "wrong key" speaks of this POST only: the earlier one may have been taken. "Invalid" speaks of
     the bytes, and those are the same.
     """
-    if in_doubt and isinstance(said, Refused) and said.refusal is not Refusal.INVALID:
+    if in_doubt and isinstance(said, Refused) and not _judges_bytes(said):
         words = f"an earlier POST got no clear answer, then: {said.error.code}: {said.error.message}"
         return Uncertain(reason=words, retry_after_s=said.retry_after_s)
     return said
+
+
+def _judges_bytes(said: Refused) -> bool:
+    return said.refusal is Refusal.INVALID and said.status in _OF_THE_BYTES
 
 
 def pause_before_repeat(outcome: SubmitOutcome, *, number: int, keyed: bool) -> float | None:

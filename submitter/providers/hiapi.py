@@ -102,7 +102,8 @@ _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
     "MODEL_UNAVAILABLE": Refusal.INVALID,
-    "IDEMPOTENCY_KEY_MISMATCH": Refusal.INVALID,
+    # Other bytes came under our key before: a task of this submit may exist, whatever became of these bytes.
+    "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
 }
 _SAME_KEY_AT_WORK_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s

@@ -122,6 +122,14 @@ async def test_a_callback_with_the_tasks_token_ends_the_task_with_one_event(door
     assert ((await door.task()).state, await door.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
 
+async def test_a_callback_that_quotes_our_key_is_told_without_it(door: Door) -> None:
+    await door.has()
+    told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
+    assert await door.gets(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
+    (event,) = await door.store.reading.events(0)
+    assert '"no rights for [hidden]"' in event.body
+
+
 async def test_the_same_callback_again_is_a_duplicate_without_an_event(door: Door) -> None:
     await door.has()
     outcomes = await asyncio.gather(*(door.gets(a_callback(), a_token()) for _ in range(10)))

@@ -117,9 +117,18 @@ async def test_a_denied_key_raises_an_alarm_that_never_holds_the_key(scene: Scen
     with capture_logs() as lines:
         await scene.turn()
     (account,) = await scene.store.polls.accounts()
-    assert account.alarm == "hiapi answers 401: bad key [key]"
+    assert account.alarm == "hiapi answers 401: bad key [hidden]"
     assert account.paused_until_ms == T0 + 300_000
     assert "key-of-hiapi" not in str(lines)
+
+
+async def test_a_failure_that_quotes_our_key_is_told_without_it(scene: Scene) -> None:
+    await scene.has()
+    told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
+    scene.wire.answer("p1", json_reply({"code": 200, "message": "success", "data": told}))
+    await scene.turn()
+    (event,) = await scene.store.reading.events(0)
+    assert '"no rights for [hidden]"' in event.body
 
 
 async def test_an_alarm_ends_when_the_provider_answers_again(scene: Scene) -> None:

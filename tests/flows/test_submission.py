@@ -4,16 +4,19 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from receiver.accounts import ConfiguredProvider
+from receiver.errors import StoreUnavailable
 from receiver.records import ReconcileFilter
 from receiver.signing import CallbackClaim, new_webhook_secret, read_callback_token
 from receiver.submission import MismatchedKey, Submitted
 from submitter.errors import ConnectFailed, ExchangeBroken, InvalidRequest
-from submitter.model import Receipt, Refusal, Refused, TaskState
+from submitter.model import Receipt, Refusal, Refused, TaskState, Uncertain
 from submitter.request import RawRequest, VideoRequest
 from tests.builders import T0
 from tests.flows.ordering import (
@@ -235,6 +238,59 @@ async def test_a_key_is_let_go_before_the_provider_forgets_it(tmp_path: Path) ->
         hour_ms = 3_600_000
         repeatable = [desk.submission.is_repeatable(task, T0 + hours * hour_ms) for hours in (0, 23, 24)]
         assert repeatable == [True, True, False]
+
+
+@pytest.mark.parametrize("changed", [{"api_key": "key-of-another-account"}, {"base_url": "https://other.example"}])
+async def test_a_submit_is_never_repeated_at_another_account(tmp_path: Path, changed: dict[str, str]) -> None:
+    async with a_desk(tmp_path / "ledger.db", *[LOST] * 3) as desk:
+        task = await desk.submitted(an_order())
+        configured = desk.submission.providers["hiapi"]
+        elsewhere = ConfiguredProvider(adapter=configured.adapter, account=replace(configured.account, **changed))
+        desk.submission = replace(desk.submission, providers={"hiapi": elsewhere})
+        assert not desk.submission.is_repeatable(await desk.stored(task), T0)
+        with pytest.raises(ValueError, match="may not be"):
+            await desk.submission.repeat(await desk.stored(task))
+        assert len(desk.wire.sent) == 3
+
+
+async def test_a_key_that_came_with_other_bytes_settles_nothing(tmp_path: Path) -> None:
+    mismatch = [hiapi_error(422, "IDEMPOTENCY_KEY_MISMATCH")] * 3
+    async with a_desk(tmp_path / "ledger.db", LOST, *mismatch) as desk:
+        assert (await desk.submitted(an_order())).state is TaskState.UNCERTAIN
+
+
+async def test_a_repeat_that_meets_a_missing_route_leaves_the_task_uncertain(tmp_path: Path) -> None:
+    async with a_desk(tmp_path / "ledger.db", *[LOST] * 3, hiapi_error(404, "NOT_FOUND")) as desk:
+        task = await desk.submitted(an_order())
+        assert isinstance(await desk.submission.repeat(await desk.stored(task)), Uncertain)
+        assert (await desk.stored(task)).state is TaskState.UNCERTAIN
+
+
+async def test_a_ledger_that_is_gone_after_the_post_never_says_try_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    other = sqlite3.connect(path, isolation_level=None)
+
+    async def locking() -> Any:
+        other.execute("BEGIN IMMEDIATE")
+        return dashscope_receipt()
+
+    async with a_desk(path, locking) as desk:
+        task = await desk.submitted(an_order("dashscope"))
+        other.rollback()
+        assert (task.state, task.task_id) == (TaskState.SUBMITTING, None)
+        assert await desk.stored(task) == task
+    other.close()
+
+
+async def test_a_ledger_that_is_gone_before_the_post_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    async with a_desk(path) as desk:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable):
+            await desk.submission.submit(an_order())
+        other.close()
+        assert desk.wire.sent == []
 
 
 async def test_a_submit_whose_process_dies_is_looked_at_once_it_can_no_longer_answer(tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ LOST = Uncertain(reason="no task id in the reply")
 AT_WORK = Uncertain(reason="the same key is at work", retry_after_s=5.0)
 
 
-def refused(refusal: Refusal, *, retry_after_s: float | None = None) -> Refused:
-    return Refused(refusal=refusal, error=TaskError(code="c", message="m"), retry_after_s=retry_after_s)
+def refused(refusal: Refusal, *, status: int | None = None, retry_after_s: float | None = None) -> Refused:
+    error = TaskError(code="c", message="m")
+    return Refused(refusal=refusal, error=error, status=status, retry_after_s=retry_after_s)
 
 
 THROTTLED = refused(Refusal.THROTTLED)
@@ -148,9 +149,16 @@ async def test_never_reached_after_a_lost_answer_stays_uncertain() -> None:
     assert isinstance(answer.outcome, Uncertain)
 
 
-async def test_the_same_bytes_called_invalid_were_invalid_before() -> None:
-    invalid = refused(Refusal.INVALID)
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+async def test_the_same_bytes_called_invalid_were_invalid_before(status: int) -> None:
+    invalid = refused(Refusal.INVALID, status=status)
     assert (await Wire([LOST, invalid]).post(keyed=True)).outcome == invalid
+
+
+@pytest.mark.parametrize("status", [404, 405, 410, None])
+async def test_a_route_that_is_gone_says_nothing_of_an_earlier_post(status: int | None) -> None:
+    answer = await Wire([LOST, refused(Refusal.INVALID, status=status)]).post(keyed=True, tries=2)
+    assert isinstance(answer.outcome, Uncertain)
 
 
 async def test_doubt_from_before_is_remembered() -> None:

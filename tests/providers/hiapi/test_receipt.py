@@ -16,7 +16,7 @@ def _refused(refusal: Refusal, status: int, code: str, message: str, retry_after
 
 INVALID_400 = _refused(Refusal.INVALID, 400, "INVALID_REQUEST", "duration out of range")
 AT_WORK = Uncertain(reason="HTTP 409, IDEMPOTENCY_KEY_PROCESSING: same key still running", retry_after_s=5.0)
-MISMATCH = _refused(Refusal.INVALID, 422, "IDEMPOTENCY_KEY_MISMATCH", "same key, other body")
+MISMATCH = Uncertain(reason="HTTP 422, IDEMPOTENCY_KEY_MISMATCH: same key, other body")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_created": Receipt(task_id=TASK_ID),
     "receipt_replayed": Receipt(task_id=TASK_ID, replayed=True),
