@@ -1,25 +1,28 @@
 """The ticks: when the once-functions run, and how they stop.
 
 Wiring, no logic. APScheduler only says "now": on shutdown it would cancel a coroutine of its own, so a tick is never
-the work. It begins a turn, which belongs to us and always comes to its end.
+the work. It begins a turn, which belongs to us and always comes to its end. It also follows the wall clock, which may
+be set: forward, it would make up for every tick of the years between, one by one; back, it would wait them out. So a
+tick is reckoned from the last one's time, and a clock that went back begins the ticks anew.
 """
 
 import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 log = structlog.get_logger(__name__)
 
 RECONCILE_EVERY_S = 0.5
 DELIVER_EVERY_S = 0.2
 OVERDUE_EVERY_S = 1.0
+WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 POKE_DELAY_S = 0.01  # commits come in bursts; one turn serves all of a moment
 RECONCILE_LIMIT = 32  # tasks of each provider in one turn
 DELIVER_LIMIT = 64  # deliveries in one turn
@@ -86,7 +89,7 @@ class Turns:
 
     def _complain(self, error: Exception) -> None:
         words, now_ms = f"{type(error).__name__}: {error}", self._clock()
-        self._said = {text: at_ms for text, at_ms in self._said.items() if now_ms - at_ms < QUIET_MS}
+        self._said = {text: at_ms for text, at_ms in self._said.items() if 0 <= now_ms - at_ms < QUIET_MS}
         if words in self._said:
             return
         self._said[words] = now_ms
@@ -98,6 +101,16 @@ class Turns:
         self._closed = True
         while self._running:
             await asyncio.wait(self._running)
+
+
+class _Every(BaseTrigger):  # type: ignore[misc]  # the library comes without types
+    """An interval after the moment of asking, however long ago the time before was meant to be."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval = timedelta(seconds=interval_s)
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        return now + self._interval
 
 
 class Worker:
@@ -120,6 +133,7 @@ class Worker:
         self._delivering = self._turns("deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT))
         self._marking = self._turns("overdue", self._mark_overdue, at_once=1)
         self._scheduler: AsyncIOScheduler | None = None
+        self._watching: asyncio.TimerHandle | None = None
 
     def _turns(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> Turns:
         return Turns(name, work, at_once=at_once, clock=self._clock)
@@ -132,19 +146,30 @@ class Worker:
         self._every(DELIVER_EVERY_S, self._delivering)
         self._every(OVERDUE_EVERY_S, self._marking)
         self._scheduler.start()
+        self._watch(self._clock())
 
     def _every(self, interval_s: float, turns: Turns) -> None:
         if self._scheduler is not None:
-            trigger = IntervalTrigger(seconds=interval_s, timezone=UTC)
+            trigger = _Every(interval_s)
             self._scheduler.add_job(turns.tick, trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
+
+    def _watch(self, seen_ms: int) -> None:
+        """By the event loop's clock, which nobody sets."""
+        now_ms = self._clock()
+        if self._scheduler is not None and now_ms < seen_ms:
+            log.warning("clock_set_back", by_ms=seen_ms - now_ms)
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.fromtimestamp(now_ms / 1000, UTC))
+        self._watching = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch, now_ms)
 
     async def stop(self) -> None:
         """No more ticks, then the turns in flight to their end, then the scheduler. Twice is once."""
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             scheduler.remove_all_jobs()
-        if self._poked is not None:
-            self._poked.cancel()
+        for timer in (self._poked, self._watching):
+            if timer is not None:
+                timer.cancel()
         for turns in (self._reconciling, self._delivering, self._marking):
             await turns.close()
         if scheduler is not None:

@@ -1,9 +1,13 @@
 """Ticks on a real scheduler: turns begin, overlap, fail and stop."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime, tzinfo
+from typing import Self
 
 import pytest
+from apscheduler.schedulers import base as scheduling
 from structlog.testing import capture_logs
 
 from receiver import worker as ticks
@@ -57,14 +61,36 @@ async def _fail() -> None:
     raise StoreUnavailable("database is locked")
 
 
+class WallClock:
+    """The machine's, as somebody sets it; the scheduler reads it as well."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.set_by_s = 0
+
+        class Shown(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Self:
+                return cls.fromtimestamp(self() / 1000, tz)
+
+        monkeypatch.setattr(scheduling, "datetime", Shown)
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.set_by_s * 1000
+
+
 def _worker(
-    *, reconcile: Turn | None = None, deliver: Turn | None = None, overdue: Turn | None = None, events: list[int]
+    *,
+    reconcile: Turn | None = None,
+    deliver: Turn | None = None,
+    overdue: Turn | None = None,
+    events: list[int],
+    clock: Callable[[], int] = lambda: T0,
 ) -> Worker:
     return Worker(
         reconciler=reconcile or Turn(),
         deliverer=deliver or Turn(),
         ledger=overdue or Turn(),
-        clock=lambda: T0,
+        clock=clock,
         on_events=lambda: events.append(1),
     )
 
@@ -83,10 +109,10 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("often")
 async def test_every_kind_of_work_gets_its_turns() -> None:
-    kinds = {"reconcile": Turn(), "deliver": Turn(), "overdue": Turn()}
-    worker = _worker(**kinds, events=[])
+    kinds = Turn(), Turn(), Turn()
+    worker = _worker(reconcile=kinds[0], deliver=kinds[1], overdue=kinds[2], events=[])
     worker.start()
-    await asyncio.gather(*(turn.has_begun(3) for turn in kinds.values()))
+    await asyncio.gather(*(turn.has_begun(3) for turn in kinds))
     await worker.stop()
 
 
@@ -155,6 +181,19 @@ async def test_a_poke_before_the_start_or_after_the_stop_does_nothing() -> None:
     worker.poke_delivery()
     await asyncio.sleep(2 * ticks.POKE_DELAY_S)
     assert deliver.begun == 0
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("set_by_s", [-3600, 40 * 366 * 86_400])
+async def test_ticks_go_on_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch, set_by_s: int) -> None:
+    monkeypatch.setattr(ticks, "WATCH_EVERY_S", OFTEN_S)
+    looking, delivering, clock = Turn(), Turn(), WallClock(monkeypatch)
+    worker = _worker(reconcile=looking, deliver=delivering, events=[], clock=clock)
+    worker.start()
+    await asyncio.gather(looking.has_begun(2), delivering.has_begun(2))
+    clock.set_by_s = set_by_s
+    await asyncio.gather(*(turn.has_begun(turn.begun + 3) for turn in (looking, delivering)))
+    await worker.stop()
 
 
 @pytest.mark.usefixtures("often")
