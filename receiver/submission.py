@@ -175,11 +175,15 @@ class Submission:
         while self._running:
             await asyncio.wait(self._running)
 
+    def check(self, order: Order) -> None:
+        """Raise InvalidRequest with every violation, as `submit` does before any row or network."""
+        self._checked(order)
+
     def _checked(self, order: Order) -> tuple[Configured, VideoRequest | RawRequest]:
         violations = list(find_violations(order, self.rules.notify))
         configured = self.providers.get(order.provider)
         if configured is None:
-            accepted = ", ".join(self.providers) or "none: no provider is configured"
+            accepted = ", ".join(self.providers) or "none: no provider is configured, see whenfinal doctor"
             violations.insert(0, Violation(field="provider", rule="is not configured", accepted=accepted))
         elif order.request is not None:
             violations += limits.find_violations(order.request, configured.adapter.CAPABILITIES)

@@ -1,4 +1,4 @@
-"""How a task looks to an outsider: the one shape that the API, events and the command line share.
+"""How tasks, events and deliveries look to an outsider: the one shape that the API, events and the command line share.
 
 Pure. Secrets, stored bodies and leases have no place here.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from receiver.records import EventType, Task
+from receiver.records import Attempt, Delivery, Event, EventType, Task
 from submitter.model import Output
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,3 +61,44 @@ def event_body(task: Mapping[str, Any], *, seq: int, event_id: str, event_type: 
     data = {"seq": seq, "event_id": event_id, "supersedes": task["supersedes"], "task": task}
     body = {"type": event_type.value, "timestamp": rfc3339(at_ms), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    """The same facts as the webhook's body, flat."""
+    body = json.loads(event.body)
+    return {
+        "seq": event.seq,
+        "event_id": event.id,
+        "type": event.type.value,
+        "timestamp": body["timestamp"],
+        "task": body["data"]["task"],
+        "supersedes": event.supersedes,
+    }
+
+
+def delivery_view(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event_seq": delivery.event_seq,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type.value,
+        "task": delivery.task,
+        "endpoint": delivery.endpoint,
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "due_at": rfc3339(delivery.due_ms),
+        "created_at": rfc3339(delivery.created_ms),
+        "finished_at": rfc3339(delivery.finished_ms),
+        "last_status": delivery.last_status,
+        "last_error": delivery.last_error,
+    }
+
+
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": rfc3339(attempt.at_ms),
+        "latency_ms": attempt.latency_ms,
+        "status": attempt.status,
+        "error": attempt.error,
+        "response": attempt.response,
+    }

@@ -1,10 +1,9 @@
 """`whenfinal deliveries`: the outbox of webhooks, and one more try for a dead letter."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from receiver import views
 from receiver.commands.console import CommandFailed, emit, note, show
 from receiver.commands.options import Json, Limit
 from receiver.commands.running import with_services
@@ -12,6 +11,7 @@ from receiver.commands.tasks import ACTOR
 from receiver.records import Attempt, Delivery, DeliveryState
 from receiver.services import Services
 from receiver.tables import attempts_table, deliveries_table
+from receiver.views import attempt_view, delivery_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 State = Annotated[DeliveryState | None, typer.Option("--state", help="Only in this state.")]
@@ -64,34 +64,6 @@ def redeliver(name: Name, *, as_json: Json = False) -> None:
         emit(delivery_view(delivery))
     else:
         show(deliveries_table([delivery], now_ms))
-
-
-def delivery_view(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "event_seq": delivery.event_seq,
-        "event_id": delivery.event_id,
-        "event_type": delivery.event_type.value,
-        "task": delivery.task,
-        "endpoint": delivery.endpoint,
-        "state": delivery.state.value,
-        "attempts": delivery.attempts,
-        "due_at": views.rfc3339(delivery.due_ms),
-        "created_at": views.rfc3339(delivery.created_ms),
-        "finished_at": views.rfc3339(delivery.finished_ms),
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error,
-    }
-
-
-def attempt_view(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "at": views.rfc3339(attempt.at_ms),
-        "latency_ms": attempt.latency_ms,
-        "status": attempt.status,
-        "error": attempt.error,
-        "response": attempt.response,
-    }
 
 
 def _missing(name: str) -> CommandFailed:

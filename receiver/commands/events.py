@@ -12,7 +12,7 @@ from receiver.commands.running import with_services
 from receiver.records import Event, EventType
 from receiver.services import Services
 from receiver.tables import event_line, events_table
-from receiver.web.api.events import event_view
+from receiver.views import event_view
 
 FOLLOW_EVERY_S = 0.2  # how far a follower may be behind; reading never hinders a writer
 BATCH = 500  # events read at once

@@ -6,13 +6,13 @@ from typing import Any
 
 from receiver.commands.console import USAGE, CommandFailed
 from receiver.order_lines import KEY_FIELD, BadLine, OrderLine, read_order_lines
-from receiver.orders import Order, find_violations
-from receiver.services import Services
+from receiver.orders import Order
+from receiver.submission import Submission
 from receiver.web.checking import check
+from receiver.web.conversions import order_of
 from receiver.web.problems import Kind, Problem, ProblemError
 from receiver.web.shapes import TaskOrder
-from submitter import limits
-from submitter.errors import Violation
+from submitter.errors import InvalidRequest, Violation
 
 MOST_SHOWN = 20  # problems; the rest are counted
 
@@ -45,15 +45,13 @@ def refusal(problems: Sequence[str]) -> CommandFailed:
     return CommandFailed("\n".join([*problems[:MOST_SHOWN], *more, "nothing was submitted"]), status=USAGE)
 
 
-def violations_of(services: Services, order: Order) -> Iterator[Violation]:
-    """All that the submission would refuse before any network, so that many orders can be checked before the first."""
-    yield from find_violations(order, services.submission.rules.notify)
-    configured = services.providers.get(order.provider)
-    if configured is None:
-        accepted = ", ".join(services.providers) or "none: no provider is configured, see whenfinal doctor"
-        yield Violation(field="provider", rule=f"{order.provider} is not configured", accepted=accepted)
-    elif order.request is not None:
-        yield from limits.find_violations(order.request, configured.adapter.CAPABILITIES)
+def violations_of(submission: Submission, order: Order) -> Sequence[Violation]:
+    """All that the submission would refuse, so that many orders can be checked before the first is sent."""
+    try:
+        submission.check(order)
+    except InvalidRequest as error:
+        return error.violations
+    return ()
 
 
 def _orders(file: str, lines: Sequence[OrderLine], own_key: str | None, key_prefix: str | None) -> Iterator[ReadOrder]:
@@ -77,13 +75,4 @@ def _order(body: Mapping[str, Any], key: str | None) -> Order:
         violation = Violation(field=KEY_FIELD, rule="is not text", accepted="text")
         raise ProblemError(Problem(Kind.INVALID, errors=(violation,)))
     shape = check(TaskOrder, {name: value for name, value in body.items() if name != KEY_FIELD}, Kind.INVALID)
-    return Order(
-        provider=shape.provider,
-        video=shape.video,
-        raw=shape.raw,
-        labels=shape.labels,
-        notify_url=None if shape.notify is None else shape.notify.url,
-        notify_secret=None if shape.notify is None else shape.notify.secret,
-        deadline_s=shape.deadline_s,
-        idempotency_key=key if line_key is None else line_key,
-    )
+    return order_of(shape, key if line_key is None else line_key)

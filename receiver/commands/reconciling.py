@@ -1,10 +1,10 @@
 """`whenfinal reconcile`: ask the providers about silent tasks now, or say what would be asked."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from receiver.by_hand import HandLine, HandReport
+from receiver.by_hand import HandReport
 from receiver.commands.console import USAGE, WRONG, CommandFailed, emit, show
 from receiver.commands.options import Json, OlderThan, Provider
 from receiver.commands.running import with_services
@@ -13,6 +13,7 @@ from receiver.looks import Finding
 from receiver.records import ReconcileFilter
 from receiver.services import Services
 from receiver.tables import reconcile_table
+from receiver.web.conversions import report_view
 
 #: Answers that leave something for a person to cure.
 _TROUBLES = frozenset({Finding.DENIED, Finding.UNAVAILABLE, Finding.THROTTLED})
@@ -49,21 +50,3 @@ def reconcile(
         show(reconcile_table(report, dry_run=dry_run))
     if any(line.finding in _TROUBLES for line in report.tasks):
         raise typer.Exit(WRONG)
-
-
-def report_view(report: HandReport) -> dict[str, Any]:
-    lines = [_line_view(line) for line in report.tasks]
-    return {"asked": report.asked, "changed": report.changed, "skipped": report.skipped, "tasks": lines}
-
-
-def _line_view(line: HandLine) -> dict[str, Any]:
-    return {
-        "task": line.task,
-        "provider": line.provider,
-        "task_id": line.task_id,
-        "state": line.state.value,
-        "plan": line.plan.value,
-        "finding": None if line.finding is None else line.finding.value,
-        "after": None if line.after is None else line.after.value,
-        "skipped": line.skipped,
-    }

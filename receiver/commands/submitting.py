@@ -21,7 +21,7 @@ from receiver.durations import parse_duration_s
 from receiver.errors import StoreError
 from receiver.records import Task
 from receiver.services import Services
-from receiver.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.submission import MismatchedKey, RefusedSubmit, Submission, Submitted
 from receiver.tables import task_sheet
 from submitter.model import ENDED, TaskState
 
@@ -61,7 +61,7 @@ def submit(
     told = partial(_emit_result, file) if as_json else partial(_complain_of, file)
 
     async def work(services: Services) -> tuple[list[LineResult], int]:
-        _must_pass(services, file, orders)
+        _must_pass(services.submission, file, orders)
         run = _Run(services=services, wait=wait, until_ms=_until_ms(services, timeout), told=told)
         return await run.submit_all(orders), services.clock()
 
@@ -96,9 +96,9 @@ def _show_results(results: Sequence[LineResult], now_ms: int) -> None:
     show(task_sheet(tasks[0], now_ms) if len(results) == 1 and tasks else results_table(results), *secrets)
 
 
-def _must_pass(services: Services, file: str, orders: Sequence[ReadOrder]) -> None:
+def _must_pass(submission: Submission, file: str, orders: Sequence[ReadOrder]) -> None:
     problems = [
-        f"{file}:{read.number}: {violation}" for read in orders for violation in violations_of(services, read.order)
+        f"{file}:{read.number}: {violation}" for read in orders for violation in violations_of(submission, read.order)
     ]
     if problems:
         raise refusal(problems)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from receiver.reconciler import HandLine, HandReport
 from receiver.records import ReconcileFilter, SettleRefused, Task
 from receiver.views import task_view
 from receiver.web.api.tasks import find_task
+from receiver.web.conversions import report_view
 from receiver.web.operations import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.shapes import NoQuery, ReconcileOrder, ReconcileTaskOrder, SettleOrder
@@ -33,29 +33,7 @@ async def _reconcile(call: Call[NoQuery, Any], condition: ReconcileFilter) -> An
     report = await call.services.reconciler.by_hand(
         condition, dry_run=order.dry_run, ask=order.ask, actor=f"key {call.actor}"
     )
-    return Answer(body=_report_view(report))
-
-
-def _report_view(report: HandReport) -> dict[str, Any]:
-    return {
-        "asked": report.asked,
-        "changed": report.changed,
-        "skipped": report.skipped,
-        "tasks": [_line_view(line) for line in report.tasks],
-    }
-
-
-def _line_view(line: HandLine) -> dict[str, Any]:
-    return {
-        "task": line.task,
-        "provider": line.provider,
-        "task_id": line.task_id,
-        "state": line.state.value,
-        "plan": line.plan.value,
-        "finding": None if line.finding is None else line.finding.value,
-        "after": None if line.after is None else line.after.value,
-        "skipped": line.skipped,
-    }
+    return Answer(body=report_view(report))
 
 
 async def settle(call: Call[NoQuery, SettleOrder]) -> Answer:

@@ -7,8 +7,9 @@ from typing import Any, assert_never
 from starlette.requests import Request
 
 from receiver.records import Task, TaskFilter
-from receiver.submission import MismatchedKey, Order, RefusedSubmit, Submitted
+from receiver.submission import MismatchedKey, RefusedSubmit, Submitted
 from receiver.views import rfc3339, task_view
+from receiver.web.conversions import order_of
 from receiver.web.operations import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, with_retry_after
 from receiver.web.shapes import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery
@@ -28,7 +29,7 @@ _WAIT = re.compile(r"wait\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
 
 
 async def submit_task(call: Call[NoQuery, TaskOrder]) -> Answer:
-    result = await call.services.submission.submit(_order(call.body, _idempotency_key(call.request)))
+    result = await call.services.submission.submit(order_of(call.body, _idempotency_key(call.request)))
     match result:
         case Submitted():
             return _accepted(result)
@@ -39,19 +40,6 @@ async def submit_task(call: Call[NoQuery, TaskOrder]) -> Answer:
             raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task}))
         case _:
             assert_never(result)
-
-
-def _order(body: TaskOrder, key: str | None) -> Order:
-    return Order(
-        provider=body.provider,
-        video=body.video,
-        raw=body.raw,
-        labels=body.labels,
-        notify_url=body.notify.url if body.notify else None,
-        notify_secret=body.notify.secret if body.notify else None,
-        deadline_s=body.deadline_s,
-        idempotency_key=key,
-    )
 
 
 def _idempotency_key(request: Request) -> str | None:
