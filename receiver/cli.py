@@ -43,6 +43,8 @@ TASK_COMMANDS: tuple[Listed, ...] = (
     ("show", "receiver.commands.tasks:show_task", "Show all of one task"),
     ("explain", "receiver.commands.tasks:explain", "Tell everything that happened to a task"),
     ("settle", "receiver.commands.tasks:settle", "End an uncertain submit without paying again"),
+    ("cancel", "receiver.commands.tasks:cancel", "Ask the provider to cancel a waiting task"),
+    ("download", "receiver.commands.downloading:download", "Fetch the files of a finished task"),
 )
 DELIVERY_COMMANDS: tuple[Listed, ...] = (
     ("list", "receiver.commands.deliveries:list_deliveries", "List webhook deliveries, the newest first"),
@@ -54,7 +56,7 @@ DELIVERY_COMMANDS: tuple[Listed, ...] = (
 def build(said: Collection[str]) -> typer.Typer:
     """The whole command line; of its commands only those are imported that are among the words said."""
     app = _group(_HELP, COMMANDS, said)
-    app.add_typer(_group("Look at tasks, understand one, settle an uncertain one.", TASK_COMMANDS, said), name="tasks")
+    app.add_typer(_group("Look at tasks, and act on one by hand.", TASK_COMMANDS, said), name="tasks")
     app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS, said), name="deliveries")
     return app
 

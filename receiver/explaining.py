@@ -154,6 +154,7 @@ def _cures(task: Task, situation: Situation) -> Iterator[str]:
     created, nothing = settle_commands(task)
     made = say_when(task.created_ms, situation.now_ms)
     yield f"Look into {task.provider}'s console for a task of this request, made {made}."
+    yield f"Or in its list:  whenfinal tasks settle {task.id} --look"
     yield f"It is there:     {created}"
     yield f"It is not there: {nothing}"
 

@@ -43,8 +43,9 @@ class Task:
     """One unit of paid work.
 
     `id` is ours, `task_id` the provider's and None until known. `request` is the caller's own JSON, `submit_body` the
-    bytes of the POST under a mark of its account (`orders.keep_body`), kept only while that POST may be repeated. `next_poll_ms` is when the reconciler
-    looks at the task again; None means never. `missing_since_ms`: since when the provider has said "not found".
+    bytes of the POST under a mark of its account (`orders.keep_body`), kept only while that POST may be repeated.
+    `next_poll_ms` is when the reconciler looks at the task again; None means never. `missing_since_ms`: since when the
+    provider has said "not found".
     """
 
     id: str

@@ -14,6 +14,7 @@ from receiver.by_hand import HandLine, HandReport
 from receiver.commands.console import printable
 from receiver.durations import say_duration, say_when
 from receiver.explaining import Outlook, StoryLine, say_offset
+from receiver.lookup import Candidate
 from receiver.records import Attempt, Delivery, DeliveryState, Event, Task
 from receiver.views import rfc3339
 from submitter.model import TaskState
@@ -154,6 +155,19 @@ def events_table(events: Sequence[Event]) -> Table:
         for event in events
     ]
     return table("seq", "time", "type", "task", "supersedes", rows=rows)
+
+
+def candidates_table(candidates: Sequence[Candidate]) -> Table:
+    rows = [
+        (
+            cell(each.listed.task_id),
+            cell(each.listed.raw_state),
+            cell(each.listed.model),
+            cell(None if each.after_ms is None else f"{say_offset(each.after_ms)} after the submit began"),
+        )
+        for each in candidates
+    ]
+    return table("provider's id", "its state", "model", "made", rows=rows)
 
 
 def event_line(event: Event) -> Text:

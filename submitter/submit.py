@@ -15,7 +15,7 @@ from submitter.wire import HttpCall, HttpReply
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer; most clients and proxies give up after 30 s or more
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
 _PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
-#: Statuses that judge the bytes themselves; 404, 405 and their like judge the route, which may have been another before.
+#: Statuses that judge the bytes themselves; 404 and its like judge the route, which may have been another before.
 _OF_THE_BYTES = frozenset({400, 413, 415, 422})
 
 

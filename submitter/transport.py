@@ -10,9 +10,9 @@ Every exception of the libraries is translated here by one question: may a byte 
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from ipaddress import ip_address
 
@@ -53,6 +53,19 @@ class TransportLimits:
     cut_replies: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FileReply:
+    """A reply whose body is still to come: `chunks` as they were sent, to be read once and only while it is open."""
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+    def header(self, name: str) -> str | None:
+        """First value of a header given in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
 class Transport:
     """Made by `open_transport`. Any number of calls at once."""
 
@@ -70,18 +83,26 @@ class Transport:
         """
         whole_s = self._limits.whole_s if timeout_s is None else timeout_s
         request = self._request(call, whole_s)
-        where = request.url.host
-        try:
+        with _translated(request.url.host, f"no whole reply within {whole_s:g} s"):
             async with asyncio.timeout(whole_s):
                 return await self._exchange(request)
-        except TransportError:
-            raise
-        except TimeoutError as error:
-            raise ExchangeTimeout(f"{where}: no whole reply within {whole_s:g} s") from error
-        except httpx.HTTPError as error:
-            raise _translate(error, where) from error
-        except Exception as error:  # a library's own fault after the request may have left
-            raise ExchangeBroken(f"{where}: {type(error).__name__}") from error
+
+    @asynccontextmanager
+    async def stream(self, call: HttpCall, *, idle_s: float) -> AsyncIterator[FileReply]:
+        """A reply of any length, for a file: no cap, no gzip asked for, and `idle_s` bounds each wait for more of it.
+
+        Raise a kind of TransportError, also while its chunks are read.
+        """
+        unpacked = replace(call, headers=(*call.headers, ("accept-encoding", "identity")))
+        request = self._request(unpacked, idle_s)
+        with _translated(request.url.host, f"no reply within {idle_s:g} s"):
+            async with asyncio.timeout(idle_s):
+                response = await self._inner.handle_async_request(request)
+        try:
+            chunks = _chunks(response, request.url.host, idle_s)
+            yield FileReply(status=response.status_code, headers=_headers_of(response), chunks=chunks)
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         self._is_closed = True
@@ -212,6 +233,32 @@ def _guard_address(guard: AddressGuard | None, text: str) -> None:
     kind = guard.forbids(ip_address(text)) if guard else None
     if kind is not None:
         raise AddressForbidden(f"the address {text} is {kind}")
+
+
+async def _chunks(response: httpx.Response, where: str, idle_s: float) -> AsyncIterator[bytes]:
+    parts = response.aiter_raw()
+
+    async def following() -> bytes | None:
+        with _translated(where, f"nothing more within {idle_s:g} s"):
+            async with asyncio.timeout(idle_s):
+                return await anext(parts, None)
+
+    while (chunk := await following()) is not None:
+        yield chunk
+
+
+@contextmanager
+def _translated(where: str, late: str) -> Iterator[None]:
+    try:
+        yield
+    except TransportError:
+        raise
+    except TimeoutError as error:
+        raise ExchangeTimeout(f"{where}: {late}") from error
+    except httpx.HTTPError as error:
+        raise _translate(error, where) from error
+    except Exception as error:  # a library's own fault after the request may have left
+        raise ExchangeBroken(f"{where}: {type(error).__name__}") from error
 
 
 def _translate(error: httpx.HTTPError, where: str) -> TransportError:

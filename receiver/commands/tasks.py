@@ -6,14 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from receiver import views
+from receiver.accounts import ConfiguredProvider
+from receiver.canceling import Canceling, NotCanceled
 from receiver.commands.console import USAGE, CommandFailed, emit, note, show
 from receiver.commands.options import Json, Limit, OlderThan, Pair, Provider, parse_pair, told
 from receiver.commands.running import with_services
 from receiver.explaining import Outlook, Situation, StoryLine, look_ahead, tell_story
+from receiver.lookup import Candidate, Candidates, Lookup, NoList, say_no_answer
 from receiver.records import Note, SettleRefused, Task, TaskFilter
 from receiver.services import Services
-from receiver.tables import outlook_lines, story_table, task_sheet, tasks_table
-from submitter.model import TaskState
+from receiver.tables import candidates_table, outlook_lines, story_table, task_sheet, tasks_table
+from submitter.model import CancelAccepted, TaskState
+from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 
 ACTOR = "command line"
 
@@ -124,11 +128,15 @@ def settle(
         str | None, typer.Option("--task-id", metavar="ID", help="It was created: the provider's id of it.")
     ] = None,
     refused: Annotated[bool, typer.Option("--refused", help="Nothing was created.")] = False,
+    look: Annotated[bool, typer.Option("--look", help="Only list what of the provider's tasks it may be.")] = False,
     as_json: Json = False,
 ) -> None:
     """End an uncertain submit without paying again: say what you found in the provider's console."""
-    if (task_id is None) != refused:
-        raise CommandFailed("give one of --task-id ID and --refused", status=USAGE)
+    if [task_id is not None, refused, look].count(True) != 1:
+        raise CommandFailed("give one of --task-id ID, --refused and --look", status=USAGE)
+    if look:
+        _look(name, as_json=as_json)
+        return
 
     async def work(services: Services) -> tuple[Task | SettleRefused, int]:
         task = await find_task(services, name)
@@ -141,6 +149,93 @@ def settle(
         emit(views.task_view(outcome))
     else:
         show(task_sheet(outcome, now_ms))
+
+
+def _look(name: str, *, as_json: bool) -> None:
+    """Changes nothing."""
+
+    async def work(services: Services) -> tuple[Task, Candidates]:
+        task = await find_task(services, name)
+        if task.state is not TaskState.UNCERTAIN:
+            raise CommandFailed(f"only an uncertain task can be looked for; this one is {task.state.value}")
+        return task, await _candidates(services, task)
+
+    task, seen = with_services(work)
+    if as_json:
+        for candidate in seen.found:
+            emit(_candidate_view(candidate))
+    elif seen.found:
+        show(candidates_table(seen.found), "", f"whenfinal tasks settle {task.id} --task-id ID")
+    else:
+        show(f"{task.provider} lists no task of that time that is not in the ledger")
+    note(f"{task.provider} showed the newest {seen.listed} of its tasks; older ones are in its console")
+
+
+async def _candidates(services: Services, task: Task) -> Candidates:
+    configured = configured_provider(services, task)
+    lookup = Lookup(
+        lists=LISTS_TASKS,
+        transport=services.transport,
+        reading=services.store.reading,
+        purses=services.store.polls,
+        clock=services.clock,
+        speed=services.settings.provider_speed,
+    )
+    seen = await lookup.candidates(task, configured)
+    if isinstance(seen, Candidates):
+        return seen
+    if isinstance(seen, NoList):
+        title, base_url = configured.adapter.CAPABILITIES.title, configured.account.base_url
+        made = views.rfc3339(task.created_ms)
+        raise CommandFailed(
+            f"{title} documents no list of tasks; look in the console of the account at {base_url} "
+            f"for a task of {task.model or 'this request'} made at about {made}"
+        )
+    raise CommandFailed(f"there is no list of {task.provider} now: {say_no_answer(seen)}")
+
+
+def _candidate_view(candidate: Candidate) -> dict[str, Any]:
+    row = candidate.listed
+    made = None if row.created_at_ms is None else views.rfc3339(row.created_at_ms)
+    return {
+        "task_id": row.task_id,
+        "raw_state": row.raw_state,
+        "model": row.model,
+        "created_at": made,
+        "same_model": candidate.same_model,
+    }
+
+
+def cancel(name: Name, *, as_json: Json = False) -> None:
+    """Ask the provider to cancel a waiting task; what comes of it is told as any end."""
+
+    async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
+        task = await find_task(services, name)
+        canceling = Canceling(
+            cancels=CANCELS_TASKS,
+            transport=services.transport,
+            ledger=services.store.ledger,
+            polls=services.store.polls,
+            clock=services.clock,
+            speed=services.settings.provider_speed,
+        )
+        return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
+
+    task, outcome = with_services(work)
+    if isinstance(outcome, NotCanceled):
+        raise CommandFailed(f"{task.id} is not canceled: {outcome.reason}")
+    if as_json:
+        emit({"task": task.id, "accepted": True})
+    else:
+        show(f"{task.provider} takes the wish to cancel {task.id}; whether it won is seen at the next look:")
+        show(f"whenfinal reconcile --task {task.id}")
+
+
+def configured_provider(services: Services, task: Task) -> ConfiguredProvider:
+    configured = services.providers.get(task.provider)
+    if configured is None:
+        raise CommandFailed(f"{task.provider} is not among the configured providers")
+    return configured
 
 
 async def _settled(services: Services, task: Task, task_id: str | None) -> Task | SettleRefused:

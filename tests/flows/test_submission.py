@@ -241,7 +241,7 @@ async def test_a_key_is_let_go_before_the_provider_forgets_it(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("changed", [{"api_key": "key-of-another-account"}, {"base_url": "https://other.example"}])
-async def test_a_submit_is_never_repeated_at_another_account(tmp_path: Path, changed: dict[str, str]) -> None:
+async def test_a_submit_is_never_repeated_at_another_account(tmp_path: Path, changed: dict[str, Any]) -> None:
     async with a_desk(tmp_path / "ledger.db", *[LOST] * 3) as desk:
         task = await desk.submitted(an_order())
         configured = desk.submission.providers["hiapi"]

@@ -50,6 +50,51 @@ def test_an_uncertain_task_is_explained_with_the_commands_that_settle_it(simulat
     assert [note["kind"] for note in value["timeline"]] == ["observation", "observation"]
 
 
+def test_an_uncertain_task_is_looked_for_in_the_providers_list(simulated: Cli) -> None:
+    lost = order(LOST, provider="tokenbay").replace("tokenbay", "dashscope")
+    (made,) = simulated.run("submit", "-", "--json", stdin=lost).values
+    (seen,) = simulated.run("tasks", "settle", made["id"], "--look", "--json").values
+    assert (seen["model"], seen["same_model"]) == (made["model"], True)
+    told = simulated.run("tasks", "settle", made["id"], "--look")
+    assert seen["task_id"] in told.out
+    assert f"whenfinal tasks settle {made['id']} --task-id ID" in told.out
+    assert simulated.run("tasks", "settle", made["id"], "--task-id", seen["task_id"]).status == 0
+    assert simulated.run("tasks", "settle", made["id"], "--look").status == 1
+
+
+def test_a_provider_without_a_list_names_the_place_to_look(simulated: Cli, uncertain: str) -> None:
+    ended = simulated.run("tasks", "settle", uncertain, "--look")
+    assert (ended.status, ended.out) == (1, "")
+    assert "TokenBay documents no list of tasks; look in the console of the account at http" in ended.err
+
+
+def test_a_wish_to_cancel_is_carried_where_there_is_such_a_thing(simulated: Cli) -> None:
+    lines = order(provider="tokenbay").replace("tokenbay", "dashscope") + "\n" + order()
+    made = {task["provider"]: task["id"] for task in simulated.run("submit", "-", "--json", stdin=lines).values}
+    ended = simulated.run("tasks", "cancel", made["hiapi"])
+    assert (ended.status, ended.out) == (1, "")
+    assert "HiAPI documents no way to cancel" in ended.err
+    simulated.run("tasks", "cancel", made["dashscope"])
+    (told,) = simulated.run("tasks", "explain", made["dashscope"], "--json").values
+    assert "command line: cancel" in [note["summary"] for note in told["timeline"]]
+
+
+def test_the_file_of_a_finished_task_is_fetched_once(simulated: Cli) -> None:
+    (task,) = simulated.run("submit", "-", "--wait", "--json", stdin=order(provider="tokenbay")).values
+    (file,) = simulated.run("tasks", "download", task["id"], "--to", "films", "--json").values
+    path = simulated.folder / file["path"]
+    assert (path.parent.name, path.stat().st_size, path.read_bytes()[4:8]) == ("films", file["bytes"], b"ftyp")
+    again = simulated.run("tasks", "download", task["id"], "--to", "films")
+    assert (again.status, again.out) == (1, "")
+    assert "is not overwritten" in again.err
+
+
+def test_an_unfinished_task_has_no_files(simulated: Cli) -> None:
+    (task,) = simulated.run("submit", "-", "--json", stdin=order("x #simulate:stuck")).values
+    ended = simulated.run("tasks", "download", task["id"])
+    assert (ended.status, f"whenfinal: {task['id']} is submitted and has no files\n") == (1, ended.err)
+
+
 def test_an_uncertain_task_is_settled_as_never_made_once(simulated: Cli, uncertain: str) -> None:
     assert simulated.run("tasks", "settle", uncertain, "--refused", "--json").values[0]["state"] == "refused"
     again = simulated.run("tasks", "settle", uncertain, "--refused")

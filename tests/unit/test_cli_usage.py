@@ -43,8 +43,8 @@ def test_wrong_words_are_named(words: str, said: str) -> None:
     ("words", "said"),
     [
         ("reconcile --ask", "--ask goes with --dry-run"),
-        ("tasks settle tsk_x", "give one of --task-id ID and --refused"),
-        ("tasks settle tsk_x --task-id y --refused", "give one of --task-id ID and --refused"),
+        ("tasks settle tsk_x", "give one of --task-id ID, --refused and --look"),
+        ("tasks settle tsk_x --task-id y --look", "give one of --task-id ID, --refused and --look"),
         ("submit - --timeout 9s", "--timeout goes with --wait"),
         ("submit . ", ". can not be read"),
         ("simulate --fault nonsense=1", "there is no fault nonsense"),

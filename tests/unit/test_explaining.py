@@ -44,6 +44,7 @@ def test_an_uncertain_task_names_both_commands_that_settle_it() -> None:
     cure = "\n".join(look_ahead(UNCERTAIN, [], NOW).cure)
     assert "whenfinal tasks settle tsk_1 --task-id " in cure
     assert "whenfinal tasks settle tsk_1 --refused" in cure
+    assert "whenfinal tasks settle tsk_1 --look" in cure
 
 
 def test_an_uncertain_task_that_may_be_repeated_asks_nothing_of_a_person() -> None:
