@@ -74,7 +74,7 @@ def server_config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,
-        log_level="warning",
+        log_level="error",  # its warnings are what strangers send, without an end
         access_log=False,
         server_header=False,
         lifespan="off",

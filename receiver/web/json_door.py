@@ -4,6 +4,7 @@ Stricter than JSON itself: no name twice, no number that is not finite, no NUL, 
 beyond what any request needs. Pure but for `read_body`.
 """
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -15,6 +16,10 @@ from starlette.requests import Request
 from receiver.web.problems import SHOWN_CHARACTERS, Kind, Problem, ProblemError
 from submitter.errors import Violation
 
+#: A body may take this long and what it needs at the slowest speed; no stranger's may be waited for without an end.
+#: With the callbacks' cap of 1 MiB that is less than a stop allows the requests in flight.
+BODY_WITHIN_S = 10.0
+SLOWEST_BYTES_S = 128 * 1024
 JSON_TYPES = frozenset({"application/json"})
 DEEPEST = 64  # levels; a provider's own bodies nest about four
 _CONTAINERS = frozenset({dict, list})
@@ -43,16 +48,22 @@ def check_type(request: Request, types: frozenset[str]) -> None:
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """The whole body, however it is framed. Stops reading at the cap."""
+    """The whole body, however it is framed. Stops reading at the cap, and when it comes too slowly."""
     too_large = ProblemError(Problem(Kind.TOO_LARGE, f"At most {max_bytes} bytes are taken here."))
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
+    within_s = BODY_WITHIN_S + max_bytes / SLOWEST_BYTES_S
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
+    except TimeoutError:
+        detail = f"A body is waited for {within_s:.0f} s at most."
+        raise ProblemError(Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"})) from None
     return bytes(body)
 
 

@@ -44,6 +44,8 @@ def statuses(route: Operation[Any, Any]) -> tuple[int, ...]:
         found |= {401, 403}
     if route.body is not NoBody:
         found |= {413, 415, 422}
+    if route.body is not NoBody or route.body_types:
+        found |= {408}
     return tuple(sorted(found))
 
 

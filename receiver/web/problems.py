@@ -32,6 +32,7 @@ class Kind(Enum):
     FORBIDDEN = ("scope-missing", 403, "The key does not have the scope for this")
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
     METHOD = ("method-not-allowed", 405, "The address does not take this method")
+    TOO_SLOW = ("body-too-slow", 408, "The body did not come in time")
     CONFLICT = ("conflict", 409, "The state of things does not allow this")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     MEDIA = ("unsupported-media-type", 415, "The body is of a type that is not taken here")
@@ -41,6 +42,7 @@ class Kind(Enum):
     PROVIDER_THROTTLED = ("provider-throttled", 503, "The provider takes no more requests at the moment")
     PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
     UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
+    STOPPING = ("stopping", 503, "The service is stopping, and may or may not have carried this out")
     INTERNAL = ("internal", 500, "Something broke on our side")
     OTHER = ("other", 0, "")
 

@@ -3,6 +3,7 @@
 Paths are logged as their route's template, because the path of a callback holds its token.
 """
 
+import asyncio
 import re
 import secrets
 from dataclasses import dataclass
@@ -75,6 +76,12 @@ class Tracing:
             else:
                 problem = Problem(Kind.MALFORMED, "The path is not UTF-8, percent-encoded, without control characters.")
                 await to_response(problem, trace.request_id)(scope, receive, send)
+        except asyncio.CancelledError:
+            # Only a stop that has waited for as long as it may cancels a request.
+            log.warning("request_cut", route=trace.route)
+            if trace.status is not None:
+                raise
+            await to_response(Problem(Kind.STOPPING), trace.request_id)(scope, receive, send)
         except Exception:
             log.exception("request_failed", route=trace.route)
             if trace.status is not None:

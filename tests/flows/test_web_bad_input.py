@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from receiver.web import json_door
 from receiver.web.operations import Operation
 from receiver.web.routes import ROUTES
 from receiver.web.shapes import NoBody, NoQuery
@@ -231,6 +232,21 @@ async def test_a_caller_that_hangs_up_in_its_body_leaves_the_server_well(service
     writer.close()
     await writer.wait_closed()
     assert (await service.http.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/callbacks/hiapi"])
+async def test_a_body_that_never_ends_is_answered_408_and_hung_up(
+    service: Served, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(json_door, "BODY_WITHIN_S", 0.05)
+    monkeypatch.setattr(json_door, "SLOWEST_BYTES_S", 1 << 40)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http.base_url.port)
+    key = service.key("all")["Authorization"]
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-type: application/json\r\n"
+    writer.write(f"{head}content-length: 100\r\n\r\n{{".encode())
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 async def test_nothing_of_all_this_changed_a_task(service: Served) -> None:

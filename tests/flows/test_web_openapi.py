@@ -124,4 +124,5 @@ async def test_a_submit_a_report_and_a_problem_fit_the_document(tmp_path: Path) 
 def test_every_problem_status_of_a_route_is_described() -> None:
     for route in ROUTES:
         assert {400, 500} <= set(statuses(route))
+        assert (408 in statuses(route)) == (route.body is not NoBody or bool(route.body_types))
         assert route.right is None or {401, 403} <= set(statuses(route))
