@@ -110,8 +110,8 @@ class Submits:
         """By hand: the uncertain submit did create this task of the provider."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
-            if task.state is not TaskState.UNCERTAIN:
-                return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
+            if refused := await self._why_not_settle(tx, task, now_ms):
+                return refused
             if not await self._is_free(tx, task, task_id):
                 return SettleRefused(reason=f"{task_id} belongs to another task of {task.provider}")
             after = replace(
@@ -131,8 +131,8 @@ class Submits:
         """By hand: the uncertain submit created nothing."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
-            if task.state is not TaskState.UNCERTAIN:
-                return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
+            if refused := await self._why_not_settle(tx, task, now_ms):
+                return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
             after = replace(
                 task, state=TaskState.REFUSED, error=error, next_poll_ms=None, deadline_ms=None, submit_body=None
@@ -140,6 +140,15 @@ class Submits:
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
         return await self._on_task(name, work)
+
+    async def _why_not_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
+        """A look under way may be repeating the POST: what a person says meanwhile could be untrue a moment later."""
+        if task.state is not TaskState.UNCERTAIN:
+            return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
+        (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
+        if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
+            return SettleRefused(reason="the provider is being asked about it right now; look again in a minute")
+        return None
 
     async def _on_task(self, name: str, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
         async def transaction(tx: Tx) -> T:

@@ -58,7 +58,7 @@ _INPUTS: Mapping[str, Shape] = MappingProxyType(
             required={"prompt": text(), "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
         ),
         "happyhorse-1.1/text-to-video": Shape(required={"prompt": text()}, optional=_NINE, strict=True),
-        "happyhorse-1.0/text-to-video": Shape(
+        "happyhorse-1-0": Shape(
             required={"prompt": text()},
             optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": whole(0, MAX_SEED)},
             strict=True,

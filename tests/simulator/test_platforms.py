@@ -184,6 +184,15 @@ async def test_hiapi_holds_to_every_documented_limit(change: dict[str, object]) 
         assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
 
 
+@pytest.mark.parametrize("change", [{"aspect_ratio": "21:9"}, {"seed": 2**31}, {"audio": True}, {"duration": 16}])
+async def test_hiapi_holds_the_older_model_to_its_own_limits(change: dict[str, object]) -> None:
+    async with calling() as caller:
+        body: dict[str, Any] = {"model": "happyhorse-1-0"}
+        right = {"prompt": "a horse", "aspect_ratio": "3:4", "seed": 7}
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right})).status_code == 200
+        assert (await caller.post("hiapi", "/v1/tasks", body | {"input": right | change})).status_code == 400
+
+
 async def test_hiapi_passes_other_models_on_unchecked() -> None:
     async with calling() as caller:
         body = {"model": "other/model", "input": {"anything": [1]}, "route": "east"}

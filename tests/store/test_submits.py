@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from receiver.records import IdempotencyMismatch, Recorded, SettleRefused, Task, Verdict
+from receiver.records import IdempotencyMismatch, ReconcileFilter, Recorded, SettleRefused, Task, Verdict
 from receiver.store import Store
 from submitter.model import Receipt, Refusal, Refused, TaskError, TaskState, Uncertain
 from tests.builders import T0, a_report, a_task
@@ -98,6 +98,17 @@ async def test_only_an_uncertain_task_can_be_settled_and_only_with_a_free_id(sto
     certain = await store.submits.settle_refuse("tsk_2", actor="ann", now_ms=T0)
     assert isinstance(taken, SettleRefused)
     assert isinstance(certain, SettleRefused)
+
+
+async def test_nothing_is_settled_while_the_submit_may_be_under_way_again(store: Store) -> None:
+    await _uncertain(store)
+    one = ReconcileFilter(task="tsk_1")
+    await store.polls.lease_by_filter(one, owner="w", now_ms=T0, lease_ms=60_000, limit=1)
+    early = await store.submits.settle_refuse("tsk_1", actor="ann", now_ms=T0 + 59_999)
+    adopted = await store.submits.settle_adopt("tsk_1", "p7", next_poll_ms=NEXT, actor="ann", now_ms=T0)
+    assert isinstance(early, SettleRefused)
+    assert isinstance(adopted, SettleRefused)
+    assert isinstance(await store.submits.settle_refuse("tsk_1", actor="ann", now_ms=T0 + 60_000), Task)
 
 
 async def test_a_receipt_for_a_task_that_is_not_there_is_an_error(store: Store) -> None:
