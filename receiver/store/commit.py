@@ -5,13 +5,17 @@ No timer: a lone report is written at once, a flood in batches, and each caller 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from receiver.errors import StoreUnavailable
 from receiver.records import Recorded, RecordOutcome, Report
 from receiver.store.ledger import Ledger
 
 MAX_BATCH = 256  # reports in one transaction; bounds how long the first of them waits
+
+
+_Waiting = tuple[Report, asyncio.Future[RecordOutcome]]
 
 
 class GroupCommit:
@@ -21,7 +25,7 @@ class GroupCommit:
         self._ledger = ledger
         self._clock = clock
         self._on_events = on_events
-        self._waiting: deque[tuple[Report, asyncio.Future[RecordOutcome]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[Any] | None = None
 
     async def record(self, report: Report) -> RecordOutcome:
@@ -39,13 +43,18 @@ class GroupCommit:
         finally:
             self._writer = None
 
-    async def _write(self, batch: list[tuple[Report, asyncio.Future[RecordOutcome]]]) -> None:
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
             outcomes = await self._ledger.record([report for report, _ in batch], self._clock())
+        except StoreUnavailable as error:
+            _fail(batch, error)
+            return
         except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, whatever it was
-            for _, waiter in batch:
-                if not waiter.done():
-                    waiter.set_exception(error)
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            for alone in batch:  # a report that can not be kept takes no neighbour with it
+                await self._write([alone])
             return
         for (_, waiter), outcome in zip(batch, outcomes, strict=True):
             if not waiter.done():
@@ -57,3 +66,9 @@ class GroupCommit:
         """Wait until nothing is left to write; for a clean stop."""
         while self._writer is not None:
             await asyncio.wait([self._writer])
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for _, waiter in batch:
+        if not waiter.done():
+            waiter.set_exception(error)

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from receiver.errors import StoreUnavailable
+from receiver.errors import StoreError
 from receiver.services import Services
 from receiver.settings import Settings
 from receiver.web.openapi import build_document
@@ -41,7 +41,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         exception_handlers={
             ProblemError: _on_problem,
             InvalidRequest: _on_invalid_request,
-            StoreUnavailable: _on_store_unavailable,
+            StoreError: _on_store_error,
             HTTPException: _on_http_exception,
             ClientDisconnect: _on_disconnect,
         },
@@ -67,7 +67,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     return _answer(request, invalid(Kind.INVALID, *violations).problem)
 
 
-async def _on_store_unavailable(request: Request, error: Exception) -> Response:
+async def _on_store_error(request: Request, error: Exception) -> Response:
     log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
     return _answer(request, with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S))
 

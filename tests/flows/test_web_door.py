@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from receiver.errors import StoreError
 from receiver.web.routes import ROUTES
-from tests.flows.served import KEYS, Served, is_problem, served
+from tests.flows.served import KEYS, Served, a_callback_body, is_problem, served
 
 CLOSED = [route for route in ROUTES if route.right is not None]
 KEY = KEYS["all"][1]
@@ -152,6 +153,19 @@ async def test_a_bug_is_a_500_problem_without_details_and_logged_with_its_reques
     assert "inside" not in reply.text + str(is_problem(reply, 500))
     assert any(line["event"] == "request_failed" for line in lines)
     assert (await service.get("/v1/events")).status_code == 200
+
+
+async def test_a_damaged_ledger_is_answered_503_as_one_that_is_away(
+    service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: object, **__: object) -> NoReturn:
+        raise StoreError("database disk image is malformed")
+
+    monkeypatch.setattr(type(service.services.store.ledger), "record", damaged)
+    await service.has("tsk_damaged", "p-damaged")
+    reply = await service.calls_back(service.callback_path("tsk_damaged"), json=a_callback_body(task_id="p-damaged"))
+    is_problem(reply, 503)
+    assert int(reply.headers["retry-after"]) >= 1
 
 
 async def test_a_ledger_that_cannot_be_written_is_not_ready_and_yet_alive(service: Served, folder: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from receiver.errors import StoreUnavailable
 from receiver.records import Recorded, Verdict
 from receiver.store import Store
 from receiver.store.commit import GroupCommit
@@ -27,14 +28,21 @@ async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
     await commits.drained()
 
 
-async def test_a_failing_batch_is_heard_by_all_of_it_and_the_next_one_goes_on(store: Store) -> None:
+async def test_a_report_that_can_not_be_kept_takes_no_neighbour_with_it(store: Store) -> None:
     commits = _commits(store)
     broken = a_report(TaskState.UNCERTAIN, adopt=True)
-    results = await asyncio.gather(
-        commits.record(broken), commits.record(a_report(task_id="p2", adopt=True)), return_exceptions=True
-    )
-    assert [type(result) for result in results] == [KeyError, KeyError]
-    assert isinstance(await commits.record(a_report(adopt=True)), Recorded)
+    reports = [a_report(task_id="p2", adopt=True), broken, a_report(task_id="p3", adopt=True)]
+    results = await asyncio.gather(*(commits.record(report) for report in reports), return_exceptions=True)
+    assert [type(result) for result in results] == [Recorded, KeyError, Recorded]
+    assert await store.reading.last_seq() == 2
+
+
+async def test_a_ledger_that_is_gone_is_heard_by_all_who_wait(store: Store) -> None:
+    commits = _commits(store)
+    await store.engine.close()
+    reports = [a_report(task_id=f"p{n}", adopt=True) for n in range(3)]
+    results = await asyncio.gather(*(commits.record(report) for report in reports), return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailable] * 3
 
 
 async def test_a_caller_that_goes_away_takes_nothing_with_it(store: Store) -> None:
