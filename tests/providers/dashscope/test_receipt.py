@@ -4,6 +4,7 @@ import pytest
 
 from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import dashscope
+from submitter.wire import HttpReply
 from tests.providers import recorded
 
 TASK_ID = "bbbbbbbb-0000-0000-0000-000000000001"
@@ -34,3 +35,8 @@ EXPECTED: dict[str, SubmitOutcome] = {
 @pytest.mark.parametrize("name", recorded.names("dashscope", "receipt", "refused"))
 def test_a_recorded_answer_to_a_submit_is_read_as_documented(name: str) -> None:
     assert dashscope.parse_receipt(recorded.reply("dashscope", name)) == EXPECTED[name]
+
+
+def test_a_time_out_that_comes_as_another_status_is_still_no_refusal() -> None:
+    body = b'{"request_id":"r","code":"RequestTimeOut","message":"took too long"}'
+    assert isinstance(dashscope.parse_receipt(HttpReply(status=400, body=body)), Uncertain)
