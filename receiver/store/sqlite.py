@@ -156,6 +156,8 @@ async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
     opened: list[aiosqlite.Connection] = []
     try:
         with _translated():
+            # What can not be opened fails here: aiosqlite would leave a thread behind that outlives the event loop.
+            sqlite3.connect(path).close()
             for _ in range(1 + READERS):
                 connection = await aiosqlite.connect(path, isolation_level=None)
                 opened.append(connection)

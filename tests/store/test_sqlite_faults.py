@@ -2,8 +2,11 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 
 from receiver.errors import StoreError, StoreUnavailable
@@ -70,6 +73,32 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="unable to open"):
         await open_sqlite(tmp_path / "none" / "a.db", busy_timeout_ms=50)
+
+
+async def test_what_can_not_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable):
+            await open_sqlite(tmp_path / "nowhere" / "a.db", busy_timeout_ms=50)
+        assert set(threading.enumerate()) == before
+
+
+async def test_every_connection_writes_ahead_and_a_commit_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[aiosqlite.Connection] = []
+    connect = aiosqlite.connect
+
+    def noted(*words: Any, **names: Any) -> aiosqlite.Connection:
+        opened.append(connect(*words, **names))
+        return opened[-1]
+
+    monkeypatch.setattr(aiosqlite, "connect", noted)
+    engine = await open_sqlite(tmp_path / "a.db", busy_timeout_ms=50)
+    for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
+        rows = [await (await each.execute(f"PRAGMA {pragma}")).fetchone() for each in opened]
+        assert rows == [(value,)] * len(opened)
+    await engine.close()
 
 
 async def test_a_cancelled_caller_does_not_wedge_the_writer(tmp_path: Path) -> None:
