@@ -6,7 +6,7 @@ Everything that a provider or caller wrote passes `printable` first.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -45,17 +45,46 @@ def state_cell(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 
+#: Columns that may be broken over several lines. The others are short, or are copied into the next command.
+_FOLDING = frozenset({"provider's id", "model", "labels", "endpoint", "last answer", "answer", "look", "its state"})
+
+FOLDED = 12  # columns of the terminal below which a folded text is no longer readable
+GAP = 3  # columns between two columns of a table
+
+
+class Listing(Table):
+    """The most important columns come first. The last ones that a narrow terminal has no room for are named below."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+        super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        self._names, self._lines = columns, rows
+        for column in columns:
+            self.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
+        for row in rows:
+            self.add_row(*row)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        count = self._fitting(options.max_width)
+        if count == len(self._names):
+            yield from super().__rich_console__(console, options)
+            return
+        yield Listing(self._names[:count], [row[:count] for row in self._lines])
+        yield cell(f"no room for: {', '.join(self._names[count:])}")
+
+    def _fitting(self, width: int) -> int:
+        """How many columns have room; one at least."""
+        left, count = width + GAP, 0
+        for at, name in enumerate(self._names):
+            longest = max([len(name), *(row[at].cell_len for row in self._lines)])
+            left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
+            if left < 0:
+                break
+            count += 1
+        return max(1, count)
+
+
 def table(*columns: str, rows: Iterable[Sequence[Text]]) -> Table:
-    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold", no_wrap=column in _WHOLE)
-    for row in rows:
-        grid.add_row(*row)
-    return grid
-
-
-#: Columns whose words are copied into the next command: never broken over two lines.
-_WHOLE = frozenset({"task", "state", "delivery", "seq", "type", "age", "result"})
+    return Listing(columns, list(rows))
 
 
 def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
@@ -88,6 +117,8 @@ def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
 def task_sheet(task: Task, now_ms: int) -> RenderableType:
     """All of one task, a line each; what it does not have is left out."""
     sheet = Table.grid(padding=(0, 2))
+    sheet.add_column(no_wrap=True)
+    sheet.add_column(overflow="fold")  # an address that is cut can not be copied
     for name, value in _task_lines(task, now_ms):
         if value is not None and str(value) != "":
             sheet.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
@@ -130,6 +161,8 @@ def story_table(lines: Sequence[StoryLine]) -> Table:
     """The timeline, each line with its time after the first."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for line in lines:
         style = _KIND_STYLES.get(line.kind, "")
         grid.add_row(cell(say_offset(line.after_ms)), Text(line.kind, style=style), _told(line))

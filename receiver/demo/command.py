@@ -60,7 +60,7 @@ def _conclude(result: Result, screen: Screen, *, as_json: bool) -> None:
     if as_json:
         emit(result_view(result))
     else:
-        for part in closing(result):
+        for part in closing(result, screen.width):
             screen.show(part)
 
 

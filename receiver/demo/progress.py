@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -14,6 +15,7 @@ from receiver.demo.tally import Finding, Row, Tally
 
 LINE_EVERY_S = 3.0  # where nobody's terminal shows bars
 BAR = 24  # columns
+ROOMY = 100  # columns from which headings have their space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,11 @@ class Screen:
         self._out.print(text, soft_wrap=True)
 
     def show(self, part: RenderableType) -> None:
-        self._out.print(part)
+        self._out.print(part, soft_wrap=isinstance(part, str) and not self._out.is_terminal)
+
+    @property
+    def width(self) -> int:
+        return self._out.width
 
     def restart_clock(self) -> None:
         """Set-up is over."""
@@ -71,9 +77,9 @@ class Screen:
 
 
 def draw(standings: Sequence[Standing], elapsed_s: float) -> RenderableType:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "submitted", "", "ended", "", "events", "webhooks"):
-        table.add_column(heading, justify="left" if heading in {"", "submitted", "ended"} else "right")
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for heading in ("provider", "", "submitted", "", "ended", "events", "webhooks"):
+        table.add_column(heading, justify="left" if heading in {"provider", ""} else "right", no_wrap=heading != "")
     for each in standings:
         table.add_row(
             each.provider,
@@ -127,11 +133,13 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def table_of(rows: Sequence[Row]) -> Table:
-    table = Table(title=None)
-    table.add_column("provider")
+def table_of(rows: Sequence[Row], width: int) -> Table:
+    """For a terminal of that width: a narrow one gets its headings in several lines."""
+    padding = (0, 0) if width < ROOMY else (0, 1)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
+    table.add_column("provider", no_wrap=True)
     for heading in COLUMNS.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for row in rows:
         table.add_row(row.provider, *(str(getattr(row, name)) for name in COLUMNS))
     table.add_section()
@@ -139,11 +147,11 @@ def table_of(rows: Sequence[Row]) -> Table:
     return table
 
 
-def closing(result: Result) -> list[RenderableType]:
+def closing(result: Result, width: int) -> list[RenderableType]:
     """The end of the demo; the verdict is the last line."""
     tally = result.tally
     met = ", ".join(f"{name} {count}" for name, count in result.troubles.items())
-    parts: list[RenderableType] = [table_of(tally.rows), f"met on the way: {met}"]
+    parts: list[RenderableType] = [table_of(tally.rows, width), f"met on the way: {met}"]
     parts += _listed("contradictions on record, without a second event", tally.contradictions)
     for heading, findings in (
         ("lost", tally.lost),

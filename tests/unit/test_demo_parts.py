@@ -136,16 +136,22 @@ def _result(*, told: bool) -> Result:
     return Result(tally=tally(books), seconds=1.0, troubles={"callback_lost": 1})
 
 
-def _printed(result: Result) -> list[str]:
-    out = Console(width=200, force_terminal=False)
+def _printed(result: Result, width: int = 200) -> list[str]:
+    out = Console(width=width, force_terminal=False)
     with out.capture() as captured:
-        for part in closing(result):
+        for part in closing(result, width):
             out.print(part)
     return captured.get().splitlines()
 
 
 def test_the_verdict_is_the_last_line() -> None:
     assert _printed(_result(told=True))[-1] == "lost 0, doubled 0, paid twice 0"
+
+
+def test_on_eighty_columns_no_word_of_the_table_is_cut() -> None:
+    table = "\n".join(_printed(_result(told=True), width=80)).partition("met on the way")[0]
+    assert "…" not in table
+    assert {"provider", "submitted", "succeeded", "completed", "callback", "delivered", "hiapi"} <= set(table.split())
 
 
 def test_a_lost_task_is_named_before_the_verdict_and_makes_the_result_bad() -> None:
