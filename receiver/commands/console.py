@@ -5,9 +5,11 @@ Provider words are never markup, and their control characters never reach a term
 
 import errno
 import json
+import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,6 +19,7 @@ from receiver.errors import ReceiverError
 
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
+_UNWRITTEN = "the result can not be written: {}"
 _PIPED_WIDTH = 240  # columns when nobody's terminal sets them: a line stays a line for grep
 
 
@@ -37,21 +40,22 @@ class PlainConsole(Console):
 
 def console(*, stderr: bool = False) -> Console:
     """Colours only on a terminal and without NO_COLOR, which rich sees to by itself."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _PIPED_WIDTH
+    stream: TextIO | None = sys.stderr if stderr else sys.stdout
+    width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
     return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def show(*parts: RenderableType) -> None:
     """To stdout, for people. Plain lines are never broken, so that a command in them can be copied."""
     out = console()
-    if out.is_terminal:
-        _print(out, parts)
-        return
-    with out.capture() as captured:
-        _print(out, parts)
-    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-    sys.stdout.flush()
+    with _written():
+        if out.is_terminal:
+            _print(out, parts)
+            return
+        with out.capture() as captured:
+            _print(out, parts)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+        sys.stdout.flush()
 
 
 def _print(out: Console, parts: Sequence[RenderableType]) -> None:
@@ -61,14 +65,32 @@ def _print(out: Console, parts: Sequence[RenderableType]) -> None:
 
 def emit(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """One JSON value as one line of ASCII on stdout, at once."""
-    sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
-    sys.stdout.flush()
+    with _written():
+        sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Raise CommandFailed when the output can not be written. A reader that has gone is another matter."""
+    if sys.stdout is None:
+        raise CommandFailed(_UNWRITTEN.format("standard output is closed"))
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        # What is still buffered would fail once more, with a traceback, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise CommandFailed(_UNWRITTEN.format(error.strerror)) from error
 
 
 def note(text: str) -> None:
-    """A line on stderr beside the result."""
-    sys.stderr.write(f"{printable(text)}\n")
-    sys.stderr.flush()
+    """A line on stderr beside the result; lost when nothing takes it, for there is nowhere to say so."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"{printable(text)}\n")
+            sys.stderr.flush()
 
 
 def complain(lines: Sequence[str]) -> None:

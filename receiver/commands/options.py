@@ -40,7 +40,7 @@ def told(parse: Callable[[str], T]) -> Callable[[str], T]:
     return reader
 
 
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one value a line.")]
 OlderThan = Annotated[
     float | None,
     typer.Option(

@@ -6,12 +6,14 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 
 from receiver.bootstrap import load_settings, open_services, start_journal
 from receiver.commands.console import INTERRUPTED, CommandFailed, complain
+from receiver.errors import StoreUnavailable
 from receiver.services import Services
 from receiver.serving import STOP_SIGNALS
 from receiver.settings import Settings
@@ -28,8 +30,9 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     """
     settings = load_settings()
     start_journal(_quieter(settings))
+    path = sqlite_path(settings.database_url)
     if not making:
-        _must_exist(settings)
+        _must_exist(path)
 
     async def opened() -> T:
         async with open_services(settings, migrating=making) as services:
@@ -40,6 +43,13 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     except KeyboardInterrupt:
         complain(["interrupted"])
         raise typer.Exit(INTERRUPTED) from None
+    except StoreUnavailable as error:
+        raise ledger_trouble(path, error) from error
+
+
+def ledger_trouble(path: Path, error: StoreUnavailable) -> CommandFailed:
+    """SQLite's words name no file and no cure; the doctor has both."""
+    return CommandFailed(f"the ledger {path}: {error}; `whenfinal doctor` names the cure")
 
 
 def _quieter(settings: Settings) -> Settings:
@@ -47,11 +57,10 @@ def _quieter(settings: Settings) -> Settings:
     return replace(settings, log_level="warning") if settings.log_level == "info" else settings
 
 
-def _must_exist(settings: Settings) -> None:
-    path = sqlite_path(settings.database_url).resolve()
+def _must_exist(path: Path) -> None:
     if not path.exists():
         cure = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
-        raise CommandFailed(f"there is no ledger at {path}; {cure}")
+        raise CommandFailed(f"there is no ledger at {path.absolute()}; {cure}")
 
 
 @contextmanager

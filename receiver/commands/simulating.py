@@ -18,7 +18,7 @@ Faults = Annotated[
         "--fault",
         metavar="NAME=CHANCE",
         parser=told(parse_pair),
-        help="A fault and its chance from 0 to 1; may be repeated.",
+        help="A fault and its chance from 0 to 1; may be repeated. A wrong name is answered with all names.",
     ),
 ]
 
@@ -61,7 +61,8 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
         yield f"{platform.upper()}_API_KEY={simulator.key(platform)}"
     if config.hiapi_webhook_secret is not None:
         yield f"HIAPI_WEBHOOK_SECRET={config.hiapi_webhook_secret}"
-    yield "# Lets webhooks reach this machine too: WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
+    yield "# Take away the # to let webhooks reach this machine too:"
+    yield "# WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
 
 
 def _chances(pairs: list[Pair]) -> dict[str, float]:
