@@ -26,6 +26,7 @@ from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
 from receiver.orders import NotifyRules
 from receiver.parsing import SCOPES
+from receiver.readiness import Readiness
 from receiver.reconciler import ReconcileManners, Reconciler
 from receiver.services import ApiKeyDigest, Bell, Services
 from receiver.settings import Settings
@@ -178,6 +179,7 @@ class _Wiring:
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
             feed=feed,
+            readiness=Readiness(prove=self.store.check, clock=now_ms),
             bell=self.bell,
             clock=now_ms,
             secret_keys=self.secret_keys,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from receiver.accounts import ConfiguredProvider
 from receiver.delivery import Deliverer
 from receiver.intake import Intake
+from receiver.readiness import Readiness
 from receiver.reconciler import Reconciler
 from receiver.settings import Settings
 from receiver.store import Store
@@ -57,6 +58,7 @@ class Services:
     reconciler: Reconciler
     deliverer: Deliverer
     feed: Feed
+    readiness: Readiness
     bell: Bell
     clock: Clock
     secret_keys: tuple[str, ...] = field(repr=False)

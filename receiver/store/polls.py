@@ -141,6 +141,9 @@ async def _account(tx: Tx, provider: str, budget: Budget, now_ms: int) -> Accoun
         await tx.execute("open_account", provider=provider, tokens=float(budget.burst), now_ms=now_ms)
         row = await tx.fetch_one("account", provider=provider)
     account = rows.account_of(row or {})
+    if account.refilled_ms > now_ms:
+        # The clock was set back: an empty purse would wait until it has caught up.
+        await tx.execute("set_purse", provider=provider, tokens=account.tokens, now_ms=now_ms)
     tokens = refill(account.tokens, account.refilled_ms, now_ms, budget)
     return AccountStatus(**{**asdict(account), "tokens": tokens, "refilled_ms": now_ms})
 

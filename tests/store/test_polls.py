@@ -76,6 +76,14 @@ async def test_the_purse_bounds_what_is_leased_and_fills_with_time(store: Store)
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
 
 
+async def test_an_empty_purse_fills_again_though_the_clock_was_set_back(store: Store) -> None:
+    budget = Budget(per_s=1.0, burst=3, submits_count=True)
+    await _open(store, 5, next_poll_ms=T0)
+    await _lease(store, "a", budget=budget, now_ms=DUE + 3_600_000)
+    assert await _lease(store, "a", budget=budget, now_ms=DUE) == []
+    assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
+
+
 async def test_submits_take_from_the_same_purse_and_may_overdraw_it(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 5)
