@@ -69,7 +69,7 @@ class Listing(Table):
             yield from super().__rich_console__(console, options)
             return
         yield Listing(self._names[:count], [row[:count] for row in self._lines])
-        yield cell(f"no room for: {', '.join(self._names[count:])}")
+        yield cell(f"no room for: {', '.join(self._names[count:])}; --json has all")
 
     def _fitting(self, width: int) -> int:
         """How many columns have room; one at least."""
@@ -213,16 +213,16 @@ def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
         (
             cell(each.id),
             state_cell(each.state),
-            cell(each.event_type.value),
-            cell(each.task),
             cell(each.attempts),
             cell(None if each.due_ms is None else say_when(each.due_ms, now_ms)),
             cell(each.last_error or each.last_status),
+            cell(each.event_type.value),
+            cell(each.task),
             cell(each.endpoint),
         )
         for each in deliveries
     ]
-    return table("delivery", "state", "type", "task", "attempts", "next", "last answer", "endpoint", rows=rows)
+    return table("delivery", "state", "attempts", "next", "last answer", "type", "task", "endpoint", rows=rows)
 
 
 def attempts_table(attempts: Sequence[Attempt]) -> Table:
