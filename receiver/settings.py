@@ -4,6 +4,7 @@ Pure: the environment comes in as a mapping. A text that breaks a rule and setti
 start, all named at once; nothing is guessed, rounded or ignored. No secret reaches a message or a repr.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -98,11 +99,15 @@ def _unset(knob: Knob) -> tuple[()] | None:
     return None if knob.kind is Kind.PUBLIC_URL else ()
 
 
+#: What Kubernetes sets in every container for a service that is named whenfinal.
+_SERVICE_LINK = re.compile(r"WHENFINAL_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+
+
 def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
     """Our own prefix only: any other variable may be somebody else's."""
     known = [knob.name for knob in KNOBS]
     for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
             near = get_close_matches(name, known, n=1)
             cure = f"did you mean {near[0]}?" if near else "take it out; .env.example lists every setting"
             yield Problem(variable=name, rule="there is no such setting", cure=cure)

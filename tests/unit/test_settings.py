@@ -229,3 +229,11 @@ def test_every_setting_stands_in_the_readme_table() -> None:
 def test_every_adapter_has_its_section_in_the_example_file() -> None:
     text = render_env_example()
     assert all(f"# ---- {adapter.CAPABILITIES.title}" in text for adapter in ADAPTERS.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["WHENFINAL_PORT", "WHENFINAL_SERVICE_HOST", "WHENFINAL_SERVICE_PORT_HTTP", "WHENFINAL_PORT_8000_TCP_ADDR"],
+)
+def test_what_a_cluster_sets_for_a_service_of_our_name_is_no_typo(name: str) -> None:
+    assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).accounts == ()
