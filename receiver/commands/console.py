@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -63,7 +63,7 @@ def _print(out: Console, parts: Sequence[RenderableType]) -> None:
         out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
-def emit(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+def emit(value: object) -> None:
     """One JSON value as one line of ASCII on stdout, at once."""
     with _written():
         sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")

@@ -7,7 +7,6 @@ made about when we sent, and with our prompt in it.
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from receiver.demo.simulated import BookEntry
 
@@ -71,7 +70,7 @@ def _prompts(body: str) -> set[str]:
         return set()
 
 
-def _found(value: Any) -> list[str]:  # noqa: ANN401 - any JSON
+def _found(value: object) -> list[str]:
     if not isinstance(value, Mapping):
         return []
     own = [value["prompt"]] if isinstance(value.get("prompt"), str) else []

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,7 +89,7 @@ def _app(books: SubscriberBooks, secret: str) -> Starlette:
     return Starlette(routes=[Route(PATH, take, methods=["POST"])])
 
 
-def is_genuine(secret: str, headers: Any, body: bytes) -> bool:  # noqa: ANN401 - any mapping with text in it
+def is_genuine(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether one of the `v1` signatures over id, timestamp and body is ours."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)

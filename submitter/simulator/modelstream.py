@@ -20,7 +20,7 @@ from submitter.simulator.refusal import Reason, Refusal
 from submitter.simulator.task import Draft, View
 from submitter.simulator.world import world_of
 
-SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 the gateway's own words for every upstream 429
+SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
 
 #: status, code and envelope of each reason
 _ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
