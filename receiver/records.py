@@ -28,6 +28,11 @@ class EventType(StrEnum):
     CANCELED = "task.canceled"
     EXPIRED = "task.expired"
     OVERDUE = "task.overdue"
+    SUBSCRIPTION_DISABLED = "subscription.disabled"
+
+
+#: What a subscriber gets that names no types. The others are for operators, who ask for them by name.
+TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +125,14 @@ RecordOutcome = Recorded | Conflicting | UnknownTask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed."""
+    """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed.
+
+    `task` is our id of the task that it is about, None for an event about a subscription.
+    """
 
     seq: int
     id: str
-    task: str
+    task: str | None
     type: EventType
     at_ms: int
     supersedes: str | None
@@ -164,13 +172,17 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event owed to one endpoint: the outbox row. `attempts` counts those made."""
+    """One event owed to one endpoint: the outbox row. `attempts` counts those made.
+
+    `subscription` None: owed for the task's own `notify`.
+    """
 
     id: str
     event_seq: int
     event_id: str
     event_type: EventType
-    task: str
+    task: str | None
+    subscription: str | None = None
     endpoint: str
     state: DeliveryState
     attempts: int
@@ -183,13 +195,22 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueDelivery:
-    """A leased delivery with all that an attempt needs. `attempts` counts those made before."""
+    """A leased delivery with all that an attempt needs. `attempts` counts those made before.
+
+    `secrets` and `signing_keys` hold the current one first. `endpoint` is where the subscription points now.
+    """
 
     id: str
     owner: str
+    lane: str
     event_id: str
+    event_type: EventType
+    event_at_ms: int
+    task: str | None
     endpoint: str
     secrets: tuple[str, ...] = field(repr=False)
+    signing_keys: tuple[str, ...] = field(default=(), repr=False)
+    cloudevents: bool = False
     body: str
     attempts: int
 
@@ -207,11 +228,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """An attempt and what follows from it: `due_ms` only when `state` is pending."""
+    """An attempt and what follows from it: `due_ms` only when `state` is pending.
+
+    `retry_after_s` is how long the endpoint asked to be left alone, when its status gives that a meaning.
+    """
 
     delivery: str
     owner: str
+    lane: str
     attempt: Attempt
+    retry_after_s: float | None = None
     state: DeliveryState
     due_ms: int | None = None
 

@@ -49,6 +49,12 @@ class Settings:
     webhook_connect_s: float
     webhook_timeout_s: float
     webhook_backoff_s: tuple[float, ...]
+    give_up_days: float
+    stream_keepalive_s: float
+    streams_max: int
+    keep_events_days: float
+    keep_attempts_days: float
+    keep_observations_days: float
     callback_max_bytes: int
     api_max_bytes: int
     wait_max_s: int

@@ -1,0 +1,91 @@
+"""Between rows and values of subscriptions and lanes. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from receiver.records import EventType
+from receiver.store.rows import Row, to_json
+from receiver.subscription import EventFilter, Lane, Subscription, SubscriptionState
+
+_PLAIN = (
+    "id",
+    "url",
+    "description",
+    "secret",
+    "previous_secret",
+    "signing_key",
+    "previous_signing_key",
+    "previous_until_ms",
+    "rate_per_s",
+    "granted_per_s",
+    "max_in_flight",
+    "created_ms",
+    "changed_ms",
+    "disabled_ms",
+    "disabled_reason",
+)
+_LANE = (
+    "id",
+    "next_due_ms",
+    "served_ms",
+    "paused_until_ms",
+    "failures",
+    "failing_since_ms",
+    "slow_per_s",
+    "tokens",
+    "refilled_ms",
+)
+
+
+def filter_json(wanted: EventFilter) -> str:
+    """Sorted, so that equal filters are equal texts."""
+    words = {name: sorted(getattr(wanted, name)) for name in ("types", "providers", "models")}
+    return to_json({**words, "labels": dict(sorted(wanted.labels.items()))})
+
+
+def filter_of(text: str) -> EventFilter:
+    values: Mapping[str, Any] = json.loads(text)
+    return EventFilter(
+        types=frozenset(EventType(word) for word in values["types"]),
+        providers=frozenset(values["providers"]),
+        models=frozenset(values["models"]),
+        labels=values["labels"],
+    )
+
+
+def subscription_row(subscription: Subscription) -> dict[str, Any]:
+    """Every column of `subscriptions`."""
+    return {
+        **{name: getattr(subscription, name) for name in _PLAIN},
+        "state": subscription.state.value,
+        "filter": filter_json(subscription.filter),
+        "cloudevents": int(subscription.cloudevents),
+        "handshake": int(subscription.handshake),
+    }
+
+
+def subscription_of(row: Row) -> Subscription:
+    return Subscription(
+        **{name: row[name] for name in _PLAIN},
+        state=SubscriptionState(row["state"]),
+        filter=filter_of(row["filter"]),
+        cloudevents=bool(row["cloudevents"]),
+        handshake=bool(row["handshake"]),
+    )
+
+
+def lane_row(lane: Lane) -> dict[str, Any]:
+    """Every column of `lanes`."""
+    return {name: getattr(lane, name) for name in _LANE}
+
+
+def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
+    """With the limits of its subscription, if it has one."""
+    limits = [] if subscription is None else [subscription.rate_per_s, subscription.granted_per_s]
+    known = [limit for limit in limits if limit is not None]
+    return Lane(
+        **{name: row[name] for name in _LANE},
+        limit_per_s=min(known) if known else None,
+        max_in_flight=None if subscription is None else subscription.max_in_flight,
+    )
