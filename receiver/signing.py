@@ -14,13 +14,22 @@ from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from receiver.errors import ExpiredToken, ForgedToken
-from submitter.webhooks import SECRET_PREFIX, secret_key, verify_webhook, webhook_headers
+from submitter.webhooks import (
+    SECRET_PREFIX,
+    new_signing_key,
+    public_key,
+    secret_key,
+    verify_webhook,
+    webhook_headers,
+)
 
 __all__ = [
     "CallbackClaim",
     "decode_webhook_secret",
     "make_callback_token",
+    "new_signing_key",
     "new_webhook_secret",
+    "public_key",
     "read_callback_token",
     "verify_webhook",
     "webhook_headers",
