@@ -13,7 +13,7 @@ import typer
 
 from receiver.bootstrap import load_settings, open_services, start_journal
 from receiver.commands.console import INTERRUPTED, CommandFailed, complain
-from receiver.errors import StoreUnavailable
+from receiver.errors import SchemaBehind, StoreError
 from receiver.services import Services
 from receiver.serving import STOP_SIGNALS
 from receiver.settings import Settings
@@ -39,17 +39,23 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
             return await work(services)
 
     try:
-        return asyncio.run(opened())
+        with ledger_named(settings):
+            return asyncio.run(opened())
     except KeyboardInterrupt:
         complain(["interrupted"])
         raise typer.Exit(INTERRUPTED) from None
-    except StoreUnavailable as error:
-        raise ledger_trouble(path, error) from error
 
 
-def ledger_trouble(path: Path, error: StoreUnavailable) -> CommandFailed:
-    """SQLite's words name no file and no cure; the doctor has both."""
-    return CommandFailed(f"the ledger {path}: {error}; `whenfinal doctor` names the cure")
+@contextmanager
+def ledger_named(settings: Settings) -> Iterator[None]:
+    """Raise CommandFailed for one that can not be used: SQLite names neither file nor cure, the doctor names both."""
+    try:
+        yield
+    except SchemaBehind:
+        raise  # it says what to run
+    except StoreError as error:
+        path = sqlite_path(settings.database_url)
+        raise CommandFailed(f"the ledger {path}: {error}; `whenfinal doctor` names the cure") from error
 
 
 def _quieter(settings: Settings) -> Settings:

@@ -11,7 +11,7 @@ import typer
 from receiver import serving
 from receiver.bootstrap import WEB_AND_WORKER, create_app, load_settings, now_ms, open_services, start_journal, working
 from receiver.commands.console import note
-from receiver.commands.running import port_trouble, stopped_by_signal
+from receiver.commands.running import ledger_named, port_trouble, stopped_by_signal
 from receiver.settings import Settings
 from receiver.store import open_store
 from receiver.store.opening import sqlite_path
@@ -35,7 +35,8 @@ def worker() -> None:
     """Run reconciling and webhooks, over the same ledger as `web`. It listens on no port."""
     settings = load_settings()
     start_journal(settings)
-    asyncio.run(_work(settings))
+    with ledger_named(settings):
+        asyncio.run(_work(settings))
 
 
 def migrate() -> None:
@@ -47,7 +48,8 @@ def migrate() -> None:
         async with open_store(settings.database_url, clock=now_ms, migrating=True):
             note(f"the ledger {sqlite_path(settings.database_url)} is up to date")
 
-    asyncio.run(apply())
+    with ledger_named(settings):
+        asyncio.run(apply())
 
 
 def _serve(host: str, port: int, roles: frozenset[str]) -> None:
@@ -66,7 +68,7 @@ def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]
     app = create_app(settings, roles=roles, show_key=partial(show_first_key, url))
     config = serving.server_config(app)
     ready: Callable[[], None] = partial(note, f"serving {url}; {summary(settings)}")
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with ledger_named(settings), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serving.serve(app, listener, config=config, on_listening=ready))
 
 

@@ -1,7 +1,5 @@
 """Where the output or the ledger can not be written, one line says so and the status is not 0."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.system.cli import Cli, order
@@ -25,9 +23,29 @@ def test_without_a_standard_error_the_status_still_tells(cli: Cli) -> None:
     assert _redirected(cli, "2>&-").run("tasks", "list").status == 1
 
 
-@pytest.mark.parametrize("place", ["absent/whenfinal.db", "."])
-def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_its_cure(simulated: Cli, place: str) -> None:
-    ended = simulated.with_settings(WHENFINAL_DATABASE_URL=f"sqlite:///{place}").run("submit", "-", stdin=order())
+UNOPENED = [
+    ("submit", "-"),
+    ("serve", "--port", "0"),
+    ("web", "--port", "0"),
+    ("worker",),
+    ("migrate",),
+]
+
+
+@pytest.mark.parametrize("arguments", UNOPENED)
+def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_its_cure(
+    simulated: Cli, arguments: tuple[str, ...]
+) -> None:
+    absent = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///absent/whenfinal.db")
+    ended = absent.run(*arguments, stdin=order())
     assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
-    assert f"the ledger {Path(place)}: " in ended.err
+    assert "the ledger absent/whenfinal.db: unable to open database file; " in ended.err
     assert "whenfinal doctor" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("tasks", "list"), ("migrate",)])
+def test_a_file_that_is_no_ledger_is_named_too(simulated: Cli, arguments: tuple[str, ...]) -> None:
+    (simulated.folder / "notes.txt").write_text("this is no database, only words that stand in its place")
+    ended = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///notes.txt").run(*arguments)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
+    assert "the ledger notes.txt: file is not a database; `whenfinal doctor`" in ended.err
