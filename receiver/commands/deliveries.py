@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from receiver.commands.console import CommandFailed, emit, note, show
-from receiver.commands.options import Json, Limit
+from receiver.commands.options import Json, Limit, one_of
 from receiver.commands.running import with_services
 from receiver.commands.tasks import ACTOR
 from receiver.records import Attempt, Delivery, DeliveryState
@@ -14,7 +14,7 @@ from receiver.tables import attempts_table, deliveries_table
 from receiver.views import attempt_view, delivery_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
-State = Annotated[DeliveryState | None, typer.Option("--state", help="Only in this state.")]
+State = Annotated[DeliveryState | None, one_of(DeliveryState, "--state", "Only in this state")]
 
 
 def list_deliveries(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from receiver.commands.console import emit, show
-from receiver.commands.options import Json, Limit
+from receiver.commands.options import Json, Limit, one_of
 from receiver.commands.running import with_services
 from receiver.records import Event, EventType
 from receiver.services import Services
@@ -21,7 +21,7 @@ After = Annotated[
     int | None,
     typer.Option("--after", min=0, metavar="SEQ", help="From the event after this number; none: the last ones."),
 ]
-Types = Annotated[list[EventType] | None, typer.Option("--type", help="Only this type; may be repeated.")]
+Types = Annotated[list[EventType] | None, one_of(EventType, "--type", "Only this type, may be repeated")]
 
 
 def events(

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic_core import PydanticCustomError
@@ -38,6 +39,21 @@ def told(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise PydanticCustomError("unfit", "{words}", {"words": str(error)}) from None
 
     return reader
+
+
+def one_of(words: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
+    """An option whose value is one of these words; its help and the answer to a wrong one name them all."""
+
+    def parse(text: str) -> StrEnum:
+        try:
+            return words(text.lower())
+        except ValueError:
+            message = f"{text!r} is none of {listed}"
+            raise ValueError(message) from None
+
+    listed = ", ".join(words)
+    metavar = flag.removeprefix("--").upper()
+    return typer.Option(flag, metavar=metavar, parser=told(parse), help=f"{what}: {listed}.")
 
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one value a line.")]

@@ -9,7 +9,7 @@ from receiver import views
 from receiver.accounts import ConfiguredProvider
 from receiver.canceling import Canceling, NotCanceled
 from receiver.commands.console import USAGE, CommandFailed, emit, note, show
-from receiver.commands.options import Json, Limit, OlderThan, Pair, Provider, parse_pair, told
+from receiver.commands.options import Json, Limit, OlderThan, Pair, Provider, one_of, parse_pair, told
 from receiver.commands.running import with_services
 from receiver.explaining import Outlook, Situation, StoryLine, look_ahead, tell_story
 from receiver.lookup import Candidate, Candidates, Lookup, NoList, say_no_answer
@@ -22,7 +22,7 @@ from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 ACTOR = "command line"
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="Our id, or PROVIDER/ID with the provider's own.")]
-State = Annotated[TaskState | None, typer.Option("--state", help="Only in this state.")]
+State = Annotated[TaskState | None, one_of(TaskState, "--state", "Only in this state")]
 Label = Annotated[
     Pair | None, typer.Option("--label", metavar="NAME=VALUE", parser=told(parse_pair), help="Only with this label.")
 ]

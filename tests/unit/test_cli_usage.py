@@ -17,13 +17,13 @@ from submitter.errors import InvalidRequest, Violation
     [
         ("tasks list --older-than 10", "not a span of time"),
         ("tasks list --label nosign", "not of the form name=value"),
-        ("tasks list --state done", "done"),
+        ("tasks list --state done", "'--state': 'done' is none of submitting, uncertain, refused, "),
         ("tasks list --limit 0", "--limit"),
         ("tasks show", "ID"),
         ("tasks settle", "ID"),
         ("events --after -1", "--after"),
-        ("events --type task.nothing", "task.nothing"),
-        ("deliveries list --state gone", "gone"),
+        ("events --type task.nothing", "'--type': 'task.nothing' is none of task.succeeded, task.failed, "),
+        ("deliveries list --state gone", "'--state': 'gone' is none of pending, delivered, dead"),
         ("serve --port 70000", "--port"),
         ("serve --workers 4", "--workers"),
         ("worker --port 1", "--port"),
@@ -74,6 +74,13 @@ def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
 )
 def test_every_error_has_its_lines_and_its_status(error: ConfigError, status: int, lines: list[str]) -> None:
     assert (status_of(error), lines_of(error)) == (status, lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "last"), [("tasks list", "expired"), ("deliveries list", "dead"), ("events", "task.overdue")]
+)
+def test_the_help_names_the_words_of_a_choice(words: str, last: str) -> None:
+    assert last in CliRunner().invoke(build(words.split()), [*words.split(), "--help"]).output
 
 
 @pytest.mark.parametrize("words", ["", "tasks", "deliveries"])
