@@ -108,7 +108,19 @@ class ReplayRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCount:
-    """`matched` events, of which `made_due` deliveries follow; the rest was due already or left out by `which`."""
+    """`matched` events, of which `made_due` deliveries follow; the rest was due already or left out by `which`.
+
+    `oldest_seq` is set when the range begins before what is kept: the number of the oldest event that still is.
+    """
 
     matched: int = 0
     made_due: int = 0
+    oldest_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotActive:
+    """The subscription is disabled: nothing is made due for it until it is enabled."""
+
+    subscription: str
+    reason: str | None = None
