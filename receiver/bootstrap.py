@@ -20,12 +20,13 @@ from starlette.applications import Starlette
 
 from receiver import journal
 from receiver.accounts import ConfiguredProvider
-from receiver.delivery import RESPONSE_CAP_BYTES, Deliverer, DeliveryManners
+from receiver.delivery import Deliverer, DeliveryManners
 from receiver.errors import ConfigError
 from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
 from receiver.orders import NotifyRules
 from receiver.parsing import SCOPES
+from receiver.posting import RESPONSE_CAP_BYTES
 from receiver.readiness import Readiness
 from receiver.reconciler import ReconcileManners, Reconciler
 from receiver.services import ApiKeyDigest, Bell, Services

@@ -12,22 +12,22 @@ from typing import Protocol
 
 import structlog
 
-from receiver.backoff import after_attempt, read_retry_after
+from receiver.backoff import after_attempt
 from receiver.errors import StoreUnavailable
-from receiver.records import Attempt, AttemptResult, DeliveryState, DueDelivery
-from receiver.signing import webhook_headers
-from submitter.errors import AddressForbidden, TransportError
-from submitter.wire import Headers, HttpCall, HttpReply
+from receiver.posting import RESPONSE_CAP_BYTES, Posted, Sends, Webhook, post
+from receiver.records import AttemptResult, DeliveryState, DueDelivery
+
+__all__ = [
+    "RESPONSE_CAP_BYTES",
+    "Deliverer",
+    "DeliveryManners",
+    "DeliveryOutbox",
+    "DeliveryReport",
+]
 
 log = structlog.get_logger(__name__)
 
-RESPONSE_CAP_BYTES = 4096
-LOCATION_CAP = 200  # characters of a redirect's target that are worth reading
 RECORD_TRIES = 3  # at the end of a turn, when nothing more can join the batch
-
-
-class Sends(Protocol):
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply: ...
 
 
 class DeliveryOutbox(Protocol):
@@ -62,17 +62,6 @@ class DeliveryReport:
     delivered: int = 0
     failed: int = 0
     dead: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tried:
-    """`is_hopeless`: trying again would end in the same way."""
-
-    status: int | None = None
-    error: str | None = None
-    response: str = ""
-    retry_after_s: float | None = None
-    is_hopeless: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -146,67 +135,29 @@ class Deliverer:
         await self.outbox.record_attempts(results, self.clock())
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
-        began_ms = self.clock()
-        tried = await self._post(due, began_ms)
-        attempt = Attempt(
-            at_ms=began_ms,
-            latency_ms=max(0, self.clock() - began_ms),
-            status=tried.status,
-            error=tried.error,
-            response=tried.response,
+        webhook = Webhook(
+            url=due.endpoint,
+            message_id=due.event_id,
+            body=due.body,
+            secrets=due.secrets,
+            signing_keys=due.signing_keys,
         )
-        state, due_ms = self._decide(due, attempt, tried)
-        return AttemptResult(delivery=due.id, owner=due.owner, attempt=attempt, state=state, due_ms=due_ms)
+        posted = await post(webhook, self.transport, clock=self.clock)
+        state, due_ms = self._decide(due, posted)
+        return AttemptResult(
+            delivery=due.id, owner=due.owner, lane=due.lane, attempt=posted.attempt, state=state, due_ms=due_ms
+        )
 
-    def _decide(self, due: DueDelivery, attempt: Attempt, tried: _Tried) -> tuple[DeliveryState, int | None]:
-        if tried.is_hopeless:
+    def _decide(self, due: DueDelivery, posted: Posted) -> tuple[DeliveryState, int | None]:
+        if posted.is_hopeless:
             return DeliveryState.DEAD, None
         return after_attempt(
             due.attempts,
-            attempt,
-            retry_after_s=tried.retry_after_s,
+            posted.attempt,
+            retry_after_s=posted.retry_after_s,
             backoff_s=self.manners.backoff_s,
             dice=self.dice,
         )
-
-    async def _post(self, due: DueDelivery, now_ms: int) -> _Tried:
-        body = due.body.encode()
-        try:
-            signed = webhook_headers(due.secrets, message_id=due.event_id, timestamp_s=now_ms // 1000, body=body)
-        except ValueError as error:
-            return _Tried(error=f"the webhook can not be signed: {error}", is_hopeless=True)
-        headers: Headers = (("content-type", "application/json"), *signed)
-        try:
-            reply = await self.transport.send(HttpCall(method="POST", url=due.endpoint, headers=headers, body=body))
-        except AddressForbidden as error:
-            return _Tried(error=f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_hopeless=True)
-        except TransportError as error:
-            return _Tried(error=f"{type(error).__name__}: {error}")
-        return _read_reply(reply, self.clock())
-
-
-def _read_reply(reply: HttpReply, now_ms: int) -> _Tried:
-    return _Tried(
-        status=reply.status,
-        error=_complaint(reply),
-        response=_stored_text(reply.body),
-        retry_after_s=read_retry_after(reply.header("retry-after"), now_ms=now_ms),
-    )
-
-
-def _complaint(reply: HttpReply) -> str | None:
-    if 200 <= reply.status < 300:
-        return None
-    if 300 <= reply.status < 400:
-        location = (reply.header("location") or "nowhere")[:LOCATION_CAP]
-        return f"answered {reply.status}, a redirect to {location}, which is not followed"
-    return f"answered {reply.status}"
-
-
-def _stored_text(body: bytes) -> str:
-    """Cut again after decoding, because what replaces a byte that is no text takes three."""
-    text = body[:RESPONSE_CAP_BYTES].decode("utf-8", "replace")
-    return text.encode()[:RESPONSE_CAP_BYTES].decode("utf-8", "ignore")
 
 
 def _count(results: Sequence[AttemptResult]) -> DeliveryReport:
