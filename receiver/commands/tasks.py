@@ -1,6 +1,7 @@
 """`whenfinal tasks`: look at tasks, understand one, and settle what no machine can."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -49,6 +50,8 @@ def list_tasks(
             limit=limit,
         )
         page = await services.store.reading.tasks(wanted)
+        if provider is not None and not page.items:
+            await _check_provider(services, provider)
         return page.items, page.next_cursor is not None, now_ms
 
     tasks, has_more, now_ms = with_services(work)
@@ -59,6 +62,15 @@ def list_tasks(
         show(tasks_table(tasks, now_ms) if tasks else "no task matches")
     if has_more:
         note(f"only the newest {limit}; see more with --limit")
+
+
+async def _check_provider(services: Services, name: str) -> None:
+    """Raise CommandFailed for one that neither the settings nor the ledger know."""
+    known = {*services.providers, *(provider for provider, _ in await services.store.reading.counts())}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+        raise CommandFailed(f"no provider {name} is configured or in the ledger; {cure}", status=USAGE)
 
 
 def show_task(name: Name, *, as_json: Json = False) -> None:

@@ -27,6 +27,14 @@ def test_tasks_are_listed_by_state_provider_label_and_age(simulated: Cli) -> Non
     assert labelled in simulated.run("tasks", "list").out
 
 
+def test_a_provider_that_is_known_and_has_no_such_task_is_no_error(simulated: Cli) -> None:
+    simulated.run("submit", "-", stdin=order(provider="tokenbay"))
+    only_hiapi = simulated.with_settings(WHENFINAL_PROVIDERS="hiapi")
+    for provider in ("hiapi", "tokenbay"):
+        ended = only_hiapi.run("tasks", "list", "--provider", provider, "--state", "refused")
+        assert (ended.status, ended.out, ended.err) == (0, "no task matches\n", "")
+
+
 def test_a_longer_list_says_that_there_is_more(simulated: Cli) -> None:
     simulated.run("submit", "-", stdin=order() + "\n" + order())
     ended = simulated.run("tasks", "list", "--limit", "1", "--json")
@@ -163,6 +171,8 @@ def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli)
         (("tasks", "show", "tsk_nobody"), 1, "whenfinal: there is no task tsk_nobody; see `whenfinal tasks list`\n"),
         (("deliveries", "redeliver", "dlv_nobody"), 1, "there is no delivery dlv_nobody"),
         (("reconcile", "--provider", "nobody"), 2, "nobody is not configured; configured: hiapi"),
+        (("tasks", "list", "--provider", "hiap"), 2, "no provider hiap is configured or in the ledger; did you mean hi"),
+        (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; there are: dashscope, hiapi, modellix"),
     ],
 )
 def test_what_is_not_there_is_said_on_stderr_alone(
