@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Collection
 from importlib import import_module
 from importlib.metadata import version as version_of
+from typing import Annotated
 
 import typer
 
@@ -20,6 +21,21 @@ _HELP = "One service that turns any asynchronous video provider into one reliabl
 def version() -> None:
     """Print the version."""
     show(version_of("whenfinal"))
+
+
+def _version_asked(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        version()
+        raise typer.Exit
+
+
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version_asked, help="Print the version.")
+    ] = False,
+) -> None:
+    """What may stand before any command."""
 
 
 #: Name, where it is, and its line in the list; in the order of the help.
@@ -56,6 +72,7 @@ DELIVERY_COMMANDS: tuple[Listed, ...] = (
 def build(said: Collection[str]) -> typer.Typer:
     """The whole command line; of its commands only those are imported that are among the words said."""
     app = _group(_HELP, COMMANDS, said)
+    app.callback()(_root)
     app.add_typer(_group("Look at tasks, and act on one by hand.", TASK_COMMANDS, said), name="tasks")
     app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS, said), name="deliveries")
     return app

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from importlib.metadata import version
 
 import pytest
 
@@ -171,7 +172,7 @@ def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli)
         (("tasks", "show", "tsk_nobody"), 1, "whenfinal: there is no task tsk_nobody; see `whenfinal tasks list`\n"),
         (("deliveries", "redeliver", "dlv_nobody"), 1, "there is no delivery dlv_nobody"),
         (("reconcile", "--provider", "nobody"), 2, "nobody is not configured; configured: hiapi"),
-        (("tasks", "list", "--provider", "hiap"), 2, "no provider hiap is configured or in the ledger; did you mean hi"),
+        (("tasks", "list", "--provider", "hiap"), 2, "hiap is configured or in the ledger; did you mean hiapi?"),
         (("tasks", "list", "--provider", "zzz"), 2, "in the ledger; there are: dashscope, hiapi, modellix"),
     ],
 )
@@ -213,6 +214,7 @@ def test_provider_words_can_not_steer_a_terminal(simulated: Cli) -> None:
     assert "job=[red]x[/red] [Image 1]" in simulated.run("tasks", "list").out
 
 
-def test_the_version_is_printed_alone(cli: Cli) -> None:
-    ended = cli.run("version")
-    assert (ended.status, ended.out.count("\n"), ended.err) == (0, 1, "")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_version_is_printed_alone(cli: Cli, word: str) -> None:
+    ended = cli.run(word)
+    assert (ended.status, ended.out, ended.err) == (0, f"{version('whenfinal')}\n", "")
