@@ -26,9 +26,11 @@ from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
 from receiver.orders import NotifyRules
 from receiver.parsing import SCOPES
+from receiver.pruning import Pruner, Retention
 from receiver.posting import RESPONSE_CAP_BYTES
 from receiver.readiness import Readiness
 from receiver.reconciler import ReconcileManners, Reconciler
+from receiver.replaying import Replaying
 from receiver.services import ApiKeyDigest, Bell, Services
 from receiver.settings import Settings
 from receiver.signing import decode_webhook_secret
@@ -110,6 +112,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
     worker = Worker(
         reconciler=services.reconciler,
         deliverer=services.deliverer,
+        pruner=services.pruner,
         ledger=services.store.ledger,
         clock=services.clock,
         on_events=services.bell.ring,
@@ -179,6 +182,8 @@ class _Wiring:
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
+            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.bell.ring),
+            pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
             bell=self.bell,
@@ -241,6 +246,14 @@ class _Wiring:
             ),
         )
 
+    def _pruner(self) -> Pruner:
+        kept = Retention(
+            events=self.settings.keep_events_days,
+            attempts=self.settings.keep_attempts_days,
+            observations=self.settings.keep_observations_days,
+        )
+        return Pruner(pruning=self.store.pruning, retention=kept, clock=now_ms)
+
     def _deliverer(self) -> Deliverer:
         return Deliverer(
             outbox=self.store.outbox,
@@ -301,6 +314,9 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
 def _read_dotenv(path: Path) -> dict[str, str]:
     try:
         written = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} can not be read: {type(error).__name__}", cure="make it a UTF-8 file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.absolute()} is not UTF-8", cure="save it as UTF-8, or take it away") from error
+    except OSError as error:
+        problem = f"{path.absolute()} can not be read: {error.strerror}"
+        raise ConfigError(problem, cure="let this user read it, or take it away") from error
     return {name: text for name, text in written.items() if text is not None}

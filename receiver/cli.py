@@ -94,7 +94,7 @@ def lines_of(error: ReceiverError | SubmitterError) -> list[str]:
     """A line for each problem."""
     if isinstance(error, InvalidRequest):
         return [str(violation) for violation in error.violations]
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError) and "\n" in error.problem:
         return [line.strip() for line in error.problem.splitlines() if line.strip()] + [error.cure]
     return str(error).splitlines() or [type(error).__name__]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.cli import Cli, order
+from tests.system.cli import BOUND_BY_MODES, Cli, order
 
 
 def _redirected(cli: Cli, where: str) -> Cli:
@@ -49,3 +49,31 @@ def test_a_file_that_is_no_ledger_is_named_too(simulated: Cli, arguments: tuple[
     ended = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///notes.txt").run(*arguments)
     assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
     assert "the ledger notes.txt: file is not a database; `whenfinal doctor`" in ended.err
+
+
+#: One that looks, one that changes, one that serves.
+READERS_OF_SETTINGS = [("tasks", "list"), ("migrate",), ("serve", "--port", "0")]
+
+
+@pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
+def test_a_dotenv_that_is_not_utf8_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+    (cli.folder / ".env").write_bytes("HIAPI_API_KEY=schlüssel".encode("latin-1"))
+    ended = cli.run(*arguments)
+    said = f"whenfinal: {cli.folder}/.env is not UTF-8; save it as UTF-8, or take it away\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", said)
+
+
+@pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
+def test_a_dotenv_that_may_not_be_read_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+    (cli.folder / ".env").touch(mode=0)
+    ended = cli.with_prefix(*BOUND_BY_MODES).run(*arguments)
+    said = f"{cli.folder}/.env can not be read: Permission denied; let this user read it, or take it away\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", f"whenfinal: {said}")
+
+
+def test_the_doctor_names_a_dotenv_that_can_not_be_read(cli: Cli) -> None:
+    (cli.folder / ".env").write_bytes(b"\xff")
+    ended = cli.run("doctor", "--offline")
+    assert (ended.status, ended.err) == (1, "")
+    assert f"{cli.folder}/.env is not UTF-8" in ended.out
+    assert "save it as UTF-8" in ended.out

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
 import resource
 import signal
 import sqlite3
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.system.cli import API_KEYS, OPERATOR, Cli, Process
+from tests.system.cli import API_KEYS, BOUND_BY_MODES, OPERATOR, Cli, Process
 
 SECRET = "the-webhook-secret-of-these-tests"
 AUTH = {"Authorization": f"Bearer {OPERATOR}"}
@@ -104,10 +103,6 @@ def test_a_disk_that_is_full_at_commit_answers_503_and_what_was_answered_204_is_
     resource.prlimit(server.popen.pid, resource.RLIMIT_FSIZE, unlimited)
     assert _call_back(server.url, refused[0]).status_code == 204
     assert _events(server.url) == taken + refused
-
-
-#: Root may write any file, whatever its mode; so root gives that right up first.
-BOUND_BY_MODES = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
 
 
 def test_a_ledger_that_may_only_be_read_is_said_in_one_line(receiving: Cli) -> None:

@@ -61,7 +61,7 @@ def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "lines"),
     [
-        (ConfigError("A: is wrong", cure="set it"), 2, ["A: is wrong", "set it"]),
+        (ConfigError("A: is wrong", cure="set it"), 2, ["A: is wrong; set it"]),
         (
             ConfigError("2 settings are wrong:\n  A: x; y\n  B: z\n", cure="c"),
             2,
