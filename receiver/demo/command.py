@@ -70,6 +70,10 @@ def _invite(running: Demo) -> None:
     running.screen.say(f"\nserving {places.receiver}  key {keys.api}  until Ctrl-C; try:")
     running.screen.say(f"  curl {auth} {places.receiver}/v1/tasks?limit=3")
     running.screen.say(f"  curl {auth} '{places.receiver}/v1/events?after=0&limit=3'")
+    running.screen.say(f"  curl {auth} {places.receiver}/v1/subscriptions")
+    running.screen.say(f"  curl -N {auth} '{places.receiver}/v1/events/stream?after=0&type=task.failed'")
+    ledger = running.world.environment["WHENFINAL_DATABASE_URL"]
+    running.screen.say(f"  WHENFINAL_DATABASE_URL={ledger} whenfinal subscriptions list")
     order = '{"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a paper boat"}}'
     post = f"{auth} -H 'Content-Type: application/json' -d '{order}'"
     running.screen.say(f"  curl {post} {places.receiver}/v1/tasks")

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from receiver.demo.showing import Shown, shown_lines
 from receiver.demo.tally import Finding, Row, Tally
 
 LINE_EVERY_S = 3.0  # where nobody's terminal shows bars
@@ -115,6 +116,7 @@ class Result:
     tally: Tally
     seconds: float
     troubles: Mapping[str, int]
+    shown: Shown
     remarks: tuple[str, ...] = ()
 
     @property
@@ -122,28 +124,30 @@ class Result:
         return not self.tally.wrong and not self.remarks
 
 
-COLUMNS: Mapping[str, str] = {
+LINES: Mapping[str, str] = {
     "submitted": "submitted",
     "succeeded": "succeeded",
     "failed": "failed",
     "by_callback": "completed by callback",
     "by_polling": "completed by polling",
-    "events": "events",
-    "webhooks": "webhooks delivered",
+    "events": "events, read by pages",
+    "streamed": "events by the stream",
+    "webhooks": "webhooks, everything",
+    "failures": "webhooks, failures",
+    "notified": "webhooks by notify",
 }
 
 
 def table_of(rows: Sequence[Row], width: int) -> Table:
-    """For a terminal of that width: a narrow one gets its headings in several lines."""
+    """A column a provider, so that a terminal of 80 columns holds them all."""
     padding = (0, 0) if width < ROOMY else (0, 1)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
-    table.add_column("provider", no_wrap=True)
-    for heading in COLUMNS.values():
-        table.add_column(heading, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(row.provider, *(str(getattr(row, name)) for name in COLUMNS))
-    table.add_section()
-    table.add_row("all", *(str(sum(getattr(row, name) for row in rows)) for name in COLUMNS))
+    table.add_column("tasks", no_wrap=True)
+    for heading in (*(row.provider for row in rows), "all"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, what in LINES.items():
+        counts = [getattr(row, name) for row in rows]
+        table.add_row(what, *(str(count) for count in (*counts, sum(counts))))
     return table
 
 
@@ -152,11 +156,13 @@ def closing(result: Result, width: int) -> list[RenderableType]:
     tally = result.tally
     met = ", ".join(f"{name} {count}" for name, count in result.troubles.items())
     parts: list[RenderableType] = [table_of(tally.rows, width), f"met on the way: {met}"]
+    parts += ["shown:", *(f"  {line}" for line in shown_lines(result.shown))]
     parts += _listed("contradictions on record, without a second event", tally.contradictions)
     for heading, findings in (
         ("lost", tally.lost),
         ("doubled", tally.doubled),
         ("paid twice", tally.paid_twice),
+        ("told to who had not asked", tally.unwanted),
         ("told otherwise than it is", tally.disagreeing),
         ("contradictions that are not on record", tally.unrecorded),
     ):
@@ -171,11 +177,12 @@ def _listed(heading: str, findings: Sequence[Finding]) -> list[RenderableType]:
 
 def result_view(result: Result) -> dict[str, Any]:
     """For programs."""
-    kinds = ("lost", "doubled", "paid_twice", "disagreeing", "unrecorded", "contradictions")
+    kinds = ("lost", "doubled", "paid_twice", "unwanted", "disagreeing", "unrecorded", "contradictions")
     return {
         "providers": [asdict(row) for row in result.tally.rows],
         **{kind: [asdict(finding) for finding in getattr(result.tally, kind)] for kind in kinds},
         "troubles": dict(result.troubles),
+        "shown": asdict(result.shown),
         "remarks": list(result.remarks),
         "seconds": round(result.seconds, 1),
         "verdict": result.tally.verdict,

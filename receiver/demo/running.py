@@ -6,7 +6,7 @@ dies, the display, and, for the test of a power cut, the one that kills the rece
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,15 +14,17 @@ from typing import Any, TypeVar
 
 import httpx
 
+from receiver.demo.audience import Audience, open_audience
 from receiver.demo.operating import Uncertain, decide
 from receiver.demo.progress import Result, Screen, Standing
 from receiver.demo.scenario import LABEL, LEAST, Order, by_provider
 from receiver.demo.service import Service, open_service
+from receiver.demo.showing import remarks
 from receiver.demo.simulated import BookEntry, Simulated
 from receiver.demo.submitting import Submitting
-from receiver.demo.subscriber import Subscriber, subscribing
-from receiver.demo.tally import Books, Intent, Story, tally
+from receiver.demo.tally import Books, Intent, Story, Way, silent, tally
 from receiver.demo.world import World, open_world
+from submitter import Client
 from submitter.providers.registry import ADAPTERS
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ AT_ONCE = 8  # timelines read at the same time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """`kill_at`: kill the receiver and start it again once the subscriber was told of so many ends."""
+    """`kill_at`: kill the receiver and start it again once the subscriber to everything was told of so many ends."""
 
     orders: Sequence[Order]
     seed: int
@@ -59,11 +61,12 @@ class Demo:
     wish: Wish
     screen: Screen
     world: World
-    subscriber: Subscriber
+    audience: Audience
     service: Service
     simulated: Simulated
     submitting: Submitting
     killed: bool = False
+    _hands: asyncio.Lock = field(default_factory=asyncio.Lock)  # one thing by hand at a time
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
@@ -72,12 +75,14 @@ class Demo:
         """Raise ChildDied at once when a process of the demo ends by itself."""
         self.screen.restart_clock()
         with self.screen.watching(self.standings):
-            in_time = await beside(self._work_in_time(), self.world.watch(), self._observe(), self._kill())
+            in_time = await beside(self._work_in_time(), self.world.watch(), *self._others())
             seconds = self.screen.elapsed_s
             books = await beside(self._collect(), self.world.watch())
             troubles = await self.simulated.troubles()
-        remarks = tuple(self._remarks(in_time=in_time))
-        return Result(tally=tally(books), seconds=seconds, troubles=troubles, remarks=remarks)
+        shown = self.audience.shown()
+        late = () if in_time else (f"time ran out after {self.wish.time_limit_s:g} s",)
+        wrong = (*late, *remarks(shown))
+        return Result(tally=tally(books), seconds=seconds, troubles=troubles, shown=shown, remarks=wrong)
 
     async def keep(self) -> None:
         """Serve until cancelled."""
@@ -85,7 +90,7 @@ class Demo:
 
     def standings(self) -> list[Standing]:
         """How things stand, by provider."""
-        told = {each.event_id: each for each in self.subscriber.books.told}.values()
+        told = {each.event_id: each for each in self.audience.everything.told}.values()
         webhooks = Counter(each.provider for each in told)
         return [
             Standing(
@@ -119,9 +124,10 @@ class Demo:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _is_settled(self, tasks: Sequence[Mapping[str, Any]], books: Sequence[BookEntry]) -> bool:
-        told = {(each.provider, each.task_id) for each in self.subscriber.books.told}
+        orders = {order.name: order for order in self.wish.orders}
+        notified = {(task["provider"], task["task_id"]) for task in tasks if orders[task["labels"][LABEL]].is_notified}
+        is_told = not silent((entry.paid for entry in books), self.audience.told, notified=notified)
         is_open = any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
-        is_told = all((entry.paid.provider, entry.paid.task_id) in told for entry in books)
         is_contradicted = not any(entry.awaits_contradiction for entry in books)
         is_complete = len(self.submitting.accepted) == len(self.wish.orders)
         is_killed = self.wish.kill_at is None or self.killed
@@ -142,8 +148,28 @@ class Demo:
                 del self.submitting.accepted[name]
                 await self.submitting.submit_by_api([orders[name]])
 
+    def _others(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Who goes on beside the work."""
+        yield self._observe()
+        yield self._follow()
+        yield self._rotate()
+        yield self._kill()
+
+    async def _follow(self) -> None:
+        """Return never."""
+        async with Client(self.world.places.receiver, self.world.keys.api) as client:
+            await self.audience.follower.follow(client)
+
+    async def _rotate(self) -> None:
+        """Return never."""
+        await self.audience.until_told(self.audience.rotate_at)
+        async with self._hands:
+            await self.audience.rotate(self.service)
+        self.screen.say("operator: rotated the secret of the subscription to everything")
+        await asyncio.Event().wait()
+
     async def _observe(self) -> None:
-        """Follow the ledger's feed as any consumer would; return never."""
+        """Page through the ledger's feed as any consumer would; return never."""
         while True:
             await self._read_events()
             self.screen.tick(self.standings())
@@ -160,17 +186,19 @@ class Demo:
 
     async def _kill(self) -> None:
         """Return never."""
-        books = self.subscriber.books
-        while self.wish.kill_at is None or len(books.event_ids) < self.wish.kill_at:
-            books.heard.clear()
-            await books.heard.wait()
+        if self.wish.kill_at is not None:
+            await self.audience.until_told(self.wish.kill_at)
+            async with self._hands:
+                await self._restart()
+        await asyncio.Event().wait()
+
+    async def _restart(self) -> None:
         await self.world.kill_receiver()
         self.screen.say("killed the receiver")
         await asyncio.sleep(DOWN_S)
         await self.world.start_receiver()
         self.screen.say("started it again on the same file")
         self.killed = True
-        await asyncio.Event().wait()
 
     async def _collect(self) -> Books:
         await self._read_events()
@@ -184,23 +212,20 @@ class Demo:
         accepted = self.submitting.accepted
         return Books(
             intents=[
-                Intent(order=order.name, provider=order.provider, task=accepted.get(order.name))
+                Intent(
+                    order=order.name,
+                    provider=order.provider,
+                    task=accepted.get(order.name),
+                    is_notified=order.is_notified,
+                )
                 for order in self.wish.orders
             ],
             paid=[entry.paid for entry in entries],
-            told=tuple(self.subscriber.books.told),
+            told=tuple(self.audience.told),
+            streamed=tuple(self.audience.follower.seqs),
             stories=await asyncio.gather(*(story(task) for task in tasks)),
             events=dict(self._events),
         )
-
-    def _remarks(self, *, in_time: bool) -> list[str]:
-        books = self.subscriber.books
-        found = {
-            f"time ran out after {self.wish.time_limit_s:g} s": not in_time,
-            f"{books.forged} webhooks were not rightly signed": bool(books.forged),
-            "the webhook that was answered 500 was not sent again": not books.saw_a_retry,
-        }
-        return [remark for remark, is_so in found.items() if is_so]
 
 
 @asynccontextmanager
@@ -208,17 +233,19 @@ async def open_demo(wish: Wish, screen: Screen) -> AsyncIterator[Demo]:
     """Everything started and answering."""
     async with (
         open_world(seed=wish.seed, say=screen.say) as world,
-        subscribing(world.keys.webhook) as subscriber,
+        open_audience(events=len(wish.orders), notify_secret=world.keys.webhook) as audience,
         open_service(world.places.receiver, world.keys.api) as service,
         httpx.AsyncClient(base_url=world.places.simulator, trust_env=False) as control,
     ):
         simulated = Simulated(control)
-        submitting = Submitting(world=world, service=service, simulated=simulated, notify_url=subscriber.url)
+        notify_url = audience.subscribers[Way.NOTIFY].url
+        submitting = Submitting(world=world, service=service, simulated=simulated, notify_url=notify_url)
+        await audience.subscribe(service)
         yield Demo(
             wish=wish,
             screen=screen,
             world=world,
-            subscriber=subscriber,
+            audience=audience,
             service=service,
             simulated=simulated,
             submitting=submitting,

@@ -11,6 +11,7 @@ from typing import Any
 from receiver.demo.examples import Example
 
 LABEL = "demo"  # each task carries its order's name under it
+NOTIFIED = frozenset({"tokenbay"})  # whose orders say themselves where to tell of their ends
 LEAST = 12  # orders a provider, so that every fault below is met
 
 #: What one order meets: a list of faults for each of its submits, the first first. A refused submit is sent again.
@@ -106,6 +107,10 @@ class Order:
     trouble: Trouble
 
     @property
+    def is_notified(self) -> bool:
+        return self.provider in NOTIFIED
+
+    @property
     def prompt(self) -> str:
         """The prompt as written, wherever the content holds it."""
         return next(text for text in _prompts(self.content))
@@ -151,12 +156,8 @@ def plan_of(orders: Sequence[Order]) -> list[list[str]]:
 
 def submit_body(order: Order, *, notify_url: str, secret: str) -> dict[str, Any]:
     """The body of POST /v1/tasks, and a line for the command."""
-    return {
-        "provider": order.provider,
-        **order.content,
-        "labels": {LABEL: order.name},
-        "notify": {"url": notify_url, "secret": secret},
-    }
+    notify = {"notify": {"url": notify_url, "secret": secret}} if order.is_notified else {}
+    return {"provider": order.provider, **order.content, "labels": {LABEL: order.name}, **notify}
 
 
 def _prompts(value: object) -> list[str]:

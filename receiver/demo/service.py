@@ -54,6 +54,14 @@ class Service:
                 return found
             query["cursor"] = page["next_cursor"]
 
+    async def subscribe(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The subscription with its secret."""
+        return await self._post("/v1/subscriptions", order, wanted=httpx.codes.CREATED)
+
+    async def rotate_secret(self, name: str) -> Mapping[str, Any]:
+        """The subscription with its new secret."""
+        return await self._post(f"/v1/subscriptions/{name}/rotate-secret", {}, wanted=httpx.codes.OK)
+
     async def events(self, after: int) -> tuple[list[dict[str, Any]], int]:
         """The events after that number, and the number to go on from."""
         page = await self._get("/v1/events", {"after": after, "limit": PAGE})
@@ -64,6 +72,12 @@ class Service:
         page = await self._get(f"/v1/tasks/{task['id']}/timeline", {})
         story = Story(task=task["id"], provider=task["provider"], task_id=task["task_id"])
         return with_notes(story, [note["detail"] for note in page["timeline"] if note["kind"] == "observation"])
+
+    async def _post(self, path: str, body: Mapping[str, Any], *, wanted: int) -> Mapping[str, Any]:
+        reply = await self._call("POST", path, json=body)
+        if reply.status != wanted:
+            raise DemoStuck(f"POST {path} was answered with status {reply.status}: {reply.body}")
+        return reply.body
 
     async def _get(self, path: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
         reply = await self._call("GET", path, params=query)

@@ -23,7 +23,7 @@ ACCEPTED, UNAVAILABLE = 202, 503
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Submitting:
-    """`accepted` grows: an order's name to our id of its task. `notify_url`: the subscriber's."""
+    """`accepted` grows: an order's name to our id of its task. `notify_url`: who is told by a task's own `notify`."""
 
     world: World
     service: Service

@@ -1,18 +1,16 @@
-"""Who is told: a small web server that checks each webhook's signature by itself and keeps its own books.
+"""Who is told by webhook: a small web server with three subscribers, each with books of its own.
 
-The check is Standard Webhooks 1 spelled out here once more, on purpose: it must not share a mistake with the sender.
+Each checks every webhook by itself and turns its first one away, as one that is just being deployed would do.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import uvicorn
@@ -21,50 +19,111 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.demo.tally import Told
+from receiver.demo.checking import Credentials, is_cloud_event, right_ones
+from receiver.demo.tally import Told, Way
 
-PATH = "/webhooks"
+RETRY_AFTER_S = 1
+
+UNSIGNED = "were not rightly signed"
+UNATTRIBUTED = "had not the right CloudEvents attributes"
+OLD_UNSIGNED = "were no longer signed with the secret before"
+NO_END = "told of no end"
 
 
-@dataclass(slots=True, kw_only=True)
-class SubscriberBooks:
-    """`turned_away`: the webhook that was answered 500 once; `forged`: those whose signature was not right.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """`first_status` answers the very first webhook, with `first_headers`; None takes it at once."""
 
+    first_status: int | None = None
+    first_headers: Mapping[str, str] = field(default_factory=dict)
+    wants_cloudevents: bool = False
+
+
+MANNERS: Mapping[Way, Manners] = {
+    Way.EVERYTHING: Manners(first_status=500, wants_cloudevents=True),
+    Way.FAILURES: Manners(first_status=429, first_headers={"Retry-After": str(RETRY_AFTER_S)}),
+    Way.NOTIFY: Manners(),
+}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Subscriber:
+    """One endpoint and its books. `held` grows by a rotation, the newest last; before the first, nothing is believed.
+
+    `faults` counts webhooks by what was wrong with them; `overlapping` those that both the oldest and the newest
+    secret verified. `turned_away` is the webhook that was not taken at first, `waited_s` the time until it came again.
     `heard` is set by each that is booked.
     """
 
+    way: Way
+    url: str
+    held: list[Credentials] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
-    other: int = 0
-    forged: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    overlapping: int = 0
     turned_away: str | None = None
+    waited_s: float | None = None
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+    _turned_away_s: float = 0.0
 
     @property
     def event_ids(self) -> set[str]:
         return {each.event_id for each in self.told}
 
-    @property
-    def saw_a_retry(self) -> bool:
-        return self.turned_away in self.event_ids
+    def take(self, headers: Mapping[str, str], body: bytes) -> Response:
+        """The answer to a webhook."""
+        right = right_ones(self.held, headers, body)
+        if not any(right):
+            self.faults[UNSIGNED] += 1
+            return Response(status_code=401)
+        manners, message_id, event = MANNERS[self.way], headers["webhook-id"], json.loads(body)
+        if manners.first_status is not None and self.turned_away is None:
+            self.turned_away, self._turned_away_s = message_id, monotonic()
+            return Response(status_code=manners.first_status, headers=manners.first_headers)
+        if message_id == self.turned_away and self.waited_s is None:
+            self.waited_s = monotonic() - self._turned_away_s
+        if len(right) > 1:
+            self._look_at_overlap(right)
+        if manners.wants_cloudevents and not is_cloud_event(headers, event["type"]):
+            self.faults[UNATTRIBUTED] += 1
+        self._book(event)
+        return Response(status_code=204)
 
+    def _look_at_overlap(self, right: list[bool]) -> None:
+        """What was on its way when the secret was rotated has the old signature alone, never the new one alone."""
+        if not right[0]:
+            self.faults[OLD_UNSIGNED] += 1
+        elif right[-1]:
+            self.overlapping += 1
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscriber:
-    """A running subscriber; `url` is what a task's `notify` names."""
-
-    url: str
-    books: SubscriberBooks
+    def _book(self, event: Mapping[str, Any]) -> None:
+        task = event["data"].get("task")
+        if task is None or task["final_at"] is None:  # webhook.test, task.overdue
+            self.faults[NO_END] += 1
+            return
+        told = Told(
+            way=self.way,
+            seq=event["data"]["seq"],
+            event_id=event["data"]["event_id"],
+            task=task["id"],
+            provider=task["provider"],
+            task_id=task["task_id"],
+            state=task["state"],
+        )
+        self.told.append(told)
+        self.heard.set()
 
 
 @asynccontextmanager
-async def subscribing(secret: str) -> AsyncIterator[Subscriber]:
+async def open_subscribers() -> AsyncIterator[Mapping[Way, Subscriber]]:
     """On a free port of this machine, in this event loop."""
-    books = SubscriberBooks()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(_app(books, secret), log_config=None, access_log=False, lifespan="off", ws="none"))
+    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    subscribers = {way: Subscriber(way=way, url=f"{origin}/{way.name.lower()}") for way in MANNERS}
+    server = _Server(uvicorn.Config(_app(subscribers), log_config=None, access_log=False, lifespan="off", ws="none"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield Subscriber(url=f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}", books=books)
+        yield subscribers
     finally:
         server.should_exit = True
         await serving
@@ -78,45 +137,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _app(books: SubscriberBooks, secret: str) -> Starlette:
+def _app(subscribers: Mapping[Way, Subscriber]) -> Starlette:
+    by_path = {way.name.lower(): subscriber for way, subscriber in subscribers.items()}
+
     async def take(request: Request) -> Response:
+        subscriber = by_path.get(request.path_params["name"])
         body = await request.body()
-        if not is_genuine(secret, request.headers, body):
-            books.forged += 1
-            return Response(status_code=401)
-        return Response(status_code=_book(books, request.headers["webhook-id"], json.loads(body)))
+        return Response(status_code=404) if subscriber is None else subscriber.take(request.headers, body)
 
-    return Starlette(routes=[Route(PATH, take, methods=["POST"])])
-
-
-def is_genuine(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether one of the `v1` signatures over id, timestamp and body is ours."""
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        return False
-    signed = b".".join((headers.get("webhook-id", "").encode(), headers.get("webhook-timestamp", "").encode(), body))
-    right = b"v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-    given = headers.get("webhook-signature", "").encode().split(b" ")
-    return any(hmac.compare_digest(right, each) for each in given)
-
-
-def _book(books: SubscriberBooks, message_id: str, event: dict[str, Any]) -> int:
-    """The first one is turned away, as a subscriber that is just being deployed would do."""
-    if books.turned_away is None:
-        books.turned_away = message_id
-        return 500
-    task = event["data"]["task"]
-    if task["final_at"] is None:  # task.overdue tells of no end
-        books.other += 1
-        return 204
-    told = Told(
-        event_id=event["data"]["event_id"],
-        task=task["id"],
-        provider=task["provider"],
-        task_id=task["task_id"],
-        state=task["state"],
-    )
-    books.told.append(told)
-    books.heard.set()
-    return 204
+    return Starlette(routes=[Route("/{name}", take, methods=["POST"])])

@@ -26,7 +26,7 @@ _HURRIED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """`webhook` is the subscriber's `whsec_…`."""
+    """`webhook` is the `whsec_…` of the tasks' own `notify`; subscriptions get theirs from the receiver."""
 
     api: str = field(repr=False)
     signing: str = field(repr=False)

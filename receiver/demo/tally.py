@@ -1,12 +1,24 @@
-"""The count: what the providers' books say was made against what the subscriber was told.
+"""The count: what the providers' books say was made against what was told, by every way that it must come.
 
-Pure. The providers' books and the subscriber's are kept by nobody who has an interest in the result; the ledger's own
+Pure. The providers' books and the followers' are kept by nobody who has an interest in the result; the ledger's own
 story is used only to link our ids with theirs, and for what only it can know (who ended a task, contradictions).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+STREAM_NAME = "stream"  # stands for the provider where something is wrong with the stream as such
+
+
+class Way(StrEnum):
+    """By what an end is told: to a subscription to everything, to one to failures, to a follower, to one who asked."""
+
+    EVERYTHING = "webhook"
+    FAILURES = "failures"
+    STREAM = "stream"
+    NOTIFY = "notify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +28,7 @@ class Intent:
     order: str
     provider: str
     task: str | None
+    is_notified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +44,10 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A terminal event as the subscriber received it; the same event may be told more than once."""
+    """A terminal event as it was received; the same event may be told by several ways, and again by a webhook."""
 
+    way: Way
+    seq: int
     event_id: str
     task: str
     provider: str
@@ -53,12 +68,16 @@ class Story:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """All the evidence. `events`: number of events a provider's tasks have in the ledger's feed."""
+    """All the evidence. `events`: number of events a provider's tasks have in the ledger's feed.
+
+    `streamed` is every number that the follower of the stream saw, in its order, from the first event on.
+    """
 
     intents: Sequence[Intent]
     paid: Sequence[Paid]
     told: Sequence[Told]
     stories: Sequence[Story]
+    streamed: Sequence[int] = ()
     events: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -76,7 +95,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A provider's line of the table."""
+    """What a provider's tasks came to. The last four: ends that were told by each way."""
 
     provider: str
     submitted: int
@@ -86,23 +105,30 @@ class Row:
     by_polling: int
     events: int
     webhooks: int
+    failures: int
+    streamed: int
+    notified: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """`contradictions` are those on record; `unrecorded` those that were told and are not."""
+    """`contradictions` are those on record; `unrecorded` those that were told and are not.
+
+    `unwanted` came to somebody who had not asked for it.
+    """
 
     rows: tuple[Row, ...]
     lost: tuple[Finding, ...]
     doubled: tuple[Finding, ...]
     paid_twice: tuple[Finding, ...]
+    unwanted: tuple[Finding, ...]
     disagreeing: tuple[Finding, ...]
     unrecorded: tuple[Finding, ...]
     contradictions: tuple[Finding, ...]
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
-        return (*self.lost, *self.doubled, *self.paid_twice, *self.disagreeing, *self.unrecorded)
+        return (*self.lost, *self.doubled, *self.paid_twice, *self.unwanted, *self.disagreeing, *self.unrecorded)
 
     @property
     def verdict(self) -> str:
@@ -112,19 +138,38 @@ class Tally:
 def tally(books: Books) -> Tally:
     return Tally(
         rows=tuple(_rows(books)),
-        lost=tuple(_lost(books)),
-        doubled=tuple(_doubled(books)),
+        lost=(*_lost(books), *_gaps(books)),
+        doubled=(*_doubled(books), *_repeated(books)),
         paid_twice=tuple(_paid_twice(books)),
+        unwanted=tuple(_unwanted(books)),
         disagreeing=tuple(_disagreeing(books)),
         unrecorded=tuple(_contradictions(books, on_record=False)),
         contradictions=tuple(_contradictions(books, on_record=True)),
     )
 
 
+def silent(
+    paid: Iterable[Paid], told: Iterable[Told], *, notified: Collection[tuple[str, str | None]]
+) -> list[tuple[Paid, list[Way]]]:
+    """Whose end has not come by every way that it must, and by which. `notified` are (provider, task_id)."""
+    heard: dict[tuple[str, str | None], set[Way]] = {}
+    for each in told:
+        heard.setdefault((each.provider, each.task_id), set()).add(each.way)
+    found = []
+    for each_paid in paid:
+        key = (each_paid.provider, each_paid.task_id)
+        asked = {Way.FAILURES: each_paid.state == "failed", Way.NOTIFY: key in notified}
+        missing = [way for way in Way if asked.get(way, True) and way not in heard.get(key, ())]
+        if missing:
+            found.append((each_paid, missing))
+    return found
+
+
 def _rows(books: Books) -> Iterator[Row]:
     for provider in dict.fromkeys(intent.provider for intent in books.intents):
-        told = {each.event_id: each for each in books.told if each.provider == provider}
-        states = Counter(each.state for each in told.values())
+        told = {(each.way, each.event_id): each for each in books.told if each.provider == provider}.values()
+        states = Counter({each.event_id: each.state for each in told}.values())
+        ways = Counter(each.way for each in told)
         ended = Counter(story.ended_by for story in books.stories if story.provider == provider)
         yield Row(
             provider=provider,
@@ -134,29 +179,63 @@ def _rows(books: Books) -> Iterator[Row]:
             by_callback=ended["callback"],
             by_polling=ended["poll"],
             events=books.events.get(provider, 0),
-            webhooks=len(told),
+            webhooks=ways[Way.EVERYTHING],
+            failures=ways[Way.FAILURES],
+            streamed=ways[Way.STREAM],
+            notified=ways[Way.NOTIFY],
         )
 
 
 def _lost(books: Books) -> Iterator[Finding]:
-    """Paid work that nobody was told of, and wishes without an outcome; a task that is both is named once."""
-    heard = {(each.provider, each.task_id) for each in books.told}
-    silent = {(paid.provider, paid.task_id) for paid in books.paid} - heard
-    for paid in books.paid:
-        if (paid.provider, paid.task_id) in silent:
-            why = f"{paid.state} at the provider, and no webhook" if paid.is_ended else "made, and it never ended"
-            yield Finding(provider=paid.provider, task=paid.task_id, why=why)
-    named = {story.task for story in books.stories if (story.provider, story.task_id) in silent}
-    answered = {each.task for each in books.told} | named
-    for intent in books.intents:
+    """Paid work that was not told by every way it must be, and wishes without an outcome; each task is named once."""
+    tasks = {(story.provider, story.task_id): story.task for story in books.stories}
+    asked = {intent.task for intent in books.intents if intent.is_notified}
+    notified = {key for key, task in tasks.items() if task in asked}
+    named: set[str | None] = set()
+    for paid, missing in silent(books.paid, books.told, notified=notified):
+        named.add(tasks.get((paid.provider, paid.task_id)))
+        unheard = f"{paid.state} at the provider, and no {', no '.join(missing)}"
+        why = unheard if paid.is_ended else "made, and it never ended"
+        yield Finding(provider=paid.provider, task=paid.task_id, why=why)
+    yield from _without_outcome(books.intents, answered={each.task for each in books.told} | named)
+
+
+def _without_outcome(intents: Iterable[Intent], *, answered: Collection[str | None]) -> Iterator[Finding]:
+    for intent in intents:
         if intent.task is None:
             yield Finding(provider=intent.provider, task=intent.order, why="ordered, and never accepted")
         elif intent.task not in answered:
             yield Finding(provider=intent.provider, task=intent.task, why=f"no outcome of order {intent.order}")
 
 
+def _gaps(books: Books) -> Iterator[Finding]:
+    """Numbers that never came by the stream, but those of the ends that are lost by name already."""
+    numbers = range(1, max(books.streamed, default=0) + 1)
+    for seq in sorted(set(numbers) - set(books.streamed) - {each.seq for each in books.told}):
+        yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why="it was left out")
+
+
+def _repeated(books: Books) -> Iterator[Finding]:
+    """Each number of the stream must be above those before it."""
+    last = 0
+    for seq in books.streamed:
+        if seq <= last:
+            yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why=f"it came after {last}")
+        last = max(last, seq)
+
+
+def _unwanted(books: Books) -> Iterator[Finding]:
+    """What came to somebody who had asked for less."""
+    notified = {intent.task for intent in books.intents if intent.is_notified}
+    for told in {(each.way, each.event_id): each for each in books.told}.values():
+        if told.way is Way.FAILURES and told.state != "failed":
+            yield Finding(provider=told.provider, task=told.task, why=f"it {told.state}, and went to the failures")
+        if told.way is Way.NOTIFY and told.task not in notified:
+            yield Finding(provider=told.provider, task=told.task, why="notified, and it was not asked for")
+
+
 def _doubled(books: Books) -> Iterator[Finding]:
-    """A second event of one task, by our id or by the provider's."""
+    """A second event of one task, by our id or by the provider's, whichever way it came."""
     ours = _event_ids((each.provider, each.task, each.event_id) for each in books.told)
     theirs = _event_ids((each.provider, each.task_id, each.event_id) for each in books.told if each.task_id)
     counted: set[str] = set()
@@ -193,9 +272,9 @@ def _by_provider(paid: Sequence[Paid]) -> dict[str, list[Paid]]:
 
 
 def _disagreeing(books: Books) -> Iterator[Finding]:
-    """What the subscriber heard is not what the provider's books say."""
+    """What was told is not what the provider's books say; an event is named once for each state that it told."""
     states = {(paid.provider, paid.task_id): paid.state for paid in books.paid}
-    for told in {each.event_id: each for each in books.told}.values():
+    for told in {(each.event_id, each.state): each for each in books.told}.values():
         state = states.get((told.provider, told.task_id or ""))
         if state is None:
             yield Finding(

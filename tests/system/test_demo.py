@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.demo.showing import EARLY_S
+
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
 ZEROS = "lost 0, doubled 0, paid twice 0"
@@ -130,6 +132,26 @@ def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: Kept) -> None:
     assert all(row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == 12 for row in rows)
 
 
+def test_each_way_tells_what_was_asked_of_it_and_nothing_else(kept: Kept) -> None:
+    rows = kept.result["providers"]
+    assert [row["streamed"] for row in rows] == [12] * 5
+    assert [row["failures"] for row in rows] == [row["failed"] for row in rows]
+    assert all(row["failures"] > 0 for row in rows)
+    assert {row["provider"]: row["notified"] for row in rows if row["notified"]} == {"tokenbay": 12}
+    assert kept.result["unwanted"] == []
+
+
+def test_the_manners_of_a_sender_and_of_the_stream_are_shown(kept: Kept) -> None:
+    shown = kept.result["shown"]
+    assert shown["retried_s"] > 0
+    assert shown["waited_s"] >= shown["retry_after_s"] - EARLY_S
+    assert shown["asymmetric"] >= 60  # each of them with ed25519 and CloudEvents attributes, or it would be a remark
+    assert shown["overlapping"] > 0
+    assert shown["resumed_at"] == 20
+    assert shown["faults"] == {}
+    assert "rotated the secret" in kept.run.line("rotated")
+
+
 def test_every_promised_fault_is_met(kept: Kept) -> None:
     callbacks = {"callback_lost", "callback_duplicated", "callback_early", "callback_contradicting"}
     others = {"reply_lost", "fail", "unknown_state", "query_500", "submit refused (rate)"}
@@ -152,7 +174,11 @@ def test_the_operator_settles_both_what_was_made_and_what_was_not(kept: Kept) ->
 def test_a_kept_demo_serves_until_it_is_told_to_stop(kept: Kept) -> None:
     key = kept.run.line("serving http").split("key ")[1].split()[0]
     _, receiver = _origins(kept.run)
-    assert httpx.get(f"{receiver}/v1/tasks", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    headers = {"Authorization": f"Bearer {key}"}
+    assert httpx.get(f"{receiver}/v1/tasks", headers=headers).status_code == 200
+    assert f"{receiver}/v1/subscriptions" in kept.run.line("/v1/subscriptions")
+    subscriptions = httpx.get(f"{receiver}/v1/subscriptions", headers=headers).json()["subscriptions"]
+    assert {each["description"] for each in subscriptions} == {"everything", "failures"}
     assert kept.run.end(signal.SIGINT) == INTERRUPTED
     assert _is_gone(receiver)
 
@@ -163,6 +189,8 @@ def test_a_receiver_killed_in_the_middle_and_started_again_comes_to_the_same_end
         assert run.end() == 0, (result, run.said)
     assert result["verdict"] == ZEROS
     assert sum(row["webhooks"] for row in result["providers"]) == 60
+    assert sum(row["streamed"] for row in result["providers"]) == 60
+    assert result["shown"]["resumed_at"] == 20
     assert any("killed the receiver" in line for line in run.said)
 
 

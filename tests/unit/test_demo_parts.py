@@ -13,14 +13,13 @@ from rich.console import Console
 from receiver.demo.operating import Settlement, Uncertain, decide
 from receiver.demo.progress import Result, Standing, closing, line, result_view
 from receiver.demo.service import with_notes
+from receiver.demo.showing import Shown
 from receiver.demo.simulated import BookEntry, read_entry
-from receiver.demo.subscriber import is_genuine
 from receiver.demo.surroundings import Keys, Places, make_environment
-from receiver.demo.tally import Books, Intent, Paid, Story, Told, tally
+from receiver.demo.tally import Books, Intent, Paid, Story, Told, Way, tally
 from receiver.settings import Settings
 from receiver.timeline import tell
 from submitter.simulator import PLATFORMS
-from submitter.webhooks import webhook_headers
 
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 PLACES = Places(directory=PurePath("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
@@ -35,38 +34,11 @@ ENTRY = BookEntry(
 )
 
 
-def _signed(body: bytes, **changes: str) -> Mapping[str, str]:
-    return dict(webhook_headers([SECRET], message_id="evt_1", timestamp_s=1_790_000_000, body=body)) | changes
-
-
 def test_the_environment_of_the_demo_makes_settings_for_all_five_simulated_providers() -> None:
     settings = Settings.from_mapping(make_environment(PLACES, Keys(api="a" * 32, signing="s" * 32, webhook=SECRET)))
     assert {account.name for account in settings.accounts} == set(PLATFORMS)
     assert all(account.base_url.startswith(PLACES.simulator) for account in settings.accounts)
     assert settings.database_url == "sqlite:////demo/ledger.db"
-
-
-def test_the_subscriber_believes_what_the_receiver_signs() -> None:
-    assert is_genuine(SECRET, _signed(b"{}"), b"{}")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"webhook-id": "evt_2"},
-        {"webhook-timestamp": "1790000001"},
-        {"webhook-signature": ""},
-        {"webhook-signature": "v1,AAAA"},
-        {"webhook-signature": "v1,é"},
-    ],
-)
-def test_the_subscriber_believes_nothing_else(changes: dict[str, str]) -> None:
-    assert not is_genuine(SECRET, _signed(b"{}", **changes), b"{}")
-
-
-def test_the_subscriber_does_not_believe_another_body_or_a_message_without_headers() -> None:
-    assert not is_genuine(SECRET, _signed(b"{}"), b"[]")
-    assert not is_genuine(SECRET, {}, b"{}")
 
 
 def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:
@@ -128,12 +100,18 @@ def test_a_contradiction_counts_once_it_was_answered_with_success() -> None:
     assert (heard.paid.contradicted, heard.awaits_contradiction) == (True, False)
 
 
+SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overlapping=30, resumed_at=20, notified=12)
+
+
 def _result(*, told: bool) -> Result:
     paid = Paid(provider="hiapi", task_id="tk-1", state="succeeded", is_ended=True)
-    heard = Told(event_id="evt_1", task="tsk_1", provider="hiapi", task_id="tk-1", state="succeeded")
-    intent = Intent(order="hiapi-01", provider="hiapi", task="tsk_1")
-    books = Books(intents=[intent], paid=[paid], told=[heard] if told else [], stories=[STORY], events={"hiapi": 1})
-    return Result(tally=tally(books), seconds=1.0, troubles={"callback_lost": 1})
+    heard = [
+        Told(way=way, seq=1, event_id="evt_1", task="tsk_1", provider="hiapi", task_id="tk-1", state="succeeded")
+        for way in (Way.EVERYTHING, Way.STREAM)
+    ]
+    intents = [Intent(order="hiapi-01", provider="hiapi", task="tsk_1")]
+    evidence = Books(intents=intents, paid=[paid], told=heard if told else [], stories=[STORY], events={"hiapi": 1})
+    return Result(tally=tally(evidence), seconds=1.0, troubles={"callback_lost": 1}, shown=SHOWN)
 
 
 def _printed(result: Result, width: int = 200) -> list[str]:
@@ -149,16 +127,40 @@ def test_the_verdict_is_the_last_line() -> None:
 
 
 def test_on_eighty_columns_no_word_of_the_table_is_cut() -> None:
-    table = "\n".join(_printed(_result(told=True), width=80)).partition("met on the way")[0]
-    assert "…" not in table
-    assert {"provider", "submitted", "succeeded", "completed", "callback", "delivered", "hiapi"} <= set(table.split())
+    result = _result(told=True)
+    rows = tuple(replace(result.tally.rows[0], provider=name) for name in PLATFORMS)
+    lines = _printed(replace(result, tally=replace(result.tally, rows=rows)), width=80)
+    table = lines[: next(number for number, each in enumerate(lines) if each.startswith("met on the way"))]
+    assert all(len(each) <= 80 for each in table)
+    assert "…" not in "".join(table)
+    assert table[0].split() == ["tasks", *PLATFORMS, "all"]
+    counts = [
+        "submitted",
+        "completed by callback",
+        "webhooks, everything",
+        "webhooks, failures",
+        "events by the stream",
+    ]
+    assert all(any(each.startswith(count) for each in table) for count in counts)
+
+
+def test_under_the_table_stands_what_was_shown() -> None:
+    printed = "\n".join(_printed(_result(told=True)))
+    for words in (
+        "60 webhooks signed with ed25519",
+        "answered 500 sent again",
+        "Retry-After 1, sent again after 1.3 s",
+    ):
+        assert words in printed
+    for words in ("secret rotated, 30 webhooks", "stream resumed at seq 20", "12 ends told to the address"):
+        assert words in printed
 
 
 def test_a_lost_task_is_named_before_the_verdict_and_makes_the_result_bad() -> None:
     result = _result(told=False)
     lines = _printed(result)
     assert lines[-1] == "lost 1, doubled 0, paid twice 0"
-    assert any("hiapi tk-1: succeeded at the provider, and no webhook" in each for each in lines)
+    assert any("hiapi tk-1: succeeded at the provider, and no webhook, no stream" in each for each in lines)
     assert not result.is_good
 
 
@@ -172,6 +174,7 @@ def test_a_result_for_programs_is_json() -> None:
     view = json.loads(json.dumps(result_view(_result(told=False))))
     assert [finding["task"] for finding in view["lost"]] == ["tk-1"]
     assert view["verdict"] == "lost 1, doubled 0, paid twice 0"
+    assert view["shown"]["resumed_at"] == 20
 
 
 def test_without_a_terminal_progress_is_one_line() -> None:

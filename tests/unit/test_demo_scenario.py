@@ -78,10 +78,16 @@ def test_orders_beyond_the_first_dozen_ask_nothing_more_of_the_operator() -> Non
     assert NEEDS_OPERATOR.isdisjoint(name for order in later for faults in order.trouble for name in faults)
 
 
-def test_a_submit_names_its_order_and_where_to_tell_of_the_end() -> None:
+def test_the_orders_of_one_provider_say_where_to_tell_of_their_ends() -> None:
+    bodies = [submit_body(order, notify_url="http://127.0.0.1:1/", secret="whsec_x") for order in _orders()]
+    notified = [body for body in bodies if "notify" in body]
+    assert {body["provider"] for body in notified} == {"tokenbay"}
+    assert all(body["notify"] == {"url": "http://127.0.0.1:1/", "secret": "whsec_x"} for body in notified)
+
+
+def test_a_submit_names_its_order() -> None:
     body = submit_body(_orders()[0], notify_url="http://127.0.0.1:1/", secret="whsec_x")
     assert body["labels"] == {"demo": "hiapi-01"}
-    assert body["notify"] == {"url": "http://127.0.0.1:1/", "secret": "whsec_x"}
     assert ("raw" in body) != ("video" in body)
 
 
