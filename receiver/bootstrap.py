@@ -26,8 +26,8 @@ from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
 from receiver.orders import NotifyRules
 from receiver.parsing import SCOPES
-from receiver.pruning import Pruner, Retention
 from receiver.posting import RESPONSE_CAP_BYTES
+from receiver.pruning import Pruner, Retention
 from receiver.readiness import Readiness
 from receiver.reconciler import ReconcileManners, Reconciler
 from receiver.replaying import Replaying

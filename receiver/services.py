@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from receiver.accounts import ConfiguredProvider
 from receiver.delivery import Deliverer
 from receiver.intake import Intake
+from receiver.pruning import Pruner
 from receiver.readiness import Readiness
 from receiver.reconciler import Reconciler
+from receiver.replaying import Replaying
 from receiver.settings import Settings
 from receiver.store import Store
 from receiver.store.commit import GroupCommit
@@ -57,6 +59,8 @@ class Services:
     intake: Intake
     reconciler: Reconciler
     deliverer: Deliverer
+    replaying: Replaying
+    pruner: Pruner
     feed: Feed
     readiness: Readiness
     bell: Bell

@@ -17,11 +17,16 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from receiver.pruning import PruneReport
+
 log = structlog.get_logger(__name__)
 
 RECONCILE_EVERY_S = 0.5
 DELIVER_EVERY_S = 0.2
 OVERDUE_EVERY_S = 1.0
+PRUNE_EVERY_S = 60.0
+PRUNE_FIRST_S = 5.0  # after the start, which has more urgent things to do
+PRUNE_AGAIN_S = 1.0  # after a turn that left some
 WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 POKE_DELAY_S = 0.01  # commits come in bursts; one turn serves all of a moment
 RECONCILE_LIMIT = 32  # tasks of each provider in one turn
@@ -46,6 +51,10 @@ class Delivers(Protocol):
 
 class MarksOverdue(Protocol):
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int: ...
+
+
+class Prunes(Protocol):
+    async def prune_once(self) -> PruneReport: ...
 
 
 class Turns:
@@ -122,16 +131,20 @@ class Worker:
         reconciler: Reconciles,
         deliverer: Delivers,
         ledger: MarksOverdue,
+        pruner: Prunes,
         clock: Clock,
         on_events: Callable[[], None],
     ) -> None:
         self._ledger = ledger
+        self._pruner = pruner
         self._clock = clock
         self._on_events = on_events
         self._poked: asyncio.TimerHandle | None = None
         self._reconciling = self._turns("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
         self._delivering = self._turns("deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT))
         self._marking = self._turns("overdue", self._mark_overdue, at_once=1)
+        self._pruning = self._turns("prune", self._prune, at_once=1)
+        self._prune_soon: asyncio.TimerHandle | None = None
         self._scheduler: AsyncIOScheduler | None = None
         self._watching: asyncio.TimerHandle | None = None
 
@@ -145,7 +158,9 @@ class Worker:
         self._every(RECONCILE_EVERY_S, self._reconciling)
         self._every(DELIVER_EVERY_S, self._delivering)
         self._every(OVERDUE_EVERY_S, self._marking)
+        self._every(PRUNE_EVERY_S, self._pruning)
         self._scheduler.start()
+        self._prune_in(PRUNE_FIRST_S)
         self._watch(self._clock())
 
     def _every(self, interval_s: float, turns: Turns) -> None:
@@ -167,10 +182,10 @@ class Worker:
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             scheduler.remove_all_jobs()
-        for timer in (self._poked, self._watching):
+        for timer in (self._poked, self._watching, self._prune_soon):
             if timer is not None:
                 timer.cancel()
-        for turns in (self._reconciling, self._delivering, self._marking):
+        for turns in (self._reconciling, self._delivering, self._marking, self._pruning):
             await turns.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
@@ -189,3 +204,12 @@ class Worker:
         if await self._ledger.mark_overdue(self._clock(), limit=OVERDUE_LIMIT):
             self._on_events()
             self.poke_delivery()
+
+    async def _prune(self) -> None:
+        report = await self._pruner.prune_once()
+        if report.has_more:
+            self._prune_in(PRUNE_AGAIN_S)
+
+    def _prune_in(self, wait_s: float) -> None:
+        if self._scheduler is not None:
+            self._prune_soon = asyncio.get_running_loop().call_later(wait_s, self._pruning.begin)

@@ -1,0 +1,173 @@
+"""What is old enough goes, in small transactions; nothing that is still owed does.
+
+Events go as a prefix of their numbers, so that the oldest kept one tells which cursors have missed something. With an
+event go its deliveries and their attempts. Tasks, their idempotency keys and the audit stay.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from receiver.store.engine import Engine, Row, Tx
+from submitter.model import ENDED
+
+#: Where the next batch of one kind goes on, as (number, id).
+Mark = tuple[int, str]
+START: Mark = (-(2**62), "")
+
+DELETED = "the subscription was deleted"
+DISABLED_TOO_LONG = "kept for too long while the subscription was disabled"
+FAILING_TOO_LONG = "kept for too long while the endpoint did nothing but fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """How many rows went (or became dead letters). `mark` None: the end was reached."""
+
+    gone: int = 0
+    mark: Mark | None = None
+
+
+class Pruning:
+    """Each verb is one transaction over at most `limit` rows, and raises StoreUnavailable as a whole.
+
+    `before_ms`: what happened before that is old. `mark` is the last batch's, or `START`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def bury_deleted(self, mark: Mark, *, limit: int, now_ms: int) -> Swept:
+        """What a deleted subscription is owed becomes dead letters; once nothing is, its row and lane go.
+
+        One that is being posted this moment comes to its end first.
+        """
+
+        async def work(tx: Tx) -> Swept:
+            subscription = await tx.fetch_one("next_deleted_subscription", after=mark[1])
+            if subscription is None:
+                return Swept()
+            name = subscription["id"]
+            owed = await tx.fetch_all("unfinished_of_lane", lane=name, limit=limit)
+            free = [row["id"] for row in owed if _is_free(row, now_ms)]
+            await _bury(tx, [(delivery, DELETED) for delivery in free], now_ms)
+            if owed:
+                return Swept(gone=len(free), mark=mark if free else (0, name))
+            await tx.execute("remove_lane", id=name)
+            await tx.execute("remove_subscription", id=name)
+            return Swept(mark=(0, name))
+
+        return await self._engine.write(work)
+
+    async def bury_held(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
+        """Old events that wait for nobody become dead letters, so that they do not hold retention up for ever.
+
+        For nobody: the subscription is disabled, or the address of a `notify` has only failed for as long.
+        """
+
+        async def work(tx: Tx) -> Swept:
+            found = await tx.fetch_all("unfinished_by_age", after_seq=mark[0], after_id=mark[1], limit=limit)
+            old = list(takewhile(lambda row: row["event_ms"] < before_ms, found))
+            held = [(row, reason) for row in old if _is_free(row, now_ms) and (reason := _held_for(row, before_ms))]
+            await _bury(tx, [(row["id"], reason) for row, reason in held], now_ms)
+            lanes = sorted({row["lane"] for row, _ in held})
+            await tx.execute_many("refresh_lane", [{"id": lane, "now_ms": now_ms} for lane in lanes])
+            last = (old[-1]["event_seq"], old[-1]["id"]) if len(old) == limit else None
+            return Swept(gone=len(held), mark=last)
+
+        return await self._engine.write(work)
+
+    async def remove_events(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
+        """The oldest events, never at or beyond one that is still owed to somebody.
+
+        An event goes with all its deliveries, so one that was sent to very many goes alone.
+        """
+
+        async def work(tx: Tx) -> Swept:
+            owed = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
+            found = await tx.fetch_all("oldest_events", limit=limit)
+            seqs = [
+                row["seq"]
+                for row in takewhile(
+                    lambda row: row["at_ms"] < before_ms and (owed is None or row["seq"] < owed), found
+                )
+            ]
+            if not seqs:
+                return Swept()
+            crowd = await tx.fetch_one("delivery_past", last=seqs[-1], number=limit)
+            last = seqs[-1] if crowd is None else max(seqs[0], crowd["event_seq"] - 1)
+            for statement in ("remove_attempts_of_events", "remove_deliveries_of_events"):
+                await tx.execute(statement, last=last)
+            return Swept(gone=await tx.execute("remove_events", last=last), mark=START)
+
+        return await self._engine.write(work)
+
+    async def remove_attempts(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
+        """Old attempts of finished deliveries."""
+
+        async def work(tx: Tx) -> Swept:
+            found = await tx.fetch_all("old_attempts", **_after(mark), before_ms=before_ms, limit=limit)
+            gone = [row["id"] for row in found if row["due_ms"] is None]
+            await tx.execute_many("remove_attempt", [{"id": name} for name in gone])
+            return Swept(gone=len(gone), mark=_mark(found, limit))
+
+        return await self._engine.write(work)
+
+    async def remove_observations(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
+        """The timeline of tasks that ended before; a task that lives, or ended lately, keeps all of its own."""
+
+        async def work(tx: Tx) -> Swept:
+            found = await tx.fetch_all("old_observations", **_after(mark), before_ms=before_ms, limit=limit)
+            gone = [row["id"] for row in found if row["state"] in ENDED and (row["final_ms"] or 0) < before_ms]
+            await tx.execute_many("remove_observation", [{"id": name} for name in gone])
+            return Swept(gone=len(gone), mark=_mark(found, limit))
+
+        return await self._engine.write(work)
+
+    async def remove_lanes(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
+        """Lanes of `notify` addresses that owe nothing and are well, or were last posted to before."""
+
+        async def work(tx: Tx) -> Swept:
+            found = await tx.fetch_all("lanes_by_id", after=mark[1], limit=limit)
+            gone = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
+            await tx.execute_many("remove_lane", [{"id": name} for name in gone])
+            return Swept(gone=len(gone), mark=(0, found[-1]["id"]) if len(found) == limit else None)
+
+        return await self._engine.write(work)
+
+
+async def _bury(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:
+    await tx.execute_many(
+        "bury_delivery", [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
+    )
+
+
+def _is_free(row: Row, now_ms: int) -> bool:
+    return row["lease_until_ms"] is None or row["lease_until_ms"] <= now_ms
+
+
+def _held_for(row: Row, before_ms: int) -> str | None:
+    """Why nobody waits for it; None while somebody may."""
+    if row["subscription"] is None:
+        is_failing = row["failing_since_ms"] is not None and row["failing_since_ms"] < before_ms
+        return FAILING_TOO_LONG if is_failing else None
+    if row["subscription_state"] is None:
+        return DELETED
+    return DISABLED_TOO_LONG if row["subscription_state"] == "disabled" else None
+
+
+def _is_idle(lane: Row, before_ms: int, now_ms: int) -> bool:
+    if lane["subscription"] is not None or lane["next_due_ms"] is not None:
+        return False
+    is_paused = lane["paused_until_ms"] is not None and lane["paused_until_ms"] > now_ms
+    is_well = not lane["failures"] and lane["slow_per_s"] is None and not is_paused
+    return is_well or lane["served_ms"] < before_ms
+
+
+def _after(mark: Mark) -> dict[str, Any]:
+    return {"after_ms": mark[0], "after_id": mark[1]}
+
+
+def _mark(found: Sequence[Row], limit: int) -> Mark | None:
+    return (found[-1]["at_ms"], found[-1]["id"]) if len(found) == limit else None
