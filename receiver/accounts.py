@@ -6,6 +6,7 @@ Pure. Problems are gathered, not raised: an operator wants to hear of all of the
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from receiver.knobs import LONGEST_SIGNATURE_WINDOW_S, PREFIX, SIGNATURE_WINDOW_S
 from receiver.parsing import (
@@ -21,6 +22,7 @@ from submitter.providers.contract import Account, Capabilities, Provider
 
 PROVIDERS = "WHENFINAL_PROVIDERS"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_NEAR = 0.8  # of 1: a letter lost, doubled or swapped
 _FORM = "write entries as name or name=adapter, names in lower case letters, digits and -"
 
 
@@ -71,15 +73,36 @@ def read_accounts(
 ) -> tuple[tuple[Account, ...], tuple[Problem, ...]]:
     """Accounts in the order in which they are named; one with a problem is left out of them."""
     reading = _Reading(given=given)
-    named = _named(reading, adapters) if PROVIDERS in given else _with_keys(given, adapters)
+    named = _named(reading, adapters) if PROVIDERS in given else _with_keys(reading, adapters)
     accounts = [_account(reading, each, adapters[each.adapter].CAPABILITIES) for each in named]
     return tuple(account for account in accounts if account is not None), tuple(reading.problems)
 
 
-def _with_keys(given: Mapping[str, str], adapters: Mapping[str, Provider]) -> list[_Named]:
+def _with_keys(reading: _Reading, adapters: Mapping[str, Provider]) -> list[_Named]:
     """Every platform that has an address of its own and a key; a bare gateway dialect must be named."""
     own = [name for name, adapter in adapters.items() if adapter.CAPABILITIES.default_base_url is not None]
-    return [_Named(name=name, adapter=name) for name in own if prefix_of(name) + "API_KEY" in given]
+    found = [_Named(name=name, adapter=name) for name in own if prefix_of(name) + "API_KEY" in reading.given]
+    for name in own if not found else ():
+        slip = _slip_of(reading, name, "API_KEY")
+        if slip is not None:
+            rule = "there is no such setting, and no provider has a key"
+            reading.complain(slip, rule, cure=f"did you mean {prefix_of(name)}API_KEY?")
+    return found
+
+
+def _slip_of(reading: _Reading, name: str, suffix: str) -> str | None:
+    """A variable that is set and is nearly this one of the account's; asked for only where this one is missing.
+
+    Others use the same prefix: `DASHSCOPE_HTTP_BASE_URL` is the platform's own, `HIAPI_B_API_KEY` another account's.
+    """
+    prefix = prefix_of(name)
+    ends = {each.upper().removeprefix(prefix): each for each in reading.given if each.upper().startswith(prefix)}
+    near = get_close_matches(suffix, (end for end in ends if not end.endswith(f"_{suffix}")), n=1, cutoff=_NEAR)
+    return ends[near[0]] if near else None
+
+
+def _renamed(slip: str | None) -> str:
+    return f"{slip} is set: give it this name" if slip is not None else ""
 
 
 def _named(reading: _Reading, adapters: Mapping[str, Provider]) -> list[_Named]:
@@ -105,10 +128,11 @@ def _account(reading: _Reading, named: _Named, can: Capabilities) -> Account | N
     before = len(reading.problems)
     key = _secret(reading, named, "API_KEY")
     if key is None and len(reading.problems) == before:
+        slip = _slip_of(reading, named.name, "API_KEY")
         reading.complain(
             prefix_of(named.name) + "API_KEY",
             f"{named.name} is named in {PROVIDERS} and has no key",
-            cure=f"set the key, or take {named.name} out of {PROVIDERS}",
+            cure=_renamed(slip) or f"set the key, or take {named.name} out of {PROVIDERS}",
         )
     base_url = _base_url(reading, named, can)
     secret, window_s = _callback_settings(reading, named, can)
@@ -141,7 +165,8 @@ def _base_url(reading: _Reading, named: _Named, can: Capabilities) -> str | None
     text = reading.given.get(variable)
     if text is None:
         if can.default_base_url is None:
-            reading.complain(variable, "a gateway has no address of its own", cure="set the gateway's base URL")
+            cure = _renamed(_slip_of(reading, named.name, "BASE_URL")) or "set the gateway's base URL"
+            reading.complain(variable, "a gateway has no address of its own", cure=cure)
         return can.default_base_url
     try:
         url = read_url(text)

@@ -35,6 +35,13 @@ def test_every_wrong_setting_is_named_with_its_cure(cli: Cli) -> None:
     assert "a b" not in ended.out
 
 
+def test_a_slip_in_the_only_key_is_named_with_the_right_name(cli: Cli) -> None:
+    ended = cli.with_settings(HIAPI_APIKEY="the-key-itself").run("doctor", "--offline")
+    assert ended.status == 1
+    assert "did you mean HIAPI_API_KEY?" in ended.out
+    assert "the-key-itself" not in ended.out
+
+
 def test_simulated_providers_take_their_keys(simulated: Cli) -> None:
     levels = _levels(simulated)
     assert {levels[name] for name in PROVIDERS} == {"ok"}

@@ -126,6 +126,46 @@ def test_a_mistyped_variable_is_answered_with_the_nearest_one() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("HIAPI_APIKEY", "HIAPI_API_KEY"),
+        ("DASHSCOPE_API_KY", "DASHSCOPE_API_KEY"),
+        ("TOKENBAY_API_KEYS", "TOKENBAY_API_KEY"),
+        ("modellix_api_key", "MODELLIX_API_KEY"),
+    ],
+)
+def test_a_slip_in_a_providers_key_is_named_while_no_provider_has_one(slip: str, meant: str) -> None:
+    assert problems_of({slip: "k"}) == {
+        slip: f"there is no such setting, and no provider has a key; did you mean {meant}?"
+    }
+    assert [each.name for each in Settings.from_mapping({**LOOPBACK_HIAPI, slip: "k"}).accounts] == ["hiapi"]
+
+
+def test_a_slip_in_what_a_named_provider_lacks_is_named() -> None:
+    given = {"WHENFINAL_PROVIDERS": "gate=newapi", "GATE_APIKEY": "k", "GATE_BASE_UR": "https://gate.example"}
+    problems = problems_of(given)
+    assert problems["GATE_API_KEY"].endswith("; GATE_APIKEY is set: give it this name")
+    assert problems["GATE_BASE_URL"].endswith("; GATE_BASE_UR is set: give it this name")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DASHSCOPE_HTTP_BASE_URL",
+        "DASHSCOPE_API_KEY_FILE_PATH",
+        "DASHSCOPE_WORKSPACE_ID",
+        "HIAPI_B_API_KEY",
+        "HIAPIKEY",
+        "SOME_API_KY",
+    ],
+)
+def test_what_others_set_under_a_providers_prefix_is_no_slip(name: str) -> None:
+    assert Settings.from_mapping({name: "k"}).accounts == ()
+    lacking = problems_of({"WHENFINAL_PROVIDERS": "hiapi,dashscope", name: "k"})
+    assert not any(name in words for words in lacking.values())
+
+
 def test_variables_of_others_are_left_alone() -> None:
     assert settings_of(DASHSCOPE_HTTP_BASE_URL="x", PATH="/bin", HIAPI_BASE_URL="not looked at") == settings_of()
 
