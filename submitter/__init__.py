@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from submitter.client import Client
+    from submitter.client import Client, Event, OtherMessage, SubscriptionDisabled, Task, open_webhook
 
-__all__ = ["Client"]
+__all__ = ["Client", "Event", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
 
 
 def __getattr__(name: str) -> object:

@@ -5,40 +5,81 @@
         task = await client.wait(task.id, timeout_s=900)
 
 Every submit carries an idempotency key, so a request whose answer was lost is sent again and never paid for twice.
+
+Events by cursor, each once, through restarts of either side when the cursor is kept:
+
+        async for event in client.events(after=cursor):
+            cursor = event.seq  # keep it together with what was done about the event
+
+Webhooks, in any framework, from the headers and the raw bytes of the body as they came:
+
+    message = client.verify_webhook(request.headers, await request.body())  # Starlette, FastAPI
+    message = client.verify_webhook(request.headers, request.get_data())  # Flask
+    message = client.verify_webhook(request.headers, request.body)  # Django
+    if isinstance(message, Event):
+        ...
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
-from time import monotonic
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from time import monotonic, time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, overload
 from urllib.parse import quote
 
 import httpx
 
-from submitter.answers import Event, Task, read_events, read_problem, read_task
-from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable
+from submitter import webhooks
+from submitter.answers import (
+    TASK_TYPES,
+    AnyEvent,
+    Event,
+    Message,
+    OtherMessage,
+    SubscriptionDisabled,
+    Task,
+    TaskEventType,
+    read_events,
+    read_message,
+    read_problem,
+    read_retry_after,
+    read_task,
+    refusal,
+)
+from submitter.errors import NotEnded, ReceiverUnreachable, WebhookNotVerified
+from submitter.following import Following
 
-__all__ = ["Client", "Event", "Task"]
+__all__ = ["Client", "Event", "Message", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
 
 #: Seconds before the second, third and fourth try of a request that got no answer of the receiver's.
 RETRY_PAUSES_S = (0.2, 1.0, 3.0)
+RETRY_AFTER_CAP_S = 10.0  # of one such pause, where the answer names a longer one
 #: One wait at the receiver; below its own cap of 60 s and what proxies let pass.
 WAIT_S = 25
-FOLLOW_EVERY_S = 1.0  # between looks for new events
 #: Answers by which the receiver, or a proxy before it, says that it did nothing yet.
 _AGAIN = frozenset({502, 503, 504})
-_UNAVAILABLE = "urn:whenfinal:problem:unavailable"
+_OF_PROVIDER = "urn:whenfinal:problem:provider-"
+
+
+class HeaderItems(Protocol):
+    """Headers as web frameworks give them."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
 
 
 class Client:
     """`timeout_s` bounds each exchange, beside the time that a wait is meant to take.
 
     A submit answers when the provider has, so it must be longer than the receiver's own timeout for a provider.
+    `webhook_secrets` are what `verify_webhook` takes: `whsec_…` and `whpk_…`, while one is rotated both. Raise
+    ValueError for anything else.
     """
 
-    def __init__(self, url: str, key: str, *, timeout_s: float = 90.0) -> None:
+    def __init__(self, url: str, key: str, *, timeout_s: float = 90.0, webhook_secrets: Sequence[str] = ()) -> None:
+        webhooks.check_secrets(webhook_secrets)
+        self._webhook_secrets = tuple(webhook_secrets)
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"},
@@ -88,17 +129,81 @@ class Client:
             if end_s is not None and monotonic() >= end_s:
                 raise NotEnded(task.id, task.state.value)
 
-    async def events(self, *, after: int = 0, follow: bool = False) -> AsyncGenerator[Event]:
-        """Events after a cursor, in order; `follow` goes on when there are no more yet."""
+    @overload
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        follow: bool = True,
+        types: Sequence[TaskEventType] = (),
+        providers: Sequence[str] = (),
+        models: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Event]: ...
+
+    @overload
+    def events(
+        self,
+        *,
+        after: int | None = None,
+        follow: bool = True,
+        types: Sequence[str],
+        providers: Sequence[str] = (),
+        models: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[AnyEvent]: ...
+
+    async def events(
+        self,
+        *,
+        after: int | None = None,
+        follow: bool = True,
+        types: Sequence[str] = (),
+        providers: Sequence[str] = (),
+        models: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[AnyEvent]:
+        """Events after a cursor, in order, none left out and none twice; the `seq` of the last one goes on from there.
+
+        With `follow` it never ends: new events come as they happen, and a connection that breaks is made again, from
+        where it was. Without, it ends at the last event there is. `after` None: with `follow` from now on, without it
+        from the oldest event kept.
+
+        Of the conditions all must hold, of the words of one any, and every label must be there. No `types` means those
+        about tasks; with `subscription.disabled` among them, SubscriptionDisabled comes as well as Event.
+
+        Raise CursorExpired when events after the cursor are no longer kept, ReceiverRefused for a key or a condition
+        that the receiver does not take, ReceiverUnreachable when no connection comes about at first, or for an answer
+        that is not the receiver's. Leaving the loop early leaves the connection to the garbage collector;
+        `contextlib.aclosing` ends it at once.
+        """
+        wanted = _conditions(types=types or TASK_TYPES, providers=providers, models=models, labels=labels or {})
+        if follow:
+            source = Following(http=self._http, params=wanted, cursor=after, timeout_s=self._timeout_s).events()
+        else:
+            source = self._kept_events(wanted, after)
+        async with aclosing(source) as found:
+            async for event in found:
+                yield event
+
+    async def _kept_events(self, wanted: Sequence[tuple[str, str]], after: int | None) -> AsyncGenerator[AnyEvent]:
         while True:
-            page = read_events((await self._ask("GET", "v1/events", params={"after": after})).content)
+            start = () if after is None else (("after", str(after)),)
+            reply = await self._ask("GET", "v1/events", params=httpx.QueryParams([*wanted, *start]))
+            page = read_events(reply.content)
             for event in page.events:
                 yield event
+            if not page.has_more:
+                return
+            if after is not None and page.next_after <= after:
+                raise ReceiverUnreachable("the answer cannot be read: its cursor stands still")
             after = page.next_after
-            if not page.events:
-                if not follow:
-                    return
-                await asyncio.sleep(FOLLOW_EVERY_S)
+
+    def verify_webhook(self, headers: HeaderItems | Iterable[tuple[str, str]], body: bytes) -> Message:
+        """As `open_webhook`, with the secrets that the client was made with."""
+        if not self._webhook_secrets:
+            raise ValueError("the client was made without webhook_secrets")
+        return open_webhook(self._webhook_secrets, headers, body)
 
     async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes them
         """Ask until there is an answer that counts; every request that comes here may be sent twice."""
@@ -110,11 +215,38 @@ class Client:
                 continue
             if not _is_worth_repeating(reply):
                 return _checked(reply)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(max(pause_s, min(read_retry_after(reply.headers) or 0.0, RETRY_AFTER_CAP_S)))
         try:
             return _checked(await self._http.request(method, path, **request))
         except httpx.RequestError as error:
             raise ReceiverUnreachable(f"no answer from the receiver: {type(error).__name__}") from error
+
+
+def open_webhook(secrets: Sequence[str], headers: HeaderItems | Iterable[tuple[str, str]], body: bytes) -> Message:
+    """What a webhook says: an Event, a SubscriptionDisabled, or an OtherMessage such as `webhook.test`.
+
+    `secrets` are `whsec_…` and `whpk_…`; `headers` of any case, a mapping or pairs; `body` the bytes as they came.
+    Raise WebhookNotVerified for whatever was not signed with one of them, was signed more than 5 minutes ago by this
+    machine's clock, or is not a message of a receiver; answer such a request 400 and do nothing about it. The same
+    webhook may come more than once: `event_id` tells.
+    """
+    pairs = headers.items() if hasattr(headers, "items") else headers
+    webhooks.verify_webhook(secrets, tuple(pairs), body, now_s=int(time()))
+    try:
+        return read_message(body)
+    except ReceiverUnreachable as error:
+        raise WebhookNotVerified("rightly signed, and not a message of a receiver") from error
+
+
+def _conditions(
+    *, types: Sequence[str], providers: Sequence[str], models: Sequence[str], labels: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    return (
+        *(("type", each) for each in types),
+        *(("provider", each) for each in providers),
+        *(("model", each) for each in models),
+        *(("label", f"{name}={value}") for name, value in labels.items()),
+    )
 
 
 def _task_path(name: str) -> str:
@@ -122,11 +254,11 @@ def _task_path(name: str) -> str:
 
 
 def _is_worth_repeating(reply: httpx.Response) -> bool:
-    """What a provider refused is refused for this key for ever; what never reached the ledger may reach it now."""
+    """What a provider refused is refused for this key for ever; what the receiver could not do, it may do now."""
     if reply.status_code not in _AGAIN:
         return False
     problem = read_problem(reply.status_code, reply.headers, reply.content)
-    return problem is None or problem.type == _UNAVAILABLE
+    return problem is None or not problem.type.startswith(_OF_PROVIDER)
 
 
 def _checked(reply: httpx.Response) -> httpx.Response:
@@ -135,4 +267,4 @@ def _checked(reply: httpx.Response) -> httpx.Response:
     problem = read_problem(reply.status_code, reply.headers, reply.content)
     if problem is None:
         raise ReceiverUnreachable(f"status {reply.status_code}, and not from the receiver")
-    raise ReceiverRefused(problem)
+    raise refusal(problem)

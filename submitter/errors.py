@@ -10,6 +10,7 @@
     ├── ClientError           a running receiver did not do what our client asked of it
     │   ├── ReceiverUnreachable  no answer, or none that can be read, after every try
     │   ├── ReceiverRefused   answered with a problem, whose fields it carries
+    │   ├── CursorExpired     events after the cursor are no longer kept
     │   └── NotEnded          the wait is over and the task is not
     └── TransportError        one HTTP exchange did not give a reply
         ├── ConnectFailed     no byte of the request left: surely nothing was created
@@ -85,6 +86,7 @@ class ReceiverProblem:
     """An RFC 9457 problem of the receiver. `provider` holds `name`, `code` and `message` where the provider refused.
 
     `task` is the id of a task that stays readable. `retry_after_s`: when trying again makes sense, None for never.
+    `oldest_after` is there when a cursor has expired.
     """
 
     status: int
@@ -96,6 +98,7 @@ class ReceiverProblem:
     task: str | None = None
     request_id: str | None = None
     retry_after_s: float | None = None
+    oldest_after: int | None = None
 
 
 class ReceiverRefused(ClientError):
@@ -104,6 +107,14 @@ class ReceiverRefused(ClientError):
     def __init__(self, problem: ReceiverProblem) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail or 'no detail'}")
         self.problem = problem
+
+
+class CursorExpired(ClientError):
+    """Events after the cursor were there and are no longer kept. All that still are come after `oldest_after`."""
+
+    def __init__(self, oldest_after: int) -> None:
+        super().__init__(f"events after this cursor are no longer kept; those that are come after {oldest_after}")
+        self.oldest_after = oldest_after
 
 
 class NotEnded(ClientError):

@@ -65,6 +65,15 @@ def webhook_headers(
     return ((ID, message_id), (TIMESTAMP, str(timestamp_s)), (SIGNATURE, " ".join(signatures)))
 
 
+def check_secrets(secrets: Sequence[str]) -> None:
+    """Raise ValueError for one that `verify_webhook` could not use; its text holds nothing of it."""
+    for secret in secrets:
+        if secret.startswith(PUBLIC_PREFIX):
+            _public(secret)
+        else:
+            secret_key(secret)
+
+
 def verify_webhook(
     secrets: Sequence[str], headers: Headers, body: bytes, *, now_s: int, tolerance_s: int = TOLERANCE_S
 ) -> None:
