@@ -57,7 +57,7 @@ def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
     """Every broken rule, in the order of the fields."""
     if (order.video is None) == (order.raw is None):
         yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
-    yield from _labels(order.labels)
+    yield from label_violations(order.labels)
     yield from _notify(order, rules)
     if order.deadline_s is not None and not 1 <= order.deadline_s <= LONGEST_DEADLINE_S:
         accepted = f"1 to {LONGEST_DEADLINE_S} seconds"
@@ -67,16 +67,17 @@ def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
         yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
 
 
-def _labels(labels: Mapping[str, str]) -> Iterator[Violation]:
+def label_violations(labels: Mapping[str, str]) -> Iterator[Violation]:
+    """Of what tasks carry and subscriptions ask for alike."""
     if len(labels) > LABELS_CAP:
         yield Violation(field="labels", rule=f"has {len(labels)} entries", accepted=f"up to {LABELS_CAP}")
         return
     for name, value in labels.items():
-        shown = f"labels.{name}" if _is_text(name, LABEL_NAME_CAP) else "labels"
+        shown = f"labels.{name}" if is_printable(name, LABEL_NAME_CAP) else "labels"
         if not name or shown == "labels":
             rule, accepted = "has an unfit name", f"names of 1 to {LABEL_NAME_CAP} printable characters"
             yield Violation(field="labels", rule=rule, accepted=accepted)
-        elif not _is_text(value, LABEL_VALUE_CAP):
+        elif not is_printable(value, LABEL_VALUE_CAP):
             rule, accepted = "is too long or not printable", f"up to {LABEL_VALUE_CAP} printable characters"
             yield Violation(field=shown, rule=rule, accepted=accepted)
 
@@ -86,14 +87,25 @@ def _notify(order: Order, rules: NotifyRules) -> Iterator[Violation]:
         if order.notify_secret is not None:
             yield Violation(field="notify.url", rule="is missing", accepted="an https address")
         return
-    if not order.notify_url or not _is_text(order.notify_url, NOTIFY_URL_CAP):
+    yield from address_violations(order.notify_url, rules, field="notify.url")
+    if order.notify_secret is not None:
+        yield from secret_violations(order.notify_secret, rules, field="notify.secret")
+
+
+def address_violations(url: str, rules: NotifyRules, *, field: str) -> Iterator[Violation]:
+    """`field` as the caller wrote it."""
+    if not url or not is_printable(url, NOTIFY_URL_CAP):
         rule, accepted = "is empty, too long or not printable", f"an https address of up to {NOTIFY_URL_CAP} characters"
-        yield Violation(field="notify.url", rule=rule, accepted=accepted)
-    elif reason := rules.refuse_url(order.notify_url):
-        yield Violation(field="notify.url", rule=reason, accepted="an https address that webhooks may reach")
-    if order.notify_secret is not None and not _is_secret(order.notify_secret, rules):
+        yield Violation(field=field, rule=rule, accepted=accepted)
+    elif reason := rules.refuse_url(url):
+        yield Violation(field=field, rule=reason, accepted="an https address that webhooks may reach")
+
+
+def secret_violations(secret: str, rules: NotifyRules, *, field: str) -> Iterator[Violation]:
+    """Nothing of the secret is in them."""
+    if not _is_secret(secret, rules):
         accepted = "whsec_ and the base64 of 24 to 64 random bytes, or none, and one is made"
-        yield Violation(field="notify.secret", rule="is not a signing secret", accepted=accepted)
+        yield Violation(field=field, rule="is not a signing secret", accepted=accepted)
 
 
 def _is_secret(text: str, rules: NotifyRules) -> bool:
@@ -104,7 +116,8 @@ def _is_secret(text: str, rules: NotifyRules) -> bool:
     return True
 
 
-def _is_text(text: str, cap: int) -> bool:
+def is_printable(text: str, cap: int) -> bool:
+    """Also within `cap` characters."""
     return len(text) <= cap and not _UNPRINTABLE.search(text)
 
 

@@ -59,6 +59,18 @@ class Subscription:
     disabled_ms: int | None = None
     disabled_reason: str | None = None
 
+    def secrets_at(self, now_ms: int) -> tuple[str, ...]:
+        """What signs at a moment, the current one first."""
+        return _overlapping(self.secret, self.previous_secret, self.previous_until_ms, now_ms)
+
+    def signing_keys_at(self, now_ms: int) -> tuple[str, ...]:
+        return _overlapping(self.signing_key, self.previous_signing_key, self.previous_until_ms, now_ms)
+
+
+def _overlapping(current: str | None, previous: str | None, until_ms: int | None, now_ms: int) -> tuple[str, ...]:
+    is_over = until_ms is None or until_ms <= now_ms
+    return tuple(key for key in (current, None if is_over else previous) if key is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
