@@ -13,7 +13,7 @@ RETRY_AFTER_CAP_S = 12 * 3600.0  # the longest step of the default schedule
 
 GONE = 410
 #: Statuses whose `Retry-After` counts.
-_ASKS_TO_WAIT = frozenset({429, 503})
+ASKS_TO_WAIT = frozenset({429, 503})
 _SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -35,7 +35,7 @@ def after_attempt(
     if attempt.status == GONE or attempts_before >= len(backoff_s):
         return DeliveryState.DEAD, None
     delay_s = backoff_s[attempts_before]
-    if attempt.status in _ASKS_TO_WAIT and retry_after_s is not None:
+    if attempt.status in ASKS_TO_WAIT and retry_after_s is not None:
         delay_s = max(delay_s, min(retry_after_s, RETRY_AFTER_CAP_S))
     ended_ms = attempt.at_ms + attempt.latency_ms
     return DeliveryState.PENDING, ended_ms + round(delay_s * 1000 * (1 + JITTER * dice()))

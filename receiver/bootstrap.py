@@ -20,8 +20,9 @@ from starlette.applications import Starlette
 
 from receiver import journal
 from receiver.accounts import ConfiguredProvider
-from receiver.delivery import Deliverer, DeliveryManners
+from receiver.delivery import DEFAULT_SOURCE, Deliverer, DeliveryManners
 from receiver.errors import ConfigError
+from receiver.handshake import origin_of
 from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
 from receiver.orders import NotifyRules
@@ -38,6 +39,7 @@ from receiver.store import Store, open_store
 from receiver.store.commit import GroupCommit
 from receiver.stream import Feed
 from receiver.submission import Submission, SubmissionEdges, SubmissionRules
+from receiver.subscribing import Subscribing, SubscribingEdges, SubscriptionRules
 from receiver.web.app import build_app
 from receiver.worker import Worker
 from submitter.addresses import AddressGuard, check_endpoint
@@ -179,6 +181,7 @@ class _Wiring:
             webhook_transport=self.webhook_transport,
             commits=commits,
             submission=submission,
+            subscribing=self._subscribing(),
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
@@ -192,8 +195,27 @@ class _Wiring:
             api_keys=api_keys,
         )
 
+    def _notify_rules(self) -> NotifyRules:
+        return NotifyRules(refuse_url=lambda url: check_endpoint(url, self.guard), read_secret=decode_webhook_secret)
+
+    def _subscribing(self) -> Subscribing:
+        public_url = self.settings.public_url
+        return Subscribing(
+            room=self.store.subscriptions,
+            transport=self.webhook_transport,
+            rules=SubscriptionRules(
+                notify=self._notify_rules(),
+                providers=tuple(account.name for account in self.settings.accounts),
+                most_in_flight=self.settings.delivery_concurrency,
+                origin=None if public_url is None else origin_of(public_url),
+            ),
+            source=public_url or DEFAULT_SOURCE,
+            edges=SubscribingEdges(
+                clock=now_ms, random_bytes=secrets.token_bytes, new_id=id_maker(secrets.token_bytes)
+            ),
+        )
+
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
-        notify = NotifyRules(refuse_url=lambda url: check_endpoint(url, self.guard), read_secret=decode_webhook_secret)
         return Submission(
             store=self.store,
             providers=providers,
@@ -201,7 +223,7 @@ class _Wiring:
             rules=SubmissionRules(
                 public_url=self.settings.public_url,
                 secret_keys=self.secret_keys,
-                notify=notify,
+                notify=self._notify_rules(),
                 tries=self.settings.submit_tries,
                 timeout_s=self.settings.provider_timeout_s,
                 deadline_s=self.settings.deadline_s,
@@ -260,12 +282,15 @@ class _Wiring:
             transport=self.webhook_transport,
             clock=now_ms,
             dice=self.dice,
+            on_events=self.bell.ring,
             manners=DeliveryManners(
                 owner=self.owner,
                 backoff_s=self.settings.webhook_backoff_s,
                 lease_ms=round(self.settings.lease_s * 1000),
                 concurrency=self.settings.delivery_concurrency,
-                per_endpoint=self.settings.delivery_per_endpoint,
+                per_lane=self.settings.delivery_per_endpoint,
+                give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
+                source=self.settings.public_url or DEFAULT_SOURCE,
             ),
         )
 

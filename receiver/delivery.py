@@ -5,39 +5,35 @@ message with the same id is posted again. One endpoint that hangs holds up neith
 """
 
 import asyncio
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
 from receiver.backoff import after_attempt
+from receiver.cloudevents import cloudevents_headers
 from receiver.errors import StoreUnavailable
-from receiver.posting import RESPONSE_CAP_BYTES, Posted, Sends, Webhook, post
+from receiver.posting import Posted, Sends, Webhook, post
 from receiver.records import AttemptResult, DeliveryState, DueDelivery
-
-__all__ = [
-    "RESPONSE_CAP_BYTES",
-    "Deliverer",
-    "DeliveryManners",
-    "DeliveryOutbox",
-    "DeliveryReport",
-]
+from submitter.wire import Headers
 
 log = structlog.get_logger(__name__)
 
+DEFAULT_SOURCE = "urn:whenfinal"
 RECORD_TRIES = 3  # at the end of a turn, when nothing more can join the batch
 
 
 class DeliveryOutbox(Protocol):
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
     ) -> list[DueDelivery]:
-        """Fair between endpoints; never more than `per_endpoint` leased at once for one, by all owners together."""
+        """Fair between lanes; never more than a lane's cap leased at once for one, by all owners together."""
 
-    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int) -> None:
-        """One transaction; StoreUnavailable means that nothing was recorded."""
+    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int) -> int:
+        """One transaction; StoreUnavailable means that nothing was recorded. Returns how many events it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +41,17 @@ class DeliveryManners:
     """`owner` names this process and no other. `lease_ms` must outlast a post, which the transport's limits bound.
 
     `backoff_s` holds the pauses between attempts: one more attempt than it has steps. `concurrency`: posts at once.
+    `per_lane`: posts at once to one endpoint that has no number of its own. A subscription that has done nothing but
+    fail for `give_up_ms` is disabled. `source` names this service in CloudEvents.
     """
 
     owner: str
     backoff_s: tuple[float, ...]
     lease_ms: int = 60_000
     concurrency: int = 64
-    per_endpoint: int = 8
+    per_lane: int = 8
+    give_up_ms: int = 5 * 86_400_000
+    source: str = DEFAULT_SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,18 @@ class DeliveryReport:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Deliverer:
-    """Turns may overlap: together they never post more than `concurrency` at once. `dice`: numbers in [0, 1)."""
+    """Turns may overlap: together they never post more than `concurrency` at once. `dice`: numbers in [0, 1).
+
+    `on_events` is called after attempts that made events.
+    """
 
     outbox: DeliveryOutbox
     transport: Sends
     manners: DeliveryManners
     clock: Callable[[], int]
     dice: Callable[[], float]
+    on_events: Callable[[], None] = lambda: None
+    _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
     _taken: int = field(default=0, init=False)
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
@@ -92,11 +97,11 @@ class Deliverer:
 
     async def _lease(self, limit: int) -> list[DueDelivery]:
         return await self.outbox.lease_deliveries(
-            owner=self.manners.owner,
+            owner=f"{self.manners.owner}/{next(self._turns)}",  # so that no turn ends a newer one's lease
             now_ms=self.clock(),
             lease_ms=self.manners.lease_ms,
             limit=limit,
-            per_endpoint=self.manners.per_endpoint,
+            per_lane=self.manners.per_lane,
         )
 
     async def _deliver(self, leased: Sequence[DueDelivery]) -> list[AttemptResult]:
@@ -122,7 +127,7 @@ class Deliverer:
 
     async def _try_record(self, results: Sequence[AttemptResult]) -> bool:
         try:
-            await self.outbox.record_attempts(results, self.clock())
+            await self._record(results)
         except StoreUnavailable as error:
             log.warning("attempts_not_recorded", attempts=len(results), error=str(error))
             return False
@@ -132,20 +137,42 @@ class Deliverer:
         for _ in range(RECORD_TRIES - 1):
             if await self._try_record(results):
                 return
-        await self.outbox.record_attempts(results, self.clock())
+        await self._record(results)
+
+    async def _record(self, results: Sequence[AttemptResult]) -> None:
+        if await self.outbox.record_attempts(results, self.clock(), give_up_ms=self.manners.give_up_ms):
+            self.on_events()
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
-        webhook = Webhook(
+        posted = await post(self._webhook(due), self.transport, clock=self.clock)
+        state, due_ms = self._decide(due, posted)
+        return AttemptResult(
+            delivery=due.id,
+            owner=due.owner,
+            lane=due.lane,
+            attempt=posted.attempt,
+            retry_after_s=posted.retry_after_s,
+            state=state,
+            due_ms=due_ms,
+        )
+
+    def _webhook(self, due: DueDelivery) -> Webhook:
+        return Webhook(
             url=due.endpoint,
             message_id=due.event_id,
             body=due.body,
             secrets=due.secrets,
             signing_keys=due.signing_keys,
+            headers=self._attributes(due) if due.cloudevents else (),
         )
-        posted = await post(webhook, self.transport, clock=self.clock)
-        state, due_ms = self._decide(due, posted)
-        return AttemptResult(
-            delivery=due.id, owner=due.owner, lane=due.lane, attempt=posted.attempt, state=state, due_ms=due_ms
+
+    def _attributes(self, due: DueDelivery) -> Headers:
+        return cloudevents_headers(
+            message_id=due.event_id,
+            event_type=due.event_type.value,
+            source=self.manners.source,
+            at_ms=due.event_at_ms,
+            subject=due.task,
         )
 
     def _decide(self, due: DueDelivery, posted: Posted) -> tuple[DeliveryState, int | None]:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from receiver.fanout import notify_lane
 from receiver.records import Attempt, Delivery, Event, EventType, Task
+from receiver.subscription import Subscription
 from submitter.model import Output
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,9 +58,32 @@ def task_view(task: Task) -> dict[str, Any]:
     }
 
 
-def event_body(task: Mapping[str, Any], *, seq: int, event_id: str, event_type: EventType, at_ms: int) -> str:
-    """The webhook body of an event; `task` is a `task_view`. `supersedes` names the event that this one replaces."""
-    data = {"seq": seq, "event_id": event_id, "supersedes": task["supersedes"], "task": task}
+def disabled_view(subscription: Subscription) -> dict[str, Any]:
+    """What `subscription.disabled` tells. The address without query, which may hold what only its owner may know."""
+    return {
+        "id": subscription.id,
+        "url": notify_lane(subscription.url),
+        "reason": subscription.disabled_reason,
+        "disabled_at": rfc3339(subscription.disabled_ms),
+    }
+
+
+def event_body(
+    task: Mapping[str, Any] | None,
+    *,
+    seq: int,
+    event_id: str,
+    event_type: EventType,
+    at_ms: int,
+    subscription: Mapping[str, Any] | None = None,
+) -> str:
+    """The webhook body of an event about a `task_view` or a `disabled_view`.
+
+    `supersedes` names the event that this one replaces.
+    """
+    data = {"seq": seq, "event_id": event_id, "supersedes": task["supersedes"] if task else None, "task": task}
+    if subscription is not None:
+        data["subscription"] = subscription
     body = {"type": event_type.value, "timestamp": rfc3339(at_ms), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
@@ -66,6 +91,7 @@ def event_body(task: Mapping[str, Any], *, seq: int, event_id: str, event_type: 
 def event_view(event: Event) -> dict[str, Any]:
     """The same facts as the webhook's body, flat."""
     body = json.loads(event.body)
+    about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {
         "seq": event.seq,
         "event_id": event.id,
@@ -73,6 +99,7 @@ def event_view(event: Event) -> dict[str, Any]:
         "timestamp": body["timestamp"],
         "task": body["data"]["task"],
         "supersedes": event.supersedes,
+        **about,
     }
 
 
@@ -83,6 +110,7 @@ def delivery_view(delivery: Delivery) -> dict[str, Any]:
         "event_id": delivery.event_id,
         "event_type": delivery.event_type.value,
         "task": delivery.task,
+        "subscription": delivery.subscription,
         "endpoint": delivery.endpoint,
         "state": delivery.state.value,
         "attempts": delivery.attempts,

@@ -3,53 +3,91 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from receiver.fanout import endpoints_for
+from receiver.fanout import Facts, Owed, owed_for
 from receiver.ids import IdMaker
 from receiver.records import Event, EventType, Task
 from receiver.store.engine import Tx, Value
-from receiver.views import event_body, task_view
+from receiver.store.subscription_rows import subscription_of
+from receiver.subscription import Subscription
+from receiver.views import disabled_view, event_body, task_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """An event without its number; `task` as it is after the change."""
+    """An event without its number, about the task or the subscription as it is after the change."""
 
     id: str
-    task: Task
     type: EventType
+    task: Task | None = None
+    subscription: Subscription | None = None
 
 
-async def emit(tx: Tx, drafts: Sequence[EventDraft], *, new_id: IdMaker, now_ms: int) -> list[Event]:
-    """Number the drafts in their order, without a gap, and owe each to whom it concerns.
+class Emitter:
+    """One for a process: it remembers the active subscriptions for as long as their counter stands still."""
 
-    The numbers come from a counter row in this transaction, so that they follow the order of commits: a reader that
-    has seen number n will never later find a smaller one.
-    """
-    if not drafts:
-        return []
-    row = await tx.fetch_one("take_seqs", count=len(drafts))
-    first = (row or {})["value"] - len(drafts) + 1
-    events = [_event(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
-    await tx.execute_many("insert_event", [_event_row(event) for event in events])
-    owed = [
-        _delivery_row(new_id("dlv", now_ms), event, endpoint, now_ms)
-        for draft, event in zip(drafts, events, strict=True)
-        for endpoint in endpoints_for(draft.task)
-    ]
-    await tx.execute_many("insert_delivery", owed)
-    return events
+    def __init__(self, new_id: IdMaker) -> None:
+        self._new_id = new_id
+        self._known: tuple[Subscription, ...] = ()
+        self._known_version: int | None = None
+
+    async def emit(self, tx: Tx, drafts: Sequence[EventDraft], *, now_ms: int) -> list[Event]:
+        """Number the drafts in their order, without a gap, and owe each to whom it concerns.
+
+        The numbers come from a counter row in this transaction, so that they follow the order of commits: a reader
+        that has seen number n will never later find a smaller one.
+        """
+        if not drafts:
+            return []
+        row = await tx.fetch_one("take_seqs", count=len(drafts))
+        first = (row or {})["value"] - len(drafts) + 1
+        events = [_event(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
+        await tx.execute_many("insert_event", [_event_row(event) for event in events])
+        # A transaction that tells of a subscription has changed it, and may yet be rolled back: not to be remembered.
+        is_settled = all(draft.subscription is None for draft in drafts)
+        active = await (self._remembered(tx) if is_settled else _active(tx))
+        owed = [
+            (event, each)
+            for draft, event in zip(drafts, events, strict=True)
+            for each in owed_for(_facts(draft), draft.task, active)
+        ]
+        rows = [_delivery_row(self._new_id("dlv", now_ms), event, each, now_ms) for event, each in owed]
+        await tx.execute_many("insert_delivery", rows)
+        lanes = sorted({each.lane for _, each in owed})
+        await tx.execute_many("wake_lane", [{"id": lane, "due_ms": now_ms} for lane in lanes])
+        return events
+
+    async def _remembered(self, tx: Tx) -> tuple[Subscription, ...]:
+        row = await tx.fetch_one("subscriptions_version")
+        version = (row or {})["value"]
+        if version != self._known_version:
+            self._known, self._known_version = await _active(tx), version
+        return self._known
+
+
+async def _active(tx: Tx) -> tuple[Subscription, ...]:
+    return tuple(subscription_of(row) for row in await tx.fetch_all("active_subscriptions"))
+
+
+def _facts(draft: EventDraft) -> Facts:
+    return Facts(type=draft.type, labels={}) if draft.task is None else Facts.of_task(draft.type, draft.task)
 
 
 def _event(draft: EventDraft, seq: int, now_ms: int) -> Event:
-    view = task_view(draft.task)
     return Event(
         seq=seq,
         id=draft.id,
-        task=draft.task.id,
+        task=draft.task.id if draft.task else None,
         type=draft.type,
         at_ms=now_ms,
-        supersedes=draft.task.supersedes,
-        body=event_body(view, seq=seq, event_id=draft.id, event_type=draft.type, at_ms=now_ms),
+        supersedes=draft.task.supersedes if draft.task else None,
+        body=event_body(
+            task_view(draft.task) if draft.task else None,
+            subscription=disabled_view(draft.subscription) if draft.subscription else None,
+            seq=seq,
+            event_id=draft.id,
+            event_type=draft.type,
+            at_ms=now_ms,
+        ),
     )
 
 
@@ -57,7 +95,7 @@ def _event_row(event: Event) -> dict[str, Value]:
     return {
         "seq": event.seq,
         "id": event.id,
-        "task": event.task,
+        "task": event.task or "",
         "type": event.type.value,
         "at_ms": event.at_ms,
         "supersedes": event.supersedes,
@@ -65,13 +103,15 @@ def _event_row(event: Event) -> dict[str, Value]:
     }
 
 
-def _delivery_row(name: str, event: Event, endpoint: str, now_ms: int) -> dict[str, Value]:
+def _delivery_row(name: str, event: Event, owed: Owed, now_ms: int) -> dict[str, Value]:
     return {
         "id": name,
         "event_seq": event.seq,
         "event_id": event.id,
         "event_type": event.type.value,
-        "task": event.task,
-        "endpoint": endpoint,
+        "task": event.task or "",
+        "subscription": owed.subscription,
+        "lane": owed.lane,
+        "endpoint": owed.endpoint,
         "due_ms": now_ms,
     }

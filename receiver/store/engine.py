@@ -36,6 +36,9 @@ class Tx(Reader, Protocol):
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
         """The statement once for each row; nothing when there are none."""
 
+    async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
+        """What the statement finds for each row, one after the other."""
+
     async def run_script(self, script: str) -> None:
         """Several statements, inside this transaction. For migrations only."""
 

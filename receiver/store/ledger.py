@@ -21,7 +21,7 @@ from receiver.records import (
     Verdict,
 )
 from receiver.store import rows
-from receiver.store.emitting import EventDraft, emit
+from receiver.store.emitting import Emitter, EventDraft
 from receiver.store.engine import Engine, Tx
 from submitter.model import TaskKey, TaskState
 
@@ -29,9 +29,10 @@ from submitter.model import TaskKey, TaskState
 class Ledger:
     """Verbs that change tasks after their receipt; each is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, emitter: Emitter) -> None:
         self._engine = engine
         self._new_id = new_id
+        self._emitter = emitter
 
     async def record(self, reports: Sequence[Report], now_ms: int) -> list[RecordOutcome]:
         """One outcome a report, in their order; several reports on one task are taken one after the other."""
@@ -41,7 +42,7 @@ class Ledger:
         async def work(tx: Tx) -> list[RecordOutcome]:
             batch = _Batch(await _load(tx, reports), self._new_id, now_ms)
             outcomes = [batch.take(report) for report in reports]
-            return await batch.write(tx, outcomes)
+            return await batch.write(tx, outcomes, self._emitter)
 
         return await self._engine.write(work)
 
@@ -53,7 +54,7 @@ class Ledger:
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [rows.task_row(task) for task in marked])
             drafts = [EventDraft(id=self._new_id("evt", now_ms), task=task, type=EventType.OVERDUE) for task in marked]
-            await emit(tx, drafts, new_id=self._new_id, now_ms=now_ms)
+            await self._emitter.emit(tx, drafts, now_ms=now_ms)
             return len(marked)
 
         return await self._engine.write(work)
@@ -154,7 +155,7 @@ class _Batch:
         if change.noteworthy:
             self._notes.append(_Noted(task=after.id, report=report, verdict=change.verdict))
 
-    async def write(self, tx: Tx, outcomes: list[RecordOutcome]) -> list[RecordOutcome]:
+    async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: Emitter) -> list[RecordOutcome]:
         """The gathered writes; the outcomes with the numbers that their events got."""
         await tx.execute_many("insert_task", [rows.task_row(self._tasks[name]) for name in sorted(self._adopted)])
         changed = sorted(self._changed - self._adopted)
@@ -166,7 +167,7 @@ class _Batch:
             for n in self._notes
         ]
         await tx.execute_many("insert_observation", lines)
-        events = await emit(tx, self._drafts, new_id=self._new_id, now_ms=self._now_ms)
+        events = await emitter.emit(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}
         return [_numbered(outcome, seqs) for outcome in outcomes]
 

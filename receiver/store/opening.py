@@ -9,15 +9,19 @@ from urllib.parse import unquote, urlsplit
 
 from receiver.errors import ConfigError
 from receiver.ids import id_maker
+from receiver.store.emitting import Emitter
 from receiver.store.engine import Engine, Tx
 from receiver.store.kept import Kept
 from receiver.store.ledger import Ledger
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.outbox import Outbox
 from receiver.store.polls import Polls
+from receiver.store.pruning import Pruning
 from receiver.store.reading import Reading
+from receiver.store.replaying import Replays
 from receiver.store.sqlite import open_sqlite
 from receiver.store.submits import Submits
+from receiver.store.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,10 @@ class Store:
     submits: Submits
     polls: Polls
     outbox: Outbox
+    subscriptions: Subscriptions
     reading: Reading
+    replays: Replays
+    pruning: Pruning
     kept: Kept
     engine: Engine
 
@@ -71,12 +78,16 @@ async def open_store(
 
 def store_on(engine: Engine) -> Store:
     new_id = id_maker(secrets.token_bytes)
+    emitter = Emitter(new_id)
     return Store(
-        ledger=Ledger(engine, new_id),
+        ledger=Ledger(engine, new_id, emitter),
         submits=Submits(engine, new_id),
         polls=Polls(engine, new_id),
-        outbox=Outbox(engine, new_id),
+        outbox=Outbox(engine, new_id, emitter),
+        subscriptions=Subscriptions(engine, new_id),
         reading=Reading(engine),
+        replays=Replays(engine, new_id),
+        pruning=Pruning(engine),
         kept=Kept(engine),
         engine=engine,
     )

@@ -1,69 +1,159 @@
-"""What is owed to endpoints: leases on deliveries, and what became of each attempt."""
+"""What is owed to endpoints: leases on deliveries, and what became of each attempt.
 
-from collections.abc import Sequence
+What is owed to one endpoint is its lane, and `receiver.lanes` says how much of it may be leased. A lane's next due time
+is when something of it can be leased next, so a turn costs by the lanes that are due and never by what waits in them.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
+
+from receiver import lanes
 from receiver.ids import IdMaker
-from receiver.records import AttemptResult, Delivery, DeliveryState, DueDelivery
+from receiver.records import AttemptResult, Delivery, DeliveryState, DueDelivery, EventType
 from receiver.store import rows
+from receiver.store.emitting import Emitter, EventDraft
 from receiver.store.engine import Engine, Reader, Row, Tx
+from receiver.store.subscription_rows import lane_row, limited_lane_of, subscription_of
+from receiver.subscription import Lane, Subscription, SubscriptionState
+
+log = structlog.get_logger(__name__)
+
+LANES_A_TURN = 512  # looked at in one lease, those that have waited longest for their turn
+DAY_MS = 86_400_000
+GIVE_UP_MS = 5 * DAY_MS
+GONE = 410
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """How many deliveries of a lane are to be leased."""
+
+    lane: Lane
+    count: int
+    is_probe: bool
 
 
 class Outbox:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, emitter: Emitter) -> None:
         self._engine = engine
         self._new_id = new_id
+        self._emitter = emitter
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
     ) -> list[DueDelivery]:
-        """Due deliveries, endpoints taking turns; no endpoint ever has more than `per_endpoint` leased at once."""
-        if not await self._engine.read(lambda reader: _any_due(reader, now_ms)):
+        """Due deliveries, lanes taking turns; no lane ever has more than its cap leased at once, by all owners.
+
+        `owner` must be another for each call that may overlap with this one's posts.
+        """
+
+        async def shares(reader: Reader) -> list[_Share]:
+            return await _shares(reader, now_ms=now_ms, limit=limit, per_lane=per_lane)
+
+        if not await self._engine.read(shares):
             return []
 
         async def work(tx: Tx) -> list[DueDelivery]:
-            due = await tx.fetch_all("due_deliveries", now_ms=now_ms, limit=limit, per_endpoint=per_endpoint)
-            claims = [{"id": row["id"], "owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms} for row in due]
+            taken = await shares(tx)
+            found = [
+                *await tx.fetch_many("free_deliveries", [_ask(s, now_ms) for s in taken if not s.is_probe]),
+                *await tx.fetch_many("newest_free_delivery", [_ask(s, now_ms) for s in taken if s.is_probe]),
+            ]
+            ids = [row["id"] for row in found]
+            claims = [{"id": name, "owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms} for name in ids]
             await tx.execute_many("lease_delivery", claims)
-            if not claims:
-                return []
-            mine = await tx.fetch_all("leased_deliveries", ids=[row["id"] for row in due], owner=owner)
-            held = {row["id"] for row in mine}
-            return [_due_delivery(row, owner) for row in due if row["id"] in held]
+            mine = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
+            counts = Counter(row["lane"] for row in mine)
+            after = [lanes.served(s.lane, counts[s.lane.id], now_ms) for s in taken if counts[s.lane.id]]
+            await _keep_lanes(tx, after, looked_at=[s.lane.id for s in taken], now_ms=now_ms)
+            return [_due_delivery(row, owner, now_ms) for row in mine]
 
         return await self._engine.write(work)
 
-    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int) -> None:
-        """Attempts and what follows from them, together; an owner that lost its lease adds only its attempt."""
+    async def record_attempts(
+        self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int = GIVE_UP_MS
+    ) -> int:
+        """Attempts and all that follows from them, together; an owner that lost its lease adds only its attempt.
 
-        async def work(tx: Tx) -> None:
+        Disables a subscription that is gone, or that has done nothing but fail for `give_up_ms`, and says so by an
+        event. Returns how many events were made.
+        """
+
+        async def work(tx: Tx) -> list[Subscription]:
+            # Lanes before deliveries, as when leasing: transactions that wait for each other's rows never cross.
+            known = {row["id"]: limited_lane_of(row) for row in await _lanes_of(tx, results)}
             await tx.execute_many("finish_attempt", [_finish_row(result, now_ms) for result in results])
             await tx.execute_many("insert_attempt", [self._attempt_row(result, now_ms) for result in results])
+            heard = _by_lane(results)
+            after = [
+                lanes.after_attempts(lane, map(_news, heard[name]), now_ms) for name, lane in sorted(known.items())
+            ]
+            await _keep_lanes(tx, after, looked_at=sorted(known), now_ms=now_ms)
+            return await self._disable(tx, _given_up(after, heard, now_ms, give_up_ms), now_ms)
 
-        await self._engine.write(work)
+        disabled = await self._engine.write(work)
+        for each in disabled:
+            log.error("subscription_disabled", subscription=each.id, reason=each.disabled_reason)
+        return len(disabled)
 
     async def redeliver(self, delivery: str, *, actor: str, now_ms: int) -> Delivery | None:
-        """Make one delivery due again, its schedule from the start. None when there is no such delivery."""
+        """Make one delivery due again, its schedule from the start. None when there is no such delivery.
+
+        One that is being posted right now, or whose subscription was deleted, is left as it is.
+        """
 
         async def work(tx: Tx) -> Delivery | None:
-            await tx.execute("redeliver", id=delivery, now_ms=now_ms)
-            row = await tx.fetch_one("delivery_by_id", id=delivery)
-            if row is None:
+            found = await tx.fetch_one("delivery_by_id", id=delivery)
+            if found is None:
                 return None
-            await tx.execute(
-                "insert_audit",
-                id=self._new_id("aud", now_ms),
-                at_ms=now_ms,
-                actor=actor,
-                action="redeliver",
-                task=row["task"],
-                detail=rows.to_json({"delivery": delivery}),
-            )
-            return rows.delivery_of(row)
+            if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
+                await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
+            await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
+            row = await tx.fetch_one("delivery_by_id", id=delivery)
+            return None if row is None else rows.delivery_of(row)
 
         return await self._engine.write(work)
+
+    async def _disable(self, tx: Tx, reasons: Mapping[str, str], now_ms: int) -> list[Subscription]:
+        if not reasons:
+            return []
+        found = [subscription_of(row) for row in await tx.fetch_all("subscriptions_by_ids", ids=sorted(reasons))]
+        disabled = [
+            replace(each, state=SubscriptionState.DISABLED, disabled_ms=now_ms, disabled_reason=reasons[each.id])
+            for each in found
+            if each.state is SubscriptionState.ACTIVE
+        ]
+        if not disabled:
+            return []
+        words = [{"id": s.id, "disabled_ms": s.disabled_ms, "disabled_reason": s.disabled_reason} for s in disabled]
+        await tx.execute_many("disable_subscription", words)
+        await tx.execute("touch_subscriptions")
+        for each in disabled:
+            detail = {"subscription": each.id, "reason": each.disabled_reason}
+            await self._audit(tx, now_ms, "service", "subscription disabled", detail)
+        kind = EventType.SUBSCRIPTION_DISABLED
+        drafts = [EventDraft(id=self._new_id("evt", now_ms), type=kind, subscription=each) for each in disabled]
+        await self._emitter.emit(tx, drafts, now_ms=now_ms)
+        return disabled
+
+    async def _audit(
+        self, tx: Tx, now_ms: int, actor: str, action: str, detail: Mapping[str, Any], task: str | None = None
+    ) -> None:
+        await tx.execute(
+            "insert_audit",
+            id=self._new_id("aud", now_ms),
+            at_ms=now_ms,
+            actor=actor,
+            action=action,
+            task=task,
+            detail=rows.to_json(detail),
+        )
 
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
         attempt = result.attempt
@@ -78,17 +168,85 @@ class Outbox:
         }
 
 
-async def _any_due(reader: Reader, now_ms: int) -> bool:
-    return await reader.fetch_one("any_delivery_due", now_ms=now_ms) is not None
+async def _shares(reader: Reader, *, now_ms: int, limit: int, per_lane: int) -> list[_Share]:
+    due = await reader.fetch_all("due_lanes", now_ms=now_ms, limit=LANES_A_TURN)
+    known = {row["id"]: limited_lane_of(row) for row in due}
+    most = [(row["id"], lanes.places(known[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_lane)) for row in due]
+    return [
+        _Share(
+            lane=known[name],
+            count=count,
+            is_probe=lanes.breaker_state(known[name], now_ms) is lanes.BreakerState.HALF_OPEN,
+        )
+        for name, count in lanes.take_turns(most, limit).items()
+    ]
 
 
-def _due_delivery(row: Row, owner: str) -> DueDelivery:
+def _ask(share: _Share, now_ms: int) -> dict[str, Any]:
+    asked = {"lane": share.lane.id, "now_ms": now_ms}
+    return asked if share.is_probe else {**asked, "count": share.count}
+
+
+async def _lanes_of(tx: Tx, results: Sequence[AttemptResult]) -> list[Row]:
+    return await tx.fetch_all("lanes_by_ids", ids=sorted({result.lane for result in results}))
+
+
+async def _keep_lanes(tx: Tx, changed: Sequence[Lane], *, looked_at: Sequence[str], now_ms: int) -> None:
+    await tx.execute_many("update_lane", [_behaviour_row(lane) for lane in changed])
+    await tx.execute_many("refresh_lane", [{"id": name, "now_ms": now_ms} for name in looked_at])
+
+
+def _behaviour_row(lane: Lane) -> dict[str, Any]:
+    return {name: value for name, value in lane_row(lane).items() if name != "next_due_ms"}
+
+
+def _by_lane(results: Sequence[AttemptResult]) -> Mapping[str, list[AttemptResult]]:
+    heard: defaultdict[str, list[AttemptResult]] = defaultdict(list)
+    for result in results:
+        heard[result.lane].append(result)
+    return heard
+
+
+def _news(result: AttemptResult) -> lanes.News:
+    return lanes.News(
+        began_ms=result.attempt.at_ms,
+        ended_ms=result.attempt.at_ms + result.attempt.latency_ms,
+        status=result.attempt.status,
+        retry_after_s=result.retry_after_s,
+    )
+
+
+def _given_up(
+    after: Sequence[Lane], heard: Mapping[str, list[AttemptResult]], now_ms: int, give_up_ms: int
+) -> dict[str, str]:
+    """Why, for each lane that is to be disabled if it is a subscription's."""
+    reasons: dict[str, str] = {}
+    for lane in after:
+        if any(result.attempt.status == GONE for result in heard[lane.id]):
+            reasons[lane.id] = "answered 410 Gone"
+        elif lanes.gives_up(lane, now_ms, give_up_ms):
+            last = heard[lane.id][-1].attempt.error
+            reasons[lane.id] = f"nothing but failures for {give_up_ms / DAY_MS:g} days, last: {last}"
+    return reasons
+
+
+def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
+    is_subscribed = row["subscription"] is not None
+    overlaps = (row["previous_until_ms"] or 0) > now_ms
+    secrets = (row["secret"], row["previous_secret"] if overlaps else None)
+    signing_keys = (row["signing_key"], row["previous_signing_key"] if overlaps else None)
     return DueDelivery(
         id=row["id"],
         owner=owner,
+        lane=row["lane"],
         event_id=row["event_id"],
-        endpoint=row["endpoint"],
-        secrets=(row["notify_secret"],),
+        event_type=EventType(row["event_type"]),
+        event_at_ms=row["at_ms"],
+        task=row["task"] or None,
+        endpoint=row["url"] if is_subscribed else row["endpoint"],
+        secrets=tuple(filter(None, secrets)) if is_subscribed else (row["notify_secret"],),
+        signing_keys=tuple(filter(None, signing_keys)),
+        cloudevents=bool(row["cloudevents"]),
         body=row["body"],
         attempts=row["attempts"],
     )

@@ -51,9 +51,9 @@ VALUES (:seq, :id, :task, :type, :at_ms, :supersedes, :body);
 
 -- insert_delivery: one event owed to one endpoint
 INSERT INTO deliveries (
-    id, event_seq, event_id, event_type, task, endpoint, state, attempts, due_ms, created_ms
+    id, event_seq, event_id, event_type, task, subscription, lane, endpoint, state, attempts, due_ms, created_ms
 ) VALUES (
-    :id, :event_seq, :event_id, :event_type, :task, :endpoint, 'pending', 0, :due_ms, :due_ms
+    :id, :event_seq, :event_id, :event_type, :task, :subscription, :lane, :endpoint, 'pending', 0, :due_ms, :due_ms
 );
 
 -- overdue_tasks: unfinished tasks whose deadline has passed unsaid; a refused one has none
@@ -119,32 +119,92 @@ WHERE provider = :provider;
 -- unpause_account: end a pause and its alarm
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;
 
--- any_delivery_due: whether the outbox has work, leases aside; only a pending delivery has a due time
-SELECT 1 AS found FROM deliveries WHERE due_ms <= :now_ms LIMIT 1;
+-- due_lanes: lanes with something to lease, least recently served first, with what is leased of each already
+SELECT l.*, s.rate_per_s, s.granted_per_s, s.max_in_flight, (
+    SELECT COUNT(*) FROM deliveries d WHERE d.lane = l.id AND d.lease_until_ms > :now_ms
+) AS busy
+FROM (
+    SELECT * FROM lanes
+    WHERE next_due_ms <= :now_ms AND (paused_until_ms IS NULL OR paused_until_ms <= :now_ms)
+      AND NOT EXISTS (SELECT 1 FROM subscriptions x WHERE x.id = lanes.id AND x.state <> 'active')
+    ORDER BY served_ms, id LIMIT :limit
+) l LEFT JOIN subscriptions s ON s.id = l.id
+ORDER BY l.served_ms, l.id;
 
--- due_deliveries: deliveries that are due and free, no endpoint with more in flight than its share
-SELECT d.id, d.event_id, d.endpoint, d.attempts, e.body, t.notify_secret
-FROM deliveries d JOIN events e ON e.seq = d.event_seq JOIN tasks t ON t.id = d.task
-WHERE d.id IN (
-    SELECT r.id FROM (
-        SELECT id, endpoint, due_ms, ROW_NUMBER() OVER (PARTITION BY endpoint ORDER BY due_ms, id) AS place
-        FROM deliveries
-        WHERE due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
-    ) r LEFT JOIN (
-        SELECT endpoint, COUNT(*) AS busy FROM deliveries
-        WHERE due_ms <= :now_ms AND lease_until_ms > :now_ms GROUP BY endpoint
-    ) b ON b.endpoint = r.endpoint
-    WHERE r.place + COALESCE(b.busy, 0) <= :per_endpoint
-    ORDER BY r.place, r.due_ms LIMIT :limit
-)
-ORDER BY d.due_ms, d.id;
+-- free_deliveries: what is due and free of a lane, longest due first; however much there is, only this much is read
+SELECT id FROM deliveries
+WHERE lane = :lane AND due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY due_ms LIMIT :count {skip_locked};
+
+-- newest_free_delivery: the one that became due last
+SELECT id FROM deliveries
+WHERE lane = :lane AND due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY due_ms DESC LIMIT 1 {skip_locked};
 
 -- lease_delivery: claim a delivery until a time unless somebody else holds it
 UPDATE deliveries SET lease_owner = :owner, lease_until_ms = :until_ms
 WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- leased_deliveries: which of these an owner holds
-SELECT id FROM deliveries WHERE id IN (:ids...) AND lease_owner = :owner;
+-- leased_deliveries: which of these an owner holds, with all that an attempt needs, longest due first
+SELECT
+    d.id, d.lane, d.subscription, d.event_id, d.event_type, d.task, d.endpoint, d.attempts, e.at_ms, e.body,
+    t.notify_secret, s.url, s.secret, s.previous_secret, s.signing_key, s.previous_signing_key, s.previous_until_ms,
+    s.cloudevents
+FROM deliveries d JOIN events e ON e.seq = d.event_seq
+LEFT JOIN tasks t ON t.id = d.task
+LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE d.id IN (:ids...) AND d.lease_owner = :owner
+ORDER BY d.due_ms, d.id;
+
+-- lanes_by_ids: these lanes, with the limits of their subscriptions
+SELECT
+    lanes.*,
+    (SELECT rate_per_s FROM subscriptions s WHERE s.id = lanes.id) AS rate_per_s,
+    (SELECT granted_per_s FROM subscriptions s WHERE s.id = lanes.id) AS granted_per_s,
+    (SELECT max_in_flight FROM subscriptions s WHERE s.id = lanes.id) AS max_in_flight
+FROM lanes WHERE id IN (:ids...) ORDER BY id {lock};
+
+-- update_lane: how an endpoint behaves and when it was last served
+UPDATE lanes SET
+    served_ms = :served_ms, paused_until_ms = :paused_until_ms, failures = :failures,
+    failing_since_ms = :failing_since_ms, slow_per_s = :slow_per_s, tokens = :tokens, refilled_ms = :refilled_ms
+WHERE id = :id;
+
+-- refresh_lane: when something of it can be leased next: what is free, or what is leased and lost; NULL when all is done
+UPDATE lanes SET next_due_ms = (
+    SELECT MIN(n.at_ms) FROM (
+        SELECT (
+            SELECT due_ms FROM deliveries
+            WHERE lane = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+            ORDER BY due_ms LIMIT 1
+        ) AS at_ms
+        UNION ALL
+        SELECT MIN(lease_until_ms) AS at_ms FROM deliveries WHERE lane = :id AND lease_until_ms > :now_ms
+    ) n
+)
+WHERE id = :id;
+
+-- wake_lane: something of it is due at a time; the first time of a lane opens it
+INSERT INTO lanes (id, next_due_ms, served_ms, failures, tokens, refilled_ms) VALUES (:id, :due_ms, 0, 0, 0, 0)
+ON CONFLICT (id) DO UPDATE SET next_due_ms = excluded.next_due_ms
+WHERE lanes.next_due_ms IS NULL OR lanes.next_due_ms > excluded.next_due_ms;
+
+-- subscriptions_version: how often subscriptions have changed
+SELECT value FROM counters WHERE name = 'subscriptions';
+
+-- touch_subscriptions: whoever remembers subscriptions reads them anew
+UPDATE counters SET value = value + 1 WHERE name = 'subscriptions';
+
+-- active_subscriptions: all to whom something may be owed
+SELECT * FROM subscriptions WHERE state = 'active' ORDER BY id;
+
+-- subscriptions_by_ids: these subscriptions
+SELECT * FROM subscriptions WHERE id IN (:ids...) {lock};
+
+-- disable_subscription: owe it nothing new, and let wait what it is owed
+UPDATE subscriptions SET
+    state = 'disabled', disabled_ms = :disabled_ms, disabled_reason = :disabled_reason, changed_ms = :disabled_ms
+WHERE id = :id AND state = 'active';
 
 -- finish_attempt: what an attempt leaves behind; only for the owner that still holds the lease
 UPDATE deliveries SET
@@ -156,10 +216,13 @@ WHERE id = :id AND lease_owner = :owner;
 INSERT INTO attempts (id, delivery, at_ms, latency_ms, status, error, response)
 VALUES (:id, :delivery, :at_ms, :latency_ms, :status, :error, :response);
 
--- redeliver: make one delivery due again, its schedule from the start
+-- redeliver: make one delivery due again, its schedule from the start, unless it is under way or its subscription is gone
 UPDATE deliveries SET
     state = 'pending', attempts = 0, due_ms = :now_ms, finished_ms = NULL, lease_owner = NULL, lease_until_ms = NULL
-WHERE id = :id;
+WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+  AND (subscription IS NULL OR EXISTS (
+      SELECT 1 FROM subscriptions s WHERE s.id = deliveries.subscription AND s.state <> 'deleted'
+  ));
 
 -- insert_audit: who did what by hand
 INSERT INTO audit (id, at_ms, actor, action, task, detail) VALUES (:id, :at_ms, :actor, :action, :task, :detail);
@@ -213,6 +276,9 @@ SELECT * FROM events WHERE seq > :after AND type IN (:types...) ORDER BY seq LIM
 -- last_seq: number of the newest event
 SELECT value FROM counters WHERE name = 'events';
 
+-- oldest_seq: number of the oldest event that is kept; NULL when none is
+SELECT MIN(seq) AS seq FROM events;
+
 -- delivery_by_id: one delivery
 SELECT * FROM deliveries WHERE id = :id;
 
@@ -222,14 +288,148 @@ SELECT * FROM deliveries WHERE id < :cursor ORDER BY id DESC LIMIT :limit;
 -- deliveries_page_in_state: newest first, one state
 SELECT * FROM deliveries WHERE state = :state AND id < :cursor ORDER BY id DESC LIMIT :limit;
 
+-- deliveries_page_of_subscription: newest first, of one subscription, any state or one
+SELECT * FROM deliveries
+WHERE subscription = :subscription AND id < :cursor AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+ORDER BY id DESC LIMIT :limit;
+
 -- attempts_of_delivery: its history
 SELECT * FROM attempts WHERE delivery = :delivery ORDER BY at_ms, id;
+
+-- events_between: events past a number, up to one and within a time, in order
+SELECT * FROM events
+WHERE seq > :after AND seq <= :last AND at_ms >= :since_ms AND at_ms < :until_ms
+ORDER BY seq LIMIT :limit;
+
+-- owed_of_events: which of these events are still kept, and the state of each one's delivery to a subscription
+SELECT e.seq, e.id, e.type, e.task, d.state
+FROM events e LEFT JOIN deliveries d ON d.event_seq = e.seq AND d.subscription = :subscription
+WHERE e.seq IN (:seqs...)
+ORDER BY e.seq;
+
+-- replay_delivery: owe an event to a subscription once more, or for the first time; one that is due already stays as it is
+INSERT INTO deliveries (
+    id, event_seq, event_id, event_type, task, subscription, lane, endpoint, state, attempts, due_ms, created_ms
+) VALUES (
+    :id, :event_seq, :event_id, :event_type, :task, :subscription, :lane, :endpoint, 'pending', 0, :now_ms, :now_ms
+) ON CONFLICT (subscription, event_seq) DO UPDATE SET
+    state = 'pending', attempts = 0, due_ms = excluded.due_ms, endpoint = excluded.endpoint, finished_ms = NULL,
+    lease_owner = NULL, lease_until_ms = NULL
+WHERE deliveries.due_ms IS NULL;
+
+-- next_deleted_subscription: one whose deletion is not complete
+SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
+
+-- unfinished_of_lane: some of what an endpoint is owed
+SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL ORDER BY due_ms LIMIT :limit;
+
+-- bury_delivery: give one up without another attempt
+UPDATE deliveries SET
+    state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
+WHERE id = :id AND due_ms IS NOT NULL;
+
+-- remove_lane: forget an endpoint
+DELETE FROM lanes WHERE id = :id;
+
+-- remove_subscription: the end of a deletion
+DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
+
+-- unfinished_by_age: what is owed, the oldest events first, with who waits for it
+SELECT
+    d.id, d.event_seq, d.lane, d.subscription, d.lease_until_ms, e.at_ms AS event_ms, s.state AS subscription_state,
+    l.failing_since_ms
+FROM deliveries d JOIN events e ON e.seq = d.event_seq
+    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN lanes l ON l.id = d.lane
+WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
+ORDER BY d.event_seq, d.id LIMIT :limit;
+
+-- oldest_unfinished: the oldest event that is still owed to somebody
+SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
+
+-- oldest_events: where retention begins
+SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit;
+
+-- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
+SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;
+
+-- remove_attempts_of_events: the attempts of all deliveries up to an event
+DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE event_seq <= :last);
+
+-- remove_deliveries_of_events: all deliveries up to an event
+DELETE FROM deliveries WHERE event_seq <= :last;
+
+-- remove_events: all up to one
+DELETE FROM events WHERE seq <= :last;
+
+-- old_attempts: attempts past a mark, oldest first, with whether their delivery is still due
+SELECT a.id, a.at_ms, d.due_ms FROM attempts a LEFT JOIN deliveries d ON d.id = a.delivery
+WHERE a.at_ms < :before_ms AND a.at_ms >= :after_ms AND (a.at_ms > :after_ms OR a.id > :after_id)
+ORDER BY a.at_ms, a.id LIMIT :limit;
+
+-- remove_attempt: one HTTP try
+DELETE FROM attempts WHERE id = :id;
+
+-- old_observations: lines of timelines past a mark, oldest first, with how their task is
+SELECT o.id, o.at_ms, t.state, t.final_ms FROM observations o JOIN tasks t ON t.id = o.task
+WHERE o.at_ms < :before_ms AND o.at_ms >= :after_ms AND (o.at_ms > :after_ms OR o.id > :after_id)
+ORDER BY o.at_ms, o.id LIMIT :limit;
+
+-- remove_observation: one line of a timeline
+DELETE FROM observations WHERE id = :id;
+
+-- lanes_by_id: endpoints past an id, with the subscription that each may belong to
+SELECT l.*, s.id AS subscription FROM lanes l LEFT JOIN subscriptions s ON s.id = l.id
+WHERE l.id > :after ORDER BY l.id LIMIT :limit;
 
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
 
 -- count_verdicts: how many reports got which verdict
 SELECT verdict, COUNT(*) AS number FROM observations GROUP BY verdict;
+
+-- count_subscriptions: how many there are
+SELECT COUNT(*) AS number FROM subscriptions WHERE state <> 'deleted';
+
+-- insert_subscription: a new one
+INSERT INTO subscriptions (
+    id, url, description, state, filter, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms,
+    cloudevents, handshake, rate_per_s, granted_per_s, max_in_flight, created_ms, changed_ms, disabled_ms,
+    disabled_reason
+) VALUES (
+    :id, :url, :description, :state, :filter, :secret, :previous_secret, :signing_key, :previous_signing_key,
+    :previous_until_ms, :cloudevents, :handshake, :rate_per_s, :granted_per_s, :max_in_flight, :created_ms, :changed_ms,
+    :disabled_ms, :disabled_reason
+);
+
+-- update_subscription: all that may change after it was made
+UPDATE subscriptions SET
+    url = :url, description = :description, state = :state, filter = :filter, secret = :secret,
+    previous_secret = :previous_secret, signing_key = :signing_key, previous_signing_key = :previous_signing_key,
+    previous_until_ms = :previous_until_ms, cloudevents = :cloudevents, handshake = :handshake,
+    rate_per_s = :rate_per_s, granted_per_s = :granted_per_s, max_in_flight = :max_in_flight, changed_ms = :changed_ms,
+    disabled_ms = :disabled_ms, disabled_reason = :disabled_reason
+WHERE id = :id;
+
+-- delete_subscription: never seen again; what it is owed is cleared up in batches, and then the row goes
+UPDATE subscriptions SET
+    state = 'deleted', secret = '', previous_secret = NULL, signing_key = NULL, previous_signing_key = NULL,
+    previous_until_ms = NULL, changed_ms = :now_ms
+WHERE id = :id AND state <> 'deleted';
+
+-- subscription_to_change: one, held until the change is committed
+SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted' {lock};
+
+-- subscription_by_id: one
+SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted';
+
+-- subscriptions_page: newest first
+SELECT * FROM subscriptions WHERE id < :cursor AND state <> 'deleted' ORDER BY id DESC LIMIT :limit;
+
+-- lanes_of_subscriptions: how some endpoints have been behaving
+SELECT * FROM lanes WHERE id IN (:ids...);
+
+-- reset_lane: an endpoint's record starts anew
+UPDATE lanes SET failures = 0, failing_since_ms = NULL, paused_until_ms = NULL, slow_per_s = NULL WHERE id = :id;
 
 -- keep: a value, unless the name has one
 INSERT INTO kept (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;

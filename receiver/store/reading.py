@@ -53,11 +53,19 @@ class Reading:
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
 
     async def deliveries(
-        self, *, state: DeliveryState | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        *,
+        state: DeliveryState | None = None,
+        subscription: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[Delivery]:
         params: dict[str, Any] = {"cursor": cursor or _BEFORE_ALL}
         statement = "deliveries_page"
-        if state is not None:
+        if subscription is not None:
+            statement = "deliveries_page_of_subscription"
+            params |= {"subscription": subscription, "state": state.value if state else None}
+        elif state is not None:
             statement, params["state"] = "deliveries_page_in_state", state.value
         return await self._page(statement, rows.delivery_of, lambda delivery: delivery.id, limit, params)
 

@@ -144,7 +144,7 @@ def event_of(row: Row) -> Event:
     return Event(
         seq=row["seq"],
         id=row["id"],
-        task=row["task"],
+        task=row["task"] or None,
         type=EventType(row["type"]),
         at_ms=row["at_ms"],
         supersedes=row["supersedes"],
@@ -158,7 +158,8 @@ def delivery_of(row: Row) -> Delivery:
         event_seq=row["event_seq"],
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
-        task=row["task"],
+        task=row["task"] or None,
+        subscription=row["subscription"],
         endpoint=row["endpoint"],
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],

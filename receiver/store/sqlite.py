@@ -64,6 +64,9 @@ class SqliteTx(SqliteReader):
             cursor = await self._connection.executemany(_queries()[name], rows)
             await cursor.close()
 
+    async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
+        return [found for params in rows for found in await self.fetch_all(name, **params)]
+
     async def run_script(self, script: str) -> None:
         # sqlite3's own executescript would commit first and so tear the transaction in two.
         for statement in _statements(script):

@@ -1,7 +1,7 @@
 """Between rows and values of subscriptions and lanes. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from receiver.records import EventType
@@ -82,10 +82,17 @@ def lane_row(lane: Lane) -> dict[str, Any]:
 
 def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
     """With the limits of its subscription, if it has one."""
-    limits = [] if subscription is None else [subscription.rate_per_s, subscription.granted_per_s]
-    known = [limit for limit in limits if limit is not None]
-    return Lane(
-        **{name: row[name] for name in _LANE},
-        limit_per_s=min(known) if known else None,
-        max_in_flight=None if subscription is None else subscription.max_in_flight,
-    )
+    if subscription is None:
+        return _lane(row, rates=(), max_in_flight=None)
+    rates = (subscription.rate_per_s, subscription.granted_per_s)
+    return _lane(row, rates=rates, max_in_flight=subscription.max_in_flight)
+
+
+def limited_lane_of(row: Row) -> Lane:
+    """From a row that holds the limits of its subscription as well, NULL where it has none."""
+    return _lane(row, rates=(row["rate_per_s"], row["granted_per_s"]), max_in_flight=row["max_in_flight"])
+
+
+def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
+    limit_per_s = min((rate for rate in rates if rate is not None), default=None)
+    return Lane(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)

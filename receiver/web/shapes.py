@@ -127,6 +127,7 @@ class EventsQuery(Query):
 
 class DeliveriesQuery(Query):
     state: DeliveryState | None = None
+    subscription: Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-z]{1,40}$")] | None = None
     limit: Whole = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = None
 
@@ -213,13 +214,23 @@ class HandReportShape(Written):
     tasks: tuple[HandLineShape, ...]
 
 
+class DisabledShape(Written):
+    """The subscription that an event is about; its address without the query."""
+
+    id: str
+    url: str
+    reason: str
+    disabled_at: Time
+
+
 class EventShape(Written):
     seq: int
     event_id: str
     type: EventType
     timestamp: Time
-    task: TaskShape
+    task: TaskShape | None
     supersedes: str | None
+    subscription: DisabledShape | None = Field(default=None, description="only in subscription.disabled")
 
 
 class EventsPage(Written):
@@ -232,7 +243,8 @@ class DeliveryShape(Written):
     event_seq: int
     event_id: str
     event_type: EventType
-    task: str
+    task: str | None
+    subscription: str | None
     endpoint: str
     state: DeliveryState
     attempts: int

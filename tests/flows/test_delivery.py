@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from receiver.delivery import RESPONSE_CAP_BYTES, Deliverer, DeliveryManners, DeliveryOutbox, DeliveryReport
+from receiver.delivery import Deliverer, DeliveryManners, DeliveryOutbox, DeliveryReport
 from receiver.errors import StoreUnavailable
-from receiver.records import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
+from receiver.posting import RESPONSE_CAP_BYTES
+from receiver.records import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery, EventType
 from receiver.store import Store, open_store
 from submitter.addresses import AddressGuard
 from submitter.transport import Transport, TransportLimits, open_transport
@@ -42,17 +43,18 @@ class MemoryOutbox:
     limits: list[int] = field(default_factory=list)
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
     ) -> list[DueDelivery]:
         self.limits.append(limit)
         leased, self.due = self.due[:limit], self.due[limit:]
         return leased
 
-    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int) -> None:
+    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int) -> int:
         if self.faults:
             self.faults -= 1
             raise StoreUnavailable("locked")
         self.batches.append(list(results))
+        return 0
 
     @property
     def recorded(self) -> set[str]:
@@ -60,7 +62,16 @@ class MemoryOutbox:
 
 
 def _due(name: str, endpoint: str, **changes: Any) -> DueDelivery:
-    values: dict[str, Any] = {"owner": "w1", "secrets": (SECRET,), "body": "{}", "attempts": 0}
+    values: dict[str, Any] = {
+        "owner": "w1",
+        "lane": endpoint,
+        "event_type": EventType.SUCCEEDED,
+        "event_at_ms": T0,
+        "task": "tsk_1",
+        "secrets": (SECRET,),
+        "body": "{}",
+        "attempts": 0,
+    }
     return DueDelivery(id=name, event_id=f"evt_{name}", endpoint=endpoint, **(values | changes))
 
 
@@ -284,7 +295,7 @@ async def test_a_ledger_that_stays_away_is_said_after_the_posts() -> None:
 async def test_an_unrecorded_attempt_is_posted_again_under_the_same_id_once_its_lease_ends(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await _owe(store, server.url)
-        await store.outbox.lease_deliveries(owner="lost", now_ms=T0, lease_ms=60_000, limit=1, per_endpoint=8)
+        await store.outbox.lease_deliveries(owner="lost", now_ms=T0, lease_ms=60_000, limit=1, per_lane=8)
         assert await _turn(store, now_ms=T0 + 59_999) == DeliveryReport()
         assert await _turn(store, now_ms=T0 + 60_000) == DeliveryReport(leased=1, delivered=1)
 
@@ -301,7 +312,7 @@ async def test_two_workers_pay_a_long_outbox_without_posting_anything_twice(stor
 async def test_one_endpoint_never_has_more_posts_at_once_than_its_share(store: Store) -> None:
     async with serving(hanging) as server:
         await _owe(store, server.url, count=6)
-        async with _delivering(store.outbox, per_endpoint=4) as deliverer:
+        async with _delivering(store.outbox, per_lane=4) as deliverer:
             turns = [asyncio.create_task(deliverer.deliver_once(limit=64)) for _ in range(3)]
             await server.until_requests(4)
             await _until(lambda: sum(turn.done() for turn in turns) == 2)

@@ -65,7 +65,8 @@ class Service:
             if sum(number for (_, state), number in counts.items() if state in ENDED) == count:
                 break
             await asyncio.sleep(0.02)
-        return {event.task: (await self.task(event.task)).state for event in await self.store.reading.events(0)}
+        tasks = [event.task for event in await self.store.reading.events(0) if event.task is not None]
+        return {task: (await self.task(task)).state for task in tasks}
 
 
 def _a_video(platform: str) -> VideoRequest:

@@ -14,15 +14,15 @@ async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -
         await store.ledger.record([a_report(task_id=name, claim=f"tsk_{name}")], T0)
 
 
-async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_endpoint: int = 8) -> list[DueDelivery]:
+async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_lane: int = 8) -> list[DueDelivery]:
     return await store.outbox.lease_deliveries(
-        owner=owner, now_ms=now_ms, lease_ms=10_000, limit=100, per_endpoint=per_endpoint
+        owner=owner, now_ms=now_ms, lease_ms=10_000, limit=100, per_lane=per_lane
     )
 
 
 def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, status: int = 500) -> AttemptResult:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=None, response="no\x00")
-    return AttemptResult(delivery=due.id, owner=due.owner, attempt=attempt, state=state, due_ms=due_ms)
+    return AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=attempt, state=state, due_ms=due_ms)
 
 
 async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> None:
@@ -42,21 +42,21 @@ async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> 
 async def test_two_workers_never_lease_the_same_delivery(store: Store) -> None:
     for letter in "abcd":
         await _owe(store, 5, f"https://hooks.example/{letter}")
-    turns = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
+    turns = await asyncio.gather(*(_lease(store, f"w{n}", per_lane=2) for n in range(4)))
     leased = [due.id for turn in turns for due in turn]
     assert len(leased) == len(set(leased)) == 8
 
 
 async def test_an_endpoint_never_has_more_in_flight_than_its_share(store: Store) -> None:
     await _owe(store, 6)
-    assert len(await _lease(store, per_endpoint=4)) == 4
-    assert await _lease(store, "b", per_endpoint=4) == []
+    assert len(await _lease(store, per_lane=4)) == 4
+    assert await _lease(store, "b", per_lane=4) == []
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
     await _owe(store, 50, "https://hooks.example/a")
     await _owe(store, 1, "https://hooks.example/b")
-    leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_endpoint=8)
+    leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_lane=8)
     assert {due.endpoint[-1] for due in leased} == {"a", "b"}
 
 

@@ -52,5 +52,6 @@ CREATE INDEX deliveries_leased ON deliveries (lane) WHERE lease_until_ms IS NOT 
 CREATE INDEX deliveries_unfinished ON deliveries (event_seq) WHERE due_ms IS NOT NULL;
 CREATE INDEX deliveries_event ON deliveries (event_seq);
 CREATE UNIQUE INDEX deliveries_subscription ON deliveries (subscription, event_seq);
-CREATE INDEX observations_age ON observations (at_ms);
-CREATE INDEX attempts_age ON attempts (at_ms);
+CREATE INDEX deliveries_of_subscription ON deliveries (subscription, id) WHERE subscription IS NOT NULL;
+CREATE INDEX observations_age ON observations (at_ms, id);
+CREATE INDEX attempts_age ON attempts (at_ms, id);
