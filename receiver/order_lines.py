@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.web.json_door import BadJson, parse_json
+from receiver.strict_json import BadJson, parse_json
 
 KEY_FIELD = "idempotency_key"  # beside the fields of POST /v1/tasks, which takes it as a header
 

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.services import Services
+from receiver.strict_json import BadJson, parse_json
 from receiver.web.auth import Right, authenticate
 from receiver.web.checking import check, read_query
-from receiver.web.json_door import JSON_TYPES, BadJson, check_type, parse_json, read_body
+from receiver.web.json_door import JSON_TYPES, check_type, read_body
 from receiver.web.problems import Kind, invalid, to_json
 from receiver.web.shapes import NoBody
 from receiver.web.tracing import trace_of
