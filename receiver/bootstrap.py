@@ -120,6 +120,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         on_events=services.bell.ring,
     )
     services.bell.listen(worker.poke_delivery)
+    services.deliverer.on_room = worker.poke_delivery
     worker.start()
     try:
         yield worker

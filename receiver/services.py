@@ -15,6 +15,7 @@ from receiver.store import Store
 from receiver.store.commit import GroupCommit
 from receiver.stream import Feed
 from receiver.submission import Submission
+from receiver.subscribing import Subscribing
 from submitter.transport import Transport
 
 Clock = Callable[[], int]  # unix milliseconds
@@ -56,6 +57,7 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
+    subscribing: Subscribing
     intake: Intake
     reconciler: Reconciler
     deliverer: Deliverer
