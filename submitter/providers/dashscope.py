@@ -46,6 +46,7 @@ from submitter.providers.contract import (
     SubmitContext,
 )
 from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
 from submitter.providers.reading import (
     BEIJING,
     StateWords,
@@ -66,9 +67,6 @@ from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 from submitter.wire import Callback, HttpCall, HttpReply
 
 _SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
-_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "9:21", "21:9")
-_RESOLUTIONS = ("720P", "1080P")
-_SEED = (0, 2_147_483_647)
 _SCHEMES = ("https", "http", "data")
 _DAY_MS = 86_400_000
 
@@ -78,25 +76,25 @@ CAPABILITIES = Capabilities(
     families=(
         ModelFamily(
             models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
-            ratios=_RATIOS,
-            resolutions=_RESOLUTIONS,
-            seed=_SEED,
+            ratios=RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
             watermark=True,
         ),
         ModelFamily(
             models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
             prompt_required=False,
-            resolutions=_RESOLUTIONS,
-            seed=_SEED,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
             first_frame=True,
             image_schemes=_SCHEMES,
             watermark=True,
         ),
         ModelFamily(
             models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
-            ratios=_RATIOS,
-            resolutions=_RESOLUTIONS,
-            seed=_SEED,
+            ratios=RATIOS,
+            resolutions=RESOLUTIONS,
+            seed=SEED,
             reference_images=(1, 9),
             image_schemes=_SCHEMES,
             watermark=True,
@@ -242,11 +240,9 @@ def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:
-    pictures = [{"type": "reference_image", "url": url} for url in request.reference_images]
-    frame = [{"type": "first_frame", "url": request.first_frame}] if request.first_frame else []
     return present(
         model=request.model,
-        input=present(prompt=prompt_as_sent(request, "[Image N]"), media=frame + pictures or None),
+        input=present(prompt=prompt_as_sent(request, "[Image N]"), media=media(request)),
         parameters=present(
             resolution=request.resolution and request.resolution.upper(),
             ratio=request.ratio,

@@ -7,13 +7,11 @@ state words, errors and downloads are new-api's, see `newapi`. Only the referenc
 """
 
 from submitter.providers.contract import Capabilities, ModelFamily, PollAdvice
+from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED
 from submitter.providers.newapi import (
     BUDGET,
-    NINE_RATIOS,
     RAW,
-    RESOLUTIONS,
     ROUTE_OPTIONS,
-    SEED,
     build_download,
     build_status,
     build_submit,
@@ -38,7 +36,7 @@ CAPABILITIES = Capabilities(
     families=(
         ModelFamily(
             models=("happyhorse-1.0-r2v",),
-            ratios=NINE_RATIOS,
+            ratios=RATIOS,
             resolutions=RESOLUTIONS,
             seed=SEED,
             reference_images=(1, 9),

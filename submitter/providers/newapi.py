@@ -55,6 +55,7 @@ from submitter.providers.faults import (
     task_error,
     unreadable,
 )
+from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
 from submitter.providers.reading import (
     JsonObject,
     StateWords,
@@ -79,9 +80,6 @@ from submitter.wire import Callback, HttpCall, HttpReply
 #: The two names of the same routes; a gateway may answer in another shape on each.
 ROUTES: Mapping[str, str] = {"generations": "/v1/video/generations", "videos": "/v1/videos"}
 ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos")}
-NINE_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
-RESOLUTIONS = ("720P", "1080P")
-SEED = (0, 2_147_483_647)
 RAW = RawPaths(default=ROUTES["generations"])
 #: No gateway publishes a figure; two requests a second are gentle to one that serves many.
 BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
@@ -93,7 +91,7 @@ CAPABILITIES = Capabilities(
     families=(
         ModelFamily(
             models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
-            ratios=NINE_RATIOS,
+            ratios=RATIOS,
             resolutions=RESOLUTIONS,
             seed=SEED,
             watermark=True,
@@ -108,7 +106,7 @@ CAPABILITIES = Capabilities(
         ),
         ModelFamily(
             models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
-            ratios=NINE_RATIOS,
+            ratios=RATIOS,
             resolutions=RESOLUTIONS,
             seed=SEED,
             reference_images=(1, 9),
@@ -200,11 +198,6 @@ def sample_body(request: VideoRequest) -> dict[str, object]:
         duration=request.duration,
         metadata=present(input=present(media=media(request)), parameters=parameters),
     )
-
-
-def media(request: VideoRequest) -> list[dict[str, str]] | None:
-    frame = [{"type": "first_frame", "url": request.first_frame}] if request.first_frame else []
-    return frame + [{"type": "reference_image", "url": url} for url in request.reference_images] or None
 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:

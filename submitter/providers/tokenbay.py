@@ -10,16 +10,13 @@ minutes until giving up are the limit of nothing here, since the upstream itself
 
 from submitter.providers.calls import post_json, present
 from submitter.providers.contract import Account, Capabilities, ModelFamily, PollAdvice, SubmitContext
+from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
 from submitter.providers.newapi import (
     BUDGET,
-    NINE_RATIOS,
     RAW,
-    RESOLUTIONS,
     ROUTE_OPTIONS,
-    SEED,
     build_download,
     build_status,
-    media,
     parse_callback,
     parse_receipt,
     parse_status,
@@ -43,9 +40,7 @@ CAPABILITIES = Capabilities(
     title="TokenBay",
     default_base_url="https://api.tokenbay.com",
     families=(
-        ModelFamily(
-            models=("happyhorse-1.0-t2v",), ratios=NINE_RATIOS, resolutions=RESOLUTIONS, seed=SEED, watermark=True
-        ),
+        ModelFamily(models=("happyhorse-1.0-t2v",), ratios=RATIOS, resolutions=RESOLUTIONS, seed=SEED, watermark=True),
         ModelFamily(
             models=("happyhorse-1.0-i2v",),
             prompt_required=False,
@@ -56,7 +51,7 @@ CAPABILITIES = Capabilities(
         ),
         ModelFamily(
             models=("happyhorse-1.0-r2v",),
-            ratios=NINE_RATIOS,
+            ratios=RATIOS,
             resolutions=RESOLUTIONS,
             seed=SEED,
             reference_images=(1, 9),
