@@ -1,13 +1,14 @@
 """Group commit."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from receiver.errors import StoreUnavailable
-from receiver.records import Recorded, Verdict
+from receiver.records import Recorded, RecordOutcome, Report, Verdict
 from receiver.store import Store
-from receiver.store.commit import GroupCommit
+from receiver.store.commit import MAX_BATCH, GroupCommit
 from submitter.model import TaskState
 from tests.builders import T0, a_report
 
@@ -26,6 +27,26 @@ async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
         report.observation.key.task_id for report in reports
     ]
     await commits.drained()
+
+
+async def test_a_flood_is_written_in_bounded_batches_and_each_is_answered(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    record = store.ledger.record
+
+    async def counted(reports: Sequence[Report], now_ms: int) -> list[RecordOutcome]:
+        sizes.append(len(reports))
+        return await record(reports, now_ms)
+
+    monkeypatch.setattr(store.ledger, "record", counted)
+    commits = _commits(store)
+    outcomes = await asyncio.gather(
+        *(commits.record(a_report(task_id=f"p{n}", adopt=True)) for n in range(2 * MAX_BATCH + 1))
+    )
+    assert sizes == [MAX_BATCH, MAX_BATCH, 1]
+    assert all(isinstance(outcome, Recorded) and outcome.verdict is Verdict.APPLIED for outcome in outcomes)
+    assert await store.reading.last_seq() == 2 * MAX_BATCH + 1
 
 
 async def test_a_report_that_can_not_be_kept_takes_no_neighbour_with_it(store: Store) -> None:
