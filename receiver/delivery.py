@@ -68,7 +68,7 @@ class DeliveryReport:
 class Deliverer:
     """Turns may overlap: together they never post more than `concurrency` at once. `dice`: numbers in [0, 1).
 
-    `on_events` is called after attempts that made events.
+    `on_events` is called after attempts that made events, `on_room` when a turn may find places that were not there.
     """
 
     outbox: DeliveryOutbox
@@ -77,14 +77,17 @@ class Deliverer:
     clock: Callable[[], int]
     dice: Callable[[], float]
     on_events: Callable[[], None] = lambda: None
+    on_room: Callable[[], None] = lambda: None
     _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
     _taken: int = field(default=0, init=False)
+    _turned_away: bool = field(default=False, init=False)
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Return when every attempt of this turn is recorded. Raise StoreUnavailable when that can not be."""
         # Leasing only what can be posted now, nothing waits for a place while its lease runs out.
         places = min(limit, self.manners.concurrency - self._taken)
         if places <= 0:
+            self._turned_away = True
             return DeliveryReport()
         self._taken += places
         try:
@@ -93,6 +96,9 @@ class Deliverer:
             self._taken -= places
             raise
         self._taken -= places - len(leased)
+        if self._turned_away:  # while this turn held every place, whether it needed them or not
+            self._turned_away = False
+            self.on_room()
         return _count(await self._deliver(leased))
 
     async def _lease(self, limit: int) -> list[DueDelivery]:
@@ -142,6 +148,7 @@ class Deliverer:
     async def _record(self, results: Sequence[AttemptResult]) -> None:
         if await self.outbox.record_attempts(results, self.clock(), give_up_ms=self.manners.give_up_ms):
             self.on_events()
+        self.on_room()
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
         posted = await post(self._webhook(due), self.transport, clock=self.clock)

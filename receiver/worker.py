@@ -36,6 +36,7 @@ OVERDUE_LIMIT = 200  # tasks in one turn
 #: Turns at the same time. A turn lasts as long as its slowest exchange, and one peer that hangs must not keep the next
 #: turn from the others; leases keep turns apart.
 OVERLAPPING = 32
+DELIVERING_AT_ONCE = 1000  # a turn without a place ends at once, so it is the places that bound them
 QUIET_MS = 60_000  # the same trouble is said again only after this long
 
 Clock = Callable[[], int]
@@ -141,7 +142,9 @@ class Worker:
         self._on_events = on_events
         self._poked: asyncio.TimerHandle | None = None
         self._reconciling = self._turns("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
-        self._delivering = self._turns("deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT))
+        self._delivering = self._turns(
+            "deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT), at_once=DELIVERING_AT_ONCE
+        )
         self._marking = self._turns("overdue", self._mark_overdue, at_once=1)
         self._pruning = self._turns("prune", self._prune, at_once=1)
         self._prune_soon: asyncio.TimerHandle | None = None
