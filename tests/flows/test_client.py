@@ -1,6 +1,7 @@
 """The Python client against the real receiver, and against servers that misbehave."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,9 @@ from submitter.errors import ClientError, NotEnded, ReceiverRefused, ReceiverUnr
 from submitter.model import TaskState
 from submitter.simulator import Simulator
 from tests.builders import T0, a_report
+from tests.flows.raw_server import reply, replying, serving
 from tests.flows.served import KEYS, VIDEO, Served, served, served_with_simulator
+from tests.flows.streams import TASK, in_turn, problem
 
 KEY = KEYS["all"][1]
 
@@ -128,6 +131,22 @@ async def test_another_servers_answer_is_never_taken_for_the_receivers(service: 
     async with _scripted(service.url, [answer] * 4) as url, Client(url, KEY) as client:
         with pytest.raises(ReceiverUnreachable):
             await client.task("tsk_1")
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "stopping", "streams-full"])
+async def test_what_the_receiver_cannot_do_yet_is_asked_for_again(kind: str) -> None:
+    later = in_turn(replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode())))
+    async with serving(later) as server, Client(server.url.removesuffix("/a"), KEY) as client:
+        assert (await client.task("tsk_1")).id == "tsk_1"
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("kind", ["provider-unavailable", "provider-throttled", "provider-denied"])
+async def test_what_a_provider_refused_is_not_asked_for_again(kind: str) -> None:
+    async with serving(replying(problem(503, kind))) as server, Client(server.url.removesuffix("/a"), KEY) as client:
+        with pytest.raises(ReceiverRefused, match=kind):
+            await client.submit(provider="hiapi", video=VIDEO)
+    assert len(server.requests) == 1
 
 
 async def test_a_violation_arrives_with_its_fields(service: Served) -> None:

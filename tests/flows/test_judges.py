@@ -1,7 +1,7 @@
 """What the service posts, verified by the published libraries that a subscriber may use, and by none of our own code.
 
 Traps in them, as of these versions: `standardwebhooks` raises a bare ValueError for a signature that has not one comma,
-so nothing of another form may stand beside ours; `svix` stands on it, and returns nothing; `unwrap` of `openai` gives an
+so nothing of another form may stand beside ours; `svix` stands on it and returns nothing; `unwrap` of `openai` gives an
 object of its own kinds of events. All decode the body, which is therefore UTF-8 always.
 """
 
