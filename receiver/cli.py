@@ -49,6 +49,7 @@ COMMANDS: tuple[Listed, ...] = (
     ("submit", "receiver.commands.submitting:submit", "Submit one order or many"),
     ("reconcile", "receiver.commands.reconciling:reconcile", "Ask the providers about unfinished tasks"),
     ("events", "receiver.commands.events:events", "List events in their order"),
+    ("replay", "receiver.commands.replaying:replay", "Make a range of events due again for a subscription"),
     ("doctor", "receiver.commands.doctoring:doctor", "Check settings, database, clock, provider keys and public URL"),
     ("simulate", "receiver.commands.simulating:simulate", "Serve the five simulated platforms"),
     ("demo", "receiver.demo.command:demo", "Show the whole service against simulated providers with faults"),
@@ -67,6 +68,17 @@ DELIVERY_COMMANDS: tuple[Listed, ...] = (
     ("show", "receiver.commands.deliveries:show_delivery", "Show a delivery with every attempt"),
     ("redeliver", "receiver.commands.deliveries:redeliver", "Make a delivery due again"),
 )
+SUBSCRIPTION_COMMANDS: tuple[Listed, ...] = (
+    ("create", "receiver.commands.subscriptions:create", "Subscribe an address to events"),
+    ("list", "receiver.commands.subscriptions:list_subscriptions", "List subscriptions, the newest first"),
+    ("show", "receiver.commands.subscriptions:show_subscription", "Show all of one subscription but its secret"),
+    ("change", "receiver.commands.subscriptions:change", "Change what is said and nothing else"),
+    ("disable", "receiver.commands.subscriptions:disable", "Disable a subscription"),
+    ("enable", "receiver.commands.subscriptions:enable", "Enable a subscription"),
+    ("delete", "receiver.commands.subscriptions:delete", "Delete a subscription"),
+    ("rotate-secret", "receiver.commands.subscriptions:rotate_secret", "Give a subscription a new secret"),
+    ("test", "receiver.commands.subscriptions:probe", "Send a signed test now"),
+)
 
 
 def build(said: Collection[str]) -> typer.Typer:
@@ -74,6 +86,7 @@ def build(said: Collection[str]) -> typer.Typer:
     app = _group(_HELP, COMMANDS, said)
     app.callback()(_root)
     app.add_typer(_group("Look at tasks, and act on one by hand.", TASK_COMMANDS, said), name="tasks")
+    app.add_typer(_group("Who is told of which events, and how.", SUBSCRIPTION_COMMANDS, said), name="subscriptions")
     app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS, said), name="deliveries")
     return app
 

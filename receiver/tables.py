@@ -16,6 +16,7 @@ from receiver.durations import say_duration, say_when
 from receiver.explaining import Outlook, StoryLine, say_offset
 from receiver.lookup import Candidate
 from receiver.records import Attempt, Delivery, DeliveryState, Event, Task
+from receiver.subscription import SubscriptionState
 from receiver.views import rfc3339
 from submitter.model import TaskState
 
@@ -32,6 +33,8 @@ STATE_STYLES: Mapping[str, str] = {
     DeliveryState.PENDING: "cyan",
     DeliveryState.DELIVERED: "green",
     DeliveryState.DEAD: "bold red",
+    SubscriptionState.ACTIVE: "green",
+    SubscriptionState.DISABLED: "yellow",
 }
 _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
 
@@ -46,7 +49,9 @@ def state_cell(state: str) -> Text:
 
 
 #: Columns that may be broken over several lines. The others are short, or are copied into the next command.
-_FOLDING = frozenset({"provider's id", "model", "labels", "endpoint", "last answer", "answer", "look", "its state"})
+_FOLDING = frozenset(
+    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "look", "its state", "trouble", "filter"}
+)
 
 FOLDED = 12  # columns of the terminal below which a folded text is no longer readable
 GAP = 3  # columns between two columns of a table
@@ -110,19 +115,24 @@ def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
         cell(say_duration(now_ms - task.created_ms)),
         cell(task.task_id),
         cell(task.model),
-        cell(" ".join(f"{name}={value}" for name, value in task.labels.items())),
+        cell(say_labels(task.labels)),
     )
 
 
-def task_sheet(task: Task, now_ms: int) -> RenderableType:
-    """All of one task, a line each; what it does not have is left out."""
-    sheet = Table.grid(padding=(0, 2))
-    sheet.add_column(no_wrap=True)
-    sheet.add_column(overflow="fold")  # an address that is cut can not be copied
-    for name, value in _task_lines(task, now_ms):
+def sheet(lines: Iterable[tuple[str, object]]) -> Table:
+    """Name and value, a line each; what is None or empty is left out."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")  # an address that is cut can not be copied
+    for name, value in lines:
         if value is not None and str(value) != "":
-            sheet.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
-    return sheet
+            grid.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
+    return grid
+
+
+def task_sheet(task: Task, now_ms: int) -> RenderableType:
+    """All of one task."""
+    return sheet(_task_lines(task, now_ms))
 
 
 def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
@@ -134,15 +144,15 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
         ("provider's word", task.raw_state),
         ("progress", None if task.progress is None else f"{task.progress} %"),
         ("model", task.model),
-        ("labels", " ".join(f"{name}={value}" for name, value in task.labels.items())),
+        ("labels", say_labels(task.labels)),
         ("webhook to", task.notify.url if task.notify else None),
         ("idempotency key", task.idempotency_key),
-        ("created", _moment(task.created_ms, now_ms)),
-        ("submitted", _moment(task.submitted_ms, now_ms)),
-        ("final", _moment(task.final_ms, now_ms)),
-        ("deadline", _moment(task.deadline_ms, now_ms)),
-        ("overdue since", _moment(task.overdue_ms, now_ms)),
-        ("next look", _moment(task.next_poll_ms, now_ms)),
+        ("created", say_moment(task.created_ms, now_ms)),
+        ("submitted", say_moment(task.submitted_ms, now_ms)),
+        ("final", say_moment(task.final_ms, now_ms)),
+        ("deadline", say_moment(task.deadline_ms, now_ms)),
+        ("overdue since", say_moment(task.overdue_ms, now_ms)),
+        ("next look", say_moment(task.next_poll_ms, now_ms)),
         ("looks so far", task.polls or None),
         ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
     ]
@@ -153,7 +163,11 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
     return lines
 
 
-def _moment(at_ms: int | None, now_ms: int) -> str | None:
+def say_labels(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in labels.items())
+
+
+def say_moment(at_ms: int | None, now_ms: int) -> str | None:
     return None if at_ms is None else f"{rfc3339(at_ms)} ({say_when(at_ms, now_ms)})"
 
 
@@ -205,7 +219,7 @@ def candidates_table(candidates: Sequence[Candidate]) -> Table:
 
 def event_line(event: Event) -> Text:
     """One event of a live list."""
-    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task}")
+    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task or ''}".rstrip())
 
 
 def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
@@ -218,11 +232,13 @@ def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
             cell(each.last_error or each.last_status),
             cell(each.event_type.value),
             cell(each.task),
+            cell(each.subscription),
             cell(each.endpoint),
         )
         for each in deliveries
     ]
-    return table("delivery", "state", "attempts", "next", "last answer", "type", "task", "endpoint", rows=rows)
+    names = ("delivery", "state", "attempts", "next", "last answer", "type", "task", "subscription", "endpoint")
+    return table(*names, rows=rows)
 
 
 def attempts_table(attempts: Sequence[Attempt]) -> Table:

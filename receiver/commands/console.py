@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -97,6 +98,16 @@ def complain(lines: Sequence[str]) -> None:
     """What went wrong, a line each, on stderr."""
     for line in lines:
         note(f"whenfinal: {line}")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only when somebody at a terminal agrees, or `yes` was said before. Raise CommandFailed."""
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise CommandFailed("nobody can be asked here; say --yes to go on without", status=USAGE)
+    if not typer.confirm(printable(question), err=True):
+        raise CommandFailed("nothing was changed")
 
 
 def printable(text: str) -> str:

@@ -16,12 +16,14 @@ from receiver.views import attempt_view, delivery_view
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 State = Annotated[DeliveryState | None, one_of(DeliveryState, "--state", "Only in this state")]
 
+Of = Annotated[str | None, typer.Option("--subscription", metavar="ID", help="Only of this subscription, sub_….")]
 
-def list_deliveries(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
+
+def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limit = 50, as_json: Json = False) -> None:
     """List webhook deliveries, the newest first."""
 
     async def work(services: Services) -> tuple[tuple[Delivery, ...], bool, int]:
-        page = await services.store.reading.deliveries(state=state, limit=limit)
+        page = await services.store.reading.deliveries(state=state, subscription=subscription, limit=limit)
         return page.items, page.next_cursor is not None, services.clock()
 
     found, has_more, now_ms = with_services(work)
@@ -63,7 +65,7 @@ def redeliver(name: Name, *, as_json: Json = False) -> None:
     if as_json:
         emit(delivery_view(delivery))
     else:
-        show(deliveries_table([delivery], now_ms))
+        show(deliveries_table([delivery], now_ms), "a running worker sends it")
 
 
 def _missing(name: str) -> CommandFailed:

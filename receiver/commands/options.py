@@ -1,13 +1,16 @@
 """Options that several commands share, with their readers. A reader raises ValueError with words for a person."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic_core import PydanticCustomError
 
+from receiver.commands.console import USAGE, CommandFailed
 from receiver.durations import parse_duration_s
 
 T = TypeVar("T")
@@ -54,6 +57,35 @@ def one_of(words: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 -
     listed = ", ".join(words)
     metavar = flag.removeprefix("--").upper()
     return typer.Option(flag, metavar=metavar, parser=told(parse), help=f"{what}: {listed}.")
+
+
+def labels_of(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Raise CommandFailed for a name that is given twice."""
+    found = {pair.name: pair.value for pair in pairs}
+    if len(found) < len(pairs):
+        raise CommandFailed("--label: a name is given twice; an event has one value for each", status=USAGE)
+    return found
+
+
+def taking(options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The fields of a dataclass become options of a command, which is handed them as one value named `given`."""
+
+    def spread(command: Callable[..., None]) -> Callable[..., None]:
+        own = [each for each in signature(command).parameters.values() if each.name != "given"]
+        taken = [
+            Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+            for each in fields(options)
+        ]
+
+        @wraps(command)
+        def run(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - whatever the signature below says
+            given = options(**{each.name: named.pop(each.name) for each in taken})
+            command(*arguments, given=given, **named)
+
+        run.__signature__ = Signature([*own, *taken])  # type: ignore[attr-defined]  # what typer reads
+        return run
+
+    return spread
 
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one value a line.")]

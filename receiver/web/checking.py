@@ -27,6 +27,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "string_type": ("is not text", "text"),
     "int_type": ("is not a whole number", "a whole number"),
     "int_from_float": ("is not a whole number", "a whole number"),
+    "moment": ("is not a time in RFC 3339", "a time with its offset, as 2026-09-21T14:13:20Z"),
     "whole_number": ("is not a whole number in digits", "a whole number in digits"),
     "float_type": ("is not a number", "a number"),
     "float_parsing": ("is not a number", "a number"),

@@ -6,7 +6,16 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from receiver.cli import COMMANDS, DELIVERY_COMMANDS, TASK_COMMANDS, build, lines_of, load, status_of
+from receiver.cli import (
+    COMMANDS,
+    DELIVERY_COMMANDS,
+    SUBSCRIPTION_COMMANDS,
+    TASK_COMMANDS,
+    build,
+    lines_of,
+    load,
+    status_of,
+)
 from receiver.commands.console import CommandFailed
 from receiver.errors import ConfigError, StoreUnavailable
 from submitter.errors import InvalidRequest, Violation
@@ -30,6 +39,16 @@ from submitter.errors import InvalidRequest, Violation
         ("simulate --speed 0", "--speed"),
         ("submit", "FILE"),
         ("submit - --wait --timeout 9", "not a span of time"),
+        ("subscriptions create", "URL"),
+        ("subscriptions create https://a.example --type task.nothing", "is none of task.succeeded"),
+        ("subscriptions create https://a.example --label nosign", "not of the form name=value"),
+        ("subscriptions create https://a.example --rate many", "--rate"),
+        ("subscriptions change sub_1 --clear url", "is none of description, types"),
+        ("subscriptions rotate-secret sub_1 --overlap 24", "not a span of time"),
+        ("replay", "ID"),
+        ("replay sub_1 --from-seq -1", "--from-seq"),
+        ("replay sub_1 --since yesterday", "how long ago"),
+        ("replay sub_1 --only some", "--only"),
         ("nonsense", "No such command"),
     ],
 )
@@ -47,6 +66,11 @@ def test_wrong_words_are_named(words: str, said: str) -> None:
         ("tasks settle tsk_x --task-id y --look", "give one of --task-id ID, --refused and --look"),
         ("submit - --timeout 9s", "--timeout goes with --wait"),
         ("submit . ", ". can not be read"),
+        ("subscriptions create https://a.example --label a=1 --label a=2", "a name is given twice"),
+        ("subscriptions create https://a.example --secret-file nowhere", "nowhere can not be read"),
+        ("subscriptions create https://a.example --secret-file pyproject.toml", "does not hold a secret"),
+        ("subscriptions change sub_1", "say what to change"),
+        ("subscriptions change sub_1 --type task.failed --clear types", "can not be cleared as well"),
         ("simulate --fault nonsense=1", "there is no fault nonsense"),
         ("simulate --fault stuck=2", "not a chance from 0 to 1"),
         ("simulate --fault stuck=nan", "not a chance from 0 to 1"),
@@ -83,12 +107,14 @@ def test_the_help_names_the_words_of_a_choice(words: str, last: str) -> None:
     assert last in CliRunner().invoke(build(words.split()), [*words.split(), "--help"]).output
 
 
-@pytest.mark.parametrize("words", ["", "tasks", "deliveries"])
+@pytest.mark.parametrize("words", ["", "tasks", "subscriptions", "deliveries"])
 def test_without_a_command_the_help_is_shown(words: str) -> None:
     assert "Usage:" in CliRunner().invoke(build(words.split()), words.split()).output
 
 
-@pytest.mark.parametrize(("name", "place", "line"), [*COMMANDS, *TASK_COMMANDS, *DELIVERY_COMMANDS])
+@pytest.mark.parametrize(
+    ("name", "place", "line"), [*COMMANDS, *TASK_COMMANDS, *SUBSCRIPTION_COMMANDS, *DELIVERY_COMMANDS]
+)
 def test_a_line_of_the_list_begins_the_commands_own_help(name: str, place: str, line: str) -> None:
     assert (load(place).__doc__ or "").startswith(line), name
 

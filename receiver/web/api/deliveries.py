@@ -1,6 +1,6 @@
-"""Deliveries: what is owed to whom, and making one due again."""
+"""Deliveries: what is owed to whom, every try of one, and making one due again."""
 
-from receiver.views import delivery_view
+from receiver.views import attempt_view, delivery_view
 from receiver.web.operations import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError
 from receiver.web.shapes import DeliveriesQuery, NoBody, NoQuery
@@ -8,8 +8,19 @@ from receiver.web.shapes import DeliveriesQuery, NoBody, NoQuery
 
 async def list_deliveries(call: Call[DeliveriesQuery, NoBody]) -> Answer:
     wanted = call.query
-    page = await call.services.store.reading.deliveries(state=wanted.state, limit=wanted.limit, cursor=wanted.cursor)
+    page = await call.services.store.reading.deliveries(
+        state=wanted.state, subscription=wanted.subscription, limit=wanted.limit, cursor=wanted.cursor
+    )
     return Answer(body={"deliveries": [delivery_view(each) for each in page.items], "next_cursor": page.next_cursor})
+
+
+async def show_delivery(call: Call[NoQuery, NoBody]) -> Answer:
+    reading, name = call.services.store.reading, call.part("id")
+    delivery = await reading.delivery(name)
+    if delivery is None:
+        raise _missing()
+    tries = [attempt_view(each) for each in await reading.attempts(name)]
+    return Answer(body={**delivery_view(delivery), "tries": tries})
 
 
 async def redeliver(call: Call[NoQuery, NoBody]) -> Answer:
@@ -17,6 +28,10 @@ async def redeliver(call: Call[NoQuery, NoBody]) -> Answer:
     actor = f"key {call.actor}"
     delivery = await services.store.outbox.redeliver(call.part("id"), actor=actor, now_ms=services.clock())
     if delivery is None:
-        raise ProblemError(Problem(Kind.NOT_FOUND, "There is no delivery of that id."))
+        raise _missing()
     services.bell.ring()
     return Answer(body=delivery_view(delivery), status=202)
+
+
+def _missing() -> ProblemError:
+    return ProblemError(Problem(Kind.NOT_FOUND, "There is no delivery of that id."))

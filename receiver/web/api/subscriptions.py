@@ -1,0 +1,108 @@
+"""Subscriptions: make one, look at them, change, try and replay them."""
+
+from typing import Any
+
+from receiver.replay_orders import find_violations
+from receiver.subscription import NotActive, Subscription
+from receiver.subscription_views import probe_view, replay_view, secret_view, subscription_view
+from receiver.web.operations import Answer, Call
+from receiver.web.problems import Kind, Problem, ProblemError, invalid
+from receiver.web.shapes import NoBody, NoQuery
+from receiver.web.subscription_conversions import changes_of, range_of, subscription_order_of
+from receiver.web.subscription_shapes import (
+    ReplayBody,
+    RotateBody,
+    SubscriptionChangeBody,
+    SubscriptionOrderBody,
+    SubscriptionsQuery,
+)
+
+
+async def create_subscription(call: Call[NoQuery, SubscriptionOrderBody]) -> Answer:
+    made = await call.services.subscribing.create(subscription_order_of(call.body), actor=_actor(call))
+    body = subscription_view(made, None, now_ms=call.services.clock()) | secret_view(made)
+    return Answer(body=body, status=201, headers={"Location": _place(made.id)})
+
+
+async def list_subscriptions(call: Call[SubscriptionsQuery, NoBody]) -> Answer:
+    page = await call.services.store.subscriptions.page(limit=call.query.limit, cursor=call.query.cursor)
+    now_ms = call.services.clock()
+    found = [subscription_view(each.subscription, each.lane, now_ms=now_ms) for each in page.items]
+    return Answer(body={"subscriptions": found, "next_cursor": page.next_cursor})
+
+
+async def show_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+    return await _shown(call)
+
+
+async def change_subscription(call: Call[NoQuery, SubscriptionChangeBody]) -> Answer:
+    changes = changes_of(call.body)
+    if not changes:
+        return await _shown(call)
+    changed = await call.services.subscribing.change(call.part("id"), changes, actor=_actor(call))
+    return Answer(body=await _view(call, changed))
+
+
+async def delete_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+    if not await call.services.subscribing.delete(call.part("id"), actor=_actor(call)):
+        raise _missing()
+    return Answer(status=204)
+
+
+async def rotate_secret(call: Call[NoQuery, RotateBody]) -> Answer:
+    rotated = await call.services.subscribing.rotate(
+        call.part("id"), secret=call.body.secret, overlap_s=call.body.overlap_s, actor=_actor(call)
+    )
+    if rotated is None:
+        raise _missing()
+    return Answer(body=await _view(call, rotated) | secret_view(rotated))
+
+
+async def probe_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+    """200 whatever the endpoint answered: the test was carried out."""
+    attempt = await call.services.subscribing.test(call.part("id"), actor=_actor(call))
+    if attempt is None:
+        raise _missing()
+    return Answer(body=probe_view(attempt))
+
+
+async def replay(call: Call[NoQuery, ReplayBody]) -> Answer:
+    wanted, services, name = range_of(call.body), call.services, call.part("id")
+    violations = tuple(find_violations(wanted, tuple(services.providers)))
+    if violations:
+        raise invalid(Kind.INVALID, *violations)
+    count = await services.replaying.replay(name, wanted, dry_run=call.body.dry_run, actor=_actor(call))
+    if count is None:
+        raise _missing()
+    if isinstance(count, NotActive):
+        reason = f" ({count.reason})" if count.reason else ""
+        detail = f"The subscription is disabled{reason} and is sent nothing; enable it first."
+        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=_place(name)))
+    return Answer(body=replay_view(name, count, dry_run=call.body.dry_run), status=202)
+
+
+async def _shown(call: Call[Any, Any]) -> Answer:
+    seen = await call.services.store.subscriptions.find(call.part("id"))
+    if seen is None:
+        raise _missing()
+    return Answer(body=subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock()))
+
+
+async def _view(call: Call[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
+    """As it is after a change, with how its endpoint behaves."""
+    if subscription is None:
+        raise _missing()
+    seen = await call.services.store.subscriptions.find(subscription.id)
+    return subscription_view(subscription, seen.lane if seen else None, now_ms=call.services.clock())
+
+
+def _missing() -> ProblemError:
+    return ProblemError(Problem(Kind.NOT_FOUND, "There is no subscription of that id."))
+
+
+def _place(name: str) -> str:
+    return f"/v1/subscriptions/{name}"
+
+
+def _actor(call: Call[Any, Any]) -> str:
+    return f"key {call.actor}"
