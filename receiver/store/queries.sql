@@ -8,6 +8,9 @@ SELECT * FROM tasks WHERE task_id IN (:task_ids...) {lock};
 -- tasks_by_ids: tasks with these ids of ours
 SELECT * FROM tasks WHERE id IN (:ids...) {lock};
 
+-- states_of_tasks: the state of each of these tasks
+SELECT id, state FROM tasks WHERE id IN (:ids...);
+
 -- task_by_idempotency_key: the task that used a key first
 SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
 
@@ -198,8 +201,8 @@ UPDATE counters SET value = value + 1 WHERE name = 'subscriptions';
 -- active_subscriptions: all to whom something may be owed
 SELECT * FROM subscriptions WHERE state = 'active' ORDER BY id;
 
--- subscriptions_by_ids: these subscriptions
-SELECT * FROM subscriptions WHERE id IN (:ids...) {lock};
+-- subscriptions_by_ids: these subscriptions, without deleted ones
+SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' {lock};
 
 -- disable_subscription: owe it nothing new, and let wait what it is owed
 UPDATE subscriptions SET
