@@ -28,7 +28,7 @@ SILENCE_S = 60.0
 #: Seconds before the tries that follow the first, for as long as there has been no connection at all.
 FIRST_PAUSES_S = (0.2, 1.0, 3.0)
 RETRY_S = 3.0  # before the first try after a lost connection, unless the stream names another time (`retry:`)
-LONGEST_PAUSE_S = 60.0  # that doubling comes to, and the most that `retry:` can ask for
+SHORTEST_RETRY_S, LONGEST_PAUSE_S = 0.1, 60.0  # what `retry:` can ask for; the latter is what doubling comes to as well
 RETRY_AFTER_CAP_S = 600.0
 JITTER = 0.5  # of a pause, added by chance
 BLOCK_CAP_BYTES = 4 << 20  # far above any event of the receiver
@@ -60,9 +60,9 @@ class Following:
     timeout_s: float
     dice: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _retry_s: float | None = None
-    _failures: int = 0
-    _has_connected: bool = False
+    _retry_s: float | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+    _has_connected: bool = field(default=False, init=False)
 
     async def events(self) -> AsyncGenerator[AnyEvent]:
         """For ever. Raise CursorExpired, ReceiverRefused, or ReceiverUnreachable."""
@@ -84,7 +84,7 @@ class Following:
     def _read(self, block: Block) -> AnyEvent | None:
         """The event in it, unless it was told before. A block may also say how far the filters have looked."""
         if block.retry_ms is not None:
-            self._retry_s = min(block.retry_ms / 1000, LONGEST_PAUSE_S)
+            self._retry_s = max(SHORTEST_RETRY_S, min(block.retry_ms / 1000, LONGEST_PAUSE_S))
         if block.data is None:
             self._move(block.id)
             return None

@@ -310,7 +310,7 @@ async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> No
 
 
 async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_asks(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(following, "FIRST_PAUSES_S", (0.2, 1.0, 3.0))
     monkeypatch.setattr(following, "RETRY_S", 3.0)
@@ -339,6 +339,22 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
     assert pauses[:6] == [7.0, 1.0, 3.0, 7.0, 12.0, 4.0]
     assert pauses[6:] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 600.0]
+    assert [record.levelname for record in caplog.records if record.name == following.__name__] == ["WARNING"] * 3
+
+
+async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "LONGEST_PAUSE_S", 60.0)
+    pauses: list[float] = []
+
+    async def sleep(pause_s: float) -> None:
+        pauses.append(pause_s)
+
+    answers = in_turn(*[saying(STREAM, b"retry: 0\n\n")] * 3, holding(STREAM, blocks(1)))
+    async with serving(answers) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
+        follower = Following(http=http, params=(), cursor=0, timeout_s=60, dice=lambda: 0.5, sleep=sleep)
+        async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
+            assert (await anext(events)).seq == 1
+    assert pauses == pytest.approx([0.125, 0.25, 0.5])
 
 
 async def test_without_following_all_pages_are_read_and_then_it_ends() -> None:
