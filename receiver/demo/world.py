@@ -1,6 +1,7 @@
 """The demo's other processes: a simulator and a receiver, started, watched, and stopped whatever happens.
 
-Each runs in a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order.
+Each runs in a session of its own, so that Ctrl-C reaches the demo alone and the demo ends them in order. Should the
+demo be killed, they end by themselves.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from receiver.demo.surroundings import SPEED, Keys, Places, make_environment
 from receiver.errors import ReceiverError
 
 WHENFINAL = (sys.executable, "-c", "from receiver.cli import main; main()")
+CHILD = (sys.executable, "-m", "receiver.demo.child")  # ends when the demo's end of its stdin is closed
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0  # a receiver first finishes what it has in flight
 LOG_LINES = 15  # of a dead child, enough for a traceback's end
@@ -119,11 +121,11 @@ class World:
     async def _start(self, name: str, *arguments: str) -> None:
         with self._log(name).open("ab") as log:
             self._children[name] = await asyncio.create_subprocess_exec(
-                *WHENFINAL,
+                *CHILD,
                 *arguments,
                 cwd=self.directory,
                 env=dict(self.environment),
-                stdin=DEVNULL,
+                stdin=PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -215,3 +216,15 @@ def test_a_demo_told_to_stop_leaves_no_process_and_no_file(tmp_path: Path, numbe
     assert run.said[-1] == "whenfinal: interrupted\n"
     assert all(_is_gone(origin) for origin in origins)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:
+    with _demo(tmp_path) as run:
+        run.line("submitted 0/60")
+        origins = _origins(run)
+        assert not any(_is_gone(origin) for origin in origins)
+        assert run.end(signal.SIGKILL) == -signal.SIGKILL
+        last = time.monotonic() + 60
+        while not all(_is_gone(origin) for origin in origins):
+            assert time.monotonic() < last
+            time.sleep(0.05)
