@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from receiver import worker as ticks
 from receiver.errors import StoreUnavailable
+from receiver.pruning import PruneReport
 from receiver.worker import Turns, Worker
 from tests.builders import T0
 
@@ -26,6 +27,7 @@ class Turn:
         self.begun = 0
         self.under_way = 0
         self.most_at_once = 0
+        self.turns_needed = 0
         self._work = work
         self._changed = asyncio.Event()
 
@@ -50,6 +52,10 @@ class Turn:
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         await self.run()
         return 1
+
+    async def prune_once(self) -> PruneReport:
+        await self.run()
+        return PruneReport(has_more=self.begun < self.turns_needed)
 
     async def has_begun(self, times: int) -> None:
         while self.begun < times:
@@ -83,6 +89,7 @@ def _worker(
     reconcile: Turn | None = None,
     deliver: Turn | None = None,
     overdue: Turn | None = None,
+    prune: Turn | None = None,
     events: list[int],
     clock: Callable[[], int] = lambda: T0,
 ) -> Worker:
@@ -90,6 +97,7 @@ def _worker(
         reconciler=reconcile or Turn(),
         deliverer=deliver or Turn(),
         ledger=overdue or Turn(),
+        pruner=prune or Turn(),
         clock=clock,
         on_events=lambda: events.append(1),
     )
@@ -97,20 +105,20 @@ def _worker(
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S"):
+    for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S", "PRUNE_EVERY_S"):
         monkeypatch.setattr(ticks, name, OFTEN_S)
 
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S"):
+    for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S", "PRUNE_EVERY_S"):
         monkeypatch.setattr(ticks, name, 3600.0)
 
 
 @pytest.mark.usefixtures("often")
 async def test_every_kind_of_work_gets_its_turns() -> None:
-    kinds = Turn(), Turn(), Turn()
-    worker = _worker(reconcile=kinds[0], deliver=kinds[1], overdue=kinds[2], events=[])
+    kinds = Turn(), Turn(), Turn(), Turn()
+    worker = _worker(reconcile=kinds[0], deliver=kinds[1], overdue=kinds[2], prune=kinds[3], events=[])
     worker.start()
     await asyncio.gather(*(turn.has_begun(3) for turn in kinds))
     await worker.stop()
@@ -144,6 +152,32 @@ async def test_two_turns_of_the_overdue_clock_never_overlap() -> None:
     await marking.has_begun(4)
     await worker.stop()
     assert marking.most_at_once == 1
+
+
+@pytest.mark.usefixtures("often")
+async def test_two_turns_of_retention_never_overlap() -> None:
+    pruning = Turn(lambda: asyncio.sleep(3 * OFTEN_S))
+    worker = _worker(prune=pruning, events=[])
+    worker.start()
+    await pruning.has_begun(4)
+    await worker.stop()
+    assert pruning.most_at_once == 1
+
+
+@pytest.mark.usefixtures("never")
+async def test_retention_begins_soon_after_the_start_and_goes_on_while_there_is_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PRUNE_FIRST_S", "PRUNE_AGAIN_S"):
+        monkeypatch.setattr(ticks, name, OFTEN_S)
+    pruning = Turn()
+    pruning.turns_needed = 3
+    worker = _worker(prune=pruning, events=[])
+    worker.start()
+    await pruning.has_begun(3)
+    await asyncio.sleep(5 * OFTEN_S)
+    await worker.stop()
+    assert pruning.begun == 3
 
 
 @pytest.mark.usefixtures("often")

@@ -46,6 +46,18 @@ _INDEXED = {
     "events_after": "INTEGER PRIMARY KEY|rowid|events",
     "observations_of_task": "observations_task",
     "tasks_page_in_state": "tasks_state",
+    "events_between": "seq>. AND seq<",
+    "owed_of_events": "deliveries_subscription",
+    "unfinished_of_lane": "deliveries_lane",
+    "unfinished_by_age": "deliveries_unfinished",
+    "oldest_unfinished": "deliveries_unfinished",
+    "delivery_past": "deliveries_event",
+    "remove_attempts_of_events": "attempts_delivery",
+    "remove_deliveries_of_events": "deliveries_event",
+    "remove_events": "seq<",
+    "old_attempts": "attempts_age",
+    "old_observations": "observations_age",
+    "lanes_by_id": "id>",
 }
 
 
