@@ -48,7 +48,7 @@ from submitter.answers import (
     read_task,
     refusal,
 )
-from submitter.errors import NotEnded, ReceiverUnreachable, WebhookNotVerified
+from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable, WebhookNotVerified
 from submitter.following import Following
 
 __all__ = ["Client", "Event", "Message", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
@@ -118,16 +118,29 @@ class Client:
         return read_task((await self._ask("GET", _task_path(name))).content)
 
     async def wait(self, name: str, /, *, timeout_s: float | None = None) -> Task:
-        """The task once it has ended; None waits for ever. Raise NotEnded when the time is up."""
+        """The task once it has ended; None waits for ever. Raise NotEnded when the time is up.
+
+        A receiver that has answered once may be away in between.
+        """
         end_s = None if timeout_s is None else monotonic() + timeout_s
+        last: Task | None = None
         while True:
             left_s = WAIT_S if end_s is None else max(0, min(WAIT_S, round(end_s - monotonic())))
-            reply = await self._ask("GET", _task_path(name), params={"wait": left_s}, timeout=self._timeout_s + left_s)
-            task = read_task(reply.content)
-            if task.is_ended:
-                return task
+            last = await self._looked(name, left_s, last)
+            if last.is_ended:
+                return last
             if end_s is not None and monotonic() >= end_s:
-                raise NotEnded(task.id, task.state.value)
+                raise NotEnded(last.id, last.state.value)
+
+    async def _looked(self, name: str, wait_s: int, last: Task | None) -> Task:
+        """The task as it is now, or as it was last where the receiver cannot be asked."""
+        try:
+            reply = await self._ask("GET", _task_path(name), params={"wait": wait_s}, timeout=self._timeout_s + wait_s)
+        except (ReceiverUnreachable, ReceiverRefused) as error:
+            if last is None or (isinstance(error, ReceiverRefused) and error.problem.status not in _AGAIN):
+                raise
+            return last
+        return read_task(reply.content)
 
     @overload
     def events(

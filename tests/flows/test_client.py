@@ -19,7 +19,7 @@ from submitter.simulator import Simulator
 from tests.builders import T0, a_report
 from tests.flows.raw_server import reply, replying, serving
 from tests.flows.served import KEYS, VIDEO, Served, served, served_with_simulator
-from tests.flows.streams import TASK, in_turn, problem
+from tests.flows.streams import TASK, in_turn, problem, saying
 
 KEY = KEYS["all"][1]
 
@@ -195,6 +195,24 @@ async def test_a_wait_outlives_a_receiver_that_hangs_up(service: Served) -> None
         waiting = asyncio.create_task(client.wait("tsk_1", timeout_s=30))
         await service.calls_back()
         assert (await waiting).state is TaskState.SUCCEEDED
+
+
+async def test_a_wait_outlives_a_receiver_that_is_away_for_long_once_it_has_answered() -> None:
+    running = reply(json.dumps(TASK | {"state": "running"}).encode())
+    away = [saying()] * 9 + [saying(problem(503, "streams-full", b"Retry-After: 0"))] * 5
+    ended = replying(reply(json.dumps(TASK).encode()))
+    script = in_turn(saying(running), *away, ended)
+    async with serving(script) as server, Client(server.url.removesuffix("/a"), KEY) as client, asyncio.timeout(60):
+        assert (await client.wait("tsk_1")).is_ended
+    assert len(server.requests) == 16
+
+
+async def test_a_wait_for_a_task_that_is_gone_ends_with_the_refusal() -> None:
+    running = replying(reply(json.dumps(TASK | {"state": "running"}).encode()))
+    gone = replying(problem(404, "not-found"))
+    async with serving(in_turn(running, gone)) as server, Client(server.url.removesuffix("/a"), KEY) as client:
+        with pytest.raises(ReceiverRefused, match="404"):
+            await client.wait("tsk_1")
 
 
 async def test_events_are_read_in_order_over_many_pages(service: Served) -> None:
