@@ -166,7 +166,7 @@ class _Wiring:
     dice: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
-        feed = Feed(reading=self.store.reading)
+        feed = Feed(reading=self.store.reading, seats=self.settings.streams_max)
         self.bell.listen(feed.wake)
         commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.bell.ring)
         providers = {
@@ -199,8 +199,10 @@ class _Wiring:
     def _notify_rules(self) -> NotifyRules:
         return NotifyRules(refuse_url=lambda url: check_endpoint(url, self.guard), read_secret=decode_webhook_secret)
 
+    def _origin(self) -> str | None:
+        return None if self.settings.public_url is None else origin_of(self.settings.public_url)
+
     def _subscribing(self) -> Subscribing:
-        public_url = self.settings.public_url
         return Subscribing(
             room=self.store.subscriptions,
             transport=self.webhook_transport,
@@ -208,9 +210,9 @@ class _Wiring:
                 notify=self._notify_rules(),
                 providers=tuple(account.name for account in self.settings.accounts),
                 most_in_flight=self.settings.delivery_concurrency,
-                origin=None if public_url is None else origin_of(public_url),
+                origin=self._origin(),
             ),
-            source=public_url or DEFAULT_SOURCE,
+            source=self.settings.public_url or DEFAULT_SOURCE,
             edges=SubscribingEdges(
                 clock=now_ms, random_bytes=secrets.token_bytes, new_id=id_maker(secrets.token_bytes)
             ),
@@ -292,6 +294,7 @@ class _Wiring:
                 per_lane=self.settings.delivery_per_endpoint,
                 give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
                 source=self.settings.public_url or DEFAULT_SOURCE,
+                origin=self._origin(),
             ),
         )
 

@@ -16,6 +16,7 @@ import structlog
 from receiver.backoff import after_attempt
 from receiver.cloudevents import cloudevents_headers
 from receiver.errors import StoreUnavailable
+from receiver.handshake import origin_headers
 from receiver.posting import Posted, Sends, Webhook, post
 from receiver.records import AttemptResult, DeliveryState, DueDelivery
 from submitter.wire import Headers
@@ -42,7 +43,8 @@ class DeliveryManners:
 
     `backoff_s` holds the pauses between attempts: one more attempt than it has steps. `concurrency`: posts at once.
     `per_lane`: posts at once to one endpoint that has no number of its own. A subscription that has done nothing but
-    fail for `give_up_ms` is disabled. `source` names this service in CloudEvents.
+    fail for `give_up_ms` is disabled. `source` names this service in CloudEvents, `origin` to endpoints that have been
+    asked for their consent.
     """
 
     owner: str
@@ -52,6 +54,7 @@ class DeliveryManners:
     per_lane: int = 8
     give_up_ms: int = 5 * 86_400_000
     source: str = DEFAULT_SOURCE
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,14 @@ class Deliverer:
             body=due.body,
             secrets=due.secrets,
             signing_keys=due.signing_keys,
-            headers=self._attributes(due) if due.cloudevents else (),
+            headers=self._extras(due),
+        )
+
+    def _extras(self, due: DueDelivery) -> Headers:
+        origin = self.manners.origin
+        return (
+            *(self._attributes(due) if due.cloudevents else ()),
+            *(origin_headers(origin) if due.handshake and origin is not None else ()),
         )
 
     def _attributes(self, due: DueDelivery) -> Headers:

@@ -211,6 +211,7 @@ class DueDelivery:
     secrets: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     cloudevents: bool = False
+    handshake: bool = False
     body: str
     attempts: int
 

@@ -247,6 +247,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         secrets=tuple(filter(None, secrets)) if is_subscribed else (row["notify_secret"],),
         signing_keys=tuple(filter(None, signing_keys)),
         cloudevents=bool(row["cloudevents"]),
+        handshake=bool(row["handshake"]),
         body=row["body"],
         attempts=row["attempts"],
     )

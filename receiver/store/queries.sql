@@ -152,7 +152,7 @@ WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until
 SELECT
     d.id, d.lane, d.subscription, d.event_id, d.event_type, d.task, d.endpoint, d.attempts, e.at_ms, e.body,
     t.notify_secret, s.url, s.secret, s.previous_secret, s.signing_key, s.previous_signing_key, s.previous_until_ms,
-    s.cloudevents
+    s.cloudevents, s.handshake
 FROM deliveries d JOIN events e ON e.seq = d.event_seq
 LEFT JOIN tasks t ON t.id = d.task
 LEFT JOIN subscriptions s ON s.id = d.subscription

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from receiver.delivery import Deliverer, DeliveryManners
 from receiver.ids import id_maker
 from receiver.orders import NotifyRules
 from receiver.posting import RESPONSE_CAP_BYTES
@@ -25,7 +26,7 @@ from submitter.addresses import AddressGuard, check_endpoint
 from submitter.errors import InvalidRequest, WebhookNotVerified
 from submitter.transport import TransportLimits, open_transport
 from submitter.webhooks import verify_webhook
-from tests.builders import SECRET, T0
+from tests.builders import SECRET, T0, a_report
 from tests.flows.raw_server import Answering, Peer, RawServer, hanging, reply, replying, serving
 
 HOME = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
@@ -296,7 +297,7 @@ async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_kept(bench
         held.go.set()
         await switching
     (stored,) = await bench.stored()
-    assert (stored.description, stored.filter.models, stored.cloudevents) == ("kept", {"m"}, True)
+    assert (stored.description, stored.filter.models, stored.cloudevents) == ("kept", frozenset("m"), True)
     assert (stored.handshake, stored.granted_per_s) == (True, TWO_A_SECOND)
 
 
@@ -333,7 +334,8 @@ async def test_many_changes_at_once_are_all_kept(bench: Bench) -> None:
     await asyncio.gather(*(bench.change(made.id, **change) for change in changes))
     (stored,) = await bench.stored()
     assert (stored.description, stored.rate_per_s, stored.max_in_flight, stored.cloudevents) == ("x", 2.0, 3, True)
-    assert (stored.filter.models, stored.filter.labels, stored.state) == ({"m"}, {"a": "b"}, SubscriptionState.DISABLED)
+    assert (stored.filter.models, stored.filter.labels) == (frozenset("m"), {"a": "b"})
+    assert stored.state is SubscriptionState.DISABLED
     assert stored.signing_key is not None
 
 
@@ -443,3 +445,19 @@ async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) ->
     assert gone.error is not None
     assert gone.error.startswith("ConnectFailed")
     assert len(server.requests) == 1
+
+
+async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> None:
+    answers = iter((CONSENT, reply()))
+
+    async def answer(peer: Peer, _: int) -> None:
+        await peer.say(next(answers))
+
+    async with serving(answer) as server, open_transport(TransportLimits(), HOME) as transport:
+        await bench.create(server.url, handshake=True)
+        await bench.store.ledger.record([a_report(adopt=True)], T0)
+        manners = DeliveryManners(owner="w", backoff_s=(5.0,), origin=ORIGIN)
+        outbox, clock = bench.store.outbox, lambda: T0
+        sender = Deliverer(outbox=outbox, transport=transport, manners=manners, clock=clock, dice=lambda: 0.0)
+        assert (await sender.deliver_once(limit=1)).delivered == 1
+    assert _headers(server.requests[1])["webhook-request-origin"] == ORIGIN
