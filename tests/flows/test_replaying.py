@@ -11,7 +11,7 @@ import pytest
 from receiver import replaying
 from receiver.bootstrap import now_ms
 from receiver.records import DeliveryState
-from receiver.replaying import Replaying
+from receiver.replaying import OnProgress, Replaying
 from receiver.services import Services
 from receiver.store import Store, open_store
 from receiver.subscription import NotActive, ReplayCount, ReplayRange, ReplayWhich, SubscriptionState
@@ -41,8 +41,14 @@ def _replaying(store: Store, rung: list[int] | None = None) -> Replaying:
     return Replaying(replays=store.replays, clock=lambda: LATER, on_due=ring)
 
 
-async def _replay(flow: Replaying, wanted: ReplayRange | None = None, **order: Any) -> Any:
-    return await flow.replay("sub_1", wanted or ReplayRange(), **({"dry_run": False, "actor": "ann"} | order))
+async def _replay(
+    flow: Replaying,
+    wanted: ReplayRange | None = None,
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ReplayCount | NotActive | None:
+    return await flow.replay("sub_1", wanted or ReplayRange(), dry_run=dry_run, actor="ann", on_progress=on_progress)
 
 
 async def _due(store: Store) -> list[int]:
