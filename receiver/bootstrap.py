@@ -39,7 +39,7 @@ from receiver.store import Store, open_store
 from receiver.store.commit import GroupCommit
 from receiver.stream import Feed
 from receiver.submission import Submission, SubmissionEdges, SubmissionRules
-from receiver.subscribing import Subscribing, SubscribingEdges, SubscriptionRules
+from receiver.subscribing import POSTS_AT_ONCE, Subscribing, SubscribingEdges, SubscriptionRules
 from receiver.web.app import build_app
 from receiver.worker import Worker
 from submitter.addresses import AddressGuard, check_endpoint
@@ -335,7 +335,7 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
         connect_s=settings.webhook_connect_s,
         whole_s=settings.webhook_timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery_concurrency,
+        connections=settings.delivery_concurrency + POSTS_AT_ONCE,
         cut_replies=True,
     )
 

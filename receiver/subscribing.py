@@ -4,6 +4,7 @@ Flow: the rules and what comes of an order are in `receiver.subscription_orders`
 `receiver.handshake`. An endpoint is asked before anything is stored; what it granted counts only for what it was asked.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -36,6 +37,7 @@ from submitter.wire import Headers
 __all__ = ["Subscribing", "SubscribingEdges", "SubscriptionOrder", "SubscriptionRules"]
 
 KEY_BYTES = 32  # of a secret and of an ed25519 seed made here
+POSTS_AT_ONCE = 8  # tests and handshakes in a process, beside what deliveries take
 CHANGE_TRIES = 3  # when others change the same subscription while its endpoint is being asked
 TEST_TYPE = "webhook.test"
 
@@ -84,13 +86,17 @@ class _Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subscribing:
-    """`source` names this service in CloudEvents. Every verb may raise StoreUnavailable; then nothing was changed."""
+    """`source` names this service in CloudEvents. Every verb may raise StoreUnavailable; then nothing was changed.
+
+    Endpoints that hang hold up only others that are asked or tried out by hand: never a delivery.
+    """
 
     room: SubscriptionsRoom
     transport: Sends
     rules: SubscriptionRules
     source: str
     edges: SubscribingEdges
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE), init=False, repr=False)
 
     async def create(self, order: SubscriptionOrder, *, actor: str) -> Subscription:
         """Raise InvalidRequest with every violation; nothing is sent or stored then."""
@@ -165,9 +171,11 @@ class Subscribing:
         seen = await self.room.find(name)
         if seen is None:
             return None
-        now_ms = self.edges.clock()
-        await self.room.note(name, Deed(actor=actor, action="subscription tested"), now_ms=now_ms)
-        posted = await post(self._test_webhook(seen.subscription, now_ms), self.transport, clock=self.edges.clock)
+        deed = Deed(actor=actor, action="subscription tested")
+        await self.room.note(name, deed, now_ms=self.edges.clock())
+        async with self._places:
+            webhook = self._test_webhook(seen.subscription, self.edges.clock())
+            posted = await post(webhook, self.transport, clock=self.edges.clock)
         return posted.attempt
 
     def _test_webhook(self, subscription: Subscription, now_ms: int) -> Webhook:
@@ -190,8 +198,10 @@ class Subscribing:
     async def _ask(self, draft: Subscription) -> _Asked:
         """Raise InvalidRequest unless the endpoint wants our webhooks."""
         origin = self.rules.origin or ""
+        call = build_handshake(draft.url, origin=origin, rate_per_s=draft.rate_per_s)
         try:
-            reply = await self.transport.send(build_handshake(draft.url, origin=origin, rate_per_s=draft.rate_per_s))
+            async with self._places:
+                reply = await self.transport.send(call)
         except AddressForbidden as error:
             raise _not_granted(f"webhooks may not go there: {error}", origin) from error
         except TransportError as error:

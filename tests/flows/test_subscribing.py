@@ -11,11 +11,12 @@ import pytest
 from receiver.signing import decode_webhook_secret, public_key
 from receiver.store.subscription_rows import subscription_row
 from receiver.store.subscriptions import MOST_SUBSCRIPTIONS
+from receiver.subscribing import POSTS_AT_ONCE
 from receiver.subscription import Subscription, SubscriptionState
 from submitter.errors import WebhookNotVerified
 from submitter.webhooks import verify_webhook
 from tests.builders import SECRET, T0
-from tests.flows.raw_server import Peer, reply, replying, serving
+from tests.flows.raw_server import Peer, hanging, reply, replying, serving
 from tests.flows.subscribed import (
     CONSENT,
     NEW_SECRET,
@@ -229,3 +230,17 @@ async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) ->
     assert gone.error is not None
     assert gone.error.startswith("ConnectFailed")
     assert len(server.requests) == 1
+
+
+async def test_endpoints_that_hang_hold_only_so_many_connections(bench: Bench) -> None:
+    async with serving(hanging) as server:
+        made = await bench.create(server.url)
+        trials = [asyncio.create_task(bench.subscribing.test(made.id, actor="ann")) for _ in range(2 * POSTS_AT_ONCE)]
+        async with asyncio.timeout(60):
+            await server.until_requests(POSTS_AT_ONCE)
+            while len(bench.rows("SELECT id FROM audit WHERE action = 'subscription tested'")) < len(trials):
+                await asyncio.sleep(0.01)
+        assert len(server.peers) == POSTS_AT_ONCE
+        for trial in trials:
+            trial.cancel()
+        await asyncio.gather(*trials, return_exceptions=True)
