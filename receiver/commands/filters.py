@@ -11,8 +11,12 @@ from receiver.records import EventType
 from receiver.subscription import EventFilter
 
 Types = Annotated[list[EventType] | None, one_of(EventType, "--type", "Only this type; may be repeated")]
-Providers = Annotated[list[str] | None, typer.Option("--provider", help="Only of this provider; may be repeated.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="Only of this model; may be repeated.")]
+Providers = Annotated[
+    list[str] | None, typer.Option("--provider", metavar="NAME", help="Only of this provider; may be repeated.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option("--model", metavar="NAME", help="Only of this model; may be repeated.")
+]
 Labels = Annotated[
     list[Pair] | None,
     typer.Option(

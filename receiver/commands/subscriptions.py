@@ -41,7 +41,7 @@ Handshake = Annotated[
 class Options(FilterOptions):
     """What may be said of a subscription at any time; None where nothing was."""
 
-    description: Annotated[str | None, typer.Option("--description", help="A line for people.")] = None
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="A line for people.")] = None
     asymmetric: Asymmetric = None
     cloudevents: CloudEvents = None
     handshake: Handshake = None
@@ -63,7 +63,7 @@ class Clearable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOptions(Options):
-    url: Annotated[str | None, typer.Option("--url", help="Send to this address from now on.")] = None
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Send to this address from now on.")] = None
     clear: Annotated[
         list[Clearable] | None, one_of(Clearable, "--clear", "Take this condition or limit away; may be repeated")
     ] = None
