@@ -1,44 +1,95 @@
-"""Subscriptions over HTTP: made, changed, replayed and looked at, for tests of the real application."""
+"""A subscribing flow over a real ledger, whose clock and dice the test holds."""
 
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
-import httpx
+import pytest
 
-from submitter.model import TaskState
-from tests.builders import T0, a_report
-from tests.flows.served import NOBODY, Served
+from receiver.ids import id_maker
+from receiver.orders import NotifyRules
+from receiver.posting import RESPONSE_CAP_BYTES
+from receiver.signing import decode_webhook_secret
+from receiver.store import Store, open_store
+from receiver.subscribing import Subscribing, SubscribingEdges, SubscriptionOrder, SubscriptionRules
+from receiver.subscription import Subscription
+from submitter.addresses import AddressGuard, check_endpoint
+from submitter.errors import InvalidRequest
+from submitter.transport import TransportLimits, open_transport
+from tests.builders import T0
+from tests.flows.raw_server import reply
 
-PATH = "/v1/subscriptions"
-HOOK = f"{NOBODY}/hook"
-
-
-async def subscribed(service: Served, **order: Any) -> dict[str, Any]:
-    made = await service.post(PATH, {"url": HOOK} | order)
-    assert made.status_code == 201, made.text
-    found: dict[str, Any] = made.json()
-    return found
-
-
-async def patch(service: Served, name: str, changes: Any, *, key: str = "all") -> httpx.Response:
-    return await service.http.patch(f"{PATH}/{name}", json=changes, headers=service.key(key))
-
-
-async def delete(service: Served, name: str, *, key: str = "all") -> httpx.Response:
-    return await service.http.delete(f"{PATH}/{name}", headers=service.key(key))
+HOME = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
+ORIGIN = "whenfinal.example"
+SOURCE = f"https://{ORIGIN}"
+NEW_SECRET = "whsec_" + "bmV3" * 8
+CONSENT = reply(b"", b"WebHook-Allowed-Origin: *", b"WebHook-Allowed-Rate: 120")
+TWO_A_SECOND = 2.0
 
 
-async def ended(service: Served, *numbers: int, state: TaskState = TaskState.SUCCEEDED) -> None:
-    """One event for each number, as news from a provider makes them."""
-    for number in numbers:
-        await service.has(f"tsk_{number}", f"p{number}")
-    await service.services.store.ledger.record([a_report(state, task_id=f"p{each}") for each in numbers], T0 + 1000)
+@dataclass(eq=False)
+class Bench:
+    """`path` is the ledger's file. The clock stands still unless a test moves it; the dice count up."""
+
+    store: Store
+    path: Path
+    subscribing: Subscribing
+    now: list[int]
+
+    async def create(self, url: str, **changes: Any) -> Subscription:
+        return await self.subscribing.create(SubscriptionOrder(**({"url": url} | changes)), actor="ann")
+
+    async def change(self, name: str, **changes: Any) -> Subscription | None:
+        return await self.subscribing.change(name, changes, actor="ann")
+
+    async def stored(self) -> list[Subscription]:
+        page = await self.store.subscriptions.page(limit=10, cursor=None)
+        return [seen.subscription for seen in page.items]
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(statement).fetchall()
 
 
-async def owed(service: Served, name: str, state: str = "pending") -> list[dict[str, Any]]:
-    found = (await service.get("/v1/deliveries", params={"subscription": name, "state": state})).json()
-    deliveries: list[dict[str, Any]] = found["deliveries"]
-    return deliveries
+@asynccontextmanager
+async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: float = 20.0) -> AsyncIterator[Bench]:
+    limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
+    now, dice = [T0], iter(range(1, 10_000))
+    rules = SubscriptionRules(
+        notify=NotifyRules(refuse_url=lambda url: check_endpoint(url, HOME), read_secret=decode_webhook_secret),
+        providers=("hiapi", "dashscope"),
+        most_in_flight=64,
+        origin=origin,
+    )
+
+    def random_bytes(count: int) -> bytes:
+        return next(dice).to_bytes(count)
+
+    path = folder / "ledger.db"
+    async with (
+        open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True) as store,
+        open_transport(limits, HOME) as transport,
+    ):
+        edges = SubscribingEdges(clock=lambda: now[0], random_bytes=random_bytes, new_id=id_maker(random_bytes))
+        flow = Subscribing(room=store.subscriptions, transport=transport, rules=rules, source=SOURCE, edges=edges)
+        yield Bench(store=store, path=path, subscribing=flow, now=now)
 
 
-async def replay(service: Served, name: str, **order: Any) -> httpx.Response:
-    return await service.post(f"{PATH}/{name}/replay", order, key="operate")
+def headers_of(request: bytes) -> dict[str, str]:
+    lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def body_of(request: bytes) -> bytes:
+    return request.partition(b"\r\n\r\n")[2]
+
+
+async def refused(work: Any) -> dict[str, str]:
+    """The broken rules by field."""
+    with pytest.raises(InvalidRequest) as caught:
+        await work
+    return {violation.field: str(violation) for violation in caught.value.violations}

@@ -8,7 +8,7 @@ import pytest
 
 from submitter.model import TaskState
 from tests.flows.served import Served, is_problem, served
-from tests.flows.subscribed import PATH, ended, owed, patch, replay, subscribed
+from tests.flows.subscribed_over_http import PATH, ended, owed, patch, replay, subscribed
 
 
 @pytest.fixture(name="service")

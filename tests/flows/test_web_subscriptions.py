@@ -20,7 +20,7 @@ from receiver.web.subscription_shapes import SubscriptionChangeBody, Subscriptio
 from submitter.webhooks import verify_webhook
 from tests.flows.raw_server import RawServer, reply, replying, serving
 from tests.flows.served import Served, is_problem, served
-from tests.flows.subscribed import HOOK, PATH, delete, ended, owed, patch, replay, subscribed
+from tests.flows.subscribed_over_http import HOOK, PATH, delete, ended, owed, patch, replay, subscribed
 
 OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 MEMBERS = (
