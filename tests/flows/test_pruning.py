@@ -73,6 +73,16 @@ async def test_a_turn_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
     assert await pruner.prune_once() == PruneReport()
 
 
+@pytest.mark.usefixtures("small")
+async def test_rows_that_have_to_stay_do_not_keep_a_turn_from_those_behind_them(store: Store) -> None:
+    await subscribe(store)
+    await happen(store, 30)
+    leased = await lease(store)
+    await end(store, leased[:25], DeliveryState.PENDING)
+    await end(store, leased[25:], at_ms=T0 + 1)
+    assert (await _pruner(store).prune_once()).attempts == 5
+
+
 async def test_ten_thousand_rows_of_each_kind_go_in_small_transactions(store: Store, tmp_path: Path) -> None:
     await subscribe(store)
     await happen(store, 10_000)

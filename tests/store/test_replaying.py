@@ -166,8 +166,9 @@ async def test_one_batch_looks_at_a_bounded_part_of_the_stream(store: Store) -> 
 async def test_a_replay_ends_with_the_newest_event_of_its_beginning(store: Store) -> None:
     await happen(store, 2)
     await subscribe(store)
-    scope = await store.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=LATER)
-    assert scope == ReplayScope(after_seq=0, last_seq=2)
+    for wanted in (ReplayRange(), ReplayRange(last_seq=3), ReplayRange(last_seq=10**30)):
+        scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=LATER)
+        assert scope == ReplayScope(after_seq=0, last_seq=2)
 
 
 async def test_a_range_that_begins_before_what_is_kept_is_told_where_that_begins(store: Store) -> None:
