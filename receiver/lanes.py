@@ -11,10 +11,11 @@ from receiver.subscription import Lane
 FAILURES_TO_OPEN = 5  # in a row
 OPEN_S, OPEN_MOST_S = 30.0, 300.0  # the first pause of an open breaker, and what doubling it ends at
 
-#: 429 and 503 halve a lane's rate, beginning with this one; each good answer eases it until nobody would notice.
+#: 429 and 503 halve a lane's rate, beginning with this one. Each good answer adds a little, which at the full rate is a
+#: quarter of it every second, until nobody would notice.
 SLOW_FROM_PER_S = 8.0
 SLOW_LEAST_PER_S = 1 / 60
-EASE = 1.25
+EASE_PER_S = 0.25  # and never more than doubles it
 EASED_PER_S = 64.0
 
 #: No lane takes more than one in this many of the places that are free: several that hang leave some for the others.
@@ -87,13 +88,9 @@ def served(lane: Lane, count: int, now_ms: int) -> Lane:
 
 
 def after_attempts(lane: Lane, news: Iterable[News], now_ms: int) -> Lane:
-    """The lane after what was heard of it since it was last looked at. Good answers ease it once, however many."""
-    heard = sorted(news, key=lambda each: each.ended_ms)
-    slow_per_s = lane.slow_per_s
-    for each in heard:
+    """The lane after what was heard of it since it was last looked at, in the order of the answers."""
+    for each in sorted(news, key=lambda each: each.ended_ms):
         lane = _after_good(lane) if each.is_good else _after_bad(lane, each, now_ms)
-    if lane.slow_per_s == slow_per_s and any(each.is_good for each in heard):
-        lane = replace(lane, slow_per_s=_eased(slow_per_s))
     return lane
 
 
@@ -105,7 +102,9 @@ def gives_up(lane: Lane, now_ms: int, give_up_ms: int) -> bool:
 def _after_good(lane: Lane) -> Lane:
     """Ends a breaker's pause, but not the one that the endpoint asked for or that its rate makes."""
     paused_until_ms = None if lane.failures >= FAILURES_TO_OPEN else lane.paused_until_ms
-    return replace(lane, failures=0, failing_since_ms=None, paused_until_ms=paused_until_ms)
+    return replace(
+        lane, failures=0, failing_since_ms=None, paused_until_ms=paused_until_ms, slow_per_s=_eased(lane.slow_per_s)
+    )
 
 
 def _after_bad(lane: Lane, news: News, now_ms: int) -> Lane:
@@ -138,8 +137,10 @@ def _slowed(lane: Lane, news: News, now_ms: int) -> Lane:
 
 
 def _eased(slow_per_s: float | None) -> float | None:
-    eased = None if slow_per_s is None else slow_per_s * EASE
-    return None if eased is None or eased >= EASED_PER_S else eased
+    if slow_per_s is None:
+        return None
+    eased = slow_per_s + min(slow_per_s, EASE_PER_S)
+    return None if eased >= EASED_PER_S else eased
 
 
 def _rate(lane: Lane) -> float | None:

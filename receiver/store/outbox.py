@@ -95,7 +95,8 @@ class Outbox:
                 lanes.after_attempts(lane, map(_news, heard[name]), now_ms) for name, lane in sorted(known.items())
             ]
             await _keep_lanes(tx, after, looked_at=sorted(known), now_ms=now_ms)
-            return await self._disable(tx, _given_up(after, heard, now_ms, give_up_ms), now_ms)
+            began_ms = {name: max(result.attempt.at_ms for result in heard[name]) for name in known}
+            return await self._disable(tx, _given_up(after, heard, now_ms, give_up_ms), began_ms, now_ms)
 
         disabled = await self._engine.write(work)
         for each in disabled:
@@ -120,14 +121,17 @@ class Outbox:
 
         return await self._engine.write(work)
 
-    async def _disable(self, tx: Tx, reasons: Mapping[str, str], now_ms: int) -> list[Subscription]:
+    async def _disable(
+        self, tx: Tx, reasons: Mapping[str, str], began_ms: Mapping[str, int], now_ms: int
+    ) -> list[Subscription]:
+        """Those that are active and have not been changed since the last attempt began: it may have gone elsewhere."""
         if not reasons:
             return []
         found = [subscription_of(row) for row in await tx.fetch_all("subscriptions_by_ids", ids=sorted(reasons))]
         disabled = [
             replace(each, state=SubscriptionState.DISABLED, disabled_ms=now_ms, disabled_reason=reasons[each.id])
             for each in found
-            if each.state is SubscriptionState.ACTIVE
+            if each.state is SubscriptionState.ACTIVE and each.changed_ms <= began_ms[each.id]
         ]
         if not disabled:
             return []

@@ -1,0 +1,215 @@
+"""Does one endpoint that hangs slow the others down?
+
+Two ledgers side by side, each with as many subscriptions and a worker with the service's own settings. In arm A every
+endpoint answers; in arm B one never does. Events are made in rounds, the arms taking turns (A B B A …) so that what
+else the machine does falls on both; each event is owed to every subscription. Counted is the time from when a delivery
+was due until its endpoint had answered, of all endpoints but the first, which is the one that hangs in arm B.
+"""
+
+import asyncio
+import secrets
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from receiver.delivery import Deliverer, DeliveryManners
+from receiver.knobs import KNOBS
+from receiver.posting import RESPONSE_CAP_BYTES
+from receiver.pruning import PruneReport
+from receiver.store import Store, open_store
+from receiver.subscription import Subscription
+from receiver.worker import Worker
+from submitter.addresses import AddressGuard
+from submitter.transport import TransportLimits, open_transport
+from tests.builders import SECRET, a_report
+
+ROUND_LIMIT_S = 30.0
+_DEFAULT = {knob.field: knob.default for knob in KNOBS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """`round_p95_ms` is the median of the rounds' own p95, which what else runs on the machine hardly moves.
+
+    `failures`: attempts of the endpoint that hangs that timed out meanwhile.
+    """
+
+    name: str
+    deliveries: int
+    p50_ms: float
+    p95_ms: float
+    worst_ms: float
+    round_p95_ms: float
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    endpoints: int
+    rounds: int
+    healthy: ArmResult
+    one_hung: ArmResult
+
+    @property
+    def p50_ratio(self) -> float:
+        return self.one_hung.p50_ms / self.healthy.p50_ms
+
+    @property
+    def p95_ratio(self) -> float:
+        return self.one_hung.p95_ms / self.healthy.p95_ms
+
+    @property
+    def round_p95_ratio(self) -> float:
+        return self.one_hung.round_p95_ms / self.healthy.round_p95_ms
+
+    def values(self) -> dict[str, object]:
+        ratios = ("p50_ratio", "p95_ratio", "round_p95_ratio")
+        return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
+
+
+class _Idle:
+    """What a worker does besides delivering: here nothing."""
+
+    async def reconcile_once(self, *, limit: int) -> int:
+        return 0
+
+    async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
+        return 0
+
+    async def prune_once(self) -> PruneReport:
+        return PruneReport()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(eq=False, kw_only=True)
+class _Arm:
+    name: str
+    store: Store
+    worker: Worker
+    endpoints: int
+    made: int = 0
+
+    async def round(self) -> None:
+        """One event for every endpoint, until all but the first have it."""
+        self.made += 1
+        await self.store.ledger.record([a_report(task_id=f"p{self.made}", adopt=True)], _now_ms())
+        self.worker.poke_delivery()
+        async with asyncio.timeout(ROUND_LIMIT_S):
+            while await self._waiting():
+                await asyncio.sleep(0.01)
+
+    async def _waiting(self) -> bool:
+        page = await self.store.reading.deliveries(limit=self.endpoints)
+        return any(each.finished_ms is None for each in page.items if each.subscription != _name(0))
+
+    async def result(self) -> ArmResult:
+        rounds: defaultdict[int, list[int]] = defaultdict(list)
+        failures = 0
+        page = await self.store.reading.deliveries(limit=self.endpoints * self.made)
+        for each in page.items:
+            attempts = await self.store.reading.attempts(each.id)
+            if each.subscription == _name(0):
+                failures += sum(attempt.status is None for attempt in attempts)
+            else:
+                rounds[each.event_seq].append(attempts[-1].at_ms + attempts[-1].latency_ms - each.created_ms)
+        times = [took for each in rounds.values() for took in each]
+        return ArmResult(
+            name=self.name,
+            deliveries=len(times),
+            p50_ms=_percentile(times, 50),
+            p95_ms=_percentile(times, 95),
+            worst_ms=max(times),
+            round_p95_ms=statistics.median(_percentile(each, 95) for each in rounds.values()),
+            failures=failures,
+        )
+
+
+def _percentile(times: Sequence[float], percent: int) -> float:
+    return times[0] if len(times) == 1 else statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
+
+
+async def measure(*, endpoints: int, rounds: int, on_round: Callable[[], None]) -> Isolation:
+    """`rounds` in each arm; `on_round` is called after every one."""
+    with TemporaryDirectory() as folder, _served() as base:
+        async with AsyncExitStack() as stack:
+            healthy = await stack.enter_async_context(
+                _arm("all healthy", Path(folder) / "a.db", base, endpoints, first="good")
+            )
+            one_hung = await stack.enter_async_context(
+                _arm("one hung", Path(folder) / "b.db", base, endpoints, first="hung")
+            )
+            for number in range(rounds):
+                for arm in (healthy, one_hung) if number % 2 == 0 else (one_hung, healthy):
+                    await arm.round()
+                    on_round()
+            results = [await arm.result() for arm in (healthy, one_hung)]
+    return Isolation(endpoints=endpoints, rounds=rounds, healthy=results[0], one_hung=results[1])
+
+
+@asynccontextmanager
+async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) -> AsyncIterator[_Arm]:
+    guard = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
+    concurrency = int(_DEFAULT["delivery_concurrency"])
+    limits = TransportLimits(
+        connect_s=float(_DEFAULT["webhook_connect_s"]),
+        whole_s=float(_DEFAULT["webhook_timeout_s"]),
+        max_reply_bytes=RESPONSE_CAP_BYTES,
+        connections=concurrency,
+        cut_replies=True,
+    )
+    async with (
+        open_store(f"sqlite:///{path}", clock=_now_ms, migrating=True) as store,
+        open_transport(limits, guard) as transport,
+    ):
+        for number in range(endpoints):
+            kind = first if number == 0 else "good"
+            await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
+        manners = DeliveryManners(
+            owner=name,
+            backoff_s=tuple(float(step) for step in _DEFAULT["webhook_backoff_s"].split(",")),
+            concurrency=concurrency,
+            per_lane=int(_DEFAULT["delivery_per_endpoint"]),
+        )
+        dice = secrets.SystemRandom().random
+        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, dice=dice)
+        idle = _Idle()
+        worker = Worker(
+            reconciler=idle, deliverer=deliverer, ledger=idle, pruner=idle, clock=_now_ms, on_events=lambda: None
+        )
+        deliverer.on_room = worker.poke_delivery
+        worker.start()
+        try:
+            yield _Arm(name=name, store=store, worker=worker, endpoints=endpoints)
+        finally:
+            await worker.stop()
+
+
+def _subscription(number: int, url: str) -> Subscription:
+    return Subscription(id=_name(number), url=url, secret=SECRET, created_ms=0, changed_ms=0)
+
+
+def _name(number: int) -> str:
+    return f"sub_{number:04d}"
+
+
+@contextmanager
+def _served() -> Iterator[str]:
+    command = [sys.executable, "-m", "tests.bench.endpoints"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.stdin.close()
