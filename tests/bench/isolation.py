@@ -75,8 +75,8 @@ class Isolation:
         return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
-class _Idle:
-    """What a worker does besides delivering: here nothing."""
+class Idle:
+    """What a worker does besides delivering: nothing."""
 
     async def reconcile_once(self, *, limit: int) -> int:
         return 0
@@ -183,7 +183,7 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         )
         dice = secrets.SystemRandom().random
         deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, dice=dice)
-        idle = _Idle()
+        idle = Idle()
         worker = Worker(
             reconciler=idle, deliverer=deliverer, ledger=idle, pruner=idle, clock=_now_ms, on_events=lambda: None
         )

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from receiver import worker as worker_ticks
 from receiver.delivery import DeliveryReport
 from receiver.lanes import BreakerState, breaker_state
 from receiver.records import DeliveryState, EventType
 from receiver.store import Store, open_store
 from receiver.store.subscriptions import Deed
 from receiver.subscription import EventFilter, Subscription, SubscriptionState
+from receiver.worker import Worker
+from tests.bench.isolation import Idle
 from tests.builders import T0, a_report, notified
 from tests.flows.delivering import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until
 from tests.flows.raw_server import Answering, Peer, hanging, reply, replying, serving
@@ -263,6 +266,42 @@ async def test_one_subscription_that_hangs_with_a_long_backlog_holds_up_nobody_e
             assert 1 <= len(hung.requests) <= 8
             assert any(not turn.done() for turn in turns)
             await cancel(turns)
+
+
+async def test_a_backlog_is_worked_off_turn_after_turn_without_waiting_for_ticks(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_ticks, "DELIVER_EVERY_S", 3600.0)
+    async with serving(replying(reply())) as server:
+        await subscribe(store, url=server.url)
+        await happen(store, 100)
+        async with delivering(store.outbox) as deliverer:
+            idle = Idle()
+            worker = Worker(
+                reconciler=idle,
+                deliverer=deliverer,
+                ledger=idle,
+                pruner=idle,
+                clock=lambda: T0,
+                on_events=lambda: None,
+            )
+            deliverer.on_room = worker.poke_delivery
+            worker.start()
+            worker.poke_delivery()
+            async with asyncio.timeout(30):
+                await server.until_requests(100)
+            await worker.stop()
+    assert {each.state for each in await owed(store)} == {DeliveryState.DELIVERED}
+
+
+async def test_a_turn_that_found_no_place_is_asked_for_again_when_the_places_were_not_needed(store: Store) -> None:
+    asked: list[int] = []
+    async with delivering(store.outbox, concurrency=1) as deliverer:
+        deliverer.on_room = lambda: asked.append(1)
+        await asyncio.gather(deliverer.deliver_once(limit=64), deliverer.deliver_once(limit=64))
+        assert asked == [1]
+        await deliverer.deliver_once(limit=64)
+    assert asked == [1]
 
 
 async def test_a_subscriptions_own_cap_beats_the_services(store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 from receiver.errors import StoreUnavailable
 from receiver.records import Attempt, AttemptResult, DeliveryState, DueDelivery, EventType
 from receiver.store import Store, open_store
+from receiver.store.engine import Value
 from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.store.subscriptions import Deed
 from receiver.subscription import EventFilter, SubscriptionState
@@ -211,7 +212,7 @@ async def test_leasing_costs_no_more_when_a_lane_has_a_hundred_thousand_waiting(
 
 async def _wait_in_lane(store: Store, lane: str, count: int) -> None:
     """Straight into the table: a backlog of days."""
-    rows = [
+    rows: list[dict[str, Value]] = [
         {
             "id": f"dlv_x{n:06d}",
             "event_seq": 1_000 + n,
@@ -239,7 +240,7 @@ async def _steps(store: Store, owner: str, now_ms: int) -> int:
 
     await store.engine._writer.set_progress_handler(count, 100)
     assert len(await _lease(store, owner, now_ms=now_ms)) >= 2
-    await store.engine._writer.set_progress_handler(None, 0)
+    await store.engine._writer.set_progress_handler(lambda: 0, 0)
     return counted[0]
 
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from receiver.records import EventType
-from receiver.views import event_body, rfc3339, task_view
+from receiver.records import Event, EventType
+from receiver.subscription import Subscription
+from receiver.views import disabled_view, event_body, event_view, rfc3339, task_view
 from submitter.model import Output, TaskError
 from tests.builders import SECRET, T0, notified
 
@@ -44,3 +45,36 @@ def test_an_event_body_is_a_standard_webhook_with_its_number() -> None:
     parsed = json.loads(body)
     assert (parsed["type"], parsed["timestamp"]) == ("task.succeeded", "2026-09-21T14:13:20.000Z")
     assert (parsed["data"]["seq"], parsed["data"]["event_id"], parsed["data"]["task"]["id"]) == (17, "evt_1", "tsk_1")
+
+
+def test_the_event_of_a_disabled_subscription_names_it_without_its_secrets_or_query() -> None:
+    subscription = Subscription(
+        id="sub_1",
+        url="https://hooks.example/a?token=hidden",
+        secret=SECRET,
+        created_ms=T0,
+        changed_ms=T0,
+        disabled_ms=T0,
+        disabled_reason="answered 410 Gone",
+    )
+    kind = EventType.SUBSCRIPTION_DISABLED
+    body = event_body(
+        None, subscription=disabled_view(subscription), seq=3, event_id="evt_1", event_type=kind, at_ms=T0
+    )
+    event = Event(seq=3, id="evt_1", task=None, type=kind, at_ms=T0, supersedes=None, body=body)
+    assert event_view(event) == {
+        "seq": 3,
+        "event_id": "evt_1",
+        "type": "subscription.disabled",
+        "timestamp": "2026-09-21T14:13:20.000Z",
+        "task": None,
+        "supersedes": None,
+        "subscription": {
+            "id": "sub_1",
+            "url": "https://hooks.example/a",
+            "reason": "answered 410 Gone",
+            "disabled_at": "2026-09-21T14:13:20.000Z",
+        },
+    }
+    assert "hidden" not in body
+    assert SECRET not in body
