@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from receiver.knobs import LONGEST_SIGNATURE_WINDOW_S, PREFIX, SIGNATURE_WINDOW_S
+from receiver.knobs import PREFIX
 from receiver.parsing import (
     Unfit,
     entries,
@@ -18,6 +18,7 @@ from receiver.parsing import (
     read_secret,
     read_url,
 )
+from receiver.provider_knobs import LONGEST_SIGNATURE_WINDOW_S, SIGNATURE_WINDOW_S
 from submitter.providers.contract import Account, Capabilities, Provider
 
 PROVIDERS = "WHENFINAL_PROVIDERS"

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 
 from receiver import journal
 from receiver.accounts import ConfiguredProvider
+from receiver.database_url import LedgerServer
 from receiver.delivery import DEFAULT_SOURCE, Deliverer, DeliveryManners
 from receiver.errors import ConfigError
 from receiver.handshake import origin_of
@@ -37,6 +38,7 @@ from receiver.settings import Settings
 from receiver.signing import decode_webhook_secret
 from receiver.store import Store, open_store
 from receiver.store.commit import GroupCommit
+from receiver.store.opening import ledger_at
 from receiver.stream import Feed
 from receiver.submission import Submission, SubmissionEdges, SubmissionRules
 from receiver.subscribing import POSTS_AT_ONCE, Subscribing, SubscribingEdges, SubscriptionRules
@@ -70,11 +72,18 @@ def start_journal(settings: Settings) -> None:
     """Once for a process, before anything is logged."""
     accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
     keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
-    journal.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys])
+    place = ledger_at(settings.database_url)
+    passwords = [place.password or ""] if isinstance(place, LedgerServer) else []
+    journal.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys, *passwords])
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def opened_store(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
+    """The ledger as set; see `open_store`."""
+    return open_store(settings.database_url, clock=now_ms, migrating=migrating, pool_size=settings.database_pool)
 
 
 @asynccontextmanager
@@ -87,7 +96,7 @@ async def open_services(
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.database_url, clock=now_ms, migrating=migrating))
+        store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
         secret_keys = settings.secret_keys or (
             await store.kept.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )

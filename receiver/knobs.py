@@ -1,4 +1,4 @@
-"""The one list of what can be set: `KNOBS` for the service, `PROVIDER_KNOBS` for each provider account.
+"""The list of what can be set for the service; `receiver.provider_knobs` has what can be for each account.
 
 Pure. `.env.example`, the README's table and the reading of the environment all come from these tables; a setting
 that is not here does not exist. How a text becomes a value is in `receiver.parsing`.
@@ -49,16 +49,6 @@ class Knob:
         return self.name.removeprefix(PREFIX).lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderKnob:
-    """`suffix` follows the account's name in upper case: `HIAPI_B_` + `API_KEY`."""
-
-    suffix: str
-    unit: str = ""
-    what: str
-    danger: str = ""
-
-
 REACH, KEYS, PROVIDERS, SUBMITS, POLLS, WEBHOOKS, STREAMS, RETENTION, LIMITS, LOGS = (
     "Reach and storage",
     "Keys",
@@ -87,8 +77,19 @@ KNOBS: tuple[Knob, ...] = (
         kind=Kind.DATABASE_URL,
         default="sqlite:///whenfinal.db",
         unit="URL",
-        what="The ledger: sqlite:///relative.db or sqlite:////absolute/path.db.",
-        danger="Another file is another ledger: tasks in flight are forgotten. Never a network file system.",
+        what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database.",
+        danger="Another one is another ledger: tasks in flight are forgotten. Never a file on a network file system.",
+    ),
+    Knob(
+        name="WHENFINAL_DATABASE_POOL",
+        group=REACH,
+        kind=Kind.COUNT,
+        default="10",
+        unit="connections",
+        what="Most connections of one process to a Postgres server; a SQLite file takes none of them.",
+        danger="All processes together must stay below the server's `max_connections`. Too few answer 503 under load.",
+        low=2,
+        high=1000,
     ),
     Knob(
         name="WHENFINAL_SECRET_KEYS",
@@ -359,35 +360,3 @@ KNOBS: tuple[Knob, ...] = (
         choices=("console", "json"),
     ),
 )
-
-PROVIDER_KNOBS: tuple[ProviderKnob, ...] = (
-    ProviderKnob(
-        suffix="API_KEY",
-        unit="text",
-        what="The account's key.",
-        danger="Spends the account's money.",
-    ),
-    ProviderKnob(
-        suffix="BASE_URL",
-        unit="URL",
-        what="Another region, gateway or the simulator.",
-        danger="The key is sent there. https, except to this machine or a private network.",
-    ),
-)
-#: Only where the provider calls back.
-CALLBACK_KNOBS: tuple[ProviderKnob, ...] = (
-    ProviderKnob(
-        suffix="WEBHOOK_SECRET",
-        unit="text",
-        what="The signing key of the provider's callbacks. Set: every callback must be rightly signed.",
-        danger="A wrong one refuses all callbacks; polling still finds the ends.",
-    ),
-    ProviderKnob(
-        suffix="SIGNATURE_WINDOW_S",
-        unit="seconds",
-        what="How far a signature's time may be from ours; 0 switches the check off.",
-        danger="0 lets old callbacks be replayed (they change nothing).",
-    ),
-)
-SIGNATURE_WINDOW_S = 300
-LONGEST_SIGNATURE_WINDOW_S = 86_400

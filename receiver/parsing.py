@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from receiver.database_url import CURE, read_database_url
 from receiver.knobs import Kind, Knob
 
 Network = IPv4Network | IPv6Network
@@ -116,13 +117,8 @@ def entries(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_database_url(_: Knob, text: str) -> str:
-    parts = _split(text)
-    path = parts.path.removeprefix("/")
-    if parts.scheme != "sqlite" or parts.netloc or parts.query or parts.fragment or not path:
-        raise Unfit(
-            "it is not a database that this version can open",
-            cure="set sqlite:///whenfinal.db or sqlite:////absolute/path.db",
-        )
+    if read_database_url(text) is None:
+        raise Unfit("it is not a database that this version can open", cure=CURE)
     return text
 
 

@@ -12,17 +12,9 @@ from typing import Any
 
 from receiver.accounts import PROVIDERS, Problem, prefix_of, read_accounts
 from receiver.errors import ConfigError
-from receiver.knobs import (
-    CALLBACK_KNOBS,
-    KNOBS,
-    PREFIX,
-    PROVIDER_KNOBS,
-    SIGNATURE_WINDOW_S,
-    Kind,
-    Knob,
-    ProviderKnob,
-)
+from receiver.knobs import KNOBS, PREFIX, Kind, Knob
 from receiver.parsing import ApiKey, Network, Unfit, host_address, is_loopback, read_knob
+from receiver.provider_knobs import CALLBACK_KNOBS, PROVIDER_KNOBS, SIGNATURE_WINDOW_S, ProviderKnob
 from submitter.providers.contract import Account, Capabilities, Provider
 from submitter.providers.registry import ADAPTERS
 
@@ -33,6 +25,7 @@ class Settings:
 
     public_url: str | None
     database_url: str = field(repr=False)
+    database_pool: int
     secret_keys: tuple[str, ...] = field(repr=False)
     api_keys: tuple[ApiKey, ...]
     accounts: tuple[Account, ...]

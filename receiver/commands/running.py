@@ -13,11 +13,12 @@ import typer
 
 from receiver.bootstrap import load_settings, open_services, start_journal
 from receiver.commands.console import INTERRUPTED, CommandFailed, complain
+from receiver.database_url import LedgerFile
 from receiver.errors import SchemaBehind, StoreError
 from receiver.services import Services
 from receiver.serving import STOP_SIGNALS
 from receiver.settings import Settings
-from receiver.store.opening import sqlite_path
+from receiver.store.opening import ledger_at
 
 T = TypeVar("T")
 
@@ -30,9 +31,9 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     """
     settings = load_settings()
     start_journal(_quieter(settings))
-    path = sqlite_path(settings.database_url)
-    if not making:
-        _must_exist(path)
+    place = ledger_at(settings.database_url)
+    if not making and isinstance(place, LedgerFile):
+        _must_exist(place.path)
 
     async def opened() -> T:
         async with open_services(settings, migrating=making) as services:
@@ -48,14 +49,14 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
 
 @contextmanager
 def ledger_named(settings: Settings) -> Iterator[None]:
-    """Raise CommandFailed for one that can not be used: SQLite names neither file nor cure, the doctor names both."""
+    """Raise CommandFailed for one that can not be used: engines name neither place nor cure, the doctor names both."""
     try:
         yield
     except SchemaBehind:
         raise  # it says what to run
     except StoreError as error:
-        path = sqlite_path(settings.database_url)
-        raise CommandFailed(f"the ledger {path}: {error}; `whenfinal doctor` names the cure") from error
+        place = ledger_at(settings.database_url)
+        raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` names the cure") from error
 
 
 def _quieter(settings: Settings) -> Settings:

@@ -9,12 +9,19 @@ from typing import Annotated
 import typer
 
 from receiver import serving
-from receiver.bootstrap import WEB_AND_WORKER, create_app, load_settings, now_ms, open_services, start_journal, working
+from receiver.bootstrap import (
+    WEB_AND_WORKER,
+    create_app,
+    load_settings,
+    open_services,
+    opened_store,
+    start_journal,
+    working,
+)
 from receiver.commands.console import note
 from receiver.commands.running import ledger_named, port_trouble, stopped_by_signal
 from receiver.settings import Settings
-from receiver.store import open_store
-from receiver.store.opening import sqlite_path
+from receiver.store.opening import ledger_at
 from submitter.providers.registry import ADAPTERS
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every one.")]
@@ -45,8 +52,8 @@ def migrate() -> None:
     start_journal(settings)
 
     async def apply() -> None:
-        async with open_store(settings.database_url, clock=now_ms, migrating=True):
-            note(f"the ledger {sqlite_path(settings.database_url)} is up to date")
+        async with opened_store(settings, migrating=True):
+            note(f"the ledger {ledger_at(settings.database_url)} is up to date")
 
     with ledger_named(settings):
         asyncio.run(apply())
@@ -88,7 +95,7 @@ def show_first_key(url: str, key: str) -> None:
 def summary(settings: Settings) -> str:
     """Ledger and providers in one line; which of them call back."""
     names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.accounts]
-    return f"ledger {sqlite_path(settings.database_url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
+    return f"ledger {ledger_at(settings.database_url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
 
 
 def _way(settings: Settings, adapter: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from receiver.accounts import prefix_of
+from receiver.database_url import LedgerFile, LedgerServer
 from receiver.errors import ConfigError
 from receiver.parsing import is_loopback
 from receiver.settings import Settings
@@ -42,6 +43,41 @@ def warn(name: str, what: str, *, cure: str) -> Check:
 
 def fail(name: str, what: str, *, cure: str) -> Check:
     return Check(name=name, level=Level.FAIL, what=what, cure=cure)
+
+
+#: What engines say, and what helps.
+_FILE_CURES: Mapping[str, str] = {
+    "locked": "another program holds it; see who with: fuser -v FILE",
+    "readonly": "give this user the right to write the file and its folder",
+    "unable to open": "give this user the right to read and write the file and its folder",
+    "full": "free space on its disk",
+    "": "see that the file is whole and its disk is well, or set WHENFINAL_DATABASE_URL to another one",
+}
+_REACH = "see that Postgres runs there, that this machine may reach it, and that WHENFINAL_DATABASE_URL is right"
+_LOG_IN = "set the right user and password in WHENFINAL_DATABASE_URL; % and @ in them are written %25 and %40"
+_SERVER_CURES: Mapping[str, str] = {
+    "password": _LOG_IN,
+    "authentication failed": _LOG_IN,
+    "role ": _LOG_IN,
+    "not one that Postgres understands": _LOG_IN,
+    "pg_hba": "let this machine and user in by the server's pg_hba.conf, or add ?sslmode=require to the URL",
+    "database ": "make it once: createdb -E UTF8 NAME; or set the right name in WHENFINAL_DATABASE_URL",
+    "permission denied": "GRANT CREATE, USAGE ON SCHEMA public and the tables' rights to this user",
+    "read-only": "name the server that can be written, or add ?target_session_attrs=read-write to the URL",
+    "recovery mode": "name the server that can be written, or add ?target_session_attrs=read-write to the URL",
+    "too many": "lower WHENFINAL_DATABASE_POOL, or raise the server's max_connections",
+    "connection slots": "lower WHENFINAL_DATABASE_POOL, or raise the server's max_connections",
+    "encoding": "make another database: createdb -E UTF8 -T template0 NAME",
+    "or newer": "run a newer server",
+    "No space": "free space on the server's disk",
+    "": _REACH,
+}
+
+
+def database_cure(place: LedgerFile | LedgerServer, words: str) -> str:
+    """For what the engine said when the ledger was opened; the first words that fit count."""
+    cures = _FILE_CURES if isinstance(place, LedgerFile) else _SERVER_CURES
+    return next(cure for part, cure in cures.items() if part in words)
 
 
 def broken_settings(error: ConfigError) -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""Checks of this machine: the clock, the ledger's file and the disk below it. Edge: reads the clock and the disk.
+"""Checks of this machine: the clock, the ledger and, for a file, the disk below it. Edge: reads the clock and the disk.
 
 Nothing is made: a ledger that does not exist yet is only looked for.
 """
@@ -7,16 +7,17 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.doctor.checks import Check, fail, warn, well
-from receiver.errors import SchemaBehind, StoreError, StoreUnavailable
+from receiver.database_url import LedgerFile, LedgerServer
+from receiver.doctor.checks import Check, database_cure, fail, warn, well
+from receiver.errors import ConfigError, SchemaBehind, StoreError
 from receiver.records import AccountStatus
 from receiver.settings import Settings
 from receiver.store import Store, open_store
-from receiver.store.opening import sqlite_path
+from receiver.store.opening import ledger_at
 from submitter.model import TaskState
 
 SANE_YEARS = range(2025, 2100)
@@ -46,10 +47,12 @@ async def check_clock() -> Check:
 
 
 async def check_database(settings: Settings) -> tuple[Check, ...]:
-    path = sqlite_path(settings.database_url)
-    if not path.exists():
-        return (_absent(path),)
-    return (*await _present(settings.database_url, path), _disk(path.parent))
+    place = ledger_at(settings.database_url)
+    if isinstance(place, LedgerServer):
+        return await _present(settings, place)
+    if not place.path.exists():
+        return (_absent(place.path),)
+    return (*await _present(settings, place), _disk(place.path.parent))
 
 
 def _absent(path: Path) -> Check:
@@ -63,31 +66,20 @@ def _absent(path: Path) -> Check:
     return disk if disk.cure else well("database", f"{path} does not exist yet; the first start makes it")
 
 
-async def _present(database_url: str, path: Path) -> tuple[Check, ...]:
+async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tuple[Check, ...]:
+    opening = open_store(
+        settings.database_url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS, pool_size=2
+    )
     try:
-        async with open_store(database_url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS) as store:
+        async with opening as store:
             await store.check()
-            return (well("database", f"{path} opens and can be written"), *await _contents(store))
+            return (well("database", f"{place} opens and can be written"), *await _contents(store))
     except SchemaBehind as error:
-        return (fail("database", f"{path} lacks {', '.join(error.missing)}", cure="run: whenfinal migrate"),)
-    except StoreUnavailable as error:
-        return (fail("database", f"{path}: {error}", cure=_database_cure(str(error))),)
+        return (fail("database", f"{place} lacks {', '.join(error.missing)}", cure="run: whenfinal migrate"),)
+    except ConfigError as error:
+        return (fail("database", f"{place}: {error.problem}", cure=error.cure),)
     except StoreError as error:
-        cure = "restore it from a backup, or set WHENFINAL_DATABASE_URL to another file"
-        return (fail("database", f"{path}: {error}", cure=cure),)
-
-
-_DATABASE_CURES: Mapping[str, str] = {
-    "locked": "another program holds it; see who with: fuser -v FILE",
-    "readonly": "give this user the right to write the file and its folder",
-    "unable to open": "give this user the right to read and write the file and its folder",
-    "full": "free space on its disk",
-}
-
-
-def _database_cure(words: str) -> str:
-    found = (cure for part, cure in _DATABASE_CURES.items() if part in words)
-    return next(found, "see that the file is whole and its disk is well")
+        return (fail("database", f"{place}: {error}", cure=database_cure(place, str(error))),)
 
 
 async def _contents(store: Store) -> tuple[Check, ...]:

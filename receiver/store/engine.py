@@ -5,7 +5,8 @@ in names of statements and never see a dialect.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +18,13 @@ Param = Value | Sequence[Value]
 
 _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 _LIST = re.compile(r":(\w+)\.\.\.")
+
+
+class OtherWasFaster(Exception):
+    """Raised by the work of a transaction that met a row it had not found before: run it again from its start.
+
+    Only an engine on which transactions overlap ever sees it.
+    """
 
 
 class Reader(Protocol):
@@ -39,16 +47,23 @@ class Tx(Reader, Protocol):
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         """What the statement finds for each row, one after the other."""
 
+    async def hold_schema(self) -> None:
+        """Nobody else changes the schema until this transaction ends, which may now take as long as it needs."""
+
     async def run_script(self, script: str) -> None:
         """Several statements, inside this transaction. For migrations only."""
 
 
 class Engine(Protocol):
-    """All methods raise StoreUnavailable when the database cannot; then nothing was committed."""
+    """All methods raise StoreUnavailable when the database cannot.
+
+    Then nothing was committed, or, where the connection was lost during the commit itself, all of it.
+    """
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run `work` in one transaction that others' writes cannot interleave, durable on return.
+        """Run `work` in one transaction, durable on return; rows that it reads with a lock nobody else changes.
 
+        `work` may be run again from its start, so that it must change nothing but the database and its own locals.
         A cancelled caller does not cut the transaction in half: it runs to its end on its own.
         """
 
@@ -88,3 +103,13 @@ def expand_lists(statement: str, params: Mapping[str, Param]) -> tuple[str, Mapp
         placeholders = ", ".join(f":{name}_{index}" for index in range(len(values)))
         statement = statement.replace(f":{name}...", placeholders)
     return statement, flat
+
+
+def split_script(script: str) -> Iterator[str]:
+    """Its statements, each with the comments before it."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

@@ -1,4 +1,4 @@
-"""Numbered SQL files, forward only, each applied once in a transaction of its own under the engine's write lock.
+"""Numbered SQL files, forward only, each applied once in a transaction that holds the schema.
 
 What has been applied is known by file name, so that two branches that both add a fourth step can be merged.
 """
@@ -17,6 +17,7 @@ def known_migrations() -> tuple[tuple[str, str], ...]:
 
 
 async def _missing(tx: Tx) -> list[tuple[str, str]]:
+    await tx.hold_schema()
     await tx.execute("open_migrations")
     applied = {row["name"] for row in await tx.fetch_all("applied_migrations")}
     return [(name, script) for name, script in known_migrations() if name not in applied]

@@ -4,9 +4,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from receiver.database_url import CURE, LedgerFile, LedgerServer, read_database_url
 from receiver.errors import ConfigError
 from receiver.ids import id_maker
 from receiver.store.emitting import Emitter
@@ -22,6 +21,8 @@ from receiver.store.replaying import Replays
 from receiver.store.sqlite import open_sqlite
 from receiver.store.submits import Submits
 from receiver.store.subscriptions import Subscriptions
+
+EXTRA = "run: pip install 'whenfinal[postgres]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,24 +49,28 @@ class Store:
         await self.engine.write(work)
 
 
-def sqlite_path(database_url: str) -> Path:
-    """`sqlite:///relative.db` or `sqlite:////absolute.db`. Raise ConfigError for anything else."""
-    parts = urlsplit(database_url)
-    path = unquote(parts.path.removeprefix("/"))
-    if parts.scheme != "sqlite" or parts.netloc or parts.query or parts.fragment or not path or "\x00" in path:
-        raise ConfigError(
-            "WHENFINAL_DATABASE_URL is not a database that this version can open",
-            cure="use sqlite:///whenfinal.db or sqlite:////absolute/path.db",
-        )
-    return Path(path)
+def ledger_at(database_url: str) -> LedgerFile | LedgerServer:
+    """Where the ledger is. Raise ConfigError for a URL that names none."""
+    place = read_database_url(database_url)
+    if place is None:
+        raise ConfigError("WHENFINAL_DATABASE_URL is not a database that this version can open", cure=CURE)
+    return place
 
 
 @asynccontextmanager
 async def open_store(
-    database_url: str, *, clock: Callable[[], int], migrating: bool, busy_timeout_ms: int = 5000
+    database_url: str, *, clock: Callable[[], int], migrating: bool, busy_timeout_ms: int = 5000, pool_size: int = 10
 ) -> AsyncIterator[Store]:
-    """Raise SchemaBehind unless the schema is complete or `migrating`, StoreUnavailable when there is no opening it."""
-    engine = await open_sqlite(sqlite_path(database_url), busy_timeout_ms=busy_timeout_ms)
+    """Raise SchemaBehind unless the schema is complete or `migrating`, StoreUnavailable when there is no opening it.
+
+    `busy_timeout_ms` is for a file, `pool_size` (connections of this process at most) for a server.
+    """
+    place = ledger_at(database_url)
+    engine: Engine
+    if isinstance(place, LedgerFile):
+        engine = await open_sqlite(place.path, busy_timeout_ms=busy_timeout_ms)
+    else:
+        engine = await _open_server(place, pool_size)
     try:
         if migrating:
             await migrate(engine, clock())
@@ -74,6 +79,14 @@ async def open_store(
         yield store_on(engine)
     finally:
         await engine.close()
+
+
+async def _open_server(place: LedgerServer, pool_size: int) -> Engine:
+    try:
+        from receiver.store.postgres import open_postgres  # noqa: PLC0415 - its library is an extra
+    except ImportError as error:
+        raise ConfigError(f"the library for Postgres is missing ({error})", cure=EXTRA) from error
+    return await open_postgres(place.url, pool_size=pool_size)
 
 
 def store_on(engine: Engine) -> Store:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from receiver.errors import StoreError, StoreUnavailable
-from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries
+from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries, split_script
 
 T = TypeVar("T")
 
@@ -67,19 +67,13 @@ class SqliteTx(SqliteReader):
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         return [found for params in rows for found in await self.fetch_all(name, **params)]
 
+    async def hold_schema(self) -> None:
+        """There is one writer, and this is it."""
+
     async def run_script(self, script: str) -> None:
         # sqlite3's own executescript would commit first and so tear the transaction in two.
-        for statement in _statements(script):
+        for statement in split_script(script):
             await (await self._connection.execute(statement)).close()
-
-
-def _statements(script: str) -> Iterator[str]:
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 class SqliteEngine:
