@@ -1,7 +1,6 @@
 """What a stream of events says, in server-sent events; see submitter.sse for how it is read. Pure.
 
-Source: html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6, read 2026-11-21. JSON holds no
-line end, so each data is one line.
+Source: html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6, read 2026-11-21.
 """
 
 import json
@@ -13,6 +12,8 @@ from receiver.views import event_view
 
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 3000  # how long a client is asked to wait before it connects again
+#: What some readers take for the end of a line though the format does not; JSON escapes the others by itself.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 HELLO = b"retry: %d\n\n" % RETRY_MS
 
 
@@ -31,5 +32,5 @@ def keep_alive(cursor: int | None) -> bytes:
 
 
 def _frame(cursor: int, name: str, data: Mapping[str, Any]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_LINE_ENDS)
     return f"id: {cursor}\nevent: {name}\ndata: {text}\n\n".encode("utf-8", errors="replace")

@@ -54,8 +54,13 @@ class Feed:
         self._closed = False
 
     @property
+    def taken(self) -> int:
+        """Seats."""
+        return len(self._waits) + len(self._followers)
+
+    @property
     def has_room(self) -> bool:
-        return len(self._waits) + len(self._followers) < self._seats
+        return self.taken < self._seats
 
     @property
     def is_closed(self) -> bool:
