@@ -1,7 +1,7 @@
 """The parts of the README that are made from the code: `python tests/docs/readme.py` writes them into it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from receiver.settings import render_readme_table
@@ -172,7 +172,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
 
 
 def render(name: str) -> str:
-    made = {
+    made: dict[str, Callable[[], str]] = {
         "providers": provider_table,
         "settings": render_readme_table,
         "promises": lambda: promise_table(PROMISES),
