@@ -1,12 +1,14 @@
 """What a caller may ask a replay for: our rules for its range. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 
+from receiver.orders import label_violations
 from receiver.subscription import EventFilter, ReplayRange, ReplayWhich
+from receiver.subscription_orders import known_violations, model_violations
 from submitter.errors import Violation
 
 
-def find_violations(wanted: ReplayRange, providers: Collection[str]) -> Iterator[Violation]:
+def find_violations(wanted: ReplayRange, providers: Sequence[str]) -> Iterator[Violation]:
     """Every broken rule. `providers` are the configured ones. A range that nothing bounds is refused.
 
     Nobody should send a whole history by leaving something out; whoever wants it says so with the first number.
@@ -19,7 +21,9 @@ def find_violations(wanted: ReplayRange, providers: Collection[str]) -> Iterator
         yield Violation(field="last_seq", rule="is smaller than first_seq", accepted=f"{wanted.first_seq} or more")
     if wanted.until_ms is not None and _is_backwards(wanted.since_ms, wanted.until_ms - 1):
         yield Violation(field="until", rule="is not later than since", accepted="a later time")
-    yield from _words(wanted.filter, providers)
+    yield from known_violations("providers", sorted(wanted.filter.providers), providers)
+    yield from model_violations(sorted(wanted.filter.models))
+    yield from label_violations(wanted.filter.labels)
 
 
 def is_bounded(wanted: ReplayRange) -> bool:
@@ -30,10 +34,3 @@ def is_bounded(wanted: ReplayRange) -> bool:
 
 def _is_backwards(first: int | None, last: int | None) -> bool:
     return first is not None and last is not None and last < first
-
-
-def _words(wanted: EventFilter, providers: Collection[str]) -> Iterator[Violation]:
-    unknown = sorted(wanted.providers - set(providers))
-    if unknown:
-        accepted = ", ".join(providers) or "none: no provider is configured"
-        yield Violation(field="providers", rule=f"{unknown[0]!r} is not configured", accepted=accepted)

@@ -4,10 +4,12 @@ In this order, so that a taken port ends the start before any tick has run, and 
 their ends before the application closes what they use.
 """
 
+import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -16,17 +18,23 @@ from starlette.applications import Starlette
 
 from receiver.services import Services
 
+if sys.platform != "win32":
+    import resource
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # beyond the usual 60 s of proxies, so that they and not we end an idle connection
 #: How long requests in flight may take on a stop; platforms kill 30 s after they have asked.
 LAST_REQUESTS_S = 20
+#: A client that takes nothing for so long during a stop is left, as it would hold up the stop for all of that time.
+DEAF_S = 2.0
+SPARE_FILES = 1000  # beside streams and waits: short requests, providers, subscribers, the ledger
 
 
 class Server(uvicorn.Server):
     """Ends well when told to by a signal, and at once by a second one.
 
-    `on_listening`: requests are taken now. Who only waits for a task's end is answered as soon as the stop begins.
+    `on_listening`: requests are taken now. Who only waits or listens is answered as soon as the stop begins.
     """
 
     def __init__(self, config: uvicorn.Config, *, state: Mapping[str, Any], on_listening: Callable[[], None]) -> None:
@@ -42,7 +50,21 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services: Services = self._state["services"]
         services.feed.close()
-        await super().shutdown(sockets)
+        cutting = asyncio.create_task(self._cut_deaf())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_deaf(self) -> None:
+        unread: dict[object, int] = {}
+        while True:
+            await asyncio.sleep(DEAF_S)
+            connections = [each for each in self.server_state.connections if each.transport.get_write_buffer_size()]
+            for each in connections:
+                if unread.get(each) == each.transport.get_write_buffer_size():
+                    each.transport.abort()
+            unread = {each: each.transport.get_write_buffer_size() for each in connections}
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,6 +77,19 @@ class Server(uvicorn.Server):
         self.should_exit = True
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+
+
+def allow_files(wanted: int) -> int:
+    """Let this process open so many files, as far as the system does; returns how many it may open."""
+    if sys.platform == "win32":
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,46 +1,75 @@
-"""Live events: who waits is woken by what the ledger says, and by nothing else.
+"""Live events: who waits or follows is woken by what the ledger says, and by nothing else.
 
-Flow. A wake-up is only a hint to look; the truth is read from the ledger, by one loop for all who wait, and only while
-somebody does. Events that other processes commit are seen by the next look without a hint.
+Flow. A wake-up is only a hint to look; the truth is read from the ledger, by one loop for all, and only while somebody
+waits or follows. Events that other processes commit are seen by the next look without a hint.
 """
 
 import asyncio
 import contextvars
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import structlog
 
-from receiver.errors import StoreUnavailable
-from receiver.records import Event, EventType, Task
-from submitter.model import ENDED
+from receiver.errors import StoreError
+from receiver.records import Event, EventType
+from receiver.ring import Ring, Told
+from receiver.waits import Waits
+from submitter.model import TaskState
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.1  # how late an event of another process may be seen
 LONGEST_PAUSE_S = 2.0  # between looks at a ledger that cannot be read
-PAGE = 500  # events a look; a fuller page is followed by another look at once
+PAGE = 200  # events a look; a full page is followed by another look at once
+DOUBTS_EVERY_S = 1.0  # how late the end of a task may be seen that ends without an event
 
 
 class ReadsEvents(Protocol):
     async def last_seq(self) -> int: ...
 
-    async def events(self, after: int, *, types: Sequence[EventType] = (), limit: int = 100) -> list[Event]: ...
+    async def events(self, after: int, *, limit: int = 100) -> list[Event]: ...
 
-    async def task(self, name: str, /) -> Task | None: ...
+    async def states(self, names: Sequence[str], /) -> Mapping[str, TaskState]: ...
 
 
 class Feed:
-    """One for a process, used from its event loop only."""
+    """One for a process, used from its event loop only.
 
-    def __init__(self, *, reading: ReadsEvents) -> None:
+    `seats`: how many may wait or follow at once. Whoever finds `has_room` takes a seat before anything else can run.
+    """
+
+    def __init__(self, *, reading: ReadsEvents, seats: int) -> None:
         self._reading = reading
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._seats = seats
+        self._waits = Waits()
+        self._followers: dict[object, Callable[[], None]] = {}
+        self._ring = Ring()
+        self._news = asyncio.Event()
         self._hint = asyncio.Event()
         self._ready: asyncio.Event | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._doubts_at_s = 0.0
         self._closed = False
+
+    @property
+    def taken(self) -> int:
+        """Seats."""
+        return len(self._waits) + len(self._followers)
+
+    @property
+    def has_room(self) -> bool:
+        return self.taken < self._seats
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set when there is more to look at than there was when it was taken."""
+        return self._news
 
     def wake(self) -> None:
         """Something was committed in this process: look now."""
@@ -51,79 +80,123 @@ class Feed:
 
         A ledger that cannot be read is waited out.
         """
-        woken = asyncio.Event()
-        self._waiting[name].add(woken)
         try:
-            async with asyncio.timeout(timeout_s):
-                # In this order nothing slips through: events after the loop's start wake us, ends before it are read.
-                await self._started()
-                if not self._closed and not await self._has_ended(name):
-                    await woken.wait()
+            with self._waits.waiting(name) as woken:
+                async with asyncio.timeout(timeout_s):
+                    # In this order nothing slips through: events after the loop's start wake us, and what was before
+                    # it is read.
+                    await self._started()
+                    await self._note([name])
+                    if not self._closed:
+                        await woken.wait()
         except TimeoutError:
             pass
         finally:
-            self._leave(name, woken)
+            self._rest()
+
+    @contextmanager
+    def following(self, leave: Callable[[], None]) -> Iterator[None]:
+        """While inside, the newest events are kept in memory and told by `news`; `leave` is called by a close."""
+        seat = object()
+        self._followers[seat] = leave
+        try:
+            self._start()
+            if self._closed:
+                leave()
+            yield
+        finally:
+            del self._followers[seat]
+            self._rest()
+
+    def newest(self, cursor: int, *, limit: int) -> Sequence[Told] | None:
+        """The next events after a cursor, from memory; None when it does not reach back, or forward, to there."""
+        self._start()
+        return self._ring.after(cursor, limit=limit)
 
     def close(self) -> None:
-        """Let everybody go who waits, now and later; for a stop that is not to take as long as the longest wait."""
+        """Let everybody go who waits or follows, now and later, so that a stop does not take as long as they would."""
         self._closed = True
-        for woken in [each for waiting in self._waiting.values() for each in waiting]:
-            woken.set()
+        self._waits.wake_all()
+        for leave in list(self._followers.values()):
+            leave()
         self._hint.set()
 
-    def _leave(self, name: str, woken: asyncio.Event) -> None:
-        self._waiting[name].discard(woken)
-        if not self._waiting[name]:
-            del self._waiting[name]
-        if not self._waiting:
+    @property
+    def _is_needed(self) -> bool:
+        return bool(self._waits or self._followers) and not self._closed
+
+    def _rest(self) -> None:
+        if not self._is_needed:
             self._hint.set()  # nobody is left to look for
 
-    async def _started(self) -> None:
+    def _start(self) -> None:
         if self._loop is None and not self._closed:
             self._ready = asyncio.Event()
             # Its log lines belong to no single request.
             self._loop = asyncio.create_task(self._run(self._ready), context=contextvars.Context())
+
+    async def _started(self) -> None:
+        self._start()
         if self._ready is not None:
             await self._ready.wait()
 
-    async def _has_ended(self, name: str) -> bool:
+    async def _note(self, names: Sequence[str]) -> None:
+        """Wake those of these tasks that have ended; what can not be read now is asked again later."""
         try:
-            task = await self._reading.task(name)
-        except StoreUnavailable:
-            return False
-        return task is None or task.state in ENDED
+            states = await self._reading.states(names)
+            self._waits.note({name: states.get(name) for name in names})
+        except StoreError:
+            self._waits.doubt(names)
 
     async def _run(self, ready: asyncio.Event) -> None:
         cursor: int | None = None
         pause_s = LOOK_EVERY_S
         try:
-            while self._waiting and not self._closed:
+            while self._is_needed:
                 try:
                     cursor = await self._look(cursor)
+                    await self._ask_doubtful()
                     pause_s = LOOK_EVERY_S
                     ready.set()
-                except StoreUnavailable as error:
+                except StoreError as error:
                     pause_s = _longer(pause_s, error)
                 await self._pause(pause_s)
         finally:
             self._loop = None
+            self._ring.restart(None)
             ready.set()
 
     async def _look(self, cursor: int | None) -> int:
         """Wake whom the new events concern; returns how far the ledger has been read."""
         if cursor is None:
-            return await self._reading.last_seq()
+            newest = await self._reading.last_seq()
+            self._ring.restart(newest)
+            self._tell()
+            return newest
         page = await self._reading.events(cursor, limit=PAGE)
-        for event in page:
-            if event.type is not EventType.OVERDUE:
-                self._wake_waiting(event.task)
+        if not page:
+            return cursor
+        if page[0].seq != cursor + 1:
+            self._ring.restart(page[0].seq - 1)  # this process slept for so long that events between are kept no longer
+        if self._followers:
+            self._ring.add([Told.of(event) for event in page])
+            self._tell()
+        else:
+            self._ring.restart(page[-1].seq)
+        self._waits.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
         if len(page) == PAGE:
             self._hint.set()
-        return page[-1].seq if page else cursor
+        return page[-1].seq
 
-    def _wake_waiting(self, name: str) -> None:
-        for woken in self._waiting.get(name, ()):
-            woken.set()
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _ask_doubtful(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._waits.doubtful and now_s >= self._doubts_at_s:
+            self._doubts_at_s = now_s + DOUBTS_EVERY_S
+            await self._note(self._waits.doubtful)
 
     async def _pause(self, pause_s: float) -> None:
         try:
@@ -134,7 +207,7 @@ class Feed:
         self._hint.clear()
 
 
-def _longer(pause_s: float, error: StoreUnavailable) -> float:
+def _longer(pause_s: float, error: StoreError) -> float:
     if pause_s == LOOK_EVERY_S:
         log.warning("events_not_read", error=str(error))
     return min(pause_s * 2, LONGEST_PAUSE_S)

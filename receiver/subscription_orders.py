@@ -69,9 +69,9 @@ def find_violations(order: SubscriptionOrder, rules: SubscriptionRules) -> Itera
     if not is_printable(order.description, DESCRIPTION_CAP):
         rule, accepted = "is too long or not printable", f"up to {DESCRIPTION_CAP} printable characters"
         yield Violation(field="description", rule=rule, accepted=accepted)
-    yield from _known("types", order.types, [kind.value for kind in EventType])
-    yield from _known("providers", order.providers, rules.providers)
-    yield from _models(order.models)
+    yield from known_violations("types", order.types, [kind.value for kind in EventType])
+    yield from known_violations("providers", order.providers, rules.providers)
+    yield from model_violations(order.models)
     yield from label_violations(order.labels)
     if order.secret is not None:
         yield from secret_violations(order.secret, rules.notify, field="secret")
@@ -104,7 +104,8 @@ def rotation_violations(secret: str | None, overlap_s: float, notify: NotifyRule
         yield Violation(field="overlap_s", rule="is out of range", accepted=accepted)
 
 
-def _known(name: str, words: Sequence[str], known: Sequence[str]) -> Iterator[Violation]:
+def known_violations(name: str, words: Sequence[str], known: Sequence[str]) -> Iterator[Violation]:
+    """Of a condition whose words are all known here; one violation for each that is not."""
     if len(words) > WORDS_CAP:
         yield _too_many(name, words)
         return
@@ -114,7 +115,7 @@ def _known(name: str, words: Sequence[str], known: Sequence[str]) -> Iterator[Vi
             yield Violation(field=name, rule=f"{word[:_SHOWN]!r} is not known", accepted=accepted)
 
 
-def _models(words: Sequence[str]) -> Iterator[Violation]:
+def model_violations(words: Sequence[str]) -> Iterator[Violation]:
     if len(words) > WORDS_CAP:
         yield _too_many("models", words)
     elif not all(word and is_printable(word, WORD_CAP) for word in words):

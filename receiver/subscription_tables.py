@@ -125,8 +125,8 @@ def probe_line(attempt: Attempt) -> Text:
 
 
 def replay_line(count: ReplayCount, *, dry_run: bool) -> Text:
-    would = "would be made due" if dry_run else "made due"
-    parts = [f"{count.matched} events match, {count.made_due} deliveries {would}"]
+    made_due = "that would be made due" if dry_run else "made due"
+    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.made_due}"]
     if count.oldest_seq is not None:
         parts.append(f"what is kept begins with event {count.oldest_seq}")
     if count.made_due and not dry_run:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -106,7 +105,10 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise CommandFailed("nobody can be asked here; say --yes to go on without", status=USAGE)
-    if not typer.confirm(printable(question), err=True):
+    if sys.stderr is not None:
+        sys.stderr.write(f"{printable(question)} [y/N] ")
+        sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise CommandFailed("nothing was changed")
 
 

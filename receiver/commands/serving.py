@@ -66,8 +66,18 @@ def _serve(host: str, port: int, roles: frozenset[str]) -> None:
         listener = serving.bind(host, port)
     except OSError as error:
         raise port_trouble(host, port, error) from error
+    _allow_files(settings.streams_max + serving.SPARE_FILES)
     with listener:
         _serve_on(listener, settings, roles)
+
+
+def _allow_files(wanted: int) -> None:
+    allowed = serving.allow_files(wanted)
+    if allowed < wanted:
+        note(
+            f"this system lets the process open {allowed} files where up to {wanted} may be needed; raise the limit"
+            " (`ulimit -Hn`), or lower WHENFINAL_STREAMS_MAX"
+        )
 
 
 def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]) -> None:

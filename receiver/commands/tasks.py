@@ -51,7 +51,7 @@ def list_tasks(
         )
         page = await services.store.reading.tasks(wanted)
         if provider is not None and not page.items:
-            await _check_provider(services, provider)
+            await check_provider(services, provider)
         return page.items, page.next_cursor is not None, now_ms
 
     tasks, has_more, now_ms = with_services(work)
@@ -64,7 +64,7 @@ def list_tasks(
         note(f"only the newest {limit}; see more with --limit")
 
 
-async def _check_provider(services: Services, name: str) -> None:
+async def check_provider(services: Services, name: str) -> None:
     """Raise CommandFailed for one that neither the settings nor the ledger know."""
     known = {*services.providers, *(provider for provider, _ in await services.store.reading.counts())}
     if name not in known:

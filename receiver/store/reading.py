@@ -8,20 +8,23 @@ from receiver.records import (
     Delivery,
     DeliveryState,
     Event,
-    EventType,
     Note,
     Page,
     Task,
     TaskFilter,
     Verdict,
 )
+from receiver.slices import SCANNED, ExpiredCursor, FutureCursor, SliceOutcome, asks_bodies, cut
 from receiver.store import rows
 from receiver.store.engine import Engine, Param, Reader, Row
+from receiver.subscription import EventFilter
 from receiver.timeline import tell
 from submitter.model import TaskState
 
 T = TypeVar("T")
 
+ALL_EVENTS = EventFilter()
+STATES_AT_ONCE = 512
 _BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
 _FOR_EVER_MS = 2**62
 
@@ -35,6 +38,16 @@ class Reading:
     async def task(self, name: str) -> Task | None:
         return await self._one("task_by_id", rows.task_of, id=name)
 
+    async def states(self, names: Sequence[str]) -> Mapping[str, TaskState]:
+        """Of those of these tasks that are there."""
+
+        async def work(reader: Reader) -> dict[str, TaskState]:
+            batches = [names[start : start + STATES_AT_ONCE] for start in range(0, len(names), STATES_AT_ONCE)]
+            found = [row for batch in batches for row in await reader.fetch_all("states_of_tasks", ids=batch)]
+            return {row["id"]: TaskState(row["state"]) for row in found}
+
+        return await self._engine.read(work)
+
     async def task_by_key(self, provider: str, task_id: str) -> Task | None:
         return await self._one("task_by_key", rows.task_of, provider=provider, task_id=task_id)
 
@@ -42,12 +55,20 @@ class Reading:
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, rows.task_of, lambda task: task.id, wanted.limit, params)
 
-    async def events(self, after: int, *, types: Sequence[EventType] = (), limit: int = 100) -> list[Event]:
-        """Events with a greater `seq`, in order; no types means all."""
-        if not types:
-            return await self._all("events_after", rows.event_of, after=after, limit=limit)
-        words = [kind.value for kind in types]
-        return await self._all("events_after_of_types", rows.event_of, after=after, limit=limit, types=words)
+    async def events(self, after: int, *, limit: int = 100) -> list[Event]:
+        """Events with a greater `seq`, in order."""
+        return await self._all("events_after", rows.event_of, after=after, limit=limit)
+
+    async def slice(self, after: int | None, wanted: EventFilter = ALL_EVENTS, *, limit: int = 100) -> SliceOutcome:
+        """Wanted events with a greater `seq`, in order; `after` None: from the oldest that is kept.
+
+        Looks through `SCANNED` events at most, so that what a rare filter costs is bounded.
+        """
+        return await self._engine.read(lambda reader: _slice(reader, after, wanted, limit))
+
+    async def oldest_after(self) -> int:
+        """The smallest cursor that misses no event that was ever there and is kept no longer."""
+        return await self._one("cursor_bounds", lambda row: int(row["oldest_after"])) or 0
 
     async def last_seq(self) -> int:
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
@@ -113,6 +134,33 @@ class Reading:
             }
 
         return tell(await self._engine.read(work))
+
+
+async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: int) -> SliceOutcome:
+    last_seq, oldest_after = await _bounds(reader)
+    start = oldest_after if after is None else after
+    if start > last_seq:
+        return FutureCursor(last_seq=last_seq)
+    until = min(start + SCANNED, last_seq)
+    found = await _scan(reader, start, until, wanted, SCANNED if asks_bodies(wanted) else limit)
+    # Asked once more after the look: what was taken away meanwhile must not pass for what was never there.
+    _, oldest_after = await _bounds(reader)
+    if after is not None and after < oldest_after:
+        return ExpiredCursor(oldest_after=oldest_after)
+    return cut(found, wanted, limit=limit, until=until, last_seq=last_seq)
+
+
+async def _bounds(reader: Reader) -> tuple[int, int]:
+    row = await reader.fetch_one("cursor_bounds")
+    return (0, 0) if row is None else (row["last_seq"], row["oldest_after"])
+
+
+async def _scan(reader: Reader, after: int, until: int, wanted: EventFilter, most: int) -> list[Event]:
+    params: dict[str, Any] = {"after": after, "until": until, "limit": most}
+    if wanted.types:
+        params["types"] = sorted(kind.value for kind in wanted.types)
+    found = await reader.fetch_all("events_up_to_of_types" if wanted.types else "events_up_to", **params)
+    return [rows.event_of(row) for row in found]
 
 
 def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from receiver.errors import StoreError
 from receiver.services import Services
 from receiver.settings import Settings
 from receiver.web.openapi import build_document
+from receiver.web.operations import Operation
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
 from receiver.web.routes import ROUTES
 from receiver.web.tracing import Tracing, trace_of
@@ -36,7 +37,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
             yield {"services": services}
 
     app = Starlette(
-        routes=[Route(route.path, route.serve, methods=[route.method]) for route in ROUTES],
+        routes=[_route(operation) for operation in ROUTES],
         middleware=[Middleware(Tracing)],
         exception_handlers={
             ProblemError: _on_problem,
@@ -51,6 +52,13 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     app.router.redirect_slashes = False
     app.state.openapi = build_document(ROUTES, version=version("whenfinal"), server=settings.public_url or "/")
     return app
+
+
+def _route(operation: Operation[Any, Any]) -> Route:
+    route = Route(operation.path, operation.serve, methods=[operation.method])
+    if operation.streams and route.methods is not None:
+        route.methods.discard("HEAD")
+    return route
 
 
 def _answer(request: Request, problem: Problem) -> Response:

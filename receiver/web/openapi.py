@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from receiver.sse import MEDIA_TYPE as EVENT_STREAM
 from receiver.web.operations import Operation
 from receiver.web.problems import MEDIA_TYPE
 from receiver.web.shapes import NoBody, ProblemShape
@@ -112,6 +113,9 @@ def _response(route: Operation[Any, Any], status: int, references: Schemas) -> d
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": _REQUEST_ID}
     if status not in route.answers:
         response["content"] = {MEDIA_TYPE: {"schema": references[ProblemShape]}}
+    elif route.streams:
+        text = "`id` is the event's seq, `event` its type, `data` the event as /v1/events has it, in one line."
+        response["content"] = {EVENT_STREAM: {"schema": {"type": "string", "description": text}}}
     elif status != HTTPStatus.NO_CONTENT:
         model = route.answers[status]
         response["content"] = {

@@ -61,12 +61,13 @@ class Operation(Generic[Q, B]):
 
     `right` None: open to all. `answers`: status to the shape of its body, None for none. `problems`: statuses beside
     those that follow from the other fields. `optional_body`: no body at all means an empty object. `body_types`: types
-    of a body that the handler reads itself, as the callbacks' does, because its bytes are what was signed.
+    of a body that the handler reads itself, as the callbacks' does, because its bytes are what was signed. `streams`: a
+    200 is a stream of events without an end, so that there is no asking for its headers alone.
     """
 
     method: str
     path: str
-    handle: Callable[[Call[Q, B]], Awaitable[Answer]]
+    handle: Callable[[Call[Q, B]], Awaitable[Answer | Response]]
     summary: str
     query: type[Q]
     body: type[B]
@@ -76,6 +77,7 @@ class Operation(Generic[Q, B]):
     optional_body: bool = False
     body_types: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
+    streams: bool = False
 
     async def serve(self, request: Request) -> Response:
         services: Services = request.state.services
@@ -90,7 +92,8 @@ class Operation(Generic[Q, B]):
             body=await self._read_body(request, services),
             actor=trace.key or "",
         )
-        return (await self.handle(call)).to_response()
+        answer = await self.handle(call)
+        return answer.to_response() if isinstance(answer, Answer) else answer
 
     async def _read_body(self, request: Request, services: Services) -> B:
         if self.body is NoBody:

@@ -18,6 +18,7 @@ from submitter.errors import Violation
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:whenfinal:problem:"
+FULL_RETRY_S = 5.0  # a wait ends within a minute, so that places come free all the time
 SHOWN_CHARACTERS = 200  # of a caller's own words in an answer
 
 
@@ -33,6 +34,7 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
     METHOD = ("method-not-allowed", 405, "The address does not take this method")
     TOO_SLOW = ("body-too-slow", 408, "The body did not come in time")
+    CURSOR_EXPIRED = ("cursor-expired", 410, "The cursor is older than the events that are kept")
     CONFLICT = ("conflict", 409, "The state of things does not allow this")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     MEDIA = ("unsupported-media-type", 415, "The body is of a type that is not taken here")
@@ -42,6 +44,7 @@ class Kind(Enum):
     PROVIDER_THROTTLED = ("provider-throttled", 503, "The provider takes no more requests at the moment")
     PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
     UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
+    STREAMS_FULL = ("streams-full", 503, "As many streams and waits are open as this process takes")
     STOPPING = ("stopping", 503, "The service is stopping, and may or may not have carried this out")
     INTERNAL = ("internal", 500, "Something broke on our side")
     OTHER = ("other", 0, "")
@@ -81,6 +84,11 @@ def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:
     """Whole seconds, rounded up, at least one."""
     seconds = max(1, math.ceil(min(retry_after_s, 86_400)))
     return replace(problem, headers={**problem.headers, "Retry-After": str(seconds)})
+
+
+def streams_full() -> ProblemError:
+    detail = "WHENFINAL_STREAMS_MAX says how many. Nothing was opened; a request that does not wait is answered."
+    return ProblemError(with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S))
 
 
 def body_of(problem: Problem, request_id: str) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def _whole(text: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
+Label = Annotated[str, StringConstraints(pattern=r"^[^=]{1,64}=[\s\S]{0,256}$")]
 
 
 class Query(BaseModel):
@@ -111,18 +112,29 @@ class TaskQuery(Query):
 class TasksQuery(Query):
     state: TaskState | None = None
     provider: Name | None = None
-    label: Annotated[str, StringConstraints(pattern=r"^[^=]{1,64}=[\s\S]{0,256}$")] | None = Field(
-        default=None, description="name=value"
-    )
+    label: Label | None = Field(default=None, description="name=value")
     older_than_s: Whole | None = Field(default=None, ge=0, le=LONGEST_AGE_S)
     limit: Whole = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(pattern=r"^tsk_[0-9a-z]{1,40}$")] | None = None
 
 
-class EventsQuery(Query):
-    after: Whole = Field(default=0, ge=0, le=LAST_SEQ, description="the last seq that was seen")
+class StreamQuery(Query):
+    """Conditions joined by "and", the values of one by "or", but every label must be there."""
+
+    after: Whole | None = Field(
+        default=None, ge=0, le=LAST_SEQ, description="the last seq that was seen; none means from now on"
+    )
     type: tuple[EventType, ...] = Field(default=(), description="may be repeated; none means all")
-    limit: Whole = Field(default=100, ge=1, le=1000)
+    provider: tuple[Name, ...] = Field(default=(), description="may be repeated; none means all")
+    model: tuple[Name, ...] = Field(default=(), description="may be repeated; none means all")
+    label: tuple[Label, ...] = Field(default=(), description="name=value; may be repeated, each must be there")
+
+
+class EventsQuery(StreamQuery):
+    after: Whole | None = Field(
+        default=None, ge=0, le=LAST_SEQ, description="the last seq that was seen; none means from the oldest kept"
+    )
+    limit: Whole = Field(default=100, ge=1, le=1000, description="events at most; a page may hold fewer")
 
 
 class DeliveriesQuery(Query):
@@ -234,8 +246,11 @@ class EventShape(Written):
 
 
 class EventsPage(Written):
+    """`has_more`: ask on at once, from `next_after`. A page may be empty and have more all the same."""
+
     events: tuple[EventShape, ...]
     next_after: int
+    has_more: bool
 
 
 class DeliveryShape(Written):
@@ -303,4 +318,5 @@ class ProblemShape(Written):
     errors: tuple[FieldError, ...] = ()
     provider: ProviderWords | None = None
     task: str | None = None
+    oldest_after: int | None = None
     request_id: str

@@ -1,6 +1,7 @@
 """The parts of the README that are made from the code: `python tests/docs/readme.py` writes them into it."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from receiver.settings import render_readme_table
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
 FAULTS = "tests/system/test_ledger_faults.py"
+MANNERS = "tests/flows/test_delivery_manners.py"
 
 #: What a user may build on, and the test that proves it: file and name.
 PROMISES: tuple[tuple[str, str], ...] = (
@@ -80,9 +82,103 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
 )
 
+#: What a subscriber may build on, in the same form.
+SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
+    (
+        "Every event that a subscription wants is posted to it until it is answered 2xx or the attempts are spent",
+        "tests/flows/test_delivery_endpoints.py::test_every_subscription_that_wants_an_event_gets_it_under_the_same_id_with_its_own_signature",
+    ),
+    (
+        "The same event keeps its `webhook-id` and its body: repeated, redelivered or replayed",
+        "tests/flows/test_replaying.py::test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_now",
+    ),
+    (
+        "Webhooks verify with the published packages `standardwebhooks`, `svix` and `openai`",
+        "tests/flows/test_judges.py::test_a_published_library_verifies_a_delivery_in_a_rotation",
+    ),
+    (
+        "While a secret is rotated both secrets sign, for 24 hours unless said otherwise",
+        "tests/flows/test_delivery_endpoints.py::test_a_rotated_secret_signs_beside_the_one_before_until_the_overlap_ends",
+    ),
+    (
+        "`seq` is in every body; following it, nothing is missed and nothing seen twice",
+        "tests/flows/test_delivery_endpoints.py::test_every_body_says_its_place_in_the_one_order_of_events",
+    ),
+    (
+        "Webhook, page and stream tell the same event, under the same filters",
+        "tests/flows/test_client_events.py::test_a_webhook_tells_the_same_event_as_the_stream",
+    ),
+    (
+        "A stream that breaks is resumed with `Last-Event-ID` and misses nothing; the client does so by itself",
+        "tests/flows/test_client_events.py::test_every_event_comes_once_and_in_order_through_a_line_that_keeps_breaking",
+    ),
+    (
+        "A cursor older than what is kept is told so, and where to go on: 410, or a `reset` event",
+        "tests/flows/test_client_events.py::test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stream",
+    ),
+    (
+        "A stream in another process on the same file is at most one look of 100 ms behind",
+        "tests/flows/test_web_stream.py::test_an_event_that_another_process_recorded_is_told_without_a_hint",
+    ),
+    (
+        "A wait for a task that has ended already is answered at once",
+        "tests/flows/test_stream.py::test_what_has_ended_or_is_not_there_is_not_waited_for",
+    ),
+    (
+        "10,000 idle streams and waits fit into one process",
+        "tests/system/test_many_streams.py::MANY",
+    ),
+    (
+        "429, 503 and `Retry-After` slow your whole subscription down, and spend no attempt of what waits",
+        f"{MANNERS}::test_one_request_to_wait_makes_the_whole_subscription_wait_and_spends_no_attempt",
+    ),
+    (
+        "An endpoint that fails is probed by one delivery at a time, and what waits spends no attempts meanwhile",
+        f"{MANNERS}::test_after_five_failures_due_deliveries_wait_until_one_probe_is_answered",
+    ),
+    (
+        "No more at once and no faster than the subscription says",
+        f"{MANNERS}::test_a_subscriptions_own_rate_is_kept",
+    ),
+    (
+        "Another subscriber that hangs, with whatever backlog, holds you up in nothing",
+        f"{MANNERS}::test_one_subscription_that_hangs_with_a_long_backlog_holds_up_nobody_else",
+    ),
+    (
+        "Five days of nothing but failures disable a subscription, as 410 does at once; an event tells the operator",
+        f"{MANNERS}::test_five_days_of_nothing_but_failures_disable_a_subscription_with_the_last_reason",
+    ),
+    (
+        "What a disabled subscription was owed comes once it is enabled again",
+        f"{MANNERS}::test_what_a_disabled_subscription_was_owed_comes_once_it_is_enabled_again",
+    ),
+    (
+        "A range of events can be replayed by number, time and filter; what is due already is never doubled",
+        "tests/store/test_replaying.py::test_replays_and_deliveries_side_by_side_never_double_what_is_due",
+    ),
+    (
+        "Nothing that is still owed is pruned",
+        "tests/store/test_pruning.py::test_no_event_goes_at_or_beyond_one_that_is_still_owed",
+    ),
+    (
+        "Redirects are never followed, and no address inside is reached, whatever its name resolves to by then",
+        "tests/flows/test_delivery_endpoints.py::test_a_name_that_comes_to_point_inside_is_refused_at_connect",
+    ),
+    (
+        "The CloudEvents handshake is asked before anything is stored, and the granted rate is kept",
+        "tests/flows/test_subscribing_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+)
+
 
 def render(name: str) -> str:
-    return {"providers": provider_table, "settings": render_readme_table, "promises": promise_table}[name]()
+    made: dict[str, Callable[[], str]] = {
+        "providers": provider_table,
+        "settings": render_readme_table,
+        "promises": lambda: promise_table(PROMISES),
+        "subscriber": lambda: promise_table(SUBSCRIBER_PROMISES),
+    }
+    return made[name]()
 
 
 def blocks(text: str) -> dict[str, str]:
@@ -120,8 +216,8 @@ def _limits(family: ModelFamily) -> str:
     return f"({pictures}{first}{family.duration_s[0]}–{family.duration_s[1]} s, {ratios})"
 
 
-def promise_table() -> str:
-    rows = [f"| {words} | `{test}` |" for words, test in PROMISES]
+def promise_table(promises: Sequence[tuple[str, str]]) -> str:
+    rows = [f"| {words} | `{test}` |" for words, test in promises]
     return "\n".join(["| promise | proved by |", "| --- | --- |", *rows])
 
 

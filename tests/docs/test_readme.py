@@ -4,18 +4,18 @@ import re
 
 import pytest
 
-from receiver.cli import COMMANDS, DELIVERY_COMMANDS, TASK_COMMANDS
-from tests.docs.readme import PROMISES, README, ROOT, blocks, render
+from receiver.cli import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS
+from tests.docs.readme import PROMISES, README, ROOT, SUBSCRIBER_PROMISES, blocks, render
 
 TEXT = README.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["providers", "settings", "promises"])
+@pytest.mark.parametrize("name", ["providers", "settings", "promises", "subscriber"])
 def test_a_block_made_from_the_code_is_up_to_date(name: str) -> None:
     assert blocks(TEXT)[name] == render(name), "run: .venv/bin/python tests/docs/readme.py"
 
 
-@pytest.mark.parametrize("proof", [proof for _, proof in PROMISES])
+@pytest.mark.parametrize("proof", [proof for _, proof in (*PROMISES, *SUBSCRIBER_PROMISES)])
 def test_every_promise_names_a_test_that_is_there(proof: str) -> None:
     path, _, name = proof.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
@@ -28,8 +28,9 @@ def test_every_link_of_the_readmes_leads_to_a_file() -> None:
 
 
 def test_every_command_that_the_readme_names_is_there() -> None:
-    known = {name for name, *_ in COMMANDS} | {"tasks", "deliveries"}
+    groups = {"tasks": TASK_COMMANDS, "deliveries": DELIVERY_COMMANDS, "subscriptions": SUBSCRIPTION_COMMANDS}
+    known = {name for name, *_ in COMMANDS} | set(groups)
     named = set(re.findall(r"whenfinal ([a-z]+)", TEXT))
     assert named - {"is", "serves", "submits"} <= known
-    for group, commands in (("tasks", TASK_COMMANDS), ("deliveries", DELIVERY_COMMANDS)):
-        assert set(re.findall(rf"whenfinal {group} ([a-z]+)", TEXT)) <= {name for name, *_ in commands}
+    for group, commands in groups.items():
+        assert set(re.findall(rf"whenfinal {group} ([a-z-]+)", TEXT)) <= {name for name, *_ in commands}

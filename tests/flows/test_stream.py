@@ -2,14 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from receiver.records import Event, EventType, Task
+from receiver.records import Event
 from receiver.store import Store, open_store
 from receiver.stream import Feed
 from submitter.model import TaskState
@@ -17,6 +17,7 @@ from tests.builders import T0, a_report, a_task
 
 LONG_S = 600.0  # a wait that ends in a test did not end by its time
 PATIENCE_S = 20.0
+SEATS = 100
 
 
 @dataclass(eq=False)
@@ -25,21 +26,20 @@ class Counted:
 
     store: Store
     looks: int = 0
-    waited_for: list[str] = field(default_factory=list)
-    before_task: Callable[[], Any] | None = None
+    after_states: Callable[[], Any] | None = None
 
     async def last_seq(self) -> int:
         self.looks += 1
         return await self.store.reading.last_seq()
 
-    async def events(self, after: int, *, types: Sequence[EventType] = (), limit: int = 100) -> list[Event]:
+    async def events(self, after: int, *, limit: int = 100) -> list[Event]:
         self.looks += 1
-        return await self.store.reading.events(after, types=types, limit=limit)
+        return await self.store.reading.events(after, limit=limit)
 
-    async def task(self, name: str, /) -> Task | None:
-        found = await self.store.reading.task(name)
-        if self.before_task is not None:
-            await self.before_task()
+    async def states(self, names: Sequence[str], /) -> Mapping[str, TaskState]:
+        found = await self.store.reading.states(names)
+        if self.after_states is not None:
+            await self.after_states()
         return found
 
 
@@ -71,7 +71,7 @@ async def _end(store: Store, task_id: str) -> None:
 
 
 async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiter = await _waits(feed, "tsk_1")
     await _end(store, "p1")
     feed.wake()
@@ -79,7 +79,7 @@ async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
 
 
 async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiter = await _waits(feed, "tsk_1")
     async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
         await _end(other, "p1")
@@ -87,7 +87,7 @@ async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store
 
 
 async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
     await _end(store, "p2")
     feed.wake()
@@ -97,7 +97,7 @@ async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
 
 
 async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiter = await _waits(feed, "tsk_1")
     assert await store.ledger.mark_overdue(T0 + 1) == 2
     feed.wake()
@@ -107,7 +107,7 @@ async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
 
 
 async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
     await _end(store, "p1")
     feed.wake()
@@ -117,23 +117,23 @@ async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
 @pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
 async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
     await _end(store, "p1")
-    await asyncio.wait_for(Feed(reading=store.reading).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(Feed(reading=store.reading, seats=SEATS).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
     reading = Counted(store)
-    reading.before_task = lambda: _end(store, "p1")
-    feed = Feed(reading=reading)
+    reading.after_states = lambda: _end(store, "p1")
+    feed = Feed(reading=reading, seats=SEATS)
     await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
-    await Feed(reading=store.reading).wait_for_task("tsk_1", timeout_s=0.05)
+    await Feed(reading=store.reading, seats=SEATS).wait_for_task("tsk_1", timeout_s=0.05)
 
 
 async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
     reading = Counted(store)
-    feed = Feed(reading=reading)
+    feed = Feed(reading=reading, seats=SEATS)
     await feed.wait_for_task("tsk_1", timeout_s=0.05)
     await asyncio.sleep(0.05)
     looks = reading.looks
@@ -144,14 +144,14 @@ async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
 
 async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
     reading = Counted(store)
-    feed = Feed(reading=reading)
+    feed = Feed(reading=reading, seats=SEATS)
     waiters = [asyncio.create_task(feed.wait_for_task("tsk_1", timeout_s=0.3)) for _ in range(50)]
     await asyncio.gather(*waiters)
     assert reading.looks < 50
 
 
 async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Path) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiter = await _waits(feed, "tsk_1")
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("ALTER TABLE events RENAME TO gone")
@@ -163,7 +163,7 @@ async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Pa
 
 
 async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
     feed.close()
     await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
@@ -171,7 +171,7 @@ async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
 
 
 async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
-    feed = Feed(reading=store.reading)
+    feed = Feed(reading=store.reading, seats=SEATS)
     gone, stays = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_1")
     gone.cancel()
     await _end(store, "p1")

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -239,38 +238,7 @@ async def test_a_preferred_wait_that_is_too_long_or_no_number_is_answered_400(se
     is_problem(await service.get("/v1/tasks/tsk_1", headers={"Prefer": prefer}), 400)
 
 
-# Events and deliveries.
-
-
-async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) -> None:
-    for number in range(5):
-        await service.has(f"tsk_{number}", f"p{number}")
-    await _finish(service, *(f"p{number}" for number in range(5)))
-    after, seen = 0, list[int]()
-    while page := (await service.get(f"/v1/events?after={after}&limit=2")).json():
-        after, seen = page["next_after"], seen + [event["seq"] for event in page["events"]]
-        if not page["events"]:
-            break
-    assert (seen, after) == ([1, 2, 3, 4, 5], 5)
-
-
-async def test_an_event_tells_the_same_as_its_webhook(service: Served) -> None:
-    await service.has()
-    await _finish(service, "p1")
-    event = (await service.get("/v1/events")).json()["events"][0]
-    assert set(event) == {"seq", "event_id", "type", "timestamp", "task", "supersedes"}
-    body = json.loads((await service.services.store.reading.events(0))[0].body)
-    assert (event["task"], event["timestamp"]) == (body["data"]["task"], body["timestamp"])
-
-
-@pytest.mark.parametrize(
-    ("query", "number"),
-    [("type=task.failed", 0), ("type=task.failed&type=task.succeeded", 1), ("after=9223372036854775807", 0)],
-)
-async def test_events_are_filtered_by_type(service: Served, query: str, number: int) -> None:
-    await service.has()
-    await _finish(service, "p1")
-    assert len((await service.get(f"/v1/events?{query}")).json()["events"]) == number
+# Deliveries.
 
 
 async def test_a_delivery_is_listed_and_made_due_again(service: Served) -> None:

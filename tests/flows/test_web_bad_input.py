@@ -51,6 +51,8 @@ BODIES: Mapping[str, bytes] = {
     "a name twice": b'{"provider":"hiapi","provider":"dashscope"}',
     "unknown names": b'{"__proto__":{},"constructor":1,"provider.":"x"}',
     "wrong types": b'{"provider":1,"video":[],"labels":{"a":1},"notify":"x","deadline_s":"5","dry_run":"yes"}',
+    "wrong types of a subscription": b'{"url":1,"types":"x","labels":[],"rate_per_s":"1","overlap_s":[],"since":1}',
+    "unfit words": b'{"url":"","types":[""],"providers":[""],"since":"","which":"","secret":"","overlap_s":-1}',
     "other wrong types": b'{"task_id":5,"refused":"true","older_than_s":"5","ask":1,"raw":{"body":[]}}',
     "10 MB of text": b'{"provider":"' + b"x" * LONG_BODY_BYTES + b'"}',
     "10 MB of numbers": b"[" + b"1," * (LONG_BODY_BYTES // 2) + b"1]",
@@ -88,9 +90,11 @@ BAD_QUERIES = (
 BAD_VALUES = {
     "limit": ("abc", "-1", "0", "1e3", "1.0", "", "%201", "1_0", "٣", "999999999999999999999", "201000"),
     "after": ("abc", "-1", "1e9999", "", "9223372036854775808", "0x10", "+1"),
-    "cursor": ("garbage", "tsk_", "' OR 1=1", "~", "tsk_%F0%9F%90%8E", "x" * 5_000),
+    "subscription": ("garbage", "sub_", "tsk_1", "", "sub_A", "sub_" + "x" * 5_000),
+    "cursor": ("garbage", "tsk_", "sub_", "' OR 1=1", "~", "tsk_%F0%9F%90%8E", "x" * 5_000),
     "state": ("done", "", "SUCCEEDED", "1"),
     "type": ("task.done", ""),
+    "model": ("", "x" * 300),
     "label": ("x", "=", "=x", "a" * 70 + "=x"),
     "older_than_s": ("-1", "NaN", "inf", "1e5", "99999999999999999999"),
     "wait": ("-1", "61", "1e1", "abc", "", "99999999999999999999"),
@@ -125,7 +129,10 @@ def _is_civil(reply: httpx.Response) -> None:
 async def _send(service: Served, route: Operation[Any, Any], **what: Any) -> httpx.Response:
     headers = [(b"authorization", service.key("all")["Authorization"].encode()), *what.get("headers", ())]
     path = what.get("path", _path(route))
-    return await service.http.request(route.method, path, headers=headers, content=what.get("content"))
+    async with service.http.stream(route.method, path, headers=headers, content=what.get("content")) as reply:
+        if not (route.streams and reply.is_success):
+            await reply.aread()
+    return reply
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)

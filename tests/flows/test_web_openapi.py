@@ -21,6 +21,7 @@ from receiver.web.shapes import NoBody, TaskShape
 from submitter.model import TaskState
 from tests.builders import T0, a_report, a_task, notified
 from tests.flows.served import ORDER, Served, served, served_with_simulator
+from tests.flows.subscribed_over_http import subscribed
 
 
 @pytest.fixture(name="service")
@@ -98,13 +99,18 @@ def test_the_task_of_the_document_is_the_task_that_is_shown() -> None:
 async def test_the_answers_fit_the_document(service: Served) -> None:
     document = await _document(service)
     running: dict[str, Any] = {"state": TaskState.RUNNING, "next_poll_ms": None}
+    made = await subscribed(service)
     await service.services.store.submits.open_task(notified("tsk_1", task_id="p1", **running), T0)
     await service.services.store.ledger.record([a_report(task_id="p1")], T0 + 1000)
+    owed = (await service.get("/v1/deliveries")).json()["deliveries"]
+    assert {each["subscription"] for each in owed} == {made["id"], None}
+    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": owed[0]["id"]}
     await service.services.store.polls.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
     for route in ROUTES:
-        if route.method == "GET":
-            reply = await service.get(route.path.replace("{id}", "tsk_1"))
-            assert reply.status_code == 200
+        if route.method == "GET" and not route.streams:
+            kind = route.path.removeprefix("/v1/").partition("/")[0]
+            reply = await service.get(route.path.replace("{id}", names.get(kind, "")))
+            assert reply.status_code == 200, route.path
             _check(document, reply.json(), "get", route.path, 200)
 
 

@@ -36,6 +36,11 @@ def test_any_bound_will_do(bounds: dict[str, Any]) -> None:
         ({"first_seq": 5, "last_seq": 4}, ["last_seq"]),
         ({"since_ms": 5, "until_ms": 5}, ["until"]),
         ({"filter": EventFilter(providers=frozenset({"nobody"}))}, ["providers"]),
+        ({"filter": EventFilter(models=frozenset({"m", ""}))}, ["models"]),
+        ({"filter": EventFilter(models=frozenset(map(str, range(51))))}, ["models"]),
+        ({"filter": EventFilter(labels={"": "1"})}, ["labels"]),
+        ({"filter": EventFilter(labels={"film": "x" * 5_000})}, ["labels.film"]),
+        ({"filter": EventFilter(labels=dict.fromkeys(map(str, range(5_000)), ""))}, ["labels"]),
         ({"first_seq": 2, "last_seq": 1, "since_ms": 2, "until_ms": 1}, ["last_seq", "until"]),
     ],
 )

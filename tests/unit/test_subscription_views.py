@@ -126,7 +126,7 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
 
 @pytest.mark.parametrize(
     ("dry_run", "said"),
-    [(True, "3 events match, 2 deliveries would be made due"), (False, "a running worker sends them")],
+    [(True, "events that match: 3; deliveries that would be made due: 2"), (False, "a running worker sends them")],
 )
 def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
     count = ReplayCount(matched=3, made_due=2, oldest_seq=7)

@@ -10,8 +10,9 @@ from receiver.records import Task, TaskFilter
 from receiver.submission import MismatchedKey, RefusedSubmit, Submitted
 from receiver.views import rfc3339, task_view
 from receiver.web.conversions import order_of
+from receiver.web.departing import Exit
 from receiver.web.operations import Answer, Call
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, with_retry_after
+from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
 from receiver.web.shapes import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery
 from submitter.errors import Violation
 from submitter.model import ENDED, Refusal
@@ -99,10 +100,19 @@ async def show_task(call: Call[TaskQuery, NoBody]) -> Answer:
     _check_wait(wait_s, call.services.settings.wait_max_s)
     task = await find_task(call)
     if wait_s and task.state not in ENDED:
-        await call.services.feed.wait_for_task(task.id, timeout_s=wait_s)
+        await _wait(call, task.id, wait_s)
         task = await find_task(call)
     headers = {} if preferred_s is None else {"Preference-Applied": f"wait={wait_s}"}
     return Answer(body=task_view(task), headers=headers)
+
+
+async def _wait(call: Call[TaskQuery, NoBody], name: str, wait_s: int) -> None:
+    """As long as there is somebody to tell. Raise a 503 problem when too many wait already."""
+    feed = call.services.feed
+    if not feed.has_room:
+        raise streams_full()
+    async with Exit().watched(call.request.receive):
+        await feed.wait_for_task(name, timeout_s=wait_s)
 
 
 def _preferred_wait_s(request: Request) -> int | None:
