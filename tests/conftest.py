@@ -1,6 +1,25 @@
-"""Properties are tried without a stop-watch: how fast this machine is at the moment is no property of ours."""
+"""What all tests share.
 
+Properties are tried without a stop-watch: how fast this machine is at the moment is no property of ours.
+"""
+
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import postgres
+from tests.postgres import Databases
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Databases on one Postgres for the whole run, started when the first test asks for it."""
+    try:
+        with postgres.databases() as found:
+            yield found
+    except postgres.NoServer as error:
+        pytest.skip(postgres.no_server(error))

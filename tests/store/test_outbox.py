@@ -10,7 +10,8 @@ import pytest
 from receiver.errors import StoreUnavailable
 from receiver.records import Attempt, AttemptResult, DeliveryState, DueDelivery, EventType
 from receiver.store import Store, open_store
-from receiver.store.engine import Value
+from receiver.store.engine import Tx, Value
+from receiver.store.postgres import PostgresTx
 from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.store.subscriptions import Deed
 from receiver.subscription import EventFilter, SubscriptionState
@@ -181,7 +182,8 @@ async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, m
     await happen(store, 1)
     (due,) = await _lease(store)
 
-    monkeypatch.setattr(SqliteTx, "execute_many", _failing_at("wake_lane", SqliteTx.execute_many))
+    for engine in (SqliteTx, PostgresTx):
+        monkeypatch.setattr(engine, "execute_many", _failing_at("wake_lane", engine.execute_many))
     await subscribe(store, "sub_ops", filter=EventFilter(types=frozenset({EventType.SUBSCRIPTION_DISABLED})))
     with pytest.raises(StoreUnavailable):
         await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0)
@@ -192,7 +194,7 @@ async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, m
 
 
 def _failing_at(statement: str, run: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def execute_many(tx: SqliteTx, name: str, rows: Any, /) -> None:
+    async def execute_many(tx: Tx, name: str, rows: Any, /) -> None:
         if name == statement:
             raise StoreUnavailable("disk full")
         await run(tx, name, rows)
@@ -200,6 +202,7 @@ def _failing_at(statement: str, run: Callable[..., Awaitable[None]]) -> Callable
     return execute_many
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_leasing_costs_no_more_when_a_lane_has_a_hundred_thousand_waiting(store: Store) -> None:
     await subscribe(store, "sub_long")
     await subscribe(store, "sub_short", filter=EventFilter(labels={"team": "red"}))

@@ -1,6 +1,5 @@
 """What is old enough goes, and nothing that is still owed does."""
 
-import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -8,24 +7,16 @@ import pytest
 
 from receiver.records import DeliveryState
 from receiver.store import Store
-from receiver.store.opening import sqlite_path
 from receiver.store.pruning import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LONG, START, Mark, Swept
 from receiver.subscription import ReplayRange, SubscriptionState
 from submitter.model import Refusal, Refused, TaskError, TaskState
 from tests.builders import T0, a_report, notified
 from tests.store.owing import DAY_MS, end, end_all, happen, happen_to, lease, owed, seqs, subscribe, turn
+from tests.store.tables import reading_on, rows_of
 
 OLD = T0 + 1_000  # what happened at T0 is old
 NOW = T0 + 40 * DAY_MS
 PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
-
-
-def _rows(database_url: str, question: str) -> list[Any]:
-    connection = sqlite3.connect(sqlite_path(database_url))
-    try:
-        return connection.execute(question).fetchall()
-    finally:
-        connection.close()
 
 
 async def _remove_events(store: Store, *, before_ms: int = OLD, limit: int = 500) -> Swept:
@@ -55,7 +46,7 @@ async def test_old_events_go_with_their_deliveries_and_attempts_and_nothing_else
     assert (await _remove_events(store)).gone == 3
     assert (await seqs(store), [each.event_seq for each in await owed(store)]) == ([4, 5], [4, 5])
     tables = "tasks", "observations", "attempts", "events", "deliveries"
-    counts = [_rows(database_url, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
+    counts = [rows_of(database_url, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
     assert counts == [5, 5, 2, 2, 2]
 
 
@@ -127,14 +118,10 @@ async def test_an_event_with_more_deliveries_than_a_batch_still_goes(store: Stor
 
 async def test_a_reader_in_the_middle_of_the_events_reads_them_to_their_end(store: Store, database_url: str) -> None:
     await happen(store, 400)
-    connection = sqlite3.connect(sqlite_path(database_url))
-    try:
-        reading = connection.execute("SELECT seq FROM events ORDER BY seq")
-        begun = [reading.fetchone()[0] for _ in range(10)]
+    with reading_on(database_url, "SELECT seq FROM events ORDER BY seq") as reading:
+        begun = [next(reading)[0] for _ in range(10)]
         assert (await _remove_events(store)).gone == 400
-        assert begun + [seq for (seq,) in reading.fetchall()] == list(range(1, 401))
-    finally:
-        connection.close()
+        assert begun + [seq for (seq,) in reading] == list(range(1, 401))
 
 
 async def test_a_cursor_among_the_kept_events_misses_nothing(store: Store) -> None:
@@ -154,7 +141,7 @@ async def test_an_owner_that_ends_late_after_its_delivery_is_gone_does_no_harm(s
     await end(store, late, at_ms=T0 + 20_000)
     assert await owed(store) == []
     assert (await store.pruning.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).gone == 1
-    assert _rows(database_url, "SELECT * FROM attempts") == []
+    assert rows_of(database_url, "SELECT * FROM attempts") == []
 
 
 async def test_old_attempts_of_finished_deliveries_go_and_those_of_unfinished_ones_stay(store: Store) -> None:
@@ -192,9 +179,9 @@ async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_
         await store.ledger.record([a_report(TaskState.RUNNING, name, claim=name)], T0)
         if ended_ms is not None:
             await store.ledger.record([a_report(task_id=name, claim=name)], ended_ms)
-    before = Counter(row[0] for row in _rows(database_url, "SELECT task FROM observations"))
+    before = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
     swept = await store.pruning.remove_observations(START, limit=500, before_ms=OLD)
-    after = Counter(row[0] for row in _rows(database_url, "SELECT task FROM observations"))
+    after = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
     assert swept.gone == before["long_gone"] > 0
     assert after == before - Counter({"long_gone": swept.gone})
     assert await store.reading.task("long_gone") is not None
@@ -288,7 +275,10 @@ async def test_what_a_deleted_subscription_is_owed_becomes_dead_letters_and_then
     assert [each.gone for each in swept] == [2, 2, 1, 0, 0]
     assert [(each.state, each.last_error) for each in await owed(store, "sub_1")] == [(DEAD, DELETED)] * 5
     assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
-    assert (_rows(database_url, "SELECT id FROM subscriptions"), set(await _lanes(store))) == ([("sub_2",)], {"sub_2"})
+    assert (rows_of(database_url, "SELECT id FROM subscriptions"), set(await _lanes(store))) == (
+        [("sub_2",)],
+        {"sub_2"},
+    )
 
 
 async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_for_it(
@@ -309,7 +299,7 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
     while mark is not None:
         mark = (await store.pruning.bury_deleted(mark, limit=9, now_ms=T0 + 20_000)).mark
     assert {each.subscription: each.state for each in await owed(store)} == {"sub_1": DELIVERED, "sub_2": DEAD}
-    assert _rows(database_url, "SELECT id FROM subscriptions") == []
+    assert rows_of(database_url, "SELECT id FROM subscriptions") == []
 
 
 async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unused(store: Store) -> None:

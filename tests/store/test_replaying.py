@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from typing import Any
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from receiver.records import DeliveryState, EventType
 from receiver.replaying import LIMIT
 from receiver.store import Store
-from receiver.store.opening import sqlite_path
 from receiver.store.replaying import SLICE_SEQS, ReplayBatch, ReplayScope
 from receiver.subscription import EventFilter, NotActive, ReplayRange, ReplayWhich, SubscriptionState
 from tests.builders import T0
 from tests.store.owing import end, end_all, happen, happen_to, lease, owed, subscribe, turn
+from tests.store.tables import rows_of
 
 LATER = T0 + 60_000
 PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
@@ -217,9 +216,7 @@ async def test_the_beginning_of_a_replay_leaves_one_line_of_who_asked_for_what(s
     wanted = ReplayRange(first_seq=2, which=ReplayWhich.DEAD, filter=EventFilter(labels={"film": "dawn"}))
     await store.replays.survey("sub_1", wanted)
     await store.replays.begin("sub_1", wanted, actor="bob", now_ms=LATER)
-    with sqlite3.connect(sqlite_path(database_url)) as connection:
-        lines = connection.execute("SELECT at_ms, action, detail FROM audit WHERE actor = 'bob'").fetchall()
-    connection.close()
+    lines = rows_of(database_url, "SELECT at_ms, action, detail FROM audit WHERE actor = 'bob'")
     ((at_ms, action, detail),) = lines
     assert (at_ms, action) == (LATER, "subscription replayed")
     assert json.loads(detail) == {"subscription": "sub_1", "first_seq": 2, "which": "dead", "labels": {"film": "dawn"}}

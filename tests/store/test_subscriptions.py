@@ -1,8 +1,6 @@
 """The room of subscriptions: what is stored, counted, seen and forgotten."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +8,12 @@ import pytest
 
 from receiver.records import Attempt, AttemptResult, DeliveryState, EventType
 from receiver.store import Store, open_store
-from receiver.store.opening import sqlite_path
 from receiver.store.subscription_rows import subscription_row
 from receiver.store.subscriptions import MOST_SUBSCRIPTIONS, Deed
 from receiver.subscription import EventFilter, Subscription, SubscriptionState
 from tests.builders import SECRET, T0
 from tests.store.owing import end, happen, lease, owed, subscribe
+from tests.store.tables import rows_of
 
 DEED = Deed(actor="ann", action="subscription changed")
 
@@ -182,9 +180,8 @@ async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Stor
     assert await store.subscriptions.find("sub_1") is None
     assert (await store.subscriptions.page(limit=5, cursor=None)).items == ()
     assert await _change(store, description="x") is None
-    with closing(sqlite3.connect(sqlite_path(database_url))) as connection:
-        keys = "secret, previous_secret, signing_key, previous_signing_key"
-        assert connection.execute(f"SELECT {keys} FROM subscriptions").fetchall() == [("", None, None, None)]
+    keys = "secret, previous_secret, signing_key, previous_signing_key"
+    assert rows_of(database_url, f"SELECT {keys} FROM subscriptions") == [("", None, None, None)]
 
 
 async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store) -> None:

@@ -1,0 +1,52 @@
+"""Straight into the tables, past every room, whatever the engine."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from typing import Any
+
+import psycopg
+
+from receiver.database_url import LedgerFile
+from receiver.store.engine import Engine
+from receiver.store.opening import ledger_at
+from receiver.store.postgres import open_postgres
+from receiver.store.sqlite import open_sqlite
+
+
+def rows_of(database_url: str, question: str) -> list[Any]:
+    place = ledger_at(database_url)
+    if isinstance(place, LedgerFile):
+        with closing(sqlite3.connect(place.path)) as file:
+            return file.execute(question).fetchall()
+    with closing(psycopg.connect(database_url)) as server:
+        return server.execute(question.encode()).fetchall()
+
+
+@contextmanager
+def reading_on(database_url: str, question: str) -> Iterator[Iterator[Any]]:
+    """The rows of one question, fetched as they are asked for."""
+    place = ledger_at(database_url)
+    if isinstance(place, LedgerFile):
+        with closing(sqlite3.connect(place.path)) as file:
+            yield file.execute(question)
+        return
+    with closing(psycopg.connect(database_url)) as server, server.cursor(name="reading") as cursor:
+        cursor.itersize = 5
+        cursor.execute(question.encode())
+        yield iter(cursor)
+
+
+@asynccontextmanager
+async def engine_at(database_url: str) -> AsyncIterator[Engine]:
+    """As it is, no migration looked at."""
+    place = ledger_at(database_url)
+    engine: Engine = (
+        await open_sqlite(place.path, busy_timeout_ms=5000)
+        if isinstance(place, LedgerFile)
+        else await open_postgres(place.url, pool_size=4)
+    )
+    try:
+        yield engine
+    finally:
+        await engine.close()
