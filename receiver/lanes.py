@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from receiver.backoff import ASKS_TO_WAIT, JITTER, RETRY_AFTER_CAP_S
+from receiver.schedule import refilled_until
 from receiver.subscription import Lane
 
 FAILURES_TO_OPEN = 5  # in a row
@@ -81,7 +82,7 @@ def served(lane: Lane, count: int, now_ms: int) -> Lane:
     if rate is None:
         return replace(lane, served_ms=now_ms)
     tokens = max(0.0, _tokens(lane, rate, now_ms) - count)
-    debited = replace(lane, served_ms=now_ms, tokens=tokens, refilled_ms=now_ms)
+    debited = replace(lane, served_ms=now_ms, tokens=tokens, refilled_ms=refilled_until(lane.refilled_ms, now_ms))
     if tokens >= 1 or lane.failures >= FAILURES_TO_OPEN:  # a probe that is under way bars the lane by itself
         return debited
     return replace(debited, paused_until_ms=now_ms + round((1 - tokens) / rate * 1000) + 1)

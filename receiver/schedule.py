@@ -16,6 +16,7 @@ LONGEST_WAIT_S = 600.0  # a task that still lives is looked at at least this oft
 LONGEST_PAUSE_S = 900.0  # a provider cannot silence us for longer by one header
 THROTTLED_PAUSE_S = 60.0  # the longest window of the documented rate limits (HiAPI and Modellix count by the minute)
 DENIED_PAUSE_S = 300.0  # an operator must act; until then a try now and again shows whether they have
+CLOCKS_APART_MS = 10_000  # what nodes' clocks may differ by; further back, a clock was set
 LAST_MISS = 16  # doubling further changes nothing and would overflow in the end
 
 
@@ -87,6 +88,14 @@ def refill(tokens: float, refilled_ms: int, now_ms: int, budget: Budget) -> floa
     """What is in a purse now. `tokens` may be below zero, because submits never wait; a clock set back adds nothing."""
     earned = max(0, now_ms - refilled_ms) / 1000 * budget.per_s
     return min(float(budget.burst), tokens + earned)
+
+
+def refilled_until(refilled_ms: int, now_ms: int) -> int:
+    """The time up to which a bucket is filled once it has been looked at.
+
+    A node whose clock is behind must not set it back: the next one would fill the same time twice.
+    """
+    return refilled_ms if now_ms < refilled_ms <= now_ms + CLOCKS_APART_MS else now_ms
 
 
 def _capped(wait_s: float) -> float:

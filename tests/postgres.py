@@ -1,7 +1,7 @@
 """A real Postgres for tests: the one that `TEST_POSTGRES_URL` names, or one that is started here and ends with them.
 
-Programs are taken from the `pgserver` wheel or the system, whichever runs. Postgres refuses to run as root; then another
-user of the machine runs it.
+Programs are taken from the `pgserver` wheel or the system, whichever runs. Postgres refuses to run as root; then
+another user of the machine runs it.
 """
 
 import importlib.util

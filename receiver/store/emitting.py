@@ -38,22 +38,23 @@ class Emitter:
         """
         if not drafts:
             return []
+        # A transaction that tells of a subscription has changed it, and may yet be rolled back: not to be remembered.
+        is_settled = all(draft.subscription is None for draft in drafts)
+        active = await (self._remembered(tx) if is_settled else _active(tx))
+        owed = [tuple(owed_for(_facts(draft), draft.task, active)) for draft in drafts]
+        # Lanes before the counter: everybody waits for that one, so nobody who holds it may wait for anything else.
+        lanes = sorted({each.lane for some in owed for each in some})
+        await tx.execute_many("wake_lane", [{"id": lane, "due_ms": now_ms} for lane in lanes])
         row = await tx.fetch_one("take_seqs", count=len(drafts))
         first = (row or {})["value"] - len(drafts) + 1
         events = [_event(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
         await tx.execute_many("insert_event", [_event_row(event) for event in events])
-        # A transaction that tells of a subscription has changed it, and may yet be rolled back: not to be remembered.
-        is_settled = all(draft.subscription is None for draft in drafts)
-        active = await (self._remembered(tx) if is_settled else _active(tx))
-        owed = [
-            (event, each)
-            for draft, event in zip(drafts, events, strict=True)
-            for each in owed_for(_facts(draft), draft.task, active)
+        rows = [
+            _delivery_row(self._new_id("dlv", now_ms), event, each, now_ms)
+            for event, some in zip(events, owed, strict=True)
+            for each in some
         ]
-        rows = [_delivery_row(self._new_id("dlv", now_ms), event, each, now_ms) for event, each in owed]
         await tx.execute_many("insert_delivery", rows)
-        lanes = sorted({each.lane for _, each in owed})
-        await tx.execute_many("wake_lane", [{"id": lane, "due_ms": now_ms} for lane in lanes])
         return events
 
     async def _remembered(self, tx: Tx) -> tuple[Subscription, ...]:

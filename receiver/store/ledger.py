@@ -22,7 +22,7 @@ from receiver.records import (
 )
 from receiver.store import rows
 from receiver.store.emitting import Emitter, EventDraft
-from receiver.store.engine import Engine, Tx
+from receiver.store.engine import Engine, OtherWasFaster, Tx
 from submitter.model import TaskKey, TaskState
 
 
@@ -63,17 +63,18 @@ class Ledger:
         """The reconciler looks at these unfinished tasks at its next turn."""
 
         async def work(tx: Tx) -> None:
-            await tx.execute_many("make_due", [{"id": name, "now_ms": now_ms} for name in ids])
+            await tx.execute_many("make_due", [{"id": name, "now_ms": now_ms} for name in sorted(ids)])
 
         await self._engine.write(work)
 
 
 async def _load(tx: Tx, reports: Sequence[Report]) -> dict[str, Task]:
     """Every task that the reports may speak of, by our id."""
-    found = await tx.fetch_all("tasks_by_keys", task_ids=[report.observation.key.task_id for report in reports])
-    claims = sorted({report.claim for report in reports if report.claim is not None})
-    if claims:
-        found += await tx.fetch_all("tasks_by_ids", ids=claims)
+    found = await tx.fetch_all(
+        "tasks_by_keys_or_ids",
+        task_ids=[report.observation.key.task_id for report in reports],
+        ids=[report.claim for report in reports if report.claim is not None],
+    )
     return {row["id"]: rows.task_of(row) for row in found}
 
 
@@ -157,7 +158,7 @@ class _Batch:
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: Emitter) -> list[RecordOutcome]:
         """The gathered writes; the outcomes with the numbers that their events got."""
-        await tx.execute_many("insert_task", [rows.task_row(self._tasks[name]) for name in sorted(self._adopted)])
+        await self._write_adopted(tx)
         changed = sorted(self._changed - self._adopted)
         await tx.execute_many("update_task", [rows.task_row(self._tasks[name]) for name in changed])
         lines = [
@@ -170,6 +171,16 @@ class _Batch:
         events = await emitter.emit(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}
         return [_numbered(outcome, seqs) for outcome in outcomes]
+
+    async def _write_adopted(self, tx: Tx) -> None:
+        """Of two that adopt a task at once, one goes again and finds it. In the order of keys, so that none cross."""
+        if not self._adopted:
+            return
+        tasks = sorted((self._tasks[name] for name in self._adopted), key=lambda task: (task.task_id, task.provider))
+        await tx.execute_many("insert_task", [rows.task_row(task) for task in tasks])
+        written = await tx.fetch_all("states_of_tasks", ids=[task.id for task in tasks])
+        if len(written) < len(tasks):
+            raise OtherWasFaster
 
 
 def _numbered(outcome: RecordOutcome, seqs: dict[str, int]) -> RecordOutcome:

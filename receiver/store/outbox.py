@@ -56,11 +56,14 @@ class Outbox:
         async def shares(reader: Reader) -> list[_Share]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_lane=per_lane)
 
-        if not await self._engine.read(shares):
+        planned = [share.lane.id for share in await self._engine.read(shares)]
+        if not planned:
             return []
 
         async def work(tx: Tx) -> list[DueDelivery]:
-            taken = await shares(tx)
+            # Held before they are counted: what workers lease at the same time stays within each lane's limits.
+            held = {row["id"] for row in await tx.fetch_all("lanes_by_ids", ids=planned)}
+            taken = [share for share in await shares(tx) if share.lane.id in held]
             found = [
                 *await tx.fetch_many("free_deliveries", [_ask(s, now_ms) for s in taken if not s.is_probe]),
                 *await tx.fetch_many("newest_free_delivery", [_ask(s, now_ms) for s in taken if s.is_probe]),

@@ -10,7 +10,7 @@ from typing import Any
 
 from receiver.ids import IdMaker
 from receiver.records import AccountStatus, PollResult, ReconcileFilter, Task
-from receiver.schedule import refill
+from receiver.schedule import refill, refilled_until
 from receiver.store import rows
 from receiver.store.engine import Engine, Reader, Tx
 from submitter.providers.contract import Budget
@@ -37,7 +37,8 @@ class Polls:
                 return []
             due = await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=count)
             leased = await _lease(tx, due, owner=owner, now_ms=now_ms, until_ms=now_ms + lease_ms)
-            await tx.execute("set_purse", provider=provider, tokens=account.tokens - len(leased), now_ms=now_ms)
+            left = account.tokens - len(leased)
+            await tx.execute("set_purse", provider=provider, tokens=left, refilled_ms=account.refilled_ms)
             return leased
 
         return await self._engine.write(work)
@@ -71,7 +72,7 @@ class Polls:
                 "not_found": int(result.not_found),
                 "now_ms": now_ms,
             }
-            for result in results
+            for result in sorted(results, key=lambda result: result.task)
         ]
 
         async def work(tx: Tx) -> None:
@@ -85,7 +86,7 @@ class Polls:
         async def work(tx: Tx) -> AccountStatus:
             account = await _account(tx, provider, budget, now_ms)
             tokens = max(account.tokens - count, -float(budget.burst))
-            await tx.execute("set_purse", provider=provider, tokens=tokens, now_ms=now_ms)
+            await tx.execute("set_purse", provider=provider, tokens=tokens, refilled_ms=account.refilled_ms)
             return AccountStatus(**{**asdict(account), "tokens": tokens})
 
         return await self._engine.write(work)
@@ -141,11 +142,12 @@ async def _account(tx: Tx, provider: str, budget: Budget, now_ms: int) -> Accoun
         await tx.execute("open_account", provider=provider, tokens=float(budget.burst), now_ms=now_ms)
         row = await tx.fetch_one("account", provider=provider)
     account = rows.account_of(row or {})
-    if account.refilled_ms > now_ms:
+    refilled_ms = refilled_until(account.refilled_ms, now_ms)
+    if refilled_ms < account.refilled_ms:
         # The clock was set back: an empty purse would wait until it has caught up.
-        await tx.execute("set_purse", provider=provider, tokens=account.tokens, now_ms=now_ms)
+        await tx.execute("set_purse", provider=provider, tokens=account.tokens, refilled_ms=refilled_ms)
     tokens = refill(account.tokens, account.refilled_ms, now_ms, budget)
-    return AccountStatus(**{**asdict(account), "tokens": tokens, "refilled_ms": now_ms})
+    return AccountStatus(**{**asdict(account), "tokens": tokens, "refilled_ms": refilled_ms})
 
 
 async def _lease(tx: Tx, found: Sequence[Mapping[str, Any]], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:

@@ -1,8 +1,8 @@
 """The engine for many nodes: Postgres by psycopg 3, a pool of connections, transactions at READ COMMITTED.
 
 Nothing of it lives in a session (no SET, no prepared statement, no lock beyond a transaction), so that a pooler in
-transaction mode may stand between. A transaction is sent as a pipeline: only a statement whose answer is asked for costs
-a round trip.
+transaction mode may stand between. A transaction is sent as a pipeline: only a statement whose answer is asked for
+costs a round trip.
 """
 
 import asyncio

@@ -70,11 +70,13 @@ class Pruning:
             found = await tx.fetch_all("unfinished_by_age", after_seq=mark[0], after_id=mark[1], limit=limit)
             old = list(takewhile(lambda row: row["event_ms"] < before_ms, found))
             held = [(row, reason) for row in old if _is_free(row, now_ms) and (reason := _held_for(row, before_ms))]
-            await _bury(tx, [(row["id"], reason) for row, reason in held], now_ms)
             lanes = sorted({row["lane"] for row, _ in held})
+            if not lanes:
+                return Swept(mark=_aged(old, limit))
+            await tx.fetch_all("lanes_by_ids", ids=lanes)  # before deliveries, as everywhere
+            await _bury(tx, [(row["id"], reason) for row, reason in held], now_ms)
             await tx.execute_many("refresh_lane", [{"id": lane, "now_ms": now_ms} for lane in lanes])
-            last = (old[-1]["event_seq"], old[-1]["id"]) if len(old) == limit else None
-            return Swept(gone=len(held), mark=last)
+            return Swept(gone=len(held), mark=_aged(old, limit))
 
         return await self._engine.write(work)
 
@@ -85,8 +87,8 @@ class Pruning:
         """
 
         async def work(tx: Tx) -> Swept:
-            owed = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
             found = await tx.fetch_all("oldest_events", limit=limit)
+            owed = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
             seqs = [
                 row["seq"]
                 for row in takewhile(
@@ -131,7 +133,7 @@ class Pruning:
         async def work(tx: Tx) -> Swept:
             found = await tx.fetch_all("lanes_by_id", after=mark[1], limit=limit)
             gone = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
-            await tx.execute_many("remove_lane", [{"id": name} for name in gone])
+            await tx.execute_many("remove_idle_lane", [{"id": name} for name in gone])
             return Swept(gone=len(gone), mark=(0, found[-1]["id"]) if len(found) == limit else None)
 
         return await self._engine.write(work)
@@ -167,6 +169,10 @@ def _is_idle(lane: Row, before_ms: int, now_ms: int) -> bool:
 
 def _after(mark: Mark) -> dict[str, Any]:
     return {"after_ms": mark[0], "after_id": mark[1]}
+
+
+def _aged(old: Sequence[Row], limit: int) -> Mark | None:
+    return (old[-1]["event_seq"], old[-1]["id"]) if len(old) == limit else None
 
 
 def _mark(found: Sequence[Row], limit: int) -> Mark | None:

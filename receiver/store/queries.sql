@@ -2,11 +2,11 @@
 -- A header line is two hyphens, the name, a colon and the purpose. `:name` is a parameter, `:name...` a list of them;
 -- {lock} and {skip_locked} are the row-lock clauses of engines that have them.
 
--- tasks_by_keys: tasks of any provider with these provider ids; the caller picks the provider
-SELECT * FROM tasks WHERE task_id IN (:task_ids...) {lock};
+-- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
+SELECT * FROM tasks WHERE task_id IN (:task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
 -- tasks_by_ids: tasks with these ids of ours
-SELECT * FROM tasks WHERE id IN (:ids...) {lock};
+SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
 
 -- states_of_tasks: the state of each of these tasks
 SELECT id, state FROM tasks WHERE id IN (:ids...);
@@ -42,7 +42,7 @@ INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
 INSERT INTO observations (id, task, at_ms, source, state, raw_state, verdict, detail, raw)
 VALUES (:id, :task, :at_ms, :source, :state, :raw_state, :verdict, :detail, :raw);
 
--- take_seqs: reserve the next `count` numbers; the row lock keeps events in the order of their commits
+-- take_seqs: reserve the next `count` numbers; the row is held to the commit, so numbers are seen in their order
 UPDATE counters SET value = value + :count WHERE name = 'events' RETURNING value;
 
 -- prove_writable: a write that changes nothing anyone reads
@@ -111,7 +111,7 @@ SELECT * FROM accounts ORDER BY provider;
 INSERT INTO accounts (provider, tokens, refilled_ms) VALUES (:provider, :tokens, :now_ms) ON CONFLICT DO NOTHING;
 
 -- set_purse: what is left after a debit
-UPDATE accounts SET tokens = :tokens, refilled_ms = :now_ms WHERE provider = :provider;
+UPDATE accounts SET tokens = :tokens, refilled_ms = :refilled_ms WHERE provider = :provider;
 
 -- pause_account: ask nothing of a provider until a time; a longer pause and a standing alarm are kept
 UPDATE accounts SET
@@ -202,7 +202,7 @@ UPDATE counters SET value = value + 1 WHERE name = 'subscriptions';
 SELECT * FROM subscriptions WHERE state = 'active' ORDER BY id;
 
 -- subscriptions_by_ids: these subscriptions, without deleted ones
-SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' {lock};
+SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' ORDER BY id {lock};
 
 -- disable_subscription: owe it nothing new, and let wait what it is owed
 UPDATE subscriptions SET
@@ -311,6 +311,9 @@ SELECT * FROM events
 WHERE seq > :after AND seq <= :last AND at_ms >= :since_ms AND at_ms < :until_ms
 ORDER BY seq LIMIT :limit;
 
+-- hold_events: those of these that are still kept, held until the commit
+SELECT seq FROM events WHERE seq IN (:seqs...) ORDER BY seq {lock};
+
 -- owed_of_events: which of these events are still kept, and the state of each one's delivery to a subscription
 SELECT e.seq, e.id, e.type, e.task, d.state
 FROM events e LEFT JOIN deliveries d ON d.event_seq = e.seq AND d.subscription = :subscription
@@ -333,13 +336,16 @@ SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id
 -- unfinished_of_lane: some of what an endpoint is owed
 SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL ORDER BY due_ms LIMIT :limit;
 
--- bury_delivery: give one up without another attempt
+-- bury_delivery: give one up without another attempt, unless one is under way
 UPDATE deliveries SET
     state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
-WHERE id = :id AND due_ms IS NOT NULL;
+WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
 -- remove_lane: forget an endpoint
 DELETE FROM lanes WHERE id = :id;
+
+-- remove_idle_lane: forget an endpoint that owes nothing, if it still owes nothing
+DELETE FROM lanes WHERE id = :id AND next_due_ms IS NULL;
 
 -- remove_subscription: the end of a deletion
 DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
@@ -356,8 +362,8 @@ ORDER BY d.event_seq, d.id LIMIT :limit;
 -- oldest_unfinished: the oldest event that is still owed to somebody
 SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
 
--- oldest_events: where retention begins
-SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit;
+-- oldest_events: where retention begins; held, so that no replay makes due what is about to go
+SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};
 
 -- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
 SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;

@@ -106,6 +106,8 @@ class Replays:
     async def _make_due(
         self, tx: Tx, subscription: Subscription, which: ReplayWhich, seqs: Sequence[int], now_ms: int
     ) -> int:
+        await tx.fetch_all("lanes_by_ids", ids=[subscription.id])  # before deliveries, as everywhere
+        await tx.fetch_all("hold_events", seqs=seqs)
         owed = await _revivable(tx, subscription.id, which, seqs)
         common = {"subscription": subscription.id, "lane": subscription.id, "endpoint": subscription.url}
         await tx.execute_many(

@@ -69,7 +69,8 @@ class Subscriptions:
         """
 
         async def work(tx: Tx) -> Subscription | None:
-            await tx.execute("touch_subscriptions")
+            # Lane, subscription, counter: as when attempts are recorded, so that the two never wait for each other.
+            await tx.fetch_all("lanes_by_ids", ids=[name])
             row = await tx.fetch_one("subscription_to_change", id=name)
             if row is None:
                 return None
@@ -78,6 +79,7 @@ class Subscriptions:
             await tx.execute("update_subscription", **subscription_row(after))
             if forgive or after.url != before.url:
                 await tx.execute("reset_lane", id=name)
+            await tx.execute("touch_subscriptions")
             await self._audit(tx, name, deed, now_ms)
             return after
 
@@ -87,9 +89,9 @@ class Subscriptions:
         """Out of sight and without its secrets at once; what it was owed is cleared up later. False: there is none."""
 
         async def work(tx: Tx) -> bool:
-            await tx.execute("touch_subscriptions")
             if not await tx.execute("delete_subscription", id=name, now_ms=now_ms):
                 return False
+            await tx.execute("touch_subscriptions")
             await self._audit(tx, name, Deed(actor=actor, action="subscription deleted"), now_ms)
             return True
 
