@@ -45,11 +45,11 @@ class Databases:
     url: str
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
-    def make(self, template: str | None = None) -> str:
-        """URL of a new one, a copy of `template`."""
+    def make(self) -> str:
+        """URL of a new one."""
         name = f"whenfinal_test_{os.getpid()}_{next(self._numbers)}"
         made = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
-        self.run(made.format(sql.Identifier(name), sql.Identifier(template or "template0")))
+        self.run(made.format(sql.Identifier(name), sql.Identifier("template0")))
         return urlsplit(self.url)._replace(path=f"/{name}").geturl()
 
     def drop(self, url: str) -> None:

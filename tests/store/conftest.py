@@ -8,14 +8,15 @@ import pytest
 
 from receiver.store import Store, open_store
 from tests.builders import T0
-from tests.postgres import Databases, name_of
+from tests.store.tables import empty
+from tests.postgres import Databases
 
 ENGINES = ("sqlite", "postgres")
 
 
 @pytest.fixture(scope="session")
-def template(databases: Databases) -> str:
-    """Name of a database that has had every migration: a copy of it is made faster than another one."""
+def _server_ledger(databases: Databases) -> Iterator[str]:
+    """One database with every migration for all tests: emptying it costs less than making another."""
     url = databases.make()
 
     async def migrate() -> None:
@@ -23,7 +24,15 @@ def template(databases: Databases) -> str:
             pass
 
     asyncio.run(migrate())
-    return name_of(url)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def postgres_url(_server_ledger: str) -> str:
+    """A ledger on Postgres, migrated and empty."""
+    empty(_server_ledger)
+    return _server_ledger
 
 
 @pytest.fixture(params=ENGINES)
@@ -39,23 +48,12 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database that `store` is or will be over."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty ledger, or where `store` will make one."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ledger.db'}"
-        return
-    databases: Databases = request.getfixturevalue("databases")
-    url = databases.make(request.getfixturevalue("template"))
-    yield url
-    databases.drop(url)
-
-
-@pytest.fixture
-def postgres_url(databases: Databases, template: str) -> Iterator[str]:
-    """A ledger on Postgres, migrated and empty."""
-    url = databases.make(template)
-    yield url
-    databases.drop(url)
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture

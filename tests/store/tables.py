@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from receiver.database_url import LedgerFile
 from receiver.store.engine import Engine
@@ -50,3 +51,19 @@ async def engine_at(database_url: str) -> AsyncIterator[Engine]:
         yield engine
     finally:
         await engine.close()
+
+
+def empty(url: str) -> None:
+    """A ledger on Postgres as its migrations left it; whoever is still on it is thrown out."""
+    with closing(psycopg.connect(url)) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for (table,) in tables:
+            if table == "counters":
+                server.execute("UPDATE counters SET value = 0")
+            elif table != "migrations":
+                server.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        server.commit()
