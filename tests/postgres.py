@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -162,7 +163,7 @@ def _unprivileged() -> str | None:
     return next(name for name in _UNPRIVILEGED if name in known)
 
 
-def _as(user: str | None) -> dict[str, object]:
+def _as(user: str | None) -> dict[str, Any]:
     """Arguments of a subprocess; its folder is one that the user may enter."""
     return {"cwd": "/"} if user is None else {"cwd": "/", "user": user, "group": _group(user), "extra_groups": []}
 

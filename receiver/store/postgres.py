@@ -121,6 +121,11 @@ class PostgresTx(PostgresReader):
         super().__init__(connection)
         self._pipeline = pipeline
 
+    async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
+        cursor = await self._connection.execute(*_prepared(name, params))
+        await self._pipeline.sync()  # without it the server would not count the time that nothing is asked of it
+        return await cursor.fetchall()
+
     async def execute(self, name: str, /, **params: Param) -> int:
         cursor = await self._connection.execute(*_prepared(name, params))
         await self._pipeline.sync()
@@ -134,6 +139,7 @@ class PostgresTx(PostgresReader):
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         statement = placeholders(_queries()[name])
         sent = [await self._connection.execute(statement, _storable(params)) for params in rows]
+        await self._pipeline.sync()
         return [found for cursor in sent for found in await cursor.fetchall()]
 
     async def hold_schema(self) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from receiver.store import Store, open_store
 from tests.builders import T0
-from tests.store.tables import empty
 from tests.postgres import Databases
+from tests.store.tables import empty
 
 ENGINES = ("sqlite", "postgres")
 
