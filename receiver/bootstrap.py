@@ -22,7 +22,7 @@ from receiver import journal
 from receiver.accounts import ConfiguredProvider
 from receiver.database_url import LedgerServer
 from receiver.delivery import DEFAULT_SOURCE, Deliverer, DeliveryManners
-from receiver.errors import ConfigError
+from receiver.errors import ConfigError, StoreError
 from receiver.handshake import origin_of
 from receiver.ids import id_maker
 from receiver.intake import Intake, TokenRule
@@ -72,8 +72,8 @@ def start_journal(settings: Settings) -> None:
     """Once for a process, before anything is logged."""
     accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
     keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
-    place = ledger_at(settings.database_url)
-    passwords = [place.password or ""] if isinstance(place, LedgerServer) else []
+    places = [ledger_at(url) for url in (settings.database_url, settings.database_listen_url) if url is not None]
+    passwords = [place.password or "" for place in places if isinstance(place, LedgerServer)]
     journal.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys, *passwords])
 
 
@@ -137,6 +137,26 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         await worker.stop()
 
 
+@asynccontextmanager
+async def hearing(services: Services) -> AsyncIterator[None]:
+    """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
+    try:
+        listener = services.store.engine.listener(services.settings.database_listen_url, services.bell.ring)
+    except StoreError as error:
+        cure = "set it in the form postgresql://user:password@host:5432/database"
+        raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", cure=cure) from error
+    if listener is None:
+        yield
+        return
+    services.feed.hears_others = lambda: listener.is_live
+    listening = asyncio.create_task(listener.run())
+    try:
+        yield
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+
+
 def create_app(
     settings: Settings,
     *,
@@ -151,6 +171,7 @@ def create_app(
         showing = show_key or _show_on_stderr
         async with (
             open_services(settings, migrating=migrating, show_key=showing) as services,
+            hearing(services),
             AsyncExitStack() as stack,
         ):
             if "worker" in roles:

@@ -77,7 +77,8 @@ KNOBS: tuple[Knob, ...] = (
         kind=Kind.DATABASE_URL,
         default="sqlite:///whenfinal.db",
         unit="URL",
-        what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database.",
+        what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database,"
+        " which may lead through pgbouncer, in transaction mode too.",
         danger="Another one is another ledger: tasks in flight are forgotten. Never a file on a network file system.",
     ),
     Knob(
@@ -90,6 +91,15 @@ KNOBS: tuple[Knob, ...] = (
         danger="All processes together must stay below the server's `max_connections`. Too few answer 503 under load.",
         low=2,
         high=1000,
+    ),
+    Knob(
+        name="WHENFINAL_DATABASE_LISTEN_URL",
+        group=REACH,
+        kind=Kind.DATABASE_URL,
+        unit="URL",
+        what="Where a process hears at once what others commit, by one more connection. Unset: the database URL. "
+        "Behind a pooler in transaction mode (pgbouncer) set the address of the Postgres server itself.",
+        danger="Where nothing can be heard, the log says so once and each process looks for events 10 times a second.",
     ),
     Knob(
         name="WHENFINAL_SECRET_KEYS",

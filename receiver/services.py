@@ -33,7 +33,10 @@ class ApiKeyDigest:
 
 
 class Bell:
-    """Rung after a commit that made events, heard by everybody in this process who lives off them."""
+    """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
+
+    On a server that tells of them, the commits of other processes ring it too.
+    """
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from receiver.accounts import PROVIDERS, Problem, prefix_of, read_accounts
+from receiver.database_url import LedgerServer, read_database_url
 from receiver.errors import ConfigError
 from receiver.knobs import KNOBS, PREFIX, Kind, Knob
 from receiver.parsing import ApiKey, Network, Unfit, host_address, is_loopback, read_knob
@@ -21,11 +22,12 @@ from submitter.providers.registry import ADAPTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Meaning, unit and danger of each field stand in `KNOBS`. `database_url` may hold a password."""
+    """Meaning, unit and danger of each field stand in `KNOBS`. Both database URLs may hold a password."""
 
     public_url: str | None
     database_url: str = field(repr=False)
     database_pool: int
+    database_listen_url: str | None = field(repr=False)
     secret_keys: tuple[str, ...] = field(repr=False)
     api_keys: tuple[ApiKey, ...]
     accounts: tuple[Account, ...]
@@ -95,7 +97,7 @@ def _read_knobs(given: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]
 
 
 def _unset(knob: Knob) -> tuple[()] | None:
-    return None if knob.kind is Kind.PUBLIC_URL else ()
+    return None if knob.kind in {Kind.PUBLIC_URL, Kind.DATABASE_URL} else ()
 
 
 #: What Kubernetes sets in every container for a service that is named whenfinal.
@@ -115,6 +117,7 @@ def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
 def _contradictions(settings: Settings, adapters: Mapping[str, Provider]) -> Iterator[Problem]:
     callers = [each for each in settings.accounts if adapters[each.adapter].CAPABILITIES.callback]
     yield from _public_url_problems(settings, callers)
+    yield from _listen_url_problems(settings)
     far = [account.name for account in settings.accounts if not is_loopback(account.base_url)]
     if settings.provider_speed != 1 and far:
         yield Problem(
@@ -155,6 +158,19 @@ def _public_url_problems(settings: Settings, callers: list[Account]) -> Iterator
             rule=f"callbacks of {', '.join(far)} would cross the internet unencrypted",
             cure="use https, or leave it out to poll instead",
         )
+
+
+def _listen_url_problems(settings: Settings) -> Iterator[Problem]:
+    if settings.database_listen_url is None:
+        return
+    for url in (settings.database_listen_url, settings.database_url):
+        if not isinstance(read_database_url(url), LedgerServer):
+            yield Problem(
+                variable="WHENFINAL_DATABASE_LISTEN_URL",
+                rule="only a Postgres server can be listened to",
+                cure="set both database URLs to postgresql://…, or leave this one out",
+            )
+            return
 
 
 # The same tables for people.

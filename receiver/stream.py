@@ -1,7 +1,8 @@
 """Live events: who waits or follows is woken by what the ledger says, and by nothing else.
 
 Flow. A wake-up is only a hint to look; the truth is read from the ledger, by one loop for all, and only while somebody
-waits or follows. Events that other processes commit are seen by the next look without a hint.
+waits or follows. Events that other processes commit are seen by the next look without a hint, which is rarer where
+there are hints of those too.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from submitter.model import TaskState
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 0.1  # how late an event of another process may be seen
+LOOK_RARELY_S = 1.0  # the same while other processes' commits are hinted at, should a hint be lost
 LONGEST_PAUSE_S = 2.0  # between looks at a ledger that cannot be read
 PAGE = 200  # events a look; a full page is followed by another look at once
 DOUBTS_EVERY_S = 1.0  # how late the end of a task may be seen that ends without an event
@@ -52,6 +54,7 @@ class Feed:
         self._loop: asyncio.Task[None] | None = None
         self._doubts_at_s = 0.0
         self._closed = False
+        self.hears_others: Callable[[], bool] = lambda: False
 
     @property
     def taken(self) -> int:
@@ -72,7 +75,7 @@ class Feed:
         return self._news
 
     def wake(self) -> None:
-        """Something was committed in this process: look now."""
+        """Something was committed: look now. Other processes' commits come here too while `hears_others`."""
         self._hint.set()
 
     async def wait_for_task(self, name: str, /, *, timeout_s: float) -> None:
@@ -150,17 +153,18 @@ class Feed:
 
     async def _run(self, ready: asyncio.Event) -> None:
         cursor: int | None = None
-        pause_s = LOOK_EVERY_S
+        trouble_s: float | None = None
         try:
             while self._is_needed:
                 try:
                     cursor = await self._look(cursor)
                     await self._ask_doubtful()
-                    pause_s = LOOK_EVERY_S
+                    trouble_s = None
                     ready.set()
                 except StoreError as error:
-                    pause_s = _longer(pause_s, error)
-                await self._pause(pause_s)
+                    trouble_s = _longer(trouble_s, error)
+                usual_s = LOOK_RARELY_S if self.hears_others() else LOOK_EVERY_S
+                await self._pause(trouble_s or usual_s)
         finally:
             self._loop = None
             self._ring.restart(None)
@@ -207,7 +211,9 @@ class Feed:
         self._hint.clear()
 
 
-def _longer(pause_s: float, error: StoreError) -> float:
-    if pause_s == LOOK_EVERY_S:
+def _longer(pause_s: float | None, error: StoreError) -> float:
+    """`pause_s` None: the look before went well."""
+    if pause_s is None:
         log.warning("events_not_read", error=str(error))
+        pause_s = LOOK_EVERY_S
     return min(pause_s * 2, LONGEST_PAUSE_S)

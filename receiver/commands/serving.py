@@ -12,6 +12,7 @@ from receiver import serving
 from receiver.bootstrap import (
     WEB_AND_WORKER,
     create_app,
+    hearing,
     load_settings,
     open_services,
     opened_store,
@@ -91,7 +92,7 @@ def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]
 
 async def _work(settings: Settings) -> None:
     with stopped_by_signal() as told:
-        async with open_services(settings) as services, working(services):
+        async with open_services(settings) as services, hearing(services), working(services):
             note(f"working; {summary(settings)}")
             await told.wait()
 

@@ -55,6 +55,7 @@ class Emitter:
             for each in some
         ]
         await tx.execute_many("insert_delivery", rows)
+        await tx.announce()
         return events
 
     async def _remembered(self, tx: Tx) -> tuple[Subscription, ...]:

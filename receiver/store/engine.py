@@ -47,11 +47,27 @@ class Tx(Reader, Protocol):
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         """What the statement finds for each row, one after the other."""
 
+    async def announce(self) -> None:
+        """Once this is committed, whoever listens in another process hears that there is something new.
+
+        Twice is once.
+        """
+
     async def hold_schema(self) -> None:
         """Nobody else changes the schema until this transaction ends, which may now take as long as it needs."""
 
     async def run_script(self, script: str) -> None:
         """Several statements, inside this transaction. For migrations only."""
+
+
+class Listener(Protocol):
+    """Hears what other processes announce; `is_live` while it does."""
+
+    @property
+    def is_live(self) -> bool: ...
+
+    async def run(self) -> None:
+        """Until cancelled; connects by itself, and anew."""
 
 
 class Engine(Protocol):
@@ -69,6 +85,12 @@ class Engine(Protocol):
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
         """Never waits for a writer."""
+
+    def listener(self, url: str | None, on_news: Callable[[], None]) -> Listener | None:
+        """None where nothing is announced. `url`: where to listen, if not where the database is.
+
+        Raise StoreError for a URL that names no server.
+        """
 
     async def close(self) -> None:
         """Waits for transactions in flight."""

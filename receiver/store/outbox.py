@@ -118,6 +118,7 @@ class Outbox:
                 return None
             if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
                 await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
+                await tx.announce()
             await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
             row = await tx.fetch_one("delivery_by_id", id=delivery)
             return None if row is None else rows.delivery_of(row)

@@ -8,6 +8,7 @@ costs a round trip.
 import asyncio
 import random
 import re
+import secrets
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,7 @@ from receiver.store.engine import (
     load_queries,
     split_script,
 )
+from receiver.store.listening import ANNOUNCE, CHANNEL, PostgresListener
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[Row]
@@ -117,9 +119,10 @@ class PostgresReader:
 class PostgresTx(PostgresReader):
     """The same inside a transaction, pipelined. An error shows at the next answer that is asked for."""
 
-    def __init__(self, connection: Connection, pipeline: psycopg.AsyncPipeline) -> None:
+    def __init__(self, connection: Connection, pipeline: psycopg.AsyncPipeline, voice: str) -> None:
         super().__init__(connection)
         self._pipeline = pipeline
+        self._voice = voice
 
     async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
         cursor = await self._connection.execute(*_prepared(name, params))
@@ -142,6 +145,9 @@ class PostgresTx(PostgresReader):
         await self._pipeline.sync()
         return [found for cursor in sent for found in await cursor.fetchall()]
 
+    async def announce(self) -> None:
+        await self._connection.execute(ANNOUNCE, {"word": self._voice})
+
     async def hold_schema(self) -> None:
         await self._connection.execute(_NO_LIMIT)
         await self._connection.execute(_HOLD_SCHEMA)
@@ -156,8 +162,10 @@ class PostgresTx(PostgresReader):
 class PostgresEngine:
     """Open with `open_postgres`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], conninfo: str) -> None:
         self._pool = pool
+        self._conninfo = conninfo
+        self._voice = secrets.token_hex(8)  # by which a process knows its own announcements
         self._turns: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -169,6 +177,14 @@ class PostgresEngine:
             return await self._waited_for(turn)
         finally:
             turn.cancel()  # whoever goes away no longer needs it
+
+    def listener(self, url: str | None, on_news: Callable[[], None]) -> PostgresListener:
+        conninfo = self._conninfo if url is None else _conninfo(url)
+        return PostgresListener(ear=lambda: _ear(conninfo), say=self._say, own=self._voice, on_news=on_news)
+
+    async def _say(self, word: str) -> None:
+        async with _translated(), self._pool.connection(timeout=FREE_S) as connection:
+            await connection.execute(ANNOUNCE, {"word": word})
 
     async def close(self) -> None:
         if self._turns:
@@ -212,7 +228,7 @@ class PostgresEngine:
                 async with connection.pipeline() as pipeline:
                     await connection.execute("BEGIN")
                     await connection.execute(_LIMITS)
-                    result = await work(PostgresTx(connection, pipeline))
+                    result = await work(PostgresTx(connection, pipeline, self._voice))
                     await connection.execute("COMMIT")
             except BaseException as error:
                 await _roll_back(connection, error)
@@ -290,7 +306,19 @@ async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
             open=False,
         )
         await pool.open()
-    return PostgresEngine(pool)
+    return PostgresEngine(pool, conninfo)
+
+
+@asynccontextmanager
+async def _ear(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection beside the pool that listens."""
+    async with _translated():
+        connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            yield connection
+        finally:
+            await connection.close()
 
 
 def _fit(connection: psycopg.AsyncConnection[Any]) -> None:

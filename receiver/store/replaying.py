@@ -127,6 +127,7 @@ class Replays:
         )
         if owed:
             await tx.execute("wake_lane", id=subscription.id, due_ms=now_ms)
+            await tx.announce()
         return len(owed)
 
 

@@ -67,6 +67,9 @@ class SqliteTx(SqliteReader):
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         return [found for params in rows for found in await self.fetch_all(name, **params)]
 
+    async def announce(self) -> None:
+        """Other processes on the same file look again and again; there is no way to call them."""
+
     async def hold_schema(self) -> None:
         """There is one writer, and this is it."""
 
@@ -123,6 +126,9 @@ class SqliteEngine:
                 return await work(SqliteReader(connection))
         finally:
             self._idle.put_nowait(connection)
+
+    def listener(self, url: str | None, on_news: Callable[[], None]) -> None:
+        return None
 
     async def close(self) -> None:
         while self._turns:
