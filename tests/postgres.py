@@ -80,6 +80,11 @@ class Server:
     def url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         options = [part for each in _FAST for part in ("-c", each)]
         place = ["-D", str(self.folder / "data"), "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
@@ -111,12 +116,13 @@ class Server:
 
     def control(self, *arguments: str) -> None:
         """`pg_ctl` on this server."""
-        command = [self.programs / "pg_ctl", "-D", self.folder / "data", "-w", *arguments]
+        command: list[str | Path] = [self.programs / "pg_ctl", "-D", self.folder / "data", "-w", *arguments]
         subprocess.run(command, check=True, capture_output=True, **_as(self.user))
 
     def run(self, statement: str) -> None:
         with closing(psycopg.connect(self.url, autocommit=True)) as connection:
-            connection.execute(statement.encode())
+            for each in statement.split(";"):  # settings can not be changed in a transaction of several
+                connection.execute(each.encode())
 
 
 @contextmanager
@@ -140,8 +146,9 @@ def own_server() -> Iterator[Server]:
         folder.chmod(0o755)
         if user is not None:
             shutil.chown(folder, user)
-        make = [server.programs / "initdb", "-D", folder / "data", "-U", "postgres", "-E", "UTF8", "--no-sync"]
-        made = subprocess.run([*make, "-A", "trust"], check=False, capture_output=True, text=True, **_as(user))
+        make: list[str | Path] = [server.programs / "initdb", "-D", folder / "data", "-U", "postgres", "-E", "UTF8"]
+        make += ["--no-sync", "-A", "trust"]
+        made = subprocess.run(make, check=False, capture_output=True, text=True, **_as(user))
         if made.returncode:
             raise NoServer(f"initdb failed: {made.stderr[-1000:]}")
         (folder / "data" / "pg_hba.conf").write_text(_ADMISSION)

@@ -99,8 +99,9 @@ class Pruning:
                 return Swept()
             crowd = await tx.fetch_one("delivery_past", last=seqs[-1], number=limit)
             last = seqs[-1] if crowd is None else max(seqs[0], crowd["event_seq"] - 1)
-            for statement in ("remove_attempts_of_events", "remove_deliveries_of_events"):
-                await tx.execute(statement, last=last)
+            owed_once = await tx.fetch_all("deliveries_of_events", last=last)
+            await tx.execute_many("remove_attempts_of_delivery", [{"delivery": row["id"]} for row in owed_once])
+            await tx.execute("remove_deliveries_of_events", last=last)
             return Swept(gone=await tx.execute("remove_events", last=last), mark=START)
 
         return await self._engine.write(work)

@@ -368,8 +368,11 @@ SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};
 -- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
 SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;
 
--- remove_attempts_of_events: the attempts of all deliveries up to an event
-DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE event_seq <= :last);
+-- deliveries_of_events: all deliveries up to an event
+SELECT id FROM deliveries WHERE event_seq <= :last;
+
+-- remove_attempts_of_delivery: its history
+DELETE FROM attempts WHERE delivery = :delivery;
 
 -- remove_deliveries_of_events: all deliveries up to an event
 DELETE FROM deliveries WHERE event_seq <= :last;

@@ -1,6 +1,5 @@
 """One store suite for every engine: each test gets an empty ledger of each kind."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from receiver.store import Store, open_store
 from tests.builders import T0
 from tests.postgres import Databases
-from tests.store.tables import empty
+from tests.store.tables import empty, migrated
 
 ENGINES = ("sqlite", "postgres")
 
@@ -18,12 +17,7 @@ ENGINES = ("sqlite", "postgres")
 def _server_ledger(databases: Databases) -> Iterator[str]:
     """One database with every migration for all tests: emptying it costs less than making another."""
     url = databases.make()
-
-    async def migrate() -> None:
-        async with open_store(url, clock=lambda: T0, migrating=True):
-            pass
-
-    asyncio.run(migrate())
+    migrated(url)
     yield url
     databases.drop(url)
 

@@ -1,5 +1,6 @@
 """Straight into the tables, past every room, whatever the engine."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -9,10 +10,12 @@ import psycopg
 from psycopg import sql
 
 from receiver.database_url import LedgerFile
+from receiver.store import open_store
 from receiver.store.engine import Engine
 from receiver.store.opening import ledger_at
 from receiver.store.postgres import open_postgres
 from receiver.store.sqlite import open_sqlite
+from tests.builders import T0
 
 
 def rows_of(database_url: str, question: str) -> list[Any]:
@@ -51,6 +54,16 @@ async def engine_at(database_url: str) -> AsyncIterator[Engine]:
         yield engine
     finally:
         await engine.close()
+
+
+def migrated(url: str) -> None:
+    """Make an empty database a ledger."""
+
+    async def migrate() -> None:
+        async with open_store(url, clock=lambda: T0, migrating=True):
+            pass
+
+    asyncio.run(migrate())
 
 
 def empty(url: str) -> None:
