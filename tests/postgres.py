@@ -90,7 +90,7 @@ class Server:
         place = ["-D", str(self.folder / "data"), "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
         with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(
-                [self.programs / "postgres", *place, *options], stdout=out, stderr=out, **_as(self.user)
+                [self.programs / "postgres", *place, *options], stdout=out, stderr=out, **as_user(self.user)
             )
         self._wait_until_ready()
 
@@ -117,7 +117,7 @@ class Server:
     def control(self, *arguments: str) -> None:
         """`pg_ctl` on this server."""
         command: list[str | Path] = [self.programs / "pg_ctl", "-D", self.folder / "data", "-w", *arguments]
-        subprocess.run(command, check=True, capture_output=True, **_as(self.user))
+        subprocess.run(command, check=True, capture_output=True, **as_user(self.user))
 
     def run(self, statement: str) -> None:
         with closing(psycopg.connect(self.url, autocommit=True)) as connection:
@@ -141,14 +141,14 @@ def own_server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="whenfinal-pg-"))
     server: Server | None = None
     try:
-        user = _unprivileged()
-        server = Server(programs=_programs(folder, user), folder=folder, user=user, port=_free_port())
+        user = unprivileged()
+        server = Server(programs=_programs(folder, user), folder=folder, user=user, port=free_port())
         folder.chmod(0o755)
         if user is not None:
             shutil.chown(folder, user)
         make: list[str | Path] = [server.programs / "initdb", "-D", folder / "data", "-U", "postgres", "-E", "UTF8"]
         make += ["--no-sync", "-A", "trust"]
-        made = subprocess.run(make, check=False, capture_output=True, text=True, **_as(user))
+        made = subprocess.run(make, check=False, capture_output=True, text=True, **as_user(user))
         if made.returncode:
             raise NoServer(f"initdb failed: {made.stderr[-1000:]}")
         (folder / "data" / "pg_hba.conf").write_text(_ADMISSION)
@@ -160,7 +160,7 @@ def own_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unprivileged() -> str | None:
+def unprivileged() -> str | None:
     """Who runs the server; None is ourselves."""
     if os.geteuid() != 0:
         return None
@@ -170,7 +170,7 @@ def _unprivileged() -> str | None:
     return next(name for name in _UNPRIVILEGED if name in known)
 
 
-def _as(user: str | None) -> dict[str, Any]:
+def as_user(user: str | None) -> dict[str, Any]:
     """Arguments of a subprocess; its folder is one that the user may enter."""
     return {"cwd": "/"} if user is None else {"cwd": "/", "user": user, "group": _group(user), "extra_groups": []}
 
@@ -207,13 +207,13 @@ def _places() -> Iterator[Path]:
 
 def _runs(place: Path, user: str | None) -> bool:
     try:
-        run = subprocess.run([place / "initdb", "--version"], check=False, capture_output=True, **_as(user))
+        run = subprocess.run([place / "initdb", "--version"], check=False, capture_output=True, **as_user(user))
     except OSError:
         return False
     return run.returncode == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

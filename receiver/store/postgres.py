@@ -1,4 +1,4 @@
-"""The engine for many nodes: Postgres by psycopg 3, a pool of connections, transactions at READ COMMITTED.
+"""The engine for many nodes: Postgres by psycopg 3, a few connections, transactions at READ COMMITTED.
 
 Nothing of it lives in a session (no SET, no prepared statement, no lock beyond a transaction), so that a pooler in
 transaction mode may stand between. A transaction is sent as a pipeline: only a statement whose answer is asked for
@@ -9,7 +9,6 @@ import asyncio
 import random
 import re
 import secrets
-import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -20,7 +19,6 @@ import structlog
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
 
 from receiver.errors import StoreError, StoreUnavailable
 from receiver.store.engine import (
@@ -35,9 +33,9 @@ from receiver.store.engine import (
     split_script,
 )
 from receiver.store.listening import ANNOUNCE, CHANNEL, PostgresListener
+from receiver.store.pooling import Connection, Pool
 
 T = TypeVar("T")
-Connection = psycopg.AsyncConnection[Row]
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +43,6 @@ OLDEST_SERVER = 14
 CONNECT_S = 5
 FREE_S = 5.0  # how long a transaction waits for a connection of the pool
 CALLER_S = 40.0  # how long a caller waits in all; longer than the server lets any statement run
-RECONNECT_S = 10.0  # the pool tries that long by itself; afterwards whoever asks makes it try again
 TRIES = 8  # of one transaction that others cut short; each time all but one of those that clash get on
 
 #: For this transaction only. A node that stops in the middle of one must not hold the others up for ever.
@@ -162,7 +159,7 @@ class PostgresTx(PostgresReader):
 class PostgresEngine:
     """Open with `open_postgres`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], conninfo: str) -> None:
+    def __init__(self, pool: Pool, conninfo: str) -> None:
         self._pool = pool
         self._conninfo = conninfo
         self._voice = secrets.token_hex(8)  # by which a process knows its own announcements
@@ -183,7 +180,7 @@ class PostgresEngine:
         return PostgresListener(ear=lambda: _ear(conninfo), say=self._say, own=self._voice, on_news=on_news)
 
     async def _say(self, word: str) -> None:
-        async with _translated(), self._pool.connection(timeout=FREE_S) as connection:
+        async with _translated(), self._pool.connection(patience_s=FREE_S) as connection:
             await connection.execute(ANNOUNCE, {"word": word})
 
     async def close(self) -> None:
@@ -223,7 +220,7 @@ class PostgresEngine:
             return await self._transaction(work)
 
     async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        async with self._pool.connection(timeout=FREE_S) as connection:
+        async with self._pool.connection(patience_s=FREE_S) as connection:
             try:
                 async with connection.pipeline() as pipeline:
                     await connection.execute("BEGIN")
@@ -236,7 +233,7 @@ class PostgresEngine:
             return result
 
     async def _seen(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        async with _translated(), self._pool.connection(timeout=FREE_S) as connection:
+        async with _translated(), self._pool.connection(patience_s=FREE_S) as connection:
             return await work(PostgresReader(connection))
 
 
@@ -266,14 +263,6 @@ def _words(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
 
 
-async def _still_there(connection: Connection) -> None:
-    """An idle server has nothing to say: if there are words, it took its leave. Costs no round trip."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
-
-
 def _conninfo(url: str) -> str:
     """Raise StoreError without the words of the library, which may repeat the password."""
     try:
@@ -286,26 +275,15 @@ def _conninfo(url: str) -> str:
 async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
     """`pool_size`: connections at most. Raise StoreUnavailable or StoreError with what the server said."""
     conninfo = _conninfo(url)
-    manners = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
-    async with _translated():
-        # The pool would keep the reason to itself.
-        first = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
-        try:
-            _fit(first)
-        finally:
-            await first.close()
-        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            conninfo,
-            kwargs=manners,
-            min_size=min(2, pool_size),
-            max_size=pool_size,
-            timeout=FREE_S,
-            reconnect_timeout=RECONNECT_S,
-            check=_still_there,
-            name="whenfinal",
-            open=False,
+
+    async def connect() -> Connection:
+        return await psycopg.AsyncConnection.connect(
+            conninfo, autocommit=True, prepare_threshold=None, row_factory=dict_row
         )
-        await pool.open()
+
+    pool = Pool(connect, size=pool_size)
+    async with _translated(), pool.connection(patience_s=FREE_S) as first:
+        _fit(first)
     return PostgresEngine(pool, conninfo)
 
 
@@ -321,7 +299,7 @@ async def _ear(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
             await connection.close()
 
 
-def _fit(connection: psycopg.AsyncConnection[Any]) -> None:
+def _fit(connection: psycopg.BaseConnection[Any]) -> None:
     """Raise StoreError for a server or database that can not hold a ledger."""
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:
