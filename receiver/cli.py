@@ -45,7 +45,7 @@ COMMANDS: tuple[Listed, ...] = (
     ("serve", "receiver.commands.serving:serve", "Run everything in one process"),
     ("web", "receiver.commands.serving:web", "Run the API and the callbacks"),
     ("worker", "receiver.commands.serving:worker", "Run reconciling and webhooks"),
-    ("migrate", "receiver.commands.serving:migrate", "Make the ledger, or bring its schema up to date"),
+    ("migrate", "receiver.commands.moving:migrate", "Make the ledger, bring it up to date, or copy it elsewhere"),
     ("submit", "receiver.commands.submitting:submit", "Submit one order or many"),
     ("reconcile", "receiver.commands.reconciling:reconcile", "Ask the providers about unfinished tasks"),
     ("events", "receiver.commands.events:events", "List events in their order"),

@@ -7,7 +7,8 @@
     │   └── ExpiredToken      ours, and older than a token may be
     └── StoreError            the ledger could not do what was asked; nothing was changed
         ├── StoreUnavailable  locked, full, read-only or gone: trying again may help
-        └── SchemaBehind      the database has not had all migrations
+        ├── SchemaBehind      the database has not had all migrations
+        └── MoveRefused       a ledger can not be copied from there, or to there
 
 What a caller or a provider may rightly send is answered with values, not with these.
 """
@@ -52,3 +53,7 @@ class SchemaBehind(StoreError):
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__(f"the database lacks {', '.join(missing)}; run `whenfinal migrate`")
         self.missing = missing
+
+
+class MoveRefused(StoreError):
+    """The words name the ledger that is not fit for it, and the cure. Nothing was copied."""

@@ -1,4 +1,4 @@
-"""`whenfinal serve`, `web`, `worker` and `migrate`: the processes that run until told to stop, and the schema."""
+"""`whenfinal serve`, `web` and `worker`: the processes that run until told to stop."""
 
 import asyncio
 import socket
@@ -15,7 +15,6 @@ from receiver.bootstrap import (
     hearing,
     load_settings,
     open_services,
-    opened_store,
     start_journal,
     working,
 )
@@ -45,19 +44,6 @@ def worker() -> None:
     start_journal(settings)
     with ledger_named(settings):
         asyncio.run(_work(settings))
-
-
-def migrate() -> None:
-    """Make the ledger, or bring its schema up to date. Safe while others run."""
-    settings = load_settings()
-    start_journal(settings)
-
-    async def apply() -> None:
-        async with opened_store(settings, migrating=True):
-            note(f"the ledger {ledger_at(settings.database_url)} is up to date")
-
-    with ledger_named(settings):
-        asyncio.run(apply())
 
 
 def _serve(host: str, port: int, roles: frozenset[str]) -> None:

@@ -176,7 +176,7 @@ class PostgresEngine:
             turn.cancel()  # whoever goes away no longer needs it
 
     def listener(self, url: str | None, on_news: Callable[[], None]) -> PostgresListener:
-        conninfo = self._conninfo if url is None else _conninfo(url)
+        conninfo = self._conninfo if url is None else conninfo_of(url)
         return PostgresListener(ear=lambda: _ear(conninfo), say=self._say, own=self._voice, on_news=on_news)
 
     async def _say(self, word: str) -> None:
@@ -250,20 +250,20 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except psycopg.IntegrityError as error:
-        raise StoreError(_words(error)) from None
+        raise StoreError(words_of(error)) from None
     except _CANNOT_NOW as error:
-        raise StoreUnavailable(_words(error)) from error
+        raise StoreUnavailable(words_of(error)) from error
     except psycopg.Error as error:
-        raise StoreError(_words(error)) from error
+        raise StoreError(words_of(error)) from error
     except OtherWasFaster as error:
         raise StoreUnavailable("others change the same rows without an end") from error
 
 
-def _words(error: psycopg.Error) -> str:
+def words_of(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
 
 
-def _conninfo(url: str) -> str:
+def conninfo_of(url: str) -> str:
     """Raise StoreError without the words of the library, which may repeat the password."""
     try:
         given = conninfo_to_dict(url)
@@ -274,7 +274,7 @@ def _conninfo(url: str) -> str:
 
 async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
     """`pool_size`: connections at most. Raise StoreUnavailable or StoreError with what the server said."""
-    conninfo = _conninfo(url)
+    conninfo = conninfo_of(url)
 
     async def connect() -> Connection:
         return await psycopg.AsyncConnection.connect(
@@ -283,7 +283,7 @@ async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
 
     pool = Pool(connect, size=pool_size)
     async with _translated(), pool.connection(patience_s=FREE_S) as first:
-        _fit(first)
+        check_fit(first)
     return PostgresEngine(pool, conninfo)
 
 
@@ -299,7 +299,7 @@ async def _ear(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
             await connection.close()
 
 
-def _fit(connection: psycopg.BaseConnection[Any]) -> None:
+def check_fit(connection: psycopg.BaseConnection[Any]) -> None:
     """Raise StoreError for a server or database that can not hold a ledger."""
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:
