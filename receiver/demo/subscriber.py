@@ -28,6 +28,7 @@ UNSIGNED = "were not rightly signed"
 UNATTRIBUTED = "had not the right CloudEvents attributes"
 OLD_UNSIGNED = "were no longer signed with the secret before"
 NO_END = "told of no end"
+MISNAMED = "had another id than their event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Subscriber:
             self._look_at_overlap(right)
         if manners.wants_cloudevents and not is_cloud_event(headers, event["type"]):
             self.faults[UNATTRIBUTED] += 1
+        if message_id != event["data"].get("event_id"):
+            self.faults[MISNAMED] += 1
         self._book(event)
         return Response(status_code=204)
 
