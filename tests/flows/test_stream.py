@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from receiver import stream
 from receiver.records import Event
 from receiver.store import Store, open_store
 from receiver.stream import Feed
@@ -83,6 +84,23 @@ async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store
     waiter = await _waits(feed, "tsk_1")
     async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
         await _end(other, "p1")
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_while_the_commits_of_others_are_heard_it_looks_more_rarely(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(stream, "LOOK_RARELY_S", LONG_S)
+    counted = Counted(store)
+    feed = Feed(reading=counted, seats=SEATS)
+    feed.hears_others = lambda: True
+    waiter = await _waits(feed, "tsk_1")
+    looks = counted.looks
+    await asyncio.sleep(0.2)
+    assert counted.looks == looks
+    await _end(store, "p1")
+    feed.wake()
     await asyncio.wait_for(waiter, PATIENCE_S)
 
 

@@ -63,6 +63,16 @@ def test_a_good_text_becomes_its_value(variable: str, text: str, value: object) 
     assert getattr(Settings.from_mapping({variable: text}), field) == value
 
 
+def test_only_a_server_is_listened_to() -> None:
+    server = "postgresql://ann:hush-hush@db/when"
+    listening = {"WHENFINAL_DATABASE_LISTEN_URL": server}
+    settings = Settings.from_mapping({"WHENFINAL_DATABASE_URL": server} | listening)
+    assert settings.database_listen_url == server
+    assert "hush" not in repr(settings)
+    for given in (listening, {"WHENFINAL_DATABASE_URL": server, "WHENFINAL_DATABASE_LISTEN_URL": "sqlite:///a.db"}):
+        assert "only a Postgres server" in problems_of(given)["WHENFINAL_DATABASE_LISTEN_URL"]
+
+
 def test_an_api_key_has_a_name_and_scopes() -> None:
     (key,) = settings_of(WHENFINAL_API_KEYS=f"ci:submit+read:{LONG_KEY}:more").api_keys
     assert (key.name, key.scopes, key.key) == ("ci", frozenset({"submit", "read"}), f"{LONG_KEY}:more")
