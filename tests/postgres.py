@@ -6,6 +6,7 @@ another user of the machine runs it.
 
 import importlib.util
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -14,8 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,11 +44,10 @@ class Databases:
     """Databases on a server, made and dropped as tests need them. `url` is of one that may make others."""
 
     url: str
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def make(self) -> str:
         """URL of a new one."""
-        name = f"whenfinal_test_{os.getpid()}_{next(self._numbers)}"
+        name = f"whenfinal_test_{secrets.token_hex(6)}"
         made = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
         self.run(made.format(sql.Identifier(name), sql.Identifier("template0")))
         return urlsplit(self.url)._replace(path=f"/{name}").geturl()
