@@ -4,6 +4,7 @@ import asyncio
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -188,3 +189,14 @@ def _read_all(server: Process) -> None:
     """As another client, by whose end the buffers of the deaf one are full."""
     with httpx.stream("GET", f"{server.url}/v1/events/stream?after=0", headers=AUTH, timeout=PATIENCE_S) as stream:
         assert any(line == f"id: {EVENTS}" for line in stream.iter_lines())
+
+
+@pytest.mark.parametrize(("wanted", "allowed"), [(300, 300), (100, 256), (600, 512)])
+def test_a_process_may_open_as_many_files_as_it_needs_and_the_system_allows(wanted: int, allowed: int) -> None:
+    program = (
+        "import resource; from receiver.serving import allow_files\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512))\n"
+        f"print(allow_files({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(allowed)] * 2
