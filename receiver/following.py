@@ -40,7 +40,7 @@ class Follower:
     async def chunks(self, seat: int) -> AsyncGenerator[bytes]:
         """What is said to the client, for ever. A ledger that cannot be read is waited out."""
         self._has_spoken()
-        yield sse.HELLO
+        yield sse.hello(self._cursor)
         while True:
             news = self._feed.news(seat)
             chunk, idle_s = await self._next()

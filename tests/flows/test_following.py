@@ -66,7 +66,7 @@ async def _first_event(feed: Feed, reading: Eventful) -> bytes:
     follower = Follower(feed=feed, reading=reading, wanted=ALL, cursor=0, keepalive_s=600)
     with feed.following(lambda: None) as seat:
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.chunks(seat)) as chunks:
-            assert await anext(chunks) == b"retry: 3000\n\n"
+            assert await anext(chunks) == b"retry: 3000\nid: 0\n\n"
             return await anext(chunks)
 
 

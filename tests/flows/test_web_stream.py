@@ -81,6 +81,8 @@ async def test_a_stream_tells_each_event_as_it_happens_with_its_number_type_and_
 async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(service: Served) -> None:
     await _happen(service, 3)
     async with listening(service.http) as now, listening(service.http, "after=1") as after:
+        # Whoever is cut off before the first event knows from where to come again.
+        assert (now.greeting["id"], after.greeting["id"]) == ("3", "1")
         assert await after.seqs(2) == [2, 3]
         await _happen(service, 1, first=4)
         assert (await now.seqs(1), await after.seqs(1)) == ([4], [4])
@@ -232,7 +234,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_costs_bounded_mem
         received = bytearray()
         while b"\nid: %d\n" % count not in received[-10_000:]:
             received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(deaf, 1 << 20), PATIENCE_S)
-        assert [int(seq) for seq in re.findall(rb"\nid: ([0-9]+)\n", received)] == list(range(1, count + 1))
+        assert [int(seq) for seq in re.findall(rb"\nid: ([0-9]+)\nevent:", received)] == list(range(1, count + 1))
 
 
 async def test_clients_that_go_free_their_seats(service: Served) -> None:

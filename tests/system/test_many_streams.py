@@ -88,7 +88,7 @@ class Crowd:
             return line
 
     async def listen(self, count: int) -> list[Line]:
-        return await asyncio.gather(*(self.ask("/v1/events/stream", begins=b"retry: 3000\n\n") for _ in range(count)))
+        return await asyncio.gather(*(self.ask("/v1/events/stream", begins=b"retry: 3000\n") for _ in range(count)))
 
     async def wait(self, *numbers: int) -> list[Line]:
         """The server asks for the body, of which there is none, when the wait has begun, and so tells that it has."""
