@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 from importlib.metadata import version as version_of
 from typing import Annotated
@@ -94,6 +94,7 @@ def build(said: Collection[str]) -> typer.Typer:
 def main() -> None:
     """The console script."""
     try:
+        check_words(sys.argv[1:])
         build(sys.argv[1:])(prog_name="whenfinal")
     except KeyboardInterrupt:
         complain(["interrupted"])
@@ -101,6 +102,15 @@ def main() -> None:
     except (ReceiverError, SubmitterError) as error:
         complain(lines_of(error))
         sys.exit(status_of(error))
+
+
+def check_words(said: Sequence[str]) -> None:
+    """Raise CommandFailed for bytes that are not text: no id, address or label has them, and no ledger takes them."""
+    for place, word in enumerate(said, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise CommandFailed(f"word {place} of the command is not UTF-8: {word!r}", status=USAGE) from None
 
 
 def lines_of(error: ReceiverError | SubmitterError) -> list[str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from receiver.records import TASK_EVENTS, Event, EventType, Task
 from receiver.subscription import EventFilter, Subscription
@@ -66,6 +66,6 @@ def owed_for(facts: Facts, task: Task | None, subscriptions: Iterable[Subscripti
 
 
 def notify_lane(url: str) -> str:
-    """The address without query and fragment, so that one place is one lane whatever each task adds to it."""
+    """The host of the address: one that hangs is one lane, however many addresses on it the tasks name."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.lower()}"

@@ -24,7 +24,7 @@ class ReadsSlices(Protocol):
 
 
 class Follower:
-    """Use `chunks` inside `Feed.following`, and once."""
+    """Use `chunks` once, inside `Feed.following` and with the seat that it gave."""
 
     def __init__(
         self, *, feed: Feed, reading: ReadsSlices, wanted: EventFilter, cursor: int, keepalive_s: float
@@ -37,12 +37,12 @@ class Follower:
         self._keepalive_s = keepalive_s
         self._keepalive_at_s = 0.0
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
+    async def chunks(self, seat: int) -> AsyncGenerator[bytes]:
         """What is said to the client, for ever. A ledger that cannot be read is waited out."""
         self._has_spoken()
-        yield sse.HELLO
+        yield sse.hello(self._cursor)
         while True:
-            news = self._feed.news
+            news = self._feed.news(seat)
             chunk, idle_s = await self._next()
             if chunk:
                 self._has_spoken()

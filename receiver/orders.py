@@ -21,6 +21,7 @@ LONGEST_DEADLINE_S = 604_800  # no provider documents that it keeps a task for l
 LONGEST_KEPT_URI = 256  # characters of a data URI in the kept copy; pictures belong into no table
 
 _KEY = re.compile(r"[!-~]{1,255}")
+_REACHABLE = "an https address that is public, or lies within WHENFINAL_ALLOW_PRIVATE"
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -98,7 +99,7 @@ def address_violations(url: str, rules: NotifyRules, *, field: str) -> Iterator[
         rule, accepted = "is empty, too long or not printable", f"an https address of up to {NOTIFY_URL_CAP} characters"
         yield Violation(field=field, rule=rule, accepted=accepted)
     elif reason := rules.refuse_url(url):
-        yield Violation(field=field, rule=reason, accepted="an https address that webhooks may reach")
+        yield Violation(field=field, rule=reason, accepted=_REACHABLE)
 
 
 def secret_violations(secret: str, rules: NotifyRules, *, field: str) -> Iterator[Violation]:

@@ -18,9 +18,6 @@ from starlette.applications import Starlette
 
 from receiver.services import Services
 
-if sys.platform != "win32":
-    import resource
-
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BACKLOG = 2048
 KEEP_ALIVE_S = 75  # beyond the usual 60 s of proxies, so that they and not we end an idle connection
@@ -83,6 +80,8 @@ def allow_files(wanted: int) -> int:
     """Let this process open so many files, as far as the system does; returns how many it may open."""
     if sys.platform == "win32":
         return wanted
+    import resource  # noqa: PLC0415 - there is none on Windows
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

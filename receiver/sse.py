@@ -14,7 +14,11 @@ MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 3000  # how long a client is asked to wait before it connects again
 #: What some readers take for the end of a line though the format does not; JSON escapes the others by itself.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-HELLO = b"retry: %d\n\n" % RETRY_MS
+
+
+def hello(cursor: int) -> bytes:
+    """The first words: a client that is cut off before its first event knows from where to come again."""
+    return b"retry: %d\nid: %d\n\n" % (RETRY_MS, cursor)
 
 
 def event_frame(event: Event) -> bytes:

@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Protocol
 
 import structlog
@@ -25,6 +26,7 @@ LOOK_EVERY_S = 0.1  # how late an event of another process may be seen
 LOOK_RARELY_S = 1.0  # the same while other processes' commits are hinted at, should a hint be lost
 LONGEST_PAUSE_S = 2.0  # between looks at a ledger that cannot be read
 PAGE = 200  # events a look; a full page is followed by another look at once
+GROUPS = 64  # of followers, woken one after the other: what else is to be done comes between, and does not wait for all
 DOUBTS_EVERY_S = 1.0  # how late the end of a task may be seen that ends without an event
 
 
@@ -46,9 +48,10 @@ class Feed:
         self._reading = reading
         self._seats = seats
         self._waits = Waits()
-        self._followers: dict[object, Callable[[], None]] = {}
+        self._followers: dict[int, Callable[[], None]] = {}
         self._ring = Ring()
-        self._news = asyncio.Event()
+        self._news = [asyncio.Event() for _ in range(GROUPS)]
+        self._seat_numbers = count()
         self._hint = asyncio.Event()
         self._ready: asyncio.Event | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -69,10 +72,9 @@ class Feed:
     def is_closed(self) -> bool:
         return self._closed
 
-    @property
-    def news(self) -> asyncio.Event:
+    def news(self, seat: int) -> asyncio.Event:
         """Set when there is more to look at than there was when it was taken."""
-        return self._news
+        return self._news[seat % GROUPS]
 
     def wake(self) -> None:
         """Something was committed: look now. Other processes' commits come here too while `hears_others`."""
@@ -98,15 +100,15 @@ class Feed:
             self._rest()
 
     @contextmanager
-    def following(self, leave: Callable[[], None]) -> Iterator[None]:
-        """While inside, the newest events are kept in memory and told by `news`; `leave` is called by a close."""
-        seat = object()
+    def following(self, leave: Callable[[], None]) -> Iterator[int]:
+        """A seat: while it is taken, memory holds the newest events and `news` tells of them. A close calls `leave`."""
+        seat = next(self._seat_numbers)
         self._followers[seat] = leave
         try:
             self._start()
             if self._closed:
                 leave()
-            yield
+            yield seat
         finally:
             del self._followers[seat]
             self._rest()
@@ -175,26 +177,28 @@ class Feed:
         if cursor is None:
             newest = await self._reading.last_seq()
             self._ring.restart(newest)
-            self._tell()
+            await self._tell()
             return newest
         page = await self._reading.events(cursor, limit=PAGE)
         if not page:
             return cursor
         if page[0].seq != cursor + 1:
             self._ring.restart(page[0].seq - 1)  # this process slept for so long that events between are kept no longer
+        self._waits.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
         if self._followers:
             self._ring.add([Told.of(event) for event in page])
-            self._tell()
+            await self._tell()
         else:
             self._ring.restart(page[-1].seq)
-        self._waits.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
         if len(page) == PAGE:
             self._hint.set()
         return page[-1].seq
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    async def _tell(self) -> None:
+        for group, news in enumerate(self._news):
+            self._news[group] = asyncio.Event()
+            news.set()
+            await asyncio.sleep(0)
 
     async def _ask_doubtful(self) -> None:
         now_s = asyncio.get_running_loop().time()

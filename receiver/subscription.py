@@ -76,7 +76,7 @@ def _overlapping(current: str | None, previous: str | None, until_ms: int | None
 class Lane:
     """What is owed to one endpoint, and how the endpoint has been behaving.
 
-    `id` is a subscription's id, or for a task's own `notify` its address without query. `next_due_ms` None: nothing is
+    `id` is a subscription's id, or for tasks' own `notify` the host of their addresses. `next_due_ms` None: nothing is
     owed. `paused_until_ms`: nothing is leased before. `failures` in a row since the last good answer;
     `failing_since_ms` is the first one's time. `slow_per_s` is what 429 and 503 have slowed it to. `limit_per_s` and
     `max_in_flight` are its subscription's.

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
-from receiver.fanout import notify_lane
 from receiver.records import Attempt, Delivery, Event, EventType, Task
 from receiver.subscription import Subscription
 from submitter.model import Output
@@ -60,9 +60,10 @@ def task_view(task: Task) -> dict[str, Any]:
 
 def disabled_view(subscription: Subscription) -> dict[str, Any]:
     """What `subscription.disabled` tells. The address without query, which may hold what only its owner may know."""
+    parts = urlsplit(subscription.url)
     return {
         "id": subscription.id,
-        "url": notify_lane(subscription.url),
+        "url": urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
         "reason": subscription.disabled_reason,
         "disabled_at": rfc3339(subscription.disabled_ms),
     }

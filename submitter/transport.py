@@ -9,6 +9,7 @@ Every exception of the libraries is translated here by one question: may a byte 
 """
 
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,11 +24,13 @@ from httpx_aiohttp import AiohttpTransport
 
 from submitter.addresses import AddressGuard, literal_address
 from submitter.errors import AddressForbidden, ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
+from submitter.names import Names
 from submitter.replies import ReplyBody
 from submitter.wire import Headers, HttpCall, HttpReply
 
 #: Shorter than the 5 s after which common servers drop an idle connection: a POST that meets the drop is uncertain.
 KEEPALIVE_S = 4.0
+INTERIM_MOST = 16  # 1xx before an answer
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name not found, TLS failed
@@ -187,11 +190,32 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
         await resolver.close()
 
 
+class TooManyInterimAnswers(aiohttp.ClientError):
+    """1xx after 1xx, each of which costs far more to read than to send."""
+
+
 class _Response(aiohttp.ClientResponse):
-    """The layer between aiohttp and httpx fails on a reason phrase that is no UTF-8; nobody reads the phrase."""
+    """Two ends that aiohttp leaves loose: 1xx answers without number, and a reason phrase that is no UTF-8.
+
+    On the phrase, which nobody reads, the layer between aiohttp and httpx would fail.
+    """
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        started = await super().start(connection)
+        protocol = connection.protocol
+        if protocol is None:
+            raise aiohttp.ServerDisconnectedError
+        read, answers = protocol.read, itertools.count()
+
+        async def read_few() -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
+            if next(answers) > INTERIM_MOST:
+                raise TooManyInterimAnswers
+            return await read()
+
+        protocol.read = read_few  # type: ignore[method-assign]  # for this answer only
+        try:
+            started = await super().start(connection)
+        finally:
+            del protocol.read
         self.reason = None
         return started
 
@@ -201,7 +225,7 @@ class _GuardedResolver(AbstractResolver):
 
     def __init__(self, guard: AddressGuard | None) -> None:
         self._guard = guard
-        self._resolver = aiohttp.DefaultResolver()
+        self._resolver = Names()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from receiver.commands.console import CommandFailed, emit, note, show
-from receiver.commands.options import Json, Limit, one_of
+from receiver.commands.options import Json, Limit, one_of, told
 from receiver.commands.running import with_services
 from receiver.commands.tasks import ACTOR
 from receiver.records import Attempt, Delivery, DeliveryState
@@ -16,7 +16,21 @@ from receiver.views import attempt_view, delivery_view
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 State = Annotated[DeliveryState | None, one_of(DeliveryState, "--state", "Only in this state")]
 
-Of = Annotated[str | None, typer.Option("--subscription", metavar="ID", help="Only of this subscription, sub_….")]
+
+def parse_subscription(text: str) -> str:
+    """Of one that is deleted, too: what was delivered to it stays in the ledger."""
+    if not text.startswith("sub_"):
+        message = f"{text!r} is not the id of a subscription, sub_…"
+        raise ValueError(message)
+    return text
+
+
+Of = Annotated[
+    str | None,
+    typer.Option(
+        "--subscription", metavar="ID", parser=told(parse_subscription), help="Only of this subscription, sub_…."
+    ),
+]
 
 
 def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limit = 50, as_json: Json = False) -> None:

@@ -1,13 +1,14 @@
 """`whenfinal replay`: make a range of events due again for one subscription."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
 from receiver.commands.console import USAGE, CommandFailed, confirm, emit, progress, show
 from receiver.commands.filters import FilterOptions, filter_of
-from receiver.commands.options import Json, taking, told
+from receiver.commands.options import Json, one_of, taking, told
 from receiver.commands.running import with_services
 from receiver.commands.subscriptions import Name, Yes, missing
 from receiver.commands.tasks import ACTOR
@@ -21,6 +22,13 @@ from submitter.errors import InvalidRequest
 
 _FIRST = "--from-seq"
 _UNBOUNDED = f"say which events: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
+
+
+class Only(StrEnum):
+    """What `--only` takes; without it all are replayed, delivered ones too."""
+
+    DEAD = ReplayWhich.DEAD.value
+    MISSING = ReplayWhich.MISSING.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +45,7 @@ class ReplayOptions(FilterOptions):
         Moment | None,
         typer.Option("--until", metavar="WHEN", parser=told(parse_moment), help="Before then: 2h, 1d, or RFC 3339."),
     ] = None
-    only: Annotated[
-        Literal["dead", "missing"] | None,
-        typer.Option("--only", help="Only dead letters, or only what was never owed to it."),
-    ] = None
+    only: Annotated[Only | None, one_of(Only, "--only", "Only dead letters, or only what was never owed to it")] = None
 
 
 @taking(ReplayOptions)

@@ -16,7 +16,7 @@ from receiver.ids import IdMaker
 from receiver.records import AttemptResult, Delivery, DeliveryState, DueDelivery, EventType
 from receiver.store import rows
 from receiver.store.emitting import Emitter, EventDraft
-from receiver.store.engine import Engine, Reader, Row, Tx
+from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.subscription_rows import lane_row, limited_lane_of, subscription_of
 from receiver.subscription import Lane, Subscription, SubscriptionState
 
@@ -64,13 +64,9 @@ class Outbox:
             # Held before they are counted: what workers lease at the same time stays within each lane's limits.
             held = {row["id"] for row in await tx.fetch_all("lanes_by_ids", ids=planned)}
             taken = [share for share in await shares(tx) if share.lane.id in held]
-            found = [
-                *await tx.fetch_many("free_deliveries", [_ask(s, now_ms) for s in taken if not s.is_probe]),
-                *await tx.fetch_many("newest_free_delivery", [_ask(s, now_ms) for s in taken if s.is_probe]),
-            ]
-            ids = [row["id"] for row in found]
-            claims = [{"id": name, "owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms} for name in ids]
-            await tx.execute_many("lease_delivery", claims)
+            ids = await _pick(tx, taken, now_ms)
+            claim: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
+            await tx.execute_many("lease_delivery", [{"id": name, **claim} for name in ids])
             mine = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
             counts = Counter(row["lane"] for row in mine)
             after = [lanes.served(s.lane, counts[s.lane.id], now_ms) for s in taken if counts[s.lane.id]]
@@ -190,9 +186,18 @@ async def _shares(reader: Reader, *, now_ms: int, limit: int, per_lane: int) -> 
     ]
 
 
-def _ask(share: _Share, now_ms: int) -> dict[str, Any]:
-    asked = {"lane": share.lane.id, "now_ms": now_ms}
-    return asked if share.is_probe else {**asked, "count": share.count}
+async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
+    """What has waited longest, or of a probed lane what came last; replays only where nothing else is due."""
+    ids: list[str] = []
+    left = {share.lane.id: share.count for share in taken}
+    for replayed in (0, 1):
+        for is_probe, statement in ((False, "free_deliveries"), (True, "newest_free_deliveries")):
+            names = [share.lane.id for share in taken if share.is_probe is is_probe and left[share.lane.id] > 0]
+            asked = [{"lane": name, "replayed": replayed, "now_ms": now_ms, "count": left[name]} for name in names]
+            for row in await tx.fetch_many(statement, asked):
+                left[row["lane"]] -= 1
+                ids.append(row["id"])
+    return ids
 
 
 async def _lanes_of(tx: Tx, results: Sequence[AttemptResult]) -> list[Row]:

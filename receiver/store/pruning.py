@@ -63,7 +63,7 @@ class Pruning:
     async def bury_held(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
         """Old events that wait for nobody become dead letters, so that they do not hold retention up for ever.
 
-        For nobody: the subscription is disabled, or the address of a `notify` has only failed for as long.
+        For nobody: the subscription is disabled, or the host of a `notify` has only failed for as long.
         """
 
         async def work(tx: Tx) -> Swept:
@@ -129,7 +129,7 @@ class Pruning:
         return await self._engine.write(work)
 
     async def remove_lanes(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
-        """Lanes of `notify` addresses that owe nothing and are well, or were last posted to before."""
+        """Lanes of `notify` that owe nothing and are well, or were last posted to before."""
 
         async def work(tx: Tx) -> Swept:
             found = await tx.fetch_all("lanes_by_id", after=mark[1], limit=limit)

@@ -134,15 +134,17 @@ FROM (
 ) l LEFT JOIN subscriptions s ON s.id = l.id
 ORDER BY l.served_ms, l.id;
 
--- free_deliveries: what is due and free of a lane, longest due first; however much there is, only this much is read
-SELECT id FROM deliveries
-WHERE lane = :lane AND due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+-- free_deliveries: what is due and free of a lane, replayed or not, longest due first; only this much is ever read
+SELECT id, lane FROM deliveries
+WHERE lane = :lane AND replayed = :replayed AND due_ms <= :now_ms
+  AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY due_ms LIMIT :count {skip_locked};
 
--- newest_free_delivery: the one that became due last
-SELECT id FROM deliveries
-WHERE lane = :lane AND due_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
-ORDER BY due_ms DESC LIMIT 1 {skip_locked};
+-- newest_free_deliveries: the same, those that became due last
+SELECT id, lane FROM deliveries
+WHERE lane = :lane AND replayed = :replayed AND due_ms <= :now_ms
+  AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY due_ms DESC LIMIT :count {skip_locked};
 
 -- lease_delivery: claim a delivery until a time unless somebody else holds it
 UPDATE deliveries SET lease_owner = :owner, lease_until_ms = :until_ms
@@ -178,7 +180,15 @@ UPDATE lanes SET next_due_ms = (
     SELECT MIN(n.at_ms) FROM (
         SELECT (
             SELECT due_ms FROM deliveries
-            WHERE lane = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+            WHERE lane = :id AND replayed = 0 AND due_ms IS NOT NULL
+              AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+            ORDER BY due_ms LIMIT 1
+        ) AS at_ms
+        UNION ALL
+        SELECT (
+            SELECT due_ms FROM deliveries
+            WHERE lane = :id AND replayed = 1 AND due_ms IS NOT NULL
+              AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
             ORDER BY due_ms LIMIT 1
         ) AS at_ms
         UNION ALL
@@ -221,7 +231,8 @@ VALUES (:id, :delivery, :at_ms, :latency_ms, :status, :error, :response);
 
 -- redeliver: make one delivery due again, its schedule from the start, unless it is under way or its subscription is gone
 UPDATE deliveries SET
-    state = 'pending', attempts = 0, due_ms = :now_ms, finished_ms = NULL, lease_owner = NULL, lease_until_ms = NULL
+    state = 'pending', attempts = 0, due_ms = :now_ms, replayed = 0, finished_ms = NULL,
+    lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
   AND (subscription IS NULL OR EXISTS (
       SELECT 1 FROM subscriptions s WHERE s.id = deliveries.subscription AND s.state <> 'deleted'
@@ -322,19 +333,20 @@ ORDER BY e.seq;
 
 -- replay_delivery: owe an event to a subscription once more, or for the first time; one that is due already stays as it is
 INSERT INTO deliveries (
-    id, event_seq, event_id, event_type, task, subscription, lane, endpoint, state, attempts, due_ms, created_ms
+    id, event_seq, event_id, event_type, task, subscription, lane, endpoint, state, attempts, due_ms, replayed, created_ms
 ) VALUES (
-    :id, :event_seq, :event_id, :event_type, :task, :subscription, :lane, :endpoint, 'pending', 0, :now_ms, :now_ms
+    :id, :event_seq, :event_id, :event_type, :task, :subscription, :lane, :endpoint, 'pending', 0, :now_ms, 1, :now_ms
 ) ON CONFLICT (subscription, event_seq) DO UPDATE SET
-    state = 'pending', attempts = 0, due_ms = excluded.due_ms, endpoint = excluded.endpoint, finished_ms = NULL,
-    lease_owner = NULL, lease_until_ms = NULL
+    state = 'pending', attempts = 0, due_ms = excluded.due_ms, replayed = 1, endpoint = excluded.endpoint,
+    finished_ms = NULL, lease_owner = NULL, lease_until_ms = NULL
 WHERE deliveries.due_ms IS NULL;
 
 -- next_deleted_subscription: one whose deletion is not complete
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
 
 -- unfinished_of_lane: some of what an endpoint is owed
-SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL ORDER BY due_ms LIMIT :limit;
+SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL
+ORDER BY replayed, due_ms LIMIT :limit;
 
 -- bury_delivery: give one up without another attempt, unless one is under way
 UPDATE deliveries SET

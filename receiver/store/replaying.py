@@ -80,8 +80,9 @@ class Replays:
     ) -> ReplayBatch | NotActive | None:
         """Make due what the next `limit` events of the scope owe; `now_ms` None only counts.
 
-        What is due already, leased or not, is left as it is. Events never change, so they are read and matched before
-        the writer is held, and a slice in which nothing matches is never a write.
+        What is due already, leased or not, is left as it is; what becomes due gives way to all else in its lane. Events
+        never change, so they are read and matched before the writer is held, and a slice in which nothing matches is
+        never a write.
         """
         look = await self._engine.read(lambda reader: _look(reader, name, wanted, scope, limit))
         if not isinstance(look, _Look):

@@ -28,9 +28,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         way_out = Exit()
-        with self._feed.following(way_out.take):
+        with self._feed.following(way_out.take) as seat:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with way_out.watched(receive), aclosing(self._follower.chunks()) as chunks:
+            async with way_out.watched(receive), aclosing(self._follower.chunks(seat)) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

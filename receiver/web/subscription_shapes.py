@@ -13,7 +13,8 @@ from receiver.lanes import BreakerState
 from receiver.moments import parse_rfc3339_ms
 from receiver.records import EventType
 from receiver.subscription import ReplayWhich, SubscriptionState
-from receiver.web.shapes import LAST_SEQ, LONGEST_AGE_S, DeliveryShape, Name, Query, Read, Time, Whole, Written
+from receiver.subscription_orders import LONGEST_OVERLAP_S
+from receiver.web.shapes import LAST_SEQ, DeliveryShape, Name, Query, Read, Time, Whole, Written
 
 MOST_WORDS = 1_000  # in one condition; those who check the words allow fewer
 DEFAULT_OVERLAP_S = 86_400
@@ -90,7 +91,7 @@ class RotateBody(Read):
     """Without a secret one is made. The old one signs along for `overlap_s`; 0 ends it at once."""
 
     secret: str | None = None
-    overlap_s: float = Field(default=DEFAULT_OVERLAP_S, ge=0, le=LONGEST_AGE_S)
+    overlap_s: float = Field(default=DEFAULT_OVERLAP_S, ge=0, le=LONGEST_OVERLAP_S)
 
 
 class ReplayBody(Read):

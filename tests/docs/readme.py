@@ -126,7 +126,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "10,000 idle streams and waits fit into one process",
-        "tests/system/test_many_streams.py::MANY",
+        "tests/system/test_many_streams.py::test_ten_thousand_wait_and_listen_in_one_process",
     ),
     (
         "429, 503 and `Retry-After` slow your whole subscription down, and spend no attempt of what waits",

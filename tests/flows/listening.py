@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -18,7 +18,10 @@ KEY = {"Authorization": f"Bearer {KEYS['read'][1]}"}
 
 @dataclass(eq=False)
 class Listener:
+    """`greeting` is the first block."""
+
     reply: httpx.Response
+    greeting: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lines = self.reply.aiter_lines()
@@ -61,5 +64,6 @@ async def listening(
             await reply.aread()
         assert reply.status_code == httpx.codes.OK, reply.text
         listener = Listener(reply)
-        assert await listener.block() == {"retry": "3000"}
+        listener.greeting = await listener.block() or {}
+        assert listener.greeting["retry"] == "3000"
         yield listener

@@ -13,7 +13,7 @@ from receiver import stream
 from receiver.records import Event
 from receiver.store import Store, open_store
 from receiver.stream import Feed
-from submitter.model import TaskState
+from submitter.model import Refusal, Refused, TaskError, TaskState
 from tests.builders import T0, a_report, a_task
 
 LONG_S = 600.0  # a wait that ends in a test did not end by its time
@@ -196,3 +196,58 @@ async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -
     feed.wake()
     await asyncio.wait_for(stays, PATIENCE_S)
     assert gone.cancelled()
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.CANCELED, TaskState.EXPIRED])
+async def test_every_kind_of_end_ends_a_wait(store: Store, state: TaskState) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    await store.ledger.record([a_report(state, task_id="p1")], T0)
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
+async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_event(
+    store: Store, state: TaskState
+) -> None:
+    await store.submits.open_task(a_task("tsk_3", state=state), T0)
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_3")
+    error = TaskError(code="bad", message="the picture is too small")
+    await store.submits.store_refused("tsk_3", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    assert await store.reading.last_seq() == 0
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=2)
+    with feed.following(lambda: None):
+        assert feed.has_room
+        waiter = await _waits(feed, "tsk_1")
+        assert (feed.has_room, feed.taken) == (False, 2)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        assert (feed.has_room, feed.taken) == (True, 1)
+    assert feed.taken == 0
+
+
+async def test_a_follower_of_a_closed_feed_is_told_to_leave(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    left: list[str] = []
+    with feed.following(lambda: left.append("early")):
+        feed.close()
+        with feed.following(lambda: left.append("late")):
+            assert left == ["early", "late"]
+
+
+async def test_an_unreadable_ledger_at_the_beginning_of_a_wait_does_not_hide_an_end_before_it(
+    store: Store, path: Path
+) -> None:
+    await _end(store, "p1")
+    with sqlite3.connect(path, isolation_level=None) as blocker:
+        blocker.execute("ALTER TABLE tasks RENAME TO gone")
+        waiter = await _waits(Feed(reading=store.reading, seats=SEATS), "tsk_1")
+        blocker.execute("ALTER TABLE gone RENAME TO tasks")
+    blocker.close()
+    await asyncio.wait_for(waiter, PATIENCE_S)

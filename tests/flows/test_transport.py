@@ -332,10 +332,7 @@ async def test_a_public_name_that_leads_home_is_refused(monkeypatch: pytest.Monk
     public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))
     home = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
 
-    async def resolve(*args: object, **kwargs: object) -> list[object]:
-        return [public, home]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [public, home])
     with pytest.raises(AddressForbidden, match=r"127\.0\.0\.1 is loopback"):
         await _send("http://rebound.example/", GUARD)
 

@@ -303,7 +303,7 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
 
 
 async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unused(store: Store) -> None:
-    urls = [f"https://{word}.example/a" for word in ("well", "owing", "failing", "forgotten")]
+    urls = [f"https://{word}.example" for word in ("well", "owing", "failing", "forgotten")]
     await subscribe(store)
     for number, url in enumerate(urls):
         await store.submits.open_task(notified(f"t{number}", url), T0)

@@ -42,7 +42,7 @@ _INDEXED = {
     "overdue_tasks": "tasks_deadline",
     "due_lanes": "lanes_due",
     "free_deliveries": "deliveries_lane",
-    "newest_free_delivery": "deliveries_lane",
+    "newest_free_deliveries": "deliveries_lane",
     "events_after": "INTEGER PRIMARY KEY|rowid|events",
     "observations_of_task": "observations_task",
     "tasks_page_in_state": "tasks_state",

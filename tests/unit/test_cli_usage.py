@@ -14,6 +14,7 @@ from receiver.cli import (
     build,
     lines_of,
     load,
+    main,
     status_of,
 )
 from receiver.commands.console import CommandFailed
@@ -48,7 +49,8 @@ from submitter.errors import InvalidRequest, Violation
         ("replay", "ID"),
         ("replay sub_1 --from-seq -1", "--from-seq"),
         ("replay sub_1 --since yesterday", "how long ago"),
-        ("replay sub_1 --only some", "--only"),
+        ("replay sub_1 --only some", "'--only': 'some' is none of dead, missing"),
+        ("deliveries list --subscription tsk_1", "'tsk_1' is not the id of a subscription"),
         ("nonsense", "No such command"),
     ],
 )
@@ -80,6 +82,19 @@ def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
     failed = CliRunner().invoke(build(words.split()), words.split()).exception
     assert isinstance(failed, CommandFailed)
     assert (failed.status, said in str(failed)) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", [["tasks", "show", "\udcff"], ["subscriptions", "create", "https://a.example/\udcff"]]
+)
+def test_bytes_that_are_no_text_are_refused_before_anything_is_looked_at(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["whenfinal", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("whenfinal: word 3 of the command is not UTF-8: ")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 -- Subscriptions, and lanes: what is owed to one endpoint and how it behaves. A lane is a subscription's id, or the
--- address of a task's own `notify` without its query.
+-- host of tasks' own `notify`; what was owed before has its whole address for a lane.
 
 CREATE TABLE subscriptions (
     id TEXT PRIMARY KEY,
@@ -42,12 +42,14 @@ CREATE INDEX lanes_due ON lanes (next_due_ms) WHERE next_due_ms IS NOT NULL;
 
 ALTER TABLE deliveries ADD COLUMN subscription TEXT;
 ALTER TABLE deliveries ADD COLUMN lane TEXT NOT NULL DEFAULT '';
+-- 1: made due by a replay, which gives way to everything else in its lane.
+ALTER TABLE deliveries ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;
 UPDATE deliveries SET lane = endpoint;
 INSERT INTO lanes (id, next_due_ms, served_ms, failures, tokens, refilled_ms)
 SELECT lane, MIN(due_ms), 0, 0, 0, 0 FROM deliveries WHERE due_ms IS NOT NULL GROUP BY lane;
 
 DROP INDEX deliveries_due;
-CREATE INDEX deliveries_lane ON deliveries (lane, due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX deliveries_lane ON deliveries (lane, replayed, due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (lane) WHERE lease_until_ms IS NOT NULL;
 CREATE INDEX deliveries_unfinished ON deliveries (event_seq) WHERE due_ms IS NOT NULL;
 CREATE INDEX deliveries_event ON deliveries (event_seq);

@@ -1,0 +1,71 @@
+"""`whenfinal events` over a ledger whose oldest events are no longer kept."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from receiver.store import open_store
+from receiver.store.pruning import START
+from tests.builders import T0
+from tests.store.owing import happen, happen_to
+from tests.system.cli import Cli
+
+DAY_MS = 86_400_000
+
+
+async def _fill(folder: Path) -> None:
+    """Events 1 to 3 are gone, 4 to 6 are there."""
+    async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=True) as store:
+        await happen(store, 3, at_ms=T0 - DAY_MS)
+        await store.pruning.remove_events(START, limit=10, before_ms=T0)
+        await happen_to(store, "tsk_4", labels={"film": "a"})
+        await happen_to(store, "tsk_5", provider="dashscope", model="wan", labels={"film": "a", "team": "b"})
+        await happen_to(store, "tsk_6", labels={"film": "b"})
+
+
+@pytest.fixture(name="kept")
+def _kept(cli: Cli) -> Cli:
+    asyncio.run(_fill(cli.folder))
+    return cli
+
+
+def _seqs(cli: Cli, *arguments: str) -> list[int]:
+    return [event["seq"] for event in cli.run("events", "--json", *arguments).values]
+
+
+def test_events_are_filtered_by_provider_model_and_labels(kept: Cli) -> None:
+    assert _seqs(kept) == [4, 5, 6]
+    assert _seqs(kept, "--provider", "dashscope") == [5]
+    assert _seqs(kept, "--provider", "dashscope", "--provider", "hiapi", "--label", "film=a", "--after", "3") == [4, 5]
+    assert _seqs(kept, "--model", "wan", "--label", "film=a", "--label", "team=b") == [5]
+    assert _seqs(kept, "--label", "film=a", "--label", "team=x") == []
+
+
+def test_what_a_limit_leaves_out_is_said_with_where_to_go_on(kept: Cli) -> None:
+    told = kept.run("events", "--json", "--after", "3", "--limit", "2")
+    assert ([event["seq"] for event in told.values], "--after 5" in told.err) == ([4, 5], True)
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_a_cursor_before_what_is_kept_is_one_line_with_the_one_to_use(kept: Cli, follow: tuple[str, ...]) -> None:
+    told = kept.run("events", "--after", "1", *follow)
+    assert (told.status, told.out, told.err.count("\n")) == (1, "", 1)
+    assert "no longer kept" in told.err
+    assert "--after 3" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--after 7", "--after 7 is in the future; the newest event is 6"),
+        ("--follow --after 7", "--after 7 is in the future; the newest event is 6"),
+        ("--provider hiap", "no provider hiap"),
+        ("--label film", "name=value"),
+        ("--label film=a --label film=b", "a name is given twice"),
+    ],
+)
+def test_words_that_can_not_be_meant_are_one_line_and_status_2(kept: Cli, arguments: str, words: str) -> None:
+    told = kept.run("events", *arguments.split())
+    assert (told.status, told.out) == (2, "")
+    assert words in " ".join(told.err.split())
