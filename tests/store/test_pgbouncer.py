@@ -102,3 +102,5 @@ async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monke
             await asyncio.wait([running])
     assert (listener.is_live, rung) == (False, [])
     assert "WHENFINAL_DATABASE_LISTEN_URL" in lines[0]["error"]
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as session:
+        assert session.execute("SELECT COUNT(*) FROM pg_listening_channels()").fetchone() == (0,)
