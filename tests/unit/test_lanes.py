@@ -198,3 +198,9 @@ def test_a_lane_is_given_up_after_five_days_of_nothing_but_failures(statuses: tu
     assert not lanes.gives_up(lane, T0 + 5 * DAY_MS - 1, 5 * DAY_MS)
     assert lanes.gives_up(lane, T0 + 5 * DAY_MS, 5 * DAY_MS)
     assert not lanes.gives_up(heard(lane, 200), T0 + 9 * DAY_MS, 5 * DAY_MS)
+
+
+def test_a_node_whose_clock_is_behind_does_not_fill_a_bucket_again() -> None:
+    empty = a_lane(limit_per_s=4.0, tokens=0.0, refilled_ms=T0)
+    assert free(lanes.served(empty, 0, T0 - 2_000), T0) == 0
+    assert free(lanes.served(empty, 0, T0 - 2_000), T0 + 500) == 2

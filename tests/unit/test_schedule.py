@@ -143,3 +143,12 @@ def test_a_faster_clock_earns_more_and_bursts_the_same() -> None:
     assert schedule.scaled(Budget(per_s=2, burst=10, submits_count=True), 60) == Budget(
         per_s=120, burst=10, submits_count=True
     )
+
+
+@pytest.mark.parametrize(
+    ("behind_ms", "until_ms"), [(-5, T0 + 5), (0, T0), (1, T0), (10_000, T0), (10_001, T0 - 10_001)]
+)
+def test_a_clock_that_is_behind_takes_no_filled_time_back_and_one_that_was_set_back_begins_anew(
+    behind_ms: int, until_ms: int
+) -> None:
+    assert schedule.refilled_until(T0, T0 - behind_ms) == until_ms
