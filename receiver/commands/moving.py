@@ -22,7 +22,7 @@ _SHOWN = 12  # letters of a checksum in a table; --json has all
 
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="URL", help="Copy the ledger there. Left out: the one as set."),
+    typer.Option("--from", metavar="URL", help="Copy this ledger. Left out: the one as set."),
 ]
 To = Annotated[
     str | None,
@@ -31,10 +31,11 @@ To = Annotated[
 
 
 def migrate(*, source: From = None, target: To = None, as_json: Json = False) -> None:
-    """Make the ledger, or bring its schema up to date, safe while others run; or copy it with --from and --to.
+    """Make the ledger, bring it up to date, or copy it elsewhere.
 
-    A copy needs both ledgers to itself: stop serve, web and worker first, and start them again on the new one. The old
-    one stays as it is.
+    Without --from and --to it sees to the schema, and is safe while others run.
+    A copy needs both ledgers to itself: stop serve, web and worker first.
+    The old ledger stays as it is.
     """
     settings = load_settings()
     start_journal(settings)
@@ -86,11 +87,11 @@ def _place(option: str, url: str) -> LedgerFile | LedgerServer:
 def _shown() -> Iterator[OnProgress]:
     """A bar for each table on a terminal; else a line, so that a log tells what goes on."""
     with progress() as bar:
-        if bar.disable:
-            note("copying the ledger; serve, web and worker stay stopped until it is done")
         lines: dict[str, TaskID] = {}
 
         def told(name: str, step: str, done: int, total: int) -> None:
+            if bar.disable and not lines:
+                note("copying the ledger; serve, web and worker stay stopped until it is done")
             if name not in lines:
                 lines[name] = bar.add_task(name, total=total)
             bar.update(lines[name], description=f"{step} {name}", completed=done, total=total)

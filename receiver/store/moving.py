@@ -11,14 +11,17 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Protocol
 
 from receiver.database_url import LedgerFile, LedgerServer
 from receiver.errors import ConfigError, MoveRefused, StoreError
-from receiver.store.migrate import known_migrations
+from receiver.store.engine import Engine
+from receiver.store.migrate import known_migrations, migrate
 from receiver.store.moving_sqlite import SqliteEnd
-from receiver.store.opening import EXTRA, ledger_at, open_store
+from receiver.store.opening import EXTRA, ledger_at
 from receiver.store.shapes import MIGRATIONS, TableShape, table_shapes
+from receiver.store.sqlite import open_sqlite
 
 Cells = tuple[Any, ...]
 #: Told the table, what is done with it, and how many of how many rows.
@@ -110,7 +113,7 @@ def move(source_url: str, target_url: str, *, now_ms: int, on_progress: OnProgre
         old.hold(shapes)
         _check_complete(old, source)
         _look_before(target, old, shapes)
-        asyncio.run(_migrate(target_url, target, now_ms))
+        asyncio.run(_migrate(target, now_ms))
         new = _opened(target, open_ends)
         new.hold(shapes)
         _check_complete(new, target)
@@ -122,17 +125,17 @@ def move(source_url: str, target_url: str, *, now_ms: int, on_progress: OnProgre
 
 
 def _opened(place: LedgerFile | LedgerServer, open_ends: ExitStack) -> End:
-    end: End
-    if isinstance(place, LedgerFile):
-        end = SqliteEnd(place)
-    else:
-        try:
-            from receiver.store.moving_postgres import PostgresEnd  # noqa: PLC0415 - its library is an extra
-        except ImportError as error:
-            raise ConfigError(f"the library for Postgres is missing ({error})", cure=EXTRA) from error
-        end = PostgresEnd(place)
+    end: End = SqliteEnd(place) if isinstance(place, LedgerFile) else _postgres().PostgresEnd(place)
     open_ends.callback(end.close)
     return end
+
+
+def _postgres() -> ModuleType:
+    try:
+        from receiver.store import moving_postgres  # noqa: PLC0415 - its library is an extra
+    except ImportError as error:
+        raise ConfigError(f"the library for Postgres is missing ({error})", cure=EXTRA) from error
+    return moving_postgres
 
 
 def _is_same_file(source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> bool:
@@ -187,10 +190,17 @@ def _check_empty(new: End, target: LedgerFile | LedgerServer, shapes: Sequence[T
         raise MoveRefused(f"{target} is not empty, it holds {', '.join(held)}; copy into a new database")
 
 
-async def _migrate(url: str, place: LedgerFile | LedgerServer, now_ms: int) -> None:
+async def _migrate(place: LedgerFile | LedgerServer, now_ms: int) -> None:
     try:
-        async with open_store(url, clock=lambda: now_ms, migrating=True, pool_size=1):
-            pass
+        engine: Engine = (
+            await open_sqlite(place.path, busy_timeout_ms=5000)
+            if isinstance(place, LedgerFile)
+            else await _postgres().open_for_schema(place)
+        )
+        try:
+            await migrate(engine, now_ms)
+        finally:
+            await engine.close()
     except StoreError as error:
         raise StoreError(f"the ledger {place}: {error}") from error
 

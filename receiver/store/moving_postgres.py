@@ -7,11 +7,12 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from receiver.database_url import LedgerServer
 from receiver.errors import MoveRefused, StoreError
 from receiver.store.moving_sqlite import PATIENCE_S, in_use
-from receiver.store.postgres import check_fit, conninfo_of, words_of
+from receiver.store.postgres import PostgresEngine, check_fit, conninfo_of, open_postgres, words_of
 from receiver.store.shapes import TableShape
 
 Cells = tuple[Any, ...]
@@ -19,25 +20,36 @@ Cells = tuple[Any, ...]
 #: What Postgres calls the types of the migrations.
 TYPES = {"TEXT": "text", "INTEGER": "int4", "BIGINT": "int8", "DOUBLE PRECISION": "float8"}
 
-#: For this transaction only, which may take as long as it needs; others' locks are waited for a moment.
+#: For this transaction only, which may take as long as it needs while this machine is there; a lock of others may not.
 _LIMITS = """SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '0', true),
-    set_config('idle_in_transaction_session_timeout', '0', true)"""
+    set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_keepalives_idle', '30', true),
+    set_config('tcp_keepalives_interval', '10', true), set_config('tcp_keepalives_count', '3', true)"""
 _LIMIT_SINCE_17 = "SELECT set_config('transaction_timeout', '0', true)"
 
-#: Services say who they are; so does this connection, by another name from here on.
-_NAME = "SELECT current_setting('application_name')"
-_RENAME = "SELECT set_config('application_name', 'whenfinal migrate', true)"
+#: Services say who they are; a move says that it is something else, on each of its connections.
+OWN_NAME = "whenfinal migrate"
+SERVICE_NAME = "whenfinal"
 _OTHERS = """SELECT count(*), pg_stat_clear_snapshot() FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid()"""
+
+
+async def open_for_schema(place: LedgerServer) -> PostgresEngine:
+    """An engine to migrate with, whose connection no move takes for a service's."""
+    return await open_postgres(_under_own_name(conninfo_of(place.url)), pool_size=1)
+
+
+def _under_own_name(conninfo: str) -> str:
+    return make_conninfo(conninfo, application_name=OWN_NAME)
 
 
 class PostgresEnd:
     def __init__(self, place: LedgerServer) -> None:
         self._place = place
         with self._fitting():
-            conninfo = conninfo_of(place.url)
+            given = conninfo_of(place.url)
+        self._services = str(conninfo_to_dict(given).get("application_name") or SERVICE_NAME)
         with self._named():
-            self._server = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+            self._server = psycopg.connect(_under_own_name(given), autocommit=True, prepare_threshold=None)
         try:
             with self._fitting():
                 check_fit(self._server)
@@ -58,19 +70,15 @@ class PostgresEnd:
                 self._server.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE".encode())
 
     def _wait_until_alone(self) -> None:
-        name = self._name()
-        self._server.execute(_RENAME)
         deadline = time.monotonic() + PATIENCE_S
-        while self._others(name):
+        while others := self._others():
             if time.monotonic() > deadline:
-                raise MoveRefused(in_use(self._place))
+                pooled = "a pooler keeps their connections open for some minutes more"
+                raise MoveRefused(f"{in_use(self._place)} ({others} connections; {pooled})")
             time.sleep(0.1)
 
-    def _name(self) -> str:
-        return str((self._server.execute(_NAME).fetchone() or ("",))[0])
-
-    def _others(self, name: str) -> int:
-        return int((self._server.execute(_OTHERS, (name,)).fetchone() or (0,))[0])
+    def _others(self) -> int:
+        return int((self._server.execute(_OTHERS, (self._services,)).fetchone() or (0,))[0])
 
     def mark(self, number: int) -> None:
         with self._named():

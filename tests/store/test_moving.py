@@ -20,6 +20,7 @@ from receiver.store import moving_postgres, moving_sqlite, open_store
 from receiver.store.migrate import known_migrations
 from receiver.store.moving_postgres import TYPES
 from tests.builders import T0, a_report
+from tests.pgbouncer import NoPooler, pooled
 from tests.postgres import Databases
 from tests.store.houses import SHAPES, contents, found, furnish, moving, pairs, pausing, put, run_on
 from tests.store.owing import lease
@@ -93,7 +94,7 @@ async def test_a_ledger_is_the_same_after_a_move_and_its_source_untouched(source
     assert contents(target) == before == contents(source)
 
 
-@EVERY_WAY
+@BOTH_CHANGE
 async def test_a_service_goes_on_in_the_new_house(source: str, target: str) -> None:
     await moving(source, target)
     left, found_again = [await _due_later(url) for url in (source, target)]
@@ -155,7 +156,7 @@ async def test_a_large_ledger_streams(source: str, target: str) -> None:
     assert rows_of(target, "SELECT count(*) FROM observations") == [(rows,)]
 
 
-@EVERY_WAY
+@BOTH_CHANGE
 async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str, target: str) -> None:
     await furnish(target)
     run_on(target, "DELETE FROM events", "DELETE FROM lanes")
@@ -230,7 +231,7 @@ async def test_a_source_without_a_complete_ledger_is_refused_and_left_alone(hous
 
 
 @pytest.mark.usefixtures("_hurried")
-@EVERY_WAY
+@BOTH_CHANGE
 async def test_a_ledger_in_use_is_refused_at_either_end(source: str, target: str) -> None:
     async with open_store(source, clock=lambda: T0, migrating=False, pool_size=2):
         with pytest.raises(MoveRefused, match="in use; stop every `whenfinal serve`"):
@@ -241,7 +242,7 @@ async def test_a_ledger_in_use_is_refused_at_either_end(source: str, target: str
     assert (await moving(source, target)).different == ()
 
 
-@EVERY_WAY
+@BOTH_CHANGE
 async def test_nobody_writes_to_the_source_while_it_is_copied(source: str, target: str) -> None:
     refusals: list[str] = []
 
@@ -285,7 +286,7 @@ async def test_a_copy_that_came_out_different_is_not_kept(source: str, target: s
     assert (await moving(source, target)).different == ()
 
 
-@EVERY_WAY
+@BOTH_CHANGE
 async def test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again(source: str, target: str) -> None:
     put(source, "observations", *({"id": f"obs_{n:06}", "raw": "x" * 1000} for n in range(5000)))
     mover = [sys.executable, "-m", "tests.store.houses", json.dumps([source, target])]
@@ -296,6 +297,20 @@ async def test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_aga
         assert running.wait(30) == -signal.SIGKILL
     assert (await moving(source, target)).different == ()
     assert contents(target) == contents(source)
+
+
+@pytest.mark.parametrize("source", ["sqlite"], indirect=True)
+async def test_a_ledger_moves_through_a_pooler_and_back(source: str, house: House) -> None:
+    back = house("sqlite")
+    try:
+        with pooled(house("postgres")) as pooler:
+            assert (await moving(source, pooler)).different == ()
+            assert (await moving(pooler, back)).different == ()
+            with pytest.raises(MoveRefused, match="onto itself"):
+                await moving(pooler, f"{pooler}?connect_timeout=9")
+    except NoPooler as error:
+        pytest.skip(str(error))
+    assert contents(back) == contents(source)
 
 
 async def test_a_place_that_can_not_be_opened_is_named_without_its_password(house: House, tmp_path: Path) -> None:
