@@ -122,7 +122,7 @@ async def test_an_idle_connection_that_was_cut_is_not_used_again(service: Served
 
 
 def _cut_all(server: Server) -> None:
-    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'whenfinal%'")
+    server.run("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname LIKE 'whenfinal%'")
 
 
 async def test_a_moment_in_which_it_may_only_be_read_is_answered_503_and_passes(
