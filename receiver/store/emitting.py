@@ -12,7 +12,6 @@ from receiver.store.subscriptions import MOST_SUBSCRIPTIONS
 from receiver.subscription import Subscription
 from receiver.views import disabled_view, event_body, task_view
 
-
 OWED_AT_ONCE = 20_000  # deliveries in one transaction: well under a second, while others wait for the writer
 
 
