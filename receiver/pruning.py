@@ -22,6 +22,8 @@ DAY_MS = 86_400_000
 
 
 class PruningRoom(Protocol):
+    async def wipe_keys(self, mark: Mark, *, now_ms: int) -> Swept: ...
+
     async def bury_deleted(self, mark: Mark, *, limit: int, now_ms: int) -> Swept: ...
 
     async def bury_held(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept: ...
@@ -48,9 +50,11 @@ class Retention:
 class PruneReport:
     """What went in one turn; `has_more`: the turn ended before the work did.
 
-    `deleted` and `held` are deliveries that became dead letters: of deleted subscriptions, and too old to wait longer.
+    `keys` are rotations that ended, and with them the previous keys. `deleted` and `held` are deliveries that became
+    dead letters: of deleted subscriptions, and too old to wait longer.
     """
 
+    keys: int = 0
     deleted: int = 0
     held: int = 0
     events: int = 0
@@ -84,6 +88,7 @@ class Pruner:
         room, kept = self.pruning, self.retention
         events_ms = _before(now_ms, kept.events)
         return {
+            "keys": partial(room.wipe_keys, now_ms=now_ms),
             "deleted": partial(room.bury_deleted, limit=LIMIT, now_ms=now_ms),
             "held": partial(room.bury_held, limit=LIMIT, before_ms=events_ms, now_ms=now_ms),
             "events": partial(room.remove_events, limit=LIMIT, before_ms=events_ms),

@@ -133,7 +133,8 @@ class Subscribing:
             change = _Change(values=changes, signing_key=self._new_signing_key(), now_ms=self.edges.clock())
             draft = change.on(seen.subscription)
             if needs_handshake(seen.subscription, draft):
-                change = replace(change, asked=await self._ask(draft))
+                asked = await self._ask(draft)
+                change = replace(change, asked=asked, now_ms=self.edges.clock())  # as late as what it overtakes
             with suppress(_Overtaken):
                 return await self.room.change(name, change.granted, deed, now_ms=change.now_ms, forgive=is_enabling)
         rule, accepted = "was changed by others meanwhile", "look at the subscription, then try again"

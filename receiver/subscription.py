@@ -61,13 +61,14 @@ class Subscription:
 
     def secrets_at(self, now_ms: int) -> tuple[str, ...]:
         """What signs at a moment, the current one first."""
-        return _overlapping(self.secret, self.previous_secret, self.previous_until_ms, now_ms)
+        return keys_at(self.secret, self.previous_secret, self.previous_until_ms, now_ms)
 
     def signing_keys_at(self, now_ms: int) -> tuple[str, ...]:
-        return _overlapping(self.signing_key, self.previous_signing_key, self.previous_until_ms, now_ms)
+        return keys_at(self.signing_key, self.previous_signing_key, self.previous_until_ms, now_ms)
 
 
-def _overlapping(current: str | None, previous: str | None, until_ms: int | None, now_ms: int) -> tuple[str, ...]:
+def keys_at(current: str | None, previous: str | None, until_ms: int | None, now_ms: int) -> tuple[str, ...]:
+    """Those of one kind that sign at a moment: the current one, and the previous one until its time is over."""
     is_over = until_ms is None or until_ms <= now_ms
     return tuple(key for key in (current, None if is_over else previous) if key is not None)
 

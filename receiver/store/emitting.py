@@ -8,8 +8,11 @@ from receiver.ids import IdMaker
 from receiver.records import Event, EventType, Task
 from receiver.store.engine import Tx, Value
 from receiver.store.subscription_rows import subscription_of
+from receiver.store.subscriptions import MOST_SUBSCRIPTIONS
 from receiver.subscription import Subscription
 from receiver.views import disabled_view, event_body, task_view
+
+OWED_AT_ONCE = 20_000  # deliveries in one transaction: well under a second, while others wait for the writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,12 @@ class Emitter:
         self._new_id = new_id
         self._known: tuple[Subscription, ...] = ()
         self._known_version: int | None = None
+
+    @property
+    def events_at_once(self) -> int:
+        """How many events a transaction should make at most, in case every subscription wants them all."""
+        subscribers = MOST_SUBSCRIPTIONS if self._known_version is None else len(self._known)
+        return max(1, OWED_AT_ONCE // max(1, subscribers))
 
     async def emit(self, tx: Tx, drafts: Sequence[EventDraft], *, now_ms: int) -> list[Event]:
         """Number the drafts in their order, without a gap, and owe each to whom it concerns.

@@ -34,6 +34,11 @@ class Ledger:
         self._new_id = new_id
         self._emitter = emitter
 
+    @property
+    def reports_at_once(self) -> int:
+        """How many reports a batch should hold at most: the more subscribe to each event, the fewer."""
+        return self._emitter.events_at_once
+
     async def record(self, reports: Sequence[Report], now_ms: int) -> list[RecordOutcome]:
         """One outcome a report, in their order; several reports on one task are taken one after the other."""
         if not reports:
@@ -47,10 +52,14 @@ class Ledger:
         return await self._engine.write(work)
 
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        """Say `task.overdue` once for every unfinished task whose deadline has passed; polling goes on."""
+        """Say `task.overdue` once for every unfinished task whose deadline has passed; polling goes on.
+
+        At most `limit` of them, and fewer where very many subscribe; how many there were.
+        """
+        most = min(limit, self._emitter.events_at_once)
 
         async def work(tx: Tx) -> int:
-            late = [rows.task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=limit)]
+            late = [rows.task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=most)]
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [rows.task_row(task) for task in marked])
             drafts = [EventDraft(id=self._new_id("evt", now_ms), task=task, type=EventType.OVERDUE) for task in marked]

@@ -12,20 +12,20 @@ from typing import Any
 import structlog
 
 from receiver import lanes
+from receiver.backoff import GONE
 from receiver.ids import IdMaker
 from receiver.records import AttemptResult, Delivery, DeliveryState, DueDelivery, EventType
 from receiver.store import rows
 from receiver.store.emitting import Emitter, EventDraft
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.subscription_rows import lane_row, limited_lane_of, subscription_of
-from receiver.subscription import Lane, Subscription, SubscriptionState
+from receiver.subscription import Lane, Subscription, SubscriptionState, keys_at
 
 log = structlog.get_logger(__name__)
 
 LANES_A_TURN = 512  # looked at in one lease, those that have waited longest for their turn
 DAY_MS = 86_400_000
 GIVE_UP_MS = 5 * DAY_MS
-GONE = 410
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +245,9 @@ def _given_up(
 
 def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
     is_subscribed = row["subscription"] is not None
-    overlaps = (row["previous_until_ms"] or 0) > now_ms
-    secrets = (row["secret"], row["previous_secret"] if overlaps else None)
-    signing_keys = (row["signing_key"], row["previous_signing_key"] if overlaps else None)
+    until_ms = row["previous_until_ms"]
+    secrets = keys_at(row["secret"], row["previous_secret"], until_ms, now_ms)
+    signing_keys = keys_at(row["signing_key"], row["previous_signing_key"], until_ms, now_ms)
     return DueDelivery(
         id=row["id"],
         owner=owner,
@@ -257,8 +257,8 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         event_at_ms=row["at_ms"],
         task=row["task"] or None,
         endpoint=row["url"] if is_subscribed else row["endpoint"],
-        secrets=tuple(filter(None, secrets)) if is_subscribed else (row["notify_secret"],),
-        signing_keys=tuple(filter(None, signing_keys)),
+        secrets=secrets if is_subscribed else (row["notify_secret"],),
+        signing_keys=signing_keys,
         cloudevents=bool(row["cloudevents"]),
         handshake=bool(row["handshake"]),
         body=row["body"],

@@ -1,4 +1,4 @@
-"""What is old enough goes, in small transactions; nothing that is still owed does.
+"""What is old enough goes, in small transactions; nothing that is still owed does, nor a key that still signs.
 
 Events go as a prefix of their numbers, so that the oldest kept one tells which cursors have missed something. With an
 event go its deliveries and their attempts. Tasks, their idempotency keys and the audit stay.
@@ -37,6 +37,17 @@ class Pruning:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    async def wipe_keys(self, mark: Mark, *, now_ms: int) -> Swept:
+        """The previous secrets and signing keys of rotations that are over; one for each subscription."""
+
+        async def work(tx: Tx) -> Swept:
+            wiped = await tx.execute("wipe_previous_keys", now_ms=now_ms)
+            if wiped:
+                await tx.execute("touch_subscriptions")
+            return Swept(gone=wiped)
+
+        return await self._engine.write(work)
 
     async def bury_deleted(self, mark: Mark, *, limit: int, now_ms: int) -> Swept:
         """What a deleted subscription is owed becomes dead letters; once nothing is, its row and lane go.

@@ -341,6 +341,10 @@ INSERT INTO deliveries (
     finished_ms = NULL, lease_owner = NULL, lease_until_ms = NULL
 WHERE deliveries.due_ms IS NULL;
 
+-- wipe_previous_keys: what signed along and does so no more
+UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
+WHERE previous_until_ms <= :now_ms;
+
 -- next_deleted_subscription: one whose deletion is not complete
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
 

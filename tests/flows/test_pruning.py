@@ -17,7 +17,7 @@ from receiver.pruning import Pruner, PruneReport, Retention
 from receiver.records import DeliveryState
 from receiver.store import Store, open_store
 from receiver.subscription import SubscriptionState
-from tests.builders import T0
+from tests.builders import SECRET, T0
 from tests.flows.served import served
 from tests.store.owing import DAY_MS, end, end_all, happen, lease, owed, seqs, subscribe, turn
 
@@ -218,3 +218,12 @@ def _is_whole(folder: Path) -> None:
     assert _ask(folder, "SELECT id FROM deliveries WHERE event_seq NOT IN (SELECT seq FROM events)") == []
     assert _ask(folder, "SELECT id FROM attempts WHERE delivery NOT IN (SELECT id FROM deliveries)") == []
     assert _ask(folder, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_keys_of_a_rotation_that_is_over_are_wiped_in_a_turn(store: Store) -> None:
+    await subscribe(store, previous_secret=SECRET, previous_until_ms=NOW)
+    assert await _pruner(store, now_ms=NOW - 1).prune_once() == PruneReport()
+    assert await _pruner(store).prune_once() == PruneReport(keys=1)
+    seen = await store.subscriptions.find("sub_1")
+    assert seen is not None
+    assert (seen.subscription.previous_secret, seen.subscription.previous_until_ms) == (None, None)

@@ -176,3 +176,17 @@ async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> Non
         sender = Deliverer(outbox=outbox, transport=transport, manners=manners, clock=clock, dice=lambda: 0.0)
         assert (await sender.deliver_once(limit=1)).delivered == 1
     assert headers_of(server.requests[1])["webhook-request-origin"] == ORIGIN
+
+
+async def test_a_change_counts_from_its_endpoints_consent_on(bench: Bench) -> None:
+    """What was posted to the old address while the new one was asked says nothing about the new one."""
+
+    async def slowly(peer: Peer, _: int) -> None:
+        bench.now[0] = T0 + 9_000
+        await peer.say(CONSENT)
+
+    async with serving(replying(CONSENT)) as old, serving(slowly) as new:
+        made = await bench.create(old.url, handshake=True)
+        moved = await bench.change(made.id, url=new.url)
+    assert moved is not None
+    assert moved.changed_ms == T0 + 9_000

@@ -8,10 +8,11 @@ import pytest
 
 from receiver.errors import StoreUnavailable
 from receiver.records import Recorded, Verdict
-from receiver.store import Store
+from receiver.store import Store, emitting
 from receiver.store.commit import MAX_BATCH, GroupCommit
 from submitter.model import TaskState
 from tests.builders import T0, a_report
+from tests.store.owing import happen, owed, subscribe
 
 
 def _commits(store: Store) -> GroupCommit:
@@ -32,12 +33,27 @@ async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
 
 async def test_a_flood_is_written_in_bounded_batches_and_each_is_answered(store: Store) -> None:
     ticks = count(T0)
+    await store.ledger.record([a_report(task_id="p", adopt=True)], T0)
     commits = GroupCommit(store.ledger, clock=lambda: next(ticks), on_events=lambda: None)
     reports = [a_report(task_id=f"p{n}", adopt=True) for n in range(2 * MAX_BATCH + 1)]
     outcomes = await asyncio.gather(*(commits.record(report) for report in reports))
     ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
     assert ended == {T0: MAX_BATCH, T0 + 1: MAX_BATCH, T0 + 2: 1}  # one look at the clock for each transaction
-    assert await store.reading.last_seq() == len(reports)
+    assert await store.reading.last_seq() == 1 + len(reports)
+
+
+async def test_the_more_subscribe_the_smaller_the_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emitting, "OWED_AT_ONCE", 10)
+    for number in range(3):
+        await subscribe(store, f"sub_{number}")
+    assert store.ledger.reports_at_once == 1  # as long as nobody has looked how many there are
+    await happen(store, 1)
+    ticks = count(T0)
+    commits = GroupCommit(store.ledger, clock=lambda: next(ticks), on_events=lambda: None)
+    outcomes = await asyncio.gather(*(commits.record(a_report(task_id=f"p{n}", adopt=True)) for n in range(7)))
+    ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
+    assert ended == {T0: 3, T0 + 1: 3, T0 + 2: 1}
+    assert len(await owed(store)) == 3 * 8
 
 
 async def test_a_report_that_can_not_be_kept_takes_no_neighbour_with_it(store: Store) -> None:

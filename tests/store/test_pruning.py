@@ -10,7 +10,7 @@ from receiver.store import Store
 from receiver.store.pruning import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LONG, START, Mark, Swept
 from receiver.subscription import ReplayRange, SubscriptionState
 from submitter.model import Refusal, Refused, TaskError, TaskState
-from tests.builders import T0, a_report, notified
+from tests.builders import SECRET, T0, a_report, notified
 from tests.store.owing import DAY_MS, end, end_all, happen, happen_to, lease, owed, seqs, subscribe, turn
 from tests.store.tables import reading_on, rows_of
 
@@ -325,3 +325,18 @@ async def test_an_event_of_a_lane_that_was_removed_opens_it_again(store: Store) 
         await store.ledger.record([a_report(task_id=name, claim=name)], T0)
         assert await end_all(store) == 1
         assert (await _remove_lanes(store)).gone == 1
+
+
+async def test_the_previous_keys_go_once_their_overlap_is_over(store: Store, database_url: str) -> None:
+    old = {"previous_secret": SECRET, "signing_key": "whsk_new", "previous_signing_key": "whsk_old"}
+    await subscribe(store, "sub_1", **old, previous_until_ms=NOW)
+    await subscribe(store, "sub_2", **old, previous_until_ms=NOW + 1)
+    await subscribe(store, "sub_3")
+    assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept(gone=1)
+    assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept()
+    kept = "SELECT id, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms FROM subscriptions"
+    assert sorted(_rows(database_url, kept)) == [
+        ("sub_1", SECRET, None, "whsk_new", None, None),
+        ("sub_2", SECRET, SECRET, "whsk_new", "whsk_old", NOW + 1),
+        ("sub_3", SECRET, None, None, None, None),
+    ]
