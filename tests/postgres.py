@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,9 @@ _START_S = 30.0
 
 #: No test pulls the plug, so nothing needs to reach a disk.
 _FAST = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=300", "log_min_messages=warning")
+
+#: For measurements: what was committed is on the disk, as Postgres comes.
+DURABLE = ("max_connections=300", "log_min_messages=warning")
 
 #: The role `guarded` alone must show a password.
 _ADMISSION = """host all guarded 127.0.0.1/32 scram-sha-256
@@ -73,6 +76,7 @@ class Server:
     folder: Path
     user: str | None
     port: int
+    options: Sequence[str] = _FAST
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,7 +89,7 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        options = [part for each in _FAST for part in ("-c", each)]
+        options = [part for each in self.options for part in ("-c", each)]
         place = ["-D", str(self.folder / "data"), "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
         with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(
@@ -135,13 +139,13 @@ def databases() -> Iterator[Databases]:
 
 
 @contextmanager
-def own_server() -> Iterator[Server]:
+def own_server(options: Sequence[str] = _FAST) -> Iterator[Server]:
     """A new, empty one that the caller may stop, start and spoil. Raise NoServer when there are no programs for it."""
     folder = Path(tempfile.mkdtemp(prefix="whenfinal-pg-"))
     server: Server | None = None
     try:
         user = unprivileged()
-        server = Server(programs=_programs(folder, user), folder=folder, user=user, port=free_port())
+        server = Server(programs=_programs(folder, user), folder=folder, user=user, port=free_port(), options=options)
         folder.chmod(0o755)
         if user is not None:
             shutil.chown(folder, user)

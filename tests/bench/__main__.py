@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.bench.batches import SIZES, BatchCost
+from tests.bench.intake import ARMS, BenchFailed, Intake, Wanted
+from tests.bench.intake import measure as measure_intake
 from tests.bench.isolation import Isolation, measure
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure on this machine.")
@@ -35,6 +39,72 @@ def isolation(
         sys.stdout.write(json.dumps(found.values()) + "\n")
     else:
         Console().print(_table(found))
+
+
+@app.command()
+def intake(
+    rounds: Annotated[int, typer.Option(min=2, max=1000, help="turns of each arm")] = 5,
+    callbacks: Annotated[int, typer.Option(min=100, max=100_000, help="new callbacks of an arm in a turn")] = 1000,
+    connections: Annotated[int, typer.Option(min=4, max=1000, help="kept open and busy")] = 64,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="print values instead of tables")] = False,
+) -> None:
+    """New callbacks a second: Postgres with 1, 2 and 4 web processes, SQLite, and a web server that does nothing."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("preparing", total=rounds * len(ARMS) + len(SIZES))
+        wanted = Wanted(
+            rounds=rounds,
+            callbacks=callbacks,
+            connections=connections,
+            on_step=lambda: progress.advance(bar),
+            say=lambda what: progress.update(bar, description=what),
+        )
+        try:
+            found = measure_intake(wanted)
+        except BenchFailed as error:
+            sys.stderr.write(f"{error}\n")
+            raise typer.Exit(1) from error
+    if as_json:
+        sys.stdout.write(json.dumps(found.values()) + "\n")
+    else:
+        Console().print(_rates(found), _costs(found.batches))
+
+
+def _rates(found: Intake) -> Table:
+    server = ", ".join(f"{name} {value}" for name, value in found.server.items())
+    title = (
+        f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections, {found.cores} cores"
+    )
+    table = Table(title=title, caption=f"Postgres: {server}", padding=0)
+    for heading in ("arm", "per s", "least", "most", "x SQLite", "x no-op", "p50 ms", "p95 ms"):
+        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
+    for arm in found.arms:
+        table.add_row(
+            arm.name,
+            f"{arm.per_s:,.0f}",
+            f"{arm.lowest_per_s:,.0f}",
+            f"{arm.highest_per_s:,.0f}",
+            f"{arm.to_sqlite:.2f}",
+            f"{arm.to_noop:.3f}",
+            f"{arm.p50_ms:.1f}",
+            f"{arm.p95_ms:.1f}",
+        )
+    return table
+
+
+def _costs(batches: Sequence[BatchCost]) -> Table:
+    table = Table(title="One batch of new callbacks, without the web: the quickest of some")
+    for heading in ("callbacks", "statements", "round trips", "ms on Postgres", "ms on SQLite"):
+        table.add_column(heading, justify="right")
+    for each in batches:
+        table.add_row(
+            f"{each.size}",
+            f"{each.statements}",
+            f"{each.round_trips:.1f}",
+            f"{each.postgres_ms:.1f}",
+            f"{each.sqlite_ms:.1f}",
+        )
+    return table
 
 
 def _table(found: Isolation) -> Table:

@@ -50,8 +50,8 @@ class Nodes(World):
         """Those that are not running."""
         for name, kind in NODES.items():
             if name not in self._children:
-                port = ("--port", str(self.ports[name])) if name in self.ports else ()
-                await self._start(name, kind, *port)
+                options = ("--port", str(self.ports[name])) if name in self.ports else ()
+                await self._start(name, kind, *options)
         for name, port in self.ports.items():
             await self._until_answering(name, f"http://127.0.0.1:{port}/healthz")
 
