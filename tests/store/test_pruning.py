@@ -335,7 +335,7 @@ async def test_the_previous_keys_go_once_their_overlap_is_over(store: Store, dat
     assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept(gone=1)
     assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept()
     kept = "SELECT id, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms FROM subscriptions"
-    assert sorted(_rows(database_url, kept)) == [
+    assert sorted(rows_of(database_url, kept)) == [
         ("sub_1", SECRET, None, "whsk_new", None, None),
         ("sub_2", SECRET, SECRET, "whsk_new", "whsk_old", NOW + 1),
         ("sub_3", SECRET, None, None, None, None),
