@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -46,6 +47,7 @@ def intake(
     rounds: Annotated[int, typer.Option(min=2, max=1000, help="turns of each arm")] = 5,
     callbacks: Annotated[int, typer.Option(min=100, max=100_000, help="new callbacks of an arm in a turn")] = 1000,
     connections: Annotated[int, typer.Option(min=4, max=1000, help="kept open and busy")] = 64,
+    log_level: Annotated[str, typer.Option(help="of the servers; at info each request is a line")] = "info",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="print values instead of tables")] = False,
 ) -> None:
@@ -56,6 +58,7 @@ def intake(
             rounds=rounds,
             callbacks=callbacks,
             connections=connections,
+            log_level=log_level,
             on_step=lambda: progress.advance(bar),
             say=lambda what: progress.update(bar, description=what),
         )
@@ -72,11 +75,9 @@ def intake(
 
 def _rates(found: Intake) -> Table:
     server = ", ".join(f"{name} {value}" for name, value in found.server.items())
-    title = (
-        f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections, {found.cores} cores"
-    )
-    table = Table(title=title, caption=f"Postgres: {server}", padding=0)
-    for heading in ("arm", "per s", "least", "most", "x SQLite", "x no-op", "p50 ms", "p95 ms"):
+    title = f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections, {found.cores} cores, log {found.log_level}"
+    table = Table(title=title, caption=f"Postgres: {server}", box=SIMPLE_HEAD)
+    for heading in ("arm", "per s", "least", "most", "xSQLite", "xno-op", "p50 ms", "p95 ms"):
         table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
     for arm in found.arms:
         table.add_row(
@@ -93,7 +94,7 @@ def _rates(found: Intake) -> Table:
 
 
 def _costs(batches: Sequence[BatchCost]) -> Table:
-    table = Table(title="One batch of new callbacks, without the web: the quickest of some")
+    table = Table(title="One batch of new callbacks, without the web: the quickest of some", box=SIMPLE_HEAD)
     for heading in ("callbacks", "statements", "round trips", "ms on Postgres", "ms on SQLite"):
         table.add_column(heading, justify="right")
     for each in batches:

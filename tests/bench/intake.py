@@ -63,6 +63,7 @@ class Intake:
     rounds: int
     callbacks: int
     connections: int
+    log_level: str
     cores: int
     server: Mapping[str, str]
     arms: Sequence[ArmResult]
@@ -79,6 +80,7 @@ class Wanted:
     rounds: int
     callbacks: int
     connections: int
+    log_level: str
     on_step: Callable[[], None]
     say: Callable[[str], None]
 
@@ -138,6 +140,7 @@ def measure(wanted: Wanted) -> Intake:
             rounds=wanted.rounds,
             callbacks=wanted.callbacks,
             connections=wanted.connections,
+            log_level=wanted.log_level,
             cores=len(os.sched_getaffinity(0)),
             server=_server(databases.url),
             arms=[_result(arm, by_name={each.name: each for each in arms}) for arm in arms],
@@ -209,7 +212,7 @@ def _arm(name: str, folder: Path, databases: Databases, wanted: Wanted) -> Itera
             if name != SQLITE:
                 stack.callback(databases.drop, url)
         for command in commands:
-            stack.enter_context(_process(command, _environment(folder, url)))
+            stack.enter_context(_process(command, _environment(folder, url, wanted)))
         for port in ports:
             _wait_for(port)
         yield _Arm(name=name, ports=ports, url=url)
@@ -220,10 +223,11 @@ async def _fill(url: str, tasks: int) -> None:
         pass
 
 
-def _environment(folder: Path, url: str | None) -> dict[str, str]:
+def _environment(folder: Path, url: str | None, wanted: Wanted) -> dict[str, str]:
     return {
         "HOME": str(folder),
         "WHENFINAL_DATABASE_URL": url or "",
+        "WHENFINAL_LOG_LEVEL": wanted.log_level,
         "WHENFINAL_SECRET_KEYS": KEY,
         "WHENFINAL_API_KEYS": "bench:read:a-key-that-nobody-uses-0123456789",
         "HIAPI_API_KEY": "a-key",
