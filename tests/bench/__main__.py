@@ -75,7 +75,8 @@ def intake(
 
 def _rates(found: Intake) -> Table:
     server = ", ".join(f"{name} {value}" for name, value in found.server.items())
-    title = f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections, {found.cores} cores, log {found.log_level}"
+    turns = f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections"
+    title = f"{turns}, {found.cores} cores, log at {found.log_level}"
     table = Table(title=title, caption=f"Postgres: {server}", box=SIMPLE_HEAD)
     for heading in ("arm", "per s", "least", "most", "xSQLite", "xno-op", "p50 ms", "p95 ms"):
         table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
