@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from receiver.records import Note
+from receiver.views import rfc3339
 
 Row = Mapping[str, Any]
 
@@ -33,8 +34,10 @@ def _event(row: Row) -> Note:
 
 
 def _delivery(row: Row) -> Note:
-    detail = {"delivery": row["id"], "endpoint": row["endpoint"], "state": row["state"], "event_id": row["event_id"]}
-    summary = f"delivery of {row['event_type']} to {row['endpoint']}: {row['state']}"
+    said = {name: row[name] for name in ("endpoint", "subscription", "state", "event_id", "attempts")}
+    detail = {"delivery": row["id"], **said, "due_at": rfc3339(row["due_ms"])}
+    owner = f" for {row['subscription']}" if row["subscription"] else ""
+    summary = f"delivery of {row['event_type']}{owner} to {row['endpoint']}: {row['state']}"
     return Note(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
 
 

@@ -314,6 +314,23 @@ SELECT * FROM deliveries
 WHERE subscription = :subscription AND id < :cursor AND (CAST(:state AS TEXT) IS NULL OR state = :state)
 ORDER BY id DESC LIMIT :limit;
 
+-- count_pending_of_subscription: how many are not finished; its lane has its name
+SELECT COUNT(*) AS number FROM deliveries WHERE lane = :subscription AND due_ms IS NOT NULL;
+
+-- count_dead_of_subscription: how many of its are dead letters
+SELECT COUNT(*) AS number FROM deliveries WHERE subscription = :subscription AND state = 'dead';
+
+-- failing_of_subscription: the newest one that was tried in vain and will be tried again
+SELECT * FROM deliveries
+WHERE subscription = :subscription AND state = 'pending' AND attempts > 0
+ORDER BY id DESC LIMIT 1;
+
+-- dead_of_subscription: the newest dead letter
+SELECT * FROM deliveries WHERE subscription = :subscription AND state = 'dead' ORDER BY id DESC LIMIT 1;
+
+-- count_dead: every dead letter
+SELECT COUNT(*) AS number FROM deliveries WHERE state = 'dead';
+
 -- attempts_of_delivery: its history
 SELECT * FROM attempts WHERE delivery = :delivery ORDER BY at_ms, id;
 
@@ -448,8 +465,10 @@ SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted' {lock};
 -- subscription_by_id: one
 SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted';
 
--- subscriptions_page: newest first
-SELECT * FROM subscriptions WHERE id < :cursor AND state <> 'deleted' ORDER BY id DESC LIMIT :limit;
+-- subscriptions_page: newest first, any state or one
+SELECT * FROM subscriptions
+WHERE id < :cursor AND state <> 'deleted' AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+ORDER BY id DESC LIMIT :limit;
 
 -- lanes_of_subscriptions: how some endpoints have been behaving
 SELECT * FROM lanes WHERE id IN (:ids...);
