@@ -167,8 +167,9 @@ def _owed(notes: Sequence[Note], now_ms: int) -> Iterator[str]:
     dated = [(parse_rfc3339_ms(each["due_at"]), each) for each in details if each.get("due_at")]
     due = sorted(dated, key=lambda pair: pair[0])
     for due_ms, owed in due[:DUE_SHOWN]:
-        when = "now" if due_ms <= now_ms else say_when(due_ms, now_ms)
-        yield f"Its webhook to {owed['subscription'] or owed['endpoint']} is due {when}: {owed['delivery']}."
+        when = "is due now" if due_ms <= now_ms else f"is due {say_when(due_ms, now_ms)}"
+        waits = "waits until the subscription is enabled" if owed["held"] else when
+        yield f"Its webhook to {owed['subscription'] or owed['endpoint']} {waits}: {owed['delivery']}."
     if len(due) > DUE_SHOWN:
         yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 

@@ -50,7 +50,7 @@ def say_trouble(subscription: Subscription, lane: Lane | None, now_ms: int) -> s
 
 def _lane_troubles(lane: Lane, now_ms: int) -> Iterator[str]:
     if lane.failures and lane.failing_since_ms is not None:
-        yield f"{lane.failures} failures since {say_when(lane.failing_since_ms, now_ms)}"
+        yield f"failures in a row: {lane.failures}, the first {say_when(lane.failing_since_ms, now_ms)}"
     if lane.slow_per_s is not None:
         yield f"slowed to {lane.slow_per_s:g}/s"
     if lane.paused_until_ms is not None and lane.paused_until_ms > now_ms:

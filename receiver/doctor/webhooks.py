@@ -46,7 +46,7 @@ def _failing(seen: Sequence[SeenSubscription], now_ms: int) -> Iterator[Check]:
 def _dead(dead: int) -> Iterator[Check]:
     if dead:
         cure = "see them with: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
-        yield warn("webhooks", f"{dead} dead letters", cure=cure)
+        yield warn("webhooks", f"dead letters: {dead}", cure=cure)
 
 
 def _named(found: Iterable[Subscription]) -> str:

@@ -272,11 +272,13 @@ SELECT * FROM observations WHERE task = :task ORDER BY at_ms, id;
 -- events_of_task: its events
 SELECT * FROM events WHERE task = :task ORDER BY seq;
 
--- deliveries_of_task: what is owed for it
-SELECT * FROM deliveries WHERE task = :task ORDER BY id;
+-- deliveries_of_task: what is owed for it, and whether its subscription is sent anything
+SELECT d.*, s.state AS subscription_state
+FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE d.task = :task ORDER BY d.id;
 
--- attempts_of_task: every HTTP try for it
-SELECT a.* FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
+-- attempts_of_task: every HTTP try for it, and to whom
+SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
 
 -- audit_of_task: what people did to it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;

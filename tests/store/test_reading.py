@@ -102,6 +102,24 @@ async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
 
+async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_held(store: Store) -> None:
+    await subscribe(store)
+    await subscribe(store, "sub_2")
+    await _open(store, 1)
+    await store.ledger.record([a_report(claim="tsk_000")], T0)
+    await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
+    await turn(store, SubscriptionState.DISABLED, "sub_1")
+    await turn(store, SubscriptionState.DISABLED, "sub_2")
+    notes = await store.reading.timeline("tsk_000")
+    owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
+    assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
+        "sub_1": ("delivered", False),
+        "sub_2": ("pending", True),
+    }
+    (attempt,) = [note.summary for note in notes if note.kind == "attempt"]
+    assert attempt == "attempt for sub_1 in 1 ms: answered 204"
+
+
 async def test_what_is_not_there_is_none(store: Store) -> None:
     assert await store.reading.task("tsk_none") is None
     assert await store.reading.task_by_key("hiapi", "none") is None

@@ -136,7 +136,7 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Seen
         ([], 0, []),
         ([_seen("sub_1"), _seen("sub_2", disabled_for=BY_HAND)], 0, ["2 subscribed, none in trouble"]),
         ([_seen("sub_1", disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
-        ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "3 dead letters"]),
+        ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
         ([_seen("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
         (
             [_seen(f"sub_{each}", failures=9) for each in range(5)],
