@@ -71,7 +71,11 @@ DELIVERY_COMMANDS: tuple[Listed, ...] = (
 SUBSCRIPTION_COMMANDS: tuple[Listed, ...] = (
     ("create", "receiver.commands.subscriptions:create", "Subscribe an address to events"),
     ("list", "receiver.commands.subscriptions:list_subscriptions", "List subscriptions, the newest first"),
-    ("show", "receiver.commands.subscriptions:show_subscription", "Show all of one subscription but its secret"),
+    (
+        "show",
+        "receiver.commands.subscriptions:show_subscription",
+        "Show one subscription and what it is owed",
+    ),
     ("change", "receiver.commands.subscriptions:change", "Change what is said and nothing else"),
     ("disable", "receiver.commands.subscriptions:disable", "Disable a subscription"),
     ("enable", "receiver.commands.subscriptions:enable", "Enable a subscription"),

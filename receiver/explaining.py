@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from receiver.durations import say_duration, say_when
+from receiver.moments import parse_rfc3339_ms
 from receiver.records import AccountStatus, Note, Task
 from submitter.model import TaskState
+
+DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def tell_story(task: Task, notes: Sequence[Note]) -> tuple[StoryLine, ...]:
 
 def look_ahead(task: Task, notes: Sequence[Note], situation: Situation) -> Outlook:
     """For every state of a task; ends with the deliveries that are still owed or dead."""
-    steps = [*_steps(task, situation), *_lateness(task, situation.now_ms)]
+    steps = [*_steps(task, situation), *_lateness(task, situation.now_ms), *_owed(notes, situation.now_ms)]
     dead = tuple(_dead_letters(notes))
     return Outlook(next=tuple(steps), cure=(*_cures(task, situation), *dead))
 
@@ -157,6 +160,18 @@ def _cures(task: Task, situation: Situation) -> Iterator[str]:
     yield f"Or in its list:  whenfinal tasks settle {task.id} --look"
     yield f"It is there:     {created}"
     yield f"It is not there: {nothing}"
+
+
+def _owed(notes: Sequence[Note], now_ms: int) -> Iterator[str]:
+    details = (note.detail for note in notes if note.kind == "delivery")
+    dated = [(parse_rfc3339_ms(each["due_at"]), each) for each in details if each.get("due_at")]
+    due = sorted(dated, key=lambda pair: pair[0])
+    for due_ms, owed in due[:DUE_SHOWN]:
+        when = "is due now" if due_ms <= now_ms else f"is due {say_when(due_ms, now_ms)}"
+        waits = "waits until the subscription is enabled" if owed["held"] else when
+        yield f"Its webhook to {owed['subscription'] or owed['endpoint']} {waits}: {owed['delivery']}."
+    if len(due) > DUE_SHOWN:
+        yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 
 
 def _dead_letters(notes: Sequence[Note]) -> Iterator[str]:

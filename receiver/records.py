@@ -194,6 +194,18 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What waits for a subscription, and what it did not get.
+
+    `failed` is the newest one that was tried in vain and will be tried again, or else the newest dead letter.
+    """
+
+    pending: int = 0
+    dead: int = 0
+    failed: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueDelivery:
     """A leased delivery with all that an attempt needs. `attempts` counts those made before.
 

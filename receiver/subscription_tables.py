@@ -7,7 +7,7 @@ from rich.text import Text
 
 from receiver.durations import say_duration, say_when
 from receiver.lanes import BreakerState
-from receiver.records import Attempt
+from receiver.records import Attempt, Owed
 from receiver.store.subscriptions import SeenSubscription
 from receiver.subscription import EventFilter, Lane, ReplayCount, Subscription
 from receiver.subscription_views import is_delivered, subscription_breaker
@@ -50,7 +50,7 @@ def say_trouble(subscription: Subscription, lane: Lane | None, now_ms: int) -> s
 
 def _lane_troubles(lane: Lane, now_ms: int) -> Iterator[str]:
     if lane.failures and lane.failing_since_ms is not None:
-        yield f"{lane.failures} failures since {say_when(lane.failing_since_ms, now_ms)}"
+        yield f"failures in a row: {lane.failures}, the first {say_when(lane.failing_since_ms, now_ms)}"
     if lane.slow_per_s is not None:
         yield f"slowed to {lane.slow_per_s:g}/s"
     if lane.paused_until_ms is not None and lane.paused_until_ms > now_ms:
@@ -71,9 +71,9 @@ def _said(name: str, words: frozenset[str]) -> str:
     return f"{name} {' or '.join(sorted(words))}" if words else ""
 
 
-def subscription_sheet(subscription: Subscription, lane: Lane | None, now_ms: int) -> Table:
+def subscription_sheet(subscription: Subscription, lane: Lane | None, now_ms: int, owed: Owed | None = None) -> Table:
     """All of one subscription but its secrets."""
-    return sheet([*_own_lines(subscription, now_ms), *_lane_lines(lane, now_ms)])
+    return sheet([*_own_lines(subscription, now_ms), *_lane_lines(lane, now_ms), *_owed_lines(owed or Owed())])
 
 
 def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
@@ -115,6 +115,16 @@ def _lane_lines(lane: Lane | None, now_ms: int) -> list[tuple[str, object]]:
         ("paused until", say_moment(lane.paused_until_ms, now_ms) if paused else None),
         ("slowed to", None if lane.slow_per_s is None else f"{lane.slow_per_s:g} a second"),
         ("next due", say_moment(lane.next_due_ms, now_ms)),
+    ]
+
+
+def _owed_lines(owed: Owed) -> list[tuple[str, object]]:
+    failed = owed.failed
+    said = None if failed is None else failed.last_error or f"answered {failed.last_status}"
+    return [
+        ("pending", owed.pending or None),
+        ("dead letters", owed.dead or None),
+        ("last failed", None if failed is None else f"{failed.id}: {said}"),
     ]
 
 

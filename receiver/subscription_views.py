@@ -6,7 +6,7 @@ Pure. No secret has a place here; whoever may show one adds it with `secret_view
 from typing import Any
 
 from receiver.lanes import BreakerState, breaker_state
-from receiver.records import Attempt
+from receiver.records import Attempt, Owed
 from receiver.subscription import Lane, ReplayCount, Subscription
 from receiver.views import rfc3339
 from submitter.webhooks import public_key
@@ -43,6 +43,12 @@ def subscription_view(subscription: Subscription, lane: Lane | None, *, now_ms: 
         "previous_secret_until": rfc3339(_later(subscription.previous_until_ms, now_ms)) if has_previous else None,
         "breaker": breaker_view(lane, now_ms),
     }
+
+
+def owed_view(owed: Owed) -> dict[str, Any]:
+    failed = owed.failed
+    said = None if failed is None else {"id": failed.id, "status": failed.last_status, "error": failed.last_error}
+    return {"pending": owed.pending, "dead": owed.dead, "last_failed": said}
 
 
 def breaker_view(lane: Lane | None, now_ms: int) -> dict[str, Any]:

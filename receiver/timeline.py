@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from receiver.records import Note
+from receiver.subscription import SubscriptionState
+from receiver.views import rfc3339
 
 Row = Mapping[str, Any]
 
@@ -33,15 +35,19 @@ def _event(row: Row) -> Note:
 
 
 def _delivery(row: Row) -> Note:
-    detail = {"delivery": row["id"], "endpoint": row["endpoint"], "state": row["state"], "event_id": row["event_id"]}
-    summary = f"delivery of {row['event_type']} to {row['endpoint']}: {row['state']}"
+    said = {name: row[name] for name in ("endpoint", "subscription", "state", "event_id", "attempts")}
+    is_held = row["due_ms"] is not None and row["subscription_state"] == SubscriptionState.DISABLED
+    detail = {"delivery": row["id"], **said, "due_at": rfc3339(row["due_ms"]), "held": is_held}
+    owner = f" for {row['subscription']}" if row["subscription"] else ""
+    summary = f"delivery of {row['event_type']}{owner} to {row['endpoint']}: {row['state']}"
     return Note(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
 
 
 def _attempt(row: Row) -> Note:
     result = row["error"] or f"answered {row['status']}"
+    owner = f"for {row['subscription']}" if row["subscription"] else f"at {row['endpoint']}"
     detail = {"delivery": row["delivery"], "status": row["status"], "error": row["error"], "response": row["response"]}
-    summary = f"attempt in {row['latency_ms']} ms: {result}"
+    summary = f"attempt {owner} in {row['latency_ms']} ms: {result}"
     return Note(at_ms=row["at_ms"], kind="attempt", summary=summary, detail=detail)
 
 

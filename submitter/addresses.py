@@ -52,6 +52,8 @@ _CARRIERS: tuple[tuple[IPv6Network, int], ...] = (
     (IPv6Network("2002::/16"), 80),  # 6to4
 )
 _LOOPBACK_NAMES = re.compile(r"(?:.+\.)?localhost\.?")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)  # as the DNS has them
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _NOT_IN_URL = re.compile(r"[^!-\[\]-~]")  # printable ASCII without space and backslash
 
@@ -99,13 +101,15 @@ def check_endpoint(url: str, guard: AddressGuard) -> str | None:
         return "holds characters that no URL has"
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read now, because only reading it raises ValueError
+        port = parts.port  # only reading it raises ValueError
     except ValueError:
         return "is not a URL"
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         return "is not an https URL"
     if "@" in parts.netloc:
         return "holds a user name or password"
+    if port == 0:
+        return "names port 0, at which nobody can be"
     return _check_host(parts, parts.hostname, guard)
 
 
@@ -114,10 +118,17 @@ def _check_host(parts: SplitResult, host: str, guard: AddressGuard) -> str | Non
     forbidden = next((kind for address in addresses if (kind := guard.forbids(address))), None)
     if forbidden is not None:
         return f"names an address that is {forbidden}"
+    if not addresses and ("[" in parts.netloc or not _is_name(host)):
+        return "names a host that can not be"
     is_allowed = bool(addresses) and all(guard.allows(address) for address in addresses)
     if parts.scheme == "http" and not is_allowed:
         return "is not https, which only hosts inside the allowed private ranges may do without"
     return None
+
+
+def _is_name(host: str) -> bool:
+    """Four numbers with dots that are no address are no name either."""
+    return bool(_NAME.fullmatch(host)) and not host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _known_addresses(host: str) -> tuple[Address, ...]:

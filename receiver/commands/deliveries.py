@@ -10,6 +10,8 @@ from receiver.commands.running import with_services
 from receiver.commands.tasks import ACTOR
 from receiver.records import Attempt, Delivery, DeliveryState
 from receiver.services import Services
+from receiver.store.subscriptions import SeenSubscription
+from receiver.subscription import SubscriptionState
 from receiver.tables import attempts_table, deliveries_table
 from receiver.views import attempt_view, delivery_view
 
@@ -69,17 +71,28 @@ def show_delivery(name: Name, *, as_json: Json = False) -> None:
 def redeliver(name: Name, *, as_json: Json = False) -> None:
     """Make a delivery due again, its schedule from the start. A running worker sends it."""
 
-    async def work(services: Services) -> tuple[Delivery | None, int]:
+    async def work(services: Services) -> tuple[Delivery | None, SeenSubscription | None, int]:
         now_ms = services.clock()
-        return await services.store.outbox.redeliver(name, actor=ACTOR, now_ms=now_ms), now_ms
+        delivery = await services.store.outbox.redeliver(name, actor=ACTOR, now_ms=now_ms)
+        owner = delivery.subscription if delivery else None
+        return delivery, await services.store.subscriptions.find(owner) if owner else None, now_ms
 
-    delivery, now_ms = with_services(work)
+    delivery, seen, now_ms = with_services(work)
     if delivery is None:
         raise _missing(name)
+    if delivery.subscription is not None and seen is None:
+        raise CommandFailed(f"{name} stays as it is: its subscription {delivery.subscription} was deleted")
     if as_json:
         emit(delivery_view(delivery))
     else:
-        show(deliveries_table([delivery], now_ms), "a running worker sends it")
+        show(deliveries_table([delivery], now_ms), _when_sent(seen))
+
+
+def _when_sent(seen: SeenSubscription | None) -> str:
+    if seen is None or seen.subscription.state is SubscriptionState.ACTIVE:
+        return "a running worker sends it"
+    name = seen.subscription.id
+    return f"{name} is disabled: it waits until whenfinal subscriptions enable {name}"
 
 
 def _missing(name: str) -> CommandFailed:

@@ -14,16 +14,17 @@ from receiver.commands.running import with_services
 from receiver.commands.secret_files import SecretFile, read_secret
 from receiver.commands.tasks import ACTOR
 from receiver.durations import parse_duration_s
-from receiver.records import Attempt
+from receiver.records import Attempt, Owed
 from receiver.services import Services
 from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import Subscription
+from receiver.subscription import Subscription, SubscriptionState
 from receiver.subscription_orders import SubscriptionOrder
 from receiver.subscription_tables import probe_line, subscription_sheet, subscriptions_table
-from receiver.subscription_views import is_delivered, probe_view, secret_view, subscription_view
+from receiver.subscription_views import is_delivered, owed_view, probe_view, secret_view, subscription_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+State = Annotated[SubscriptionState | None, one_of(SubscriptionState, "--state", "Only in this state")]
 Rate = Annotated[float | None, typer.Option("--rate", metavar="N", help="Webhooks a second at most.")]
 AtOnce = Annotated[int | None, typer.Option("--max-in-flight", metavar="N", help="Webhooks under way at once at most.")]
 Asymmetric = Annotated[
@@ -93,11 +94,11 @@ def create(
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
 
 
-def list_subscriptions(*, limit: Limit = 50, as_json: Json = False) -> None:
+def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
     """List subscriptions, the newest first, with what is wrong with each."""
 
     async def work(services: Services) -> tuple[tuple[SeenSubscription, ...], bool, int]:
-        page = await services.store.subscriptions.page(limit=limit, cursor=None)
+        page = await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
         return page.items, page.next_cursor is not None, services.clock()
 
     found, has_more, now_ms = with_services(work)
@@ -105,15 +106,28 @@ def list_subscriptions(*, limit: Limit = 50, as_json: Json = False) -> None:
         for each in found:
             emit(subscription_view(each.subscription, each.lane, now_ms=now_ms))
     else:
-        show(subscriptions_table(found, now_ms) if found else "there is no subscription")
+        show(subscriptions_table(found, now_ms) if found else _none(state))
     if has_more:
         note(f"only the newest {limit}; see more with --limit")
 
 
+def _none(state: SubscriptionState | None) -> str:
+    return "there is no subscription" if state is None else f"no subscription is {state}"
+
+
 def show_subscription(name: Name, *, as_json: Json = False) -> None:
-    """Show all of one subscription but its secret."""
-    seen, now_ms = with_services(lambda services: _seen(services, name))
-    _show(seen, now_ms, as_json=as_json)
+    """Show one subscription and what it is owed: all but its secret."""
+
+    async def work(services: Services) -> tuple[SeenSubscription, Owed, int]:
+        seen, now_ms = await _seen(services, name)
+        return seen, await services.store.reading.owed(name), now_ms
+
+    seen, owed, now_ms = with_services(work)
+    own, lane = seen.subscription, seen.lane
+    if as_json:
+        emit(subscription_view(own, lane, now_ms=now_ms) | {"deliveries": owed_view(owed)})
+    else:
+        show(subscription_sheet(own, lane, now_ms, owed))
 
 
 @taking(ChangeOptions)

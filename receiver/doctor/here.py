@@ -13,11 +13,13 @@ from pathlib import Path
 
 from receiver.database_url import LedgerFile, LedgerServer
 from receiver.doctor.checks import Check, database_cure, fail, warn, well
+from receiver.doctor.webhooks import check_webhooks
 from receiver.errors import ConfigError, SchemaBehind, StoreError
 from receiver.records import AccountStatus
 from receiver.settings import Settings
 from receiver.store import Store, open_store
 from receiver.store.opening import ledger_at
+from receiver.store.subscriptions import MOST_SUBSCRIPTIONS
 from submitter.model import TaskState
 
 SANE_YEARS = range(2025, 2100)
@@ -86,10 +88,17 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     counts = await store.reading.counts()
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
     checks = list(_alarms(await store.polls.accounts()))
+    checks += await _webhooks(store)
     if uncertain:
         cure = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
         checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", cure=cure))
     return tuple(checks)
+
+
+async def _webhooks(store: Store) -> list[Check]:
+    """Nothing when nobody ever subscribed and nothing is dead."""
+    page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
+    return list(check_webhooks(page.items, await store.reading.dead_letters(), now_ms()))
 
 
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:

@@ -272,11 +272,13 @@ SELECT * FROM observations WHERE task = :task ORDER BY at_ms, id;
 -- events_of_task: its events
 SELECT * FROM events WHERE task = :task ORDER BY seq;
 
--- deliveries_of_task: what is owed for it
-SELECT * FROM deliveries WHERE task = :task ORDER BY id;
+-- deliveries_of_task: what is owed for it, and whether its subscription is sent anything
+SELECT d.*, s.state AS subscription_state
+FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE d.task = :task ORDER BY d.id;
 
--- attempts_of_task: every HTTP try for it
-SELECT a.* FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
+-- attempts_of_task: every HTTP try for it, and to whom
+SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
 
 -- audit_of_task: what people did to it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
@@ -313,6 +315,23 @@ SELECT * FROM deliveries WHERE state = :state AND id < :cursor ORDER BY id DESC 
 SELECT * FROM deliveries
 WHERE subscription = :subscription AND id < :cursor AND (CAST(:state AS TEXT) IS NULL OR state = :state)
 ORDER BY id DESC LIMIT :limit;
+
+-- count_pending_of_subscription: how many are not finished; its lane has its name
+SELECT COUNT(*) AS number FROM deliveries WHERE lane = :subscription AND due_ms IS NOT NULL;
+
+-- count_dead_of_subscription: how many of its are dead letters
+SELECT COUNT(*) AS number FROM deliveries WHERE subscription = :subscription AND state = 'dead';
+
+-- failing_of_subscription: the newest one that was tried in vain and will be tried again
+SELECT * FROM deliveries
+WHERE subscription = :subscription AND state = 'pending' AND attempts > 0
+ORDER BY id DESC LIMIT 1;
+
+-- dead_of_subscription: the newest dead letter
+SELECT * FROM deliveries WHERE subscription = :subscription AND state = 'dead' ORDER BY id DESC LIMIT 1;
+
+-- count_dead: every dead letter
+SELECT COUNT(*) AS number FROM deliveries WHERE state = 'dead';
 
 -- attempts_of_delivery: its history
 SELECT * FROM attempts WHERE delivery = :delivery ORDER BY at_ms, id;
@@ -457,8 +476,10 @@ SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted' {lock};
 -- subscription_by_id: one
 SELECT * FROM subscriptions WHERE id = :id AND state <> 'deleted';
 
--- subscriptions_page: newest first
-SELECT * FROM subscriptions WHERE id < :cursor AND state <> 'deleted' ORDER BY id DESC LIMIT :limit;
+-- subscriptions_page: newest first, any state or one
+SELECT * FROM subscriptions
+WHERE id < :cursor AND state <> 'deleted' AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+ORDER BY id DESC LIMIT :limit;
 
 -- lanes_of_subscriptions: how some endpoints have been behaving
 SELECT * FROM lanes WHERE id IN (:ids...);

@@ -9,6 +9,7 @@ from receiver.records import (
     DeliveryState,
     Event,
     Note,
+    Owed,
     Page,
     Task,
     TaskFilter,
@@ -95,6 +96,27 @@ class Reading:
 
     async def attempts(self, delivery: str) -> list[Attempt]:
         return await self._all("attempts_of_delivery", rows.attempt_of, delivery=delivery)
+
+    async def owed(self, subscription: str) -> Owed:
+        """Nothing for one that is not there."""
+
+        async def work(reader: Reader) -> Owed:
+            async def one(statement: str) -> Row | None:
+                return await reader.fetch_one(statement, subscription=subscription)
+
+            pending, dead = await one("count_pending_of_subscription"), await one("count_dead_of_subscription")
+            newest = await one("failing_of_subscription") or await one("dead_of_subscription")
+            return Owed(
+                pending=pending["number"] if pending else 0,
+                dead=dead["number"] if dead else 0,
+                failed=rows.delivery_of(newest) if newest else None,
+            )
+
+        return await self._engine.read(work)
+
+    async def dead_letters(self) -> int:
+        """How many there are, of whomever."""
+        return await self._one("count_dead", lambda row: int(row["number"])) or 0
 
     async def counts(self) -> Mapping[tuple[str, TaskState], int]:
         """Tasks by provider and state."""

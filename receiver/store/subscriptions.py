@@ -9,7 +9,7 @@ from receiver.records import Page
 from receiver.store import rows
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.subscription_rows import lane_of, subscription_of, subscription_row
-from receiver.subscription import Lane, Subscription
+from receiver.subscription import Lane, Subscription, SubscriptionState
 
 MOST_SUBSCRIPTIONS = 1000  # every event is held against each
 _BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
@@ -112,11 +112,16 @@ class Subscriptions:
 
         return await self._engine.read(work)
 
-    async def page(self, *, limit: int, cursor: str | None) -> Page[SeenSubscription]:
+    async def page(
+        self, *, limit: int, cursor: str | None, state: SubscriptionState | None = None
+    ) -> Page[SeenSubscription]:
         """Newest first; `next_cursor` is the last id of the page."""
 
         async def work(reader: Reader) -> Page[SeenSubscription]:
-            found = await reader.fetch_all("subscriptions_page", cursor=cursor or _BEFORE_ALL, limit=limit + 1)
+            word = state.value if state else None
+            found = await reader.fetch_all(
+                "subscriptions_page", cursor=cursor or _BEFORE_ALL, limit=limit + 1, state=word
+            )
             seen = await _with_lanes(reader, [subscription_of(row) for row in found[:limit]])
             more = len(found) > limit
             return Page(items=tuple(seen), next_cursor=seen[-1].subscription.id if more else None)

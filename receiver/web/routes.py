@@ -161,11 +161,11 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         method="GET",
         path="/v1/subscriptions/{id}",
         handle=subscriptions.show_subscription,
-        summary="One subscription.",
+        summary="One subscription, and how many deliveries it is owed and did not get.",
         query=NoQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: subscription_shapes.SubscriptionShape},
+        answers={200: subscription_shapes.SubscriptionWithOwed},
         problems=(404, 503),
     ),
     Operation(
@@ -255,7 +255,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         body=NoBody,
         right=Right.OPERATE,
         answers={202: shapes.DeliveryShape},
-        problems=(404, 503),
+        problems=(404, 409, 503),
     ),
     Operation(
         method="GET",

@@ -117,6 +117,7 @@ class ReplayBody(Read):
 
 
 class SubscriptionsQuery(Query):
+    state: Annotated[SubscriptionState, Field(strict=False)] | None = None
     limit: Whole = Field(default=50, ge=1, le=200)
     cursor: Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-z]{1,40}$")] | None = None
 
@@ -168,6 +169,24 @@ class SubscriptionWithSecret(SubscriptionShape):
     """The secret is shown in this answer and never again."""
 
     secret: str
+
+
+class LastFailedShape(Written):
+    id: str
+    status: int | None
+    error: str | None
+
+
+class OwedShape(Written):
+    """`last_failed`: the newest that was tried in vain and will be again, or else the newest dead letter."""
+
+    pending: int
+    dead: int
+    last_failed: LastFailedShape | None
+
+
+class SubscriptionWithOwed(SubscriptionShape):
+    deliveries: OwedShape
 
 
 class SubscriptionsPage(Written):

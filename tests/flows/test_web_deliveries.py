@@ -9,7 +9,7 @@ from submitter.model import TaskState
 from tests.builders import T0, a_report, notified
 from tests.flows.raw_server import Peer, RawServer, reply, serving
 from tests.flows.served import Served, is_problem, served
-from tests.flows.subscribed_over_http import HOOK, ended, owed, subscribed
+from tests.flows.subscribed_over_http import HOOK, delete, ended, owed, subscribed
 
 
 @pytest.fixture(name="service")
@@ -78,6 +78,16 @@ def _ids(endpoint: RawServer) -> list[bytes]:
 async def test_a_delivery_that_is_not_there_is_answered_404(service: Served) -> None:
     is_problem(await service.get("/v1/deliveries/dlv_none"), 404)
     is_problem(await service.post("/v1/deliveries/dlv_none/redeliver"), 404)
+
+
+async def test_a_delivery_of_a_deleted_subscription_is_not_made_due_again(service: Served) -> None:
+    name = (await subscribed(service))["id"]
+    await ended(service, 1)
+    (delivery,) = await owed(service, name)
+    await delete(service, name)
+    refused = is_problem(await service.post(f"/v1/deliveries/{delivery['id']}/redeliver"), 409)
+    assert refused["detail"] == "Its subscription was deleted, and nothing is sent for it any more."
+    assert (await service.get(f"/v1/deliveries/{delivery['id']}")).json() == delivery | {"tries": []}
 
 
 async def test_showing_a_delivery_needs_the_right_to_read(service: Served) -> None:

@@ -87,8 +87,9 @@ async def test_a_key_without_the_scope_is_answered_403_that_names_it(service: Se
         reply = await service.http.request(route.method, _path(route.path), headers=service.key(name))
         assert route.right.value in is_problem(reply, 403)["detail"]
         assert f'scope="{route.right.value}"' in reply.headers["www-authenticate"]
-    reply = await service.http.request(route.method, _path(route.path), headers=service.key(route.right.value))
-    assert reply.status_code not in {401, 403, 500}
+    right = service.key(route.right.value)
+    async with service.http.stream(route.method, _path(route.path), headers=right) as reply:  # one of them never ends
+        assert reply.status_code not in {401, 403, 500}
 
 
 async def test_a_refused_key_is_answered_without_waiting_for_the_body(service: Served) -> None:

@@ -57,6 +57,7 @@ async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service
     assert (made.status_code, made.headers["location"]) == (201, f"{PATH}/{found['id']}")
     assert found["secret"].startswith("whsec_")
     shown = (await service.get(made.headers["location"], key="read")).json()
+    assert shown.pop("deliveries") == {"pending": 0, "dead": 0, "last_failed": None}
     assert found == shown | {"secret": found["secret"]}
     assert list(shown) == MEMBERS.split()
     assert "whsec_" not in (await service.get(PATH)).text
@@ -88,6 +89,25 @@ async def test_subscriptions_are_paged_newest_first(service: Served) -> None:
     second = (await service.get(PATH, params={"limit": 3, "cursor": first["next_cursor"]})).json()
     assert [each["id"] for each in first["subscriptions"] + second["subscriptions"]] == made[::-1]
     assert second["next_cursor"] is None
+
+
+async def test_subscriptions_are_listed_by_state(service: Served) -> None:
+    first, second = [(await subscribed(service))["id"] for _ in range(2)]
+    await patch(service, first, {"enabled": False})
+    for state, names in {"disabled": [first], "active": [second]}.items():
+        page = (await service.get(PATH, params={"state": state})).json()
+        assert [each["id"] for each in page["subscriptions"]] == names
+    assert is_problem(await service.get(f"{PATH}?state=deleted"), 400)["errors"][0]["field"] == "state"
+
+
+async def test_a_subscription_tells_what_it_is_owed_and_why_the_last_one_failed(service: Served) -> None:
+    async with serving(replying(reply(b"", status=b"500 Oh"))) as endpoint:
+        name = (await subscribed(service, url=endpoint.url))["id"]
+        await ended(service, 1, 2)
+        await service.services.deliverer.deliver_once(limit=1)
+        told = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
+    assert (told["pending"], told["dead"], told["last_failed"]["status"]) == (2, 0, 500)
+    assert told["last_failed"]["id"] in {each["id"] for each in await owed(service, name)}
 
 
 async def test_every_broken_rule_of_an_order_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
@@ -249,7 +269,7 @@ async def test_a_rotated_secret_is_shown_once_and_the_old_one_ends_later(service
     rotated = (await service.post(f"{PATH}/{made['id']}/rotate-secret", key="operate")).json()
     assert rotated["secret"] not in {made["secret"], None}
     shown = (await service.get(f"{PATH}/{made['id']}")).json()
-    assert shown | {"secret": rotated["secret"]} == rotated
+    assert {name: shown[name] for name in MEMBERS.split()} | {"secret": rotated["secret"]} == rotated
     assert shown["previous_secret_until"] > shown["changed_at"]
 
 

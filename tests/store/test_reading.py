@@ -1,9 +1,11 @@
 """Pages, cursors and counts."""
 
-from receiver.records import TaskFilter
+from receiver.records import DeliveryState, Owed, TaskFilter
 from receiver.store import Store
+from receiver.subscription import SubscriptionState
 from submitter.model import TaskState
 from tests.builders import T0, a_report, a_task
+from tests.store.owing import end, happen, lease, owed, subscribe, turn
 
 
 async def _open(store: Store, count: int) -> None:
@@ -56,11 +58,66 @@ async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
     assert counts == {("hiapi", TaskState.SUBMITTING): 2, ("hiapi", TaskState.SUCCEEDED): 1}
 
 
+async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(store: Store) -> None:
+    await subscribe(store)
+    await subscribe(store, "sub_2")
+    assert await store.reading.owed("sub_1") == Owed()
+    await happen(store, 4)
+    leased = sorted((each for each in await lease(store) if each.lane == "sub_1"), key=lambda each: each.id)
+    await end(store, leased[:1])
+    await end(store, leased[1:3], DeliveryState.DEAD)
+    assert await store.reading.owed("sub_2") == Owed(pending=4)
+    dead = await store.reading.owed("sub_1")
+    assert (dead.pending, dead.dead) == (1, 2)
+    assert dead.failed is not None
+    assert dead.failed.id == leased[2].id
+    assert await store.reading.dead_letters() == 2
+    await end(store, leased[3:], DeliveryState.PENDING)
+    failing = (await store.reading.owed("sub_1")).failed
+    assert failing in await owed(store, "sub_1")
+    assert failing is not None
+    assert (failing.id, failing.last_status) == (leased[3].id, 429)
+
+
+async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: Store) -> None:
+    for name in ("sub_1", "sub_2", "sub_3", "sub_4"):
+        await subscribe(store, name)
+    await turn(store, SubscriptionState.DISABLED, "sub_2")
+    await store.subscriptions.delete("sub_3", actor="ann", now_ms=T0)
+    for state, names in [
+        (SubscriptionState.ACTIVE, ["sub_4", "sub_1"]),
+        (SubscriptionState.DISABLED, ["sub_2"]),
+        (None, ["sub_4", "sub_2", "sub_1"]),
+    ]:
+        page = await store.subscriptions.page(limit=10, cursor=None, state=state)
+        assert [each.subscription.id for each in page.items] == names
+    first = await store.subscriptions.page(limit=1, cursor=None, state=SubscriptionState.ACTIVE)
+    assert first.next_cursor == "sub_4"
+
+
 async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
     await _open(store, 1)
     await store.ledger.record([a_report(TaskState.RUNNING, claim="tsk_000"), a_report()], T0 + 9)
     kinds = [(note.kind, note.at_ms - T0) for note in await store.reading.timeline("tsk_000")]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
+
+
+async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_held(store: Store) -> None:
+    await subscribe(store)
+    await subscribe(store, "sub_2")
+    await _open(store, 1)
+    await store.ledger.record([a_report(claim="tsk_000")], T0)
+    await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
+    await turn(store, SubscriptionState.DISABLED, "sub_1")
+    await turn(store, SubscriptionState.DISABLED, "sub_2")
+    notes = await store.reading.timeline("tsk_000")
+    owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
+    assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
+        "sub_1": ("delivered", False),
+        "sub_2": ("pending", True),
+    }
+    (attempt,) = [note.summary for note in notes if note.kind == "attempt"]
+    assert attempt == "attempt for sub_1 in 1 ms: answered 204"
 
 
 async def test_what_is_not_there_is_none(store: Store) -> None:

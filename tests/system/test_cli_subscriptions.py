@@ -3,6 +3,7 @@
 import base64
 import os
 import pty
+import re
 import socket
 import subprocess
 
@@ -44,7 +45,8 @@ def test_a_subscription_is_made_listed_changed_and_deleted(home: Cli, nobody: st
         2.5,
     )
     assert home.run("subscriptions", "list", "--json").values == [made]
-    assert home.run("subscriptions", "show", name, "--json").values == [made]
+    told = {"deliveries": {"pending": 0, "dead": 0, "last_failed": None}}
+    assert home.run("subscriptions", "show", name, "--json").values == [made | told]
     changed = home.run(
         *("subscriptions", "change", name, "--type", "task.failed", "--clear", "labels", "--clear", "rate"),
         *("--no-cloudevents", "--url", f"{nobody}/b", "--json"),
@@ -104,7 +106,7 @@ def test_every_broken_rule_is_a_line(home: Cli) -> None:
 def test_a_subscription_is_disabled_with_its_reason_and_enabled_again(home: Cli, nobody: str) -> None:
     name = str(_made(home, nobody)["id"])
     assert "disabled" in home.run("subscriptions", "disable", name).out
-    listed = home.run("subscriptions", "list").out
+    listed = home.run("subscriptions", "list", "--state", "disabled").out
     assert all(word in listed for word in (name, "disabled", "by hand", "closed"))
     refused = home.run("replay", name, "--from-seq", "1", "--yes")
     assert (refused.status, refused.out) == (1, "")
@@ -138,6 +140,13 @@ def test_past_events_are_replayed_and_the_deliveries_found_by_subscription(simul
     assert [(each["subscription"], each["state"]) for each in owed] == [(name, "pending")] * 2
     assert home.run("deliveries", "list", "--subscription", "sub_nobody", "--json").out == ""
     assert name in home.run("deliveries", "list").out
+    home.run("subscriptions", "disable", name)
+    again = home.run("deliveries", "redeliver", str(owed[0]["id"]))
+    assert again.out.endswith(f"{name} is disabled: it waits until whenfinal subscriptions enable {name}\n")
+    assert re.search(r"^pending +2$", home.run("subscriptions", "show", name).out, re.MULTILINE)
+    home.run("subscriptions", "delete", name, "--yes")
+    refused = home.run("deliveries", "redeliver", str(owed[0]["id"]))
+    assert (refused.status, refused.out, "was deleted" in refused.err) == (1, "", True)
 
 
 def test_a_replay_without_a_bound_or_with_nobody_to_ask_is_refused(home: Cli, nobody: str) -> None:

@@ -3,9 +3,12 @@
 The demo's own parts order, subscribe, follow and count; only what they talk to is another: a balancer before two webs.
 """
 
+import asyncio
 import io
 import random
+import signal
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -37,7 +40,11 @@ SEED = 7
 KILL_AT = 20  # ends told before the kill
 
 NODES: Mapping[str, str] = {"web-1": "web", "web-2": "web", "worker-1": "worker", "worker-2": "worker"}
-KILLED = ("web-1", "worker-1")
+WEB, WORKER = "web-1", "worker-1"  # those that are killed
+
+SETTLED_S = 0.02  # for a statement that was on its way
+HELD = """SELECT (SELECT count(*) FROM tasks WHERE lease_owner LIKE %(owner)s)
+    + (SELECT count(*) FROM deliveries WHERE lease_owner LIKE %(owner)s AND state = 'pending')"""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -56,10 +63,24 @@ class Nodes(World):
             await self._until_answering(name, f"http://127.0.0.1:{port}/healthz")
 
     async def kill_receiver(self) -> None:
-        for name in KILLED:
+        """The worker in the middle of something: while it stands still, the ledger says that it holds a lease."""
+        await self._stop_holding_a_lease(self._children[WORKER])
+        for name in (WEB, WORKER):
             killed = self._children.pop(name)
             killed.kill()
             await killed.wait()
+
+    async def _stop_holding_a_lease(self, worker: Process) -> None:
+        url = self.environment["WHENFINAL_DATABASE_URL"]
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            while True:
+                worker.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(SETTLED_S)
+                row = await (await connection.execute(HELD, {"owner": f"%-{worker.pid}-%"})).fetchone()
+                if row is not None and row[0] > 0:
+                    return
+                worker.send_signal(signal.SIGCONT)
+                await asyncio.sleep(SETTLED_S)
 
 
 @pytest.fixture

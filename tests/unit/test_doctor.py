@@ -7,8 +7,12 @@ import pytest
 from receiver.doctor.checks import Check, Level, broken_settings, check_settings
 from receiver.doctor.here import now_ms
 from receiver.doctor.network import check_network
+from receiver.doctor.webhooks import check_webhooks
 from receiver.errors import ConfigError
 from receiver.settings import Settings
+from receiver.store.subscriptions import SeenSubscription
+from receiver.subscription import Lane, Subscription, SubscriptionState
+from receiver.subscription_orders import BY_HAND
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.wire import HttpCall, HttpReply
 
@@ -110,3 +114,40 @@ async def test_a_public_url_without_an_address_is_a_failure() -> None:
     url = {"WHENFINAL_PUBLIC_URL": "https://no-such-name.invalid"}
     checks = await check_network(_settings(**url), _Answers(HttpReply(status=404)))
     assert (checks[-1].name, checks[-1].level) == ("public URL", Level.FAIL)
+
+
+def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> SeenSubscription:
+    state = SubscriptionState.DISABLED if disabled_for else SubscriptionState.ACTIVE
+    own = Subscription(
+        id=name,
+        url="https://a.example",
+        secret="s",
+        created_ms=0,
+        changed_ms=0,
+        state=state,
+        disabled_reason=disabled_for,
+    )
+    return SeenSubscription(subscription=own, lane=Lane(id=name, failures=failures))
+
+
+@pytest.mark.parametrize(
+    ("seen", "dead", "said"),
+    [
+        ([], 0, []),
+        ([_seen("sub_1"), _seen("sub_2", disabled_for=BY_HAND)], 0, ["2 subscribed, none in trouble"]),
+        ([_seen("sub_1", disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
+        ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
+        ([_seen("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
+        (
+            [_seen(f"sub_{each}", failures=9) for each in range(5)],
+            0,
+            ["endpoints that keep failing: sub_0, sub_1, sub_2 and 2 more"],
+        ),
+    ],
+)
+def test_webhooks_that_do_not_arrive_are_told_with_their_cure(
+    seen: list[SeenSubscription], dead: int, said: list[str]
+) -> None:
+    checks = list(check_webhooks(seen, dead, 0))
+    assert [check.what for check in checks] == said
+    assert all((check.level is Level.OK) == (check.cure == "") for check in checks)

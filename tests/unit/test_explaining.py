@@ -11,6 +11,7 @@ from submitter.model import ENDED, TaskState
 
 NOW = Situation(now_ms=10_000, repeatable=False, configured=True)
 UNCERTAIN = Task(id="tsk_1", provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
+DUE = "1970-01-01T00:02:10.000Z"
 RUNNING = Task(
     id="tsk_1",
     provider="hiapi",
@@ -76,6 +77,25 @@ def test_a_pause_and_an_alarm_of_the_provider_are_told() -> None:
 def test_a_dead_letter_names_the_command_that_sends_it_again() -> None:
     note = _note(kind="delivery", detail={"state": "dead", "delivery": "dlv_7"})
     assert "whenfinal deliveries redeliver dlv_7" in look_ahead(RUNNING, [note], NOW).cure[0]
+
+
+def test_a_webhook_that_is_owed_says_to_whom_and_when() -> None:
+    detail = {"state": "pending", "delivery": "dlv_7", "subscription": "sub_1", "due_at": DUE, "held": False}
+    own = {**detail, "subscription": None, "endpoint": "https://a.example", "due_at": "1970-01-01T00:00:05.000Z"}
+    held = {**detail, "subscription": "sub_2", "delivery": "dlv_8", "held": True}
+    steps = look_ahead(RUNNING, [_note(kind="delivery", detail=each) for each in (detail, own, held)], NOW).next
+    assert steps[-3:] == (
+        "Its webhook to https://a.example is due now: dlv_7.",
+        "Its webhook to sub_1 is due in 2 min: dlv_7.",
+        "Its webhook to sub_2 waits until the subscription is enabled: dlv_8.",
+    )
+
+
+def test_of_many_webhooks_that_are_owed_the_first_ones_are_told_and_the_others_counted() -> None:
+    detail = {"state": "pending", "delivery": "dlv_7", "subscription": "sub_1", "due_at": DUE, "held": False}
+    steps = look_ahead(RUNNING, [_note(kind="delivery", detail=detail)] * 1000, NOW).next
+    assert len(steps) < 10
+    assert steps[-1] == "995 more of its webhooks are due later."
 
 
 def test_the_story_counts_from_the_tasks_beginning() -> None:

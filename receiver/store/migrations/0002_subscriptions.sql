@@ -55,5 +55,8 @@ CREATE INDEX deliveries_unfinished ON deliveries (event_seq) WHERE due_ms IS NOT
 CREATE INDEX deliveries_event ON deliveries (event_seq);
 CREATE UNIQUE INDEX deliveries_subscription ON deliveries (subscription, event_seq);
 CREATE INDEX deliveries_of_subscription ON deliveries (subscription, id) WHERE subscription IS NOT NULL;
+-- Small: neither is touched by a delivery that succeeds at its first attempt.
+CREATE INDEX deliveries_dead ON deliveries (subscription, id) WHERE state = 'dead';
+CREATE INDEX deliveries_failing ON deliveries (subscription, id) WHERE state = 'pending' AND attempts > 0;
 CREATE INDEX observations_age ON observations (at_ms, id);
 CREATE INDEX attempts_age ON attempts (at_ms, id);

@@ -29,6 +29,10 @@ async def redeliver(call: Call[NoQuery, NoBody]) -> Answer:
     delivery = await services.store.outbox.redeliver(call.part("id"), actor=actor, now_ms=services.clock())
     if delivery is None:
         raise _missing()
+    owner = delivery.subscription
+    if owner is not None and await services.store.subscriptions.find(owner) is None:
+        detail = "Its subscription was deleted, and nothing is sent for it any more."
+        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=f"/v1/deliveries/{delivery.id}"))
     services.bell.ring()
     return Answer(body=delivery_view(delivery), status=202)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from receiver.replay_orders import find_violations
 from receiver.subscription import NotActive, Subscription
-from receiver.subscription_views import probe_view, replay_view, secret_view, subscription_view
+from receiver.subscription_views import owed_view, probe_view, replay_view, secret_view, subscription_view
 from receiver.web.operations import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.shapes import NoBody, NoQuery
@@ -25,20 +25,23 @@ async def create_subscription(call: Call[NoQuery, SubscriptionOrderBody]) -> Ans
 
 
 async def list_subscriptions(call: Call[SubscriptionsQuery, NoBody]) -> Answer:
-    page = await call.services.store.subscriptions.page(limit=call.query.limit, cursor=call.query.cursor)
+    wanted = call.query
+    page = await call.services.store.subscriptions.page(limit=wanted.limit, cursor=wanted.cursor, state=wanted.state)
     now_ms = call.services.clock()
     found = [subscription_view(each.subscription, each.lane, now_ms=now_ms) for each in page.items]
     return Answer(body={"subscriptions": found, "next_cursor": page.next_cursor})
 
 
 async def show_subscription(call: Call[NoQuery, NoBody]) -> Answer:
-    return await _shown(call)
+    name = call.part("id")
+    owed = await call.services.store.reading.owed(name)
+    return Answer(body=await _shown(call) | {"deliveries": owed_view(owed)})
 
 
 async def change_subscription(call: Call[NoQuery, SubscriptionChangeBody]) -> Answer:
     changes = changes_of(call.body)
     if not changes:
-        return await _shown(call)
+        return Answer(body=await _shown(call))
     changed = await call.services.subscribing.change(call.part("id"), changes, actor=_actor(call))
     return Answer(body=await _view(call, changed))
 
@@ -81,11 +84,11 @@ async def replay(call: Call[NoQuery, ReplayBody]) -> Answer:
     return Answer(body=replay_view(name, count, dry_run=call.body.dry_run), status=202)
 
 
-async def _shown(call: Call[Any, Any]) -> Answer:
+async def _shown(call: Call[Any, Any]) -> dict[str, Any]:
     seen = await call.services.store.subscriptions.find(call.part("id"))
     if seen is None:
         raise _missing()
-    return Answer(body=subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock()))
+    return subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock())
 
 
 async def _view(call: Call[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
