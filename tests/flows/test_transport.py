@@ -284,7 +284,11 @@ async def test_an_endless_reply_is_cut_and_its_connection_closed() -> None:
         await asyncio.wait_for(server.peers[0].gone.wait(), 5)
 
 
-@pytest.mark.parametrize("damaged", [b"no gzip", gzip.compress(b"x" * 99)[:-9], gzip.compress(b"x") + b"garbage"])
+@pytest.mark.parametrize(
+    "damaged",
+    [b"no gzip", gzip.compress(b"x" * 99)[:-9], gzip.compress(b"x") + b"garbage"],
+    ids=["none", "cut", "more"],  # the bytes hold the time
+)
 async def test_damaged_gzip_is_a_broken_exchange(transport: Transport, damaged: bytes) -> None:
     async with serving(replying(reply(damaged, b"Content-Encoding: gzip"))) as server:
         with pytest.raises(ExchangeBroken, match="gzip"):

@@ -36,7 +36,7 @@ def test_every_state_has_a_next_step(state: TaskState) -> None:
     assert look_ahead(replace(UNCERTAIN, state=state), [], NOW).next != ()
 
 
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", sorted(ENDED))
 def test_an_ended_task_waits_for_nothing(state: TaskState) -> None:
     assert _next(replace(UNCERTAIN, state=state, deadline_ms=5)).startswith("Nothing")
 
