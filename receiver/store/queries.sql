@@ -316,6 +316,11 @@ SELECT * FROM deliveries
 WHERE subscription = :subscription AND id < :cursor AND (CAST(:state AS TEXT) IS NULL OR state = :state)
 ORDER BY id DESC LIMIT :limit;
 
+-- dead_page_of_subscription: newest first, dead letters of one subscription
+SELECT * FROM deliveries
+WHERE subscription = :subscription AND state = 'dead' AND id < :cursor
+ORDER BY id DESC LIMIT :limit;
+
 -- count_pending_of_subscription: how many are not finished; its lane has its name
 SELECT COUNT(*) AS number FROM deliveries WHERE lane = :subscription AND due_ms IS NOT NULL;
 

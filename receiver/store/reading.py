@@ -84,7 +84,9 @@ class Reading:
     ) -> Page[Delivery]:
         params: dict[str, Any] = {"cursor": cursor or _BEFORE_ALL}
         statement = "deliveries_page"
-        if subscription is not None:
+        if subscription is not None and state is DeliveryState.DEAD:
+            statement, params["subscription"] = "dead_page_of_subscription", subscription
+        elif subscription is not None:
             statement = "deliveries_page_of_subscription"
             params |= {"subscription": subscription, "state": state.value if state else None}
         elif state is not None:

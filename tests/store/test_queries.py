@@ -64,6 +64,7 @@ _INDEXED = {
     "old_attempts": "attempts_age",
     "old_observations": "observations_age",
     "lanes_by_id": "id>",
+    "dead_page_of_subscription": "deliveries_dead",
 }
 
 
