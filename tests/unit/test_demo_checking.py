@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from receiver.demo.checking import Credentials, is_cloud_event, is_genuine, is_genuine_by_public_key, right_ones
-from receiver.demo.subscriber import NO_END, OLD_UNSIGNED, UNATTRIBUTED, UNSIGNED, Subscriber
+from receiver.demo.subscriber import MISNAMED, NO_END, OLD_UNSIGNED, UNATTRIBUTED, UNSIGNED, Subscriber
 from receiver.demo.tally import Way
 from submitter.webhooks import new_signing_key, public_key, webhook_headers
 
@@ -141,6 +141,12 @@ def test_attributes_that_were_asked_for_and_are_not_there_are_a_fault() -> None:
     subscriber = _subscriber(Way.EVERYTHING)
     _answers(subscriber, _signed(BODY), _signed(BODY))
     assert subscriber.faults == {UNATTRIBUTED: 1}
+
+
+def test_a_webhook_under_another_id_than_its_events_is_a_fault() -> None:
+    subscriber, body = _subscriber(Way.NOTIFY), BODY.replace(b"evt_1", b"evt_2")
+    assert subscriber.take(_signed(body), body).status_code == 204
+    assert subscriber.faults == {MISNAMED: 1}
 
 
 def test_an_event_that_is_no_end_is_taken_and_not_booked_as_one() -> None:
