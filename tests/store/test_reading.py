@@ -131,3 +131,17 @@ async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:
     assert await store.kept.keep("keys", "one") == "one"
     assert await store.kept.keep("keys", "two") == "one"
     assert await store.kept.find("keys") == "one"
+
+
+async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store: Store) -> None:
+    for name in ("sub_1", "sub_2"):
+        await subscribe(store, name)
+    await happen(store, 6)
+    leased = {(due.lane, due.event_id): due for due in await lease(store)}
+    events = [event.id for event in await store.reading.events(0)]
+    await end(store, [leased["sub_1", event] for event in events[:3]], DeliveryState.DEAD)
+    await end(store, [leased["sub_2", event] for event in events], DeliveryState.DEAD)
+    for state, numbers in [(DeliveryState.DEAD, [3, 2, 1]), (DeliveryState.PENDING, [6, 5, 4]), (None, [6, 5, 4, 3])]:
+        first = await store.reading.deliveries(state=state, subscription="sub_1", limit=2)
+        rest = await store.reading.deliveries(state=state, subscription="sub_1", limit=2, cursor=first.next_cursor)
+        assert [each.event_seq for each in (*first.items, *rest.items)] == numbers
