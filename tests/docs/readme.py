@@ -77,6 +77,22 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/flows/test_reconciler.py::test_a_provider_that_hangs_holds_back_neither_results_nor_the_next_turn",
     ),
     (
+        "On Postgres a `web` and a `worker` killed under load cost nothing: lost 0, doubled 0, paid twice 0",
+        "tests/system/test_many_nodes.py::test_a_web_and_a_worker_killed_under_load_lose_nothing_and_double_nothing",
+    ),
+    (
+        "Eight processes that record the same ends at once make one event each, numbered without a gap",
+        "tests/store/test_many_nodes.py::test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_task",
+    ),
+    (
+        "While Postgres is away callbacks are answered 503, never a false 2xx, and all goes on by itself",
+        "tests/flows/test_postgres_faults.py::test_a_restart_amid_callbacks_loses_nothing_and_doubles_nothing_and_deliveries_go_on",
+    ),
+    (
+        "A ledger is moved between SQLite and Postgres whole or not at all, checked table by table",
+        "tests/store/test_moving.py::test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again",
+    ),
+    (
         "Secrets reach neither the log nor an error",
         "tests/unit/test_journal.py::test_no_secret_is_written",
     ),
@@ -155,6 +171,10 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A range of events can be replayed by number, time and filter; what is due already is never doubled",
         "tests/store/test_replaying.py::test_replays_and_deliveries_side_by_side_never_double_what_is_due",
+    ),
+    (
+        "A replay never keeps waiting what happens now",
+        "tests/flows/test_delivery_isolation.py::test_what_happens_now_does_not_wait_behind_a_replay",
     ),
     (
         "Nothing that is still owed is pruned",
