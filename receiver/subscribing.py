@@ -17,8 +17,8 @@ from receiver.ids import IdMaker
 from receiver.posting import Sends, Webhook, post
 from receiver.records import Attempt
 from receiver.signing import new_signing_key, new_webhook_secret
-from receiver.store.subscriptions import MOST_SUBSCRIPTIONS, Deed, SeenSubscription
-from receiver.subscription import Subscription
+from receiver.store.subscriptions import MOST_SUBSCRIPTIONS, Deed
+from receiver.subscription import SeenSubscription, Subscription
 from receiver.subscription_orders import (
     SubscriptionOrder,
     SubscriptionRules,

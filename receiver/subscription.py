@@ -96,6 +96,14 @@ class Lane:
     max_in_flight: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenSubscription:
+    """`lane` None: nothing was ever owed to it."""
+
+    subscription: Subscription
+    lane: Lane | None
+
+
 class ReplayWhich(StrEnum):
     """`all`, delivered ones too; only `dead` letters; or only what was never owed to it (`missing`)."""
 

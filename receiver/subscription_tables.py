@@ -8,8 +8,7 @@ from rich.text import Text
 from receiver.durations import say_duration, say_when
 from receiver.lanes import BreakerState
 from receiver.records import Attempt, Owed
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import EventFilter, Lane, ReplayCount, Subscription
+from receiver.subscription import EventFilter, Lane, ReplayCount, SeenSubscription, Subscription
 from receiver.subscription_views import is_delivered, subscription_breaker
 from receiver.tables import cell, say_labels, say_moment, sheet, state_cell, table
 from submitter.webhooks import public_key

@@ -10,8 +10,7 @@ from receiver.commands.running import with_services
 from receiver.commands.tasks import ACTOR
 from receiver.records import Attempt, Delivery, DeliveryState
 from receiver.services import Services
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import SubscriptionState
+from receiver.subscription import SeenSubscription, SubscriptionState
 from receiver.tables import attempts_table, deliveries_table
 from receiver.views import attempt_view, delivery_view
 

@@ -16,8 +16,7 @@ from receiver.commands.tasks import ACTOR
 from receiver.durations import parse_duration_s
 from receiver.records import Attempt, Owed
 from receiver.services import Services
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import Subscription, SubscriptionState
+from receiver.subscription import SeenSubscription, Subscription, SubscriptionState
 from receiver.subscription_orders import SubscriptionOrder
 from receiver.subscription_tables import probe_line, subscription_sheet, subscriptions_table
 from receiver.subscription_views import is_delivered, owed_view, probe_view, secret_view, subscription_view

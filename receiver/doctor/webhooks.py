@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from receiver.doctor.checks import Check, warn, well
 from receiver.lanes import BreakerState
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import Subscription, SubscriptionState
+from receiver.subscription import SeenSubscription, Subscription, SubscriptionState
 from receiver.subscription_orders import BY_HAND
 from receiver.subscription_views import subscription_breaker
 

@@ -9,18 +9,10 @@ from receiver.records import Page
 from receiver.store import rows
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.subscription_rows import lane_of, subscription_of, subscription_row
-from receiver.subscription import Lane, Subscription, SubscriptionState
+from receiver.subscription import SeenSubscription, Subscription, SubscriptionState
 
 MOST_SUBSCRIPTIONS = 1000  # every event is held against each
 _BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenSubscription:
-    """`lane` None: nothing was ever owed to it."""
-
-    subscription: Subscription
-    lane: Lane | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from receiver.doctor.network import check_network
 from receiver.doctor.webhooks import check_webhooks
 from receiver.errors import ConfigError
 from receiver.settings import Settings
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import Lane, Subscription, SubscriptionState
+from receiver.subscription import Lane, SeenSubscription, Subscription, SubscriptionState
 from receiver.subscription_orders import BY_HAND
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.wire import HttpCall, HttpReply

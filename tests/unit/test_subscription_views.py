@@ -8,8 +8,7 @@ from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 
 from receiver.records import Attempt, EventType
-from receiver.store.subscriptions import SeenSubscription
-from receiver.subscription import EventFilter, Lane, ReplayCount, Subscription, SubscriptionState
+from receiver.subscription import EventFilter, Lane, ReplayCount, SeenSubscription, Subscription, SubscriptionState
 from receiver.subscription_tables import probe_line, replay_line, subscription_sheet, subscriptions_table
 from receiver.subscription_views import probe_view, replay_view, secret_view, subscription_view
 from receiver.web.subscription_shapes import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
