@@ -81,19 +81,38 @@ def test_headers_come_in_any_form_and_case(given: Callable[[Headers], Any]) -> N
 
 
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    "signed",
     [
-        ({}, BODY),
-        (_signed(), BODY + b" "),
-        (_signed(secret="whsec_" + "B" * 32)[:2], BODY),
-        (_signed(age_s=400), BODY),
-        (_signed(age_s=-400), BODY),
-        *((_signed(body), body) for body in (b"", b"[]", b"{}", b"\xff", b'{"type":"task.failed","data":3}')),
-        *((_signed(body), body) for body in (_body(an_event(1, task={"id": 3})), _body(an_event(1) | {"seq": "x"}))),
-        (_signed(_body(an_event(1, type="subscription.disabled"))), _body(an_event(1, type="subscription.disabled"))),
+        lambda body: {},
+        lambda body: _signed(body + b" "),
+        lambda body: _signed(body, secret="whsec_" + "B" * 32)[:2],
+        lambda body: _signed(body, age_s=400),
+        lambda body: _signed(body, age_s=-400),
+    ],
+    ids=["without headers", "another body", "another secret", "too old", "too new"],
+)
+def test_a_webhook_that_is_not_rightly_signed_is_not_verified(signed: Callable[[bytes], Any]) -> None:
+    _is_not_verified(signed(BODY), BODY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"type":"task.failed","data":3}',
+        _body(an_event(1, task={"id": 3})),
+        _body(an_event(1) | {"seq": "x"}),
+        _body(an_event(1, type="subscription.disabled")),
     ],
 )
-def test_whatever_is_not_a_receivers_webhook_is_not_verified(headers: Any, body: bytes) -> None:
+def test_whatever_is_not_a_receivers_webhook_is_not_verified(body: bytes) -> None:
+    _is_not_verified(_signed(body), body)
+
+
+def _is_not_verified(headers: Any, body: bytes) -> None:
     with pytest.raises(WebhookNotVerified) as raised:
         _client().verify_webhook(headers, body)
     assert SECRET not in str(raised.value)

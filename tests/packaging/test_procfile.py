@@ -1,6 +1,7 @@
 """The Procfile runs as it stands: `release` once, then `web` and `worker` until they are told to stop."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -29,14 +30,16 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    """With a free one after it: honcho gives a second process of a kind the next number."""
+    """With a free one after it: honcho gives a second process of a kind the next number.
+
+    Below those that a system hands out by itself, or another test would be given them before these begin to listen.
+    """
     while True:
-        with socket.socket() as free, socket.socket() as after:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-            with suppress(OSError, OverflowError):
-                after.bind(("127.0.0.1", port + 1))
-                return port
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as free, socket.socket() as after, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            after.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @pytest.fixture

@@ -15,6 +15,19 @@ PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
 pytestmark = pytest.mark.timeout(300)
 
+#: What `pip install 'whenfinal[postgres]'` is for.
+NEED_PSYCOPG = {f"receiver.store.{name}" for name in ("listening", "moving_postgres", "pooling", "postgres")}
+IMPORT_EACH = """
+from importlib import import_module
+for name in {modules}:
+    try:
+        import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        print(name)
+"""
+
 
 def _run(*command: str | Path, cwd: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -72,14 +85,14 @@ def test_the_installed_command_makes_its_database_from_its_own_migrations(instal
     assert database.stat().st_size > 0
 
 
-def test_every_module_imports_with_the_dependencies_of_the_wheel_alone(
+def test_every_module_imports_with_the_dependencies_of_the_wheel_alone_but_those_of_an_extra(
     wheel: Path, installed: Path, tmp_path: Path
 ) -> None:
-    modules = sorted(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py"))
-    lines = [f"import {name[:-3].replace('/', '.').removesuffix('.__init__')}" for name in modules]
-    (tmp_path / "every.py").write_text("\n".join(line for line in lines if not line.endswith("__main__")))
-    _run(installed / "python", "every.py", cwd=tmp_path)
-    assert lines != []
+    files = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py") and "__main__" not in name]
+    modules = sorted(name[:-3].replace("/", ".").removesuffix(".__init__") for name in files)
+    (tmp_path / "every.py").write_text(IMPORT_EACH.format(modules=modules))
+    assert _run(installed / "python", "every.py", cwd=tmp_path).split() == sorted(NEED_PSYCOPG)
+    assert set(modules) > NEED_PSYCOPG
 
 
 def test_the_installed_dependencies_agree_with_each_other(installed: Path, tmp_path: Path) -> None:
