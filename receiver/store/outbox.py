@@ -105,7 +105,8 @@ class Outbox:
     async def redeliver(self, delivery: str, *, actor: str, now_ms: int) -> Delivery | None:
         """Make one delivery due again, its schedule from the start. None when there is no such delivery.
 
-        One that is being posted right now, or whose subscription was deleted, is left as it is.
+        One that is being posted right now, or whose subscription was deleted, is left as it is, and the audit is
+        silent about it.
         """
 
         async def work(tx: Tx) -> Delivery | None:
@@ -115,7 +116,7 @@ class Outbox:
             if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
                 await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
                 await tx.announce()
-            await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
+                await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
             row = await tx.fetch_one("delivery_by_id", id=delivery)
             return None if row is None else rows.delivery_of(row)
 

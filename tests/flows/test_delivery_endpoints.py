@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from receiver.delivery import DeliveryReport
-from receiver.records import DeliveryState
+from receiver.records import Delivery, DeliveryState
 from receiver.signing import new_signing_key, public_key
 from receiver.store import Store, open_store
 from receiver.store.subscriptions import Deed
@@ -131,6 +131,11 @@ async def test_redelivering_posts_the_same_message_again_under_the_same_id(store
         await store.outbox.redeliver(delivery.id, actor="ann", now_ms=T0 + 1)
         assert (await take_turn(store, now_ms=T0 + 1)).delivered == 1
     assert len({(headers_of(each)["webhook-id"], body_of(each)) for each in server.requests}) == 1
+    assert await _audited(store, delivery) == ["ann: redeliver"]
+
+
+async def _audited(store: Store, delivery: Delivery) -> list[str]:
+    return [note.summary for note in await store.reading.timeline(delivery.task or "") if note.kind == "audit"]
 
 
 async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store) -> None:
@@ -154,6 +159,7 @@ async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
     assert left is not None
     assert len(server.requests) == 1
+    assert await _audited(store, delivery) == []
 
 
 async def test_turns_of_one_process_never_end_each_others_lease(store: Store) -> None:
