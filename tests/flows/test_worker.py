@@ -144,24 +144,21 @@ async def test_a_turn_that_hangs_does_not_keep_the_next_from_its_work() -> None:
     await worker.stop()
 
 
+@pytest.mark.parametrize(
+    "worker_with",
+    [lambda turn: _worker(overdue=turn, events=[]), lambda turn: _worker(prune=turn, events=[])],
+    ids=["overdue", "retention"],
+)
 @pytest.mark.usefixtures("often")
-async def test_two_turns_of_the_overdue_clock_never_overlap() -> None:
-    marking = Turn(lambda: asyncio.sleep(3 * OFTEN_S))
-    worker = _worker(overdue=marking, events=[])
+async def test_two_turns_of_the_overdue_clock_or_of_retention_never_overlap(
+    worker_with: Callable[[Turn], Worker],
+) -> None:
+    slow = Turn(lambda: asyncio.sleep(3 * OFTEN_S))
+    worker = worker_with(slow)
     worker.start()
-    await marking.has_begun(4)
+    await slow.has_begun(4)
     await worker.stop()
-    assert marking.most_at_once == 1
-
-
-@pytest.mark.usefixtures("often")
-async def test_two_turns_of_retention_never_overlap() -> None:
-    pruning = Turn(lambda: asyncio.sleep(3 * OFTEN_S))
-    worker = _worker(prune=pruning, events=[])
-    worker.start()
-    await pruning.has_begun(4)
-    await worker.stop()
-    assert pruning.most_at_once == 1
+    assert slow.most_at_once == 1
 
 
 @pytest.mark.usefixtures("never")
