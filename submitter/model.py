@@ -23,7 +23,9 @@ class TaskState(StrEnum):
 
 
 REPORTED_FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELED})
+
 TERMINAL = REPORTED_FINAL | {TaskState.EXPIRED}
+
 #: States that need no more work from us: terminal ones and a submit that created nothing.
 ENDED = TERMINAL | {TaskState.REFUSED}
 
@@ -140,7 +142,6 @@ class Uncertain:
 
 SubmitOutcome = Receipt | Refused | Uncertain
 
-
 # What asking for a status can come to, beside an Observation.
 
 
@@ -175,7 +176,6 @@ class Unavailable:
 
 
 StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable
-
 
 # What a wish to cancel can come to.
 

@@ -11,12 +11,16 @@ from importlib.resources import files
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
 Row = dict[str, Any]
+
 Value = str | int | float | None
+
 #: What a statement takes: a value, or a sequence of them where it says `:name...`.
 Param = Value | Sequence[Value]
 
 _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
+
 _LIST = re.compile(r":(\w+)\.\.\.")
 
 

@@ -12,10 +12,11 @@ from enum import StrEnum
 
 from starlette.types import Scope as AsgiScope
 
-from receiver.services import ApiKeyDigest
+from receiver.config.api_keys import ApiKeyDigest
 from receiver.web.problems import Kind, Problem, ProblemError
 
 REALM = 'Bearer realm="whenfinal"'
+
 _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from receiver.records import AccountStatus
-from receiver.views import rfc3339
-from receiver.web.operations import Answer, Call
-from receiver.web.shapes import NoBody, NoQuery
+from receiver.store.accounts import AccountStatus
+from receiver.web.endpoint import Answer, Call
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.timestamps import rfc3339
 
 
 async def show_alive(_call: Call[NoQuery, NoBody]) -> Answer:

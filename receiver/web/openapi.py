@@ -8,16 +8,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from receiver.sse import MEDIA_TYPE as EVENT_STREAM
-from receiver.web.operations import Operation
+from receiver.events.model.sse import MEDIA_TYPE as EVENT_STREAM
+from receiver.web.endpoint import Operation
 from receiver.web.problems import MEDIA_TYPE
-from receiver.web.shapes import NoBody, ProblemShape
+from receiver.web.schemas.tasks import NoBody, ProblemShape
 
 _REF = "#/components/schemas/{model}"
+
 _PART = re.compile(r"\{([a-z_]+)\}")
+
 _REQUEST_ID = {"X-Request-Id": {"description": "Echoes the request's own.", "schema": {"type": "string"}}}
 
 Operations = Sequence[Operation[Any, Any]]
+
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
 
 

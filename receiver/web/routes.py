@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from receiver.web import callbacks, health, shapes, subscription_shapes
-from receiver.web.api import by_hand, deliveries, events, subscriptions, tasks
+from receiver.web import callbacks, health
+from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
 from receiver.web.auth import Right
-from receiver.web.operations import Operation
-from receiver.web.shapes import NoBody, NoQuery
+from receiver.web.endpoint import Operation
+from receiver.web.schemas import subscriptions as subscription_schemas
+from receiver.web.schemas import tasks as task_schemas
+from receiver.web.schemas.tasks import NoBody, NoQuery
 
 ROUTES: tuple[Operation[Any, Any], ...] = (
     Operation(
@@ -17,7 +19,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         body_types=callbacks.CALLBACK_TYPES,
-        answers={200: shapes.CallbackVerdict, 204: None},
+        answers={200: task_schemas.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
     ),
     Operation(
@@ -28,7 +30,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         body_types=callbacks.CALLBACK_TYPES,
-        answers={200: shapes.CallbackVerdict, 204: None},
+        answers={200: task_schemas.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
     ),
     Operation(
@@ -37,9 +39,9 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         handle=tasks.submit_task,
         summary="Submit a task. State `uncertain`: it may exist and may have been paid; do not submit it again.",
         query=NoQuery,
-        body=shapes.TaskOrder,
+        body=task_schemas.TaskOrder,
         right=Right.SUBMIT,
-        answers={202: shapes.SubmittedShape},
+        answers={202: task_schemas.SubmittedShape},
         problems=(402, 503),
         headers={"Idempotency-Key": "The same key and body give the same task, and it is paid for once."},
     ),
@@ -48,10 +50,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/tasks",
         handle=tasks.list_tasks,
         summary="Tasks, newest first.",
-        query=shapes.TasksQuery,
+        query=task_schemas.TasksQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: shapes.TasksPage},
+        answers={200: task_schemas.TasksPage},
         problems=(503,),
     ),
     Operation(
@@ -59,10 +61,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/tasks/{id}",
         handle=tasks.show_task,
         summary="One task, at once or when it has ended or the wait is over.",
-        query=shapes.TaskQuery,
+        query=task_schemas.TaskQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: shapes.TaskShape},
+        answers={200: task_schemas.TaskShape},
         problems=(404, 503),
         headers={"Prefer": "`wait=N` is the same as the parameter, and is answered with Preference-Applied."},
     ),
@@ -74,41 +76,41 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: shapes.Timeline},
+        answers={200: task_schemas.Timeline},
         problems=(404, 503),
     ),
     Operation(
         method="POST",
         path="/v1/tasks/{id}/reconcile",
-        handle=by_hand.reconcile_task,
+        handle=reconcile.reconcile_task,
         summary="Ask the provider about one task now.",
         query=NoQuery,
-        body=shapes.ReconcileTaskOrder,
+        body=task_schemas.ReconcileTaskOrder,
         optional_body=True,
         right=Right.OPERATE,
-        answers={200: shapes.HandReportShape},
+        answers={200: task_schemas.HandReportShape},
         problems=(404, 503),
     ),
     Operation(
         method="POST",
         path="/v1/reconcile",
-        handle=by_hand.reconcile,
+        handle=reconcile.reconcile,
         summary="Ask the providers about unfinished tasks now.",
         query=NoQuery,
-        body=shapes.ReconcileOrder,
+        body=task_schemas.ReconcileOrder,
         right=Right.OPERATE,
-        answers={200: shapes.HandReportShape},
+        answers={200: task_schemas.HandReportShape},
         problems=(503,),
     ),
     Operation(
         method="POST",
         path="/v1/tasks/{id}/settle",
-        handle=by_hand.settle,
+        handle=reconcile.settle,
         summary="End the doubt about an uncertain submit: it made this task of the provider, or none.",
         query=NoQuery,
-        body=shapes.SettleOrder,
+        body=task_schemas.SettleOrder,
         right=Right.OPERATE,
-        answers={200: shapes.TaskShape},
+        answers={200: task_schemas.TaskShape},
         problems=(404, 409, 503),
     ),
     Operation(
@@ -116,10 +118,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/events",
         handle=events.list_events,
         summary="Events after a cursor, in order, in pages.",
-        query=shapes.EventsQuery,
+        query=task_schemas.EventsQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: shapes.EventsPage},
+        answers={200: task_schemas.EventsPage},
         problems=(410, 503),
     ),
     Operation(
@@ -127,7 +129,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/events/stream",
         handle=events.stream_events,
         summary="The same events as they come, as server-sent events; `reset` says that some are no longer kept.",
-        query=shapes.StreamQuery,
+        query=task_schemas.StreamQuery,
         body=NoBody,
         right=Right.READ,
         answers={200: None},
@@ -141,9 +143,9 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         handle=subscriptions.create_subscription,
         summary="Subscribe an address to events. The secret of its signatures is in this answer and in no later one.",
         query=NoQuery,
-        body=subscription_shapes.SubscriptionOrderBody,
+        body=subscription_schemas.SubscriptionOrderBody,
         right=Right.OPERATE,
-        answers={201: subscription_shapes.SubscriptionWithSecret},
+        answers={201: subscription_schemas.SubscriptionWithSecret},
         problems=(503,),
     ),
     Operation(
@@ -151,10 +153,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/subscriptions",
         handle=subscriptions.list_subscriptions,
         summary="Subscriptions, newest first, and how their endpoints behave.",
-        query=subscription_shapes.SubscriptionsQuery,
+        query=subscription_schemas.SubscriptionsQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: subscription_shapes.SubscriptionsPage},
+        answers={200: subscription_schemas.SubscriptionsPage},
         problems=(503,),
     ),
     Operation(
@@ -165,7 +167,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: subscription_shapes.SubscriptionWithOwed},
+        answers={200: subscription_schemas.SubscriptionWithOwed},
         problems=(404, 503),
     ),
     Operation(
@@ -174,9 +176,9 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         handle=subscriptions.change_subscription,
         summary="Change what is given. `enabled: true` forgets what its endpoint did and sends what was held.",
         query=NoQuery,
-        body=subscription_shapes.SubscriptionChangeBody,
+        body=subscription_schemas.SubscriptionChangeBody,
         right=Right.OPERATE,
-        answers={200: subscription_shapes.SubscriptionShape},
+        answers={200: subscription_schemas.SubscriptionShape},
         problems=(404, 503),
     ),
     Operation(
@@ -196,10 +198,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         handle=subscriptions.rotate_secret,
         summary="A new secret, shown in this answer only; the old one signs along for the overlap.",
         query=NoQuery,
-        body=subscription_shapes.RotateBody,
+        body=subscription_schemas.RotateBody,
         optional_body=True,
         right=Right.OPERATE,
-        answers={200: subscription_shapes.SubscriptionWithSecret},
+        answers={200: subscription_schemas.SubscriptionWithSecret},
         problems=(404, 503),
     ),
     Operation(
@@ -210,7 +212,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         right=Right.OPERATE,
-        answers={200: subscription_shapes.ProbeShape},
+        answers={200: subscription_schemas.ProbeShape},
         problems=(404, 503),
     ),
     Operation(
@@ -219,9 +221,9 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         handle=subscriptions.replay,
         summary="Make a range of events due again for this subscription; each keeps its `webhook-id`.",
         query=NoQuery,
-        body=subscription_shapes.ReplayBody,
+        body=subscription_schemas.ReplayBody,
         right=Right.OPERATE,
-        answers={202: subscription_shapes.ReplayShape},
+        answers={202: subscription_schemas.ReplayShape},
         problems=(404, 409, 503),
     ),
     Operation(
@@ -229,10 +231,10 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         path="/v1/deliveries",
         handle=deliveries.list_deliveries,
         summary="Deliveries, newest first; state `dead` shows the dead letters.",
-        query=shapes.DeliveriesQuery,
+        query=task_schemas.DeliveriesQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: shapes.DeliveriesPage},
+        answers={200: task_schemas.DeliveriesPage},
         problems=(503,),
     ),
     Operation(
@@ -243,7 +245,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         right=Right.READ,
-        answers={200: subscription_shapes.DeliveryWithTries},
+        answers={200: subscription_schemas.DeliveryWithTries},
         problems=(404, 503),
     ),
     Operation(
@@ -254,7 +256,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=NoBody,
         right=Right.OPERATE,
-        answers={202: shapes.DeliveryShape},
+        answers={202: task_schemas.DeliveryShape},
         problems=(404, 409, 503),
     ),
     Operation(
@@ -264,7 +266,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         summary="The process is alive.",
         query=NoQuery,
         body=NoBody,
-        answers={200: shapes.Alive},
+        answers={200: task_schemas.Alive},
     ),
     Operation(
         method="GET",
@@ -273,7 +275,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         summary="The ledger can be written; which provider accounts are paused, and why.",
         query=NoQuery,
         body=NoBody,
-        answers={200: shapes.Ready},
+        answers={200: task_schemas.Ready},
         problems=(503,),
     ),
     Operation(

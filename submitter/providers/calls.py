@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from submitter.http.messages import Headers, HttpCall
 from submitter.providers.contract import Account
-from submitter.wire import Headers, HttpCall
 
 
 def as_json(body: Mapping[str, Any]) -> bytes:

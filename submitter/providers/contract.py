@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import CancelOutcome, ListedTask, Observation, Output, StatusOutcome, SubmitOutcome
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
-from submitter.wire import Callback, HttpCall, HttpReply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,3 +168,11 @@ class ServesFiles(Protocol):
 
     def build_download(self, output: Output, account: Account, /) -> HttpCall:
         """The key goes to the origin of the base URL and to no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConfiguredProvider:
+    """A provider as it is used: the dialect and our account."""
+
+    adapter: Provider
+    account: Account

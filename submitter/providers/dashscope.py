@@ -16,6 +16,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from submitter.errors import BadSignature, UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     CancelAccepted,
     CancelOutcome,
@@ -45,9 +46,9 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
-from submitter.providers.reading import (
+from submitter.providers.json_reader import (
     BEIJING,
     StateWords,
     at,
@@ -64,10 +65,11 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
+
 _SCHEMES = ("https", "http", "data")
+
 _DAY_MS = 86_400_000
 
 CAPABILITIES = Capabilities(
@@ -123,6 +125,7 @@ STATES: StateWords = {
     "failed": TaskState.FAILED,
     "canceled": TaskState.CANCELED,
 }
+
 _NOT_KNOWN = "unknown"
 
 #: error-code page. A 2xx with a code is undocumented, so only codes speak there; None: it may have been processed.
@@ -144,6 +147,7 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "Throttling.AllocationQuota": Refusal.THROTTLED,
     "RequestTimeOut": None,
 }
+
 _EVENT_SOURCE, _EVENT_TYPE = "acs.dashscope", "dashscope:System:AsyncTaskFinish"
 
 

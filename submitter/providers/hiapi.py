@@ -14,6 +14,7 @@ The parameter page of happyhorse-1.1 image-to-video was not found, so it has no 
 """
 
 from submitter.errors import UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     ListedTask,
     NotFound,
@@ -41,8 +42,16 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import BY_STATUS, fault_in, in_words, no_statement, other_task, refuse, task_error
-from submitter.providers.reading import (
+from submitter.providers.error_replies import (
+    BY_STATUS,
+    fault_in,
+    in_words,
+    no_statement,
+    other_task,
+    refuse,
+    task_error,
+)
+from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
@@ -56,10 +65,11 @@ from submitter.providers.reading import (
     usable_id,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
+
 _FIVE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "1:1")
+
 _RESOLUTIONS = ("720p", "1080p")
 
 CAPABILITIES = Capabilities(
@@ -98,6 +108,7 @@ STATES: StateWords = {
 
 #: 429 and 503 are refused before processing (SDK, create page).
 _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
+
 #: The blog's envelope names the throttle by a code; a 2xx with an error is undocumented, so only codes speak there.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
@@ -106,6 +117,7 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
 }
+
 _SAME_KEY_AT_WORK_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
 
 

@@ -14,6 +14,7 @@ key, so an uncertain submit is never cleared up by asking. The body of a failed 
 from collections.abc import Mapping
 
 from submitter.errors import InvalidRequest, UnreadableCallback, Violation
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     NotFound,
     Observation,
@@ -41,8 +42,8 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
-from submitter.providers.reading import (
+from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
@@ -58,10 +59,11 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _RESOLUTIONS = ("720P", "1080P")
+
 _SEED = (0, 2_147_483_647)
+
 _SUFFIXES: Mapping[str, str] = {"async": "/async", "plain": ""}
 
 CAPABILITIES = Capabilities(
@@ -125,6 +127,7 @@ _REFUSALS: Mapping[int, Refusal] = {
     422: Refusal.INVALID,
     429: Refusal.THROTTLED,
 }
+
 _WRONG_PATH = "; if the model exists, set the account's option `path` to the other of async and plain"
 
 

@@ -15,6 +15,7 @@ No list, no cancel, no callback, no idempotency key.
 from collections.abc import Iterator, Mapping
 
 from submitter.errors import UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     Denied,
     NotFound,
@@ -43,7 +44,7 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import (
+from submitter.providers.error_replies import (
     BY_STATUS,
     Fault,
     fault_in,
@@ -56,7 +57,7 @@ from submitter.providers.faults import (
     unreadable,
 )
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
-from submitter.providers.reading import (
+from submitter.providers.json_reader import (
     JsonObject,
     StateWords,
     at,
@@ -75,12 +76,14 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 #: The two names of the same routes; a gateway may answer in another shape on each.
 ROUTES: Mapping[str, str] = {"generations": "/v1/video/generations", "videos": "/v1/videos"}
+
 ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos")}
+
 RAW = RawPaths(default=ROUTES["generations"])
+
 #: No gateway publishes a figure; two requests a second are gentle to one that serves many.
 BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
 
@@ -166,10 +169,14 @@ _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("permission", Refusal.DENIED),
     ("banned", Refusal.DENIED),
 )
+
 #: A 403 is an account without money as often as one without rights; here its message may decide.
 _QUOTA_WORDS = ("quota", "balance", "额度", "余额")
+
 _NOT_FOUND_CODES = frozenset({"task_not_exist", "task_not_found"})
+
 _NOT_FOUND_WORDS = ("not found", "not exist", "not_exist", "不存在")
+
 #: The gateway's sweep of over-aged tasks writes a Chinese reason: a time-out, not a fault of the input.
 _TIMED_OUT_WORDS = ("超时", "timeout", "timed out")
 

@@ -17,11 +17,11 @@ from typing import Protocol
 import httpx
 from starlette.requests import Request
 
-from submitter.simulator.books import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
 from submitter.simulator.config import SimulatorConfig, checked_platform
 from submitter.simulator.faults import REFUSALS, checked, drawn, named_in
-from submitter.simulator.keys import IdempotencyKeys
-from submitter.simulator.limits import Windows
+from submitter.simulator.idempotency import IdempotencyKeys
+from submitter.simulator.rate_limit import Windows
+from submitter.simulator.records import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
 from submitter.simulator.task import (
     DEFAULT_ERROR,
     NEVER,

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from receiver.records import Recorded, Report, Verdict
-from receiver.store import Store, open_store
+from receiver.runtime.services import Store, open_store
+from receiver.tasks.model.task import Recorded, Report, Verdict
 from tests.bench.calling import name_of, provider_name_of
 from tests.bench.ledgers import filled, now_ms
 from tests.bench.wire import Wire, open_wire
-from tests.builders import a_report
+from tests.support.builders import a_report
 
 SIZES = (1, 16, 256)
 REPEATS = 3

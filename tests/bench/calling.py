@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from receiver.signing import make_callback_token
+from receiver.callbacks.model import make_callback_token
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 

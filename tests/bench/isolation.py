@@ -20,16 +20,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from receiver.delivery import Deliverer, DeliveryManners
-from receiver.knobs import KNOBS
-from receiver.posting import RESPONSE_CAP_BYTES
-from receiver.pruning import PruneReport
-from receiver.store import Store, open_store
-from receiver.subscription import Subscription
-from receiver.worker import Worker
-from submitter.addresses import AddressGuard
-from submitter.transport import TransportLimits, open_transport
-from tests.builders import SECRET, a_report
+from receiver.config.fields import KNOBS
+from receiver.runtime.services import Store, open_store
+from receiver.runtime.worker import Worker
+from receiver.store.retention import PruneReport
+from receiver.webhooks.deliverer import Deliverer, DeliveryManners
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.sender import RESPONSE_CAP_BYTES
+from submitter.http.address_guard import AddressGuard
+from submitter.http.transport import TransportLimits, open_transport
+from tests.support.builders import SECRET, a_report
 
 ROUND_LIMIT_S = 30.0
 _DEFAULT = {knob.field: knob.default for knob in KNOBS}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from receiver.cli import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS
+from receiver.cli.main import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS
 from tests.docs.readme import PROMISES, README, ROOT, SUBSCRIBER_PROMISES, blocks, render
 
 TEXT = README.read_text(encoding="utf-8")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store import open_store
-from receiver.store.pruning import START
-from tests.builders import T0
-from tests.store.owing import happen, happen_to
-from tests.system.cli import Cli
+from receiver.runtime.services import open_store
+from receiver.store.retention import START
+from tests.support.builders import T0
+from tests.support.cli import Cli
+from tests.support.delivery_fixtures import happen, happen_to
 
 DAY_MS = 86_400_000
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.demo.showing import EARLY_S
+from receiver.cli.demo.tally import EARLY_S
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.system.cli import API_KEYS, BOUND_BY_MODES, OPERATOR, Cli, Process
+from tests.support.cli import API_KEYS, BOUND_BY_MODES, OPERATOR, Cli, Process
 
 SECRET = "the-webhook-secret-of-these-tests"
 AUTH = {"Authorization": f"Bearer {OPERATOR}"}

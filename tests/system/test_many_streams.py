@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from receiver.signing import make_callback_token
-from receiver.store import open_store
+from receiver.callbacks.model import make_callback_token
+from receiver.runtime.services import open_store
 from submitter.model import TaskState
-from tests.builders import T0, a_task
-from tests.store.owing import happen
-from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
+from tests.support.builders import T0, a_task
+from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
+from tests.support.delivery_fixtures import happen
 
 STREAMS = WAITS = 5_000
 TASKS = 100  # that the waits share; one more has a single waiter

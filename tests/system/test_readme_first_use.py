@@ -13,7 +13,7 @@ from threading import Timer
 import pytest
 
 from tests.docs.readme import README
-from tests.system.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Ended
+from tests.support.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Ended
 
 
 def _blocks(section: str, language: str) -> list[str]:

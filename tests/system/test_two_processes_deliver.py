@@ -17,7 +17,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
+from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
 
 CALLBACK_SECRET = "the-webhook-secret-of-these-tests"
 EVENTS = 60

@@ -1,9 +1,9 @@
 """Deliveries: what is owed to whom, every try of one, and making one due again."""
 
-from receiver.views import attempt_view, delivery_view
-from receiver.web.operations import Answer, Call
+from receiver.web.endpoint import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError
-from receiver.web.shapes import DeliveriesQuery, NoBody, NoQuery
+from receiver.web.schemas.tasks import DeliveriesQuery, NoBody, NoQuery
+from receiver.webhooks.model.views import attempt_view, delivery_view
 
 
 async def list_deliveries(call: Call[DeliveriesQuery, NoBody]) -> Answer:

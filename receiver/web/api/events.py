@@ -2,17 +2,17 @@
 
 import re
 
-from receiver.following import Follower
-from receiver.slices import EventSlice, ExpiredCursor, FutureCursor
-from receiver.subscription import EventFilter
-from receiver.views import event_view
-from receiver.web.event_stream import EventStream
-from receiver.web.operations import Answer, Call
+from receiver.events.follower import Follower
+from receiver.events.model.event import event_view
+from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
+from receiver.web.endpoint import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full
-from receiver.web.shapes import LAST_SEQ, EventsQuery, NoBody, StreamQuery
+from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
+from receiver.web.streaming import EventStream
 from submitter.errors import Violation
 
 LAST_EVENT_ID = "Last-Event-ID"
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 

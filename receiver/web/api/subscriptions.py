@@ -2,20 +2,22 @@
 
 from typing import Any
 
-from receiver.replay_orders import find_violations
-from receiver.subscription import NotActive, Subscription
-from receiver.subscription_views import owed_view, probe_view, replay_view, secret_view, subscription_view
-from receiver.web.operations import Answer, Call
+from receiver.web.endpoint import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
-from receiver.web.shapes import NoBody, NoQuery
-from receiver.web.subscription_conversions import changes_of, range_of, subscription_order_of
-from receiver.web.subscription_shapes import (
+from receiver.web.schemas.subscriptions import (
     ReplayBody,
     RotateBody,
     SubscriptionChangeBody,
     SubscriptionOrderBody,
     SubscriptionsQuery,
+    changes_of,
+    range_of,
+    subscription_order_of,
 )
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.webhooks.model.replay import NotActive, find_violations
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.views import owed_view, probe_view, replay_view, secret_view, subscription_view
 
 
 async def create_subscription(call: Call[NoQuery, SubscriptionOrderBody]) -> Answer:

@@ -6,16 +6,16 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
-from receiver.records import Task, TaskFilter
-from receiver.submission import MismatchedKey, RefusedSubmit, Submitted
-from receiver.views import rfc3339, task_view
-from receiver.web.conversions import order_of
-from receiver.web.departing import Exit
-from receiver.web.operations import Answer, Call
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.model.views import task_view
+from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.web.endpoint import Answer, Call
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
-from receiver.web.shapes import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery
+from receiver.web.schemas.tasks import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery, order_of
+from receiver.web.streaming import Exit
 from submitter.errors import Violation
 from submitter.model import ENDED, Refusal
+from submitter.timestamps import rfc3339
 
 #: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
 _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
@@ -25,7 +25,9 @@ _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
     Refusal.THROTTLED: (Kind.PROVIDER_THROTTLED, 60),
     Refusal.UNAVAILABLE: (Kind.PROVIDER_UNAVAILABLE, 5),
 }
+
 _NEW_KEY = "Nothing was created. The same Idempotency-Key gives this answer again: use a new one to try again."
+
 _WAIT = re.compile(r"wait\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
 
 

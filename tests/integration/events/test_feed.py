@@ -1,0 +1,253 @@
+"""Who waits for a task, over a real ledger: woken by its end, and by nothing else."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.events import feed as feed_module
+from receiver.events.feed import Feed
+from receiver.events.model.event import Event
+from receiver.runtime.services import Store, open_store
+from submitter.model import Refusal, Refused, TaskError, TaskState
+from tests.support.builders import T0, a_report, a_task
+
+LONG_S = 600.0  # a wait that ends in a test did not end by its time
+PATIENCE_S = 20.0
+SEATS = 100
+
+
+@dataclass(eq=False)
+class Counted:
+    """The reading room, counting how often events are looked for."""
+
+    store: Store
+    looks: int = 0
+    after_states: Callable[[], Any] | None = None
+
+    async def last_seq(self) -> int:
+        self.looks += 1
+        return await self.store.reading.last_seq()
+
+    async def events(self, after: int, *, limit: int = 100) -> list[Event]:
+        self.looks += 1
+        return await self.store.reading.events(after, limit=limit)
+
+    async def states(self, names: Sequence[str], /) -> Mapping[str, TaskState]:
+        found = await self.store.reading.states(names)
+        if self.after_states is not None:
+            await self.after_states()
+        return found
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture(name="store")
+async def _store(path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+        for name in ("1", "2"):
+            await store.submits.open_task(
+                a_task(f"tsk_{name}", task_id=f"p{name}", state=TaskState.RUNNING, deadline_ms=T0), T0
+            )
+        yield store
+
+
+async def _waits(feed: Feed, name: str, timeout_s: float = LONG_S) -> "asyncio.Task[None]":
+    """A waiter that has come as far as its waiting."""
+    waiter = asyncio.create_task(feed.wait_for_task(name, timeout_s=timeout_s))
+    await asyncio.sleep(0.05)
+    assert not waiter.done()
+    return waiter
+
+
+async def _end(store: Store, task_id: str) -> None:
+    await store.ledger.record([a_report(task_id=task_id)], T0)
+
+
+async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
+        await _end(other, "p1")
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_while_the_commits_of_others_are_heard_it_looks_more_rarely(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(feed_module, "LOOK_RARELY_S", LONG_S)
+    counted = Counted(store)
+    feed = Feed(reading=counted, seats=SEATS)
+    feed.hears_others = lambda: True
+    waiter = await _waits(feed, "tsk_1")
+    looks = counted.looks
+    await asyncio.sleep(0.2)
+    assert counted.looks == looks
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
+    await _end(store, "p2")
+    feed.wake()
+    await asyncio.wait_for(other, PATIENCE_S)
+    assert not mine.done()
+    mine.cancel()
+
+
+async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    assert await store.ledger.mark_overdue(T0 + 1) == 2
+    feed.wake()
+    await asyncio.sleep(0.1)
+    assert not waiter.done()
+    waiter.cancel()
+
+
+async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+
+
+@pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
+async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
+    await _end(store, "p1")
+    await asyncio.wait_for(Feed(reading=store.reading, seats=SEATS).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
+    reading = Counted(store)
+    reading.after_states = lambda: _end(store, "p1")
+    feed = Feed(reading=reading, seats=SEATS)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
+    await Feed(reading=store.reading, seats=SEATS).wait_for_task("tsk_1", timeout_s=0.05)
+
+
+async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
+    reading = Counted(store)
+    feed = Feed(reading=reading, seats=SEATS)
+    await feed.wait_for_task("tsk_1", timeout_s=0.05)
+    await asyncio.sleep(0.05)
+    looks = reading.looks
+    feed.wake()
+    await asyncio.sleep(0.3)
+    assert (reading.looks, looks > 0) == (looks, True)
+
+
+async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
+    reading = Counted(store)
+    feed = Feed(reading=reading, seats=SEATS)
+    waiters = [asyncio.create_task(feed.wait_for_task("tsk_1", timeout_s=0.3)) for _ in range(50)]
+    await asyncio.gather(*waiters)
+    assert reading.looks < 50
+
+
+async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Path) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("ALTER TABLE events RENAME TO gone")
+    await asyncio.sleep(0.3)
+    blocker.execute("ALTER TABLE gone RENAME TO events")
+    blocker.close()
+    await _end(store, "p1")
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
+    feed.close()
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    gone, stays = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_1")
+    gone.cancel()
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(stays, PATIENCE_S)
+    assert gone.cancelled()
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.CANCELED, TaskState.EXPIRED])
+async def test_every_kind_of_end_ends_a_wait(store: Store, state: TaskState) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_1")
+    await store.ledger.record([a_report(state, task_id="p1")], T0)
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
+async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_event(
+    store: Store, state: TaskState
+) -> None:
+    await store.submits.open_task(a_task("tsk_3", state=state), T0)
+    feed = Feed(reading=store.reading, seats=SEATS)
+    waiter = await _waits(feed, "tsk_3")
+    error = TaskError(code="bad", message="the picture is too small")
+    await store.submits.store_refused("tsk_3", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    assert await store.reading.last_seq() == 0
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=2)
+    with feed.following(lambda: None):
+        assert feed.has_room
+        waiter = await _waits(feed, "tsk_1")
+        assert (feed.has_room, feed.taken) == (False, 2)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        assert (feed.has_room, feed.taken) == (True, 1)
+    assert feed.taken == 0
+
+
+async def test_a_follower_of_a_closed_feed_is_told_to_leave(store: Store) -> None:
+    feed = Feed(reading=store.reading, seats=SEATS)
+    left: list[str] = []
+    with feed.following(lambda: left.append("early")):
+        feed.close()
+        with feed.following(lambda: left.append("late")):
+            assert left == ["early", "late"]
+
+
+async def test_an_unreadable_ledger_at_the_beginning_of_a_wait_does_not_hide_an_end_before_it(
+    store: Store, path: Path
+) -> None:
+    await _end(store, "p1")
+    with sqlite3.connect(path, isolation_level=None) as blocker:
+        blocker.execute("ALTER TABLE tasks RENAME TO gone")
+        waiter = await _waits(Feed(reading=store.reading, seats=SEATS), "tsk_1")
+        blocker.execute("ALTER TABLE gone RENAME TO tasks")
+    blocker.close()
+    await asyncio.wait_for(waiter, PATIENCE_S)
