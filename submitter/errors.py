@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
-class ReceiverError(Exception):
+class WhenfinalError(Exception):
     """Base of all."""
 
 

@@ -22,7 +22,15 @@ from receiver.callbacks.model import (
     read_callback_token,
 )
 from receiver.tasks.model.redaction import masked_observation
-from receiver.tasks.model.task import Conflicting, Recorded, RecordOutcome, Report, Task, UnknownTask, Verdict
+from receiver.tasks.model.task import (
+    Conflicting,
+    IncomingObservation,
+    Recorded,
+    RecordOutcome,
+    Task,
+    UnknownTask,
+    Verdict,
+)
 from submitter.errors import CallbackError, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
@@ -31,7 +39,7 @@ from submitter.providers.contract import CallbackReport, ConfiguredProvider
 
 
 class Commits(Protocol):
-    async def record(self, report: Report) -> RecordOutcome:
+    async def record(self, report: IncomingObservation) -> RecordOutcome:
         """Returns once the outcome is durable."""
 
 
@@ -42,7 +50,7 @@ class MakesDue(Protocol):
 class FindsTasks(Protocol):
     async def task(self, name: str, /) -> Task | None: ...
 
-    async def task_by_key(self, provider: str, task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,9 +61,9 @@ class Intake:
     tokens: TokenRule
     commits: Commits
     ledger: MakesDue
-    reading: FindsTasks
+    tasks: FindsTasks
     clock: Callable[[], int]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     speed: float = 1.0
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
@@ -94,7 +102,7 @@ class Intake:
             return NotOurs(reason="neither a token of ours nor a provider signature")
         if claim is not None and claim.task is None and not report.verified and not seen.thin:
             return NotOurs(reason="an account-wide token counts only for messages without a result")
-        incoming = Report(
+        incoming = IncomingObservation(
             observation=seen,
             claim=None if claim is None else claim.task,
             adopt=report.verified,
@@ -105,9 +113,11 @@ class Intake:
     def _next_look_ms(self, configured: ConfiguredProvider) -> int:
         """A task that speaks before its end may not have been looked after until now (uncertain, adopted)."""
         advice = configured.adapter.CAPABILITIES.poll
-        return schedule.first_poll_ms(self.clock(), advice, callback_expected=True, speed=self.speed, dice=self.dice())
+        return schedule.first_poll_ms(
+            self.clock(), advice, callback_expected=True, speed=self.speed, random=self.random()
+        )
 
-    async def _record(self, report: Report) -> IntakeOutcome:
+    async def _record(self, report: IncomingObservation) -> IntakeOutcome:
         outcome = await self.commits.record(report)
         match outcome:
             case Recorded():
@@ -119,10 +129,10 @@ class Intake:
             case _:
                 assert_never(outcome)
 
-    async def _count_thin(self, report: Report) -> IntakeOutcome:
+    async def _count_thin(self, report: IncomingObservation) -> IntakeOutcome:
         """An end without its result is no end yet: the task is asked about at once."""
         key = report.observation.key
-        known = await self.reading.task_by_key(key.provider, key.task_id)
+        known = await self.tasks.task_by_key(key.provider, key.provider_task_id)
         if known is None:
             return await self._record(_as_sign_of_life(report, self.clock()))
         if report.claim not in {None, known.id}:
@@ -133,7 +143,7 @@ class Intake:
         return Counted(verdict=Verdict.APPLIED)
 
 
-def _as_sign_of_life(report: Report, now_ms: int) -> Report:
+def _as_sign_of_life(report: IncomingObservation, now_ms: int) -> IncomingObservation:
     """A thin message as what it proves: the task exists under this id. The look at `now_ms` brings its end.
 
     For a task whose receipt was lost this is how its id becomes known; the provider's own word is kept.

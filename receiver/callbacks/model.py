@@ -22,10 +22,10 @@ from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from receiver.tasks.model.task import Verdict
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 
 
-class TokenError(ReceiverError):
+class TokenError(WhenfinalError):
     """Base of the reasons for which a callback token does not count."""
 
 
@@ -153,3 +153,9 @@ def _to_base_36(number: int) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return digits or "0"
+
+
+def make_callback_url(public_url: str, keys: Sequence[str], provider: str, task: str, now_s: int) -> str:
+    """The address that one task's callbacks are posted to. Raise ValueError as `make_callback_token`."""
+    token = make_callback_token(keys, provider=provider, task=task, now_s=now_s)
+    return f"{public_url}/callbacks/{provider}/{token}"

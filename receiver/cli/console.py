@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,7 +24,7 @@ _UNWRITTEN = "the result can not be written: {}"
 _PIPED_WIDTH = 240  # columns when nobody's terminal sets them: a line stays a line for grep
 
 
-class CommandFailed(ReceiverError):
+class CommandFailed(WhenfinalError):
     """A command can not do what it was told; `status` is its exit status."""
 
     def __init__(self, message: str, *, status: int = WRONG) -> None:

@@ -13,7 +13,8 @@ import typer
 
 from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, show
 from receiver.config.errors import ConfigError
-from submitter.errors import InvalidRequest, ReceiverError, SubmitterError
+from receiver.store.errors import DatabaseMisconfigured
+from submitter.errors import InvalidRequest, SubmitterError, WhenfinalError
 
 _HELP = "One service that turns any asynchronous video provider into one reliable completion event."
 
@@ -106,7 +107,7 @@ def main() -> None:
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)
-    except (ReceiverError, SubmitterError) as error:
+    except (WhenfinalError, SubmitterError) as error:
         complain(lines_of(error))
         sys.exit(status_of(error))
 
@@ -120,19 +121,19 @@ def check_words(said: Sequence[str]) -> None:
             raise CommandFailed(f"word {place} of the command is not UTF-8: {word!r}", status=USAGE) from None
 
 
-def lines_of(error: ReceiverError | SubmitterError) -> list[str]:
+def lines_of(error: WhenfinalError | SubmitterError) -> list[str]:
     """A line for each problem."""
     if isinstance(error, InvalidRequest):
         return [str(violation) for violation in error.violations]
     if isinstance(error, ConfigError) and "\n" in error.problem:
-        return [line.strip() for line in error.problem.splitlines() if line.strip()] + [error.cure]
+        return [line.strip() for line in error.problem.splitlines() if line.strip()] + [error.hint]
     return str(error).splitlines() or [type(error).__name__]
 
 
-def status_of(error: ReceiverError | SubmitterError) -> int:
+def status_of(error: WhenfinalError | SubmitterError) -> int:
     if isinstance(error, CommandFailed):
         return error.status
-    return USAGE if isinstance(error, ConfigError | InvalidRequest) else WRONG
+    return USAGE if isinstance(error, ConfigError | DatabaseMisconfigured | InvalidRequest) else WRONG
 
 
 def load(place: str) -> Callable[..., None]:

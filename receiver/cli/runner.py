@@ -66,8 +66,8 @@ def _quieter(settings: Settings) -> Settings:
 
 def _must_exist(path: Path) -> None:
     if not path.exists():
-        cure = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
-        raise CommandFailed(f"there is no ledger at {path.absolute()}; {cure}")
+        hint = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
+        raise CommandFailed(f"there is no ledger at {path.absolute()}; {hint}")
 
 
 @contextmanager
@@ -94,10 +94,10 @@ def stopped_by_signal() -> Iterator[asyncio.Event]:
 def port_trouble(host: str, port: int, error: OSError) -> CommandFailed:
     """One line with the cure, for a socket that can not be had."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    cures = {
+    hints = {
         errno.EADDRINUSE: "it is taken: stop the other program, or choose another with --port",
         errno.EACCES: "this user may not have it: choose a port above 1023 with --port",
         errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
     }
-    cure = cures.get(error.errno or 0, f"{error.strerror or error}: choose another with --host and --port")
-    return CommandFailed(f"can not listen on {place}; {cure}")
+    hint = hints.get(error.errno or 0, f"{error.strerror or error}: choose another with --host and --port")
+    return CommandFailed(f"can not listen on {place}; {hint}")

@@ -27,10 +27,10 @@ class Problem:
 
     variable: str
     rule: str
-    cure: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.variable}: {self.rule}; {self.cure}"
+        return f"{self.variable}: {self.rule}; {self.hint}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +46,8 @@ class _Reading:
     given: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
 
-    def complain(self, variable: str, rule: str, *, cure: str) -> None:
-        self.problems.append(Problem(variable=variable, rule=rule, cure=cure))
+    def complain(self, variable: str, rule: str, *, hint: str) -> None:
+        self.problems.append(Problem(variable=variable, rule=rule, hint=hint))
 
 
 def prefix_of(name: str) -> str:
@@ -73,7 +73,7 @@ def _with_keys(reading: _Reading, adapters: Mapping[str, Provider]) -> list[_Nam
         slip = _slip_of(reading, name, "API_KEY")
         if slip is not None:
             rule = "there is no such setting, and no provider has a key"
-            reading.complain(slip, rule, cure=f"did you mean {prefix_of(name)}API_KEY?")
+            reading.complain(slip, rule, hint=f"did you mean {prefix_of(name)}API_KEY?")
     return found
 
 
@@ -97,14 +97,14 @@ def _named(reading: _Reading, adapters: Mapping[str, Provider]) -> list[_Named]:
     for place, text in entries(reading.given[PROVIDERS]):
         name, sign, adapter = (part.strip() for part in text.partition("="))
         if not _NAME.fullmatch(name) or name.startswith(PREFIX.rstrip("_").lower()):
-            reading.complain(PROVIDERS, f"entry {place} has no fit name", cure=_FORM)
+            reading.complain(PROVIDERS, f"entry {place} has no fit name", hint=_FORM)
         elif name in found:
-            reading.complain(PROVIDERS, f"{name} is named twice", cure="give each account its own name")
+            reading.complain(PROVIDERS, f"{name} is named twice", hint="give each account its own name")
         elif (adapter if sign else name) not in adapters:
             reading.complain(
                 PROVIDERS,
                 f"entry {place}, {name}, has an adapter that does not exist",
-                cure=f"write {name}=ADAPTER with one of {', '.join(adapters)}",
+                hint=f"write {name}=ADAPTER with one of {', '.join(adapters)}",
             )
         else:
             found[name] = _Named(name=name, adapter=adapter or name)
@@ -119,7 +119,7 @@ def _account(reading: _Reading, named: _Named, can: Capabilities) -> Account | N
         reading.complain(
             prefix_of(named.name) + "API_KEY",
             f"{named.name} is named in {PROVIDERS} and has no key",
-            cure=_renamed(slip) or f"set the key, or take {named.name} out of {PROVIDERS}",
+            hint=_renamed(slip) or f"set the key, or take {named.name} out of {PROVIDERS}",
         )
     base_url = _base_url(reading, named, can)
     secret, window_s = _callback_settings(reading, named, can)
@@ -143,7 +143,7 @@ def _secret(reading: _Reading, named: _Named, suffix: str) -> str | None:
     try:
         return None if text is None else read_secret(text)
     except Unfit as unfit:
-        reading.complain(variable, unfit.rule, cure=unfit.cure)
+        reading.complain(variable, unfit.rule, hint=unfit.hint)
         return None
 
 
@@ -152,16 +152,16 @@ def _base_url(reading: _Reading, named: _Named, can: Capabilities) -> str | None
     text = reading.given.get(variable)
     if text is None:
         if can.default_base_url is None:
-            cure = _renamed(_slip_of(reading, named.name, "BASE_URL")) or "set the gateway's base URL"
-            reading.complain(variable, "a gateway has no address of its own", cure=cure)
+            hint = _renamed(_slip_of(reading, named.name, "BASE_URL")) or "set the gateway's base URL"
+            reading.complain(variable, "a gateway has no address of its own", hint=hint)
         return can.default_base_url
     try:
         url = read_url(text)
     except Unfit as unfit:
-        reading.complain(variable, unfit.rule, cure=unfit.cure)
+        reading.complain(variable, unfit.rule, hint=unfit.hint)
         return None
     if url.startswith("http://") and not is_nearby(url):
-        reading.complain(variable, "the key would cross the internet unencrypted", cure="use https")
+        reading.complain(variable, "the key would cross the internet unencrypted", hint="use https")
     return url
 
 
@@ -171,7 +171,7 @@ def _callback_settings(reading: _Reading, named: _Named, can: Capabilities) -> t
     if not can.callback:
         for variable in (prefix + "WEBHOOK_SECRET", prefix + "SIGNATURE_WINDOW_S"):
             if variable in reading.given:
-                reading.complain(variable, f"{can.title} does not call back", cure="leave it out")
+                reading.complain(variable, f"{can.title} does not call back", hint="leave it out")
         return None, SIGNATURE_WINDOW_S
     return _secret(reading, named, "WEBHOOK_SECRET"), _window_s(reading, prefix + "SIGNATURE_WINDOW_S")
 
@@ -180,7 +180,7 @@ def _window_s(reading: _Reading, variable: str) -> int:
     try:
         return read_count(reading.given.get(variable, str(SIGNATURE_WINDOW_S)), low=0, high=LONGEST_SIGNATURE_WINDOW_S)
     except Unfit as unfit:
-        reading.complain(variable, unfit.rule, cure=unfit.cure)
+        reading.complain(variable, unfit.rule, hint=unfit.hint)
         return SIGNATURE_WINDOW_S
 
 
@@ -191,4 +191,4 @@ def _options(reading: _Reading, named: _Named, can: Capabilities) -> Iterator[tu
         try:
             yield option, read_choice(reading.given.get(variable, choices[0]), choices)
         except Unfit as unfit:
-            reading.complain(variable, unfit.rule, cure=unfit.cure)
+            reading.complain(variable, unfit.rule, hint=unfit.hint)

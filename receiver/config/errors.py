@@ -13,13 +13,13 @@
 What a caller or a provider may rightly send is answered with values, not with these.
 """
 
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 
 
-class ConfigError(ReceiverError):
+class ConfigError(WhenfinalError):
     """`cure` says what to set, in one line."""
 
-    def __init__(self, problem: str, *, cure: str) -> None:
-        super().__init__(f"{problem}; {cure}")
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(f"{problem}; {hint}")
         self.problem = problem
-        self.cure = cure
+        self.hint = hint

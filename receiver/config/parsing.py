@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from receiver.config.fields import Kind, Knob
-from receiver.store.url import CURE, read_database_url
+from receiver.store.url import FORMS, read_database_url
 
 Network = IPv4Network | IPv6Network
 
@@ -34,10 +34,10 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 class Unfit(ValueError):
     """The text breaks the rule; `cure` says in one line what to set."""
 
-    def __init__(self, rule: str, *, cure: str) -> None:
-        super().__init__(f"{rule}; {cure}")
+    def __init__(self, rule: str, *, hint: str) -> None:
+        super().__init__(f"{rule}; {hint}")
         self.rule = rule
-        self.cure = cure
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,38 +53,38 @@ def read_url(text: str) -> str:
     """An http or https URL with a host; without user, query and fragment; no slash at its end."""
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not _is_host(parts.hostname or ""):
-        raise Unfit("it is not an http or https URL", cure="set it in the form https://host or https://host/path")
+        raise Unfit("it is not an http or https URL", hint="set it in the form https://host or https://host/path")
     if "@" in parts.netloc:
-        raise Unfit("it holds a user name or password", cure="leave out everything before the @")
+        raise Unfit("it holds a user name or password", hint="leave out everything before the @")
     if "?" in text or "#" in text:
-        raise Unfit("it has a query or fragment", cure="leave out everything from ? or # on")
+        raise Unfit("it has a query or fragment", hint="leave out everything from ? or # on")
     return text.rstrip("/")
 
 
 def read_secret(text: str) -> str:
     """Text that can stand in a header."""
     if not _VISIBLE.fullmatch(text):
-        raise Unfit("it holds blanks or characters beyond ASCII", cure="copy the key again, without quotes or blanks")
+        raise Unfit("it holds blanks or characters beyond ASCII", hint="copy the key again, without quotes or blanks")
     return text
 
 
 def read_number(text: str, *, low: float, high: float) -> float:
     if not _DECIMAL.fullmatch(text) or not low <= float(text) <= high:
-        raise Unfit(f"it is not a number from {low:g} to {high:g}", cure=f"set a number from {low:g} to {high:g}")
+        raise Unfit(f"it is not a number from {low:g} to {high:g}", hint=f"set a number from {low:g} to {high:g}")
     return float(text)
 
 
 def read_count(text: str, *, low: float, high: float) -> int:
     accepted = f"a whole number from {int(low)} to {int(high)}"
     if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
-        raise Unfit(f"it is not {accepted}", cure=f"set {accepted}")
+        raise Unfit(f"it is not {accepted}", hint=f"set {accepted}")
     return int(text)
 
 
 def read_choice(text: str, choices: tuple[str, ...]) -> str:
     """Upper and lower case are the same."""
     if text.lower() not in choices:
-        raise Unfit("it is not one of the choices", cure=f"set one of {', '.join(choices)}")
+        raise Unfit("it is not one of the choices", hint=f"set one of {', '.join(choices)}")
     return text.lower()
 
 
@@ -123,14 +123,14 @@ def entries(text: str) -> Iterator[tuple[int, str]]:
 
 def _read_database_url(_: Knob, text: str) -> str:
     if read_database_url(text) is None:
-        raise Unfit("it is not a database that this version can open", cure=CURE)
+        raise Unfit("it is not a database that this version can open", hint=FORMS)
     return text
 
 
 def _read_secret_keys(_: Knob, text: str) -> tuple[str, ...]:
     keys = tuple(_long_key(place, part) for place, part in entries(text))
     if len(set(keys)) < len(keys):
-        raise Unfit("it holds the same key twice", cure="name each key once, oldest to newest")
+        raise Unfit("it holds the same key twice", hint="name each key once, oldest to newest")
     return keys
 
 
@@ -138,18 +138,18 @@ def _read_api_keys(_: Knob, text: str) -> tuple[ApiKey, ...]:
     keys = tuple(_api_key(place, part) for place, part in entries(text))
     for what, values in (("name", [key.name for key in keys]), ("key", [key.key for key in keys])):
         if len(set(values)) < len(values):
-            raise Unfit(f"it holds the same {what} twice", cure=f"give each entry its own {what}")
+            raise Unfit(f"it holds the same {what} twice", hint=f"give each entry its own {what}")
     return keys
 
 
 def _api_key(place: int, text: str) -> ApiKey:
     name, scopes, key = (*text.split(":", 2), "", "")[:3]
-    cure = "write each entry as name:scope+scope:key, scopes being submit, read and operate"
+    hint = "write each entry as name:scope+scope:key, scopes being submit, read and operate"
     if not _NAME.fullmatch(name):
-        raise Unfit(f"entry {place} has no fit name", cure=cure)
+        raise Unfit(f"entry {place} has no fit name", hint=hint)
     wanted = frozenset(scopes.split("+"))
     if not wanted <= SCOPES:
-        raise Unfit(f"entry {place} names a scope that does not exist", cure=cure)
+        raise Unfit(f"entry {place} names a scope that does not exist", hint=hint)
     return ApiKey(name=name, scopes=wanted, key=_long_key(place, key))
 
 
@@ -157,7 +157,7 @@ def _long_key(place: int, text: str) -> str:
     if len(text) < SHORTEST_KEY or not _VISIBLE.fullmatch(text):
         raise Unfit(
             f"the key of entry {place} is shorter than {SHORTEST_KEY} characters or holds blanks",
-            cure="make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            hint="make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         )
     return text
 
@@ -171,19 +171,19 @@ def _network(place: int, text: str) -> Network:
         return ip_network(text)
     except ValueError:
         raise Unfit(
-            f"entry {place} is not a network", cure="write networks as 10.0.0.0/8 or fd00::/8, host bits zero"
+            f"entry {place} is not a network", hint="write networks as 10.0.0.0/8 or fd00::/8, host bits zero"
         ) from None
 
 
 def _read_numbers(knob: Knob, text: str) -> tuple[float, ...]:
     numbers = tuple(read_number(part, low=knob.low, high=knob.high) for _, part in entries(text))
     if not numbers:
-        raise Unfit("it holds no number", cure=f"set numbers from {knob.low:g} to {knob.high:g}, comma between")
+        raise Unfit("it holds no number", hint=f"set numbers from {knob.low:g} to {knob.high:g}, comma between")
     return numbers
 
 
 def _split(text: str) -> SplitResult:
-    unfit = Unfit("it is not a URL", cure="set it in the form https://host or https://host/path")
+    unfit = Unfit("it is not a URL", hint="set it in the form https://host or https://host/path")
     if not _VISIBLE.fullmatch(text) or "\\" in text:
         raise unfit
     try:

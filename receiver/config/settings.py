@@ -67,9 +67,9 @@ class Settings:
         if isinstance(read, Settings):
             return read
         if len(read) == 1:
-            raise ConfigError(f"{read[0].variable}: {read[0].rule}", cure=read[0].cure)
+            raise ConfigError(f"{read[0].variable}: {read[0].rule}", hint=read[0].hint)
         lines = "".join(f"\n  {problem}" for problem in read)
-        raise ConfigError(f"{len(read)} settings are wrong:{lines}\n", cure="cure them all, then start again")
+        raise ConfigError(f"{len(read)} settings are wrong:{lines}\n", hint="cure them all, then start again")
 
 
 def read_settings(
@@ -96,7 +96,7 @@ def _read_knobs(given: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]
         try:
             values[knob.field] = read_knob(knob, text) if text else _unset(knob)
         except Unfit as unfit:
-            problems.append(Problem(variable=knob.name, rule=unfit.rule, cure=unfit.cure))
+            problems.append(Problem(variable=knob.name, rule=unfit.rule, hint=unfit.hint))
     return values, problems
 
 
@@ -114,8 +114,8 @@ def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
             near = get_close_matches(name, known, n=1)
-            cure = f"did you mean {near[0]}?" if near else "take it out; .env.example lists every setting"
-            yield Problem(variable=name, rule="there is no such setting", cure=cure)
+            hint = f"did you mean {near[0]}?" if near else "take it out; .env.example lists every setting"
+            yield Problem(variable=name, rule="there is no such setting", hint=hint)
 
 
 def _contradictions(settings: Settings, adapters: Mapping[str, Provider]) -> Iterator[Problem]:
@@ -127,11 +127,11 @@ def _contradictions(settings: Settings, adapters: Mapping[str, Provider]) -> Ite
         yield Problem(
             variable="WHENFINAL_PROVIDER_SPEED",
             rule=f"{', '.join(far)} is no simulator on this machine and keeps real time",
-            cure="leave it out, or set every provider's base URL to the simulator",
+            hint="leave it out, or set every provider's base URL to the simulator",
         )
     for short, long in _NOT_LONGER:
         if getattr(settings, short.removeprefix(PREFIX).lower()) > getattr(settings, long.removeprefix(PREFIX).lower()):
-            yield Problem(variable=short, rule=f"it is more than {long}", cure=f"lower it, or raise {long}")
+            yield Problem(variable=short, rule=f"it is more than {long}", hint=f"lower it, or raise {long}")
 
 
 #: The first must not be more than the second.
@@ -154,13 +154,13 @@ def _public_url_problems(settings: Settings, callers: list[Account]) -> Iterator
         yield Problem(
             variable="WHENFINAL_PUBLIC_URL",
             rule=f"{', '.join(far)} can not reach an address of this machine or a private network",
-            cure="set the address that the internet knows, or leave it out to poll instead",
+            hint="set the address that the internet knows, or leave it out to poll instead",
         )
     elif not url.startswith("https://"):
         yield Problem(
             variable="WHENFINAL_PUBLIC_URL",
             rule=f"callbacks of {', '.join(far)} would cross the internet unencrypted",
-            cure="use https, or leave it out to poll instead",
+            hint="use https, or leave it out to poll instead",
         )
 
 
@@ -172,6 +172,6 @@ def _listen_url_problems(settings: Settings) -> Iterator[Problem]:
             yield Problem(
                 variable="WHENFINAL_DATABASE_LISTEN_URL",
                 rule="only a Postgres server can be listened to",
-                cure="set both database URLs to postgresql://…, or leave this one out",
+                hint="set both database URLs to postgresql://…, or leave this one out",
             )
             return

@@ -8,15 +8,15 @@ there are hints of those too.
 import asyncio
 import contextvars
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import Protocol
 
 import structlog
 
-from receiver.events.model.buffer import Ring, Told
-from receiver.events.model.event import Event, EventType
+from receiver.events.log import EventLog
+from receiver.events.model.buffer import EventBuffer, Told
+from receiver.events.model.event import EventType
 from receiver.store.errors import StoreError
 from submitter.model import ENDED, TaskState
 
@@ -35,12 +35,8 @@ GROUPS = 64  # of followers, woken one after the other: what else is to be done 
 DOUBTS_EVERY_S = 1.0  # how late the end of a task may be seen that ends without an event
 
 
-class ReadsEvents(Protocol):
-    async def last_seq(self) -> int: ...
-
-    async def events(self, after: int, *, limit: int = 100) -> list[Event]: ...
-
-    async def states(self, names: Sequence[str], /) -> Mapping[str, TaskState]: ...
+#: The states of those of these tasks that are there, by our id.
+TaskStates = Callable[[Sequence[str]], Awaitable[Mapping[str, TaskState]]]
 
 
 class Feed:
@@ -49,12 +45,13 @@ class Feed:
     `seats`: how many may wait or follow at once. Whoever finds `has_room` takes a seat before anything else can run.
     """
 
-    def __init__(self, *, reading: ReadsEvents, seats: int) -> None:
-        self._reading = reading
+    def __init__(self, *, event_log: EventLog, task_states: TaskStates, seats: int) -> None:
+        self._event_log = event_log
+        self._task_states = task_states
         self._seats = seats
         self._waits = Waits()
         self._followers: dict[int, Callable[[], None]] = {}
-        self._ring = Ring()
+        self._ring = EventBuffer()
         self._news = [asyncio.Event() for _ in range(GROUPS)]
         self._seat_numbers = count()
         self._hint = asyncio.Event()
@@ -72,10 +69,6 @@ class Feed:
     @property
     def has_room(self) -> bool:
         return self.taken < self._seats
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
 
     def news(self, seat: int) -> asyncio.Event:
         """Set when there is more to look at than there was when it was taken."""
@@ -153,7 +146,7 @@ class Feed:
     async def _note(self, names: Sequence[str]) -> None:
         """Wake those of these tasks that have ended; what can not be read now is asked again later."""
         try:
-            states = await self._reading.states(names)
+            states = await self._task_states(names)
             self._waits.note({name: states.get(name) for name in names})
         except StoreError:
             self._waits.doubt(names)
@@ -180,11 +173,11 @@ class Feed:
     async def _look(self, cursor: int | None) -> int:
         """Wake whom the new events concern; returns how far the ledger has been read."""
         if cursor is None:
-            newest = await self._reading.last_seq()
+            newest = await self._event_log.last_seq()
             self._ring.restart(newest)
             await self._tell()
             return newest
-        page = await self._reading.events(cursor, limit=PAGE)
+        page = await self._event_log.events(cursor, limit=PAGE)
         if not page:
             return cursor
         if page[0].seq != cursor + 1:

@@ -6,11 +6,11 @@ of the ledger again. It moves over each event once, wherever that is read.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Protocol
 
 from receiver.events.feed import Feed
+from receiver.events.log import EventLog
 from receiver.events.model import sse
-from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor, SliceOutcome, matches
+from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor, matches
 from receiver.store.errors import StoreError
 
 BATCH = 32  # events written at once, which bounds what waits in memory for a slow reader
@@ -18,18 +18,14 @@ BATCH = 32  # events written at once, which bounds what waits in memory for a sl
 LEDGER_PAUSE_S = 1.0  # before another look at a ledger that could not be read
 
 
-class ReadsSlices(Protocol):
-    async def slice(self, after: int | None, wanted: EventFilter, *, limit: int) -> SliceOutcome: ...
-
-
 class Follower:
     """Use `chunks` once, inside `Feed.following` and with the seat that it gave."""
 
     def __init__(
-        self, *, feed: Feed, reading: ReadsSlices, wanted: EventFilter, cursor: int, keepalive_s: float
+        self, *, feed: Feed, event_log: EventLog, wanted: EventFilter, cursor: int, keepalive_s: float
     ) -> None:
         self._feed = feed
-        self._reading = reading
+        self._event_log = event_log
         self._wanted = wanted
         self._cursor = cursor
         self._told = cursor
@@ -72,7 +68,7 @@ class Follower:
 
     async def _read(self) -> tuple[bytes, float]:
         try:
-            found = await self._reading.slice(self._cursor, self._wanted, limit=BATCH)
+            found = await self._event_log.slice(self._cursor, self._wanted, limit=BATCH)
         except StoreError:
             return b"", LEDGER_PAUSE_S
         match found:

@@ -12,8 +12,14 @@ from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from receiver.reconcile.model.decisions import Finding, Plan
-from receiver.reconcile.model.report import HandLine, HandMode, HandOrder, HandReport, ReconcileFilter
-from receiver.reconcile.poller import Asking
+from receiver.reconcile.model.report import (
+    ManualRequest,
+    ReconcileFilter,
+    ReconcileItem,
+    ReconcileMode,
+    ReconcileSummary,
+)
+from receiver.reconcile.poller import Poller
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
@@ -45,25 +51,25 @@ class HandPolls(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HandWork:
+class ManualReconcile:
     """Carries out orders. `at_once`: looks at one provider at the same time."""
 
-    asking: Asking
+    asking: Poller
     polls: HandPolls
     providers: Mapping[str, ConfiguredProvider]
     clock: Callable[[], int]
     lease_ms: int
     at_once: int
 
-    async def carry_out(self, order: HandOrder) -> HandReport:
+    async def carry_out(self, order: ManualRequest) -> ReconcileSummary:
         """Raise StoreUnavailable; what was booked before that stays."""
         found = await self.polls.find_by_filter(order.condition, now_ms=self.clock(), limit=LIMIT)
         by_provider = groupby(sorted(found, key=lambda task: task.provider), key=lambda task: task.provider)
         rounds = [self._round(name, list(tasks), order) for name, tasks in by_provider]
         return _report([line for lines in await _all(rounds) for line in lines])
 
-    async def _round(self, provider: str, tasks: Sequence[Task], order: HandOrder) -> list[HandLine]:
-        lines: list[HandLine] = []
+    async def _round(self, provider: str, tasks: Sequence[Task], order: ManualRequest) -> list[ReconcileItem]:
+        lines: list[ReconcileItem] = []
         for group in _groups(tasks, self.at_once):
             if any(line.finding in _STOPS for line in lines):
                 lines += [self._line(task, skipped="the provider throttles or denies us now") for task in group]
@@ -71,15 +77,15 @@ class HandWork:
                 lines += await self._group(provider, group, order)
         return lines
 
-    async def _group(self, provider: str, group: Sequence[Task], order: HandOrder) -> list[HandLine]:
+    async def _group(self, provider: str, group: Sequence[Task], order: ManualRequest) -> list[ReconcileItem]:
         reasons = {task.id: self._reason_to_skip(task) for task in group}
         open_tasks = [task for task in group if reasons[task.id] is None]
         skipped = [self._line(task, skipped=reasons[task.id]) for task in group if reasons[task.id] is not None]
-        if order.mode is HandMode.SAY or not open_tasks:
+        if order.mode is ReconcileMode.SAY or not open_tasks:
             return skipped + [self._line(task) for task in open_tasks]
         budget = schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.asking.speed)
         await self.polls.debit(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
-        work = self._do if order.mode is HandMode.DO else self._preview
+        work = self._do if order.mode is ReconcileMode.DO else self._preview
         return skipped + await _all([work(task, order) for task in open_tasks])
 
     def _reason_to_skip(self, task: Task) -> str | None:
@@ -91,7 +97,7 @@ class HandWork:
             return "only a callback or a person can settle it"
         return None
 
-    async def _do(self, task: Task, order: HandOrder) -> HandLine:
+    async def _do(self, task: Task, order: ManualRequest) -> ReconcileItem:
         held = await self.polls.lease_by_filter(
             ReconcileFilter(task=task.id), owner=order.owner, now_ms=self.clock(), lease_ms=self.lease_ms, limit=1
         )
@@ -104,7 +110,7 @@ class HandWork:
         await self.polls.audit(actor=order.actor, action="reconcile", task=task.id, detail=detail, now_ms=self.clock())
         return replace(line, finding=finding, after=booked.state)
 
-    async def _preview(self, task: Task, order: HandOrder) -> HandLine:
+    async def _preview(self, task: Task, order: ManualRequest) -> ReconcileItem:
         """Only a status can be asked for without effects; a submit that would be repeated is left as it is."""
         line = self._line(task)
         if line.plan is not Plan.ASK:
@@ -115,12 +121,12 @@ class HandWork:
             after = verdict_on(task.state, follow_up.report.observation.state)[1]
         return replace(line, finding=follow_up.finding, after=after)
 
-    def _line(self, task: Task, *, skipped: str | None = None) -> HandLine:
+    def _line(self, task: Task, *, skipped: str | None = None) -> ReconcileItem:
         plan = Plan.LEAVE if skipped is not None else self.asking.plan(task)
-        return HandLine(
+        return ReconcileItem(
             task=task.id,
             provider=task.provider,
-            task_id=task.task_id,
+            provider_task_id=task.provider_task_id,
             state=task.state,
             plan=plan,
             skipped=skipped,
@@ -140,8 +146,8 @@ async def _all(works: Sequence[Coroutine[None, None, T]]) -> list[T]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-def _report(lines: Sequence[HandLine]) -> HandReport:
-    return HandReport(
+def _report(lines: Sequence[ReconcileItem]) -> ReconcileSummary:
+    return ReconcileSummary(
         asked=sum(line.finding is not None and line.plan is not Plan.DOUBT for line in lines),
         changed=sum(line.after not in {None, line.state} for line in lines),
         skipped=sum(line.skipped is not None for line in lines),

@@ -17,7 +17,7 @@ from receiver.reconcile.model.report import PollResult
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import StoreError
 from receiver.tasks.model.redaction import mask, masked_status
-from receiver.tasks.model.task import Recorded, RecordOutcome, Report, Task, Verdict
+from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
 from submitter.errors import TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import Observation, StatusOutcome, SubmitOutcome, TaskState, Unavailable, Uncertain
@@ -57,7 +57,7 @@ class Repeats(Protocol):
 
 
 class Records(Protocol):
-    async def record(self, reports: Sequence[Report], now_ms: int) -> list[RecordOutcome]: ...
+    async def record(self, reports: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]: ...
 
 
 class Doubts(Protocol):
@@ -77,7 +77,7 @@ class Finishes(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class PollOutcome:
     """A task as it was leased, and what a look at it came to."""
 
     task: Task
@@ -85,16 +85,16 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Booked:
+class RecordedPoll:
     """A look that is in the ledger, and the task's state after it. `changed`: by this look, not by other news."""
 
-    looked: Looked
+    looked: PollOutcome
     state: TaskState
     changed: bool
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Asking:
+class Poller:
     """`on_events` is called after a commit that made events; `speed` as in `receiver.schedule`."""
 
     providers: Mapping[str, ConfiguredProvider]
@@ -104,7 +104,7 @@ class Asking:
     submits: Doubts
     polls: Finishes
     clock: Callable[[], int]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     on_events: Callable[[], None]
     speed: float
     timeout_s: float
@@ -112,9 +112,9 @@ class Asking:
     _words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
 
     def plan(self, task: Task) -> Plan:
-        return decisions.plan_look(task, repeatable=self.submission.is_repeatable(task, self.clock()))
+        return decisions.plan_poll(task, repeatable=self.submission.is_repeatable(task, self.clock()))
 
-    async def look(self, task: Task) -> Looked:
+    async def look(self, task: Task) -> PollOutcome:
         """Changes the ledger only where the submit itself is open: a repeat stores its outcome, a doubt is stored."""
         try:
             follow_up = await self._carry_out(task, self.plan(task))
@@ -125,12 +125,12 @@ class Asking:
             log.exception("look_failed", task=task.id, provider=task.provider)
             follow_up = self._gave_up(task, "a fault of ours")
         self._count_miss(task, follow_up)
-        return Looked(task=task, follow_up=follow_up)
+        return PollOutcome(task=task, follow_up=follow_up)
 
     async def _carry_out(self, task: Task, plan: Plan) -> FollowUp:
         match plan:
             case Plan.ASK:
-                answer = await self._ask(task, task.task_id or "")
+                answer = await self._ask(task, task.provider_task_id or "")
                 self._note_answer(task, answer)
                 return decisions.after_answer(task, answer, self._at(task))
             case Plan.REPEAT:
@@ -145,20 +145,20 @@ class Asking:
             case _:
                 assert_never(plan)
 
-    async def _ask(self, task: Task, task_id: str) -> StatusOutcome:
+    async def _ask(self, task: Task, provider_task_id: str) -> StatusOutcome:
         configured = self.providers[task.provider]
-        call = configured.adapter.build_status(task_id, configured.account)
+        call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
             reply = await self.transport.send(call, timeout_s=self.timeout_s)
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
-        said = configured.adapter.parse_status(task_id, reply, configured.account)
+        said = configured.adapter.parse_status(provider_task_id, reply, configured.account)
         return masked_status(said, (configured.account.api_key,))
 
     def _at(self, task: Task) -> Circumstances:
         return Circumstances(
             now_ms=self.clock(),
-            dice=self.dice(),
+            random=self.random(),
             speed=self.speed,
             capabilities=self.providers[task.provider].adapter.CAPABILITIES,
             misses=self._misses.get(task.id, 0),
@@ -185,7 +185,7 @@ class Asking:
             _forget_oldest(self._words)
             log.warning("unknown_state_word", provider=word[0], word=word[1], task=task.id)
 
-    async def book(self, looked: Sequence[Looked], *, owner: str) -> list[Booked]:
+    async def book(self, looked: Sequence[PollOutcome], *, owner: str) -> list[RecordedPoll]:
         """Reports first, leases last: what is cut off in between is asked again. Raise StoreUnavailable."""
         now_ms = self.clock()
         booked = await self._record(looked, now_ms)
@@ -196,7 +196,7 @@ class Asking:
         await self.polls.finish_poll([result for result in results if result.next_poll_ms is not None], now_ms)
         return booked
 
-    async def _record(self, looked: Sequence[Looked], now_ms: int) -> list[Booked]:
+    async def _record(self, looked: Sequence[PollOutcome], now_ms: int) -> list[RecordedPoll]:
         with_news = [entry for entry in looked if entry.follow_up.report is not None]
         try:
             outcomes = await self._record_reports(with_news, now_ms)
@@ -208,7 +208,7 @@ class Asking:
         told = dict(zip((entry.task.id for entry in with_news), outcomes, strict=True))
         return [self._booked(entry, told.get(entry.task.id)) for entry in looked]
 
-    async def _record_alone(self, looked: Looked, now_ms: int) -> Booked:
+    async def _record_alone(self, looked: PollOutcome, now_ms: int) -> RecordedPoll:
         """One at a time, so that a report that cannot be recorded holds back no other."""
         if looked.follow_up.report is None:
             return self._booked(looked, None)
@@ -221,24 +221,24 @@ class Asking:
             return self._booked(replace(looked, follow_up=self._gave_up(looked.task, "a fault of ours")), None)
         return self._booked(looked, outcomes[0])
 
-    async def _record_reports(self, looked: Sequence[Looked], now_ms: int) -> list[RecordOutcome]:
+    async def _record_reports(self, looked: Sequence[PollOutcome], now_ms: int) -> list[RecordOutcome]:
         reports = [entry.follow_up.report for entry in looked if entry.follow_up.report is not None]
         outcomes = await self.ledger.record(reports, now_ms) if reports else []
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
             self.on_events()
         return outcomes
 
-    def _booked(self, looked: Looked, outcome: RecordOutcome | None) -> Booked:
+    def _booked(self, looked: PollOutcome, outcome: RecordOutcome | None) -> RecordedPoll:
         before = looked.task.state
         if isinstance(outcome, Recorded):
             changed = outcome.verdict is Verdict.APPLIED and outcome.task.state is not before
-            return Booked(looked=looked, state=outcome.task.state, changed=changed)
+            return RecordedPoll(looked=looked, state=outcome.task.state, changed=changed)
         if outcome is not None:
             log.error("answer_fits_no_task", task=looked.task.id, provider=looked.task.provider)
         state = _AFTER_SUBMIT.get(looked.follow_up.finding, before) if before in _OPEN else before
-        return Booked(looked=looked, state=state, changed=state is not before)
+        return RecordedPoll(looked=looked, state=state, changed=state is not before)
 
-    async def _pause(self, booked: Sequence[Booked], now_ms: int) -> None:
+    async def _pause(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
         longest: dict[str, Pause] = {}
         for entry in booked:
             name, pause = entry.looked.task.provider, entry.looked.follow_up.pause
@@ -253,7 +253,7 @@ class Asking:
         """Providers like to quote the key that they refuse."""
         return f"{provider} {mask(words, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
-    async def _end_alarms(self, booked: Sequence[Booked], now_ms: int) -> None:
+    async def _end_alarms(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
         """A provider that answers us again after its pause has been cured."""
         findings = Counter((entry.looked.task.provider, entry.looked.follow_up.finding) for entry in booked)
         denied = {name for name, finding in findings if finding is Finding.DENIED}
@@ -264,7 +264,7 @@ class Asking:
                 await self.polls.unpause(account.provider)
 
 
-def _poll_result(looked: Looked, owner: str) -> PollResult:
+def _poll_result(looked: PollOutcome, owner: str) -> PollResult:
     follow_up = looked.follow_up
     return PollResult(
         task=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found

@@ -13,16 +13,21 @@ from typing import Protocol
 
 import structlog
 
-from receiver.reconcile.manual import HandPolls, HandWork
+from receiver.reconcile.manual import HandPolls, ManualReconcile
 from receiver.reconcile.model.decisions import Finding
-from receiver.reconcile.model.report import HandLine, HandMode, HandOrder, HandReport, ReconcileFilter
-from receiver.reconcile.poller import Asking, Booked, Doubts, Finishes, Looked, Records, Repeats, Sends
+from receiver.reconcile.model.report import (
+    ManualRequest,
+    ReconcileFilter,
+    ReconcileMode,
+    ReconcileSummary,
+)
+from receiver.reconcile.poller import Doubts, Finishes, Poller, PollOutcome, RecordedPoll, Records, Repeats, Sends
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
-__all__ = ["HandLine", "HandReport", "ReconcileManners", "ReconcileReport", "ReconcileRooms", "Reconciler"]
+__all__ = ["ReconcileManners", "ReconcileReport", "ReconcileRooms", "Reconciler"]
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +47,7 @@ class ReconcileRooms(Protocol):
     def ledger(self) -> Records: ...
 
     @property
-    def submits(self) -> Doubts: ...
+    def submissions(self) -> Doubts: ...
 
     @property
     def polls(self) -> ReconcilePolls: ...
@@ -62,7 +67,7 @@ class ReconcileManners:
     timeout_s: float = 60.0
 
     @property
-    def look_lease_ms(self) -> int:
+    def poll_lease_ms(self) -> int:
         """A lease that ends before its look would let a hanging provider be asked again and again, without back-off."""
         return max(self.lease_ms, round(self.timeout_s * 1000) + BOOKING_MS)
 
@@ -86,24 +91,24 @@ class Reconciler:
     submission: Repeats
     transport: Sends
     clock: Callable[[], int]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     on_events: Callable[[], None]
     manners: ReconcileManners
-    _asking: Asking = field(init=False)
+    _asking: Poller = field(init=False)
     _taken: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
 
     def __post_init__(self) -> None:
-        self._asking = Asking(
+        self._asking = Poller(
             providers=self.providers,
             submission=self.submission,
             transport=self.transport,
             ledger=self.store.ledger,
-            submits=self.store.submits,
+            submits=self.store.submissions,
             polls=self.store.polls,
             clock=self.clock,
-            dice=self.dice,
+            random=self.random,
             on_events=self.on_events,
             speed=self.manners.speed,
             timeout_s=self.manners.timeout_s,
@@ -118,34 +123,34 @@ class Reconciler:
         owner = self._new_owner()
         return _report(await self._book_as_ready(await self._start_looks(owner, limit), owner))
 
-    async def by_hand(self, condition: ReconcileFilter, /, *, dry_run: bool, ask: bool, actor: str) -> HandReport:
+    async def by_hand(self, condition: ReconcileFilter, /, *, dry_run: bool, ask: bool, actor: str) -> ReconcileSummary:
         """At most `receiver.by_hand.LIMIT` tasks; with `dry_run` nothing changes, and providers are asked if `ask`.
 
         Raise StoreUnavailable; what was booked before that stays.
         """
-        work = HandWork(
+        work = ManualReconcile(
             asking=self._asking,
             polls=self.store.polls,
             providers=self.providers,
             clock=self.clock,
-            lease_ms=self.manners.look_lease_ms,
+            lease_ms=self.manners.poll_lease_ms,
             at_once=max(1, self.manners.concurrency // max(1, len(self.providers))),
         )
-        mode = HandMode.DO if not dry_run else HandMode.ASK if ask else HandMode.SAY
-        return await work.carry_out(HandOrder(condition=condition, mode=mode, actor=actor, owner=self._new_owner()))
+        mode = ReconcileMode.DO if not dry_run else ReconcileMode.ASK if ask else ReconcileMode.SAY
+        return await work.carry_out(ManualRequest(condition=condition, mode=mode, actor=actor, owner=self._new_owner()))
 
     def _new_owner(self) -> str:
         """One for each turn, so that a turn which lost a lease to a later one of this process is refused as well."""
         return f"{self.manners.owner}.{next(self._turns)}"
 
-    async def _start_looks(self, owner: str, limit: int) -> set[asyncio.Task[Looked]]:
+    async def _start_looks(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         if self._leasing.locked():
             return set()  # turns that queue for a busy ledger would only keep callbacks waiting behind them
         async with self._leasing:
             return await self._lease_and_start(owner, limit)
 
-    async def _lease_and_start(self, owner: str, limit: int) -> set[asyncio.Task[Looked]]:
-        looks: set[asyncio.Task[Looked]] = set()
+    async def _lease_and_start(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
+        looks: set[asyncio.Task[PollOutcome]] = set()
         for name in self.providers:
             try:
                 leased = await self._lease(name, owner, limit)
@@ -169,7 +174,7 @@ class Reconciler:
                 budget=schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.manners.speed),
                 owner=owner,
                 now_ms=self.clock(),
-                lease_ms=self.manners.look_lease_ms,
+                lease_ms=self.manners.poll_lease_ms,
                 limit=share,
             )
         finally:
@@ -182,14 +187,14 @@ class Reconciler:
         left_by_others = self.manners.concurrency - (self._taken.total() - mine)
         return (left_by_others + 1) // 2 - mine
 
-    def _start(self, task: Task) -> asyncio.Task[Looked]:
+    def _start(self, task: Task) -> asyncio.Task[PollOutcome]:
         look = asyncio.create_task(self._asking.look(task))
         look.add_done_callback(lambda _: self._taken.subtract([task.provider]))
         return look
 
-    async def _book_as_ready(self, looks: set[asyncio.Task[Looked]], owner: str) -> list[Booked]:
+    async def _book_as_ready(self, looks: set[asyncio.Task[PollOutcome]], owner: str) -> list[RecordedPoll]:
         """What finishes while one group is being written makes the next group."""
-        booked: list[Booked] = []
+        booked: list[RecordedPoll] = []
         failure: Exception | None = None
         pending = looks
         try:
@@ -207,7 +212,7 @@ class Reconciler:
         return booked
 
 
-def _report(booked: Sequence[Booked]) -> ReconcileReport:
+def _report(booked: Sequence[RecordedPoll]) -> ReconcileReport:
     follow_ups = [entry.looked.follow_up for entry in booked]
     paused = {entry.looked.task.provider for entry in booked if entry.looked.follow_up.pause is not None}
     return ReconcileReport(

@@ -19,7 +19,7 @@ from submitter.providers.contract import Budget
 from submitter.providers.schedule import refill, refilled_until
 
 
-class Polls:
+class PollRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:

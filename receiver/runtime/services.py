@@ -11,27 +11,26 @@ from dataclasses import dataclass, field
 
 from receiver.callbacks.intake import Intake
 from receiver.config.api_keys import ApiKeyDigest
-from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
-from receiver.reconcile.repository import Polls
+from receiver.reconcile.repository import PollRepository
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
-from receiver.store.metadata import Kept
+from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
-from receiver.store.open import ledger_at
+from receiver.store.open import open_engine
 from receiver.store.retention import Pruner, Pruning
-from receiver.store.sqlite import open_sqlite
-from receiver.store.url import LedgerFile, LedgerServer
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.repository import Reading
+from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import Submits
 from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
-from receiver.webhooks.publisher import Emitter
+from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay import Replaying
 from receiver.webhooks.replay_repository import Replays
 from receiver.webhooks.subscription_repository import Subscriptions
@@ -68,7 +67,7 @@ class Readiness:
 Clock = Callable[[], int]  # unix milliseconds
 
 
-class Bell:
+class CommitNotifier:
     """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
 
     On a server that tells of them, the commits of other processes ring it too.
@@ -90,14 +89,16 @@ class Store:
     """The rooms, over one engine."""
 
     ledger: Ledger
-    submits: Submits
-    polls: Polls
+    submissions: Submits
+    polls: PollRepository
     outbox: Outbox
     subscriptions: Subscriptions
-    reading: Reading
+    tasks: TaskRepository
+    events: EventLog
+    deliveries: DeliveryRepository
     replays: Replays
-    pruning: Pruning
-    kept: Kept
+    retention: Pruning
+    metadata: MetadataRepository
     engine: Engine
 
     async def check(self) -> None:
@@ -128,13 +129,10 @@ class Services:
     pruner: Pruner
     feed: Feed
     readiness: Readiness
-    bell: Bell
+    commit_notifier: CommitNotifier
     clock: Clock
     secret_keys: tuple[str, ...] = field(repr=False)
     api_keys: tuple[ApiKeyDigest, ...]
-
-
-EXTRA = "run: pip install 'whenfinal[postgres]'"
 
 
 @asynccontextmanager
@@ -145,12 +143,7 @@ async def open_store(
 
     `busy_timeout_ms` is for a file, `pool_size` (connections of this process at most) for a server.
     """
-    place = ledger_at(database_url)
-    engine: Engine
-    if isinstance(place, LedgerFile):
-        engine = await open_sqlite(place.path, busy_timeout_ms=busy_timeout_ms)
-    else:
-        engine = await _open_server(place, pool_size)
+    engine = await open_engine(database_url, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size)
     try:
         if migrating:
             await migrate(engine, clock())
@@ -161,26 +154,20 @@ async def open_store(
         await engine.close()
 
 
-async def _open_server(place: LedgerServer, pool_size: int) -> Engine:
-    try:
-        from receiver.store.postgres import open_postgres  # noqa: PLC0415 - its library is an extra
-    except ImportError as error:
-        raise ConfigError(f"the library for Postgres is missing ({error})", cure=EXTRA) from error
-    return await open_postgres(place.url, pool_size=pool_size)
-
-
 def store_on(engine: Engine) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    emitter = Emitter(new_id)
+    emitter = EventPublisher(new_id)
     return Store(
         ledger=Ledger(engine, new_id, emitter),
-        submits=Submits(engine, new_id),
-        polls=Polls(engine, new_id),
+        submissions=Submits(engine, new_id),
+        polls=PollRepository(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),
-        reading=Reading(engine),
+        tasks=TaskRepository(engine),
+        events=EventLog(engine),
+        deliveries=DeliveryRepository(engine),
         replays=Replays(engine, new_id),
-        pruning=Pruning(engine),
-        kept=Kept(engine),
+        retention=Pruning(engine),
+        metadata=MetadataRepository(engine),
         engine=engine,
     )

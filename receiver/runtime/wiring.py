@@ -12,12 +12,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import TokenRule
+from receiver.callbacks.model import TokenRule, make_callback_url
 from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.parsing import SCOPES
@@ -25,7 +26,7 @@ from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import Bell, Readiness, Services, Store, open_store
+from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
@@ -102,7 +103,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
         secret_keys = settings.secret_keys or (
-            await store.kept.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.allow_private)
@@ -130,10 +131,10 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         pruner=services.pruner,
         ledger=services.store.ledger,
         clock=services.clock,
-        on_events=services.bell.ring,
+        on_events=services.commit_notifier.ring,
     )
-    services.bell.listen(worker.poke_delivery)
-    services.deliverer.on_room = worker.poke_delivery
+    services.commit_notifier.listen(worker.wake_deliverer)
+    services.deliverer.on_room = worker.wake_deliverer
     worker.start()
     try:
         yield worker
@@ -145,10 +146,10 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 async def hearing(services: Services) -> AsyncIterator[None]:
     """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
     try:
-        listener = services.store.engine.listener(services.settings.database_listen_url, services.bell.ring)
+        listener = services.store.engine.listener(services.settings.database_listen_url, services.commit_notifier.ring)
     except StoreError as error:
-        cure = "set it in the form postgresql://user:password@host:5432/database"
-        raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", cure=cure) from error
+        hint = "set it in the form postgresql://user:password@host:5432/database"
+        raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
     if listener is None:
         yield
         return
@@ -171,14 +172,14 @@ class _Wiring:
     webhook_transport: Transport
     guard: AddressGuard
     secret_keys: tuple[str, ...]
-    bell: Bell = field(default_factory=Bell)
+    commit_notifier: CommitNotifier = field(default_factory=CommitNotifier)
     owner: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
-    dice: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
+    random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
-        feed = Feed(reading=self.store.reading, seats=self.settings.streams_max)
-        self.bell.listen(feed.wake)
-        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.bell.ring)
+        feed = Feed(event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams_max)
+        self.commit_notifier.listen(feed.wake)
+        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.ring)
         providers = {
             account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
             for account in self.settings.accounts
@@ -196,11 +197,11 @@ class _Wiring:
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
-            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.bell.ring),
+            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
             pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
-            bell=self.bell,
+            commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
             api_keys=api_keys,
@@ -228,14 +229,17 @@ class _Wiring:
             ),
         )
 
+    def _callback_url(self) -> Callable[[str, str, int], str] | None:
+        url = self.settings.public_url
+        return None if url is None else partial(make_callback_url, url, self.secret_keys)
+
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
         return Submission(
             store=self.store,
             providers=providers,
             transport=self.transport,
             rules=SubmissionRules(
-                public_url=self.settings.public_url,
-                secret_keys=self.secret_keys,
+                callback_url=self._callback_url(),
                 notify=self._notify_rules(),
                 tries=self.settings.submit_tries,
                 timeout_s=self.settings.provider_timeout_s,
@@ -244,7 +248,7 @@ class _Wiring:
             ),
             edges=SubmissionEdges(
                 clock=now_ms,
-                dice=self.dice,
+                random=self.random,
                 random_bytes=secrets.token_bytes,
                 sleep=asyncio.sleep,
                 new_id=id_maker(secrets.token_bytes),
@@ -257,9 +261,9 @@ class _Wiring:
             tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callback_token_days * DAY_S),
             commits=commits,
             ledger=self.store.ledger,
-            reading=self.store.reading,
+            tasks=self.store.tasks,
             clock=now_ms,
-            dice=self.dice,
+            random=self.random,
             speed=self.settings.provider_speed,
         )
 
@@ -270,8 +274,8 @@ class _Wiring:
             submission=submission,
             transport=self.transport,
             clock=now_ms,
-            dice=self.dice,
-            on_events=self.bell.ring,
+            random=self.random,
+            on_events=self.commit_notifier.ring,
             manners=ReconcileManners(
                 owner=self.owner,
                 speed=self.settings.provider_speed,
@@ -287,15 +291,15 @@ class _Wiring:
             attempts=self.settings.keep_attempts_days,
             observations=self.settings.keep_observations_days,
         )
-        return Pruner(pruning=self.store.pruning, retention=kept, clock=now_ms)
+        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
             outbox=self.store.outbox,
             transport=self.webhook_transport,
             clock=now_ms,
-            dice=self.dice,
-            on_events=self.bell.ring,
+            random=self.random,
+            on_events=self.commit_notifier.ring,
             manners=DeliveryManners(
                 owner=self.owner,
                 backoff_s=self.settings.webhook_backoff_s,
@@ -318,11 +322,11 @@ async def _api_keys(
             ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
             for each in settings.api_keys
         )
-    kept = await store.kept.find(API_KEY_NAME)
+    kept = await store.metadata.find(API_KEY_NAME)
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.kept.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.keep(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)
@@ -349,8 +353,8 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     try:
         written = dotenv_values(path, interpolate=False)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path.absolute()} is not UTF-8", cure="save it as UTF-8, or take it away") from error
+        raise ConfigError(f"{path.absolute()} is not UTF-8", hint="save it as UTF-8, or take it away") from error
     except OSError as error:
         problem = f"{path.absolute()} can not be read: {error.strerror}"
-        raise ConfigError(problem, cure="let this user read it, or take it away") from error
+        raise ConfigError(problem, hint="let this user read it, or take it away") from error
     return {name: text for name, text in written.items() if text is not None}

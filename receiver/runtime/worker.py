@@ -206,7 +206,7 @@ class Worker:
             scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # it shuts down in a callback of the loop
 
-    def poke_delivery(self) -> None:
+    def wake_deliverer(self) -> None:
         """Something has just become due: deliver now and not at the next tick. Only from the loop's own thread."""
         if self._poked is None and self._scheduler is not None:
             self._poked = asyncio.get_running_loop().call_later(POKE_DELAY_S, self._deliver_now)
@@ -218,7 +218,7 @@ class Worker:
     async def _mark_overdue(self) -> None:
         if await self._ledger.mark_overdue(self._clock(), limit=OVERDUE_LIMIT):
             self._on_events()
-            self.poke_delivery()
+            self.wake_deliverer()
 
     async def _prune(self) -> None:
         report = await self._pruner.prune_once()

@@ -1,36 +1,32 @@
-"""Every exception of the receiver.
+"""Every error of the ledger; `submitter.errors` draws the whole tree."""
 
-    ReceiverError
-    ├── ConfigError           settings that are missing, malformed or contradict each other
-    ├── TokenError            a callback token that does not count
-    │   ├── ForgedToken       not made with one of our keys, or not a token at all
-    │   └── ExpiredToken      ours, and older than a token may be
-    └── StoreError            the ledger could not do what was asked; nothing was changed
-        ├── StoreUnavailable  locked, full, read-only or gone: trying again may help
-        ├── SchemaBehind      the database has not had all migrations
-        └── MoveRefused       a ledger can not be copied from there, or to there
-
-What a caller or a provider may rightly send is answered with values, not with these.
-"""
-
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 
 
-class StoreError(ReceiverError):
-    """The transaction was rolled back as a whole."""
+class StoreError(WhenfinalError):
+    """Every error of the ledger; `submitter.errors` draws the whole tree."""
 
 
 class StoreUnavailable(StoreError):
-    """Locked for too long, disk full, read-only, or closed. Nothing was committed."""
+    """Every error of the ledger; `submitter.errors` draws the whole tree."""
 
 
 class SchemaBehind(StoreError):
-    """`missing` names the migrations that have not been applied."""
+    """Every error of the ledger; `submitter.errors` draws the whole tree."""
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__(f"the database lacks {', '.join(missing)}; run `whenfinal migrate`")
         self.missing = missing
 
 
-class MoveRefused(StoreError):
-    """The words name the ledger that is not fit for it, and the cure. Nothing was copied."""
+class TransferRefused(StoreError):
+    """Every error of the ledger; `submitter.errors` draws the whole tree."""
+
+
+class DatabaseMisconfigured(WhenfinalError):
+    """The database cannot be opened as it is set. `hint` says what to set, in one line."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(f"{problem}; {hint}")
+        self.problem = problem
+        self.hint = hint

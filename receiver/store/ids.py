@@ -20,14 +20,14 @@ def new_id(prefix: str, now_ms: int, random_bytes: bytes) -> str:
     return f"{prefix}_{''.join(letters)}"
 
 
-def id_maker(dice: Callable[[int], bytes]) -> IdMaker:
+def id_maker(random: Callable[[int], bytes]) -> IdMaker:
     """`dice(n)` gives n random bytes, as `secrets.token_bytes` does; ids of one maker sort in the order of making."""
     last = [0, 0]
 
     def make(prefix: str, now_ms: int) -> str:
         if now_ms > last[0]:
             # The top bit stays free, so that counting up within a millisecond never overflows.
-            last[:] = now_ms, int.from_bytes(dice(RANDOM_BYTES)) >> 1
+            last[:] = now_ms, int.from_bytes(random(RANDOM_BYTES)) >> 1
         else:
             last[1] += 1
         return new_id(prefix, last[0], last[1].to_bytes(RANDOM_BYTES))

@@ -3,7 +3,7 @@
 from receiver.store.engine import Engine, Tx
 
 
-class Kept:
+class MetadataRepository:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 

@@ -3,7 +3,7 @@
 -- {lock} and {skip_locked} are the row-lock clauses of engines that have them.
 
 -- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
-SELECT * FROM tasks WHERE task_id IN (:task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
 -- tasks_by_ids: tasks with these ids of ours
 SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
@@ -20,7 +20,7 @@ INSERT INTO tasks (
     notify_secret, idempotency_key, outputs, error, adopted, callback_expected, created_ms, submitted_ms, final_ms,
     deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes
 ) VALUES (
-    :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
+    :id, :provider, :provider_task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
     :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :adopted, :callback_expected, :created_ms,
     :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
     :submits, :final_event, :supersedes
@@ -28,7 +28,7 @@ INSERT INTO tasks (
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
-    task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
+    task_id = :provider_task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, outputs = :outputs, error = :error, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
@@ -242,7 +242,7 @@ WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 INSERT INTO audit (id, at_ms, actor, action, task, detail) VALUES (:id, :at_ms, :actor, :action, :task, :detail);
 
 -- task_by_key: the task that a provider knows by an id
-SELECT * FROM tasks WHERE task_id = :task_id AND provider = :provider;
+SELECT * FROM tasks WHERE task_id = :provider_task_id AND provider = :provider;
 
 -- task_by_id: one task
 SELECT * FROM tasks WHERE id = :id;
@@ -442,9 +442,6 @@ WHERE l.id > :after ORDER BY l.id LIMIT :limit;
 
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
-
--- count_verdicts: how many reports got which verdict
-SELECT verdict, COUNT(*) AS number FROM observations GROUP BY verdict;
 
 -- count_subscriptions: how many there are
 SELECT COUNT(*) AS number FROM subscriptions WHERE state <> 'deleted';

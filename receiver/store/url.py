@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 _SERVER_SCHEMES = ("postgresql", "postgres")
 
-CURE = "use sqlite:///whenfinal.db, sqlite:////absolute/path.db or postgresql://user:password@host:5432/database"
+FORMS = "use sqlite:///whenfinal.db, sqlite:////absolute/path.db or postgresql://user:password@host:5432/database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from receiver.tasks.model.task import Task
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 from submitter.http.messages import HttpCall
 from submitter.http.transport import FileReply
 from submitter.model import Output
@@ -35,7 +35,7 @@ _PIECE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 OnBytes = Callable[[int, int | None], None]
 
 
-class DownloadFailed(ReceiverError):
+class DownloadFailed(WhenfinalError):
     """A file could not be had; what came of it is kept."""
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.model.task import Recorded, RecordOutcome, Report
+from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome
 
 MAX_BATCH = 256  # reports in one transaction; bounds how long the first of them waits
 
-_Waiting = tuple[Report, asyncio.Future[RecordOutcome]]
+_Waiting = tuple[IncomingObservation, asyncio.Future[RecordOutcome]]
 
 
 class GroupCommit:
@@ -27,7 +27,7 @@ class GroupCommit:
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[Any] | None = None
 
-    async def record(self, report: Report) -> RecordOutcome:
+    async def record(self, report: IncomingObservation) -> RecordOutcome:
         """Returns once the outcome is durable; raises what the transaction raised, and then nothing of it is kept."""
         outcome: asyncio.Future[RecordOutcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((report, outcome))

@@ -8,20 +8,29 @@ Submits are in `submits`.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from receiver.events.model.event import EventType
+from receiver.events.model.event import EventDraft, EventType
 from receiver.store.engine import Engine, OtherWasFaster, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.rows import observation_row, task_of, task_row
-from receiver.tasks.model.task import Conflicting, Recorded, RecordOutcome, Report, Task, UnknownTask, Verdict
-from receiver.webhooks.publisher import Emitter, EventDraft
+from receiver.tasks.model.task import (
+    Conflicting,
+    IncomingObservation,
+    Recorded,
+    RecordOutcome,
+    Task,
+    UnknownTask,
+    Verdict,
+)
+from receiver.tasks.model.views import task_draft
+from receiver.webhooks.publisher import EventPublisher
 from submitter.model import TaskKey, TaskState
 
 
 class Ledger:
     """Verbs that change tasks after their receipt; each is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker, emitter: Emitter) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, emitter: EventPublisher) -> None:
         self._engine = engine
         self._new_id = new_id
         self._emitter = emitter
@@ -31,7 +40,7 @@ class Ledger:
         """How many reports a batch should hold at most: the more subscribe to each event, the fewer."""
         return self._emitter.events_at_once
 
-    async def record(self, reports: Sequence[Report], now_ms: int) -> list[RecordOutcome]:
+    async def record(self, reports: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
         """One outcome a report, in their order; several reports on one task are taken one after the other."""
         if not reports:
             return []
@@ -54,7 +63,7 @@ class Ledger:
             late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=most)]
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [task_row(task) for task in marked])
-            drafts = [EventDraft(id=self._new_id("evt", now_ms), task=task, type=EventType.OVERDUE) for task in marked]
+            drafts = [task_draft(self._new_id("evt", now_ms), EventType.OVERDUE, task) for task in marked]
             await self._emitter.emit(tx, drafts, now_ms=now_ms)
             return len(marked)
 
@@ -69,11 +78,11 @@ class Ledger:
         await self._engine.write(work)
 
 
-async def _load(tx: Tx, reports: Sequence[Report]) -> dict[str, Task]:
+async def _load(tx: Tx, reports: Sequence[IncomingObservation]) -> dict[str, Task]:
     """Every task that the reports may speak of, by our id."""
     found = await tx.fetch_all(
         "tasks_by_keys_or_ids",
-        task_ids=[report.observation.key.task_id for report in reports],
+        provider_task_ids=[report.observation.key.provider_task_id for report in reports],
         ids=[report.claim for report in reports if report.claim is not None],
     )
     return {row["id"]: task_of(row) for row in found}
@@ -84,7 +93,7 @@ class _Noted:
     """A line for the timeline."""
 
     task: str
-    report: Report
+    report: IncomingObservation
     verdict: Verdict
 
 
@@ -93,7 +102,11 @@ class _Batch:
 
     def __init__(self, tasks: dict[str, Task], new_id: IdMaker, now_ms: int) -> None:
         self._tasks = tasks
-        self._by_key = {TaskKey(provider=t.provider, task_id=t.task_id): t.id for t in tasks.values() if t.task_id}
+        self._by_key = {
+            TaskKey(provider=t.provider, provider_task_id=t.provider_task_id): t.id
+            for t in tasks.values()
+            if t.provider_task_id
+        }
         self._new_id = new_id
         self._now_ms = now_ms
         self._adopted: set[str] = set()
@@ -101,7 +114,7 @@ class _Batch:
         self._notes: list[_Noted] = []
         self._drafts: list[EventDraft] = []
 
-    def take(self, report: Report) -> RecordOutcome:
+    def take(self, report: IncomingObservation) -> RecordOutcome:
         found = self._find(report)
         if not isinstance(found, Task):
             return found
@@ -111,7 +124,7 @@ class _Batch:
         self._keep(found, change, report)
         return Recorded(task=change.task, verdict=change.verdict)
 
-    def _find(self, report: Report) -> Task | Conflicting | UnknownTask:
+    def _find(self, report: IncomingObservation) -> Task | Conflicting | UnknownTask:
         key = report.observation.key
         known = self._by_key.get(key)
         if report.claim is None:
@@ -121,16 +134,16 @@ class _Batch:
             return UnknownTask()
         if claimed.provider != key.provider or known not in {None, claimed.id}:
             return Conflicting(claim=report.claim, reason="the token was made for another task than the one reported")
-        if claimed.task_id not in {None, key.task_id}:
+        if claimed.provider_task_id not in {None, key.provider_task_id}:
             return Conflicting(claim=report.claim, reason="the token's task has another id at the provider")
         return claimed
 
-    def _adopt(self, report: Report) -> Task:
+    def _adopt(self, report: IncomingObservation) -> Task:
         """A task that was submitted elsewhere; from now on it is ours to remember."""
         task = Task(
             id=self._new_id("tsk", self._now_ms),
             provider=report.observation.key.provider,
-            task_id=report.observation.key.task_id,
+            provider_task_id=report.observation.key.provider_task_id,
             state=TaskState.SUBMITTED,
             model=report.observation.model,
             adopted=True,
@@ -144,20 +157,20 @@ class _Batch:
     def _with_event(self, change: Change, event: EventType) -> Change:
         name = self._new_id("evt", self._now_ms)
         task = replace(change.task, final_event=name)
-        self._drafts.append(EventDraft(id=name, task=task, type=event))
+        self._drafts.append(task_draft(name, event, task))
         return replace(change, task=task)
 
-    def _keep(self, before: Task, change: Change, report: Report) -> None:
+    def _keep(self, before: Task, change: Change, report: IncomingObservation) -> None:
         after = change.task
         if after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
-        if after.task_id is not None:
-            self._by_key[TaskKey(provider=after.provider, task_id=after.task_id)] = after.id
+        if after.provider_task_id is not None:
+            self._by_key[TaskKey(provider=after.provider, provider_task_id=after.provider_task_id)] = after.id
         if change.noteworthy:
             self._notes.append(_Noted(task=after.id, report=report, verdict=change.verdict))
 
-    async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: Emitter) -> list[RecordOutcome]:
+    async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: EventPublisher) -> list[RecordOutcome]:
         """The gathered writes; the outcomes with the numbers that their events got."""
         await self._write_adopted(tx)
         changed = sorted(self._changed - self._adopted)
@@ -175,7 +188,9 @@ class _Batch:
         """Of two that adopt a task at once, one goes again and finds it. In the order of keys, so that none cross."""
         if not self._adopted:
             return
-        tasks = sorted((self._tasks[name] for name in self._adopted), key=lambda task: (task.task_id, task.provider))
+        tasks = sorted(
+            (self._tasks[name] for name in self._adopted), key=lambda task: (task.provider_task_id, task.provider)
+        )
         await tx.execute_many("insert_task", [task_row(task) for task in tasks])
         written = await tx.fetch_all("states_of_tasks", ids=[task.id for task in tasks])
         if len(written) < len(tasks):

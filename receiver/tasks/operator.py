@@ -73,21 +73,23 @@ class Canceling:
         if adapter is None:
             title = configured.adapter.CAPABILITIES.title
             return NotCanceled(reason=f"{title} documents no way to cancel; the task runs on, and its end will be told")
-        if task.task_id is None:
+        if task.provider_task_id is None:
             return NotCanceled(reason="the provider's id is not known yet; once it is, try again")
-        outcome = await self._ask(task, task.task_id, adapter, configured)
+        outcome = await self._ask(task, task.provider_task_id, adapter, configured)
         words = mask(_words(outcome), (configured.account.api_key,))
         detail = {"answer": words}
         await self.polls.audit(actor=actor, action="cancel", task=task.id, detail=detail, now_ms=self.clock())
         return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=words)
 
     async def _ask(
-        self, task: Task, task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
+        self, task: Task, provider_task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
         await self.polls.debit(task.provider, budget=budget, count=1, now_ms=self.clock())
         try:
-            return adapter.parse_cancel(await self.transport.send(adapter.build_cancel(task_id, configured.account)))
+            return adapter.parse_cancel(
+                await self.transport.send(adapter.build_cancel(provider_task_id, configured.account))
+            )
         finally:
             await self.ledger.make_due([task.id], self.clock())
 
@@ -108,7 +110,7 @@ LATE_MS = 900_000  # the longest submit, and a provider's clock that is ahead
 
 
 class FindsTasks(Protocol):
-    async def task_by_key(self, provider: str, task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class Lookup:
 
     lists: Mapping[str, ListsTasks]
     transport: Sends
-    reading: FindsTasks
+    tasks: FindsTasks
     purses: Purses
     clock: Callable[[], int]
     speed: float
@@ -161,7 +163,7 @@ class Lookup:
         if not isinstance(rows, tuple):
             return masked_status(rows, (account.api_key,))
         near = [row for row in rows if row.created_at_ms is None or since_ms <= row.created_at_ms <= until_ms + LATE_MS]
-        unknown = [row for row in near if await self.reading.task_by_key(task.provider, row.task_id) is None]
+        unknown = [row for row in near if await self.tasks.task_by_key(task.provider, row.provider_task_id) is None]
         return Candidates(found=rank(task, unknown), listed=len(rows))
 
 
@@ -177,7 +179,7 @@ def say_no_answer(outcome: StatusOutcome) -> str:
         case Unavailable():
             return f"the provider gives no usable answer: {outcome.reason}"
         case Observation():
-            return f"the provider speaks of task {outcome.key.task_id}"
+            return f"the provider speaks of task {outcome.key.provider_task_id}"
         case _:
             assert_never(outcome)
 

@@ -6,16 +6,15 @@ may hold in `receiver.orders`; what the ledger is told of it is in `receiver.sub
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from receiver.callbacks.model import make_callback_token
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.request import (
-    Order,
+    TaskRequest,
     find_violations,
     keep_body,
     kept_body,
@@ -24,8 +23,8 @@ from receiver.tasks.model.request import (
     request_of,
 )
 from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
-from receiver.tasks.model.timeline import Note
-from receiver.tasks.submission_recorder import Metered, Purses, SubmissionEdges, SubmitBook, Submits
+from receiver.tasks.model.timeline import TimelineEntry
+from receiver.tasks.submission_recorder import Metered, Purses, SubmissionEdges, SubmissionRecorder, Submits
 from receiver.webhooks.model.endpoint import NotifyRules, new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
 from submitter.http.messages import HttpCall
@@ -37,7 +36,6 @@ from submitter.submit import REPEATS_START_WITHIN_S, Sends, Submit, SubmitEdges,
 
 __all__ = [
     "MismatchedKey",
-    "Order",
     "RefusedSubmit",
     "Submission",
     "SubmissionEdges",
@@ -70,28 +68,27 @@ class Configured(Protocol):
 
 
 class ReadsTimelines(Protocol):
-    async def timeline(self, name: str, /) -> list[Note]: ...
+    async def timeline(self, name: str, /) -> list[TimelineEntry]: ...
 
 
 class SubmissionRooms(Protocol):
     """The rooms of the store that a submit enters."""
 
     @property
-    def submits(self) -> Submits: ...
+    def submissions(self) -> Submits: ...
 
     @property
     def polls(self) -> Purses: ...
 
     @property
-    def reading(self) -> ReadsTimelines: ...
+    def tasks(self) -> ReadsTimelines: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionRules:
-    """`public_url` None: no callbacks are asked for. `speed` as in `receiver.schedule`."""
+    """`callback_url` makes the address for (provider, our task id, unix seconds); None: no callbacks are asked for."""
 
-    public_url: str | None
-    secret_keys: tuple[str, ...] = field(repr=False)
+    callback_url: Callable[[str, str, int], str] | None
     notify: NotifyRules
     tries: int = 3
     timeout_s: float = 60.0
@@ -141,7 +138,7 @@ class Submission:
     edges: SubmissionEdges
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
-    async def submit(self, order: Order) -> SubmitResult:
+    async def submit(self, order: TaskRequest) -> SubmitResult:
         """Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST.
 
         When the ledger is gone after the POST, the task is shown as it was before: submitting.
@@ -180,11 +177,11 @@ class Submission:
         while self._running:
             await asyncio.wait(self._running)
 
-    def check(self, order: Order) -> None:
+    def check(self, order: TaskRequest) -> None:
         """Raise InvalidRequest with every violation, as `submit` does before any row or network."""
         self._checked(order)
 
-    def _checked(self, order: Order) -> tuple[Configured, VideoRequest | RawRequest]:
+    def _checked(self, order: TaskRequest) -> tuple[Configured, VideoRequest | RawRequest]:
         violations = list(find_violations(order, self.rules.notify))
         configured = self.providers.get(order.provider)
         if configured is None:
@@ -196,7 +193,7 @@ class Submission:
             raise InvalidRequest(violations)
         return configured, order.request
 
-    def _draft(self, order: Order, configured: Configured) -> Task:
+    def _draft(self, order: TaskRequest, configured: Configured) -> Task:
         """The task at its intent. Its next look comes when its process must have died before the receipt."""
         now_ms = self.edges.clock()
         dead_s = REPEATS_START_WITHIN_S + self.rules.timeout_s + DEAD_SUBMIT_MARGIN_S
@@ -210,25 +207,22 @@ class Submission:
             labels=dict(order.labels),
             notify=self._notify(order),
             idempotency_key=order.idempotency_key,
-            callback_expected=self.rules.public_url is not None and configured.adapter.CAPABILITIES.callback,
+            callback_expected=self.rules.callback_url is not None and configured.adapter.CAPABILITIES.callback,
             created_ms=now_ms,
             deadline_ms=now_ms + 1000 * (order.deadline_s or self.rules.deadline_s),
             next_poll_ms=now_ms + round(dead_s * 1000),
         )
 
-    def _notify(self, order: Order) -> Notify | None:
+    def _notify(self, order: TaskRequest) -> Notify | None:
         if order.notify_url is None:
             return None
         secret = order.notify_secret or new_webhook_secret(self.edges.random_bytes(SECRET_BYTES))
         return Notify(url=order.notify_url, secret=secret)
 
     def _callback_url(self, task: Task) -> str | None:
-        if not task.callback_expected:
+        if not task.callback_expected or self.rules.callback_url is None:
             return None
-        token = make_callback_token(
-            self.rules.secret_keys, provider=task.provider, task=task.id, now_s=task.created_ms // 1000
-        )
-        return f"{self.rules.public_url}/callbacks/{task.provider}/{token}"
+        return self.rules.callback_url(task.provider, task.id, task.created_ms // 1000)
 
     async def _send_first(self, draft: Task, call: HttpCall, made_secret: str | None) -> SubmitResult:
         book = self._book(draft)
@@ -266,12 +260,12 @@ class Submission:
             return book.outcome if book.said.refusal is Refusal.INVALID else book.said
         return answer.said if book.said is None else book.said
 
-    def _book(self, task: Task) -> SubmitBook:
+    def _book(self, task: Task) -> SubmissionRecorder:
         configured = self.providers[task.provider]
         token = (self._callback_url(task) or "").rpartition("/")[2]
-        return SubmitBook(
+        return SubmissionRecorder(
             task=task,
-            submits=self.store.submits,
+            submits=self.store.submissions,
             purses=self.store.polls,
             can=configured.adapter.CAPABILITIES,
             edges=self.edges,
@@ -300,7 +294,7 @@ class Submission:
             return MismatchedKey(task=earlier.task)
         if earlier.state is not TaskState.REFUSED:
             return Submitted(task=earlier, replayed=True)
-        refused = _refused_before(earlier, await self.store.reading.timeline(earlier.id))
+        refused = _refused_before(earlier, await self.store.tasks.timeline(earlier.id))
         return RefusedSubmit(task=earlier, refused=refused, replayed=True)
 
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
@@ -324,7 +318,7 @@ def _tell_failure(running: asyncio.Task[Any]) -> None:
         log.error("submit_failed", exc_info=error)
 
 
-def _refused_before(task: Task, notes: list[Note]) -> Refused:
+def _refused_before(task: Task, notes: list[TimelineEntry]) -> Refused:
     """What the first submit was told. A task that a person settled as refused has no such note: nothing was created."""
     told = next((note.detail for note in reversed(notes) if "refusal" in note.detail), {})
     return Refused(

@@ -52,14 +52,14 @@ class SubmissionEdges:
     """`dice` gives numbers in [0, 1), `random_bytes` as many bytes as asked for; `sleep` takes seconds."""
 
     clock: Callable[[], int]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     sleep: Callable[[float], Awaitable[None]]
     new_id: IdMaker
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class SubmitBook:
+class SubmissionRecorder:
     """One submit. `task` is as last stored, `outcome` what the submit came to, None before that.
 
     `speed` as in `receiver.schedule`. `hidden` must not be kept from a provider's words. `earlier` is set when the
@@ -135,7 +135,7 @@ class SubmitBook:
             self.can.poll,
             callback_expected=self.task.callback_expected,
             speed=self.speed,
-            dice=self.edges.dice(),
+            random=self.edges.random(),
         )
 
     def _repeat_ms(self, now_ms: int, outcome: Uncertain) -> int | None:
@@ -148,7 +148,7 @@ class SubmitBook:
             misses=1,
             retry_after_s=outcome.retry_after_s,
             speed=self.speed,
-            dice=self.edges.dice(),
+            random=self.edges.random(),
         )
 
     async def _tell_account(self, said: SubmitOutcome) -> None:
@@ -183,7 +183,7 @@ class Metered:
     """Sends, and takes each call out of the account's purse, which polls share."""
 
     transport: Sends
-    book: SubmitBook
+    book: SubmissionRecorder
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
         await self.book.debit()

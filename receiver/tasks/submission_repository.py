@@ -13,7 +13,7 @@ from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import error_values, task_of, task_row
-from receiver.tasks.model.task import IdempotencyMismatch, Report, SettleRefused, Task, Verdict
+from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
 from submitter.model import Observation, Receipt, Refused, Source, TaskError, TaskKey, TaskState, Uncertain
 
 T = TypeVar("T")
@@ -54,18 +54,18 @@ class Submits:
         """
 
         async def work(tx: Tx, task: Task) -> Task:
-            if not await self._is_free(tx, task, receipt.task_id):
-                return await self._doubtful(tx, task, receipt.task_id, now_ms)
+            if not await self._is_free(tx, task, receipt.provider_task_id):
+                return await self._doubtful(tx, task, receipt.provider_task_id, now_ms)
             seen = Observation(
-                key=TaskKey(provider=task.provider, task_id=receipt.task_id),
+                key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
                 state=receipt.state,
                 source=Source.SUBMIT,
                 raw_state=receipt.raw_state,
             )
-            change = apply(task, Report(observation=seen, next_poll_ms=next_poll_ms), now_ms)
+            change = apply(task, IncomingObservation(observation=seen, next_poll_ms=next_poll_ms), now_ms)
             after = replace(change.task, submits=task.submits + 1)
             await tx.execute("update_task", **task_row(after))
-            detail = {"task_id": receipt.task_id, "receipt": True, "replayed": receipt.replayed}
+            detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
             await self._note(tx, after, now_ms, verdict=change.verdict, detail=detail)
             return after
 
@@ -106,25 +106,25 @@ class Submits:
         return await self._on_task(name, work)
 
     async def settle_adopt(
-        self, name: str, task_id: str, *, next_poll_ms: int, actor: str, now_ms: int
+        self, name: str, provider_task_id: str, *, next_poll_ms: int, actor: str, now_ms: int
     ) -> Task | SettleRefused:
         """By hand: the uncertain submit did create this task of the provider."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
             if refused := await self._why_not_settle(tx, task, now_ms):
                 return refused
-            if not await self._is_free(tx, task, task_id):
-                return SettleRefused(reason=f"{task_id} belongs to another task of {task.provider}")
+            if not await self._is_free(tx, task, provider_task_id):
+                return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}")
             after = replace(
                 task,
                 state=TaskState.SUBMITTED,
-                task_id=task_id,
+                provider_task_id=provider_task_id,
                 error=None,
                 submitted_ms=now_ms,
                 next_poll_ms=next_poll_ms,
                 submit_body=None,
             )
-            return await self._settle(tx, after, actor, now_ms, {"task_id": task_id})
+            return await self._settle(tx, after, actor, now_ms, {"task_id": provider_task_id})
 
         return await self._on_task(name, work)
 
@@ -161,18 +161,18 @@ class Submits:
 
         return await self._engine.write(transaction)
 
-    async def _is_free(self, tx: Tx, task: Task, task_id: str) -> bool:
+    async def _is_free(self, tx: Tx, task: Task, provider_task_id: str) -> bool:
         """Whether the provider's id is this task's already, or nobody's."""
-        owner = await tx.fetch_one("task_by_key", provider=task.provider, task_id=task_id)
-        return task.task_id in {None, task_id} and (owner is None or owner["id"] == task.id)
+        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+        return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
 
-    async def _doubtful(self, tx: Tx, task: Task, task_id: str, now_ms: int) -> Task:
+    async def _doubtful(self, tx: Tx, task: Task, provider_task_id: str, now_ms: int) -> Task:
         if task.state not in _OPEN:
             await self._note(
-                tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": task_id, "receipt": True}
+                tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
             )
             return task
-        reason = f"the provider's receipt names {task_id}, which belongs to another task"
+        reason = f"the provider's receipt names {provider_task_id}, which belongs to another task"
         after = replace(
             task, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message=reason), next_poll_ms=None
         )

@@ -18,7 +18,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import hearing, open_services, working
 from receiver.store.errors import StoreError
-from receiver.web.endpoint import Operation
+from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.openapi import build_document
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
@@ -88,7 +88,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     return app
 
 
-def _route(operation: Operation[Any, Any]) -> Route:
+def _route(operation: Endpoint[Any, Any]) -> Route:
     route = Route(operation.path, operation.serve, methods=[operation.method])
     if operation.streams and route.methods is not None:
         route.methods.discard("HEAD")

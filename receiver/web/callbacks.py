@@ -9,7 +9,7 @@ import structlog
 
 from receiver.callbacks.model import Counted, IntakeOutcome, Malformed, NoSuchProvider, NotOurs, TokenOfAnotherTask
 from receiver.tasks.model.task import Verdict
-from receiver.web.endpoint import Answer, Call
+from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.json_body import check_type, read_body
 from receiver.web.problems import Kind, Problem, ProblemError
 from receiver.web.schemas.tasks import NoBody, NoQuery
@@ -24,7 +24,7 @@ CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(call: Call[NoQuery, NoBody]) -> Answer:
+async def receive_callback(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """With a token in the path or, for providers that sign, without."""
     provider = call.part("provider")
     if provider not in call.services.providers:

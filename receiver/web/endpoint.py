@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from receiver.runtime.services import Services
-from receiver.web.auth import Right, authenticate
+from receiver.web.auth import Scope, authenticate
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json, read_body
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json
@@ -26,7 +26,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Call(Generic[Q, B]):
+class RequestContext(Generic[Q, B]):
     """A request as a handler sees it. `actor` is the name of the caller's key, empty on open routes."""
 
     request: Request
@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Generic[Q, B]):
+class Endpoint(Generic[Q, B]):
     """One method of one path.
 
     `right` None: open to all. `answers`: status to the shape of its body, None for none. `problems`: statuses beside
@@ -67,13 +67,13 @@ class Operation(Generic[Q, B]):
 
     method: str
     path: str
-    handle: Callable[[Call[Q, B]], Awaitable[Answer | Response]]
+    handle: Callable[[RequestContext[Q, B]], Awaitable[Answer | Response]]
     summary: str
     query: type[Q]
     body: type[B]
     answers: Mapping[int, type[BaseModel] | None]
     problems: tuple[int, ...] = ()
-    right: Right | None = None
+    right: Scope | None = None
     optional_body: bool = False
     body_types: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Operation(Generic[Q, B]):
         trace.route = self.path
         if self.right is not None:
             trace.key = authenticate(request.scope, services.api_keys, self.right).name
-        call = Call(
+        call = RequestContext(
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),

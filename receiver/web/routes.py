@@ -4,14 +4,14 @@ from typing import Any
 
 from receiver.web import callbacks, health
 from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
-from receiver.web.auth import Right
-from receiver.web.endpoint import Operation
+from receiver.web.auth import Scope
+from receiver.web.endpoint import Endpoint
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
 from receiver.web.schemas.tasks import NoBody, NoQuery
 
-ROUTES: tuple[Operation[Any, Any], ...] = (
-    Operation(
+ROUTES: tuple[Endpoint[Any, Any], ...] = (
+    Endpoint(
         method="POST",
         path="/callbacks/{provider}/{token}",
         handle=callbacks.receive_callback,
@@ -22,7 +22,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         answers={200: task_schemas.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/callbacks/{provider}",
         handle=callbacks.receive_callback,
@@ -33,53 +33,53 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         answers={200: task_schemas.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/tasks",
         handle=tasks.submit_task,
         summary="Submit a task. State `uncertain`: it may exist and may have been paid; do not submit it again.",
         query=NoQuery,
         body=task_schemas.TaskOrder,
-        right=Right.SUBMIT,
+        right=Scope.SUBMIT,
         answers={202: task_schemas.SubmittedShape},
         problems=(402, 503),
         headers={"Idempotency-Key": "The same key and body give the same task, and it is paid for once."},
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/tasks",
         handle=tasks.list_tasks,
         summary="Tasks, newest first.",
         query=task_schemas.TasksQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: task_schemas.TasksPage},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/tasks/{id}",
         handle=tasks.show_task,
         summary="One task, at once or when it has ended or the wait is over.",
         query=task_schemas.TaskQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: task_schemas.TaskShape},
         problems=(404, 503),
         headers={"Prefer": "`wait=N` is the same as the parameter, and is answered with Preference-Applied."},
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/tasks/{id}/timeline",
         handle=tasks.show_timeline,
         summary="Everything that happened to a task, in order.",
         query=NoQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: task_schemas.Timeline},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/tasks/{id}/reconcile",
         handle=reconcile.reconcile_task,
@@ -87,112 +87,112 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=task_schemas.ReconcileTaskOrder,
         optional_body=True,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: task_schemas.HandReportShape},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/reconcile",
         handle=reconcile.reconcile,
         summary="Ask the providers about unfinished tasks now.",
         query=NoQuery,
         body=task_schemas.ReconcileOrder,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: task_schemas.HandReportShape},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/tasks/{id}/settle",
         handle=reconcile.settle,
         summary="End the doubt about an uncertain submit: it made this task of the provider, or none.",
         query=NoQuery,
         body=task_schemas.SettleOrder,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: task_schemas.TaskShape},
         problems=(404, 409, 503),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/events",
         handle=events.list_events,
         summary="Events after a cursor, in order, in pages.",
         query=task_schemas.EventsQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: task_schemas.EventsPage},
         problems=(410, 503),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/events/stream",
         handle=events.stream_events,
         summary="The same events as they come, as server-sent events; `reset` says that some are no longer kept.",
         query=task_schemas.StreamQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: None},
         problems=(503,),
         headers={events.LAST_EVENT_ID: "The id of the last event that was seen; it counts before `after`."},
         streams=True,
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/subscriptions",
         handle=subscriptions.create_subscription,
         summary="Subscribe an address to events. The secret of its signatures is in this answer and in no later one.",
         query=NoQuery,
         body=subscription_schemas.SubscriptionOrderBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={201: subscription_schemas.SubscriptionWithSecret},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/subscriptions",
         handle=subscriptions.list_subscriptions,
         summary="Subscriptions, newest first, and how their endpoints behave.",
         query=subscription_schemas.SubscriptionsQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: subscription_schemas.SubscriptionsPage},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/subscriptions/{id}",
         handle=subscriptions.show_subscription,
         summary="One subscription, and how many deliveries it is owed and did not get.",
         query=NoQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: subscription_schemas.SubscriptionWithOwed},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="PATCH",
         path="/v1/subscriptions/{id}",
         handle=subscriptions.change_subscription,
         summary="Change what is given. `enabled: true` forgets what its endpoint did and sends what was held.",
         query=NoQuery,
         body=subscription_schemas.SubscriptionChangeBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: subscription_schemas.SubscriptionShape},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="DELETE",
         path="/v1/subscriptions/{id}",
         handle=subscriptions.delete_subscription,
         summary="Delete it. What it was still owed becomes dead letters; what was delivered stays readable.",
         query=NoQuery,
         body=NoBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={204: None},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/subscriptions/{id}/rotate-secret",
         handle=subscriptions.rotate_secret,
@@ -200,66 +200,66 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         query=NoQuery,
         body=subscription_schemas.RotateBody,
         optional_body=True,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: subscription_schemas.SubscriptionWithSecret},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/subscriptions/{id}/test",
         handle=subscriptions.probe_subscription,
         summary="Send one signed `webhook.test` now, without retries, and say what was answered.",
         query=NoQuery,
         body=NoBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={200: subscription_schemas.ProbeShape},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/subscriptions/{id}/replay",
         handle=subscriptions.replay,
         summary="Make a range of events due again for this subscription; each keeps its `webhook-id`.",
         query=NoQuery,
         body=subscription_schemas.ReplayBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={202: subscription_schemas.ReplayShape},
         problems=(404, 409, 503),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/deliveries",
         handle=deliveries.list_deliveries,
         summary="Deliveries, newest first; state `dead` shows the dead letters.",
         query=task_schemas.DeliveriesQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: task_schemas.DeliveriesPage},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/v1/deliveries/{id}",
         handle=deliveries.show_delivery,
         summary="One delivery with every try.",
         query=NoQuery,
         body=NoBody,
-        right=Right.READ,
+        right=Scope.READ,
         answers={200: subscription_schemas.DeliveryWithTries},
         problems=(404, 503),
     ),
-    Operation(
+    Endpoint(
         method="POST",
         path="/v1/deliveries/{id}/redeliver",
         handle=deliveries.redeliver,
         summary="Make a delivery due again, its schedule from the start.",
         query=NoQuery,
         body=NoBody,
-        right=Right.OPERATE,
+        right=Scope.OPERATE,
         answers={202: task_schemas.DeliveryShape},
         problems=(404, 409, 503),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/healthz",
         handle=health.show_alive,
@@ -268,7 +268,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         body=NoBody,
         answers={200: task_schemas.Alive},
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/readyz",
         handle=health.show_ready,
@@ -278,7 +278,7 @@ ROUTES: tuple[Operation[Any, Any], ...] = (
         answers={200: task_schemas.Ready},
         problems=(503,),
     ),
-    Operation(
+    Endpoint(
         method="GET",
         path="/openapi.json",
         handle=health.show_openapi,

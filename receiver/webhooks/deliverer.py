@@ -78,7 +78,7 @@ class Deliverer:
     transport: Sends
     manners: DeliveryManners
     clock: Callable[[], int]
-    dice: Callable[[], float]
+    random: Callable[[], float]
     on_events: Callable[[], None] = lambda: None
     on_room: Callable[[], None] = lambda: None
     _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
@@ -200,7 +200,7 @@ class Deliverer:
             posted.attempt,
             retry_after_s=posted.retry_after_s,
             backoff_s=self.manners.backoff_s,
-            dice=self.dice,
+            random=self.random,
         )
 
 

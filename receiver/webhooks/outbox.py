@@ -21,7 +21,8 @@ from receiver.webhooks.model.endpoint_health import Lane
 from receiver.webhooks.model.retry import GONE
 from receiver.webhooks.model.rows import lane_row, limited_lane_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
-from receiver.webhooks.publisher import Emitter, EventDraft
+from receiver.webhooks.model.views import disabled_draft
+from receiver.webhooks.publisher import EventPublisher
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class _Share:
 class Outbox:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker, emitter: Emitter) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, emitter: EventPublisher) -> None:
         self._engine = engine
         self._new_id = new_id
         self._emitter = emitter
@@ -147,8 +148,7 @@ class Outbox:
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
             await self._audit(tx, now_ms, "service", "subscription disabled", detail)
-        kind = EventType.SUBSCRIPTION_DISABLED
-        drafts = [EventDraft(id=self._new_id("evt", now_ms), type=kind, subscription=each) for each in disabled]
+        drafts = [disabled_draft(self._new_id("evt", now_ms), each) for each in disabled]
         await self._emitter.emit(tx, drafts, now_ms=now_ms)
         return disabled
 

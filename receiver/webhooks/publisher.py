@@ -1,33 +1,18 @@
 """Writing events and what is owed for them, inside somebody else's transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from receiver.events.model.event import Event, EventType, event_body
-from receiver.events.model.query import Facts
+from receiver.events.model.event import Event, EventDraft, event_of_draft
 from receiver.store.engine import Tx, Value
 from receiver.store.ids import IdMaker
-from receiver.tasks.model.task import Task
-from receiver.tasks.model.views import task_view
 from receiver.webhooks.model.rows import subscription_of
-from receiver.webhooks.model.subscription import Owed, Subscription, owed_for
-from receiver.webhooks.model.views import disabled_view
+from receiver.webhooks.model.subscription import Owed, Subscription, recipients_of
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 
 OWED_AT_ONCE = 20_000  # deliveries in one transaction: well under a second, while others wait for the writer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventDraft:
-    """An event without its number, about the task or the subscription as it is after the change."""
-
-    id: str
-    type: EventType
-    task: Task | None = None
-    subscription: Subscription | None = None
-
-
-class Emitter:
+class EventPublisher:
     """One for a process: it remembers the active subscriptions for as long as their counter stands still."""
 
     def __init__(self, new_id: IdMaker) -> None:
@@ -50,15 +35,15 @@ class Emitter:
         if not drafts:
             return []
         # A transaction that tells of a subscription has changed it, and may yet be rolled back: not to be remembered.
-        is_settled = all(draft.subscription is None for draft in drafts)
+        is_settled = all(draft.subject is not None for draft in drafts)
         active = await (self._remembered(tx) if is_settled else _active(tx))
-        owed = [tuple(owed_for(_facts(draft), draft.task, active)) for draft in drafts]
+        owed = [tuple(recipients_of(draft, active)) for draft in drafts]
         # Lanes before the counter: everybody waits for that one, so nobody who holds it may wait for anything else.
         lanes = sorted({each.lane for some in owed for each in some})
         await tx.execute_many("wake_lane", [{"id": lane, "due_ms": now_ms} for lane in lanes])
         row = await tx.fetch_one("take_seqs", count=len(drafts))
         first = (row or {})["value"] - len(drafts) + 1
-        events = [_event(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
+        events = [event_of_draft(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
         await tx.execute_many("insert_event", [_event_row(event) for event in events])
         rows = [
             _delivery_row(self._new_id("dlv", now_ms), event, each, now_ms)
@@ -79,29 +64,6 @@ class Emitter:
 
 async def _active(tx: Tx) -> tuple[Subscription, ...]:
     return tuple(subscription_of(row) for row in await tx.fetch_all("active_subscriptions"))
-
-
-def _facts(draft: EventDraft) -> Facts:
-    return Facts(type=draft.type, labels={}) if draft.task is None else Facts.of_task(draft.type, draft.task)
-
-
-def _event(draft: EventDraft, seq: int, now_ms: int) -> Event:
-    return Event(
-        seq=seq,
-        id=draft.id,
-        task=draft.task.id if draft.task else None,
-        type=draft.type,
-        at_ms=now_ms,
-        supersedes=draft.task.supersedes if draft.task else None,
-        body=event_body(
-            task_view(draft.task) if draft.task else None,
-            subscription=disabled_view(draft.subscription) if draft.subscription else None,
-            seq=seq,
-            event_id=draft.id,
-            event_type=draft.type,
-            at_ms=now_ms,
-        ),
-    )
 
 
 def _event_row(event: Event) -> dict[str, Value]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.events.log import event_of
-from receiver.events.model.event import Event
-from receiver.events.model.query import Facts, matches
+from receiver.events.model.event import Event, EventFacts
+from receiver.events.model.query import matches
 from receiver.store.codec import to_json
 from receiver.store.engine import Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker
@@ -198,7 +198,7 @@ async def _revivable(reader: Reader, name: str, which: ReplayWhich, seqs: Sequen
 
 
 def _is_owed(subscription: Subscription, wanted: ReplayRange, event: Event) -> bool:
-    facts = Facts.of_event(event)
+    facts = EventFacts.of_event(event)
     return subscribes(subscription, facts) and matches(wanted.filter, facts)
 
 

@@ -9,7 +9,7 @@ from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Page
 from receiver.webhooks.model.rows import lane_of, subscription_of, subscription_row
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription, SubscriptionState
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 
 MOST_SUBSCRIPTIONS = 1000  # every event is held against each
 
@@ -17,7 +17,7 @@ _BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class AuditEntry:
     """What the audit says beside which subscription it was. No secret and no address goes into `detail`."""
 
     actor: str
@@ -41,7 +41,7 @@ class Subscriptions:
             if (row or {})["number"] >= MOST_SUBSCRIPTIONS:
                 return False
             await tx.execute("insert_subscription", **subscription_row(subscription))
-            await self._audit(tx, subscription.id, Deed(actor=actor, action="subscription created"), now_ms)
+            await self._audit(tx, subscription.id, AuditEntry(actor=actor, action="subscription created"), now_ms)
             return True
 
         return await self._engine.write(work)
@@ -50,7 +50,7 @@ class Subscriptions:
         self,
         name: str,
         change: Callable[[Subscription], Subscription],
-        deed: Deed,
+        deed: AuditEntry,
         *,
         now_ms: int,
         forgive: bool = False,
@@ -85,12 +85,12 @@ class Subscriptions:
             if not await tx.execute("delete_subscription", id=name, now_ms=now_ms):
                 return False
             await tx.execute("touch_subscriptions")
-            await self._audit(tx, name, Deed(actor=actor, action="subscription deleted"), now_ms)
+            await self._audit(tx, name, AuditEntry(actor=actor, action="subscription deleted"), now_ms)
             return True
 
         return await self._engine.write(work)
 
-    async def note(self, name: str, deed: Deed, *, now_ms: int) -> None:
+    async def note(self, name: str, deed: AuditEntry, *, now_ms: int) -> None:
         """Only the line of who did what."""
 
         async def work(tx: Tx) -> None:
@@ -98,8 +98,8 @@ class Subscriptions:
 
         await self._engine.write(work)
 
-    async def find(self, name: str) -> SeenSubscription | None:
-        async def work(reader: Reader) -> SeenSubscription | None:
+    async def find(self, name: str) -> SubscriptionStatus | None:
+        async def work(reader: Reader) -> SubscriptionStatus | None:
             row = await reader.fetch_one("subscription_by_id", id=name)
             return None if row is None else (await _with_lanes(reader, [subscription_of(row)]))[0]
 
@@ -107,10 +107,10 @@ class Subscriptions:
 
     async def page(
         self, *, limit: int, cursor: str | None, state: SubscriptionState | None = None
-    ) -> Page[SeenSubscription]:
+    ) -> Page[SubscriptionStatus]:
         """Newest first; `next_cursor` is the last id of the page."""
 
-        async def work(reader: Reader) -> Page[SeenSubscription]:
+        async def work(reader: Reader) -> Page[SubscriptionStatus]:
             word = state.value if state else None
             found = await reader.fetch_all(
                 "subscriptions_page", cursor=cursor or _BEFORE_ALL, limit=limit + 1, state=word
@@ -121,7 +121,7 @@ class Subscriptions:
 
         return await self._engine.read(work)
 
-    async def _audit(self, tx: Tx, name: str, deed: Deed, now_ms: int) -> None:
+    async def _audit(self, tx: Tx, name: str, deed: AuditEntry, now_ms: int) -> None:
         await tx.execute(
             "insert_audit",
             id=self._new_id("aud", now_ms),
@@ -133,10 +133,10 @@ class Subscriptions:
         )
 
 
-async def _with_lanes(reader: Reader, subscriptions: list[Subscription]) -> list[SeenSubscription]:
+async def _with_lanes(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:
     found = await reader.fetch_all("lanes_of_subscriptions", ids=[each.id for each in subscriptions])
     lanes = {row["id"]: row for row in found}
     return [
-        SeenSubscription(subscription=each, lane=lane_of(lanes[each.id], each) if each.id in lanes else None)
+        SubscriptionStatus(subscription=each, lane=lane_of(lanes[each.id], each) if each.id in lanes else None)
         for each in subscriptions
     ]

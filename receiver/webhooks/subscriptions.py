@@ -23,7 +23,7 @@ from receiver.webhooks.model.cloudevents import (
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from receiver.webhooks.model.request import (
-    SubscriptionOrder,
+    SubscriptionRequest,
     SubscriptionRules,
     change_violations,
     changed,
@@ -33,15 +33,15 @@ from receiver.webhooks.model.request import (
     rotated,
     rotation_violations,
 )
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription
+from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
 from receiver.webhooks.sender import Sends, Webhook, post
-from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, Deed
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, AuditEntry
 from submitter.errors import AddressForbidden, InvalidRequest, TransportError, Violation
 from submitter.http.messages import Headers
 from submitter.standard_webhooks import new_signing_key
 from submitter.timestamps import rfc3339
 
-__all__ = ["Subscribing", "SubscribingEdges", "SubscriptionOrder", "SubscriptionRules"]
+__all__ = ["Subscribing", "SubscribingEdges", "SubscriptionRequest", "SubscriptionRules"]
 
 KEY_BYTES = 32  # of a secret and of an ed25519 seed made here
 
@@ -59,7 +59,7 @@ class SubscriptionsRoom(Protocol):
         self,
         name: str,
         change: Callable[[Subscription], Subscription],
-        deed: Deed,
+        deed: AuditEntry,
         *,
         now_ms: int,
         forgive: bool = False,
@@ -67,9 +67,9 @@ class SubscriptionsRoom(Protocol):
 
     async def delete(self, name: str, *, actor: str, now_ms: int) -> bool: ...
 
-    async def note(self, name: str, deed: Deed, *, now_ms: int) -> None: ...
+    async def note(self, name: str, deed: AuditEntry, *, now_ms: int) -> None: ...
 
-    async def find(self, name: str) -> SeenSubscription | None: ...
+    async def find(self, name: str) -> SubscriptionStatus | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Subscribing:
     edges: SubscribingEdges
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE), init=False, repr=False)
 
-    async def create(self, order: SubscriptionOrder, *, actor: str) -> Subscription:
+    async def create(self, order: SubscriptionRequest, *, actor: str) -> Subscription:
         """Raise InvalidRequest with every violation; nothing is sent or stored then."""
         _refuse(find_violations(order, self.rules))
         now_ms = self.edges.clock()
@@ -133,7 +133,7 @@ class Subscribing:
         Switching it on forgets the endpoint's failures, pause and slow-down, whether it was off or not. Raise
         InvalidRequest with every violation; None when there is no such subscription.
         """
-        deed = Deed(actor=actor, action=_action(changes), detail={"fields": sorted(changes)})
+        deed = AuditEntry(actor=actor, action=_action(changes), detail={"fields": sorted(changes)})
         is_enabling = changes.get("enabled") is True
         for _ in range(CHANGE_TRIES):
             seen = await self.room.find(name)
@@ -171,7 +171,7 @@ class Subscribing:
                 raise InvalidRequest([Violation(field="secret", rule=rule, accepted=accepted)])
             return rotated(stored, secret=fresh, signing_key=signing_key, overlap_s=overlap_s, now_ms=now_ms)
 
-        deed = Deed(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
+        deed = AuditEntry(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
         return await self.room.change(name, change, deed, now_ms=now_ms)
 
     async def test(self, name: str, *, actor: str) -> Attempt | None:
@@ -182,7 +182,7 @@ class Subscribing:
         seen = await self.room.find(name)
         if seen is None:
             return None
-        deed = Deed(actor=actor, action="subscription tested")
+        deed = AuditEntry(actor=actor, action="subscription tested")
         await self.room.note(name, deed, now_ms=self.edges.clock())
         async with self._places:
             webhook = self._test_webhook(seen.subscription, self.edges.clock())

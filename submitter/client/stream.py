@@ -68,7 +68,7 @@ class Following:
     params: Sequence[tuple[str, str]]
     cursor: int | None
     timeout_s: float
-    dice: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
+    random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _retry_s: float | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
@@ -138,7 +138,7 @@ class Following:
             pause_s = min(base_s * 2.0 ** min(self._failures, 16), LONGEST_PAUSE_S)
         else:
             pause_s = FIRST_PAUSES_S[self._failures]
-        pause_s = max(pause_s, min(lost.retry_after_s or 0.0, RETRY_AFTER_CAP_S)) * (1 + JITTER * self.dice())
+        pause_s = max(pause_s, min(lost.retry_after_s or 0.0, RETRY_AFTER_CAP_S)) * (1 + JITTER * self.random())
         level = logging.DEBUG if self._failures else logging.WARNING
         log.log(level, "not following the receiver's events: %s; next try in %.1f s", lost, pause_s)
         self._failures += 1

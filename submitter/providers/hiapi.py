@@ -139,14 +139,14 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     found = usable_id(at(document, "data", "taskId"))
     if found is None:
         return Uncertain(reason="accepted without a readable data.taskId")
-    return Receipt(task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    return Receipt(provider_task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"/v1/tasks/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/v1/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """404 means an unknown task or another account's, but only in the documented envelope: a proxy has its own 404s."""
     document = read_object(reply.body)
     fault = fault_in(reply, document)
@@ -157,7 +157,7 @@ def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusO
     seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
     if seen is None:
         return Unavailable(reason="no taskId and status under data")
-    return seen if seen.key.task_id == task_id else other_task(seen.key.task_id)
+    return seen if seen.key.provider_task_id == provider_task_id else other_task(seen.key.provider_task_id)
 
 
 def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
@@ -182,7 +182,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     rows = ((usable_id(at(row, "taskId")), row) for row in items_at(document, "data", "tasks"))
     return tuple(
         ListedTask(
-            task_id=found,
+            provider_task_id=found,
             raw_state=text_at(row, "status"),
             model=_model(row),
             created_at_ms=ms_from_s(at(row, "created")),
@@ -213,7 +213,7 @@ def _observe(data: object, account: Account, source: Source, raw: bytes) -> Obse
     state, known = state_of(word, STATES)
     outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
     return Observation(
-        key=TaskKey(provider=account.name, task_id=found),
+        key=TaskKey(provider=account.name, provider_task_id=found),
         state=state,
         source=source,
         raw_state=word,

@@ -218,23 +218,23 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     if found is None:
         return Uncertain(reason="accepted without a readable task_id or id")
     word = first_text(at(document, "status"), at(document, "data", "status"))
-    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"{route(account)}/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"{route(account)}/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A task that failed may carry an `error` object too, so its status word is looked for first."""
     document = read_object(reply.body)
     task = _task_in(reply, document)
     if task is None:
         return _no_task(reply, document)
     named = first_text(at(task, "task_id"), _text_only(at(task, "id")))
-    if named and named != task_id:
+    if named and named != provider_task_id:
         return other_task(named)
-    return _observe(task_id, task, account, reply.body)
+    return _observe(provider_task_id, task, account, reply.body)
 
 
 def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
@@ -304,18 +304,18 @@ def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutc
     return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
 
 
-def _observe(task_id: str, task: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) -> Observation:
     word = text_at(task, "status")
     state, known = state_of(word, STATES)
     ended = state in {TaskState.SUCCEEDED, TaskState.FAILED}
     return Observation(
-        key=TaskKey(provider=account.name, task_id=task_id),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
         known_word=known,
         progress=percent(at(task, "progress")),
-        outputs=(_output(task_id, task, account),) if state is TaskState.SUCCEEDED else (),
+        outputs=(_output(provider_task_id, task, account),) if state is TaskState.SUCCEEDED else (),
         error=_reason(task) if state is TaskState.FAILED else None,
         model=text_at(task, "model") or None,
         # `completed_at` mirrors the last update and may be set before the end
@@ -324,9 +324,9 @@ def _observe(task_id: str, task: object, account: Account, raw: bytes) -> Observ
     )
 
 
-def _output(task_id: str, task: object, account: Account) -> Output:
+def _output(provider_task_id: str, task: object, account: Account) -> Output:
     """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
-    proxy = f"{account.base_url}/v1/videos/{in_path(task_id)}/content"
+    proxy = f"{account.base_url}/v1/videos/{in_path(provider_task_id)}/content"
     url = next(_addresses(task, account), proxy)
     until_ms = signed_until_ms(url) or ms_from_s(at(task, "expires_at"))
     return Output(url=url, expires_at_ms=until_ms, needs_key=is_own(url, account))

@@ -28,39 +28,41 @@ CLOCKS_APART_MS = 10_000  # what nodes' clocks may differ by; further back, a cl
 LAST_MISS = 16  # doubling further changes nothing and would overflow in the end
 
 
-def first_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, speed: float, dice: float) -> int:
+def first_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, speed: float, random: float) -> int:
     """First look after the receipt; where a callback is expected, only once it is late."""
     wait_s = advice.late_s if callback_expected else advice.first_s
-    return _after(now_ms, advice, wait_s, speed=speed, dice=dice)
+    return _after(now_ms, advice, wait_s, speed=speed, random=random)
 
 
 def next_poll_ms(
-    now_ms: int, advice: PollAdvice, *, callback_expected: bool, overdue: bool, speed: float, dice: float
+    now_ms: int, advice: PollAdvice, *, callback_expected: bool, overdue: bool, speed: float, random: float
 ) -> int:
     """Next look after one that found the task alive."""
     stretch = (CALLBACK_STRETCH if callback_expected else 1) * (OVERDUE_STRETCH if overdue else 1)
-    return _after(now_ms, advice, _capped(advice.every_s * stretch), speed=speed, dice=dice)
+    return _after(now_ms, advice, _capped(advice.every_s * stretch), speed=speed, random=random)
 
 
-def after_not_found(now_ms: int, advice: PollAdvice, *, missing_since_ms: int | None, speed: float, dice: float) -> int:
+def after_not_found(
+    now_ms: int, advice: PollAdvice, *, missing_since_ms: int | None, speed: float, random: float
+) -> int:
     """While "not found" may mean "not visible yet" as usual; then as long again as it has been missing."""
     missing_s = 0.0 if missing_since_ms is None else (now_ms - missing_since_ms) / 1000 * speed
     wait_s = advice.every_s if missing_s <= advice.visible_after_s else max(advice.every_s, missing_s)
-    return _after(now_ms, advice, _capped(wait_s), speed=speed, dice=dice)
+    return _after(now_ms, advice, _capped(wait_s), speed=speed, random=random)
 
 
 def after_unavailable(
-    now_ms: int, advice: PollAdvice, *, misses: int, retry_after_s: float | None, speed: float, dice: float
+    now_ms: int, advice: PollAdvice, *, misses: int, retry_after_s: float | None, speed: float, random: float
 ) -> int:
     """`misses` counts the looks in a row that gave no statement, this one included; each doubles the wait."""
     wait_s = _capped(advice.every_s * 2 ** (min(max(misses, 1), LAST_MISS) - 1))
     asked_s = 0.0 if retry_after_s is None else min(retry_after_s, LONGEST_PAUSE_S) * speed
-    return _after(now_ms, advice, max(wait_s, asked_s), speed=speed, dice=dice)
+    return _after(now_ms, advice, max(wait_s, asked_s), speed=speed, random=random)
 
 
-def after_pause(paused_until_ms: int, advice: PollAdvice, *, speed: float, dice: float) -> int:
+def after_pause(paused_until_ms: int, advice: PollAdvice, *, speed: float, random: float) -> int:
     """A look put off by a pause: soon after its end, and not all in the same moment."""
-    return paused_until_ms + round(advice.every_s * dice / speed * 1000)
+    return paused_until_ms + round(advice.every_s * random / speed * 1000)
 
 
 def may_expire(
@@ -110,6 +112,6 @@ def _capped(wait_s: float) -> float:
     return min(wait_s, LONGEST_WAIT_S)
 
 
-def _after(now_ms: int, advice: PollAdvice, wait_s: float, *, speed: float, dice: float) -> int:
-    spread_s = wait_s * (1 - SPREAD + 2 * SPREAD * dice)
+def _after(now_ms: int, advice: PollAdvice, wait_s: float, *, speed: float, random: float) -> int:
+    spread_s = wait_s * (1 - SPREAD + 2 * SPREAD * random)
     return now_ms + max(1, round(max(spread_s, advice.floor_s) / speed * 1000))

@@ -38,7 +38,7 @@ async def _submit(store: Store, numbers: range) -> None:
         task_row(
             a_task(
                 name_of(number),
-                task_id=provider_name_of(number),
+                provider_task_id=provider_name_of(number),
                 state=TaskState.SUBMITTED,
                 request={"model": "happyhorse-1.1/text-to-video", "prompt": PROMPT},
                 created_ms=now_ms(),

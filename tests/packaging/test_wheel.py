@@ -16,7 +16,9 @@ PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 pytestmark = pytest.mark.timeout(300)
 
 #: What `pip install 'whenfinal[postgres]'` is for.
-NEED_PSYCOPG = {f"receiver.store.{name}" for name in ("listening", "moving_postgres", "pooling", "postgres")}
+NEED_PSYCOPG = {
+    f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")
+}
 IMPORT_EACH = """
 from importlib import import_module
 for name in {modules}:

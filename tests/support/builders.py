@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.tasks.model.task import Notify, Report, Task
+from receiver.tasks.model.task import IncomingObservation, Notify, Task
 from submitter.model import Observation, Output, Source, TaskError, TaskKey, TaskState
 from submitter.providers.contract import Budget
 
@@ -29,9 +29,9 @@ def notified(name: str = "tsk_1", url: str = "https://hooks.example/a", **change
     return a_task(name, notify=Notify(url=url, secret=SECRET), **changes)
 
 
-def an_observation(state: TaskState = TaskState.SUCCEEDED, task_id: str = "p1", **changes: Any) -> Observation:
+def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any) -> Observation:
     values: dict[str, Any] = {
-        "key": TaskKey(provider=changes.pop("provider", "hiapi"), task_id=task_id),
+        "key": TaskKey(provider=changes.pop("provider", "hiapi"), provider_task_id=provider_task_id),
         "state": state,
         "source": Source.POLL,
         "raw_state": state.value,
@@ -43,7 +43,9 @@ def an_observation(state: TaskState = TaskState.SUCCEEDED, task_id: str = "p1", 
     return Observation(**(values | changes))
 
 
-def a_report(state: TaskState = TaskState.SUCCEEDED, task_id: str = "p1", **changes: Any) -> Report:
+def a_report(
+    state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any
+) -> IncomingObservation:
     """`claim`, `adopt` and `next_poll_ms` go to the report, all else to its observation."""
     own = {name: changes.pop(name) for name in ("claim", "adopt", "next_poll_ms") if name in changes}
-    return Report(observation=an_observation(state, task_id, **changes), **own)
+    return IncomingObservation(observation=an_observation(state, provider_task_id, **changes), **own)

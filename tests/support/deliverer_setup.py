@@ -43,7 +43,7 @@ async def delivering(
     async with open_transport(limits, guard) as transport:
         manner = DeliveryManners(**({"owner": "w1", "backoff_s": BACKOFF_S} | manners))
         yield Deliverer(
-            outbox=outbox, transport=transport, manners=manner, clock=clock, dice=lambda: 0.0, on_events=on_events
+            outbox=outbox, transport=transport, manners=manner, clock=clock, random=lambda: 0.0, on_events=on_events
         )
 
 
@@ -53,8 +53,8 @@ async def take_turn(store: Store, guard: AddressGuard = HOME, *, now_ms: int = T
 
 
 async def only_delivery(store: Store) -> tuple[Delivery, list[Attempt]]:
-    (delivery,) = (await store.reading.deliveries(limit=10)).items
-    return delivery, await store.reading.attempts(delivery.id)
+    (delivery,) = (await store.deliveries.deliveries(limit=10)).items
+    return delivery, await store.deliveries.attempts(delivery.id)
 
 
 async def lane_of(store: Store, name: str = "sub_1") -> Lane:

@@ -7,7 +7,7 @@ from typing import Any
 from receiver.runtime.services import Store
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import Deed
+from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import SECRET, T0, a_report, a_task
 
 DAY_MS = 86_400_000
@@ -23,7 +23,7 @@ async def subscribe(store: Store, name: str = "sub_1", **changes: Any) -> Subscr
 
 async def turn(store: Store, state: SubscriptionState, name: str = "sub_1") -> None:
     """Enable or disable one."""
-    deed = Deed(actor="ann", action="turned")
+    deed = AuditEntry(actor="ann", action="turned")
     assert await store.subscriptions.change(name, lambda before: replace(before, state=state), deed, now_ms=T0)
 
 
@@ -31,13 +31,15 @@ async def happen(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -
     """`count` tasks that were submitted elsewhere succeed: one event each."""
     for begin in range(first, first + count, 500):
         numbers = range(begin, min(begin + 500, first + count))
-        await store.ledger.record([a_report(task_id=f"e{number}", adopt=True) for number in numbers], at_ms)
+        await store.ledger.record([a_report(provider_task_id=f"e{number}", adopt=True) for number in numbers], at_ms)
 
 
 async def happen_to(store: Store, name: str, *, at_ms: int = T0, **changes: Any) -> None:
     """A task of ours succeeds."""
-    await store.submits.open_task(a_task(name, **changes), at_ms)
-    await store.ledger.record([a_report(task_id=name, claim=name, provider=changes.get("provider", "hiapi"))], at_ms)
+    await store.submissions.open_task(a_task(name, **changes), at_ms)
+    await store.ledger.record(
+        [a_report(provider_task_id=name, claim=name, provider=changes.get("provider", "hiapi"))], at_ms
+    )
 
 
 async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: int = 10_000) -> list[DueDelivery]:
@@ -67,10 +69,10 @@ async def end_all(store: Store, state: DeliveryState = DeliveryState.DELIVERED, 
 
 async def owed(store: Store, subscription: str | None = None) -> list[Delivery]:
     """Every delivery, or a subscription's, in the order of their events."""
-    page = await store.reading.deliveries(limit=100_000)
+    page = await store.deliveries.deliveries(limit=100_000)
     kept = [each for each in page.items if subscription is None or each.subscription == subscription]
     return sorted(kept, key=lambda each: each.event_seq)
 
 
 async def seqs(store: Store) -> list[int]:
-    return [event.seq for event in await store.reading.events(0, limit=100_000)]
+    return [event.seq for event in await store.events.events(0, limit=100_000)]

@@ -38,14 +38,14 @@ async def furnish(url: str) -> None:
         await subscribe(store, "sub_2", max_in_flight=2)
         for number in range(5):
             await happen(store, 1, first=number + 1, at_ms=T0 + number)
-        await store.submits.open_task(notified(labels={"film": AWKWARD}), T0)
+        await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
         await store.ledger.record([a_report(TaskState.FAILED, claim="tsk_1")], T0)
-        await store.submits.open_task(a_task("tsk_2", idempotency_key="key"), T0)
+        await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await end(store, await lease(store, limit=1), state)
         await store.polls.audit(actor="ann", action="looked", task=None, detail={"why": AWKWARD}, now_ms=T0)
-        await store.kept.keep("signing_key", "k" * 43)
+        await store.metadata.keep("signing_key", "k" * 43)
 
 
 async def moving(source: str, target: str, on_progress: OnProgress = lambda *_: None) -> Moved:

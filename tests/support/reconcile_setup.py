@@ -34,9 +34,9 @@ def json_reply(document: object, status: int = 200, **headers: str) -> HttpReply
     return HttpReply(status=status, headers=named, body=json.dumps(document).encode())
 
 
-def hiapi(status: str, task_id: str = "p1") -> HttpReply:
+def hiapi(status: str, provider_task_id: str = "p1") -> HttpReply:
     """A task's detail as HiAPI documents it."""
-    data: dict[str, Any] = {"taskId": task_id, "status": status, "created": 1_790_000_000, "completed": 0}
+    data: dict[str, Any] = {"taskId": provider_task_id, "status": status, "created": 1_790_000_000, "completed": 0}
     if status == "success":
         data["output"] = [{"url": "https://cdn.example/v.mp4", "type": "video", "expireAt": 1_790_604_930}]
     if status == "fail":
@@ -44,11 +44,11 @@ def hiapi(status: str, task_id: str = "p1") -> HttpReply:
     return json_reply({"code": 200, "message": "success", "data": data})
 
 
-def modellix(status: str, task_id: str = "p1") -> HttpReply:
+def modellix(status: str, provider_task_id: str = "p1") -> HttpReply:
     """A task as Modellix documents it."""
     result = {"resources": [{"url": "https://cdn.example/v.mp4", "type": "video"}]}
     return json_reply(
-        {"code": 0, "message": "success", "data": {"task_id": task_id, "status": status, "result": result}}
+        {"code": 0, "message": "success", "data": {"task_id": provider_task_id, "status": status, "result": result}}
     )
 
 
@@ -59,13 +59,13 @@ class Wire:
     scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     asked: list[str] = field(default_factory=list)
 
-    def answer(self, task_id: str, *answers: Answer) -> None:
-        self.scripts[task_id] = deque(answers)
+    def answer(self, provider_task_id: str, *answers: Answer) -> None:
+        self.scripts[provider_task_id] = deque(answers)
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        task_id = call.url.rpartition("/")[2]
-        self.asked.append(task_id)
-        script = self.scripts[task_id]
+        provider_task_id = call.url.rpartition("/")[2]
+        self.asked.append(provider_task_id)
+        script = self.scripts[provider_task_id]
         answer = script.popleft() if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
             raise answer
@@ -86,9 +86,9 @@ class Keyed:
         assert self.store is not None
         outcome = self.outcome
         if isinstance(outcome, Receipt):
-            await self.store.submits.store_receipt(task.id, outcome, next_poll_ms=T0, now_ms=T0)
+            await self.store.submissions.store_receipt(task.id, outcome, next_poll_ms=T0, now_ms=T0)
         elif isinstance(outcome, Uncertain):
-            await self.store.submits.store_uncertain(task.id, outcome, next_poll_ms=T0, now_ms=T0)
+            await self.store.submissions.store_uncertain(task.id, outcome, next_poll_ms=T0, now_ms=T0)
         assert outcome is not None
         return outcome
 
@@ -103,18 +103,18 @@ class Scene:
     now_ms: int = T0
     events: list[int] = field(default_factory=list)
 
-    async def has(self, name: str = "tsk_1", task_id: str | None = "p1", **changes: Any) -> None:
+    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
         """A task that is due now; with the provider's id it is running, without it its receipt is open."""
         values: dict[str, Any] = {
-            "state": TaskState.SUBMITTING if task_id is None else TaskState.RUNNING,
-            "task_id": task_id,
-            "submitted_ms": None if task_id is None else T0 - 200_000,
+            "state": TaskState.SUBMITTING if provider_task_id is None else TaskState.RUNNING,
+            "provider_task_id": provider_task_id,
+            "submitted_ms": None if provider_task_id is None else T0 - 200_000,
             "next_poll_ms": T0,
         }
-        await self.store.submits.open_task(a_task(name, **(values | changes)), T0)
+        await self.store.submissions.open_task(a_task(name, **(values | changes)), T0)
 
     async def task(self, name: str = "tsk_1") -> Task:
-        task = await self.store.reading.task(name)
+        task = await self.store.tasks.task(name)
         assert task is not None
         return task
 
@@ -141,7 +141,7 @@ async def a_scene(
             submission=submits,
             transport=wire,
             clock=lambda: scene.now_ms,
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
             on_events=lambda: scene.events.append(1),
             manners=ReconcileManners(owner="worker-1", concurrency=concurrency, timeout_s=30),
         )

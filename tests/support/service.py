@@ -54,14 +54,14 @@ class Served:
         body = rest if document is None else {"json": document} | rest
         return await self.http.post(path, headers={**self.key(key), **(headers or {})}, **body)
 
-    async def has(self, name: str = "tsk_1", task_id: str | None = "p1", **changes: Any) -> None:
+    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
         """A task in the ledger; with the provider's id it is running, without it uncertain."""
         values: dict[str, Any] = {
-            "state": TaskState.UNCERTAIN if task_id is None else TaskState.RUNNING,
-            "task_id": task_id,
+            "state": TaskState.UNCERTAIN if provider_task_id is None else TaskState.RUNNING,
+            "provider_task_id": provider_task_id,
             "next_poll_ms": None,
         }
-        await self.services.store.submits.open_task(a_task(name, **(values | changes)), T0)
+        await self.services.store.submissions.open_task(a_task(name, **(values | changes)), T0)
 
     def callback_path(self, task: str | None = "tsk_1", provider: str = "hiapi", **changes: Any) -> str:
         now_s = int(time.time()) - changes.get("age_s", 0)
@@ -72,8 +72,8 @@ class Served:
         return await self.http.post(path or self.callback_path(), **({"json": a_callback_body()} | changes))
 
 
-def a_callback_body(status: str = "success", task_id: str = "p1") -> dict[str, Any]:
-    data: dict[str, Any] = {"taskId": task_id, "status": status, "created": 1, "completed": 2}
+def a_callback_body(status: str = "success", provider_task_id: str = "p1") -> dict[str, Any]:
+    data: dict[str, Any] = {"taskId": provider_task_id, "status": status, "created": 1, "completed": 2}
     return data | ({"output": [{"url": "https://cdn.example/v.mp4", "type": "video"}]} if status == "success" else {})
 
 

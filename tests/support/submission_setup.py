@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from receiver.callbacks.model import make_callback_url
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
-from receiver.tasks.model.request import Order
+from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission import RefusedSubmit, Submission, SubmissionRules, Submitted
 from receiver.tasks.submission_recorder import SubmissionEdges
@@ -34,22 +36,22 @@ def reply(document: object, status: int = 200, **headers: str) -> HttpReply:
     return HttpReply(status=status, headers=named, body=json.dumps(document).encode())
 
 
-def hiapi_receipt(task_id: str = "p1") -> HttpReply:
-    return reply({"code": 200, "message": "success", "data": {"taskId": task_id, "status": "queued"}})
+def hiapi_receipt(provider_task_id: str = "p1") -> HttpReply:
+    return reply({"code": 200, "message": "success", "data": {"taskId": provider_task_id, "status": "queued"}})
 
 
 def hiapi_error(status: int, code: str, message: str = "no", **headers: str) -> HttpReply:
     return reply({"code": status, "error": {"code": code, "message": message}}, status, **headers)
 
 
-def dashscope_receipt(task_id: str = "p1") -> HttpReply:
-    return reply({"output": {"task_id": task_id, "task_status": "PENDING"}, "request_id": "r"})
+def dashscope_receipt(provider_task_id: str = "p1") -> HttpReply:
+    return reply({"output": {"task_id": provider_task_id, "task_status": "PENDING"}, "request_id": "r"})
 
 
-def an_order(provider: str = "hiapi", **changes: Any) -> Order:
+def an_order(provider: str = "hiapi", **changes: Any) -> TaskRequest:
     video = VideoRequest(model=TEXT_TO_VIDEO[provider], prompt=changes.pop("prompt", "a horse at dawn"))
     values: dict[str, Any] = {"provider": provider, "video": video}
-    return Order(**(values | changes))
+    return TaskRequest(**(values | changes))
 
 
 @dataclass(eq=False)
@@ -91,18 +93,18 @@ class Desk:
     time: Time
     path: Path
 
-    async def submitted(self, order: Order) -> Task:
+    async def submitted(self, order: TaskRequest) -> Task:
         result = await self.submission.submit(order)
         assert isinstance(result, Submitted), result
         return result.task
 
-    async def refused(self, order: Order) -> RefusedSubmit:
+    async def refused(self, order: TaskRequest) -> RefusedSubmit:
         result = await self.submission.submit(order)
         assert isinstance(result, RefusedSubmit), result
         return result
 
     async def stored(self, task: Task) -> Task:
-        found = await self.store.reading.task(task.id)
+        found = await self.store.tasks.task(task.id)
         assert found is not None
         return found
 
@@ -118,7 +120,7 @@ async def a_desk(path: Path, *script: Met, **rules: Any) -> AsyncIterator[Desk]:
             rules=SubmissionRules(**(_rules() | rules)),
             edges=SubmissionEdges(
                 clock=lambda: time.now_ms,
-                dice=lambda: 0.5,
+                random=lambda: 0.5,
                 random_bytes=lambda count: bytes(range(count)),
                 sleep=time.sleep,
                 new_id=id_maker(bytes),
@@ -138,4 +140,7 @@ def _rules() -> dict[str, Any]:
         refuse_url=lambda url: None if url.startswith("https://") else "is not https",
         read_secret=decode_webhook_secret,
     )
-    return {"public_url": PUBLIC_URL, "secret_keys": ("a key to sign callback tokens",), "notify": notify}
+    return {
+        "callback_url": partial(make_callback_url, PUBLIC_URL, ("a key to sign callback tokens",)),
+        "notify": notify,
+    }

@@ -13,7 +13,7 @@ import pytest
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
-from receiver.webhooks.model.request import SubscriptionOrder, SubscriptionRules
+from receiver.webhooks.model.request import SubscriptionRequest, SubscriptionRules
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import Subscribing, SubscribingEdges
@@ -41,7 +41,7 @@ class Bench:
     now: list[int]
 
     async def create(self, url: str, **changes: Any) -> Subscription:
-        return await self.subscribing.create(SubscriptionOrder(**({"url": url} | changes)), actor="ann")
+        return await self.subscribing.create(SubscriptionRequest(**({"url": url} | changes)), actor="ann")
 
     async def change(self, name: str, **changes: Any) -> Subscription | None:
         return await self.subscribing.change(name, changes, actor="ann")
@@ -58,7 +58,7 @@ class Bench:
 @asynccontextmanager
 async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: float = 20.0) -> AsyncIterator[Bench]:
     limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
-    now, dice = [T0], iter(range(1, 10_000))
+    now, random = [T0], iter(range(1, 10_000))
     rules = SubscriptionRules(
         notify=NotifyRules(refuse_url=lambda url: check_endpoint(url, HOME), read_secret=decode_webhook_secret),
         providers=("hiapi", "dashscope"),
@@ -67,7 +67,7 @@ async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: 
     )
 
     def random_bytes(count: int) -> bytes:
-        return next(dice).to_bytes(count)
+        return next(random).to_bytes(count)
 
     path = folder / "ledger.db"
     async with (

@@ -31,7 +31,9 @@ async def ended(service: Served, *numbers: int, state: TaskState = TaskState.SUC
     """One event for each number, as news from a provider makes them."""
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
-    await service.services.store.ledger.record([a_report(state, task_id=f"p{each}") for each in numbers], T0 + 1000)
+    await service.services.store.ledger.record(
+        [a_report(state, provider_task_id=f"p{each}") for each in numbers], T0 + 1000
+    )
 
 
 async def owed(service: Served, name: str, state: str = "pending") -> list[dict[str, Any]]:

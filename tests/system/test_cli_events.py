@@ -18,7 +18,7 @@ async def _fill(folder: Path) -> None:
     """Events 1 to 3 are gone, 4 to 6 are there."""
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=True) as store:
         await happen(store, 3, at_ms=T0 - DAY_MS)
-        await store.pruning.remove_events(START, limit=10, before_ms=T0)
+        await store.retention.remove_events(START, limit=10, before_ms=T0)
         await happen_to(store, "tsk_4", labels={"film": "a"})
         await happen_to(store, "tsk_5", provider="dashscope", model="wan", labels={"film": "a", "team": "b"})
         await happen_to(store, "tsk_6", labels={"film": "b"})

@@ -101,8 +101,8 @@ class Crowd:
 async def _open_tasks(folder: Path) -> None:
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=False) as store:
         for number in range(1 + TASKS):
-            task = a_task(f"tsk_{number}", task_id=f"p{number}", state=TaskState.RUNNING, next_poll_ms=None)
-            await store.submits.open_task(task, T0)
+            task = a_task(f"tsk_{number}", provider_task_id=f"p{number}", state=TaskState.RUNNING, next_poll_ms=None)
+            await store.submissions.open_task(task, T0)
 
 
 def _memory_mb(server: Process) -> float:

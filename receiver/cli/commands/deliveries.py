@@ -11,7 +11,7 @@ from receiver.cli.options import Json, Limit, one_of, told
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
-from receiver.webhooks.model.subscription import SeenSubscription, SubscriptionState
+from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import attempt_view, delivery_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
@@ -39,7 +39,7 @@ def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limi
     """List webhook deliveries, the newest first."""
 
     async def work(services: Services) -> tuple[tuple[Delivery, ...], bool, int]:
-        page = await services.store.reading.deliveries(state=state, subscription=subscription, limit=limit)
+        page = await services.store.deliveries.deliveries(state=state, subscription=subscription, limit=limit)
         return page.items, page.next_cursor is not None, services.clock()
 
     found, has_more, now_ms = with_services(work)
@@ -56,8 +56,8 @@ def show_delivery(name: Name, *, as_json: Json = False) -> None:
     """Show a delivery with every attempt."""
 
     async def work(services: Services) -> tuple[Delivery | None, list[Attempt], int]:
-        reading = services.store.reading
-        return await reading.delivery(name), await reading.attempts(name), services.clock()
+        deliveries = services.store.deliveries
+        return await deliveries.delivery(name), await deliveries.attempts(name), services.clock()
 
     delivery, attempts, now_ms = with_services(work)
     if delivery is None:
@@ -71,7 +71,7 @@ def show_delivery(name: Name, *, as_json: Json = False) -> None:
 def redeliver(name: Name, *, as_json: Json = False) -> None:
     """Make a delivery due again, its schedule from the start. A running worker sends it."""
 
-    async def work(services: Services) -> tuple[Delivery | None, SeenSubscription | None, int]:
+    async def work(services: Services) -> tuple[Delivery | None, SubscriptionStatus | None, int]:
         now_ms = services.clock()
         delivery = await services.store.outbox.redeliver(name, actor=ACTOR, now_ms=now_ms)
         owner = delivery.subscription if delivery else None
@@ -88,7 +88,7 @@ def redeliver(name: Name, *, as_json: Json = False) -> None:
         show(deliveries_table([delivery], now_ms), _when_sent(seen))
 
 
-def _when_sent(seen: SeenSubscription | None) -> str:
+def _when_sent(seen: SubscriptionStatus | None) -> str:
     if seen is None or seen.subscription.state is SubscriptionState.ACTIVE:
         return "a running worker sends it"
     name = seen.subscription.id

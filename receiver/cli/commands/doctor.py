@@ -60,11 +60,11 @@ def _table(checks: Sequence[Check]) -> Table:
     grid = Table.grid(padding=(0, 2))
     for check in checks:
         text = cell(check.what)
-        if check.cure:
-            text = Text("\n").join([text, cell(f"→ {check.cure}")])
+        if check.hint:
+            text = Text("\n").join([text, cell(f"→ {check.hint}")])
         grid.add_row(Text(check.level.value.upper(), style=_STYLES[check.level]), cell(check.name), text)
     return grid
 
 
 def _view(check: Check) -> dict[str, str]:
-    return {"name": check.name, "level": check.level.value, "what": check.what, "cure": check.cure}
+    return {"name": check.name, "level": check.level.value, "what": check.what, "cure": check.hint}

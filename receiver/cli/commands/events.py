@@ -50,9 +50,9 @@ def events(
 async def _some(services: Services, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
     """From `after` on, or of the last ones, of which a filter may leave fewer."""
     await _check(services, wanted)
-    reading = services.store.reading
+    log = services.store.events
     if after is None:
-        after = max(await reading.oldest_after(), await reading.last_seq() - limit)
+        after = max(await log.oldest_after(), await log.last_seq() - limit)
     found: list[Event] = []
     while True:
         page = await _slice(services, after, wanted, limit - len(found))
@@ -67,7 +67,7 @@ async def _some(services: Services, wanted: EventFilter, after: int | None, limi
 
 async def _follow(services: Services, wanted: EventFilter, after: int | None, *, as_json: bool) -> None:
     await _check(services, wanted)
-    seq = await services.store.reading.last_seq() if after is None else after
+    seq = await services.store.events.last_seq() if after is None else after
     while True:
         page = await _slice(services, seq, wanted, BATCH)
         for event in page.events:
@@ -84,10 +84,10 @@ async def _check(services: Services, wanted: EventFilter) -> None:
 
 async def _slice(services: Services, after: int, wanted: EventFilter, limit: int) -> EventSlice:
     """Raise CommandFailed for a cursor that there is no reading from."""
-    found = await services.store.reading.slice(after, wanted, limit=limit)
+    found = await services.store.events.slice(after, wanted, limit=limit)
     if isinstance(found, EventSlice):
         return found
     if isinstance(found, ExpiredCursor):
-        cure = f"those that are come after it: --after {found.oldest_after}"
-        raise CommandFailed(f"events after {after} are no longer kept; {cure}")
+        hint = f"those that are come after it: --after {found.oldest_after}"
+        raise CommandFailed(f"events after {after} are no longer kept; {hint}")
     raise CommandFailed(f"--after {after} is in the future; the newest event is {found.last_seq}", status=USAGE)

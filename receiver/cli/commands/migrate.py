@@ -16,7 +16,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.wiring import load_settings, now_ms, opened_store, start_journal
 from receiver.store.open import ledger_at
 from receiver.store.transfer.transfer import Compared, Moved, OnProgress, move
-from receiver.store.url import CURE, LedgerFile, LedgerServer, read_database_url
+from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url
 
 _SHOWN = 12  # letters of a checksum in a table; --json has all
 
@@ -80,7 +80,7 @@ def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
 def _place(option: str, url: str) -> LedgerFile | LedgerServer:
     place = read_database_url(url)
     if place is None:
-        raise CommandFailed(f"{option} is not a database that this version can open; {CURE}", status=USAGE)
+        raise CommandFailed(f"{option} is not a database that this version can open; {FORMS}", status=USAGE)
     return place
 
 

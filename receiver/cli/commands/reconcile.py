@@ -10,7 +10,7 @@ from receiver.cli.display.tables import reconcile_table
 from receiver.cli.options import Json, OlderThan, Provider
 from receiver.cli.runner import with_services
 from receiver.reconcile.model.decisions import Finding
-from receiver.reconcile.model.report import HandReport, ReconcileFilter
+from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
 from receiver.runtime.services import Services
 from receiver.web.schemas.tasks import report_view
 
@@ -36,7 +36,7 @@ def reconcile(
         )
     wanted = ReconcileFilter(provider=provider, older_than_s=older_than, task=task)
 
-    async def work(services: Services) -> HandReport:
+    async def work(services: Services) -> ReconcileSummary:
         if provider is not None and provider not in services.providers:
             configured = ", ".join(services.providers) or "none"
             raise CommandFailed(f"{provider} is not configured; configured: {configured}", status=USAGE)

@@ -86,8 +86,8 @@ def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
         raise missing(name)
     if isinstance(count, NotActive):
         reason = f" ({count.reason})" if count.reason else ""
-        cure = f"whenfinal subscriptions enable {name}"
-        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {cure}")
+        hint = f"whenfinal subscriptions enable {name}"
+        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {hint}")
     return count
 
 

@@ -166,7 +166,7 @@ class _Run:
             if left_s <= 0:
                 return replace(result, task=task, timed_out=True)
             await self.services.feed.wait_for_task(task.id, timeout_s=min(left_s, LOOK_EVERY_S))
-            task = await self.services.store.reading.task(task.id)
+            task = await self.services.store.tasks.task(task.id)
         return replace(result, task=task)
 
     def _goes_on(self, task: Task) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.cli.console import USAGE, CommandFailed
-from receiver.tasks.model.request import Order
+from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
 from receiver.web.problems import Kind, Problem, ProblemError
@@ -22,7 +22,7 @@ class ReadOrder:
     """`number` is its line in the file."""
 
     number: int
-    order: Order
+    order: TaskRequest
 
 
 def read_orders(file: str, content: bytes, *, own_key: str | None, key_prefix: str | None) -> tuple[ReadOrder, ...]:
@@ -45,7 +45,7 @@ def refusal(problems: Sequence[str]) -> CommandFailed:
     return CommandFailed("\n".join([*problems[:MOST_SHOWN], *more, "nothing was submitted"]), status=USAGE)
 
 
-def violations_of(submission: Submission, order: Order) -> Sequence[Violation]:
+def violations_of(submission: Submission, order: TaskRequest) -> Sequence[Violation]:
     """All that the submission would refuse, so that many orders can be checked before the first is sent."""
     try:
         submission.check(order)
@@ -76,7 +76,7 @@ def _orders(file: str, lines: Sequence[OrderLine], own_key: str | None, key_pref
     yield from read
 
 
-def _order(body: Mapping[str, Any], key: str | None) -> Order:
+def _order(body: Mapping[str, Any], key: str | None) -> TaskRequest:
     """The line's own key wins over one from the command line."""
     line_key = body.get(KEY_FIELD)
     if line_key is not None and not isinstance(line_key, str):

@@ -65,7 +65,7 @@ def results_table(results: Sequence[LineResult]) -> Table:
             cell(result.task.id if result.task else None),
             cell(result.task.provider if result.task else None),
             state_cell(result.task.state) if result.task else cell("none"),
-            cell(result.task.task_id if result.task else None),
+            cell(result.task.provider_task_id if result.task else None),
         )
         for result in results
     ]

@@ -25,8 +25,8 @@ from receiver.cli.options import (
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.delivery import Attempt, Owed
-from receiver.webhooks.model.request import SubscriptionOrder
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription, SubscriptionState
+from receiver.webhooks.model.request import SubscriptionRequest
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import is_delivered, owed_view, probe_view, secret_view, subscription_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
@@ -99,11 +99,11 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Subscribe an address to events; without conditions, to every event about a task."""
-    order = SubscriptionOrder(url=url, secret=read_secret(secret_file), **_said(given))
+    order = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_said(given))
 
-    async def work(services: Services) -> tuple[SeenSubscription, int]:
+    async def work(services: Services) -> tuple[SubscriptionStatus, int]:
         made = await services.subscribing.create(order, actor=ACTOR)
-        return SeenSubscription(subscription=made, lane=None), services.clock()
+        return SubscriptionStatus(subscription=made, lane=None), services.clock()
 
     seen, now_ms = with_services(work, making=True)
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -112,7 +112,7 @@ def create(
 def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
     """List subscriptions, the newest first, with what is wrong with each."""
 
-    async def work(services: Services) -> tuple[tuple[SeenSubscription, ...], bool, int]:
+    async def work(services: Services) -> tuple[tuple[SubscriptionStatus, ...], bool, int]:
         page = await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
         return page.items, page.next_cursor is not None, services.clock()
 
@@ -133,9 +133,9 @@ def _none(state: SubscriptionState | None) -> str:
 def show_subscription(name: Name, *, as_json: Json = False) -> None:
     """Show one subscription and what it is owed: all but its secret."""
 
-    async def work(services: Services) -> tuple[SeenSubscription, Owed, int]:
+    async def work(services: Services) -> tuple[SubscriptionStatus, Owed, int]:
         seen, now_ms = await _seen(services, name)
-        return seen, await services.store.reading.owed(name), now_ms
+        return seen, await services.store.deliveries.owed(name), now_ms
 
     seen, owed, now_ms = with_services(work)
     own, lane = seen.subscription, seen.lane
@@ -234,7 +234,7 @@ def _said(given: Options) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value is not None} | conditions_of(given)
 
 
-def _changed(name: str, changes: Mapping[str, Any]) -> tuple[SeenSubscription, int]:
+def _changed(name: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
     async def work(services: Services) -> Subscription | None:
         return await services.subscribing.change(name, changes, actor=ACTOR)
 
@@ -243,30 +243,30 @@ def _changed(name: str, changes: Mapping[str, Any]) -> tuple[SeenSubscription, i
 
 async def _after(
     services: Services, name: str, work: Callable[[Services], Awaitable[Subscription | None]]
-) -> tuple[SeenSubscription, int]:
+) -> tuple[SubscriptionStatus, int]:
     """As the subscription is after a change of it. Raise CommandFailed when there is none."""
     changed = await work(services)
     if changed is None:
         raise missing(name)
     seen = await services.store.subscriptions.find(name)
-    return SeenSubscription(subscription=changed, lane=seen.lane if seen else None), services.clock()
+    return SubscriptionStatus(subscription=changed, lane=seen.lane if seen else None), services.clock()
 
 
-async def _seen(services: Services, name: str) -> tuple[SeenSubscription, int]:
+async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]:
     seen = await services.store.subscriptions.find(name)
     if seen is None:
         raise missing(name)
     return seen, services.clock()
 
 
-def _show(seen: SeenSubscription, now_ms: int, *, as_json: bool) -> None:
+def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
     if as_json:
         emit(subscription_view(seen.subscription, seen.lane, now_ms=now_ms))
     else:
         show(subscription_sheet(seen.subscription, seen.lane, now_ms))
 
 
-def _show_with_secret(seen: SeenSubscription, now_ms: int, *, made: bool, as_json: bool) -> None:
+def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
     """A secret that came from a file is known already; programs get it all the same, as from the API."""
     own = seen.subscription
     if as_json:

@@ -13,7 +13,7 @@ from receiver.cli.options import Json, Limit, OlderThan, Pair, Provider, one_of,
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
-from receiver.tasks.model.timeline import Note
+from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.model.views import task_view
 from receiver.tasks.operator import Canceling, Candidate, Candidates, Lookup, NoList, NotCanceled, say_no_answer
 from submitter.model import CancelAccepted, TaskState
@@ -52,7 +52,7 @@ def list_tasks(
             older_than_ms=None if older_than is None else now_ms - round(older_than * 1000),
             limit=limit,
         )
-        page = await services.store.reading.tasks(wanted)
+        page = await services.store.tasks.tasks(wanted)
         if provider is not None and not page.items:
             await check_provider(services, provider)
         return page.items, page.next_cursor is not None, now_ms
@@ -69,11 +69,11 @@ def list_tasks(
 
 async def check_provider(services: Services, name: str) -> None:
     """Raise CommandFailed for one that neither the settings nor the ledger know."""
-    known = {*services.providers, *(provider for provider, _ in await services.store.reading.counts())}
+    known = {*services.providers, *(provider for provider, _ in await services.store.tasks.counts())}
     if name not in known:
         near = get_close_matches(name, known, n=1)
-        cure = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-        raise CommandFailed(f"no provider {name} is configured or in the ledger; {cure}", status=USAGE)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+        raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)
 
 
 def show_task(name: Name, *, as_json: Json = False) -> None:
@@ -92,7 +92,7 @@ def show_task(name: Name, *, as_json: Json = False) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Explained:
     task: Task
-    notes: list[Note]
+    notes: list[TimelineEntry]
     lines: tuple[StoryLine, ...]
     outlook: Outlook
     now_ms: int
@@ -109,7 +109,7 @@ def explain(name: Name, *, as_json: Json = False) -> None:
 
 async def _explained(services: Services, name: str) -> _Explained:
     task = await find_task(services, name)
-    notes = await services.store.reading.timeline(task.id)
+    notes = await services.store.tasks.timeline(task.id)
     now_ms = services.clock()
     accounts = {account.provider: account for account in await services.store.polls.accounts()}
     situation = Situation(
@@ -132,14 +132,14 @@ def _explained_view(told: _Explained) -> dict[str, Any]:
         {"at": rfc3339(each.at_ms), "kind": each.kind, "summary": each.summary, "detail": dict(each.detail)}
         for each in told.notes
     ]
-    outlook = {"next": list(told.outlook.next), "cure": list(told.outlook.cure)}
+    outlook = {"next": list(told.outlook.next), "cure": list(told.outlook.hint)}
     return {"task": task_view(told.task), "timeline": timeline, **outlook}
 
 
 def settle(
     name: Name,
     *,
-    task_id: Annotated[
+    provider_task_id: Annotated[
         str | None, typer.Option("--task-id", metavar="ID", help="It was created: the provider's id of it.")
     ] = None,
     refused: Annotated[bool, typer.Option("--refused", help="Nothing was created.")] = False,
@@ -147,7 +147,7 @@ def settle(
     as_json: Json = False,
 ) -> None:
     """End an uncertain submit without paying again: say what you found in the provider's console."""
-    if [task_id is not None, refused, look].count(True) != 1:
+    if [provider_task_id is not None, refused, look].count(True) != 1:
         raise CommandFailed("give one of --task-id ID, --refused and --look", status=USAGE)
     if look:
         _look(name, as_json=as_json)
@@ -155,7 +155,7 @@ def settle(
 
     async def work(services: Services) -> tuple[Task | SettleRefused, int]:
         task = await find_task(services, name)
-        return await _settled(services, task, task_id), services.clock()
+        return await _settled(services, task, provider_task_id), services.clock()
 
     outcome, now_ms = with_services(work)
     if isinstance(outcome, SettleRefused):
@@ -191,7 +191,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
     lookup = Lookup(
         lists=LISTS_TASKS,
         transport=services.transport,
-        reading=services.store.reading,
+        tasks=services.store.tasks,
         purses=services.store.polls,
         clock=services.clock,
         speed=services.settings.provider_speed,
@@ -213,7 +213,7 @@ def _candidate_view(candidate: Candidate) -> dict[str, Any]:
     row = candidate.listed
     made = None if row.created_at_ms is None else rfc3339(row.created_at_ms)
     return {
-        "task_id": row.task_id,
+        "task_id": row.provider_task_id,
         "raw_state": row.raw_state,
         "model": row.model,
         "created_at": made,
@@ -253,18 +253,20 @@ def configured_provider(services: Services, task: Task) -> ConfiguredProvider:
     return configured
 
 
-async def _settled(services: Services, task: Task, task_id: str | None) -> Task | SettleRefused:
+async def _settled(services: Services, task: Task, provider_task_id: str | None) -> Task | SettleRefused:
     now_ms = services.clock()
-    if task_id is None:
-        return await services.store.submits.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
+    if provider_task_id is None:
+        return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
     # Looked at by the next turn: the task is older than its receipt, and may have ended long ago.
-    return await services.store.submits.settle_adopt(task.id, task_id, next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms)
+    return await services.store.submissions.settle_adopt(
+        task.id, provider_task_id, next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
+    )
 
 
 async def find_task(services: Services, name: str) -> Task:
-    provider, slash, task_id = name.partition("/")
-    reading = services.store.reading
-    task = await (reading.task_by_key(provider, task_id) if slash else reading.task(name))
+    provider, slash, provider_task_id = name.partition("/")
+    tasks = services.store.tasks
+    task = await (tasks.task_by_key(provider, provider_task_id) if slash else tasks.task(name))
     if task is None:
         raise CommandFailed(f"there is no task {name}; see `whenfinal tasks list`")
     return task

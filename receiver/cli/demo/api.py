@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from receiver.cli.demo.tally import Story
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 
 PATIENCE_S = 30.0  # with one call; longer than a restart of the receiver, and than a submit that it repeats
 
@@ -24,7 +24,7 @@ PAGE = 100
 _ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
-class DemoStuck(ReceiverError):
+class DemoStuck(WhenfinalError):
     """A part of the demo did what it must not, so that there is nothing to count."""
 
 
@@ -72,7 +72,7 @@ class Service:
     async def story(self, task: Mapping[str, Any]) -> Story:
         """What the ledger has on record of a task."""
         page = await self._get(f"/v1/tasks/{task['id']}/timeline", {})
-        story = Story(task=task["id"], provider=task["provider"], task_id=task["task_id"])
+        story = Story(task=task["id"], provider=task["provider"], provider_task_id=task["task_id"])
         return with_notes(story, [note["detail"] for note in page["timeline"] if note["kind"] == "observation"])
 
     async def _post(self, path: str, body: Mapping[str, Any], *, wanted: int) -> Mapping[str, Any]:

@@ -36,12 +36,12 @@ class Settlement:
     """What the operator says of a task; `task_id` None: nothing was created."""
 
     task: str
-    task_id: str | None
+    provider_task_id: str | None
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Of `whenfinal`."""
-        found = ("--refused",) if self.task_id is None else ("--task-id", self.task_id)
+        found = ("--refused",) if self.provider_task_id is None else ("--task-id", self.provider_task_id)
         return ("tasks", "settle", self.task, *found)
 
 
@@ -65,12 +65,14 @@ def decide(
         entry = next((entry for entry in books if _fits(task, entry) and _key(entry) not in taken), None)
         if entry is not None:
             taken.add(_key(entry))
-        settlements.append(Settlement(task=task.task, task_id=None if entry is None else entry.paid.task_id))
+        settlements.append(
+            Settlement(task=task.task, provider_task_id=None if entry is None else entry.paid.provider_task_id)
+        )
     return settlements
 
 
 def _key(entry: BookEntry) -> tuple[str, str]:
-    return entry.paid.provider, entry.paid.task_id
+    return entry.paid.provider, entry.paid.provider_task_id
 
 
 def _fits(task: Uncertain, entry: BookEntry) -> bool:
@@ -136,7 +138,7 @@ def read_entry(task: Mapping[str, Any]) -> BookEntry:
     )
     paid = Paid(
         provider=task["platform"],
-        task_id=task["task_id"],
+        provider_task_id=task["task_id"],
         state=task["state"],
         is_ended=task["state"] in _ENDS,
         contradicted=is_contradicted,

@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 
 import httpx
 
-from submitter.errors import ReceiverError
+from submitter.errors import WhenfinalError
 from submitter.simulator import PLATFORMS, SimulatorConfig
 from submitter.simulator.config import BASE_PATHS
 
@@ -89,7 +89,7 @@ LOG_LINES = 15  # of a dead child, enough for a traceback's end
 SIMULATOR, RECEIVER = "simulator", "receiver"
 
 
-class ChildDied(ReceiverError):
+class ChildDied(WhenfinalError):
     """A process of the demo ended that should not have, or never began to answer."""
 
     def __init__(self, name: str, what: str, log: str) -> None:

@@ -18,7 +18,7 @@ from receiver.cli.demo.api import Service, open_service
 from receiver.cli.demo.books import BookEntry, Simulated, Uncertain, decide
 from receiver.cli.demo.display import Result, Screen, Standing
 from receiver.cli.demo.processes import World, open_world
-from receiver.cli.demo.scenario import LABEL, LEAST, Order, by_provider
+from receiver.cli.demo.scenario import LABEL, LEAST, TaskRequest, by_provider
 from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import Audience, open_audience
 from receiver.cli.demo.tally import Books, Intent, Story, Way, remarks, silent, tally
@@ -48,7 +48,7 @@ AT_ONCE = 8  # timelines read at the same time
 class Wish:
     """`kill_at`: kill the receiver and start it again once the subscriber to everything was told of so many ends."""
 
-    orders: Sequence[Order]
+    orders: Sequence[TaskRequest]
     seed: int
     kill_at: int | None = None
 
@@ -148,7 +148,7 @@ class Demo:
             self.screen.say(f"operator: whenfinal {' '.join(settlement.arguments)}")
             if result.status != 0:
                 self.screen.say(f"operator: {result.stderr.strip()}")
-            elif settlement.task_id is None:
+            elif settlement.provider_task_id is None:
                 name = next(task["labels"][LABEL] for task in doubtful if task["id"] == settlement.task)
                 del self.submitting.accepted[name]
                 await self.submitting.submit_by_api([orders[name]])
@@ -281,6 +281,6 @@ def _has_key(provider: str) -> bool:
     return ADAPTERS[provider].CAPABILITIES.idempotency_s is not None
 
 
-def _as_uncertain(task: Mapping[str, Any], order: Order) -> Uncertain:
+def _as_uncertain(task: Mapping[str, Any], order: TaskRequest) -> Uncertain:
     created_ms = round(datetime.fromisoformat(task["created_at"]).timestamp() * 1000)
     return Uncertain(task=task["id"], provider=task["provider"], created_ms=created_ms, prompt=order.prompt)

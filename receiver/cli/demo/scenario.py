@@ -118,7 +118,7 @@ DOORS = tuple(Door)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TaskRequest:
     """One video that is wanted once. `content` is the `video` or `raw` member of the submit."""
 
     name: str
@@ -139,9 +139,9 @@ class Order:
 
 def make_orders(
     examples: Mapping[str, Sequence[Example]], *, each: int, shuffle: Callable[[list[Trouble]], None]
-) -> tuple[Order, ...]:
+) -> tuple[TaskRequest, ...]:
     """`each` orders a provider: its examples by turns, as `raw` and as `video`, through the doors by turns."""
-    orders: list[Order] = []
+    orders: list[TaskRequest] = []
     for provider, pages in examples.items():
         troubles = _troubles(provider, each)
         shuffle(troubles)
@@ -155,27 +155,27 @@ def _troubles(provider: str, each: int) -> list[Trouble]:
     return [table[number] if number < len(table) else mild[number % len(mild)] for number in range(each)]
 
 
-def _order(provider: str, number: int, pages: Sequence[Example], trouble: Trouble) -> Order:
+def _order(provider: str, number: int, pages: Sequence[Example], trouble: Trouble) -> TaskRequest:
     page = pages[number // 2 % len(pages)]
     content = {"raw": page.raw} if number % 2 == 0 else {"video": page.video}
     name = f"{provider}-{number + 1:02}"
-    return Order(name=name, provider=provider, door=DOORS[number % len(DOORS)], content=content, trouble=trouble)
+    return TaskRequest(name=name, provider=provider, door=DOORS[number % len(DOORS)], content=content, trouble=trouble)
 
 
-def by_provider(orders: Sequence[Order]) -> dict[str, list[Order]]:
+def by_provider(orders: Sequence[TaskRequest]) -> dict[str, list[TaskRequest]]:
     """In their order."""
-    found: dict[str, list[Order]] = {}
+    found: dict[str, list[TaskRequest]] = {}
     for order in orders:
         found.setdefault(order.provider, []).append(order)
     return found
 
 
-def plan_of(orders: Sequence[Order]) -> list[list[str]]:
+def plan_of(orders: Sequence[TaskRequest]) -> list[list[str]]:
     """The simulator's plan for the submits of these orders, if they arrive in this order."""
     return [list(faults) for order in orders for faults in order.trouble]
 
 
-def submit_body(order: Order, *, notify_url: str, secret: str) -> dict[str, Any]:
+def submit_body(order: TaskRequest, *, notify_url: str, secret: str) -> dict[str, Any]:
     """The body of POST /v1/tasks, and a line for the command."""
     notify = {"notify": {"url": notify_url, "secret": secret}} if order.is_notified else {}
     return {"provider": order.provider, **order.content, "labels": {LABEL: order.name}, **notify}

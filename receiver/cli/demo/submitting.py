@@ -13,7 +13,7 @@ from typing import Any
 from receiver.cli.demo.api import DemoStuck, Service
 from receiver.cli.demo.books import Simulated
 from receiver.cli.demo.processes import World
-from receiver.cli.demo.scenario import DOORS, LABEL, Door, Order, by_provider, plan_of, submit_body
+from receiver.cli.demo.scenario import DOORS, LABEL, Door, TaskRequest, by_provider, plan_of, submit_body
 from submitter import Client
 from submitter.errors import ReceiverRefused, ReceiverUnreachable
 
@@ -33,9 +33,9 @@ class Submitting:
     accepted: dict[str, str] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
 
-    async def submit_all(self, orders: Sequence[Order]) -> None:
+    async def submit_all(self, orders: Sequence[TaskRequest]) -> None:
         """Return once every one is accepted."""
-        doors: Mapping[Door, Callable[[list[Order]], Awaitable[None]]] = {
+        doors: Mapping[Door, Callable[[list[TaskRequest]], Awaitable[None]]] = {
             Door.API: self.submit_by_api,
             Door.COMMAND: self._submit_by_command,
             Door.CLIENT: self._submit_by_client,
@@ -46,21 +46,21 @@ class Submitting:
                 await self.simulated.plan(provider, plan_of(theirs))
             await doors[door](batch)
 
-    async def submit_by_api(self, orders: list[Order]) -> None:
+    async def submit_by_api(self, orders: list[TaskRequest]) -> None:
         await self._side_by_side(orders, self._post)
 
-    async def _submit_by_client(self, orders: list[Order]) -> None:
+    async def _submit_by_client(self, orders: list[TaskRequest]) -> None:
         async with Client(self.world.places.receiver, self.world.keys.api) as client:
             await self._side_by_side(orders, lambda order: self._by_client(client, order))
 
-    async def _side_by_side(self, orders: list[Order], submit: Callable[[Order], Awaitable[None]]) -> None:
-        async def in_turn(theirs: list[Order]) -> None:
+    async def _side_by_side(self, orders: list[TaskRequest], submit: Callable[[TaskRequest], Awaitable[None]]) -> None:
+        async def in_turn(theirs: list[TaskRequest]) -> None:
             for order in theirs:
                 await submit(order)
 
         await asyncio.gather(*(in_turn(theirs) for theirs in by_provider(orders).values()))
 
-    async def _post(self, order: Order) -> None:
+    async def _post(self, order: TaskRequest) -> None:
         key = self._new_key(order)
         while order.name not in self.accepted:
             reply = await self.service.submit(self._body(order), key=key)
@@ -69,7 +69,7 @@ class Submitting:
             else:
                 key = await self._key_after(order, key, status=reply.status, by_provider="provider" in reply.body)
 
-    async def _by_client(self, client: Client, order: Order) -> None:
+    async def _by_client(self, client: Client, order: TaskRequest) -> None:
         key = self._new_key(order)
         while order.name not in self.accepted:
             try:
@@ -80,7 +80,7 @@ class Submitting:
             except ReceiverUnreachable:
                 await asyncio.sleep(PAUSE_S)
 
-    async def _submit_by_command(self, orders: list[Order]) -> None:
+    async def _submit_by_command(self, orders: list[TaskRequest]) -> None:
         """All in one call, a line each; what it could not place goes in by the API."""
         lines = [json.dumps({**self._body(order), "idempotency_key": self._new_key(order)}) for order in orders]
         result = await self.world.command("submit", "-", "--json", stdin="\n".join(lines).encode())
@@ -92,14 +92,14 @@ class Submitting:
                 self.accepted[task["labels"][LABEL]] = task["id"]
         await self.submit_by_api([order for order in orders if order.name not in self.accepted])
 
-    def _body(self, order: Order) -> dict[str, Any]:
+    def _body(self, order: TaskRequest) -> dict[str, Any]:
         return submit_body(order, notify_url=self.notify_url, secret=self.world.keys.webhook)
 
-    def _new_key(self, order: Order) -> str:
+    def _new_key(self, order: TaskRequest) -> str:
         self._tries[order.name] = self._tries.get(order.name, 0) + 1
         return f"{order.name}-{self._tries[order.name]}"
 
-    async def _key_after(self, order: Order, key: str, *, status: int, by_provider: bool) -> str:
+    async def _key_after(self, order: TaskRequest, key: str, *, status: int, by_provider: bool) -> str:
         """What the provider refused is ordered anew, what never reached the ledger goes again; all else is a fault."""
         await asyncio.sleep(PAUSE_S)
         if by_provider:

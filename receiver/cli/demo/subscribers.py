@@ -67,7 +67,7 @@ class Follower:
             event_id=event.event_id,
             task=task.id,
             provider=task.provider,
-            task_id=task.task_id,
+            provider_task_id=task.task_id,
             state=task.state.value,
         )
         self.told.append(told)
@@ -144,7 +144,7 @@ class Subscriber:
             event_id=event["data"]["event_id"],
             task=task["id"],
             provider=task["provider"],
-            task_id=task["task_id"],
+            provider_task_id=task["task_id"],
             state=task["state"],
         )
         self.told.append(told)

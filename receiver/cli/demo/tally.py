@@ -86,7 +86,7 @@ class Paid:
     """A task in a provider's books. `contradicted`: it told the other end as well, and was heard (2xx)."""
 
     provider: str
-    task_id: str
+    provider_task_id: str
     state: str
     is_ended: bool
     contradicted: bool = False
@@ -101,7 +101,7 @@ class Told:
     event_id: str
     task: str
     provider: str
-    task_id: str | None
+    provider_task_id: str | None
     state: str
 
 
@@ -111,7 +111,7 @@ class Story:
 
     task: str
     provider: str
-    task_id: str | None
+    provider_task_id: str | None
     ended_by: str | None = None
     contradictions: int = 0
 
@@ -204,10 +204,10 @@ def silent(
     """Whose end has not come by every way that it must, and by which. `notified` are (provider, task_id)."""
     heard: dict[tuple[str, str | None], set[Way]] = {}
     for each in told:
-        heard.setdefault((each.provider, each.task_id), set()).add(each.way)
+        heard.setdefault((each.provider, each.provider_task_id), set()).add(each.way)
     found = []
     for each_paid in paid:
-        key = (each_paid.provider, each_paid.task_id)
+        key = (each_paid.provider, each_paid.provider_task_id)
         asked = {Way.FAILURES: each_paid.state == "failed", Way.NOTIFY: key in notified}
         missing = [way for way in Way if asked.get(way, True) and way not in heard.get(key, ())]
         if missing:
@@ -238,15 +238,15 @@ def _rows(books: Books) -> Iterator[Row]:
 
 def _lost(books: Books) -> Iterator[Finding]:
     """Paid work that was not told by every way it must be, and wishes without an outcome; each task is named once."""
-    tasks = {(story.provider, story.task_id): story.task for story in books.stories}
+    tasks = {(story.provider, story.provider_task_id): story.task for story in books.stories}
     asked = {intent.task for intent in books.intents if intent.is_notified}
     notified = {key for key, task in tasks.items() if task in asked}
     named: set[str | None] = set()
     for paid, missing in silent(books.paid, books.told, notified=notified):
-        named.add(tasks.get((paid.provider, paid.task_id)))
+        named.add(tasks.get((paid.provider, paid.provider_task_id)))
         unheard = f"{paid.state} at the provider, and no {', no '.join(missing)}"
         why = unheard if paid.is_ended else "made, and it never ended"
-        yield Finding(provider=paid.provider, task=paid.task_id, why=why)
+        yield Finding(provider=paid.provider, task=paid.provider_task_id, why=why)
     yield from _without_outcome(books.intents, answered={each.task for each in books.told} | named)
 
 
@@ -287,7 +287,9 @@ def _unwanted(books: Books) -> Iterator[Finding]:
 def _doubled(books: Books) -> Iterator[Finding]:
     """A second event of one task, by our id or by the provider's, whichever way it came."""
     ours = _event_ids((each.provider, each.task, each.event_id) for each in books.told)
-    theirs = _event_ids((each.provider, each.task_id, each.event_id) for each in books.told if each.task_id)
+    theirs = _event_ids(
+        (each.provider, each.provider_task_id, each.event_id) for each in books.told if each.provider_task_id
+    )
     counted: set[str] = set()
     for (provider, task), event_ids in {**ours, **theirs}.items():
         for event_id in sorted(event_ids - {min(event_ids)} - counted):
@@ -305,13 +307,13 @@ def _event_ids(told: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], se
 def _paid_twice(books: Books) -> Iterator[Finding]:
     """More tasks made than wanted. Named are those that no task of ours stands for, then the latest."""
     wanted = Counter(intent.provider for intent in books.intents)
-    known = {(story.provider, story.task_id) for story in books.stories}
+    known = {(story.provider, story.provider_task_id) for story in books.stories}
     for provider, made in _by_provider(books.paid).items():
         surplus = max(0, len(made) - wanted[provider])
-        unknown_last = sorted(made, key=lambda paid: (paid.provider, paid.task_id) not in known)
+        unknown_last = sorted(made, key=lambda paid: (paid.provider, paid.provider_task_id) not in known)
         for paid in unknown_last[len(made) - surplus :]:
             why = f"{len(made)} tasks made for {wanted[provider]} orders"
-            yield Finding(provider=provider, task=paid.task_id, why=why)
+            yield Finding(provider=provider, task=paid.provider_task_id, why=why)
 
 
 def _by_provider(paid: Sequence[Paid]) -> dict[str, list[Paid]]:
@@ -323,9 +325,9 @@ def _by_provider(paid: Sequence[Paid]) -> dict[str, list[Paid]]:
 
 def _disagreeing(books: Books) -> Iterator[Finding]:
     """What was told is not what the provider's books say; an event is named once for each state that it told."""
-    states = {(paid.provider, paid.task_id): paid.state for paid in books.paid}
+    states = {(paid.provider, paid.provider_task_id): paid.state for paid in books.paid}
     for told in {(each.event_id, each.state): each for each in books.told}.values():
-        state = states.get((told.provider, told.task_id or ""))
+        state = states.get((told.provider, told.provider_task_id or ""))
         if state is None:
             yield Finding(
                 provider=told.provider, task=told.task, why=f"told {told.state}, and the provider has no such"
@@ -335,10 +337,10 @@ def _disagreeing(books: Books) -> Iterator[Finding]:
 
 
 def _contradictions(books: Books, *, on_record: bool) -> Iterator[Finding]:
-    recorded = {(story.provider, story.task_id): story for story in books.stories if story.contradictions}
+    recorded = {(story.provider, story.provider_task_id): story for story in books.stories if story.contradictions}
     for paid in books.paid:
-        story = recorded.get((paid.provider, paid.task_id))
+        story = recorded.get((paid.provider, paid.provider_task_id))
         if paid.contradicted and (story is not None) is on_record:
-            name = paid.task_id if story is None else story.task
+            name = paid.provider_task_id if story is None else story.task
             why = f"{paid.state} first, then told otherwise" + ("" if on_record else ", and that is not on record")
             yield Finding(provider=paid.provider, task=name, why=why)

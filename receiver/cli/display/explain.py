@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from receiver.cli.display.durations import say_duration, say_when
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import Note
+from receiver.tasks.model.timeline import TimelineEntry
 from submitter.model import TaskState
 from submitter.timestamps import parse_rfc3339_ms
 
@@ -32,7 +32,7 @@ class Outlook:
     """What happens by itself next, and the commands for a person where it does not."""
 
     next: tuple[str, ...]
-    cure: tuple[str, ...] = ()
+    hint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Situation:
     account: AccountStatus | None = None
 
 
-def tell_story(task: Task, notes: Sequence[Note]) -> tuple[StoryLine, ...]:
+def tell_story(task: Task, notes: Sequence[TimelineEntry]) -> tuple[StoryLine, ...]:
     return tuple(
         StoryLine(
             at_ms=note.at_ms,
@@ -58,11 +58,11 @@ def tell_story(task: Task, notes: Sequence[Note]) -> tuple[StoryLine, ...]:
     )
 
 
-def look_ahead(task: Task, notes: Sequence[Note], situation: Situation) -> Outlook:
+def look_ahead(task: Task, notes: Sequence[TimelineEntry], situation: Situation) -> Outlook:
     """For every state of a task; ends with the deliveries that are still owed or dead."""
     steps = [*_steps(task, situation), *_lateness(task, situation.now_ms), *_owed(notes, situation.now_ms)]
     dead = tuple(_dead_letters(notes))
-    return Outlook(next=tuple(steps), cure=(*_cures(task, situation), *dead))
+    return Outlook(next=tuple(steps), hint=(*_hints(task, situation), *dead))
 
 
 def settle_commands(task: Task) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def say_offset(after_ms: int) -> str:
     return f"{'-' if after_ms < 0 else '+'}{say_duration(after_ms)}"
 
 
-def _extra(note: Note) -> Iterator[str]:
+def _extra(note: TimelineEntry) -> Iterator[str]:
     error = note.detail.get("error")
     if note.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in note.summary:
         yield f"{error.get('code')}: {error.get('message')}"
@@ -153,7 +153,7 @@ def _lateness(task: Task, now_ms: int) -> Iterator[str]:
     yield f"Its deadline passed {when}." if task.deadline_ms <= now_ms else f"Its deadline is {when}."
 
 
-def _cures(task: Task, situation: Situation) -> Iterator[str]:
+def _hints(task: Task, situation: Situation) -> Iterator[str]:
     if task.state is not TaskState.UNCERTAIN or (situation.repeatable and situation.configured):
         return
     created, nothing = settle_commands(task)
@@ -164,7 +164,7 @@ def _cures(task: Task, situation: Situation) -> Iterator[str]:
     yield f"It is not there: {nothing}"
 
 
-def _owed(notes: Sequence[Note], now_ms: int) -> Iterator[str]:
+def _owed(notes: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
     details = (note.detail for note in notes if note.kind == "delivery")
     dated = [(parse_rfc3339_ms(each["due_at"]), each) for each in details if each.get("due_at")]
     due = sorted(dated, key=lambda pair: pair[0])
@@ -176,7 +176,7 @@ def _owed(notes: Sequence[Note], now_ms: int) -> Iterator[str]:
         yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 
 
-def _dead_letters(notes: Sequence[Note]) -> Iterator[str]:
+def _dead_letters(notes: Sequence[TimelineEntry]) -> Iterator[str]:
     for note in notes:
         if note.kind == "delivery" and note.detail.get("state") == "dead":
             name = note.detail["delivery"]

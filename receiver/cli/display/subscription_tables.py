@@ -11,7 +11,7 @@ from receiver.events.model.query import EventFilter
 from receiver.webhooks.model.delivery import Attempt, Owed
 from receiver.webhooks.model.endpoint_health import BreakerState, Lane
 from receiver.webhooks.model.replay import ReplayCount
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription
+from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
 from receiver.webhooks.model.views import is_delivered, subscription_breaker
 from submitter.standard_webhooks import public_key
 
@@ -22,7 +22,7 @@ _BREAKER_STYLES: Mapping[BreakerState, str] = {
 }
 
 
-def subscriptions_table(found: Sequence[SeenSubscription], now_ms: int) -> Table:
+def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Table:
     rows = [
         (
             cell(each.subscription.id),

@@ -14,7 +14,7 @@ from receiver.cli.console import printable
 from receiver.cli.display.durations import say_duration, say_when
 from receiver.cli.display.explain import Outlook, StoryLine, say_offset
 from receiver.events.model.event import Event
-from receiver.reconcile.model.report import HandLine, HandReport
+from receiver.reconcile.model.report import ReconcileItem, ReconcileSummary
 from receiver.tasks.model.task import Task
 from receiver.tasks.operator import Candidate
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
@@ -117,7 +117,7 @@ def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
         state_cell(task.state),
         cell(None if task.progress is None else f"{task.progress} %"),
         cell(say_duration(now_ms - task.created_ms)),
-        cell(task.task_id),
+        cell(task.provider_task_id),
         cell(task.model),
         cell(say_labels(task.labels)),
     )
@@ -143,7 +143,7 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [
         ("task", task.id),
         ("provider", task.provider),
-        ("provider's id", task.task_id),
+        ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
         ("provider's word", task.raw_state),
         ("progress", None if task.progress is None else f"{task.progress} %"),
@@ -191,9 +191,9 @@ def outlook_lines(outlook: Outlook) -> Iterator[Text]:
     """What comes next, then what a person can do."""
     yield Text("\nWhat happens next", style="bold")
     yield from (cell(f"  {step}") for step in outlook.next)
-    if outlook.cure:
+    if outlook.hint:
         yield Text("\nWhat you can do", style="bold")
-        yield from (cell(f"  {step}") for step in outlook.cure)
+        yield from (cell(f"  {step}") for step in outlook.hint)
 
 
 def _told(line: StoryLine) -> Text:
@@ -211,7 +211,7 @@ def events_table(events: Sequence[Event]) -> Table:
 def candidates_table(candidates: Sequence[Candidate]) -> Table:
     rows = [
         (
-            cell(each.listed.task_id),
+            cell(each.listed.provider_task_id),
             cell(each.listed.raw_state),
             cell(each.listed.model),
             cell(None if each.after_ms is None else f"{say_offset(each.after_ms)} after the submit began"),
@@ -258,7 +258,7 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
     return table("time", "took", "result", "answer", rows=rows)
 
 
-def reconcile_table(report: HandReport, *, dry_run: bool) -> RenderableType:
+def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
     rows = [_hand_row(line) for line in report.tasks]
     would = "would change" if dry_run else "changed"
     words = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
@@ -267,7 +267,7 @@ def reconcile_table(report: HandReport, *, dry_run: bool) -> RenderableType:
     return Group(table("task", "provider", "state", "look", "answer", "then", rows=rows), cell(f"\n{words}"))
 
 
-def _hand_row(line: HandLine) -> tuple[Text, ...]:
+def _hand_row(line: ReconcileItem) -> tuple[Text, ...]:
     after = None if line.after in {None, line.state} else line.after
     return (
         cell(line.task),

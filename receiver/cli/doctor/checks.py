@@ -32,19 +32,19 @@ class Check:
     name: str
     level: Level
     what: str
-    cure: str = ""
+    hint: str = ""
 
 
 def well(name: str, what: str) -> Check:
     return Check(name=name, level=Level.OK, what=what)
 
 
-def warn(name: str, what: str, *, cure: str) -> Check:
-    return Check(name=name, level=Level.WARN, what=what, cure=cure)
+def warn(name: str, what: str, *, hint: str) -> Check:
+    return Check(name=name, level=Level.WARN, what=what, hint=hint)
 
 
-def fail(name: str, what: str, *, cure: str) -> Check:
-    return Check(name=name, level=Level.FAIL, what=what, cure=cure)
+def fail(name: str, what: str, *, hint: str) -> Check:
+    return Check(name=name, level=Level.FAIL, what=what, hint=hint)
 
 
 #: What engines say, and what helps.
@@ -79,19 +79,19 @@ _SERVER_CURES: Mapping[str, str] = {
 }
 
 
-def database_cure(place: LedgerFile | LedgerServer, words: str) -> str:
+def database_hint(place: LedgerFile | LedgerServer, words: str) -> str:
     """For what the engine said when the ledger was opened; the first words that fit count."""
-    cures = _FILE_CURES if isinstance(place, LedgerFile) else _SERVER_CURES
-    return next(cure for part, cure in cures.items() if part in words)
+    hints = _FILE_CURES if isinstance(place, LedgerFile) else _SERVER_CURES
+    return next(hint for part, hint in hints.items() if part in words)
 
 
 def broken_settings(error: ConfigError) -> tuple[Check, ...]:
     """One check for each problem that stopped the reading of the settings."""
     lines = [line.strip() for line in error.problem.splitlines()[1:] if line.strip()]
     if not lines:
-        return (fail("settings", error.problem, cure=error.cure),)
+        return (fail("settings", error.problem, hint=error.hint),)
     parts = (line.partition("; ") for line in lines)
-    return tuple(fail("settings", what, cure=cure or error.cure) for what, _, cure in parts)
+    return tuple(fail("settings", what, hint=hint or error.hint) for what, _, hint in parts)
 
 
 def check_settings(settings: Settings, adapters: Mapping[str, Provider] = ADAPTERS) -> Iterator[Check]:
@@ -108,14 +108,14 @@ def _providers(settings: Settings, adapters: Mapping[str, Provider]) -> Check:
     if settings.accounts:
         return well("providers", ", ".join(account.name for account in settings.accounts))
     names = [prefix_of(name) + "API_KEY" for name, each in adapters.items() if each.CAPABILITIES.default_base_url]
-    cure = f"set the key of at least one, in the environment or in .env: {', '.join(names)}"
-    return fail("providers", "none is configured, so nothing can be submitted", cure=cure)
+    hint = f"set the key of at least one, in the environment or in .env: {', '.join(names)}"
+    return fail("providers", "none is configured, so nothing can be submitted", hint=hint)
 
 
 def _public_url(settings: Settings) -> Check:
     if settings.public_url is None:
-        cure = "set WHENFINAL_PUBLIC_URL=https://… to where the internet reaches this service; polling works without it"
-        return warn("public URL", "not set: no provider can call back, every task is polled", cure=cure)
+        hint = "set WHENFINAL_PUBLIC_URL=https://… to where the internet reaches this service; polling works without it"
+        return warn("public URL", "not set: no provider can call back, every task is polled", hint=hint)
     if is_loopback(settings.public_url):
         return well("public URL", f"{settings.public_url}, for providers on this machine only")
     return well("public URL", settings.public_url)
@@ -125,10 +125,10 @@ def _secret_keys(settings: Settings) -> Check:
     short = sum(len(key) < LONG_SECRET for key in settings.secret_keys)
     if short:
         what = f"{short} of {len(settings.secret_keys)} shorter than {LONG_SECRET} characters"
-        cure = (
+        hint = (
             "add a new last one to WHENFINAL_SECRET_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
-        return warn("secret keys", what, cure=cure)
+        return warn("secret keys", what, hint=hint)
     return well(
         "secret keys", f"{len(settings.secret_keys)} set" if settings.secret_keys else "made and kept by the ledger"
     )
@@ -137,8 +137,8 @@ def _secret_keys(settings: Settings) -> Check:
 def _api_keys(settings: Settings) -> Check:
     short = [key.name for key in settings.api_keys if len(key.key) < LONG_SECRET]
     if short:
-        cure = "use longer ones in WHENFINAL_API_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        return warn("API keys", f"shorter than {LONG_SECRET} characters: {', '.join(short)}", cure=cure)
+        hint = "use longer ones in WHENFINAL_API_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        return warn("API keys", f"shorter than {LONG_SECRET} characters: {', '.join(short)}", hint=hint)
     return well(
         "API keys",
         f"{len(settings.api_keys)} set" if settings.api_keys else "none set: the first start makes one and shows it",
@@ -148,13 +148,13 @@ def _api_keys(settings: Settings) -> Check:
 def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Check]:
     prefix = prefix_of(account.name)
     if any(mark in account.api_key.lower() for mark in _BLANK_MARKS):
-        cure = f"set {prefix}API_KEY to the account's own key"
-        yield warn(account.name, "its key looks like the placeholder of an example", cure=cure)
+        hint = f"set {prefix}API_KEY to the account's own key"
+        yield warn(account.name, "its key looks like the placeholder of an example", hint=hint)
     if not adapters[account.adapter].CAPABILITIES.callback:
         return
     if account.adapter == "hiapi" and account.webhook_secret is None:
-        cure = f"set {prefix}WEBHOOK_SECRET to the signing key of the account, so that callbacks are proved twice"
-        yield warn(account.name, "callbacks are taken on our own token alone", cure=cure)
+        hint = f"set {prefix}WEBHOOK_SECRET to the signing key of the account, so that callbacks are proved twice"
+        yield warn(account.name, "callbacks are taken on our own token alone", hint=hint)
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:
-        cure = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
-        yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", cure=cure)
+        hint = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
+        yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)

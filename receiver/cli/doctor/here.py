@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.cli.doctor.checks import Check, database_cure, fail, warn, well
+from receiver.cli.doctor.checks import Check, database_hint, fail, warn, well
 from receiver.cli.doctor.webhooks import check_webhooks
-from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.runtime.services import Store, open_store
 from receiver.store.accounts import AccountStatus
-from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
@@ -44,13 +43,13 @@ async def check_clock() -> Check:
     """Signatures, leases and deadlines hang on it."""
     year = datetime.now(UTC).year
     if year not in SANE_YEARS:
-        return fail("clock", f"this machine believes it is the year {year}", cure="set the clock; run a time service")
+        return fail("clock", f"this machine believes it is the year {year}", hint="set the clock; run a time service")
     wall, steady = time.time(), time.monotonic()
     await asyncio.sleep(CLOCK_SAMPLE_S)
     slip_s = (time.time() - wall) - (time.monotonic() - steady)
     if abs(slip_s) > CLOCK_SLIP_S:
-        cure = "see that one time service alone sets the clock"
-        return warn("clock", f"it jumped by {slip_s:.2f} s within {CLOCK_SAMPLE_S} s", cure=cure)
+        hint = "see that one time service alone sets the clock"
+        return warn("clock", f"it jumped by {slip_s:.2f} s within {CLOCK_SAMPLE_S} s", hint=hint)
     return well("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, steady")
 
 
@@ -66,12 +65,12 @@ async def check_database(settings: Settings) -> tuple[Check, ...]:
 def _absent(path: Path) -> Check:
     folder = path.resolve().parent
     if not folder.is_dir():
-        return fail("database", f"{folder} is not a folder", cure="make it, or set WHENFINAL_DATABASE_URL elsewhere")
+        return fail("database", f"{folder} is not a folder", hint="make it, or set WHENFINAL_DATABASE_URL elsewhere")
     if not os.access(folder, os.W_OK | os.X_OK):
-        cure = "give this user the right to write there, or set WHENFINAL_DATABASE_URL elsewhere"
-        return fail("database", f"{folder} may not be written by this user", cure=cure)
+        hint = "give this user the right to write there, or set WHENFINAL_DATABASE_URL elsewhere"
+        return fail("database", f"{folder} may not be written by this user", hint=hint)
     disk = _disk(folder)
-    return disk if disk.cure else well("database", f"{path} does not exist yet; the first start makes it")
+    return disk if disk.hint else well("database", f"{path} does not exist yet; the first start makes it")
 
 
 async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tuple[Check, ...]:
@@ -83,40 +82,40 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
             await store.check()
             return (well("database", f"{place} opens and can be written"), *await _contents(store))
     except SchemaBehind as error:
-        return (fail("database", f"{place} lacks {', '.join(error.missing)}", cure="run: whenfinal migrate"),)
-    except ConfigError as error:
-        return (fail("database", f"{place}: {error.problem}", cure=error.cure),)
+        return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
+    except DatabaseMisconfigured as error:
+        return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
     except StoreError as error:
-        return (fail("database", f"{place}: {error}", cure=database_cure(place, str(error))),)
+        return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))),)
 
 
 async def _contents(store: Store) -> tuple[Check, ...]:
-    counts = await store.reading.counts()
+    counts = await store.tasks.counts()
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
     checks = list(_alarms(await store.polls.accounts()))
     checks += await _webhooks(store)
     if uncertain:
-        cure = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
-        checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", cure=cure))
+        hint = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
+        checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
     return tuple(checks)
 
 
 async def _webhooks(store: Store) -> list[Check]:
     """Nothing when nobody ever subscribed and nothing is dead."""
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
-    return list(check_webhooks(page.items, await store.reading.dead_letters(), now_ms()))
+    return list(check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms()))
 
 
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
         if account.alarm is not None:
-            cure = "cure the key or the account; it is tried again by itself"
-            yield warn(account.provider, f"its last answers: {account.alarm}", cure=cure)
+            hint = "cure the key or the account; it is tried again by itself"
+            yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
 
 
 def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
     what = f"{free / (1 << 30):.1f} GiB free below the ledger"
     if free < NO_DISK_BYTES:
-        return fail("disk", what, cure="free space, or no callback can be made durable")
-    return warn("disk", what, cure="free space soon") if free < LITTLE_DISK_BYTES else well("disk", what)
+        return fail("disk", what, hint="free space, or no callback can be made durable")
+    return warn("disk", what, hint="free space soon") if free < LITTLE_DISK_BYTES else well("disk", what)

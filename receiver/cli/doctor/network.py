@@ -61,10 +61,10 @@ async def _ask(account: Account, adapter: Provider, transport: Sends) -> tuple[C
 def _unreached(account: Account, error: TransportError) -> Check:
     host = urlsplit(account.base_url).hostname
     if isinstance(error, ConnectFailed | AddressForbidden):
-        cure = f"see that this machine reaches {host}, and that {prefix_of(account.name)}BASE_URL is right"
-        return fail(account.name, f"can not be reached: {error}", cure=cure)
+        hint = f"see that this machine reaches {host}, and that {prefix_of(account.name)}BASE_URL is right"
+        return fail(account.name, f"can not be reached: {error}", hint=hint)
     return fail(
-        account.name, f"gave no whole answer: {error}", cure=f"try again; see the network between here and {host}"
+        account.name, f"gave no whole answer: {error}", hint=f"try again; see the network between here and {host}"
     )
 
 
@@ -75,15 +75,15 @@ def _judged(account: Account, answer: StatusOutcome) -> Check:
         case NotFound() | Observation():
             return well(account.name, f"takes the key at {account.base_url}")
         case Denied():
-            cure = f"set {prefix_of(account.name)}API_KEY to a key that is valid there"
-            return fail(account.name, f"refuses the key with {answer.status}: {hidden.text(answer.message)}", cure=cure)
+            hint = f"set {prefix_of(account.name)}API_KEY to a key that is valid there"
+            return fail(account.name, f"refuses the key with {answer.status}: {hidden.text(answer.message)}", hint=hint)
         case Throttled():
             return warn(
-                account.name, "says we ask too fast, so the key was not seen", cure="ask the doctor again later"
+                account.name, "says we ask too fast, so the key was not seen", hint="ask the doctor again later"
             )
         case Unavailable():
-            cure = f"try again; if it stays so, see that {prefix_of(account.name)}BASE_URL is right"
-            return warn(account.name, f"gave no usable answer: {hidden.text(answer.reason)}", cure=cure)
+            hint = f"try again; if it stays so, see that {prefix_of(account.name)}BASE_URL is right"
+            return warn(account.name, f"gave no usable answer: {hidden.text(answer.reason)}", hint=hint)
         case _:
             assert_never(answer)
 
@@ -99,25 +99,25 @@ def _clock(name: str, reply: HttpReply) -> Check | None:
         return None
     side = "ahead of" if off_ms > 0 else "behind"
     what = f"this machine is {say_duration(off_ms)} {side} {name}'s"
-    cure = "set the clock; run a time service"
-    return fail("clock", what, cure=cure) if abs(off_ms) > CLOCK_BAD_MS else warn("clock", what, cure=cure)
+    hint = "set the clock; run a time service"
+    return fail("clock", what, hint=hint) if abs(off_ms) > CLOCK_BAD_MS else warn("clock", what, hint=hint)
 
 
 async def _public_url(public_url: str, transport: Sends) -> Check:
     parts = urlsplit(public_url)
     if not is_loopback(public_url) and not await _resolves(parts.hostname or ""):
         return fail(
-            "public URL", f"{parts.hostname} has no address", cure="set its DNS record, or cure WHENFINAL_PUBLIC_URL"
+            "public URL", f"{parts.hostname} has no address", hint="set its DNS record, or cure WHENFINAL_PUBLIC_URL"
         )
     try:
         reply = await transport.send(HttpCall(method="GET", url=f"{public_url}/healthz"), timeout_s=PATIENCE_S)
     except TransportError as error:
-        cure = "start `whenfinal serve` and see that the way to it is open, then ask the doctor again"
-        return warn("public URL", f"not reached from here: {error}", cure=cure)
+        hint = "start `whenfinal serve` and see that the way to it is open, then ask the doctor again"
+        return warn("public URL", f"not reached from here: {error}", hint=hint)
     if reply.status == 200:
         return well("public URL", f"{public_url}/healthz answers")
-    cure = "see that the proxy in front passes every path on to whenfinal unchanged"
-    return warn("public URL", f"{public_url}/healthz answers {reply.status}", cure=cure)
+    hint = "see that the proxy in front passes every path on to whenfinal unchanged"
+    return warn("public URL", f"{public_url}/healthz answers {reply.status}", hint=hint)
 
 
 async def _resolves(host: str) -> bool:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from receiver.cli.doctor.checks import Check, warn, well
 from receiver.webhooks.model.endpoint_health import BreakerState
 from receiver.webhooks.model.request import BY_HAND
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription, SubscriptionState
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import subscription_breaker
 
 NAMED = 3  # in one line
 
 
-def check_webhooks(seen: Sequence[SeenSubscription], dead: int, now_ms: int) -> Iterator[Check]:
+def check_webhooks(seen: Sequence[SubscriptionStatus], dead: int, now_ms: int) -> Iterator[Check]:
     """`dead` letters of whomever. One that somebody disabled by hand is no trouble."""
     troubles = [*_disabled(seen), *_failing(seen, now_ms), *_dead(dead)]
     yield from troubles
@@ -19,18 +19,18 @@ def check_webhooks(seen: Sequence[SeenSubscription], dead: int, now_ms: int) -> 
         yield well("webhooks", f"{len(seen)} subscribed, none in trouble")
 
 
-def _disabled(seen: Sequence[SeenSubscription]) -> Iterator[Check]:
+def _disabled(seen: Sequence[SubscriptionStatus]) -> Iterator[Check]:
     found = [each.subscription for each in seen if _is_given_up(each.subscription)]
     if found:
-        cure = "once its endpoint is well: whenfinal subscriptions enable ID; what it was owed has waited"
-        yield warn("webhooks", f"disabled for how they answered: {_named(found)}", cure=cure)
+        hint = "once its endpoint is well: whenfinal subscriptions enable ID; what it was owed has waited"
+        yield warn("webhooks", f"disabled for how they answered: {_named(found)}", hint=hint)
 
 
 def _is_given_up(own: Subscription) -> bool:
     return own.state is SubscriptionState.DISABLED and own.disabled_reason != BY_HAND
 
 
-def _failing(seen: Sequence[SeenSubscription], now_ms: int) -> Iterator[Check]:
+def _failing(seen: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]:
     found = [
         each.subscription
         for each in seen
@@ -38,14 +38,14 @@ def _failing(seen: Sequence[SeenSubscription], now_ms: int) -> Iterator[Check]:
         and subscription_breaker(each.lane, now_ms) is not BreakerState.CLOSED
     ]
     if found:
-        cure = "see the last answer with: whenfinal subscriptions show ID; try it with: whenfinal subscriptions test ID"
-        yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", cure=cure)
+        hint = "see the last answer with: whenfinal subscriptions show ID; try it with: whenfinal subscriptions test ID"
+        yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", hint=hint)
 
 
 def _dead(dead: int) -> Iterator[Check]:
     if dead:
-        cure = "see them with: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
-        yield warn("webhooks", f"dead letters: {dead}", cure=cure)
+        hint = "see them with: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
+        yield warn("webhooks", f"dead letters: {dead}", hint=hint)
 
 
 def _named(found: Iterable[Subscription]) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
-from receiver.events.model.event import Event
-from receiver.events.model.query import Facts
+from receiver.events.model.event import Event, EventFacts
 from receiver.events.model.sse import event_frame
 
 KEPT = 1000  # events
@@ -21,15 +20,15 @@ class Told:
     """An event as streams need it: `frame` is its bytes on the wire."""
 
     seq: int
-    facts: Facts
+    facts: EventFacts
     frame: bytes
 
     @classmethod
     def of(cls, event: Event) -> "Told":
-        return cls(seq=event.seq, facts=Facts.of_event(event), frame=event_frame(event))
+        return cls(seq=event.seq, facts=EventFacts.of_event(event), frame=event_frame(event))
 
 
-class Ring:
+class EventBuffer:
     """Holds every event of a range that ends with the newest known; the oldest fall out when it is full."""
 
     def __init__(self, *, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:

@@ -5,9 +5,9 @@ Pure. The store turns rows into these and back; every other room sees only these
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from submitter.timestamps import rfc3339
 
@@ -41,24 +41,55 @@ class Event:
     body: str
 
 
-def event_body(
-    task: Mapping[str, Any] | None,
-    *,
-    seq: int,
-    event_id: str,
-    event_type: EventType,
-    at_ms: int,
-    subscription: Mapping[str, Any] | None = None,
-) -> str:
-    """The webhook body of an event about a `task_view` or a `disabled_view`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFacts:
+    """What filters look at. An event that is about no task has a type only."""
 
-    `supersedes` names the event that this one replaces.
+    type: EventType
+    provider: str | None = None
+    model: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_event(cls, event: Event) -> Self:
+        """As they were when it happened, from its body."""
+        task = json.loads(event.body)["data"].get("task") or {}
+        return cls(
+            type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """An event without its number.
+
+    `subject` is our id of the task that it is about, None for an event about a subscription. `data` is what the body
+    says beside number and id: JSON values only. `notify_url` is where the task's own webhooks go.
     """
-    data = {"seq": seq, "event_id": event_id, "supersedes": task["supersedes"] if task else None, "task": task}
-    if subscription is not None:
-        data["subscription"] = subscription
-    body = {"type": event_type.value, "timestamp": rfc3339(at_ms), "data": data}
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+    id: str
+    facts: EventFacts
+    subject: str | None
+    data: Mapping[str, Any]
+    notify_url: str | None = None
+
+
+def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
+    """The event as it is stored, with its webhook body. `data.supersedes` names the event that this one replaces."""
+    body = {
+        "type": draft.facts.type.value,
+        "timestamp": rfc3339(at_ms),
+        "data": {"seq": seq, "event_id": draft.id, **draft.data},
+    }
+    return Event(
+        seq=seq,
+        id=draft.id,
+        task=draft.subject,
+        type=draft.facts.type,
+        at_ms=at_ms,
+        supersedes=draft.data["supersedes"],
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    )
 
 
 def event_view(event: Event) -> dict[str, Any]:

@@ -1,34 +1,9 @@
 """A slice of the events after a cursor, and what is said of cursors that there is no reading from. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
-from receiver.events.model.event import Event, EventType
-from receiver.tasks.model.task import Task
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What filters look at. An event that is about no task has a type only."""
-
-    type: EventType
-    provider: str | None = None
-    model: str | None = None
-    labels: Mapping[str, str]
-
-    @classmethod
-    def of_task(cls, kind: EventType, task: Task) -> Self:
-        return cls(type=kind, provider=task.provider, model=task.model, labels=task.labels)
-
-    @classmethod
-    def of_event(cls, event: Event) -> Self:
-        """As they were when it happened, from its body."""
-        task = json.loads(event.body)["data"].get("task") or {}
-        return cls(
-            type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
-        )
+from receiver.events.model.event import Event, EventFacts, EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +19,7 @@ class EventFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def matches(wanted: EventFilter, facts: Facts) -> bool:
+def matches(wanted: EventFilter, facts: EventFacts) -> bool:
     return (
         (not wanted.types or facts.type in wanted.types)
         and (not wanted.providers or facts.provider in wanted.providers)
@@ -84,7 +59,7 @@ SliceOutcome = EventSlice | ExpiredCursor | FutureCursor
 
 def cut(found: Sequence[Event], wanted: EventFilter, *, limit: int, until: int, last_seq: int) -> EventSlice:
     """The first `limit` wanted ones of what was `found` up to `until`."""
-    chosen = [event for event in found if matches(wanted, Facts.of_event(event))] if asks_bodies(wanted) else found
+    chosen = [event for event in found if matches(wanted, EventFacts.of_event(event))] if asks_bodies(wanted) else found
     events = tuple(chosen[:limit])
     next_after = events[-1].seq if len(events) == limit else until
     return EventSlice(events=events, next_after=next_after, has_more=next_after < last_seq)

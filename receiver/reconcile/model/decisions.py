@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from receiver.tasks.model.task import Report, Task
+from receiver.tasks.model.task import IncomingObservation, Task
 from submitter.model import (
     Denied,
     NotFound,
@@ -85,7 +85,7 @@ class FollowUp:
 
     finding: Finding
     next_poll_ms: int | None
-    report: Report | None = None
+    report: IncomingObservation | None = None
     not_found: bool = False
     pause: Pause | None = None
 
@@ -95,15 +95,15 @@ class Circumstances:
     """What a decision needs beside the task: `misses` counts its looks in a row, before this one, without an answer."""
 
     now_ms: int
-    dice: float
+    random: float
     speed: float
     capabilities: Capabilities
     misses: int = 0
 
 
-def plan_look(task: Task, *, repeatable: bool) -> Plan:
+def plan_poll(task: Task, *, repeatable: bool) -> Plan:
     plan = PLANS.get((task.state, repeatable), Plan.LEAVE)
-    return Plan.LEAVE if plan is Plan.ASK and task.task_id is None else plan
+    return Plan.LEAVE if plan is Plan.ASK and task.provider_task_id is None else plan
 
 
 def doubt_about(task: Task) -> Uncertain:
@@ -165,9 +165,9 @@ def _after_statement(task: Task, seen: Observation, at: Circumstances) -> Follow
         callback_expected=task.callback_expected,
         overdue=task.overdue_ms is not None,
         speed=at.speed,
-        dice=at.dice,
+        random=at.random,
     )
-    return FollowUp(finding=Finding.STATED, next_poll_ms=next_ms, report=Report(observation=seen))
+    return FollowUp(finding=Finding.STATED, next_poll_ms=next_ms, report=IncomingObservation(observation=seen))
 
 
 def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowUp:
@@ -179,12 +179,12 @@ def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowU
         speed=at.speed,
     )
     next_ms = schedule.after_not_found(
-        at.now_ms, at.capabilities.poll, missing_since_ms=task.missing_since_ms, speed=at.speed, dice=at.dice
+        at.now_ms, at.capabilities.poll, missing_since_ms=task.missing_since_ms, speed=at.speed, random=at.random
     )
     return FollowUp(
         finding=Finding.FORGOTTEN if forgotten else Finding.NOT_FOUND,
         next_poll_ms=next_ms,
-        report=Report(observation=_expired(task, answer)) if forgotten else None,
+        report=IncomingObservation(observation=_expired(task, answer)) if forgotten else None,
         not_found=True,
     )
 
@@ -192,7 +192,7 @@ def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowU
 def _expired(task: Task, answer: NotFound) -> Observation:
     message = "the provider no longer knows the task, and the time for which it keeps tasks has passed"
     return Observation(
-        key=TaskKey(provider=task.provider, task_id=task.task_id or ""),
+        key=TaskKey(provider=task.provider, provider_task_id=task.provider_task_id or ""),
         state=TaskState.EXPIRED,
         source=Source.CLOCK,
         raw_state=task.raw_state,
@@ -229,7 +229,7 @@ def _denied(at: Circumstances, words: str) -> FollowUp:
 
 
 def _paused(at: Circumstances, finding: Finding, pause: Pause) -> FollowUp:
-    next_ms = schedule.after_pause(pause.until_ms, at.capabilities.poll, speed=at.speed, dice=at.dice)
+    next_ms = schedule.after_pause(pause.until_ms, at.capabilities.poll, speed=at.speed, random=at.random)
     return FollowUp(finding=finding, next_poll_ms=next_ms, pause=pause)
 
 
@@ -240,7 +240,7 @@ def _unavailable(at: Circumstances, retry_after_s: float | None) -> FollowUp:
         misses=at.misses + 1,
         retry_after_s=retry_after_s,
         speed=at.speed,
-        dice=at.dice,
+        random=at.random,
     )
     return FollowUp(finding=Finding.UNAVAILABLE, next_poll_ms=next_ms)
 
@@ -251,5 +251,5 @@ def _first_look_ms(task: Task, at: Circumstances) -> int:
         at.capabilities.poll,
         callback_expected=task.callback_expected,
         speed=at.speed,
-        dice=at.dice,
+        random=at.random,
     )

@@ -12,14 +12,14 @@ from receiver.reconcile.model.decisions import Finding, Plan
 from submitter.model import TaskState
 
 
-class HandMode(Enum):
+class ReconcileMode(Enum):
     SAY = auto()
     ASK = auto()
     DO = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandLine:
+class ReconcileItem:
     """One task of an order. `plan` is what a look does; `finding` what it came to, when there was one.
 
     `after` is the state that the answer means, stored or (on a dry run) not. `skipped` says why nothing was asked.
@@ -27,7 +27,7 @@ class HandLine:
 
     task: str
     provider: str
-    task_id: str | None
+    provider_task_id: str | None
     state: TaskState
     plan: Plan
     finding: Finding | None = None
@@ -36,13 +36,13 @@ class HandLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandReport:
+class ReconcileSummary:
     """`changed` counts tasks whose state changed, or on a dry run would have."""
 
     asked: int
     changed: int
     skipped: int
-    tasks: tuple[HandLine, ...]
+    tasks: tuple[ReconcileItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,9 @@ class ReconcileFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandOrder:
+class ManualRequest:
     condition: ReconcileFilter
-    mode: HandMode
+    mode: ReconcileMode
     actor: str
     owner: str
 

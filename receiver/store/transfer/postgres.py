@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from receiver.store.errors import MoveRefused, StoreError
+from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.postgres import PostgresEngine, check_fit, conninfo_of, open_postgres, words_of
 from receiver.store.transfer.schema import TableShape
 from receiver.store.transfer.sqlite import PATIENCE_S, in_use
@@ -77,7 +77,7 @@ class PostgresEnd:
         while others := self._others():
             if time.monotonic() > deadline:
                 pooled = "a pooler keeps their connections open for some minutes more"
-                raise MoveRefused(f"{in_use(self._place)} ({others} connections; {pooled})")
+                raise TransferRefused(f"{in_use(self._place)} ({others} connections; {pooled})")
             time.sleep(0.1)
 
     def _others(self) -> int:
@@ -131,7 +131,7 @@ class PostgresEnd:
         try:
             yield
         except errors.LockNotAvailable as error:
-            raise MoveRefused(in_use(self._place)) from error
+            raise TransferRefused(in_use(self._place)) from error
         except psycopg.Error as error:
             raise StoreError(f"the ledger {self._place}: {words_of(error)}") from None
 

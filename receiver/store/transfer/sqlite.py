@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from receiver.store.errors import MoveRefused, StoreError
+from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.transfer.schema import TableShape
 from receiver.store.url import LedgerFile
 
@@ -68,7 +68,7 @@ class SqliteEnd:
             yield
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                raise MoveRefused(in_use(self._place)) from error
+                raise TransferRefused(in_use(self._place)) from error
             raise StoreError(f"the ledger {self._place}: {error}") from error
 
 

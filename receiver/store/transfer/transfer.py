@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
 
-from receiver.config.errors import ConfigError
-from receiver.runtime.services import EXTRA
 from receiver.store.engine import Engine
-from receiver.store.errors import MoveRefused, StoreError
+from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations, migrate
-from receiver.store.open import ledger_at
+from receiver.store.open import ledger_at, postgres_missing
 from receiver.store.sqlite import open_sqlite
 from receiver.store.transfer.schema import MIGRATIONS, TableShape, table_shapes
 from receiver.store.transfer.sqlite import SqliteEnd
@@ -110,7 +108,7 @@ def move(source_url: str, target_url: str, *, now_ms: int, on_progress: OnProgre
     """Raise MoveRefused when the ends are not fit for it, else StoreError: either way the target was given nothing."""
     source, target = ledger_at(source_url), ledger_at(target_url)
     if _is_same_file(source, target):
-        raise MoveRefused(f"{source} can not be copied onto itself")
+        raise TransferRefused(f"{source} can not be copied onto itself")
     _must_exist(source)
     shapes = table_shapes()
     with ExitStack() as open_ends:
@@ -139,7 +137,7 @@ def _postgres() -> ModuleType:
     try:
         from receiver.store.transfer import postgres  # noqa: PLC0415 - its library is an extra
     except ImportError as error:
-        raise ConfigError(f"the library for Postgres is missing ({error})", cure=EXTRA) from error
+        raise postgres_missing(error) from error
     return postgres
 
 
@@ -153,20 +151,22 @@ def _is_same_file(source: LedgerFile | LedgerServer, target: LedgerFile | Ledger
 
 def _must_exist(source: LedgerFile | LedgerServer) -> None:
     if isinstance(source, LedgerFile) and not source.path.exists():
-        raise MoveRefused(f"there is no ledger at {source.path.absolute()}")
+        raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
 
 
 def _check_complete(end: End, place: LedgerFile | LedgerServer) -> None:
     known = [name for name, _ in known_migrations()]
     if MIGRATIONS not in end.tables():
-        raise MoveRefused(f"there is no ledger in {place}")
+        raise TransferRefused(f"there is no ledger in {place}")
     applied = {name for (name,) in end.ask(_APPLIED)}
     if missing := [name for name in known if name not in applied]:
-        cure = "run `whenfinal migrate` with WHENFINAL_DATABASE_URL set to it first"
-        raise MoveRefused(f"the ledger {place} lacks {', '.join(missing)}; {cure}")
+        hint = "run `whenfinal migrate` with WHENFINAL_DATABASE_URL set to it first"
+        raise TransferRefused(f"the ledger {place} lacks {', '.join(missing)}; {hint}")
     if unknown := sorted(applied.difference(known)):
-        cure = "copy it with the version that wrote it"
-        raise MoveRefused(f"the ledger {place} has had {', '.join(unknown)}, which this version does not know; {cure}")
+        hint = "copy it with the version that wrote it"
+        raise TransferRefused(
+            f"the ledger {place} has had {', '.join(unknown)}, which this version does not know; {hint}"
+        )
 
 
 def _look_before(target: LedgerFile | LedgerServer, old: End, shapes: Sequence[TableShape]) -> None:
@@ -178,7 +178,7 @@ def _look_before(target: LedgerFile | LedgerServer, old: End, shapes: Sequence[T
         number = secrets.randbits(62)
         old.mark(number)
         if new.is_marked(number):
-            raise MoveRefused(f"{target} can not be copied onto itself")
+            raise TransferRefused(f"{target} can not be copied onto itself")
         _check_empty(new, target, shapes)
 
 
@@ -192,7 +192,7 @@ def _check_empty(new: End, target: LedgerFile | LedgerServer, shapes: Sequence[T
         held = ["counters (numbers were given out)"]
     held += sorted(tables - {shape.name for shape in shapes})
     if held:
-        raise MoveRefused(f"{target} is not empty, it holds {', '.join(held)}; copy into a new database")
+        raise TransferRefused(f"{target} is not empty, it holds {', '.join(held)}; copy into a new database")
 
 
 async def _migrate(place: LedgerFile | LedgerServer, now_ms: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from receiver.events.model.event import EventType
-from receiver.tasks.model.task import Report, Task, Verdict
+from receiver.tasks.model.task import IncomingObservation, Task, Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
 
 _S = TaskState
@@ -95,7 +95,7 @@ def verdict_on(state: TaskState, reported: TaskState) -> tuple[Verdict, TaskStat
     return TRANSITIONS[state][reported]
 
 
-def apply(task: Task, report: Report, now_ms: int) -> Change:
+def apply(task: Task, report: IncomingObservation, now_ms: int) -> Change:
     """What the report makes of the task, the provider's id being known to match or not yet known."""
     seen = report.observation
     verdict, state = verdict_on(task.state, seen.state)
@@ -117,7 +117,7 @@ def _with_receipt(task: Task, seen: Observation, state: TaskState, now_ms: int) 
         task,
         state=state,
         raw_state=seen.raw_state,
-        task_id=seen.key.task_id,
+        provider_task_id=seen.key.provider_task_id,
         model=task.model or seen.model,
         progress=seen.progress if seen.progress is not None else task.progress,
         submitted_ms=task.submitted_ms if task.submitted_ms is not None else now_ms,

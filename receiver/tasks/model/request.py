@@ -22,7 +22,7 @@ _KEY = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TaskRequest:
     """One video, from one provider, and what is to happen around it. Exactly one of `video` and `raw`.
 
     `notify_secret` None with a `notify_url`: one is made. `deadline_s` None: the service's own.
@@ -42,7 +42,7 @@ class Order:
         return self.video or self.raw
 
 
-def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
+def find_violations(order: TaskRequest, rules: NotifyRules) -> Iterator[Violation]:
     """Every broken rule, in the order of the fields."""
     if (order.video is None) == (order.raw is None):
         yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
@@ -56,7 +56,7 @@ def find_violations(order: Order, rules: NotifyRules) -> Iterator[Violation]:
         yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
 
 
-def _notify(order: Order, rules: NotifyRules) -> Iterator[Violation]:
+def _notify(order: TaskRequest, rules: NotifyRules) -> Iterator[Violation]:
     if order.notify_url is None:
         if order.notify_secret is not None:
             yield Violation(field="notify.url", rule="is missing", accepted="an https address")
@@ -66,13 +66,13 @@ def _notify(order: Order, rules: NotifyRules) -> Iterator[Violation]:
         yield from secret_violations(order.notify_secret, rules, field="notify.secret")
 
 
-def request_hash(order: Order) -> str:
+def request_hash(order: TaskRequest) -> str:
     """Equal for orders that ask for the same: the notify secret and the key itself are left out."""
     canonical = json.dumps(_values(order), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def kept_request(order: Order) -> dict[str, Any]:
+def kept_request(order: TaskRequest) -> dict[str, Any]:
     """The caller's order as the ledger keeps it: no secret, and of each data URI only its kind, size and hash."""
     kept: dict[str, Any] = _shortened(
         {name: value for name, value in _values(order).items() if value not in (None, {})}
@@ -104,7 +104,7 @@ def request_of(kept: Mapping[str, Any]) -> VideoRequest | RawRequest:
     return RawRequest.model_validate({**kept["raw"]})
 
 
-def _values(order: Order) -> dict[str, Any]:
+def _values(order: TaskRequest) -> dict[str, Any]:
     return {
         "provider": order.provider,
         "video": None if order.video is None else order.video.model_dump(mode="json", exclude_defaults=True),

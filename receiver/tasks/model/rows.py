@@ -11,7 +11,7 @@ from submitter.model import Observation, Output, Source, TaskError, TaskState
 _PLAIN_TASK_FIELDS = (
     "id",
     "provider",
-    "task_id",
+    "provider_task_id",
     "model",
     "raw_state",
     "progress",
@@ -65,7 +65,8 @@ def task_row(task: Task) -> dict[str, Any]:
 def task_of(row: Row) -> Task:
     notify = None if row["notify_url"] is None else Notify(url=row["notify_url"], secret=row["notify_secret"])
     return Task(
-        **{name: row[name] for name in _PLAIN_TASK_FIELDS},
+        **{name: row[name] for name in _PLAIN_TASK_FIELDS if name != "provider_task_id"},
+        provider_task_id=row["task_id"],
         state=TaskState(row["state"]),
         request=json.loads(row["request"]),
         labels=json.loads(row["labels"]),
@@ -79,7 +80,7 @@ def task_of(row: Row) -> Task:
 
 def observation_row(name: str, task: str, seen: Observation, verdict: Verdict, now_ms: int) -> dict[str, Any]:
     """`name` is the observation's own id."""
-    detail: dict[str, Any] = {"task_id": seen.key.task_id}
+    detail: dict[str, Any] = {"task_id": seen.key.provider_task_id}
     if seen.progress is not None:
         detail["progress"] = seen.progress
     if seen.outputs:

@@ -41,7 +41,7 @@ class Task:
     id: str
     provider: str
     state: TaskState
-    task_id: str | None = None
+    provider_task_id: str | None = None
     model: str | None = None
     raw_state: str = ""
     progress: int | None = None
@@ -70,7 +70,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class IncomingObservation:
     """An observation on its way into the ledger.
 
     `claim` is our task id from a verified callback token; `adopt` allows an unknown task to be taken in (only after a

@@ -12,7 +12,7 @@ from submitter.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class TimelineEntry:
     """One line of a task's timeline, from whichever table: `kind` is observation, event, delivery, attempt or audit."""
 
     at_ms: int
@@ -39,14 +39,14 @@ class StoredObservation:
 Row = Mapping[str, Any]
 
 
-def _observation(row: Row) -> Note:
+def _observation(row: Row) -> TimelineEntry:
     detail = json.loads(row["detail"])
     raw_state = f" ({row['raw_state']})" if row["raw_state"] and row["raw_state"] != row["state"] else ""
     summary = f"{row['source']} says {row['state']}{raw_state}: {row['verdict']}"
     if row["source"] == "submit":
         summary = f"submit: {row['state']}{_reason(detail)}"
     said = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}
-    return Note(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**said, **detail})
+    return TimelineEntry(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**said, **detail})
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
@@ -57,35 +57,35 @@ def _reason(detail: Mapping[str, Any]) -> str:
     return f", provider's id {detail['task_id']}" if "task_id" in detail else ""
 
 
-def _event(row: Row) -> Note:
+def _event(row: Row) -> TimelineEntry:
     detail = {"seq": row["seq"], "event_id": row["id"], "supersedes": row["supersedes"]}
-    return Note(at_ms=row["at_ms"], kind="event", summary=f"event {row['seq']}: {row['type']}", detail=detail)
+    return TimelineEntry(at_ms=row["at_ms"], kind="event", summary=f"event {row['seq']}: {row['type']}", detail=detail)
 
 
-def _delivery(row: Row) -> Note:
+def _delivery(row: Row) -> TimelineEntry:
     said = {name: row[name] for name in ("endpoint", "subscription", "state", "event_id", "attempts")}
     is_held = row["due_ms"] is not None and row["subscription_state"] == SubscriptionState.DISABLED
     detail = {"delivery": row["id"], **said, "due_at": rfc3339(row["due_ms"]), "held": is_held}
     owner = f" for {row['subscription']}" if row["subscription"] else ""
     summary = f"delivery of {row['event_type']}{owner} to {row['endpoint']}: {row['state']}"
-    return Note(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
+    return TimelineEntry(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
 
 
-def _attempt(row: Row) -> Note:
+def _attempt(row: Row) -> TimelineEntry:
     result = row["error"] or f"answered {row['status']}"
     owner = f"for {row['subscription']}" if row["subscription"] else f"at {row['endpoint']}"
     detail = {"delivery": row["delivery"], "status": row["status"], "error": row["error"], "response": row["response"]}
     summary = f"attempt {owner} in {row['latency_ms']} ms: {result}"
-    return Note(at_ms=row["at_ms"], kind="attempt", summary=summary, detail=detail)
+    return TimelineEntry(at_ms=row["at_ms"], kind="attempt", summary=summary, detail=detail)
 
 
-def _audit(row: Row) -> Note:
+def _audit(row: Row) -> TimelineEntry:
     detail = json.loads(row["detail"])
-    return Note(at_ms=row["at_ms"], kind="audit", summary=f"{row['actor']}: {row['action']}", detail=detail)
+    return TimelineEntry(at_ms=row["at_ms"], kind="audit", summary=f"{row['actor']}: {row['action']}", detail=detail)
 
 
 #: In the order in which things of the same millisecond happen.
-_TELL: Mapping[str, Callable[[Row], Note]] = {
+_TELL: Mapping[str, Callable[[Row], TimelineEntry]] = {
     "audit": _audit,
     "observation": _observation,
     "event": _event,
@@ -94,7 +94,7 @@ _TELL: Mapping[str, Callable[[Row], Note]] = {
 }
 
 
-def tell(rows: Mapping[str, Sequence[Row]]) -> list[Note]:
+def tell(rows: Mapping[str, Sequence[Row]]) -> list[TimelineEntry]:
     """`rows` by table, as the store's `timeline_rows` gives them."""
     notes = [make(row) for kind, make in _TELL.items() for row in rows[kind]]
     return sorted(notes, key=lambda note: note.at_ms)

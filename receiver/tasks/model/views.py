@@ -5,6 +5,7 @@ Pure. Secrets, stored bodies and leases have no place here.
 
 from typing import Any
 
+from receiver.events.model.event import EventDraft, EventFacts, EventType
 from receiver.tasks.model.task import Task
 from submitter.model import Output
 from submitter.timestamps import rfc3339
@@ -24,7 +25,7 @@ def task_view(task: Task) -> dict[str, Any]:
     return {
         "id": task.id,
         "provider": task.provider,
-        "task_id": task.task_id,
+        "task_id": task.provider_task_id,
         "model": task.model,
         "state": task.state.value,
         "raw_state": task.raw_state,
@@ -40,3 +41,14 @@ def task_view(task: Task) -> dict[str, Any]:
         "callback_expected": task.callback_expected,
         "polls": task.polls,
     }
+
+
+def task_draft(event_id: str, event_type: EventType, task: Task) -> EventDraft:
+    """An event about a task as it is after the change."""
+    return EventDraft(
+        id=event_id,
+        facts=EventFacts(type=event_type, provider=task.provider, model=task.model, labels=task.labels),
+        subject=task.id,
+        data={"supersedes": task.supersedes, "task": task_view(task)},
+        notify_url=task.notify.url if task.notify else None,
+    )

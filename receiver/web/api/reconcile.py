@@ -6,18 +6,18 @@ from receiver.reconcile.model.report import ReconcileFilter
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.model.views import task_view
 from receiver.web.api.tasks import find_task
-from receiver.web.endpoint import Answer, Call
+from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.schemas.tasks import NoQuery, ReconcileOrder, ReconcileTaskOrder, SettleOrder, report_view
 from submitter.errors import Violation
 
 
-async def reconcile_task(call: Call[NoQuery, ReconcileTaskOrder]) -> Answer:
+async def reconcile_task(call: RequestContext[NoQuery, ReconcileTaskOrder]) -> Answer:
     task = await find_task(call)
     return await _reconcile(call, ReconcileFilter(task=task.id))
 
 
-async def reconcile(call: Call[NoQuery, ReconcileOrder]) -> Answer:
+async def reconcile(call: RequestContext[NoQuery, ReconcileOrder]) -> Answer:
     wanted = call.body
     providers = call.services.providers
     if wanted.provider is not None and wanted.provider not in providers:
@@ -28,7 +28,7 @@ async def reconcile(call: Call[NoQuery, ReconcileOrder]) -> Answer:
     return await _reconcile(call, condition)
 
 
-async def _reconcile(call: Call[NoQuery, Any], condition: ReconcileFilter) -> Answer:
+async def _reconcile(call: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> Answer:
     order: ReconcileTaskOrder = call.body
     report = await call.services.reconciler.by_hand(
         condition, dry_run=order.dry_run, ask=order.ask, actor=f"key {call.actor}"
@@ -36,7 +36,7 @@ async def _reconcile(call: Call[NoQuery, Any], condition: ReconcileFilter) -> An
     return Answer(body=report_view(report))
 
 
-async def settle(call: Call[NoQuery, SettleOrder]) -> Answer:
+async def settle(call: RequestContext[NoQuery, SettleOrder]) -> Answer:
     if (call.body.task_id is None) == (call.body.refused is None):
         violation = Violation(
             field="task_id", rule="is not the only one of task_id and refused", accepted="one of the two"
@@ -49,8 +49,8 @@ async def settle(call: Call[NoQuery, SettleOrder]) -> Answer:
     return Answer(body=task_view(settled))
 
 
-async def _settle(call: Call[NoQuery, SettleOrder], task: Task) -> Task | SettleRefused:
-    submits, now_ms, actor = call.services.store.submits, call.services.clock(), f"key {call.actor}"
+async def _settle(call: RequestContext[NoQuery, SettleOrder], task: Task) -> Task | SettleRefused:
+    submits, now_ms, actor = call.services.store.submissions, call.services.clock(), f"key {call.actor}"
     if call.body.task_id is None:
         return await submits.settle_refuse(task.id, actor=actor, now_ms=now_ms)
     # Asked about at once: the operator has seen it at the provider, so it is there.

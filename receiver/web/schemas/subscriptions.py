@@ -10,7 +10,7 @@ from receiver.events.model.query import EventFilter
 from receiver.web.schemas.tasks import LAST_SEQ, DeliveryShape, Name, Query, Read, Time, Whole, Written
 from receiver.webhooks.model.endpoint_health import BreakerState
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
-from receiver.webhooks.model.request import LONGEST_OVERLAP_S, SubscriptionOrder
+from receiver.webhooks.model.request import LONGEST_OVERLAP_S, SubscriptionRequest
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.timestamps import parse_rfc3339_ms
 
@@ -48,8 +48,8 @@ class SubscriptionOrderBody(Read):
     max_in_flight: int | None = None
 
 
-def subscription_order_of(body: SubscriptionOrderBody) -> SubscriptionOrder:
-    return SubscriptionOrder(**{name: getattr(body, name) for name in SubscriptionOrderBody.model_fields})
+def subscription_order_of(body: SubscriptionOrderBody) -> SubscriptionRequest:
+    return SubscriptionRequest(**{name: getattr(body, name) for name in SubscriptionOrderBody.model_fields})
 
 
 def _without_default(schema: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
-from receiver.reconcile.model.report import HandLine, HandReport
-from receiver.tasks.model.request import LONGEST_DEADLINE_S, Order
+from receiver.reconcile.model.report import ReconcileItem, ReconcileSummary
+from receiver.tasks.model.request import LONGEST_DEADLINE_S, TaskRequest
 from receiver.tasks.model.task import Verdict
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
@@ -41,9 +41,9 @@ class TaskOrder(Read):
     deadline_s: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE_S)
 
 
-def order_of(body: TaskOrder, key: str | None) -> Order:
+def order_of(body: TaskOrder, key: str | None) -> TaskRequest:
     """`key` is the idempotency key, which the API takes as a header."""
-    return Order(
+    return TaskRequest(
         provider=body.provider,
         video=body.video,
         raw=body.raw,
@@ -55,7 +55,7 @@ def order_of(body: TaskOrder, key: str | None) -> Order:
     )
 
 
-def report_view(report: HandReport) -> dict[str, Any]:
+def report_view(report: ReconcileSummary) -> dict[str, Any]:
     return {
         "asked": report.asked,
         "changed": report.changed,
@@ -64,11 +64,11 @@ def report_view(report: HandReport) -> dict[str, Any]:
     }
 
 
-def _line_view(line: HandLine) -> dict[str, Any]:
+def _line_view(line: ReconcileItem) -> dict[str, Any]:
     return {
         "task": line.task,
         "provider": line.provider,
-        "task_id": line.task_id,
+        "task_id": line.provider_task_id,
         "state": line.state.value,
         "plan": line.plan.value,
         "finding": None if line.finding is None else line.finding.value,

@@ -36,7 +36,7 @@ _SHOWN = 60  # characters of a caller's own word in an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionOrder:
+class SubscriptionRequest:
     """`secret` None: one is made. `asymmetric` asks for ed25519 signatures as well.
 
     Empty conditions, `rate_per_s` and `max_in_flight` as in `receiver.subscription`.
@@ -66,12 +66,12 @@ class SubscriptionRules:
     origin: str | None
 
 
-_DEFAULTS = SubscriptionOrder(url="")
+_DEFAULTS = SubscriptionRequest(url="")
 
-CHANGEABLE = frozenset(each.name for each in fields(SubscriptionOrder)) - {"secret"} | {"enabled"}
+CHANGEABLE = frozenset(each.name for each in fields(SubscriptionRequest)) - {"secret"} | {"enabled"}
 
 
-def find_violations(order: SubscriptionOrder, rules: SubscriptionRules) -> Iterator[Violation]:
+def find_violations(order: SubscriptionRequest, rules: SubscriptionRules) -> Iterator[Violation]:
     """Every broken rule, in the order of the fields."""
     yield from address_violations(order.url, rules.notify, field="url")
     if not is_printable(order.description, DESCRIPTION_CAP):
@@ -135,7 +135,7 @@ def _too_many(name: str, words: Sequence[str]) -> Violation:
     return Violation(field=name, rule=f"has {len(words)} words", accepted=f"up to {WORDS_CAP}, or none to take all")
 
 
-def _limits(order: SubscriptionOrder, most_in_flight: int) -> Iterator[Violation]:
+def _limits(order: SubscriptionRequest, most_in_flight: int) -> Iterator[Violation]:
     if order.rate_per_s is not None and not SLOWEST_PER_S <= order.rate_per_s <= FASTEST_PER_S:
         accepted = f"{SLOWEST_PER_S:g} to {FASTEST_PER_S:.0f} a second"
         yield Violation(field="rate_per_s", rule="is out of range", accepted=accepted)
@@ -143,10 +143,10 @@ def _limits(order: SubscriptionOrder, most_in_flight: int) -> Iterator[Violation
         yield Violation(field="max_in_flight", rule="is out of range", accepted=f"1 to {most_in_flight}")
 
 
-def order_of(subscription: Subscription) -> SubscriptionOrder:
+def order_of(subscription: Subscription) -> SubscriptionRequest:
     """The order that would make it, without its secret."""
     wanted = subscription.filter
-    return SubscriptionOrder(
+    return SubscriptionRequest(
         url=subscription.url,
         description=subscription.description,
         types=sorted(wanted.types),
@@ -161,7 +161,7 @@ def order_of(subscription: Subscription) -> SubscriptionOrder:
     )
 
 
-def merged(order: SubscriptionOrder, changes: Mapping[str, Any]) -> SubscriptionOrder:
+def merged(order: SubscriptionRequest, changes: Mapping[str, Any]) -> SubscriptionRequest:
     """None puts a field back to what it is when nobody asks for anything. Raise ValueError for names that are none."""
     if unknown := changes.keys() - CHANGEABLE:
         message = f"no field of a subscription: {', '.join(sorted(unknown))}"
@@ -171,7 +171,7 @@ def merged(order: SubscriptionOrder, changes: Mapping[str, Any]) -> Subscription
     return replace(order, **(given | empty))
 
 
-def ordered(order: SubscriptionOrder, *, name: str, secret: str, signing_key: str, now_ms: int) -> Subscription:
+def ordered(order: SubscriptionRequest, *, name: str, secret: str, signing_key: str, now_ms: int) -> Subscription:
     """A new one. `order` broke no rule; the signing key is taken if it is asked for."""
     return Subscription(
         id=name,
@@ -196,7 +196,7 @@ def changed(stored: Subscription, changes: Mapping[str, Any], *, signing_key: st
     return _switched(after, changes.get("enabled"), now_ms)
 
 
-def _plain(order: SubscriptionOrder) -> dict[str, Any]:
+def _plain(order: SubscriptionRequest) -> dict[str, Any]:
     names = ("url", "description", "cloudevents", "handshake", "rate_per_s", "max_in_flight")
     wanted = EventFilter(
         types=frozenset(EventType(word) for word in order.types),

@@ -26,7 +26,7 @@ def after_attempt(
     *,
     retry_after_s: float | None,
     backoff_s: Sequence[float],
-    dice: Callable[[], float],
+    random: Callable[[], float],
 ) -> tuple[DeliveryState, int | None]:
     """The delivery's state and its next due time in unix ms, None unless it is pending.
 
@@ -41,7 +41,7 @@ def after_attempt(
     if attempt.status in ASKS_TO_WAIT and retry_after_s is not None:
         delay_s = max(delay_s, min(retry_after_s, RETRY_AFTER_CAP_S))
     ended_ms = attempt.at_ms + attempt.latency_ms
-    return DeliveryState.PENDING, ended_ms + round(delay_s * 1000 * (1 + JITTER * dice()))
+    return DeliveryState.PENDING, ended_ms + round(delay_s * 1000 * (1 + JITTER * random()))
 
 
 def read_retry_after(text: str | None, *, now_ms: int) -> float | None:

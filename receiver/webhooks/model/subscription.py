@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from receiver.events.model.event import TASK_EVENTS
-from receiver.events.model.query import EventFilter, Facts, matches
-from receiver.tasks.model.task import Task
+from receiver.events.model.event import TASK_EVENTS, EventDraft, EventFacts
+from receiver.events.model.query import EventFilter, matches
 from receiver.webhooks.model.endpoint_health import Lane
 
 
@@ -64,18 +63,18 @@ class Subscription:
         return keys_at(self.signing_key, self.previous_signing_key, self.previous_until_ms, now_ms)
 
 
-def subscribes(subscription: Subscription, facts: Facts) -> bool:
+def subscribes(subscription: Subscription, facts: EventFacts) -> bool:
     """Whether it is owed such an event; one that names no types gets those about tasks."""
     is_asked_for = bool(subscription.filter.types) or facts.type in TASK_EVENTS
     return is_asked_for and matches(subscription.filter, facts)
 
 
-def owed_for(facts: Facts, task: Task | None, subscriptions: Iterable[Subscription]) -> Iterator[Owed]:
+def recipients_of(draft: EventDraft, subscriptions: Iterable[Subscription]) -> Iterator[Owed]:
     """`subscriptions` are the active ones."""
-    if task is not None and task.notify is not None:
-        yield Owed(lane=notify_lane(task.notify.url), endpoint=task.notify.url)
+    if draft.notify_url is not None:
+        yield Owed(lane=notify_lane(draft.notify_url), endpoint=draft.notify_url)
     for each in subscriptions:
-        if subscribes(each, facts):
+        if subscribes(each, draft.facts):
             yield Owed(lane=each.id, endpoint=each.url, subscription=each.id)
 
 
@@ -92,7 +91,7 @@ def keys_at(current: str | None, previous: str | None, until_ms: int | None, now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenSubscription:
+class SubscriptionStatus:
     """`lane` None: nothing was ever owed to it."""
 
     subscription: Subscription

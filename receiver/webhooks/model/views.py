@@ -6,6 +6,7 @@ Pure. No secret has a place here; whoever may show one adds it with `secret_view
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from receiver.events.model.event import EventDraft, EventFacts, EventType
 from receiver.webhooks.model.delivery import Attempt, Delivery, Owed
 from receiver.webhooks.model.endpoint_health import BreakerState, Lane, breaker_state
 from receiver.webhooks.model.replay import ReplayCount
@@ -144,3 +145,13 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
         "error": attempt.error,
         "response": attempt.response,
     }
+
+
+def disabled_draft(event_id: str, subscription: Subscription) -> EventDraft:
+    """The event that a subscription was disabled; it is about no task."""
+    return EventDraft(
+        id=event_id,
+        facts=EventFacts(type=EventType.SUBSCRIPTION_DISABLED),
+        subject=None,
+        data={"supersedes": None, "task": None, "subscription": disabled_view(subscription)},
+    )

@@ -48,13 +48,17 @@ class Door:
     store: Store
     intake: Intake
 
-    async def has(self, name: str = "tsk_1", task_id: str | None = "p1", **changes: Any) -> None:
-        state = TaskState.SUBMITTING if task_id is None else TaskState.SUBMITTED
-        values: dict[str, Any] = {"task_id": task_id, "state": state, "next_poll_ms": T0 + 180_000} | changes
-        await self.store.submits.open_task(a_task(name, **values), T0)
+    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
+        state = TaskState.SUBMITTING if provider_task_id is None else TaskState.SUBMITTED
+        values: dict[str, Any] = {
+            "provider_task_id": provider_task_id,
+            "state": state,
+            "next_poll_ms": T0 + 180_000,
+        } | changes
+        await self.store.submissions.open_task(a_task(name, **values), T0)
 
     async def task(self, name: str = "tsk_1") -> Task:
-        task = await self.store.reading.task(name)
+        task = await self.store.tasks.task(name)
         assert task is not None
         return task
 
@@ -62,7 +66,7 @@ class Door:
         return await self.intake.receive(provider, token, callback)
 
     async def events(self) -> list[EventType]:
-        return [event.type for event in await self.store.reading.events(0)]
+        return [event.type for event in await self.store.events.events(0)]
 
 
 @asynccontextmanager
@@ -76,9 +80,9 @@ async def _a_door(url: str) -> AsyncIterator[Door]:
             tokens=TokenRule(keys=KEYS, max_age_s=30 * DAY_S),
             commits=GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: None),
             ledger=store.ledger,
-            reading=store.reading,
+            tasks=store.tasks,
             clock=lambda: T0,
-            dice=lambda: 0.5,
+            random=lambda: 0.5,
         )
         yield Door(store=store, intake=intake)
 
@@ -95,8 +99,8 @@ def a_token(
     return make_callback_token([key], provider=provider, task=task, now_s=made_s)
 
 
-def a_callback(status: str = "success", task_id: str = "p1", *, bare: bool = False) -> Callback:
-    data: dict[str, Any] = {"taskId": task_id, "status": status, "created": 1, "completed": 2}
+def a_callback(status: str = "success", provider_task_id: str = "p1", *, bare: bool = False) -> Callback:
+    data: dict[str, Any] = {"taskId": provider_task_id, "status": status, "created": 1, "completed": 2}
     if status == "success" and not bare:
         data["output"] = [{"url": "https://cdn.example/v.mp4", "type": "video"}]
     return Callback(headers=(("content-type", "application/json"),), body=json.dumps(data).encode())
@@ -108,11 +112,11 @@ def signed(callback: Callback, *, at_s: int = T0 // 1000, secret: str = SECRET) 
     return replace(callback, headers=headers)
 
 
-def a_finish_event(task_id: str = "p1", status: str = "SUCCEEDED") -> Callback:
+def a_finish_event(provider_task_id: str = "p1", status: str = "SUCCEEDED") -> Callback:
     event = {
         "source": "acs.dashscope",
         "type": "dashscope:System:AsyncTaskFinish",
-        "data": {"task_id": task_id, "task_status": status},
+        "data": {"task_id": provider_task_id, "task_status": status},
     }
     return Callback(body=json.dumps(event).encode())
 
@@ -127,7 +131,7 @@ async def test_a_callback_that_quotes_our_key_is_told_without_it(door: Door) -> 
     await door.has()
     told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
     assert await door.gets(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
-    (event,) = await door.store.reading.events(0)
+    (event,) = await door.store.events.events(0)
     assert '"no rights for [hidden]"' in event.body
 
 
@@ -147,13 +151,13 @@ async def test_a_contradicting_callback_is_counted_and_changes_nothing(door: Doo
 
 @pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
 async def test_a_callback_that_beats_the_receipt_finds_its_task(door: Door, state: TaskState) -> None:
-    await door.has(task_id=None, state=state)
+    await door.has(provider_task_id=None, state=state)
     assert await door.gets(a_callback(), a_token()) == APPLIED
-    assert ((await door.task()).state, (await door.task()).task_id) == (TaskState.SUCCEEDED, "p1")
+    assert ((await door.task()).state, (await door.task()).provider_task_id) == (TaskState.SUCCEEDED, "p1")
 
 
 async def test_a_sign_of_life_brings_an_uncertain_task_back_among_those_looked_at(door: Door) -> None:
-    await door.has(task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
     assert await door.gets(a_callback("handling"), a_token()) == APPLIED
     assert ((await door.task()).state, (await door.task()).next_poll_ms) == (TaskState.RUNNING, T0 + 180_000)
 
@@ -191,7 +195,7 @@ async def test_a_token_made_with_an_older_key_still_counts(door: Door) -> None:
 async def test_a_token_never_works_for_another_task(door: Door) -> None:
     await door.has("tsk_1", "p1")
     await door.has("tsk_2", "p2")
-    outcome = await door.gets(a_callback(task_id="p2"), a_token("tsk_1"))
+    outcome = await door.gets(a_callback(provider_task_id="p2"), a_token("tsk_1"))
     assert isinstance(outcome, TokenOfAnotherTask)
     assert {(await door.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}
 
@@ -227,8 +231,8 @@ async def test_a_right_signature_needs_no_token(door: Door) -> None:
 
 
 async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(door: Door) -> None:
-    assert await door.gets(signed(a_callback(task_id="elsewhere")), None, "signed") == APPLIED
-    task = await door.store.reading.task_by_key("signed", "elsewhere")
+    assert await door.gets(signed(a_callback(provider_task_id="elsewhere")), None, "signed") == APPLIED
+    task = await door.store.tasks.task_by_key("signed", "elsewhere")
     assert task is not None
     assert (task.adopted, task.state, await door.events()) == (True, TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
@@ -258,10 +262,10 @@ async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(doo
 
 
 async def test_an_end_without_its_result_names_the_task_whose_receipt_was_lost(door: Door) -> None:
-    await door.has(task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
     assert await door.gets(a_callback(bare=True), a_token()) == APPLIED
     task = await door.task()
-    assert (task.state, task.task_id, task.next_poll_ms) == (TaskState.RUNNING, "p1", T0)
+    assert (task.state, task.provider_task_id, task.next_poll_ms) == (TaskState.RUNNING, "p1", T0)
     assert await door.events() == []
 
 
@@ -274,7 +278,7 @@ async def test_an_end_without_its_result_of_an_ended_task_is_a_duplicate(door: D
 async def test_an_end_without_its_result_cannot_use_another_tasks_token(door: Door) -> None:
     await door.has("tsk_1", "p1")
     await door.has("tsk_2", "p2")
-    outcome = await door.gets(a_callback(task_id="p2", bare=True), a_token("tsk_1"))
+    outcome = await door.gets(a_callback(provider_task_id="p2", bare=True), a_token("tsk_1"))
     assert isinstance(outcome, TokenOfAnotherTask)
     assert (await door.task("tsk_2")).next_poll_ms == T0 + 180_000
 
@@ -289,7 +293,7 @@ async def test_an_account_wide_event_makes_its_task_due(door: Door) -> None:
 async def test_an_account_wide_event_adopts_no_task_of_others(door: Door) -> None:
     outcome = await door.gets(a_finish_event("elsewhere"), a_token(None, "dashscope"), "dashscope")
     assert isinstance(outcome, NotOurs)
-    assert (await door.store.reading.counts()) == {}
+    assert (await door.store.tasks.counts()) == {}
 
 
 async def test_what_cannot_be_made_durable_is_not_counted(door: Door, tmp_path: Path) -> None:

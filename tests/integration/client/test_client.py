@@ -218,7 +218,7 @@ async def test_a_wait_for_a_task_that_is_gone_ends_with_the_refusal() -> None:
 async def test_events_are_read_in_order_over_many_pages(service: Served) -> None:
     for number in range(120):
         await service.has(f"tsk_{number}", f"p{number}")
-    await service.services.store.ledger.record([a_report(task_id=f"p{number}") for number in range(120)], T0)
+    await service.services.store.ledger.record([a_report(provider_task_id=f"p{number}") for number in range(120)], T0)
     async with Client(service.url, KEY) as client:
         assert [event.seq async for event in client.events(after=5, follow=False)] == list(range(6, 121))
 

@@ -42,8 +42,8 @@ async def _ends(service: Served, *numbers: int) -> None:
     """Tasks that end, one event each."""
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
-    await service.services.store.ledger.record([a_report(task_id=f"p{number}") for number in numbers], T0)
-    service.services.bell.ring()
+    await service.services.store.ledger.record([a_report(provider_task_id=f"p{number}") for number in numbers], T0)
+    service.services.commit_notifier.ring()
 
 
 async def _first(count: int, events: AsyncGenerator[Event]) -> list[int]:
@@ -121,7 +121,7 @@ async def test_conditions_hold_for_pages_and_for_the_stream_alike(service: Serve
     await service.has("tsk_2", "p2", labels={"film": "b"})
     await service.has("tsk_3", "p3", **wanted)
     await service.has("tsk_4", "p4", **wanted | {"model": "another"})
-    reports = [a_report(task_id=f"p{number}") for number in (1, 2, 4)] + [a_report(TaskState.FAILED, "p3")]
+    reports = [a_report(provider_task_id=f"p{number}") for number in (1, 2, 4)] + [a_report(TaskState.FAILED, "p3")]
     await service.services.store.ledger.record(reports, T0)
     conditions: dict[str, Any] = {
         "providers": ["hiapi"],

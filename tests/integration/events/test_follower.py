@@ -1,22 +1,20 @@
 """One follower at the moments that sockets seldom meet: what happens just while it looks is not missed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from receiver.events.feed import Feed
 from receiver.events.follower import Follower
-from receiver.events.model.event import Event
+from receiver.events.log import EventLog
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, SliceOutcome
 from receiver.runtime.services import Store, open_store
 from receiver.store.engine import Engine, Param, Reader, Row
 from receiver.store.retention import START
-from receiver.tasks.repository import Reading
-from submitter.model import TaskState
 from tests.support.builders import T0
 from tests.support.delivery_fixtures import happen
 
@@ -26,17 +24,17 @@ ALL = EventFilter()
 Meanwhile = Callable[[], Awaitable[None]]
 
 
-@dataclass(eq=False)
-class Eventful:
-    """The reading room, in which something happens once: after a slice was read, or before the loop's first look."""
+class InterruptedLog(EventLog):
+    """The event log, in which something happens once: after a slice was read, or before the feed's first read."""
 
-    store: Store
-    after_slice: Meanwhile | None = None
-    before_last_seq: Meanwhile | None = None
-    sliced: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.engine)
+        self.after_slice: Meanwhile | None = None
+        self.before_last_seq: Meanwhile | None = None
+        self.sliced = asyncio.Event()
 
-    async def slice(self, after: int | None, wanted: EventFilter, *, limit: int) -> SliceOutcome:
-        found = await self.store.reading.slice(after, wanted, limit=limit)
+    async def slice(self, after: int | None, wanted: EventFilter = ALL, *, limit: int = 100) -> SliceOutcome:
+        found = await super().slice(after, wanted, limit=limit)
         meanwhile, self.after_slice = self.after_slice, None
         if meanwhile is not None:
             await meanwhile()
@@ -46,13 +44,7 @@ class Eventful:
     async def last_seq(self) -> int:
         if self.before_last_seq is not None:
             await self.before_last_seq()
-        return await self.store.reading.last_seq()
-
-    async def events(self, after: int, *, limit: int = 100) -> list[Event]:
-        return await self.store.reading.events(after, limit=limit)
-
-    async def states(self, names: Sequence[str], /) -> dict[str, TaskState]:
-        return dict(await self.store.reading.states(names))
+        return await super().last_seq()
 
 
 @pytest.fixture(name="store")
@@ -61,8 +53,8 @@ async def _store(tmp_path: Path) -> AsyncIterator[Store]:
         yield store
 
 
-async def _first_event(feed: Feed, reading: Eventful) -> bytes:
-    follower = Follower(feed=feed, reading=reading, wanted=ALL, cursor=0, keepalive_s=600)
+async def _first_event(feed: Feed, event_log: EventLog) -> bytes:
+    follower = Follower(feed=feed, event_log=event_log, wanted=ALL, cursor=0, keepalive_s=600)
     with feed.following(lambda: None) as seat:
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.chunks(seat)) as chunks:
             assert await anext(chunks) == b"retry: 3000\nid: 0\n\n"
@@ -70,8 +62,8 @@ async def _first_event(feed: Feed, reading: Eventful) -> bytes:
 
 
 async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: Store) -> None:
-    reading = Eventful(store)
-    feed = Feed(reading=reading, seats=10)
+    event_log = InterruptedLog(store)
+    feed = Feed(event_log=event_log, task_states=store.tasks.states, seats=10)
 
     async def meanwhile() -> None:
         await happen(store, 1)
@@ -79,20 +71,22 @@ async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: S
         while not feed.newest(0, limit=1):
             await asyncio.sleep(0.01)
 
-    reading.after_slice = meanwhile
-    assert (await _first_event(feed, reading)).startswith(b"id: 1\n")
+    event_log.after_slice = meanwhile
+    assert (await _first_event(feed, event_log)).startswith(b"id: 1\n")
 
 
 async def test_an_event_between_the_past_and_the_loops_first_look_is_not_missed(store: Store) -> None:
-    reading = Eventful(store)
+    event_log = InterruptedLog(store)
 
     async def meanwhile() -> None:
-        await reading.sliced.wait()
+        await event_log.sliced.wait()
         await asyncio.sleep(0.05)
         await happen(store, 1)
 
-    reading.before_last_seq = meanwhile
-    assert (await _first_event(Feed(reading=reading, seats=10), reading)).startswith(b"id: 1\n")
+    event_log.before_last_seq = meanwhile
+    assert (
+        await _first_event(Feed(event_log=event_log, task_states=store.tasks.states, seats=10), event_log)
+    ).startswith(b"id: 1\n")
 
 
 @dataclass(eq=False)
@@ -112,7 +106,7 @@ class _ForgetfulReader:
 
     async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
         if name.startswith("events_up_to"):
-            await self.store.pruning.remove_events(START, limit=2, before_ms=T0)
+            await self.store.retention.remove_events(START, limit=2, before_ms=T0)
         return await self.reader.fetch_all(name, **params)
 
     async def fetch_one(self, name: str, /, **params: Param) -> Row | None:
@@ -122,7 +116,7 @@ class _ForgetfulReader:
 async def test_events_that_are_taken_away_while_they_are_read_are_not_passed_over_in_silence(store: Store) -> None:
     await happen(store, 4, at_ms=T0 - DAY_MS)
     engine: Engine = Forgetful(store)  # type: ignore[assignment]  # it only reads
-    assert await Reading(engine).slice(0) == ExpiredCursor(oldest_after=2)
-    found = await Reading(engine).slice(None)
+    assert await EventLog(engine).slice(0) == ExpiredCursor(oldest_after=2)
+    found = await EventLog(engine).slice(None)
     assert isinstance(found, EventSlice)
     assert [event.seq for event in found.events] == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from receiver.reconcile.model.decisions import Finding, Plan
-from receiver.reconcile.model.report import HandReport, ReconcileFilter
+from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
 from submitter.http.messages import HttpReply
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0
@@ -24,12 +24,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 async def _order(
     scene: Scene, condition: ReconcileFilter = ALL, *, dry_run: bool = False, ask: bool = False
-) -> HandReport:
+) -> ReconcileSummary:
     return await scene.reconciler.by_hand(condition, dry_run=dry_run, ask=ask, actor="ops")
 
 
 async def _audits(scene: Scene, name: str = "tsk_1") -> list[str]:
-    return [note.kind for note in await scene.store.reading.timeline(name) if note.kind == "audit"]
+    return [note.kind for note in await scene.store.tasks.timeline(name) if note.kind == "audit"]
 
 
 async def test_a_dry_run_says_what_it_would_ask_and_asks_nobody(scene: Scene) -> None:
@@ -46,7 +46,7 @@ async def test_a_dry_run_that_asks_says_what_would_change_and_changes_nothing(sc
     scene.wire.answer("p1", hiapi("success"))
     report = await _order(scene, dry_run=True, ask=True)
     assert (report.asked, report.changed, report.tasks[0].after) == (1, 1, TaskState.SUCCEEDED)
-    assert (await scene.task(), await scene.store.reading.last_seq(), await _audits(scene)) == (before, 0, [])
+    assert (await scene.task(), await scene.store.events.last_seq(), await _audits(scene)) == (before, 0, [])
 
 
 async def test_an_order_asks_at_once_records_and_leaves_an_audit_line(scene: Scene) -> None:
@@ -78,14 +78,14 @@ async def test_an_order_leaves_alone_what_a_turn_is_asking_about(scene: Scene) -
 
 
 async def test_an_order_does_not_touch_a_submit_that_is_under_way(scene: Scene) -> None:
-    await scene.has(task_id=None, next_poll_ms=T0 + 60_000)
+    await scene.has(provider_task_id=None, next_poll_ms=T0 + 60_000)
     report = await _order(scene)
     assert report.tasks[0].skipped == "its submit is still under way"
     assert (await scene.task()).state is TaskState.SUBMITTING
 
 
 async def test_an_uncertain_submit_without_a_key_is_left_for_a_person(scene: Scene) -> None:
-    await scene.has(task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None, provider="modellix")
+    await scene.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None, provider="modellix")
     report = await _order(scene)
     assert report.tasks[0].skipped == "only a callback or a person can settle it"
 
@@ -128,7 +128,7 @@ async def test_a_fault_in_one_look_fails_no_other(scene: Scene) -> None:
 
 
 async def test_two_orders_at_once_ask_about_a_task_only_once(scene: Scene) -> None:
-    orders: list[HandReport] = []
+    orders: list[ReconcileSummary] = []
 
     async def while_another_order_comes() -> HttpReply:
         orders.append(await _order(scene))

@@ -29,7 +29,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def _events(scene: Scene) -> list[EventType]:
-    return [event.type for event in await scene.store.reading.events(0)]
+    return [event.type for event in await scene.store.events.events(0)]
 
 
 async def test_a_task_that_the_provider_has_finished_ends_with_one_event(scene: Scene) -> None:
@@ -128,7 +128,7 @@ async def test_a_failure_that_quotes_our_key_is_told_without_it(scene: Scene) ->
     told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
     scene.wire.answer("p1", json_reply({"code": 200, "message": "success", "data": told}))
     await scene.turn()
-    (event,) = await scene.store.reading.events(0)
+    (event,) = await scene.store.events.events(0)
     assert '"no rights for [hidden]"' in event.body
 
 
@@ -234,14 +234,16 @@ async def test_a_callback_that_comes_while_we_ask_leaves_one_event(scene: Scene)
 
 
 async def test_an_orphaned_submit_that_cannot_be_repeated_becomes_uncertain(scene: Scene) -> None:
-    await scene.has(task_id=None, provider="modellix")
+    await scene.has(provider_task_id=None, provider="modellix")
     await scene.turn()
     task = await scene.task()
     assert (task.state, task.next_poll_ms, scene.wire.asked) == (TaskState.UNCERTAIN, None, [])
 
 
 async def test_an_uncertain_submit_that_can_no_longer_be_repeated_is_left_to_callbacks_and_people(scene: Scene) -> None:
-    await scene.has(task_id=None, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message="timed out"))
+    await scene.has(
+        provider_task_id=None, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message="timed out")
+    )
     await scene.turn()
     task = await scene.task()
     assert (task.state, task.next_poll_ms) == (TaskState.UNCERTAIN, None)
@@ -249,17 +251,17 @@ async def test_an_uncertain_submit_that_can_no_longer_be_repeated_is_left_to_cal
 
 
 async def test_an_orphaned_submit_is_repeated_where_the_provider_remembers_its_key(scene: Scene) -> None:
-    scene.submits.outcome = Receipt(task_id="p1", replayed=True)
-    await scene.has(task_id=None)
+    scene.submits.outcome = Receipt(provider_task_id="p1", replayed=True)
+    await scene.has(provider_task_id=None)
     report = await scene.turn()
     task = await scene.task()
-    assert (report.changed, task.state, task.task_id) == (1, TaskState.SUBMITTED, "p1")
+    assert (report.changed, task.state, task.provider_task_id) == (1, TaskState.SUBMITTED, "p1")
     assert await scene.waits() == 60
 
 
 async def test_an_uncertain_submit_is_repeated_later_and_later(scene: Scene) -> None:
     scene.submits.outcome = Uncertain(reason="lost again")
-    await scene.has(task_id=None, state=TaskState.UNCERTAIN)
+    await scene.has(provider_task_id=None, state=TaskState.UNCERTAIN)
     await scene.turn()
     first = await scene.waits()
     await scene.turn(after_s=first)
@@ -267,11 +269,11 @@ async def test_an_uncertain_submit_is_repeated_later_and_later(scene: Scene) -> 
 
 
 async def test_a_receipt_that_comes_while_its_submit_is_called_uncertain_is_looked_after(scene: Scene) -> None:
-    await scene.has(task_id=None, provider="modellix")
+    await scene.has(provider_task_id=None, provider="modellix")
 
     def receive(task: Task, now_ms: int) -> bool:
-        late = Receipt(task_id="p9")
-        storing = scene.store.submits.store_receipt(task.id, late, next_poll_ms=T0 + 7000, now_ms=T0)
+        late = Receipt(provider_task_id="p9")
+        storing = scene.store.submissions.store_receipt(task.id, late, next_poll_ms=T0 + 7000, now_ms=T0)
         receipts.append(asyncio.ensure_future(storing))
         return False
 
@@ -279,7 +281,7 @@ async def test_a_receipt_that_comes_while_its_submit_is_called_uncertain_is_look
     scene.submits.is_repeatable = receive  # type: ignore[method-assign]  # the one moment between lease and doubt
     await scene.turn()
     task = await scene.task()
-    assert (task.state, task.task_id, await scene.waits()) == (TaskState.SUBMITTED, "p9", 7)
+    assert (task.state, task.provider_task_id, await scene.waits()) == (TaskState.SUBMITTED, "p9", 7)
 
 
 async def test_what_cannot_be_written_is_asked_again_when_its_lease_has_run_out(scene: Scene) -> None:

@@ -14,7 +14,7 @@ import pytest
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
-from receiver.tasks.model.request import Order
+from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission import Submission, SubmissionRules
 from receiver.tasks.submission_recorder import SubmissionEdges
@@ -52,21 +52,21 @@ class Service:
     async def submits(self, platform: str, faults: Sequence[Sequence[str]]) -> None:
         self.simulator.plan(platform, faults)
         for _ in faults:
-            await self.submission.submit(Order(provider=platform, video=_a_video(platform)))
+            await self.submission.submit(TaskRequest(provider=platform, video=_a_video(platform)))
 
     async def task(self, name: str) -> Task:
-        task = await self.store.reading.task(name)
+        task = await self.store.tasks.task(name)
         assert task is not None
         return task
 
     async def reconciles_until_all_have_ended(self, count: int) -> dict[str, TaskState]:
         while True:
             await self.reconciler.reconcile_once(limit=32)
-            counts = await self.store.reading.counts()
+            counts = await self.store.tasks.counts()
             if sum(number for (_, state), number in counts.items() if state in ENDED) == count:
                 break
             await asyncio.sleep(0.02)
-        tasks = [event.task for event in await self.store.reading.events(0) if event.task is not None]
+        tasks = [event.task for event in await self.store.events.events(0) if event.task is not None]
         return {task: (await self.task(task)).state for task in tasks}
 
 
@@ -92,10 +92,10 @@ def _submission(store: Store, providers: dict[str, ConfiguredProvider], transpor
         store=store,
         providers=providers,
         transport=transport,
-        rules=SubmissionRules(public_url=None, secret_keys=(), notify=notify, tries=1, speed=SPEED),
+        rules=SubmissionRules(callback_url=None, notify=notify, tries=1, speed=SPEED),
         edges=SubmissionEdges(
             clock=_now_ms,
-            dice=random.random,
+            random=random.random,
             random_bytes=secrets.token_bytes,
             sleep=asyncio.sleep,
             new_id=id_maker(secrets.token_bytes),
@@ -115,7 +115,7 @@ async def _a_service(folder: Path, simulator: Simulator) -> AsyncIterator[Servic
             submission=submission,
             transport=transport,
             clock=_now_ms,
-            dice=random.random,
+            random=random.random,
             on_events=lambda: None,
             manners=ReconcileManners(owner="worker-1", speed=SPEED),
         )
@@ -135,7 +135,7 @@ async def test_every_platforms_tasks_end_once_though_no_callback_ever_comes(serv
     await service.submits(platform, faults)
     ends = await service.reconciles_until_all_have_ended(3)
     assert sorted(ends.values()) == [TaskState.FAILED, TaskState.SUCCEEDED, TaskState.SUCCEEDED]
-    assert await service.store.reading.last_seq() == 3
+    assert await service.store.events.last_seq() == 3
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -145,7 +145,7 @@ async def test_no_fault_of_a_status_query_ends_a_task_wrongly(service: Service, 
     await service.submits(platform, [[name] for name in names])
     ends = await service.reconciles_until_all_have_ended(len(names))
     assert list(ends.values()) == [TaskState.SUCCEEDED] * len(names)
-    assert await service.store.reading.last_seq() == len(names)
+    assert await service.store.events.last_seq() == len(names)
 
 
 @pytest.mark.parametrize("platform", ["hiapi", "dashscope", "tokenbay"])

@@ -20,7 +20,7 @@ async def _lease(
 
 async def _open(store: Store, count: int, **changes: object) -> None:
     for index in range(count):
-        await store.submits.open_task(a_task(f"tsk_{index}", **changes), T0)
+        await store.submissions.open_task(a_task(f"tsk_{index}", **changes), T0)
 
 
 async def test_a_task_is_leased_when_it_is_due_and_not_before(store: Store) -> None:
@@ -42,7 +42,7 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
     assert await _lease(store, "next", now_ms=DUE + 9_999) == []
     assert len(await _lease(store, "next", now_ms=DUE + 10_000)) == 1
     await store.polls.finish_poll([PollResult(task="tsk_0", owner="slow", next_poll_ms=None)], DUE + 10_001)
-    task = await store.reading.task("tsk_0")
+    task = await store.tasks.task("tsk_0")
     assert task is not None
     assert (task.next_poll_ms, task.polls) == (DUE, 0)
 
@@ -54,7 +54,7 @@ async def test_finishing_counts_the_look_and_sets_the_next(store: Store) -> None
     (task,) = await _lease(store, "b", now_ms=DUE + 5)
     assert (task.polls, task.missing_since_ms) == (1, DUE)
     await store.polls.finish_poll([PollResult(task="tsk_0", owner="b", next_poll_ms=DUE + 9)], DUE + 6)
-    after = await store.reading.task("tsk_0")
+    after = await store.tasks.task("tsk_0")
     assert after is not None
     assert after.missing_since_ms is None
 
@@ -64,7 +64,7 @@ async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -
     await _lease(store, "a")
     await store.ledger.record([a_report(claim="tsk_0")], DUE)
     await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=DUE + 5)], DUE)
-    task = await store.reading.task("tsk_0")
+    task = await store.tasks.task("tsk_0")
     assert task is not None
     assert (task.state, task.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
@@ -121,7 +121,7 @@ async def test_by_hand_takes_what_is_not_due_and_leaves_what_is_leased(store: St
 
 
 async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: Store) -> None:
-    await _open(store, 1, task_id="p0")
+    await _open(store, 1, provider_task_id="p0")
     for condition, count in [
         (ReconcileFilter(task="tsk_0"), 1),
         (ReconcileFilter(task="p0"), 1),
@@ -141,10 +141,10 @@ async def test_what_is_made_due_during_a_look_is_looked_at_again_at_once(store: 
 
 
 async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(store: Store) -> None:
-    await _open(store, 1, task_id="p0", state=TaskState.RUNNING)
+    await _open(store, 1, provider_task_id="p0", state=TaskState.RUNNING)
     await _lease(store, "a")
     await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=None)], DUE)
-    task = await store.reading.task("tsk_0")
+    task = await store.tasks.task("tsk_0")
     assert task is not None
     assert task.next_poll_ms == DUE
 

@@ -75,7 +75,7 @@ async def test_a_stream_tells_of_a_callback_that_another_node_took(nodes: tuple[
         assert (await listener.data())["task"]["id"] == "tsk_1"
         await one.has("tsk_2", "p2")
         assert (
-            await other.calls_back(other.callback_path("tsk_2"), json=a_callback_body(task_id="p2"))
+            await other.calls_back(other.callback_path("tsk_2"), json=a_callback_body(provider_task_id="p2"))
         ).status_code == 204
         assert (await listener.data())["task"]["id"] == "tsk_2"
 

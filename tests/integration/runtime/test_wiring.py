@@ -12,7 +12,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import load_settings, open_services, working
 from receiver.store.errors import SchemaBehind
-from receiver.tasks.model.request import Order
+from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submitted
 from receiver.web.app import create_app
 from submitter.model import TaskState
@@ -100,26 +100,28 @@ async def test_a_process_that_may_not_migrate_says_that_the_schema_is_behind(tmp
 
 
 ORDERS = [
-    Order(provider="hiapi", video=VideoRequest(model="happyhorse-1.1/text-to-video", prompt="a horse")),
-    Order(provider="dashscope", video=VideoRequest(model="happyhorse-1.1-t2v", prompt="a horse")),
-    Order(
+    TaskRequest(provider="hiapi", video=VideoRequest(model="happyhorse-1.1/text-to-video", prompt="a horse")),
+    TaskRequest(provider="dashscope", video=VideoRequest(model="happyhorse-1.1-t2v", prompt="a horse")),
+    TaskRequest(
         provider="modellix",
         video=VideoRequest(
             model="happyhorse-1.1-r2v", prompt="[Image 1] runs", reference_images=("https://cdn.example/a.png",)
         ),
     ),
-    Order(provider="modelstream", raw=RawRequest(body={"model": "happyhorse-1.1-t2v", "prompt": "a horse"})),
-    Order(provider="tokenbay", raw=RawRequest(body={"model": "happyhorse-1.0-t2v", "prompt": "a horse"})),
+    TaskRequest(provider="modelstream", raw=RawRequest(body={"model": "happyhorse-1.1-t2v", "prompt": "a horse"})),
+    TaskRequest(provider="tokenbay", raw=RawRequest(body={"model": "happyhorse-1.0-t2v", "prompt": "a horse"})),
 ]
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.provider)
-async def test_an_order_is_followed_to_its_end_at_every_platform(tmp_path: Path, sim: Simulator, order: Order) -> None:
+async def test_an_order_is_followed_to_its_end_at_every_platform(
+    tmp_path: Path, sim: Simulator, order: TaskRequest
+) -> None:
     async with open_services(settings_for(tmp_path, sim)) as services, working(services):
         task = await _submitted(services, order)
         assert task.task.state is TaskState.SUBMITTED
         await services.feed.wait_for_task(task.task.id, timeout_s=60)
-        ended = await services.store.reading.task(task.task.id)
+        ended = await services.store.tasks.task(task.task.id)
         assert ended is not None
         assert (ended.state, len(ended.outputs), len(sim.books().tasks)) == (TaskState.SUCCEEDED, 1, 1)
 
@@ -130,7 +132,7 @@ async def test_a_troubled_submit_is_paid_once(tmp_path: Path, sim: Simulator, fa
     async with open_services(settings_for(tmp_path, sim)) as services:
         task = await _submitted(services, ORDERS[0])
         (paid,) = sim.books().of("hiapi")
-        assert (task.task.state, task.task.task_id) == (TaskState.SUBMITTED, paid.task_id)
+        assert (task.task.state, task.task.provider_task_id) == (TaskState.SUBMITTED, paid.task_id)
 
 
 @pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html"])
@@ -148,14 +150,14 @@ async def test_a_stop_waits_for_the_submit_in_flight(tmp_path: Path, sim: Simula
     settings = settings_for(tmp_path, sim)
     async with open_services(settings) as services:
         caller = asyncio.create_task(services.submission.submit(ORDERS[1]))
-        while not await services.store.reading.counts():
+        while not await services.store.tasks.counts():
             await asyncio.sleep(0)
         caller.cancel()
     async with open_services(settings) as services:
-        assert await services.store.reading.counts() == {("dashscope", TaskState.SUBMITTED): 1}
+        assert await services.store.tasks.counts() == {("dashscope", TaskState.SUBMITTED): 1}
 
 
-async def _submitted(services: Services, order: Order) -> Submitted:
+async def _submitted(services: Services, order: TaskRequest) -> Submitted:
     result = await services.submission.submit(order)
     assert isinstance(result, Submitted), result
     return result

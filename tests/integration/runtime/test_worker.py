@@ -198,7 +198,7 @@ async def test_a_poke_delivers_without_waiting_for_the_tick() -> None:
     worker = _worker(deliver=deliver, events=[])
     worker.start()
     for _ in range(50):
-        worker.poke_delivery()
+        worker.wake_deliverer()
     await deliver.has_begun(1)
     await worker.stop()
     assert deliver.begun == 1
@@ -207,9 +207,9 @@ async def test_a_poke_delivers_without_waiting_for_the_tick() -> None:
 async def test_a_poke_before_the_start_or_after_the_stop_does_nothing() -> None:
     deliver = Turn()
     worker = _worker(deliver=deliver, events=[])
-    worker.poke_delivery()
+    worker.wake_deliverer()
     await worker.stop()
-    worker.poke_delivery()
+    worker.wake_deliverer()
     await asyncio.sleep(2 * ticks.POKE_DELAY_S)
     assert deliver.begun == 0
 

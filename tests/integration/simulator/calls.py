@@ -67,7 +67,7 @@ MANNERS = {
 }
 
 
-class Caller:
+class ApiClient:
     """A client of a running simulator."""
 
     def __init__(self, sim: Simulator, http: httpx.AsyncClient) -> None:
@@ -108,10 +108,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(**settings: Any) -> AsyncIterator[Caller]:
+async def calling(**settings: Any) -> AsyncIterator[ApiClient]:
     """A simulator with these settings and a caller of it."""
     async with running(SimulatorConfig(**settings)) as sim, httpx.AsyncClient(verify=False) as http:
-        yield Caller(sim, http)
+        yield ApiClient(sim, http)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from submitter.simulator.callbacks import signature
-from tests.integration.simulator.calls import Caller, Sink, calling, sink
+from tests.integration.simulator.calls import ApiClient, Sink, calling, sink
 
 SECRET = "sim-hiapi-webhook-secret"
 
 
-async def submit_to(caller: Caller, place: Sink, faults: str = "") -> str:
+async def submit_to(caller: ApiClient, place: Sink, faults: str = "") -> str:
     prompt = f"a horse #simulate:{faults}" if faults else "a horse"
     return await caller.submit("hiapi", prompt, callback={"url": place.url, "when": "final"})
 
@@ -61,12 +61,12 @@ async def test_an_attempt_not_answered_2xx_is_repeated_until_one_is(refusal: int
     assert [(attempt.number, attempt.status) for attempt in attempts] == [(1, refusal), (2, refusal), (3, 200)]
 
 
-async def until_told(caller: Caller, task_id: str) -> None:
+async def until_told(caller: ApiClient, task_id: str) -> None:
     while not caller.sim.books().task(task_id).was_told:
         await asyncio.sleep(0.01)
 
 
-async def until_attempted(caller: Caller, task_id: str, count: int) -> list[Any]:
+async def until_attempted(caller: ApiClient, task_id: str, count: int) -> list[Any]:
     while len(caller.sim.books().task(task_id).callbacks) < count:
         await asyncio.sleep(0.01)
     return list(caller.sim.books().task(task_id).callbacks)

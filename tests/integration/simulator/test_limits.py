@@ -8,10 +8,10 @@ import pytest
 from submitter.simulator import NO_LIMITS, Limit, SimulatorConfig
 from submitter.simulator.config import PLATFORMS
 from submitter.simulator.rate_limit import Windows
-from tests.integration.simulator.calls import MANNERS, Caller, calling
+from tests.integration.simulator.calls import MANNERS, ApiClient, calling
 
 
-async def keyed(caller: Caller, key: str, prompt: str = "a horse") -> httpx.Response:
+async def keyed(caller: ApiClient, key: str, prompt: str = "a horse") -> httpx.Response:
     return await caller.post("hiapi", "/v1/tasks", MANNERS["hiapi"].body(prompt), **{"Idempotency-Key": key})
 
 

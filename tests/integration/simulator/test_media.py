@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from submitter.simulator.media import video_of
-from tests.integration.simulator.calls import Caller, calling
+from tests.integration.simulator.calls import ApiClient, calling
 
 
 def boxes(content: bytes) -> list[tuple[str, int]]:
@@ -18,7 +18,7 @@ def boxes(content: bytes) -> list[tuple[str, int]]:
     return found
 
 
-async def finished_link(caller: Caller, platform: str = "dashscope") -> str:
+async def finished_link(caller: ApiClient, platform: str = "dashscope") -> str:
     caller.sim.finish(await caller.submit(platform))
     return caller.sim.books().of(platform)[-1].outputs[0]
 

@@ -11,15 +11,15 @@ import pytest
 from dashscope.aigc.video_synthesis import VideoSynthesis  # the top-level stub leaves `list` out
 
 from submitter.simulator.media import video_of
-from tests.integration.simulator.calls import PICTURE, Caller, calling
+from tests.integration.simulator.calls import PICTURE, ApiClient, calling
 
 MEDIA = [{"type": "reference_image", "url": PICTURE}]
 RETIRED = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
 
 
 @pytest.fixture
-def aimed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Caller], None]:
-    def aim(caller: Caller) -> None:
+def aimed(monkeypatch: pytest.MonkeyPatch) -> Callable[[ApiClient], None]:
+    def aim(caller: ApiClient) -> None:
         monkeypatch.setattr(dashscope, "base_http_api_url", caller.sim.base_url("dashscope"))
         monkeypatch.setattr(dashscope, "api_key", caller.sim.key("dashscope"))
 
@@ -37,7 +37,7 @@ async def submitted(**more: Any) -> Any:
     )
 
 
-async def test_dashscope_async_call_sends_what_it_was_given(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_async_call_sends_what_it_was_given(aimed: Callable[[ApiClient], None]) -> None:
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted(resolution="720P", ratio="9:16", watermark=False, seed=7)
@@ -48,7 +48,7 @@ async def test_dashscope_async_call_sends_what_it_was_given(aimed: Callable[[Cal
     assert body["parameters"] == wanted
 
 
-async def test_dashscope_fetch_follows_a_task_to_its_link(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_fetch_follows_a_task_to_its_link(aimed: Callable[[ApiClient], None]) -> None:
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted()
@@ -60,7 +60,7 @@ async def test_dashscope_fetch_follows_a_task_to_its_link(aimed: Callable[[Calle
     assert film == video_of(receipt.output.task_id, 4)
 
 
-async def test_dashscope_fetch_shows_why_a_task_failed(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_fetch_shows_why_a_task_failed(aimed: Callable[[ApiClient], None]) -> None:
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted()
@@ -70,14 +70,14 @@ async def test_dashscope_fetch_shows_why_a_task_failed(aimed: Callable[[Caller],
     assert (failed.output["code"], failed.output["message"]) == ("DataInspectionFailed", "not this horse")
 
 
-async def test_dashscope_wait_returns_at_the_end(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_wait_returns_at_the_end(aimed: Callable[[ApiClient], None]) -> None:
     async with calling(speed=300) as caller:
         aimed(caller)
         done = await called(VideoSynthesis.wait, await submitted())
     assert done.output.task_status == "SUCCEEDED"
 
 
-async def test_dashscope_list_finds_the_task(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_list_finds_the_task(aimed: Callable[[ApiClient], None]) -> None:
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted()
@@ -86,7 +86,7 @@ async def test_dashscope_list_finds_the_task(aimed: Callable[[Caller], None]) ->
     assert page.output["data"][0]["task_id"] == receipt.output.task_id
 
 
-async def test_dashscope_cancel_works_once(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_cancel_works_once(aimed: Callable[[ApiClient], None]) -> None:
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted()
@@ -95,7 +95,7 @@ async def test_dashscope_cancel_works_once(aimed: Callable[[Caller], None]) -> N
     assert (first.status_code, second.status_code, second.code) == (200, 400, "UnsupportedOperation")
 
 
-async def test_dashscope_reports_refusals_by_code(aimed: Callable[[Caller], None]) -> None:
+async def test_dashscope_reports_refusals_by_code(aimed: Callable[[ApiClient], None]) -> None:
     async with calling(quota={"dashscope": 0}) as caller:
         aimed(caller)
         poor = await submitted()
@@ -106,7 +106,7 @@ async def test_dashscope_reports_refusals_by_code(aimed: Callable[[Caller], None
 
 
 @asynccontextmanager
-async def openai_at(caller: Caller, platform: str) -> AsyncIterator[openai.AsyncOpenAI]:
+async def openai_at(caller: ApiClient, platform: str) -> AsyncIterator[openai.AsyncOpenAI]:
     base_url = caller.sim.base_url(platform) + "/v1"
     async with openai.AsyncOpenAI(base_url=base_url, api_key=caller.sim.key(platform), max_retries=0) as client:
         yield client

@@ -72,7 +72,7 @@ async def _follow(store: Store, until: int) -> list[int]:
     """The numbers of all events as a reader by cursor meets them."""
     seen: list[int] = []
     while len(seen) < until:
-        page = await store.reading.events(seen[-1] if seen else 0, limit=7)
+        page = await store.events.events(seen[-1] if seen else 0, limit=7)
         seen += [event.seq for event in page]
         await asyncio.sleep(0 if page else 0.001)
     return seen
@@ -83,13 +83,13 @@ async def test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_ta
 ) -> None:
     await subscribe(store)
     for number in range(TASKS):
-        await store.submits.open_task(a_task(f"tsk_{number}"), T0)
+        await store.submissions.open_task(a_task(f"tsk_{number}"), T0)
     reading = asyncio.create_task(_follow(store, 2 * TASKS))
     found = await _run_at_once(database_url, *(("record", str(n), str(TASKS)) for n in range(NODES)))
     verdicts = sum((Counter(each) for each in found), Counter[str]())
     assert verdicts == {"applied": 2 * TASKS, "duplicate": 2 * TASKS * (NODES - 1)}
     assert await asyncio.wait_for(reading, PATIENCE_S) == list(range(1, 2 * TASKS + 1))
-    events = await store.reading.events(0, limit=10 * TASKS)
+    events = await store.events.events(0, limit=10 * TASKS)
     assert len({event.task for event in events}) == len(events) == 2 * TASKS
     assert [each.event_seq for each in await owed(store)] == list(range(1, 2 * TASKS + 1))
 
@@ -98,13 +98,13 @@ async def test_a_submit_with_the_same_key_at_two_nodes_opens_one_task(store: Sto
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
         for number in range(20):
             opened = [
-                room.submits.open_task(a_task(f"tsk_{letter}{number}", idempotency_key=f"key-{number}"), T0)
+                room.submissions.open_task(a_task(f"tsk_{letter}{number}", idempotency_key=f"key-{number}"), T0)
                 for letter, room in (("a", store), ("b", other))
             ]
             one, two = await asyncio.gather(*opened)
             assert isinstance(one, Task)
             assert one == two
-    assert sum((await store.reading.counts()).values()) == 20
+    assert sum((await store.tasks.counts()).values()) == 20
 
 
 async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_one_event(
@@ -112,15 +112,15 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
 ) -> None:
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
         for number in range(20):
-            await store.submits.open_task(a_task(f"tsk_{number}"), T0)
+            await store.submissions.open_task(a_task(f"tsk_{number}"), T0)
             await asyncio.gather(
-                store.ledger.record([a_report(task_id=f"p{number}", claim=f"tsk_{number}")], T0),
-                other.ledger.record([a_report(task_id=f"p{number}", adopt=True)], T0),
+                store.ledger.record([a_report(provider_task_id=f"p{number}", claim=f"tsk_{number}")], T0),
+                other.ledger.record([a_report(provider_task_id=f"p{number}", adopt=True)], T0),
             )
-    counts = Counter(event.task for event in await store.reading.events(0, limit=100))
-    by_key = [await store.reading.task_by_key("hiapi", f"p{number}") for number in range(20)]
+    counts = Counter(event.task for event in await store.events.events(0, limit=100))
+    by_key = [await store.tasks.task_by_key("hiapi", f"p{number}") for number in range(20)]
     assert all(task is not None and task.state is TaskState.SUCCEEDED and counts[task.id] == 1 for task in by_key)
-    assert await store.reading.last_seq() == 20
+    assert await store.events.last_seq() == 20
 
 
 async def test_workers_together_never_lease_more_of_a_lane_than_it_takes(store: Store, database_url: str) -> None:
@@ -139,7 +139,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
 ) -> None:
     await subscribe(store)
     await happen(store, 3)
-    await store.submits.open_task(a_task("tsk_due", next_poll_ms=T0), T0)
+    await store.submissions.open_task(a_task("tsk_due", next_poll_ms=T0), T0)
     async with _node(database_url, "lease", "dead") as node:
         _tell_to_begin([node])
         held = await _heard(node)
@@ -175,7 +175,7 @@ async def test_a_node_that_is_killed_in_a_transaction_leaves_neither_a_gap_nor_a
         waiting = asyncio.create_task(store.ledger.record([a_report(adopt=True)], T0))
         node.send_signal(signal.SIGKILL)
         await asyncio.wait_for(waiting, PATIENCE_S)
-    assert [event.seq for event in await store.reading.events(0)] == [1]
+    assert [event.seq for event in await store.events.events(0)] == [1]
 
 
 async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a_while(
@@ -198,7 +198,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
         for turn in set(other.engine._turns):  # type: ignore[attr-defined] # it wakes up at last
             turn.cancel()
         await asyncio.gather(frozen, return_exceptions=True)
-    assert [event.seq for event in await store.reading.events(0)] == [1]
+    assert [event.seq for event in await store.events.events(0)] == [1]
 
 
 async def _until_recorded(store: Store) -> None:
@@ -213,7 +213,7 @@ async def _until_recorded(store: Store) -> None:
 
 async def test_a_purse_is_one_whatever_the_clocks_of_the_nodes_say(store: Store, database_url: str) -> None:
     for number in range(200):
-        await store.submits.open_task(a_task(f"tsk_{number:03}", next_poll_ms=T0 - 9_000), T0)
+        await store.submissions.open_task(a_task(f"tsk_{number:03}", next_poll_ms=T0 - 9_000), T0)
     async with open_store(database_url, clock=lambda: T0, migrating=False) as behind:
         taken = 0
         for _ in range(20):  # two clocks, three seconds apart, look by turns: no time passes

@@ -44,10 +44,10 @@ async def _node(url: str) -> AsyncIterator[Store]:
 
 async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(url: str) -> None:
     async with _node(url) as one, _node(url) as two, _node(url) as three:
-        reports = [a_report(task_id=f"same{number}", adopt=True) for number in range(TASKS)]
+        reports = [a_report(provider_task_id=f"same{number}", adopt=True) for number in range(TASKS)]
         await asyncio.gather(*(node.ledger.record([each], T0) for node in (one, two, three) for each in reports))
-        found = await one.reading.events(0, limit=1000)
-        last = await one.reading.last_seq()
+        found = await one.events.events(0, limit=1000)
+        last = await one.events.last_seq()
         assert [event.seq for event in found] == list(range(1, last + 1))
         assert len({event.task for event in found}) == len(found) == TASKS
 
@@ -55,23 +55,23 @@ async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_
 async def test_a_task_goes_all_its_way(url: str) -> None:
     async with _node(url) as store:
         await subscribe(store)
-        await store.submits.open_task(a_task("tsk_way"), T0)
-        await store.submits.store_receipt("tsk_way", Receipt(task_id="way"), next_poll_ms=T0, now_ms=T0)
+        await store.submissions.open_task(a_task("tsk_way"), T0)
+        await store.submissions.store_receipt("tsk_way", Receipt(provider_task_id="way"), next_poll_ms=T0, now_ms=T0)
         (due,) = await store.polls.lease_due("hiapi", budget=BUDGET, owner="w", now_ms=T0, lease_ms=1000, limit=10)
         assert due.id == "tsk_way"
-        await store.ledger.record([a_report(task_id="way")], T0)
+        await store.ledger.record([a_report(provider_task_id="way")], T0)
         await store.polls.finish_poll([PollResult(task="tsk_way", owner="w", next_poll_ms=None)], T0)
         assert isinstance(await store.polls.debit("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
         assert [each.task for each in owed] == ["tsk_way"]
         await end(store, owed)
-        wanted = ReplayRange(first_seq=await store.reading.last_seq())
+        wanted = ReplayRange(first_seq=await store.events.last_seq())
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0)
         assert isinstance(scope, ReplayScope)
         batch = await store.replays.batch("sub_1", wanted, scope, limit=10, now_ms=T0)
         assert isinstance(batch, ReplayBatch)
         assert (batch.made_due, len(await lease(store))) == (1, 1)
-        task = await store.reading.task("tsk_way")
+        task = await store.tasks.task("tsk_way")
         assert task is not None
         assert task.state is TaskState.SUCCEEDED
         await store.check()

@@ -22,7 +22,7 @@ Plan = Callable[[str, Mapping[str, Any]], list[str]]
 QUERIES = load_queries(lock="{lock}", skip_locked="{skip_locked}")
 
 #: Those that look at everything, on purpose: the counts of the metrics, asked for seldom.
-_WHOLE = {"count_tasks", "count_verdicts"}
+_WHOLE = {"count_tasks"}
 #: Nothing to plan.
 _DDL = {"open_migrations"}
 

@@ -55,7 +55,7 @@ async def _until_taken(service: Served, number: int) -> list[int]:
     async with asyncio.timeout(PATIENCE_S):
         while not statuses or statuses[-1] not in {200, 204}:
             reply = await service.calls_back(
-                service.callback_path(f"tsk_{number}"), json=a_callback_body(task_id=f"p{number}")
+                service.callback_path(f"tsk_{number}"), json=a_callback_body(provider_task_id=f"p{number}")
             )
             if reply.status_code == 503:
                 assert int(reply.headers["retry-after"]) > 0
@@ -74,7 +74,7 @@ async def _has_tasks(service: Served) -> None:
 
 
 async def _assert_one_event_each(service: Served) -> None:
-    events = await service.services.store.reading.events(0, limit=1000)
+    events = await service.services.store.events.events(0, limit=1000)
     assert [event.seq for event in events] == list(range(1, TASKS + 1))
     assert {event.task for event in events} == {f"tsk_{number}" for number in range(TASKS)}
 
@@ -189,7 +189,7 @@ async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_a
                 os.kill(pid, signal.SIGCONT)
     monkeypatch.undo()
     assert (await _until_taken_once(service)) in {200, 204}
-    assert [event.seq for event in await service.services.store.reading.events(0)] == [1]
+    assert [event.seq for event in await service.services.store.events.events(0)] == [1]
 
 
 async def _until_taken_once(service: Served) -> int:

@@ -105,7 +105,7 @@ async def test_a_batch_of_events_rings_the_others_once_and_not_its_own_process(o
 
 async def test_what_makes_neither_an_event_nor_a_due_delivery_rings_nobody(one: Store, other: Store) -> None:
     async with _listening(other) as theirs:
-        await one.submits.open_task(a_task("tsk_1", task_id="p1", state=TaskState.RUNNING), T0)
+        await one.submissions.open_task(a_task("tsk_1", provider_task_id="p1", state=TaskState.RUNNING), T0)
         await one.ledger.record([a_report(TaskState.RUNNING, progress=0.5)], T0)
         await one.ledger.make_due(["tsk_1"], T0)
         assert await one.ledger.mark_overdue(T0) == 0
@@ -133,7 +133,7 @@ async def test_deliveries_that_are_made_due_by_hand_ring(one: Store, other: Stor
     await subscribe(one)
     await happen(one, 2)
     await end(one, await lease(one), DeliveryState.DEAD)
-    first, _ = (await one.reading.deliveries(limit=10)).items
+    first, _ = (await one.deliveries.deliveries(limit=10)).items
     async with _listening(other) as theirs:
         await one.outbox.redeliver(first.id, actor="ann", now_ms=T0)
         await _until(lambda: theirs.rings == 1)
@@ -144,7 +144,7 @@ async def test_deliveries_that_are_made_due_by_hand_ring(one: Store, other: Stor
 
 
 async def test_an_overdue_task_rings(one: Store, other: Store) -> None:
-    await one.submits.open_task(a_task(task_id="p1", state=TaskState.RUNNING, deadline_ms=T0), T0)
+    await one.submissions.open_task(a_task(provider_task_id="p1", state=TaskState.RUNNING, deadline_ms=T0), T0)
     async with _listening(other) as theirs:
         assert await one.ledger.mark_overdue(T0 + 1) == 1
         await _until(lambda: theirs.rings == 1)

@@ -38,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _pruner(store: Store, retention: Retention = MONTH, *, now_ms: int = NOW) -> Pruner:
-    return Pruner(pruning=store.pruning, retention=retention, clock=lambda: now_ms)
+    return Pruner(pruning=store.retention, retention=retention, clock=lambda: now_ms)
 
 
 async def test_each_kind_goes_by_its_own_age(store: Store) -> None:
@@ -180,7 +180,7 @@ retention.LIMIT, now_ms = 7, int(sys.argv[2])
 async def main():
     async with open_store(sys.argv[1], clock=lambda: now_ms, migrating=False) as store:
         days = Retention(events=30, attempts=30, observations=30)
-        pruner = Pruner(pruning=store.pruning, retention=days, clock=lambda: now_ms)
+        pruner = Pruner(pruning=store.retention, retention=days, clock=lambda: now_ms)
         while (await pruner.prune_once()).has_more:
             print("turn", flush=True)
 

@@ -21,15 +21,15 @@ PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, Deliv
 
 
 async def _remove_events(store: Store, *, before_ms: int = OLD, limit: int = 500) -> Swept:
-    return await store.pruning.remove_events(START, limit=limit, before_ms=before_ms)
+    return await store.retention.remove_events(START, limit=limit, before_ms=before_ms)
 
 
 async def _remove_lanes(store: Store, *, now_ms: int = NOW) -> Swept:
-    return await store.pruning.remove_lanes(START, limit=500, before_ms=now_ms - DAY_MS, now_ms=now_ms)
+    return await store.retention.remove_lanes(START, limit=500, before_ms=now_ms - DAY_MS, now_ms=now_ms)
 
 
 async def _bury_held(store: Store, *, now_ms: int = NOW) -> Swept:
-    return await store.pruning.bury_held(START, limit=500, before_ms=OLD, now_ms=now_ms)
+    return await store.retention.bury_held(START, limit=500, before_ms=OLD, now_ms=now_ms)
 
 
 async def _lanes(store: Store) -> dict[str, Any]:
@@ -94,7 +94,7 @@ async def test_numbers_go_on_after_everything_was_pruned(store: Store) -> None:
     assert (await _remove_events(store)).gone == 3
     assert await seqs(store) == []
     await happen(store, 1, at_ms=NOW, first=4)
-    assert (await seqs(store), await store.reading.last_seq()) == ([4], 4)
+    assert (await seqs(store), await store.events.last_seq()) == ([4], 4)
 
 
 async def test_an_event_that_was_sent_to_very_many_goes_in_a_transaction_of_its_own(store: Store) -> None:
@@ -128,9 +128,9 @@ async def test_a_reader_in_the_middle_of_the_events_reads_them_to_their_end(stor
 async def test_a_cursor_among_the_kept_events_misses_nothing(store: Store) -> None:
     await happen(store, 4)
     await happen(store, 4, at_ms=OLD, first=5)
-    before = [event.seq for event in await store.reading.events(5)]
+    before = [event.seq for event in await store.events.events(5)]
     await _remove_events(store)
-    assert [event.seq for event in await store.reading.events(5)] == before == [6, 7, 8]
+    assert [event.seq for event in await store.events.events(5)] == before == [6, 7, 8]
 
 
 async def test_an_owner_that_ends_late_after_its_delivery_is_gone_does_no_harm(store: Store, database_url: str) -> None:
@@ -141,7 +141,7 @@ async def test_an_owner_that_ends_late_after_its_delivery_is_gone_does_no_harm(s
     assert (await _remove_events(store)).gone == 1
     await end(store, late, at_ms=T0 + 20_000)
     assert await owed(store) == []
-    assert (await store.pruning.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).gone == 1
+    assert (await store.retention.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).gone == 1
     assert rows_of(database_url, "SELECT * FROM attempts") == []
 
 
@@ -152,8 +152,8 @@ async def test_old_attempts_of_finished_deliveries_go_and_those_of_unfinished_on
     await end(store, [one])
     await end(store, [two], PENDING)
     await end(store, [three], DEAD, at_ms=OLD)
-    assert await store.pruning.remove_attempts(START, limit=9, before_ms=OLD) == Swept(gone=1)
-    left = [len(await store.reading.attempts(due.id)) for due in (one, two, three)]
+    assert await store.retention.remove_attempts(START, limit=9, before_ms=OLD) == Swept(gone=1)
+    left = [len(await store.deliveries.attempts(due.id)) for due in (one, two, three)]
     assert left == [0, 1, 1]
     assert [each.attempts for each in await owed(store)] == [1, 1, 1]
 
@@ -165,7 +165,7 @@ async def test_batches_go_on_past_old_attempts_that_have_to_stay(store: Store) -
     await end(store, leased[:5], PENDING)
     await end(store, leased[5:])
     marks, mark = [], START
-    while (swept := await store.pruning.remove_attempts(mark, limit=2, before_ms=OLD)).mark is not None:
+    while (swept := await store.retention.remove_attempts(mark, limit=2, before_ms=OLD)).mark is not None:
         marks.append(swept.gone)
         mark = swept.mark
     assert sum(marks) + swept.gone == 3
@@ -176,26 +176,26 @@ async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_
     store: Store, database_url: str
 ) -> None:
     for name, ended_ms in [("long_gone", T0), ("just_ended", NOW), ("alive", None)]:
-        await store.submits.open_task(notified(name), T0)
+        await store.submissions.open_task(notified(name), T0)
         await store.ledger.record([a_report(TaskState.RUNNING, name, claim=name)], T0)
         if ended_ms is not None:
-            await store.ledger.record([a_report(task_id=name, claim=name)], ended_ms)
+            await store.ledger.record([a_report(provider_task_id=name, claim=name)], ended_ms)
     before = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
-    swept = await store.pruning.remove_observations(START, limit=500, before_ms=OLD)
+    swept = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
     after = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
     assert swept.gone == before["long_gone"] > 0
     assert after == before - Counter({"long_gone": swept.gone})
-    assert await store.reading.task("long_gone") is not None
-    assert [note.kind for note in await store.reading.timeline("long_gone")] == ["event", "delivery"]
+    assert await store.tasks.task("long_gone") is not None
+    assert [note.kind for note in await store.tasks.timeline("long_gone")] == ["event", "delivery"]
 
 
 async def test_a_task_that_was_refused_loses_its_timeline_too(store: Store) -> None:
-    await store.submits.open_task(notified("t1"), T0)
+    await store.submissions.open_task(notified("t1"), T0)
     error = TaskError(code="bad_prompt", message="too long")
-    await store.submits.store_refused("t1", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
-    swept = await store.pruning.remove_observations(START, limit=500, before_ms=OLD)
+    await store.submissions.store_refused("t1", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    swept = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
     assert swept.gone == 2
-    assert await store.reading.timeline("t1") == []
+    assert await store.tasks.timeline("t1") == []
 
 
 async def test_what_a_disabled_subscription_is_owed_for_too_long_becomes_a_dead_letter(store: Store) -> None:
@@ -238,8 +238,8 @@ async def test_a_delivery_that_is_being_posted_is_not_given_up(store: Store) -> 
 
 async def test_a_notify_that_only_failed_for_as_long_as_events_are_kept_is_given_up(store: Store) -> None:
     for name, url in [("t1", "https://down.example/a"), ("t2", "https://slow.example/a")]:
-        await store.submits.open_task(notified(name, url), T0)
-        await store.ledger.record([a_report(task_id=name, claim=name)], T0)
+        await store.submissions.open_task(notified(name, url), T0)
+        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
     (down,) = [due for due in await lease(store) if due.lane.startswith("https://down")]
     await end(store, [down], PENDING)
     assert await _bury_held(store, now_ms=NOW) == Swept(gone=1)
@@ -257,7 +257,7 @@ async def test_batches_go_on_past_what_may_not_be_given_up(store: Store) -> None
     mark: Mark | None = START
     gone = batches = 0
     while mark is not None:
-        swept = await store.pruning.bury_held(mark, limit=5, before_ms=OLD, now_ms=NOW)
+        swept = await store.retention.bury_held(mark, limit=5, before_ms=OLD, now_ms=NOW)
         gone, batches, mark = gone + swept.gone, batches + 1, swept.mark
     assert (gone, batches) == (6, 3)
 
@@ -271,7 +271,7 @@ async def test_what_a_deleted_subscription_is_owed_becomes_dead_letters_and_then
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     swept, mark = [], START
     while mark is not None:
-        swept.append(await store.pruning.bury_deleted(mark, limit=2, now_ms=T0))
+        swept.append(await store.retention.bury_deleted(mark, limit=2, now_ms=T0))
         mark = swept[-1].mark  # type: ignore[assignment]  # None ends the loop
     assert [each.gone for each in swept] == [2, 2, 1, 0, 0]
     assert [(each.state, each.last_error) for each in await owed(store, "sub_1")] == [(DEAD, DELETED)] * 5
@@ -292,13 +292,13 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
     await end(store, [], at_ms=T0)
     for name in ("sub_1", "sub_2"):
         await store.subscriptions.delete(name, actor="ann", now_ms=T0)
-    first = await store.pruning.bury_deleted(START, limit=9, now_ms=T0)
+    first = await store.retention.bury_deleted(START, limit=9, now_ms=T0)
     assert first.gone == 0
     assert first.mark is not None
     await end(store, [leased])
     mark: Mark | None = START
     while mark is not None:
-        mark = (await store.pruning.bury_deleted(mark, limit=9, now_ms=T0 + 20_000)).mark
+        mark = (await store.retention.bury_deleted(mark, limit=9, now_ms=T0 + 20_000)).mark
     assert {each.subscription: each.state for each in await owed(store)} == {"sub_1": DELIVERED, "sub_2": DEAD}
     assert rows_of(database_url, "SELECT id FROM subscriptions") == []
 
@@ -307,8 +307,8 @@ async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unus
     urls = [f"https://{word}.example" for word in ("well", "owing", "failing", "forgotten")]
     await subscribe(store)
     for number, url in enumerate(urls):
-        await store.submits.open_task(notified(f"t{number}", url), T0)
-        await store.ledger.record([a_report(task_id=f"t{number}", claim=f"t{number}")], T0)
+        await store.submissions.open_task(notified(f"t{number}", url), T0)
+        await store.ledger.record([a_report(provider_task_id=f"t{number}", claim=f"t{number}")], T0)
     long_ago = {due.lane: due for due in await lease(store, lease_ms=1)}
     await end(store, [long_ago[urls[3]]], DEAD)
     lately = {due.lane: due for due in await lease(store, now_ms=NOW)}
@@ -322,8 +322,8 @@ async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unus
 async def test_an_event_of_a_lane_that_was_removed_opens_it_again(store: Store) -> None:
     await happen_to(store, "t1")
     for name in ("t2", "t3"):
-        await store.submits.open_task(notified(name), T0)
-        await store.ledger.record([a_report(task_id=name, claim=name)], T0)
+        await store.submissions.open_task(notified(name), T0)
+        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
         assert await end_all(store) == 1
         assert (await _remove_lanes(store)).gone == 1
 
@@ -333,8 +333,8 @@ async def test_the_previous_keys_go_once_their_overlap_is_over(store: Store, dat
     await subscribe(store, "sub_1", **old, previous_until_ms=NOW)
     await subscribe(store, "sub_2", **old, previous_until_ms=NOW + 1)
     await subscribe(store, "sub_3")
-    assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept(gone=1)
-    assert await store.pruning.wipe_keys(START, now_ms=NOW) == Swept()
+    assert await store.retention.wipe_keys(START, now_ms=NOW) == Swept(gone=1)
+    assert await store.retention.wipe_keys(START, now_ms=NOW) == Swept()
     kept = "SELECT id, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms FROM subscriptions"
     assert sorted(rows_of(database_url, kept)) == [
         ("sub_1", SECRET, None, "whsk_new", None, None),

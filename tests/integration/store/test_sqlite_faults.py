@@ -21,8 +21,8 @@ def _url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-async def _record(store: Store, task_id: str = "p1") -> object:
-    return (await store.ledger.record([a_report(task_id=task_id, adopt=True)], T0))[0]
+async def _record(store: Store, provider_task_id: str = "p1") -> object:
+    return (await store.ledger.record([a_report(provider_task_id=provider_task_id, adopt=True)], T0))[0]
 
 
 async def _record_until_refused(store: Store) -> None:
@@ -37,7 +37,7 @@ async def test_a_file_locked_by_another_process_is_unavailable_and_then_works(tm
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
             await _record(store)
-        assert await store.reading.last_seq() == 0  # readers do not wait
+        assert await store.events.last_seq() == 0  # readers do not wait
         other.execute("ROLLBACK")
         assert isinstance(await _record(store), Recorded)
         other.close()
@@ -54,7 +54,7 @@ async def test_a_full_disk_at_commit_loses_nothing_and_claims_nothing(tmp_path: 
         await store.engine.write(fill)
         with pytest.raises(StoreUnavailable, match="full"):
             await _record_until_refused(store)
-        assert (await store.reading.last_seq()) == len(await store.reading.events(0, limit=2000))
+        assert (await store.events.last_seq()) == len(await store.events.events(0, limit=2000))
 
         async def free(tx: Tx) -> None:
             await tx.run_script("PRAGMA max_page_count = 1000000;\n")
@@ -123,7 +123,7 @@ async def test_transactions_of_two_coroutines_do_not_mix(tmp_path: Path) -> None
         results = await asyncio.gather(store.engine.write(failing), _record(store), return_exceptions=True)
         assert isinstance(results[0], LookupError)
         assert isinstance(results[1], Recorded)
-        assert await store.kept.find("half") is None
+        assert await store.metadata.find("half") is None
 
 
 async def test_two_stores_on_one_file_give_one_event_each(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_two_stores_on_one_file_give_one_event_each(tmp_path: Path) -> Non
         open_store(url, clock=lambda: T0, migrating=True) as two,
     ):
         await asyncio.gather(*(_record(store, f"p{n}") for n in range(40) for store in (one, two)))
-        assert await one.reading.last_seq() == await two.reading.last_seq() == 40
+        assert await one.events.last_seq() == await two.events.last_seq() == 40
 
 
 async def test_closing_waits_for_the_transaction_in_flight_and_later_calls_are_unavailable(tmp_path: Path) -> None:

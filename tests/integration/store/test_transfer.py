@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from receiver.runtime.services import open_store
-from receiver.store.errors import MoveRefused, StoreError
+from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations
 from receiver.store.transfer import postgres, sqlite
 from receiver.store.transfer.postgres import TYPES
@@ -102,11 +102,11 @@ async def test_a_service_goes_on_in_the_new_house(source: str, target: str) -> N
     assert {each.lane for each in left} == {"sub_1", "sub_2"}
     assert found_again == left
     async with open_store(target, clock=lambda: T0, migrating=False, pool_size=2) as store:
-        last = await store.reading.last_seq()
+        last = await store.events.last_seq()
         assert last == 6
-        await store.ledger.record([a_report(task_id="new", adopt=True)], T0 + 1)
-        assert [event.seq for event in await store.reading.events(last)] == [last + 1]
-        assert await store.kept.keep("signing_key", "another") == "k" * 43
+        await store.ledger.record([a_report(provider_task_id="new", adopt=True)], T0 + 1)
+        assert [event.seq for event in await store.events.events(last)] == [last + 1]
+        assert await store.metadata.keep("signing_key", "another") == "k" * 43
 
 
 async def _due_later(url: str) -> list[DueDelivery]:
@@ -163,7 +163,7 @@ async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str,
     run_on(target, "DELETE FROM events", "DELETE FROM lanes")
     before = contents(target)
     with pytest.raises(
-        MoveRefused, match=r"not empty, it holds accounts \(1 rows\), attempts .*tasks \(7 rows\)"
+        TransferRefused, match=r"not empty, it holds accounts \(1 rows\), attempts .*tasks \(7 rows\)"
     ) as told:
         await moving(source, target)
     assert not {"events", "lanes", "migrations"}.intersection(str(told.value).replace(",", "").split())
@@ -183,7 +183,7 @@ async def test_numbers_given_out_and_tables_of_others_are_something(
 ) -> None:
     await found(target)
     run_on(target, statement)
-    with pytest.raises(MoveRefused, match=named):
+    with pytest.raises(TransferRefused, match=named):
         await moving(source, target)
 
 
@@ -200,14 +200,14 @@ async def test_a_file_is_not_copied_onto_itself_by_any_name(source: str, tmp_pat
     file = Path(source.removeprefix("sqlite:///"))
     (tmp_path / "other.db").symlink_to(file)
     for other in (source, f"sqlite:///{tmp_path / 'other.db'}", f"sqlite:///{tmp_path}/./{file.name}"):
-        with pytest.raises(MoveRefused, match="onto itself"):
+        with pytest.raises(TransferRefused, match="onto itself"):
             await moving(source, other)
 
 
 @pytest.mark.parametrize("source", ["postgres"], indirect=True)
 async def test_a_database_is_not_copied_onto_itself_by_any_name(source: str) -> None:
     for other in (source, f"{source}?connect_timeout=9", source.replace("postgresql:", "postgres:")):
-        with pytest.raises(MoveRefused, match="onto itself"):
+        with pytest.raises(TransferRefused, match="onto itself"):
             await moving(source, other)
 
 
@@ -215,18 +215,18 @@ async def test_a_database_is_not_copied_onto_itself_by_any_name(source: str) -> 
 async def test_a_source_without_a_complete_ledger_is_refused_and_left_alone(house: House, kind: str) -> None:
     source, target = house(kind), house("sqlite")
     if kind == "sqlite":
-        with pytest.raises(MoveRefused, match="there is no ledger at"):
+        with pytest.raises(TransferRefused, match="there is no ledger at"):
             await moving(source, target)
     run_on(source, "CREATE TABLE invoices (a TEXT)")
-    with pytest.raises(MoveRefused, match="there is no ledger in"):
+    with pytest.raises(TransferRefused, match="there is no ledger in"):
         await moving(source, target)
     await furnish(source)
     last = known_migrations()[-1][0]
     run_on(source, f"DELETE FROM migrations WHERE name = '{last}'")
-    with pytest.raises(MoveRefused, match=rf"lacks {last}; run `whenfinal migrate`"):
+    with pytest.raises(TransferRefused, match=rf"lacks {last}; run `whenfinal migrate`"):
         await moving(source, target)
     run_on(source, f"INSERT INTO migrations VALUES ('{last}', 1), ('9999_flying', 1)")
-    with pytest.raises(MoveRefused, match="9999_flying, which this version does not know"):
+    with pytest.raises(TransferRefused, match="9999_flying, which this version does not know"):
         await moving(source, target)
     assert not Path(target.removeprefix("sqlite:///")).exists()
 
@@ -235,10 +235,10 @@ async def test_a_source_without_a_complete_ledger_is_refused_and_left_alone(hous
 @BOTH_CHANGE
 async def test_a_ledger_in_use_is_refused_at_either_end(source: str, target: str) -> None:
     async with open_store(source, clock=lambda: T0, migrating=False, pool_size=2):
-        with pytest.raises(MoveRefused, match="in use; stop every `whenfinal serve`"):
+        with pytest.raises(TransferRefused, match="in use; stop every `whenfinal serve`"):
             await moving(source, target)
     async with open_store(target, clock=lambda: T0, migrating=True, pool_size=2):
-        with pytest.raises(MoveRefused, match="in use; stop every `whenfinal serve`"):
+        with pytest.raises(TransferRefused, match="in use; stop every `whenfinal serve`"):
             await moving(source, target)
     assert (await moving(source, target)).different == ()
 
@@ -307,7 +307,7 @@ async def test_a_ledger_moves_through_a_pooler_and_back(source: str, house: Hous
         with pooled(house("postgres")) as pooler:
             assert (await moving(source, pooler)).different == ()
             assert (await moving(pooler, back)).different == ()
-            with pytest.raises(MoveRefused, match="onto itself"):
+            with pytest.raises(TransferRefused, match="onto itself"):
                 await moving(pooler, f"{pooler}?connect_timeout=9")
     except NoPooler as error:
         pytest.skip(str(error))

@@ -17,7 +17,7 @@ from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError,
 from submitter.submit import Answer, Submit, SubmitEdges, post, submit
 
 CALL = HttpCall(method="POST", url="https://provider.example/tasks", body=b'{"model":"m"}')
-RECEIPT = Receipt(task_id="p1")
+RECEIPT = Receipt(provider_task_id="p1")
 LOST = Uncertain(reason="no task id in the reply")
 AT_WORK = Uncertain(reason="the same key is at work", retry_after_s=5.0)
 

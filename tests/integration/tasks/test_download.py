@@ -43,7 +43,7 @@ async def _finished(service: Served, order: dict[str, Any]) -> Task:
     while True:
         chosen = ReconcileFilter(task=name)
         await service.services.reconciler.by_hand(chosen, dry_run=False, ask=True, actor="test")
-        task = await service.services.store.reading.task(name)
+        task = await service.services.store.tasks.task(name)
         assert task is not None
         if task.state in ENDED:
             return task
@@ -71,7 +71,7 @@ async def test_the_file_of_a_finished_task_is_fetched_whole(tmp_path: Path, orde
         (planned,) = plan(task, tmp_path / "films")
         size = await _download(service, task).fetch(planned, _silent)
         assert planned.path == tmp_path / "films" / f"{task.id}-video.mp4"
-        assert planned.path.read_bytes() == video_of(task.task_id or "", 5)
+        assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
         assert (size, planned.part.exists()) == (planned.path.stat().st_size, False)
         assert sim.books().keys_leaked == 0
 
@@ -81,7 +81,7 @@ async def test_a_part_that_is_there_is_gone_on_with(tmp_path: Path, order: dict[
     async with _platforms(tmp_path) as (service, _):
         task = await _finished(service, order)
         (planned,) = plan(task, tmp_path)
-        whole = video_of(task.task_id or "", 5)
+        whole = video_of(task.provider_task_id or "", 5)
         planned.part.write_bytes(whole[:100])
         steps: list[tuple[int, int | None]] = []
         await _download(service, task).fetch(planned, lambda kept, size: steps.append((kept, size)))
@@ -93,9 +93,9 @@ async def test_a_part_that_is_whole_already_is_only_put_in_place(tmp_path: Path)
     async with _platforms(tmp_path) as (service, _):
         task = await _finished(service, AT_TOKENBAY)
         (planned,) = plan(task, tmp_path)
-        planned.part.write_bytes(video_of(task.task_id or "", 5))
+        planned.part.write_bytes(video_of(task.provider_task_id or "", 5))
         await _download(service, task).fetch(planned, _silent)
-        assert planned.path.read_bytes() == video_of(task.task_id or "", 5)
+        assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
 
 
 @dataclass(eq=False)

@@ -28,7 +28,7 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.reading.task(name)
+    task = await service.services.store.tasks.task(name)
     assert task is not None
     return task
 
@@ -42,7 +42,7 @@ async def _looked_up(service: Served, task: Task) -> Any:
     lookup = Lookup(
         lists=LISTS_TASKS,
         transport=services.transport,
-        reading=services.store.reading,
+        tasks=services.store.tasks,
         purses=services.store.polls,
         clock=services.clock,
         speed=1.0,
@@ -72,7 +72,7 @@ async def test_a_lost_submit_is_seen_in_the_list_and_what_the_ledger_knows_is_no
     assert (lost.state, known.state, seen.listed) == (TaskState.UNCERTAIN, TaskState.SUBMITTED, 2)
     (candidate,) = seen.found
     assert candidate.same_model
-    (booked,) = [task for task in sim.books().tasks if task.task_id != known.task_id]
+    (booked,) = [task for task in sim.books().tasks if task.task_id != known.provider_task_id]
     assert candidate.listed.task_id == booked.task_id
 
 
@@ -86,7 +86,7 @@ async def test_hiapis_list_has_no_filter_and_only_tasks_of_that_time_are_candida
     now_ms = service.services.clock()
     near = await _looked_up(service, a_task(state=TaskState.UNCERTAIN, created_ms=now_ms))
     later = await _looked_up(service, a_task(state=TaskState.UNCERTAIN, created_ms=now_ms + 3_600_000))
-    assert [each.listed.task_id for each in near.found] == [made]
+    assert [each.listed.provider_task_id for each in near.found] == [made]
     assert (later.found, later.listed) == ((), 2)
 
 
@@ -103,11 +103,11 @@ async def test_a_denied_list_is_told_as_denied(tmp_path: Path) -> None:
 
 def test_the_same_model_comes_first_and_then_the_nearest_in_time() -> None:
     rows = [
-        ListedTask(task_id=name, raw_state="queued", model=model, created_at_ms=at_ms)
+        ListedTask(provider_task_id=name, raw_state="queued", model=model, created_at_ms=at_ms)
         for name, model, at_ms in (("a", "other", 1_000), ("b", "m", None), ("c", "m", 9_000), ("d", "m", 2_000))
     ]
     ranked = rank(a_task(model="m", created_ms=1_000), rows)
-    assert [each.listed.task_id for each in ranked] == ["d", "c", "b", "a"]
+    assert [each.listed.provider_task_id for each in ranked] == ["d", "c", "b", "a"]
 
 
 async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(scene: Scene) -> None:
@@ -118,14 +118,14 @@ async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(sc
     assert (due.state, (due.next_poll_ms or 0) <= service.services.clock()) == (TaskState.SUBMITTED, True)
     await service.services.reconciler.by_hand(ReconcileFilter(task=task.id), dry_run=False, ask=True, actor="test")
     assert (await _task(service, task.id)).state is TaskState.CANCELED
-    (event,) = await service.services.store.reading.events(0)
+    (event,) = await service.services.store.events.events(0)
     assert event.type == "task.canceled"
 
 
 async def test_a_task_that_waits_no_more_is_not_canceled_and_is_looked_at(scene: Scene) -> None:
     service, sim = scene
     task = await _submitted(service, AT_DASHSCOPE)
-    sim.finish(task.task_id or "")
+    sim.finish(task.provider_task_id or "")
     refused = await _cancel(service, task)
     assert isinstance(refused, NotCanceled)
     assert "UnsupportedOperation" in refused.reason
@@ -144,7 +144,7 @@ async def test_a_cancel_without_an_answer_is_looked_after_all_the_same(tmp_path:
     ("changes", "words"),
     [
         ({"provider": "hiapi"}, "documents no way to cancel"),
-        ({"provider": "dashscope", "task_id": None}, "id is not known yet"),
+        ({"provider": "dashscope", "provider_task_id": None}, "id is not known yet"),
         ({"provider": "dashscope", "state": TaskState.SUCCEEDED}, "it has ended already: succeeded"),
     ],
 )
@@ -152,6 +152,6 @@ async def test_what_can_not_be_canceled_says_why_and_costs_no_request(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     async with served(tmp_path) as service:
-        refused = await _cancel(service, a_task(**({"state": TaskState.RUNNING, "task_id": "p1"} | changes)))
+        refused = await _cancel(service, a_task(**({"state": TaskState.RUNNING, "provider_task_id": "p1"} | changes)))
         assert isinstance(refused, NotCanceled)
         assert words in refused.reason

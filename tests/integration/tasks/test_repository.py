@@ -12,7 +12,7 @@ from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe,
 async def _open(store: Store, count: int) -> None:
     for index in range(count):
         labels = {"team": "red" if index % 2 else "blue"}
-        await store.submits.open_task(a_task(f"tsk_{index:03d}", labels=labels, created_ms=T0 + index), T0)
+        await store.submissions.open_task(a_task(f"tsk_{index:03d}", labels=labels, created_ms=T0 + index), T0)
 
 
 async def test_pages_are_newest_first_and_meet_without_overlap(store: Store) -> None:
@@ -20,7 +20,7 @@ async def test_pages_are_newest_first_and_meet_without_overlap(store: Store) -> 
     names: list[str] = []
     cursor = None
     for _ in range(3):
-        page = await store.reading.tasks(TaskFilter(limit=3, cursor=cursor))
+        page = await store.tasks.tasks(TaskFilter(limit=3, cursor=cursor))
         names += [task.id for task in page.items]
         cursor = page.next_cursor
     assert names == [f"tsk_{index:03d}" for index in range(6, -1, -1)]
@@ -37,7 +37,7 @@ async def test_tasks_are_found_by_label_state_provider_and_age(store: Store) -> 
         (TaskFilter(provider="tokenbay"), 0),
         (TaskFilter(provider="hiapi", older_than_ms=T0 + 2), 3),
     ]:
-        assert len((await store.reading.tasks(condition)).items) == count
+        assert len((await store.tasks.tasks(condition)).items) == count
 
 
 async def test_events_are_read_past_a_cursor(store: Store) -> None:
@@ -47,34 +47,34 @@ async def test_events_are_read_past_a_cursor(store: Store) -> None:
         for n, state in enumerate([TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SUCCEEDED])
     ]
     await store.ledger.record(reports, T0)
-    assert [event.seq for event in await store.reading.events(1)] == [2, 3]
-    assert [event.seq for event in await store.reading.events(0, limit=1)] == [1]
-    assert await store.reading.last_seq() == 3
+    assert [event.seq for event in await store.events.events(1)] == [2, 3]
+    assert [event.seq for event in await store.events.events(0, limit=1)] == [1]
+    assert await store.events.last_seq() == 3
 
 
 async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
     await _open(store, 3)
     await store.ledger.record([a_report(claim="tsk_000")], T0)
-    counts = await store.reading.counts()
+    counts = await store.tasks.counts()
     assert counts == {("hiapi", TaskState.SUBMITTING): 2, ("hiapi", TaskState.SUCCEEDED): 1}
 
 
 async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(store: Store) -> None:
     await subscribe(store)
     await subscribe(store, "sub_2")
-    assert await store.reading.owed("sub_1") == Owed()
+    assert await store.deliveries.owed("sub_1") == Owed()
     await happen(store, 4)
     leased = sorted((each for each in await lease(store) if each.lane == "sub_1"), key=lambda each: each.id)
     await end(store, leased[:1])
     await end(store, leased[1:3], DeliveryState.DEAD)
-    assert await store.reading.owed("sub_2") == Owed(pending=4)
-    dead = await store.reading.owed("sub_1")
+    assert await store.deliveries.owed("sub_2") == Owed(pending=4)
+    dead = await store.deliveries.owed("sub_1")
     assert (dead.pending, dead.dead) == (1, 2)
     assert dead.failed is not None
     assert dead.failed.id == leased[2].id
-    assert await store.reading.dead_letters() == 2
+    assert await store.deliveries.dead_letters() == 2
     await end(store, leased[3:], DeliveryState.PENDING)
-    failing = (await store.reading.owed("sub_1")).failed
+    failing = (await store.deliveries.owed("sub_1")).failed
     assert failing in await owed(store, "sub_1")
     assert failing is not None
     assert (failing.id, failing.last_status) == (leased[3].id, 429)
@@ -99,7 +99,7 @@ async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: St
 async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
     await _open(store, 1)
     await store.ledger.record([a_report(TaskState.RUNNING, claim="tsk_000"), a_report()], T0 + 9)
-    kinds = [(note.kind, note.at_ms - T0) for note in await store.reading.timeline("tsk_000")]
+    kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline("tsk_000")]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
 
@@ -111,7 +111,7 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
     await turn(store, SubscriptionState.DISABLED, "sub_1")
     await turn(store, SubscriptionState.DISABLED, "sub_2")
-    notes = await store.reading.timeline("tsk_000")
+    notes = await store.tasks.timeline("tsk_000")
     owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
     assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
         "sub_1": ("delivered", False),
@@ -122,16 +122,16 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
 
 
 async def test_what_is_not_there_is_none(store: Store) -> None:
-    assert await store.reading.task("tsk_none") is None
-    assert await store.reading.task_by_key("hiapi", "none") is None
-    assert await store.reading.timeline("tsk_none") == []
+    assert await store.tasks.task("tsk_none") is None
+    assert await store.tasks.task_by_key("hiapi", "none") is None
+    assert await store.tasks.timeline("tsk_none") == []
 
 
 async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:
-    assert await store.kept.find("keys") is None
-    assert await store.kept.keep("keys", "one") == "one"
-    assert await store.kept.keep("keys", "two") == "one"
-    assert await store.kept.find("keys") == "one"
+    assert await store.metadata.find("keys") is None
+    assert await store.metadata.keep("keys", "one") == "one"
+    assert await store.metadata.keep("keys", "two") == "one"
+    assert await store.metadata.find("keys") == "one"
 
 
 async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store: Store) -> None:
@@ -139,10 +139,10 @@ async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store:
         await subscribe(store, name)
     await happen(store, 6)
     leased = {(due.lane, due.event_id): due for due in await lease(store)}
-    events = [event.id for event in await store.reading.events(0)]
+    events = [event.id for event in await store.events.events(0)]
     await end(store, [leased["sub_1", event] for event in events[:3]], DeliveryState.DEAD)
     await end(store, [leased["sub_2", event] for event in events], DeliveryState.DEAD)
     for state, numbers in [(DeliveryState.DEAD, [3, 2, 1]), (DeliveryState.PENDING, [6, 5, 4]), (None, [6, 5, 4, 3])]:
-        first = await store.reading.deliveries(state=state, subscription="sub_1", limit=2)
-        rest = await store.reading.deliveries(state=state, subscription="sub_1", limit=2, cursor=first.next_cursor)
+        first = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2)
+        rest = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2, cursor=first.next_cursor)
         assert [each.event_seq for each in (*first.items, *rest.items)] == numbers

@@ -46,7 +46,7 @@ async def _desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_an_order_becomes_a_submitted_task(desk: Desk) -> None:
     task = await desk.submitted(an_order(labels={"shot": "7"}))
-    assert (task.state, task.task_id, task.submits) == (TaskState.SUBMITTED, "p1", 1)
+    assert (task.state, task.provider_task_id, task.submits) == (TaskState.SUBMITTED, "p1", 1)
     assert (task.model, dict(task.labels), task.deadline_ms) == (
         "happyhorse-1.1/text-to-video",
         {"shot": "7"},
@@ -65,7 +65,7 @@ async def test_the_provider_is_told_to_call_back_under_a_token_of_this_task(desk
 
 
 async def test_without_a_public_url_no_callback_is_asked_for(tmp_path: Path) -> None:
-    async with a_desk(tmp_path / "ledger.db", hiapi_receipt(), public_url=None) as desk:
+    async with a_desk(tmp_path / "ledger.db", hiapi_receipt(), callback_url=None) as desk:
         task = await desk.submitted(an_order())
         assert not task.callback_expected
         assert "callback" not in json.loads(desk.wire.sent[0].body)
@@ -109,7 +109,7 @@ async def test_a_bad_order_is_refused_before_any_row_or_network(
     with pytest.raises(InvalidRequest) as caught:
         await desk.submission.submit(an_order(**changes) if "provider" not in changes else _of_nobody())
     assert [violation.field for violation in caught.value.violations] == [field]
-    assert (desk.wire.sent, await desk.store.reading.counts()) == ([], {})
+    assert (desk.wire.sent, await desk.store.tasks.counts()) == ([], {})
 
 
 def _of_nobody() -> Any:
@@ -167,7 +167,7 @@ async def test_a_caller_who_goes_away_stops_nothing(tmp_path: Path) -> None:
         caller.cancel()
         go_on.set()
         await desk.submission.drained()
-        assert await desk.store.reading.counts() == {("hiapi", TaskState.SUBMITTED): 1}
+        assert await desk.store.tasks.counts() == {("hiapi", TaskState.SUBMITTED): 1}
 
 
 REFUSALS = [
@@ -210,7 +210,7 @@ async def test_a_lost_reply_without_a_key_waits_for_a_callback_or_a_person(tmp_p
 async def test_a_lost_reply_under_the_providers_key_is_cured_in_the_same_call(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "ledger.db", LOST, hiapi_receipt()) as desk:
         task = await desk.submitted(an_order())
-        assert (task.state, task.task_id) == (TaskState.SUBMITTED, "p1")
+        assert (task.state, task.provider_task_id) == (TaskState.SUBMITTED, "p1")
         assert desk.wire.sent[0] == desk.wire.sent[1]
 
 
@@ -219,7 +219,7 @@ async def test_a_repeat_sends_the_same_bytes_under_the_same_key(tmp_path: Path) 
         task = await desk.submitted(an_order())
         assert (task.state, desk.submission.is_repeatable(task, T0)) == (TaskState.UNCERTAIN, True)
         desk.time.now_ms += 60_000
-        assert await desk.submission.repeat(await desk.stored(task)) == Receipt(task_id="p1", raw_state="")
+        assert await desk.submission.repeat(await desk.stored(task)) == Receipt(provider_task_id="p1", raw_state="")
         assert len(set(desk.wire.sent)) == 1
         assert (await desk.stored(task)).state is TaskState.SUBMITTED
 
@@ -278,7 +278,7 @@ async def test_a_ledger_that_is_gone_after_the_post_never_says_try_again(tmp_pat
     async with a_desk(path, locking) as desk:
         task = await desk.submitted(an_order("dashscope"))
         other.rollback()
-        assert (task.state, task.task_id) == (TaskState.SUBMITTING, None)
+        assert (task.state, task.provider_task_id) == (TaskState.SUBMITTING, None)
         assert await desk.stored(task) == task
     other.close()
 
@@ -320,7 +320,7 @@ async def test_a_denied_key_pauses_the_account_and_raises_an_alarm_that_does_not
         result = await desk.refused(an_order())
         (account,) = await desk.store.polls.accounts()
         assert account.alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
-        assert API_KEY not in repr(result) + repr(await desk.store.reading.timeline(result.task.id))
+        assert API_KEY not in repr(result) + repr(await desk.store.tasks.timeline(result.task.id))
 
 
 async def test_a_quoted_callback_address_is_kept_without_its_token(tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ async def test_a_receipt_outlasts_a_locked_database(tmp_path: Path) -> None:
 
     async with a_desk(path, locking) as desk:
         desk.time.on_sleep = other.rollback
-        assert (await desk.submitted(an_order("dashscope"))).task_id == "p1"
+        assert (await desk.submitted(an_order("dashscope"))).provider_task_id == "p1"
     other.close()
 
 

@@ -34,8 +34,8 @@ async def _simulated(tmp_path: Path) -> AsyncIterator[tuple[Served, Simulator]]:
 
 async def _finish(service: Served, *task_ids: str) -> None:
     """News from a provider, as the ledger gets them."""
-    await service.services.store.ledger.record([a_report(task_id=each) for each in task_ids], T0 + 1000)
-    service.services.bell.ring()
+    await service.services.store.ledger.record([a_report(provider_task_id=each) for each in task_ids], T0 + 1000)
+    service.services.commit_notifier.ring()
 
 
 # Submit.
@@ -242,8 +242,8 @@ async def test_a_preferred_wait_that_is_too_long_or_no_number_is_answered_400(se
 
 
 async def test_a_delivery_is_listed_and_made_due_again(service: Served) -> None:
-    await service.services.store.submits.open_task(
-        notified("tsk_1", state=TaskState.RUNNING, task_id="p1", next_poll_ms=None), T0
+    await service.services.store.submissions.open_task(
+        notified("tsk_1", state=TaskState.RUNNING, provider_task_id="p1", next_poll_ms=None), T0
     )
     await _finish(service, "p1")
     delivery = (await service.get("/v1/deliveries?state=pending")).json()["deliveries"][0]
@@ -289,19 +289,19 @@ async def test_reconciling_an_unknown_provider_is_answered_422(service: Served) 
 
 
 async def test_an_uncertain_task_is_settled_as_refused_once(service: Served) -> None:
-    await service.has(task_id=None)
+    await service.has(provider_task_id=None)
     assert (await service.post("/v1/tasks/tsk_1/settle", {"refused": True})).json()["state"] == "refused"
     is_problem(await service.post("/v1/tasks/tsk_1/settle", {"refused": True}), 409)
 
 
 @pytest.mark.parametrize("order", [{}, {"task_id": "p1", "refused": True}, {"refused": False}, {"task_id": ""}])
 async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, Any]) -> None:
-    await service.has(task_id=None)
+    await service.has(provider_task_id=None)
     is_problem(await service.post("/v1/tasks/tsk_1/settle", order), 422)
 
 
 async def test_what_is_done_by_hand_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
-    await service.has(task_id=None)
+    await service.has(provider_task_id=None)
     await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]
     assert [note["summary"] for note in story if note["kind"] == "audit"] == ["key operate: settle"]

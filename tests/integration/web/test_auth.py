@@ -148,7 +148,7 @@ async def test_a_bug_is_a_500_problem_without_details_and_logged_with_its_reques
     async def broken(*_: object, **__: object) -> NoReturn:
         raise RuntimeError("the inside of ours")
 
-    monkeypatch.setattr(type(service.services.store.reading), "tasks", broken)
+    monkeypatch.setattr(type(service.services.store.tasks), "tasks", broken)
     with capture_logs() as lines:
         reply = await service.get("/v1/tasks")
     assert "inside" not in reply.text + str(is_problem(reply, 500))
@@ -164,7 +164,9 @@ async def test_a_damaged_ledger_is_answered_503_as_one_that_is_away(
 
     monkeypatch.setattr(type(service.services.store.ledger), "record", damaged)
     await service.has("tsk_damaged", "p-damaged")
-    reply = await service.calls_back(service.callback_path("tsk_damaged"), json=a_callback_body(task_id="p-damaged"))
+    reply = await service.calls_back(
+        service.callback_path("tsk_damaged"), json=a_callback_body(provider_task_id="p-damaged")
+    )
     is_problem(reply, 503)
     assert int(reply.headers["retry-after"]) >= 1
 

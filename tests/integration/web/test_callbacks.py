@@ -24,7 +24,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def _state(service: Served, name: str = "tsk_1") -> TaskState:
-    task = await service.services.store.reading.task(name)
+    task = await service.services.store.tasks.task(name)
     assert task is not None
     return task.state
 
@@ -149,10 +149,10 @@ async def test_a_ledger_that_cannot_be_written_is_answered_503_with_retry_after(
 
 
 async def test_a_right_signature_needs_no_token_and_adopts_an_unknown_task(service: Served) -> None:
-    body = json.dumps(a_callback_body(task_id="elsewhere")).encode()
+    body = json.dumps(a_callback_body(provider_task_id="elsewhere")).encode()
     reply = await service.http.post("/callbacks/signed", content=body, headers=_signed(body))
     assert reply.status_code == 204
-    assert await service.services.store.reading.task_by_key("signed", "elsewhere") is not None
+    assert await service.services.store.tasks.task_by_key("signed", "elsewhere") is not None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ async def test_an_odd_signature_header_is_answered_401(service: Served, value: b
 async def test_a_flood_of_the_same_callback_makes_one_event(service: Served) -> None:
     replies = await asyncio.gather(*(service.calls_back() for _ in range(30)))
     assert sorted(reply.status_code for reply in replies) == [200] * 29 + [204]
-    assert len(await service.services.store.reading.events(0)) == 1
+    assert len(await service.services.store.events.events(0)) == 1
 
 
 async def test_the_log_names_the_route_and_never_the_token(service: Served) -> None:

@@ -20,10 +20,10 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 async def test_deliveries_are_listed_by_subscription_and_state(service: Served) -> None:
     first, second = [await subscribed(service) for _ in range(2)]
-    await service.services.store.submits.open_task(
-        notified("tsk_9", HOOK, state=TaskState.RUNNING, task_id="p9", next_poll_ms=None), T0
+    await service.services.store.submissions.open_task(
+        notified("tsk_9", HOOK, state=TaskState.RUNNING, provider_task_id="p9", next_poll_ms=None), T0
     )
-    await service.services.store.ledger.record([a_report(task_id="p9")], T0)
+    await service.services.store.ledger.record([a_report(provider_task_id="p9")], T0)
     found = await owed(service, first["id"])
     assert [(each["subscription"], each["endpoint"], each["task"]) for each in found] == [(first["id"], HOOK, "tsk_9")]
     assert await owed(service, second["id"], "dead") == []

@@ -36,7 +36,7 @@ async def _forget(service: Served, count: int) -> None:
     """That many events happen long ago, and are no longer kept."""
     store = service.services.store
     await happen(store, count, at_ms=T0 - DAY_MS)
-    await store.pruning.remove_events(START, limit=10_000, before_ms=T0)
+    await store.retention.remove_events(START, limit=10_000, before_ms=T0)
 
 
 async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) -> None:
@@ -54,7 +54,7 @@ async def test_an_event_tells_the_same_as_its_webhook(service: Served) -> None:
     await happen_to(service.services.store, "tsk_1", labels={"film": "a"})
     (event,) = (await _page(service))["events"]
     assert set(event) == {"seq", "event_id", "type", "timestamp", "task", "supersedes"}
-    body = json.loads((await service.services.store.reading.events(0))[0].body)
+    body = json.loads((await service.services.store.events.events(0))[0].body)
     assert (event["task"], event["timestamp"]) == (body["data"]["task"], body["timestamp"])
 
 

@@ -100,8 +100,8 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
     document = await _document(service)
     running: dict[str, Any] = {"state": TaskState.RUNNING, "next_poll_ms": None}
     made = await subscribed(service)
-    await service.services.store.submits.open_task(notified("tsk_1", task_id="p1", **running), T0)
-    await service.services.store.ledger.record([a_report(task_id="p1")], T0 + 1000)
+    await service.services.store.submissions.open_task(notified("tsk_1", provider_task_id="p1", **running), T0)
+    await service.services.store.ledger.record([a_report(provider_task_id="p1")], T0 + 1000)
     owed = (await service.get("/v1/deliveries")).json()["deliveries"]
     assert {each["subscription"] for each in owed} == {made["id"], None}
     names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": owed[0]["id"]}

@@ -16,7 +16,7 @@ from openapi_schema_validator import OAS31Validator
 
 from receiver.events.model.event import EventType
 from receiver.web.schemas.subscriptions import SubscriptionChangeBody, SubscriptionOrderBody
-from receiver.webhooks.model.request import SubscriptionOrder
+from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
 from tests.support.service import Served, is_problem, served
@@ -78,7 +78,7 @@ async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
 
 
 def test_the_bodies_have_the_fields_that_the_service_knows() -> None:
-    order = set(SubscriptionOrder.__dataclass_fields__)
+    order = set(SubscriptionRequest.__dataclass_fields__)
     assert set(SubscriptionOrderBody.model_fields) == order
     assert set(SubscriptionChangeBody.model_fields) == order - {"secret"} | {"enabled"}
 

@@ -72,15 +72,15 @@ def _due(name: str, endpoint: str, **changes: Any) -> DueDelivery:
 
 async def _owe(store: Store, url: str, count: int = 1) -> None:
     for index in range(count):
-        await store.submits.open_task(notified(f"tsk_{index}", url), T0)
-        await store.ledger.record([a_report(task_id=f"p{index}", claim=f"tsk_{index}")], T0)
+        await store.submissions.open_task(notified(f"tsk_{index}", url), T0)
+        await store.ledger.record([a_report(provider_task_id=f"p{index}", claim=f"tsk_{index}")], T0)
 
 
 async def test_a_due_event_is_posted_as_signed_json_and_delivered(store: Store) -> None:
     async with serving(replying(reply(b"", status=b"204 No Content"))) as server:
         await _owe(store, server.url)
         assert await take_turn(store) == DeliveryReport(leased=1, delivered=1)
-    (event,) = await store.reading.events(0)
+    (event,) = await store.events.events(0)
     headers, body = headers_of(server.requests[0]), server.requests[0].partition(b"\r\n\r\n")[2]
     assert (body, headers["content-type"]) == (event.body.encode(), "application/json")
     assert headers["webhook-id"] == event.id == json.loads(body)["data"]["event_id"]
@@ -291,7 +291,7 @@ async def test_one_endpoint_never_has_more_posts_at_once_than_its_share(store: S
 
 
 async def _all_delivered(store: Store) -> bool:
-    return not (await store.reading.deliveries(state=DeliveryState.PENDING, limit=1, cursor=None)).items
+    return not (await store.deliveries.deliveries(state=DeliveryState.PENDING, limit=1, cursor=None)).items
 
 
 def _assert_each_once(server: RawServer, count: int) -> None:

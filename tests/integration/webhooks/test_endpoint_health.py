@@ -20,7 +20,7 @@ from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint_health import BreakerState, breaker_state
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import Deed
+from receiver.webhooks.subscription_repository import AuditEntry
 from tests.bench.isolation import Idle
 from tests.support.builders import T0, a_report, notified
 from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until
@@ -51,7 +51,7 @@ async def found(store: Store, name: str = "sub_1") -> Subscription:
 
 
 async def enable(store: Store, name: str = "sub_1") -> None:
-    deed = Deed(actor="ann", action="enabled")
+    deed = AuditEntry(actor="ann", action="enabled")
     await store.subscriptions.change(
         name, lambda before: replace(before, state=SubscriptionState.ACTIVE), deed, now_ms=T0, forgive=True
     )
@@ -145,16 +145,16 @@ async def test_what_a_disabled_subscription_was_owed_comes_once_it_is_enabled_ag
 async def test_a_tasks_own_endpoint_that_is_gone_loses_only_that_delivery(store: Store) -> None:
     async with serving(first_then(reply(status=b"410 Gone"), 1, reply())) as server:
         for name in ("tsk_1", "tsk_2"):
-            await store.submits.open_task(notified(name, server.url), T0)
-            await store.ledger.record([a_report(task_id=name, claim=name)], T0)
+            await store.submissions.open_task(notified(name, server.url), T0)
+            await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
         assert await take_turn(store, per_lane=1) == DeliveryReport(leased=1, dead=1)
         assert await take_turn(store) == DeliveryReport(leased=1, delivered=1)
-    assert [event.type for event in await store.reading.events(0)] == [EventType.SUCCEEDED] * 2
+    assert [event.type for event in await store.events.events(0)] == [EventType.SUCCEEDED] * 2
 
 
 async def test_a_subscription_that_was_changed_meanwhile_is_not_disabled_for_its_old_address(store: Store) -> None:
     async def gone(peer: Peer, _: int) -> None:
-        deed = Deed(actor="ann", action="moved")
+        deed = AuditEntry(actor="ann", action="moved")
         await store.subscriptions.change(
             "sub_1", lambda before: replace(before, changed_ms=T0 + 1), deed, now_ms=T0 + 1
         )
@@ -287,9 +287,9 @@ async def test_a_backlog_is_worked_off_turn_after_turn_without_waiting_for_ticks
                 clock=lambda: T0,
                 on_events=lambda: None,
             )
-            deliverer.on_room = worker.poke_delivery
+            deliverer.on_room = worker.wake_deliverer
             worker.start()
-            worker.poke_delivery()
+            worker.wake_deliverer()
             async with asyncio.timeout(30):
                 await server.until_requests(100)
             await worker.stop()

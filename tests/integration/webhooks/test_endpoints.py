@@ -11,7 +11,7 @@ import pytest
 from receiver.runtime.services import Store, open_store
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
-from receiver.webhooks.subscription_repository import Deed
+from receiver.webhooks.subscription_repository import AuditEntry
 from submitter.errors import WebhookNotVerified
 from submitter.http.address_guard import AddressGuard
 from submitter.standard_webhooks import new_signing_key, public_key, verify_webhook
@@ -96,7 +96,7 @@ async def test_cloudevents_attributes_stand_beside_the_same_body_when_asked_for(
         await subscribe(store, "sub_2", url=clouded.url, cloudevents=True)
         await happen_to(store, "tsk_1", at_ms=T0 + 123)
         await take_turn(store, now_ms=T0 + 500, source="https://video.example")
-    (event,) = await store.reading.events(0)
+    (event,) = await store.events.events(0)
     headers = headers_of(clouded.requests[0])
     assert {name: value for name, value in headers.items() if name.startswith("ce-")} == {
         "ce-specversion": "1.0",
@@ -115,7 +115,7 @@ async def test_a_subscription_that_moved_gets_what_it_is_owed_at_its_new_address
     async with serving(replying(reply())) as old, serving(replying(reply())) as new:
         await subscribe(store, url=old.url)
         await happen(store, 1)
-        moved = Deed(actor="ann", action="moved")
+        moved = AuditEntry(actor="ann", action="moved")
         await store.subscriptions.change("sub_1", lambda s: replace(s, url=new.url), moved, now_ms=T0)
         assert (await take_turn(store)).delivered == 1
     assert (len(old.requests), len(new.requests)) == (0, 1)
@@ -134,7 +134,7 @@ async def test_redelivering_posts_the_same_message_again_under_the_same_id(store
 
 
 async def _audited(store: Store, delivery: Delivery) -> list[str]:
-    return [note.summary for note in await store.reading.timeline(delivery.task or "") if note.kind == "audit"]
+    return [note.summary for note in await store.tasks.timeline(delivery.task or "") if note.kind == "audit"]
 
 
 async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store) -> None:
@@ -275,7 +275,7 @@ async def test_a_bad_answer_is_told_in_words_and_holds_up_nobody_else(
         assert (await take_turn(store, limits=SHORT)).leased == 2
         assert len(bad.requests) == 1
     (delivery,) = await owed(store, "sub_bad")
-    (attempt,) = await store.reading.attempts(delivery.id)
+    (attempt,) = await store.deliveries.attempts(delivery.id)
     assert delivery.state is state
     assert (said or "") in (delivery.last_error or "")
     assert len(attempt.response.encode()) <= 4096

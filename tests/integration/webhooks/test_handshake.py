@@ -182,7 +182,7 @@ async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> Non
         await bench.store.ledger.record([a_report(adopt=True)], T0)
         manners = DeliveryManners(owner="w", backoff_s=(5.0,), origin=ORIGIN)
         outbox, clock = bench.store.outbox, lambda: T0
-        sender = Deliverer(outbox=outbox, transport=transport, manners=manners, clock=clock, dice=lambda: 0.0)
+        sender = Deliverer(outbox=outbox, transport=transport, manners=manners, clock=clock, random=lambda: 0.0)
         assert (await sender.deliver_once(limit=1)).delivered == 1
     assert headers_of(server.requests[1])["webhook-request-origin"] == ORIGIN
 

@@ -36,8 +36,8 @@ async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_th
     async with serving(hanging) as hung, serving(replying(reply())) as well:
         for number in range(100):
             name = f"tsk_{number}"
-            await store.submits.open_task(notified(name, f"{hung.url}/{name}?n={number}"), T0)
-            await store.ledger.record([a_report(task_id=name, claim=name)], T0)
+            await store.submissions.open_task(notified(name, f"{hung.url}/{name}?n={number}"), T0)
+            await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
         await subscribe(store, url=well.url)
         await happen(store, 50, first=500)
         async with delivering(store.outbox, concurrency=32) as deliverer:
@@ -62,6 +62,6 @@ async def test_what_happens_now_does_not_wait_behind_a_replay(store: Store) -> N
             await deliverer.deliver_once(limit=64)
             for _ in range(29):
                 await deliverer.deliver_once(limit=64)
-    events = await store.reading.events(0)
+    events = await store.events.events(0)
     assert headers_of(server.requests[1])["webhook-id"] == events[-1].id
     assert {headers_of(request)["webhook-id"] for request in server.requests} == {event.id for event in events}

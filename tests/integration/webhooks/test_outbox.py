@@ -16,7 +16,7 @@ from receiver.store.postgres import PostgresTx
 from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
-from receiver.webhooks.subscription_repository import Deed
+from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import SECRET, T0, a_report, notified
 from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe, turn
 
@@ -24,8 +24,8 @@ from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe, 
 async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -> None:
     for index in range(count):
         name = f"{url[-1]}{index}"
-        await store.submits.open_task(notified(f"tsk_{name}", url), T0)
-        await store.ledger.record([a_report(task_id=name, claim=f"tsk_{name}")], T0)
+        await store.submissions.open_task(notified(f"tsk_{name}", url), T0)
+        await store.ledger.record([a_report(provider_task_id=name, claim=f"tsk_{name}")], T0)
 
 
 async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_lane: int = 8) -> list[DueDelivery]:
@@ -42,7 +42,7 @@ def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, s
 async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> None:
     await _owe(store, 1)
     (due,) = await _lease(store)
-    (event,) = await store.reading.events(0)
+    (event,) = await store.events.events(0)
     assert (due.endpoint, due.secrets, due.body, due.event_id, due.attempts) == (
         "https://hooks.example/a",
         (SECRET,),
@@ -81,7 +81,7 @@ async def test_a_failed_attempt_is_due_again_at_its_time(store: Store) -> None:
     assert await _lease(store, now_ms=T0 + 4_999) == []
     (again,) = await _lease(store, now_ms=T0 + 5_000)
     assert again.attempts == 1
-    (attempt,) = await store.reading.attempts(due.id)
+    (attempt,) = await store.deliveries.attempts(due.id)
     assert (attempt.status, attempt.response) == (500, "no\\x00")
 
 
@@ -90,7 +90,7 @@ async def test_a_dead_letter_rests_until_it_is_redelivered(store: Store) -> None
     (due,) = await _lease(store)
     await store.outbox.record_attempts([_result(due, DeliveryState.DEAD)], T0)
     assert await _lease(store, now_ms=T0 + 10**9) == []
-    assert len((await store.reading.deliveries(state=DeliveryState.DEAD)).items) == 1
+    assert len((await store.deliveries.deliveries(state=DeliveryState.DEAD)).items) == 1
     revived = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
     assert revived is not None
     (again,) = await _lease(store, now_ms=T0 + 1)
@@ -103,17 +103,17 @@ async def test_an_owner_that_lost_its_lease_leaves_only_its_attempt(store: Store
     (taken,) = await _lease(store, "next", now_ms=T0 + 10_000)
     await store.outbox.record_attempts([_result(taken, DeliveryState.DELIVERED, status=204)], T0 + 10_001)
     await store.outbox.record_attempts([_result(late, DeliveryState.DEAD)], T0 + 10_002)
-    delivery = await store.reading.delivery(late.id)
+    delivery = await store.deliveries.delivery(late.id)
     assert delivery is not None
     assert (delivery.state, delivery.attempts) == (DeliveryState.DELIVERED, 1)
-    assert len(await store.reading.attempts(late.id)) == 2
+    assert len(await store.deliveries.attempts(late.id)) == 2
 
 
 async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_all_that_signs(store: Store) -> None:
     keys = {"signing_key": "whsk_new", "previous_signing_key": "whsk_old"}
     await subscribe(store, previous_secret="whsec_old", previous_until_ms=T0 + 10, cloudevents=True, **keys)
     await happen(store, 1)
-    moved = Deed(actor="ann", action="moved")
+    moved = AuditEntry(actor="ann", action="moved")
     await store.subscriptions.change("sub_1", lambda s: replace(s, url="https://new.example/"), moved, now_ms=T0)
     (due,) = await _lease(store, now_ms=T0 + 9)
     assert (due.lane, due.endpoint, due.cloudevents) == ("sub_1", "https://new.example/", True)
@@ -151,7 +151,7 @@ async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_sa
     results = [_result(each, DeliveryState.DEAD, status=410) for each in due]
     assert await store.outbox.record_attempts(results[:2], T0) == 1
     assert await store.outbox.record_attempts(results[2:], T0) == 0
-    events = await store.reading.events(3)
+    events = await store.events.events(3)
     assert [(event.type, event.task) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
 
 
@@ -161,7 +161,7 @@ async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_record
     (due,) = await _lease(store)
     assert await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     assert await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0) == 0
-    assert len(await store.reading.attempts(due.id)) == 1
+    assert len(await store.deliveries.attempts(due.id)) == 1
     revived = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
     assert revived is not None
     assert revived.state is DeliveryState.DEAD

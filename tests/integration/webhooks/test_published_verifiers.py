@@ -93,10 +93,12 @@ async def _delivered(tmp_path: Path) -> Delivered:
         open_transport(LIMITS, HOME) as transport,
     ):
         assert await store.subscriptions.add(_subscription(server.url, clock()), actor="a test", now_ms=clock())
-        await store.submits.open_task(a_task("tsk_1", labels={"电影": "完成 é 🎬"}), clock())
+        await store.submissions.open_task(a_task("tsk_1", labels={"电影": "完成 é 🎬"}), clock())
         await store.ledger.record([a_report(claim="tsk_1")], clock())
         manners = DeliveryManners(owner="w1", backoff_s=(5.0,))
-        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=clock, dice=lambda: 0.0)
+        deliverer = Deliverer(
+            outbox=store.outbox, transport=transport, manners=manners, clock=clock, random=lambda: 0.0
+        )
         assert (await deliverer.deliver_once(limit=10)).delivered == 1
         (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")

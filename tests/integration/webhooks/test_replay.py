@@ -162,7 +162,7 @@ async def test_others_write_between_the_slices_and_what_happens_then_is_not_chas
     await writing
     assert count == ReplayCount(matched=60, made_due=60)
     assert len(set(seen)) > 2
-    assert await store.reading.last_seq() == 60 + len(seen)
+    assert await store.events.last_seq() == 60 + len(seen)
 
 
 @pytest.mark.usefixtures("small")

@@ -176,14 +176,14 @@ async def test_a_replay_ends_with_the_newest_event_of_its_beginning(store: Store
 async def test_a_range_that_begins_before_what_is_kept_is_told_where_that_begins(store: Store) -> None:
     await happen(store, 3)
     await subscribe(store)
-    assert (await store.pruning.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 2
+    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 2
     asked = [await store.replays.survey("sub_1", ReplayRange(first_seq=first)) for first in (1, 3, None)]
     assert asked == [
         ReplayScope(after_seq=2, last_seq=3, oldest_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
     ]
-    assert (await store.pruning.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 1
+    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 1
     nothing = await store.replays.survey("sub_1", ReplayRange(first_seq=1))
     assert nothing == ReplayScope(after_seq=3, last_seq=3, oldest_seq=4)
 
@@ -193,7 +193,7 @@ async def test_an_event_that_was_pruned_meanwhile_is_not_owed(store: Store) -> N
     await subscribe(store)
     scope = await store.replays.survey("sub_1", ReplayRange())
     assert isinstance(scope, ReplayScope)
-    await store.pruning.remove_events((0, ""), limit=2, before_ms=T0 + 1)
+    await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)
     batch = await store.replays.batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
     assert isinstance(batch, ReplayBatch)
     assert (batch.matched, [each.event_seq for each in await owed(store)]) == (1, [3])

@@ -12,12 +12,12 @@ from receiver.runtime.services import Store, open_store
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from receiver.webhooks.model.rows import subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, Deed
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, AuditEntry
 from tests.support.builders import SECRET, T0
 from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe
 from tests.support.tables import rows_of
 
-DEED = Deed(actor="ann", action="subscription changed")
+DEED = AuditEntry(actor="ann", action="subscription changed")
 
 
 async def _change(store: Store, name: str = "sub_1", *, forgive: bool = False, **changes: Any) -> Subscription | None:

@@ -21,11 +21,11 @@ from submitter.simulator import PLATFORMS
 
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 PLACES = Places(directory=PurePath("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
-STORY = Story(task="tsk_1", provider="hiapi", task_id="tk-1")
+STORY = Story(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
 PROMPT = "a paper boat"
 DOUBT = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
 ENTRY = BookEntry(
-    paid=Paid(provider="dashscope", task_id="theirs", state="running", is_ended=False),
+    paid=Paid(provider="dashscope", provider_task_id="theirs", state="running", is_ended=False),
     created_ms=10_050,
     body=json.dumps({"input": {"prompt": PROMPT}}),
     awaits_contradiction=False,
@@ -40,7 +40,7 @@ def test_the_environment_of_the_demo_makes_settings_for_all_five_simulated_provi
 
 
 def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:
-    assert decide([DOUBT], [ENTRY], known=()) == [Settlement(task="tsk_1", task_id="theirs")]
+    assert decide([DOUBT], [ENTRY], known=()) == [Settlement(task="tsk_1", provider_task_id="theirs")]
 
 
 @pytest.mark.parametrize(
@@ -54,18 +54,18 @@ def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:
     ],
 )
 def test_the_operator_settles_as_refused_where_nothing_fits(entry: BookEntry) -> None:
-    assert decide([DOUBT], [entry], known=()) == [Settlement(task="tsk_1", task_id=None)]
+    assert decide([DOUBT], [entry], known=()) == [Settlement(task="tsk_1", provider_task_id=None)]
 
 
 def test_the_operator_gives_no_entry_to_two_tasks() -> None:
     settled = decide([DOUBT, replace(DOUBT, task="tsk_2")], [ENTRY], known=())
-    assert [each.task_id for each in settled] == ["theirs", None]
-    assert decide([DOUBT], [ENTRY], known={("dashscope", "theirs")})[0].task_id is None
+    assert [each.provider_task_id for each in settled] == ["theirs", None]
+    assert decide([DOUBT], [ENTRY], known={("dashscope", "theirs")})[0].provider_task_id is None
 
 
 def test_a_settlement_is_a_command_that_one_can_type() -> None:
-    assert Settlement(task="tsk_1", task_id="x").arguments == ("tasks", "settle", "tsk_1", "--task-id", "x")
-    assert Settlement(task="tsk_1", task_id=None).arguments == ("tasks", "settle", "tsk_1", "--refused")
+    assert Settlement(task="tsk_1", provider_task_id="x").arguments == ("tasks", "settle", "tsk_1", "--task-id", "x")
+    assert Settlement(task="tsk_1", provider_task_id=None).arguments == ("tasks", "settle", "tsk_1", "--refused")
 
 
 def _detail(source: str, state: str, verdict: str) -> Mapping[str, Any]:
@@ -102,9 +102,11 @@ SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overl
 
 
 def _result(*, told: bool) -> Result:
-    paid = Paid(provider="hiapi", task_id="tk-1", state="succeeded", is_ended=True)
+    paid = Paid(provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
     heard = [
-        Told(way=way, seq=1, event_id="evt_1", task="tsk_1", provider="hiapi", task_id="tk-1", state="succeeded")
+        Told(
+            way=way, seq=1, event_id="evt_1", task="tsk_1", provider="hiapi", provider_task_id="tk-1", state="succeeded"
+        )
         for way in (Way.EVERYTHING, Way.STREAM)
     ]
     intents = [Intent(order="hiapi-01", provider="hiapi", task="tsk_1")]

@@ -14,7 +14,7 @@ from receiver.cli.demo.scenario import (
     NEEDS_OPERATOR,
     PROVIDERS,
     TROUBLES,
-    Order,
+    TaskRequest,
     by_provider,
     load_examples,
     make_orders,
@@ -33,7 +33,7 @@ EACH_EXAMPLE = pytest.mark.parametrize(
 )
 
 
-def _orders(each: int = LEAST) -> tuple[Order, ...]:
+def _orders(each: int = LEAST) -> tuple[TaskRequest, ...]:
     return make_orders(EXAMPLES, each=each, shuffle=lambda _: None)
 
 

@@ -7,13 +7,19 @@ import pytest
 from receiver.cli.demo.tally import Books, Intent, Paid, Story, Tally, Told, Way, silent, tally
 
 INTENT = Intent(order="hiapi-01", provider="hiapi", task="tsk_1")
-PAID = Paid(provider="hiapi", task_id="tk-1", state="succeeded", is_ended=True)
+PAID = Paid(provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
 TOLD = Told(
-    way=Way.EVERYTHING, seq=1, event_id="evt_1", task="tsk_1", provider="hiapi", task_id="tk-1", state="succeeded"
+    way=Way.EVERYTHING,
+    seq=1,
+    event_id="evt_1",
+    task="tsk_1",
+    provider="hiapi",
+    provider_task_id="tk-1",
+    state="succeeded",
 )
 STREAMED = replace(TOLD, way=Way.STREAM)
 HEARD = (TOLD, STREAMED)
-STORY = Story(task="tsk_1", provider="hiapi", task_id="tk-1", ended_by="callback")
+STORY = Story(task="tsk_1", provider="hiapi", provider_task_id="tk-1", ended_by="callback")
 CLEAN = Books(intents=[INTENT], paid=[PAID], told=HEARD, stories=[STORY], streamed=[1], events={"hiapi": 1})
 FAILED = [replace(PAID, state="failed")]
 
@@ -113,7 +119,7 @@ def test_an_accepted_order_without_an_outcome_is_lost() -> None:
 
 
 def test_a_paid_task_that_our_ledger_does_not_know_is_lost_and_paid_twice() -> None:
-    stray = replace(PAID, task_id="tk-0")
+    stray = replace(PAID, provider_task_id="tk-0")
     found = tally(replace(CLEAN, paid=[stray, PAID]))
     assert _names(found) == {"lost": ["tk-0"], "paid_twice": ["tk-0"]}
 
@@ -130,8 +136,11 @@ def test_two_tasks_of_ours_for_one_of_theirs_are_doubled() -> None:
 
 
 def test_more_tasks_made_than_ordered_are_paid_twice_even_when_all_are_told() -> None:
-    again, heard = replace(PAID, task_id="tk-2"), replace(TOLD, event_id="evt_2", task="tsk_2", task_id="tk-2")
-    stories = [STORY, replace(STORY, task="tsk_2", task_id="tk-2")]
+    again, heard = (
+        replace(PAID, provider_task_id="tk-2"),
+        replace(TOLD, event_id="evt_2", task="tsk_2", provider_task_id="tk-2"),
+    )
+    stories = [STORY, replace(STORY, task="tsk_2", provider_task_id="tk-2")]
     found = tally(
         replace(CLEAN, paid=[PAID, again], told=[*HEARD, heard, replace(heard, way=Way.STREAM)], stories=stories)
     )
@@ -141,7 +150,7 @@ def test_more_tasks_made_than_ordered_are_paid_twice_even_when_all_are_told() ->
 
 def test_one_provider_with_too_few_does_not_make_up_for_one_with_too_many() -> None:
     elsewhere = Intent(order="modellix-01", provider="modellix", task=None)
-    found = tally(replace(CLEAN, intents=[INTENT, elsewhere], paid=[PAID, replace(PAID, task_id="tk-2")]))
+    found = tally(replace(CLEAN, intents=[INTENT, elsewhere], paid=[PAID, replace(PAID, provider_task_id="tk-2")]))
     assert found.verdict == "lost 2, doubled 0, paid twice 1"
 
 
@@ -150,7 +159,7 @@ def test_an_end_told_otherwise_than_the_books_say_is_named() -> None:
 
 
 def test_a_webhook_for_a_task_that_was_never_made_is_named() -> None:
-    invented = replace(TOLD, event_id="evt_9", task="tsk_9", task_id="tk-9")
+    invented = replace(TOLD, event_id="evt_9", task="tsk_9", provider_task_id="tk-9")
     assert _names(tally(replace(CLEAN, told=[*HEARD, invented]))) == {"disagreeing": ["tsk_9"]}
 
 
@@ -163,10 +172,10 @@ def test_a_contradiction_that_is_not_on_record_is_wrong_and_one_that_is_is_liste
 
 
 def test_a_row_counts_what_its_provider_did() -> None:
-    failed = replace(TOLD, seq=2, event_id="evt_2", task="tsk_2", task_id="tk-2", state="failed")
+    failed = replace(TOLD, seq=2, event_id="evt_2", task="tsk_2", provider_task_id="tk-2", state="failed")
     ways = (Way.STREAM, Way.FAILURES, Way.NOTIFY)
     told = [*HEARD, failed, *(replace(failed, way=way) for way in ways)]
-    stories = [STORY, Story(task="tsk_2", provider="hiapi", task_id="tk-2", ended_by="poll")]
+    stories = [STORY, Story(task="tsk_2", provider="hiapi", provider_task_id="tk-2", ended_by="poll")]
     intents = [INTENT, Intent(order="hiapi-02", provider="hiapi", task="tsk_2", is_notified=True)]
     (row,) = tally(replace(CLEAN, intents=intents, told=told, stories=stories, events={"hiapi": 2})).rows
     assert (row.submitted, row.succeeded, row.failed) == (2, 1, 1)

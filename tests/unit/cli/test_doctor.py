@@ -12,7 +12,7 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.webhooks.model.endpoint_health import Lane
 from receiver.webhooks.model.request import BY_HAND
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription, SubscriptionState
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
 
@@ -65,7 +65,7 @@ def test_weak_settings_are_a_warning(given: dict[str, str], name: str) -> None:
 
 def test_no_provider_at_all_is_a_failure() -> None:
     (failed,) = [check for check in check_settings(Settings.from_mapping({})) if check.level is Level.FAIL]
-    assert (failed.name, "HIAPI_API_KEY" in failed.cure) == ("providers", True)
+    assert (failed.name, "HIAPI_API_KEY" in failed.hint) == ("providers", True)
 
 
 def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
@@ -73,7 +73,7 @@ def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
         Settings.from_mapping({"WHENFINAL_LEASE_S": "x", "WHENFINAL_NONSENSE": "y"})
     checks = broken_settings(error.value)
     assert len(checks) == 2
-    assert all(check.level is Level.FAIL and check.cure for check in checks)
+    assert all(check.level is Level.FAIL and check.hint for check in checks)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
 )
 async def test_a_providers_answer_tells_about_its_key(end: Any, level: Level, words: str) -> None:
     check = await _asked(end)
-    assert (check.level, words in check.what, bool(check.cure)) == (level, True, level is not Level.OK)
+    assert (check.level, words in check.what, bool(check.hint)) == (level, True, level is not Level.OK)
 
 
 async def test_a_key_that_a_provider_quotes_is_hidden() -> None:
@@ -116,7 +116,7 @@ async def test_a_public_url_without_an_address_is_a_failure() -> None:
     assert (checks[-1].name, checks[-1].level) == ("public URL", Level.FAIL)
 
 
-def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> SeenSubscription:
+def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> SubscriptionStatus:
     state = SubscriptionState.DISABLED if disabled_for else SubscriptionState.ACTIVE
     own = Subscription(
         id=name,
@@ -127,7 +127,7 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Seen
         state=state,
         disabled_reason=disabled_for,
     )
-    return SeenSubscription(subscription=own, lane=Lane(id=name, failures=failures))
+    return SubscriptionStatus(subscription=own, lane=Lane(id=name, failures=failures))
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Seen
     ],
 )
 def test_webhooks_that_do_not_arrive_are_told_with_their_cure(
-    seen: list[SeenSubscription], dead: int, said: list[str]
+    seen: list[SubscriptionStatus], dead: int, said: list[str]
 ) -> None:
     checks = list(check_webhooks(seen, dead, 0))
     assert [check.what for check in checks] == said
-    assert all((check.level is Level.OK) == (check.cure == "") for check in checks)
+    assert all((check.level is Level.OK) == (check.hint == "") for check in checks)

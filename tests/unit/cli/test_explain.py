@@ -8,7 +8,7 @@ import pytest
 from receiver.cli.display.explain import Situation, look_ahead, say_offset, tell_story
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import Note
+from receiver.tasks.model.timeline import TimelineEntry
 from submitter.model import ENDED, TaskState
 
 NOW = Situation(now_ms=10_000, repeatable=False, configured=True)
@@ -18,15 +18,17 @@ RUNNING = Task(
     id="tsk_1",
     provider="hiapi",
     state=TaskState.RUNNING,
-    task_id="x",
+    provider_task_id="x",
     created_ms=0,
     submitted_ms=1,
     next_poll_ms=70_000,
 )
 
 
-def _note(**fields: Any) -> Note:
-    return Note(**{"at_ms": 4_200, "kind": "observation", "summary": "poll says running", "detail": {}, **fields})
+def _note(**fields: Any) -> TimelineEntry:
+    return TimelineEntry(
+        **{"at_ms": 4_200, "kind": "observation", "summary": "poll says running", "detail": {}, **fields}
+    )
 
 
 def _next(task: Task, situation: Situation = NOW) -> str:
@@ -44,15 +46,15 @@ def test_an_ended_task_waits_for_nothing(state: TaskState) -> None:
 
 
 def test_an_uncertain_task_names_both_commands_that_settle_it() -> None:
-    cure = "\n".join(look_ahead(UNCERTAIN, [], NOW).cure)
-    assert "whenfinal tasks settle tsk_1 --task-id " in cure
-    assert "whenfinal tasks settle tsk_1 --refused" in cure
-    assert "whenfinal tasks settle tsk_1 --look" in cure
+    hint = "\n".join(look_ahead(UNCERTAIN, [], NOW).hint)
+    assert "whenfinal tasks settle tsk_1 --task-id " in hint
+    assert "whenfinal tasks settle tsk_1 --refused" in hint
+    assert "whenfinal tasks settle tsk_1 --look" in hint
 
 
 def test_an_uncertain_task_that_may_be_repeated_asks_nothing_of_a_person() -> None:
     outlook = look_ahead(UNCERTAIN, [], replace(NOW, repeatable=True))
-    assert outlook.cure == ()
+    assert outlook.hint == ()
     assert "nothing is paid twice" in outlook.next[0]
 
 
@@ -78,7 +80,7 @@ def test_a_pause_and_an_alarm_of_the_provider_are_told() -> None:
 
 def test_a_dead_letter_names_the_command_that_sends_it_again() -> None:
     note = _note(kind="delivery", detail={"state": "dead", "delivery": "dlv_7"})
-    assert "whenfinal deliveries redeliver dlv_7" in look_ahead(RUNNING, [note], NOW).cure[0]
+    assert "whenfinal deliveries redeliver dlv_7" in look_ahead(RUNNING, [note], NOW).hint[0]
 
 
 def test_a_webhook_that_is_owed_says_to_whom_and_when() -> None:

@@ -101,9 +101,9 @@ def test_bytes_that_are_no_text_are_refused_before_anything_is_looked_at(
 @pytest.mark.parametrize(
     ("error", "status", "lines"),
     [
-        (ConfigError("A: is wrong", cure="set it"), 2, ["A: is wrong; set it"]),
+        (ConfigError("A: is wrong", hint="set it"), 2, ["A: is wrong; set it"]),
         (
-            ConfigError("2 settings are wrong:\n  A: x; y\n  B: z\n", cure="c"),
+            ConfigError("2 settings are wrong:\n  A: x; y\n  B: z\n", hint="c"),
             2,
             ["2 settings are wrong:", "A: x; y", "B: z", "c"],
         ),
@@ -139,4 +139,12 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     asking = "import sys; from receiver.cli import build; build(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if name.startswith("receiver.")}
-    assert loaded == {"receiver.cli", "receiver.commands", "receiver.commands.console", "receiver.errors"}
+    assert loaded == {
+        "receiver.cli",
+        "receiver.cli.main",
+        "receiver.cli.console",
+        "receiver.config",
+        "receiver.config.errors",
+        "receiver.store",
+        "receiver.store.errors",
+    }

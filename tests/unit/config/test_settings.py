@@ -27,7 +27,7 @@ def problems_of(given: dict[str, str]) -> dict[str, str]:
     """Variable → rule and cure; fails when the settings are accepted."""
     read = read_settings(given)
     assert not isinstance(read, Settings)
-    return {problem.variable: f"{problem.rule}; {problem.cure}" for problem in read}
+    return {problem.variable: f"{problem.rule}; {problem.hint}" for problem in read}
 
 
 def test_an_empty_environment_gives_every_default() -> None:

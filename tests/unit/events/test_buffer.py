@@ -4,37 +4,35 @@ import json
 
 import pytest
 
-from receiver.events.model.buffer import Ring, Told
-from receiver.events.model.event import Event, EventType, event_body
+from receiver.events.model.buffer import EventBuffer, Told
+from receiver.events.model.event import Event, EventType, event_of_draft
 from receiver.events.model.sse import event_frame, keep_alive, reset_frame
-from receiver.tasks.model.views import task_view
+from receiver.tasks.model.views import task_draft
 from tests.support.builders import T0, a_task
 
 
 def _event(seq: int, **labels: str) -> Event:
-    kind, view = EventType.SUCCEEDED, task_view(a_task(labels=labels))
-    body = event_body(view, seq=seq, event_id=f"evt_{seq}", event_type=kind, at_ms=T0)
-    return Event(seq=seq, id=f"evt_{seq}", task="tsk_1", type=kind, at_ms=T0, supersedes=None, body=body)
+    return event_of_draft(task_draft(f"evt_{seq}", EventType.SUCCEEDED, a_task(labels=labels)), seq, T0)
 
 
 def _told(*seqs: int) -> list[Told]:
     return [Told.of(_event(seq)) for seq in seqs]
 
 
-def _seqs(ring: Ring, cursor: int, limit: int = 10) -> list[int] | None:
+def _seqs(ring: EventBuffer, cursor: int, limit: int = 10) -> list[int] | None:
     found = ring.after(cursor, limit=limit)
     return None if found is None else [each.seq for each in found]
 
 
 def test_no_cursor_lies_in_a_ring_that_has_not_begun() -> None:
-    ring = Ring()
+    ring = EventBuffer()
     assert _seqs(ring, 0) is None
     ring.restart(5)
     assert (_seqs(ring, 4), _seqs(ring, 5), _seqs(ring, 6)) == (None, [], [])
 
 
 def test_a_ring_gives_what_follows_a_cursor_a_few_at_a_time() -> None:
-    ring = Ring()
+    ring = EventBuffer()
     ring.restart(5)
     ring.add(_told(6, 7))
     ring.add(_told(8))
@@ -42,7 +40,7 @@ def test_a_ring_gives_what_follows_a_cursor_a_few_at_a_time() -> None:
 
 
 def test_what_has_fallen_out_of_a_full_ring_is_not_passed_over_in_silence() -> None:
-    ring = Ring(kept=2)
+    ring = EventBuffer(kept=2)
     ring.restart(0)
     ring.add(_told(1, 2, 3))
     assert (_seqs(ring, 0), _seqs(ring, 1)) == (None, [2, 3])
@@ -50,7 +48,7 @@ def test_what_has_fallen_out_of_a_full_ring_is_not_passed_over_in_silence() -> N
 
 @pytest.mark.parametrize("kept_bytes", [1, 2_000])
 def test_a_ring_holds_no_more_bytes_than_it_may(kept_bytes: int) -> None:
-    ring = Ring(kept_bytes=kept_bytes)
+    ring = EventBuffer(kept_bytes=kept_bytes)
     ring.restart(0)
     ring.add(_told(*range(1, 50)))
     held = ring.after(49 if kept_bytes == 1 else 47, limit=100)

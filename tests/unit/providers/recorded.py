@@ -43,10 +43,12 @@ def callback(adapter: str, name: str) -> Callback:
     return Callback(headers=_headers(record), body=_body(record))
 
 
-def polled(adapter: str, name: str, task_id: str, state: TaskState, raw_state: str, **more: Any) -> Observation:
+def polled(
+    adapter: str, name: str, provider_task_id: str, state: TaskState, raw_state: str, **more: Any
+) -> Observation:
     """What a poll that brought the recorded reply must come to."""
     return Observation(
-        key=TaskKey(provider=adapter, task_id=task_id),
+        key=TaskKey(provider=adapter, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=raw_state,

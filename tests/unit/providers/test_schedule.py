@@ -21,13 +21,13 @@ def _next_s(**changes: Any) -> float:
 
 
 def _unavailable_s(misses: int, retry_after_s: float | None = None) -> float:
-    due_ms = schedule.after_unavailable(T0, ADVICE, misses=misses, retry_after_s=retry_after_s, speed=1, dice=MIDDLE)
+    due_ms = schedule.after_unavailable(T0, ADVICE, misses=misses, retry_after_s=retry_after_s, speed=1, random=MIDDLE)
     return (due_ms - T0) / 1000
 
 
 def _missing_s(missing_s: float | None) -> float:
     since_ms = None if missing_s is None else T0 - round(missing_s * 1000)
-    return (schedule.after_not_found(T0, ADVICE, missing_since_ms=since_ms, speed=1, dice=MIDDLE) - T0) / 1000
+    return (schedule.after_not_found(T0, ADVICE, missing_since_ms=since_ms, speed=1, random=MIDDLE) - T0) / 1000
 
 
 def _may_expire(*, age_s: float, missing: bool = True, speed: float = 1) -> bool:
@@ -42,7 +42,7 @@ def _may_expire(*, age_s: float, missing: bool = True, speed: float = 1) -> bool
 
 @pytest.mark.parametrize(("callback_expected", "wait_s"), [(False, 60), (True, 180)])
 def test_the_first_look_waits_for_a_callback_where_one_is_expected(callback_expected: bool, wait_s: int) -> None:
-    due_ms = schedule.first_poll_ms(T0, ADVICE, callback_expected=callback_expected, speed=1, dice=MIDDLE)
+    due_ms = schedule.first_poll_ms(T0, ADVICE, callback_expected=callback_expected, speed=1, random=MIDDLE)
     assert due_ms == T0 + wait_s * 1000
 
 
@@ -64,19 +64,19 @@ def test_the_next_look_is_slower_behind_a_callback_and_past_the_deadline(
 
 def test_an_overdue_task_is_looked_at_every_ten_minutes_at_the_least() -> None:
     slow = PollAdvice(first_s=60, every_s=400, floor_s=5)
-    due_ms = schedule.next_poll_ms(T0, slow, callback_expected=True, overdue=True, speed=1, dice=MIDDLE)
+    due_ms = schedule.next_poll_ms(T0, slow, callback_expected=True, overdue=True, speed=1, random=MIDDLE)
     assert due_ms == T0 + 600_000
 
 
 @pytest.mark.parametrize(("dice", "wait_s"), [(0.0, 13.5), (MIDDLE, 15), (0.999_999_9, 16.5)])
-def test_the_dice_move_a_wait_by_a_tenth_at_most(dice: float, wait_s: float) -> None:
-    assert _next_s(dice=dice) == wait_s
+def test_the_dice_move_a_wait_by_a_tenth_at_most(random: float, wait_s: float) -> None:
+    assert _next_s(random=random) == wait_s
 
 
-@given(dice=st.floats(0, 1, exclude_max=True), speed=st.floats(0.1, 1000), every_s=st.floats(0.001, 10_000))
-def test_no_look_comes_before_the_floor(dice: float, speed: float, every_s: float) -> None:
+@given(random=st.floats(0, 1, exclude_max=True), speed=st.floats(0.1, 1000), every_s=st.floats(0.001, 10_000))
+def test_no_look_comes_before_the_floor(random: float, speed: float, every_s: float) -> None:
     advice = PollAdvice(first_s=1, every_s=every_s, floor_s=5)
-    due_ms = schedule.next_poll_ms(T0, advice, callback_expected=False, overdue=False, speed=speed, dice=dice)
+    due_ms = schedule.next_poll_ms(T0, advice, callback_expected=False, overdue=False, speed=speed, random=random)
     assert due_ms - T0 >= max(1, int(5000 / speed))
 
 
@@ -126,9 +126,9 @@ def test_a_denied_key_is_tried_again_after_five_minutes() -> None:
     assert schedule.denied_until_ms(T0) == T0 + 300_000
 
 
-@given(dice=st.floats(0, 1, exclude_max=True))
-def test_looks_put_off_by_a_pause_are_spread_after_its_end(dice: float) -> None:
-    assert T0 <= schedule.after_pause(T0, ADVICE, speed=1, dice=dice) <= T0 + 15_000
+@given(random=st.floats(0, 1, exclude_max=True))
+def test_looks_put_off_by_a_pause_are_spread_after_its_end(random: float) -> None:
+    assert T0 <= schedule.after_pause(T0, ADVICE, speed=1, random=random) <= T0 + 15_000
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from submitter.model import (
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_task, an_observation
 
-AT = Circumstances(now_ms=T0, dice=0.5, speed=1, capabilities=ADAPTERS["hiapi"].CAPABILITIES)
-RUNNING = a_task(state=TaskState.RUNNING, task_id="p1", submitted_ms=T0 - 200_000)
+AT = Circumstances(now_ms=T0, random=0.5, speed=1, capabilities=ADAPTERS["hiapi"].CAPABILITIES)
+RUNNING = a_task(state=TaskState.RUNNING, provider_task_id="p1", submitted_ms=T0 - 200_000)
 LONG_AGO = T0 - 8 * 86_400_000
 
 
@@ -46,11 +46,11 @@ def _refused(refusal: Refusal) -> Refused:
     ],
 )
 def test_the_state_decides_what_a_look_does(state: TaskState, repeatable: bool, plan: Plan) -> None:
-    assert decisions.plan_look(a_task(state=state, task_id="p1"), repeatable=repeatable) is plan
+    assert decisions.plan_poll(a_task(state=state, provider_task_id="p1"), repeatable=repeatable) is plan
 
 
 def test_a_task_without_the_providers_id_cannot_be_asked_about() -> None:
-    assert decisions.plan_look(a_task(state=TaskState.RUNNING), repeatable=False) is Plan.LEAVE
+    assert decisions.plan_poll(a_task(state=TaskState.RUNNING), repeatable=False) is Plan.LEAVE
 
 
 def test_a_statement_goes_to_the_ledger_and_clears_the_missing_clock() -> None:
@@ -112,7 +112,7 @@ def test_misses_in_a_row_lengthen_the_wait() -> None:
 
 def test_a_receipt_found_by_repeating_is_followed_by_a_first_look() -> None:
     task = a_task(state=TaskState.UNCERTAIN, callback_expected=True)
-    follow_up = decisions.after_repeat(task, Receipt(task_id="p1", replayed=True), AT)
+    follow_up = decisions.after_repeat(task, Receipt(provider_task_id="p1", replayed=True), AT)
     assert (follow_up.finding, follow_up.next_poll_ms) == (Finding.RECEIPT, T0 + 180_000)
 
 
@@ -143,4 +143,6 @@ def test_an_uncertain_submit_is_not_looked_at_again_by_the_clock() -> None:
 
 
 def test_a_submit_whose_receipt_came_in_time_is_looked_at_as_usual() -> None:
-    assert decisions.after_doubt(a_task(state=TaskState.SUBMITTED, task_id="p1"), AT).next_poll_ms == T0 + 60_000
+    assert (
+        decisions.after_doubt(a_task(state=TaskState.SUBMITTED, provider_task_id="p1"), AT).next_poll_ms == T0 + 60_000
+    )

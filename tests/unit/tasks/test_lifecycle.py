@@ -66,7 +66,7 @@ def test_states_that_no_provider_can_report_are_an_error(ours: TaskState) -> Non
 
 
 def test_an_end_makes_an_event_and_stops_the_looking() -> None:
-    change = apply(a_task(state=S.RUNNING, task_id="p1", next_poll_ms=T0), a_report(), T0 + 1)
+    change = apply(a_task(state=S.RUNNING, provider_task_id="p1", next_poll_ms=T0), a_report(), T0 + 1)
     assert change.event is EventType.SUCCEEDED
     assert (change.task.final_ms, change.task.next_poll_ms, change.task.progress) == (T0 + 1, None, 100)
 
@@ -78,7 +78,7 @@ def test_a_failure_without_a_reason_says_so() -> None:
 
 
 def test_a_repeated_running_word_goes_on_no_record_and_an_unknown_word_does() -> None:
-    running = a_task(state=S.RUNNING, raw_state="running", task_id="p1")
+    running = a_task(state=S.RUNNING, raw_state="running", provider_task_id="p1")
     assert not apply(running, a_report(S.RUNNING), T0).noteworthy
     assert apply(running, a_report(S.RUNNING, raw_state="running", known_word=False), T0).noteworthy
 

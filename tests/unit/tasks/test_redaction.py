@@ -23,7 +23,7 @@ from submitter.model import (
 KEY = "sk-of-the-account"
 QUOTED = TaskError(code=f"bad {KEY}", message=f"the key {KEY} is wrong")
 FAILED = Observation(
-    key=TaskKey(provider="hiapi", task_id="p1"),
+    key=TaskKey(provider="hiapi", provider_task_id="p1"),
     state=TaskState.FAILED,
     source=Source.POLL,
     raw_state="fail",
@@ -42,7 +42,7 @@ def test_an_answer_about_a_task_is_kept_without_the_key(said: StatusOutcome) -> 
 
 
 def test_what_quotes_nothing_stays_as_it_is() -> None:
-    assert masked_submit(Receipt(task_id="p1"), (KEY,)) == Receipt(task_id="p1")
+    assert masked_submit(Receipt(provider_task_id="p1"), (KEY,)) == Receipt(provider_task_id="p1")
     assert masked_status(NotFound(), (KEY,)) == NotFound()
     assert masked_observation(FAILED, ("other",)) == FAILED
 

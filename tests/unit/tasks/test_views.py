@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from receiver.events.model.event import Event, EventType, event_body, event_view
-from receiver.tasks.model.views import task_view
+from receiver.events.model.event import EventType, event_of_draft, event_view
+from receiver.tasks.model.views import task_draft, task_view
 from receiver.webhooks.model.subscription import Subscription
-from receiver.webhooks.model.views import disabled_view
+from receiver.webhooks.model.views import disabled_draft
 from submitter.model import Output, TaskError
 from submitter.timestamps import rfc3339
 from tests.support.builders import SECRET, T0, notified
@@ -43,8 +43,8 @@ def test_a_view_tells_outputs_and_errors() -> None:
 
 
 def test_an_event_body_is_a_standard_webhook_with_its_number() -> None:
-    body = event_body(task_view(notified()), seq=17, event_id="evt_1", event_type=EventType.SUCCEEDED, at_ms=T0)
-    parsed = json.loads(body)
+    event = event_of_draft(task_draft("evt_1", EventType.SUCCEEDED, notified()), 17, T0)
+    parsed = json.loads(event.body)
     assert (parsed["type"], parsed["timestamp"]) == ("task.succeeded", "2026-09-21T14:13:20.000Z")
     assert (parsed["data"]["seq"], parsed["data"]["event_id"], parsed["data"]["task"]["id"]) == (17, "evt_1", "tsk_1")
 
@@ -59,11 +59,7 @@ def test_the_event_of_a_disabled_subscription_names_it_without_its_secrets_or_qu
         disabled_ms=T0,
         disabled_reason="answered 410 Gone",
     )
-    kind = EventType.SUBSCRIPTION_DISABLED
-    body = event_body(
-        None, subscription=disabled_view(subscription), seq=3, event_id="evt_1", event_type=kind, at_ms=T0
-    )
-    event = Event(seq=3, id="evt_1", task=None, type=kind, at_ms=T0, supersedes=None, body=body)
+    event = event_of_draft(disabled_draft("evt_1", subscription), 3, T0)
     assert event_view(event) == {
         "seq": 3,
         "event_id": "evt_1",

@@ -8,7 +8,7 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
 from receiver.webhooks.model.request import (
-    SubscriptionOrder,
+    SubscriptionRequest,
     SubscriptionRules,
     change_violations,
     changed,
@@ -36,8 +36,8 @@ RULES = SubscriptionRules(
 DAY_S = 86_400.0
 
 
-def _order(**changes: Any) -> SubscriptionOrder:
-    return SubscriptionOrder(**({"url": URL} | changes))
+def _order(**changes: Any) -> SubscriptionRequest:
+    return SubscriptionRequest(**({"url": URL} | changes))
 
 
 def _violations(**changes: Any) -> list[Violation]:

@@ -13,10 +13,10 @@ HALF_DAY_S = 43_200.0
 
 
 def _after(
-    status: int | None, before: int = 0, *, retry_after_s: float | None = None, dice: float = 0.0
+    status: int | None, before: int = 0, *, retry_after_s: float | None = None, random: float = 0.0
 ) -> tuple[DeliveryState, int | None]:
     attempt = Attempt(at_ms=T0, latency_ms=100, status=status, error=None)
-    return after_attempt(before, attempt, retry_after_s=retry_after_s, backoff_s=BACKOFF_S, dice=lambda: dice)
+    return after_attempt(before, attempt, retry_after_s=retry_after_s, backoff_s=BACKOFF_S, random=lambda: random)
 
 
 def _pending(delay_s: float) -> tuple[DeliveryState, int]:
@@ -54,8 +54,8 @@ def test_other_statuses_have_no_say_in_when() -> None:
 
 
 @given(st.floats(0, 1, exclude_max=True), st.sampled_from([None, 60.0]))
-def test_jitter_only_adds_and_at_most_a_fifth(dice: float, retry_after_s: float | None) -> None:
-    _, due_ms = _after(503, retry_after_s=retry_after_s, dice=dice)
+def test_jitter_only_adds_and_at_most_a_fifth(random: float, retry_after_s: float | None) -> None:
+    _, due_ms = _after(503, retry_after_s=retry_after_s, random=random)
     _, earliest_ms = _after(503, retry_after_s=retry_after_s)
     assert due_ms is not None
     assert earliest_ms is not None
@@ -64,7 +64,7 @@ def test_jitter_only_adds_and_at_most_a_fifth(dice: float, retry_after_s: float 
 
 def test_without_steps_the_first_failure_is_the_last() -> None:
     attempt = Attempt(at_ms=T0, latency_ms=1, status=500, error=None)
-    assert after_attempt(0, attempt, retry_after_s=None, backoff_s=(), dice=lambda: 0) == (DeliveryState.DEAD, None)
+    assert after_attempt(0, attempt, retry_after_s=None, backoff_s=(), random=lambda: 0) == (DeliveryState.DEAD, None)
 
 
 NOW_MS = 1_445_412_480_000  # Wed, 21 Oct 2015 07:28:00 GMT

@@ -14,7 +14,7 @@ from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, Subscrip
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import Lane
 from receiver.webhooks.model.replay import ReplayCount
-from receiver.webhooks.model.subscription import SeenSubscription, Subscription, SubscriptionState
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
 from submitter.standard_webhooks import new_signing_key
 from tests.support.builders import SECRET, T0
@@ -83,7 +83,7 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
     own, lane = _full(), _failing()
     shown = json.dumps(subscription_view(own, lane, now_ms=T0))
     shown += _drawn(subscription_sheet(own, lane, T0), 300)
-    shown += _drawn(subscriptions_table([SeenSubscription(subscription=own, lane=lane)], T0), 300)
+    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, lane=lane)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
@@ -143,9 +143,9 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
     seen = [
-        SeenSubscription(subscription=_full(), lane=_failing()),
-        SeenSubscription(subscription=_subscription(), lane=_failing()),
-        SeenSubscription(subscription=_subscription(), lane=None),
+        SubscriptionStatus(subscription=_full(), lane=_failing()),
+        SubscriptionStatus(subscription=_subscription(), lane=_failing()),
+        SubscriptionStatus(subscription=_subscription(), lane=None),
     ]
     drawn = _drawn(subscriptions_table(seen, T0), width)
     words = " ".join(drawn.split())
@@ -155,7 +155,7 @@ def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
 
 
 def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there() -> None:
-    seen = [SeenSubscription(subscription=_full(), lane=_failing())]
+    seen = [SubscriptionStatus(subscription=_full(), lane=_failing())]
     drawn = _drawn(subscriptions_table(seen, T0), 100)
     assert "no room" not in drawn
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))

@@ -82,7 +82,7 @@ def test_a_recorded_status_is_read_as_documented(name: str) -> None:
 
 def test_the_list_reads_the_time_of_making_in_milliseconds() -> None:
     row = ListedTask(
-        task_id=TASK_ID, raw_state="SUCCEEDED", model="happyhorse-1.0-r2v", created_at_ms=1_788_228_000_100
+        provider_task_id=TASK_ID, raw_state="SUCCEEDED", model="happyhorse-1.0-r2v", created_at_ms=1_788_228_000_100
     )
     assert dashscope.parse_list(recorded.reply("dashscope", "list")) == (row,)
 

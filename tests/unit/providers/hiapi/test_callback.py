@@ -24,7 +24,7 @@ TIMESTAMP, SIGNATURE = "x-hiapi-timestamp", "x-hiapi-signature"
 
 def _seen(name: str, state: TaskState, raw_state: str, **more: Any) -> Observation:
     return Observation(
-        key=TaskKey(provider="hiapi", task_id=TASK_ID),
+        key=TaskKey(provider="hiapi", provider_task_id=TASK_ID),
         state=state,
         source=Source.CALLBACK,
         raw_state=raw_state,

@@ -66,8 +66,8 @@ def test_a_recorded_status_is_read_as_documented(name: str) -> None:
 
 def test_the_list_gives_every_task_with_the_time_of_its_making() -> None:
     rows = (
-        ListedTask(task_id=TASK_ID, raw_state="handling", model=MODEL, created_at_ms=1_790_000_000_000),
-        ListedTask(task_id="tk-hiapi-2", raw_state="success", model=MODEL, created_at_ms=1_789_999_000_000),
+        ListedTask(provider_task_id=TASK_ID, raw_state="handling", model=MODEL, created_at_ms=1_790_000_000_000),
+        ListedTask(provider_task_id="tk-hiapi-2", raw_state="success", model=MODEL, created_at_ms=1_789_999_000_000),
     )
     assert hiapi.parse_list(recorded.reply("hiapi", "list")) == rows
 

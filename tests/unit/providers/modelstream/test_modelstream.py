@@ -9,7 +9,7 @@ TASK_ID = "abcd1234efgh"
 
 def test_the_published_receipt_names_the_task() -> None:
     receipt = modelstream.parse_receipt(recorded.reply("modelstream", "receipt_queued"))
-    assert receipt == Receipt(task_id=TASK_ID, raw_state="queued")
+    assert receipt == Receipt(provider_task_id=TASK_ID, raw_state="queued")
 
 
 def test_the_published_error_is_a_refusal() -> None:

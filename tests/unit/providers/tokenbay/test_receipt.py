@@ -15,7 +15,7 @@ def _uncertain(status: int, message: str) -> Uncertain:
     return Uncertain(reason=f"HTTP {status}, tokenbay_error: {message}")
 
 
-QUEUED = Receipt(task_id="task_abc", raw_state="QUEUED")
+QUEUED = Receipt(provider_task_id="task_abc", raw_state="QUEUED")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_queued": QUEUED,
     "receipt_id_only": QUEUED,
