@@ -9,17 +9,21 @@ import pytest
 from receiver.store.engine import expand_lists, load_queries
 from receiver.store.migrate import known_migrations
 
-STORE = Path(__file__).parents[3] / "receiver" / "store"
+RECEIVER = Path(__file__).parents[3] / "receiver"
 QUERIES = load_queries(lock="", skip_locked="")
 _USED = re.compile(r'"([a-z_]+)"')
 
 
 def test_the_names_defined_and_the_names_used_are_the_same_set() -> None:
-    source = "\n".join(path.read_text() for path in STORE.glob("*.py"))
+    source = "\n".join(path.read_text() for path in RECEIVER.rglob("*.py"))
     assert set(QUERIES) <= set(_USED.findall(source))
     calls = re.findall(r'\.(?:fetch_all|fetch_one|execute|execute_many)\(\s*"([a-z_]+)"', source)
     assert set(calls) <= set(QUERIES)
-    assert len(QUERIES) == len(re.findall(r"^-- [a-z_]+: ", (STORE / "queries.sql").read_text(), re.MULTILINE))
+    assert len(QUERIES) == len(
+        re.findall(
+            r"^-- [a-z_]+: ", "".join(p.read_text() for p in (RECEIVER / "store/queries").glob("*.sql")), re.MULTILINE
+        )
+    )
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))

@@ -74,5 +74,5 @@ def test_the_event_of_a_disabled_subscription_names_it_without_its_secrets_or_qu
             "disabled_at": "2026-09-21T14:13:20.000Z",
         },
     }
-    assert "hidden" not in body
-    assert SECRET not in body
+    assert "hidden" not in event.body
+    assert SECRET not in event.body
