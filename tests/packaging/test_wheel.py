@@ -19,8 +19,6 @@ pytestmark = pytest.mark.timeout(300)
 NEED_PSYCOPG = {
     f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")
 }
-    f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")
-}
 IMPORT_EACH = """
 from importlib import import_module
 for name in {modules}:
