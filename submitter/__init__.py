@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from submitter.client import Client, Event, OtherMessage, SubscriptionDisabled, Task, open_webhook
+    from submitter.api import Event, OtherMessage, SubscriptionDisabled, Task
+    from submitter.client.client import Client, open_webhook
 
 __all__ = ["Client", "Event", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
+_VALUES = frozenset({"Event", "OtherMessage", "SubscriptionDisabled", "Task"})
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'submitter' has no attribute {name!r}")
-    return getattr(import_module("submitter.client"), name)
+    return getattr(import_module("submitter.api" if name in _VALUES else "submitter.client.client"), name)

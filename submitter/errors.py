@@ -26,6 +26,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
+class WhenfinalError(Exception):
+    """Base of all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """One broken rule of a request.

@@ -23,7 +23,9 @@ class TaskState(StrEnum):
 
 
 REPORTED_FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELED})
+
 TERMINAL = REPORTED_FINAL | {TaskState.EXPIRED}
+
 #: States that need no more work from us: terminal ones and a submit that created nothing.
 ENDED = TERMINAL | {TaskState.REFUSED}
 
@@ -44,7 +46,7 @@ class TaskKey:
     """The provider's own name for a task. `provider` is the configured name, not the adapter's."""
 
     provider: str
-    task_id: str
+    provider_task_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ class Refusal(StrEnum):
 class Receipt:
     """The provider's answer that names the task."""
 
-    task_id: str
+    provider_task_id: str
     state: TaskState = TaskState.SUBMITTED
     raw_state: str = ""
     replayed: bool = False
@@ -139,7 +141,6 @@ class Uncertain:
 
 
 SubmitOutcome = Receipt | Refused | Uncertain
-
 
 # What asking for a status can come to, beside an Observation.
 
@@ -176,7 +177,6 @@ class Unavailable:
 
 StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable
 
-
 # What a wish to cancel can come to.
 
 
@@ -199,7 +199,7 @@ CancelOutcome = CancelAccepted | CancelRefused | NotFound | Throttled | Denied |
 class ListedTask:
     """One row of a provider's task list: enough to find a lost submit by eye, never enough to end a task."""
 
-    task_id: str
+    provider_task_id: str
     raw_state: str
     model: str | None = None
     created_at_ms: int | None = None

@@ -9,14 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=30_000_000)]
+
 #: Longer than any provider takes, so that `limits` and not the shape check names the real limit.
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 
 MarkerStyle = Literal["[Image N]", "characterN"]
 
 _BRACKET_MARKER = re.compile(r"\[\s*image\s*([0-9]+)\s*\]", re.IGNORECASE | re.ASCII)
+
 _WORD_MARKER = re.compile(r"(?<![A-Za-z0-9_])character([0-9]+)(?![A-Za-z0-9_])", re.IGNORECASE | re.ASCII)
+
 _WORD_CHARACTER = re.compile(r"[A-Za-z0-9_]")
+
 #: Han characters: the unified ideographs, their extensions and the compatibility block.
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
+from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
-from submitter.wire import HttpCall, HttpReply
 
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer; most clients and proxies give up after 30 s or more
+
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
+
 _PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
+
 #: Statuses that judge the bytes themselves; 404 and its like judge the route, which may have been another before.
 _OF_THE_BYTES = frozenset({400, 413, 415, 422})
 

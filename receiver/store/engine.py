@@ -11,12 +11,16 @@ from importlib.resources import files
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
 Row = dict[str, Any]
+
 Value = str | int | float | None
+
 #: What a statement takes: a value, or a sequence of them where it says `:name...`.
 Param = Value | Sequence[Value]
 
 _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
+
 _LIST = re.compile(r":(\w+)\.\.\.")
 
 
@@ -98,13 +102,16 @@ class Engine(Protocol):
 
 def load_queries(*, lock: str, skip_locked: str) -> Mapping[str, str]:
     """Name → statement, with the dialect's row-lock clauses put in."""
-    text = files("receiver.store").joinpath("queries.sql").read_text(encoding="utf-8")
-    parts = _HEADER.split(text)[1:]
-    pairs = zip(parts[::2], parts[1::2], strict=True)
     return {
         name: body.strip().removesuffix(";").replace("{lock}", lock).replace("{skip_locked}", skip_locked)
-        for name, body in pairs
+        for file in files("receiver.store").joinpath("queries").iterdir()
+        for name, body in _named(file.read_text(encoding="utf-8"))
     }
+
+
+def _named(text: str) -> Iterator[tuple[str, str]]:
+    parts = _HEADER.split(text)[1:]
+    return zip(parts[::2], parts[1::2], strict=True)
 
 
 def expand_lists(statement: str, params: Mapping[str, Param]) -> tuple[str, Mapping[str, Param]]:

@@ -5,8 +5,8 @@ What has been applied is known by file name, so that two branches that both add 
 
 from importlib.resources import files
 
-from receiver.errors import SchemaBehind
 from receiver.store.engine import Engine, Tx
+from receiver.store.errors import SchemaBehind
 
 
 def known_migrations() -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,6 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from receiver.errors import StoreError, StoreUnavailable
 from receiver.store.engine import (
     OtherWasFaster,
     Param,
@@ -32,23 +31,30 @@ from receiver.store.engine import (
     load_queries,
     split_script,
 )
-from receiver.store.listening import ANNOUNCE, CHANNEL, PostgresListener
-from receiver.store.pooling import Connection, Pool
+from receiver.store.errors import StoreError, StoreUnavailable
+from receiver.store.postgres_listener import ANNOUNCE, CHANNEL, PostgresListener
+from receiver.store.postgres_pool import Connection, Pool
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 OLDEST_SERVER = 14
+
 CONNECT_S = 5
+
 FREE_S = 5.0  # how long a transaction waits for a connection of the pool
+
 CALLER_S = 40.0  # how long a caller waits in all; longer than the server lets any statement run
+
 TRIES = 8  # of one transaction that others cut short; each time all but one of those that clash get on
 
 #: For this transaction only. A node that stops in the middle of one must not hold the others up for ever.
 _LIMITS = """SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '30s', true),
     set_config('idle_in_transaction_session_timeout', '15s', true)"""
+
 _NO_LIMIT = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
+
 _HOLD_SCHEMA = "SELECT pg_advisory_xact_lock(7310893012281)"  # any number that no other program would choose
 
 #: A dead peer is noticed within seconds. What the user's URL says goes before.
@@ -63,10 +69,12 @@ _MANNERS: Mapping[str, str | int] = {
 }
 
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
 _TEXT = re.compile(r"\bTEXT\b")
 
 #: Another transaction was in the way; the same one may well get through the next time.
 _CLASHES = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, OtherWasFaster)
+
 _CANNOT_NOW = (
     psycopg.OperationalError,
     errors.ReadOnlySqlTransaction,

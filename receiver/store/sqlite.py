@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from receiver.errors import StoreError, StoreUnavailable
 from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries, split_script
+from receiver.store.errors import StoreError, StoreUnavailable
 
 T = TypeVar("T")
 

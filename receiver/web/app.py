@@ -1,7 +1,8 @@
 """The application: the table of routes behind the tracing, and what becomes of everything that a handler raises."""
 
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -13,15 +14,48 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from receiver.errors import StoreError
-from receiver.services import Services
-from receiver.settings import Settings
+from receiver.config.settings import Settings
+from receiver.runtime.services import Services
+from receiver.runtime.wiring import hearing, open_services, working
+from receiver.store.errors import StoreError
+from receiver.web.endpoint import Endpoint
+from receiver.web.middleware import Tracing, trace_of
 from receiver.web.openapi import build_document
-from receiver.web.operations import Operation
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
 from receiver.web.routes import ROUTES
-from receiver.web.tracing import Tracing, trace_of
 from submitter.errors import InvalidRequest
+
+WEB_AND_WORKER = frozenset({"web", "worker"})
+
+
+def create_app(
+    settings: Settings,
+    *,
+    roles: frozenset[str] = WEB_AND_WORKER,
+    migrating: bool = True,
+    show_key: Callable[[str], None] | None = None,
+) -> Starlette:
+    """Nothing is opened before the application's lifespan begins. `show_key` None: the first key goes to stderr."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Services]:
+        showing = show_key or _show_on_stderr
+        async with (
+            open_services(settings, migrating=migrating, show_key=showing) as services,
+            hearing(services),
+            AsyncExitStack() as stack,
+        ):
+            if "worker" in roles:
+                await stack.enter_async_context(working(services))
+            yield services
+
+    return build_app(opened, settings)
+
+
+def _show_on_stderr(key: str) -> None:
+    sys.stderr.write(f"API key, shown this once: {key}\n")
+    sys.stderr.flush()
+
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +88,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     return app
 
 
-def _route(operation: Operation[Any, Any]) -> Route:
+def _route(operation: Endpoint[Any, Any]) -> Route:
     route = Route(operation.path, operation.serve, methods=[operation.method])
     if operation.streams and route.methods is not None:
         route.methods.discard("HEAD")

@@ -12,14 +12,15 @@ from enum import StrEnum
 
 from starlette.types import Scope as AsgiScope
 
-from receiver.services import ApiKeyDigest
+from receiver.config.api_keys import ApiKeyDigest
 from receiver.web.problems import Kind, Problem, ProblemError
 
 REALM = 'Bearer realm="whenfinal"'
+
 _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 
-class Right(StrEnum):
+class Scope(StrEnum):
     """A scope of a key, by the name that settings use. No scope includes another."""
 
     SUBMIT = "submit"
@@ -28,14 +29,14 @@ class Right(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class ApiClient:
     """`name` is the key's name in the settings: what audit lines and the log call it."""
 
     name: str
     scopes: frozenset[str]
 
 
-def authenticate(scope: AsgiScope, keys: Iterable[ApiKeyDigest], right: Right) -> Caller:
+def authenticate(scope: AsgiScope, keys: Iterable[ApiKeyDigest], right: Scope) -> ApiClient:
     """Raise a 401 problem without a key of ours, a 403 problem without the right."""
     caller = _find(_token(scope), keys)
     if right.value not in caller.scopes:
@@ -54,11 +55,11 @@ def _token(scope: AsgiScope) -> bytes:
     return found[1]
 
 
-def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> Caller:
+def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiClient:
     digest = hashlib.sha256(token).digest()
     matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not matching:
         challenge = f'{REALM}, error="invalid_token"'
         detail = "The key is not one of ours."
         raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge}))
-    return Caller(name=matching[0].name, scopes=matching[0].scopes)
+    return ApiClient(name=matching[0].name, scopes=matching[0].scopes)

@@ -7,23 +7,24 @@ from typing import assert_never
 
 import structlog
 
-from receiver.intake import Counted, IntakeOutcome, Malformed, NoSuchProvider, NotOurs, TokenOfAnotherTask
-from receiver.records import Verdict
-from receiver.web.json_door import check_type, read_body
-from receiver.web.operations import Answer, Call
+from receiver.callbacks.model import Counted, IntakeOutcome, Malformed, NoSuchProvider, NotOurs, TokenOfAnotherTask
+from receiver.tasks.model.task import Verdict
+from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.json_body import check_type, read_body
 from receiver.web.problems import Kind, Problem, ProblemError
-from receiver.web.shapes import NoBody, NoQuery
-from submitter.wire import Callback, Headers
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.http.messages import Callback, Headers
 
 log = structlog.get_logger(__name__)
 
 #: Plain JSON, and CloudEvents in their structured form.
 CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
+
 #: RFC 9110 wants a challenge with every 401; what is asked for here no client can make up by itself.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(call: Call[NoQuery, NoBody]) -> Answer:
+async def receive_callback(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """With a token in the path or, for providers that sign, without."""
     provider = call.part("provider")
     if provider not in call.services.providers:

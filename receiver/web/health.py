@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from receiver.records import AccountStatus
-from receiver.views import rfc3339
-from receiver.web.operations import Answer, Call
-from receiver.web.shapes import NoBody, NoQuery
+from receiver.store.accounts import AccountStatus
+from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.timestamps import rfc3339
 
 
-async def show_alive(_call: Call[NoQuery, NoBody]) -> Answer:
+async def show_alive(_call: RequestContext[NoQuery, NoBody]) -> Answer:
     """Touches nothing: a restart cures no full disk."""
     return Answer(body={"status": "alive"})
 
 
-async def show_ready(call: Call[NoQuery, NoBody]) -> Answer:
+async def show_ready(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """503 when the ledger cannot be written. A paused provider is shown, and is no reason to send nobody here."""
     await call.services.readiness.check()
     accounts = await call.services.store.polls.accounts()
@@ -21,7 +21,7 @@ async def show_ready(call: Call[NoQuery, NoBody]) -> Answer:
     return Answer(body={"status": "ready", "accounts": [_account_view(account, now_ms) for account in accounts]})
 
 
-async def show_openapi(call: Call[NoQuery, NoBody]) -> Answer:
+async def show_openapi(call: RequestContext[NoQuery, NoBody]) -> Answer:
     document: dict[str, Any] = call.request.app.state.openapi
     return Answer(body=document)
 

@@ -8,16 +8,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from receiver.sse import MEDIA_TYPE as EVENT_STREAM
-from receiver.web.operations import Operation
+from receiver.events.model.sse import MEDIA_TYPE as EVENT_STREAM
+from receiver.web.endpoint import Endpoint
 from receiver.web.problems import MEDIA_TYPE
-from receiver.web.shapes import NoBody, ProblemShape
+from receiver.web.schemas.tasks import NoBody, ProblemShape
 
 _REF = "#/components/schemas/{model}"
+
 _PART = re.compile(r"\{([a-z_]+)\}")
+
 _REQUEST_ID = {"X-Request-Id": {"description": "Echoes the request's own.", "schema": {"type": "string"}}}
 
-Operations = Sequence[Operation[Any, Any]]
+Operations = Sequence[Endpoint[Any, Any]]
+
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
 
 
@@ -38,7 +41,7 @@ def build_document(routes: Operations, *, version: str, server: str) -> dict[str
     }
 
 
-def statuses(route: Operation[Any, Any]) -> tuple[int, ...]:
+def statuses(route: Endpoint[Any, Any]) -> tuple[int, ...]:
     """Every status that a route may answer with, in order."""
     found = {*route.answers, 400, 500, *route.problems}
     if route.right is not None:
@@ -63,7 +66,7 @@ def _schemas(routes: Operations) -> tuple[Schemas, Mapping[str, Any]]:
     return {model: by_model[model, mode] for model, mode in wanted}, components
 
 
-def _operation(route: Operation[Any, Any], references: Schemas) -> dict[str, Any]:
+def _operation(route: Endpoint[Any, Any], references: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": route.summary,
@@ -82,12 +85,12 @@ def _operation(route: Operation[Any, Any], references: Schemas) -> dict[str, Any
     return described
 
 
-def _operation_id(route: Operation[Any, Any]) -> str:
+def _operation_id(route: Endpoint[Any, Any]) -> str:
     words = re.findall(r"[a-z0-9]+", f"{route.method.lower()} {route.path}")
     return "_".join(words)
 
 
-def _parameters(route: Operation[Any, Any]) -> Iterator[dict[str, Any]]:
+def _parameters(route: Endpoint[Any, Any]) -> Iterator[dict[str, Any]]:
     for name in _PART.findall(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     for name, text in route.headers.items():
@@ -109,7 +112,7 @@ def _inlined(found: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     return {key: value for key, value in schema.items() if key not in {"title", "description"}}
 
 
-def _response(route: Operation[Any, Any], status: int, references: Schemas) -> dict[str, Any]:
+def _response(route: Endpoint[Any, Any], status: int, references: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": _REQUEST_ID}
     if status not in route.answers:
         response["content"] = {MEDIA_TYPE: {"schema": references[ProblemShape]}}

@@ -17,8 +17,11 @@ from starlette.responses import Response
 from submitter.errors import Violation
 
 MEDIA_TYPE = "application/problem+json"
+
 _TYPE = "urn:whenfinal:problem:"
+
 FULL_RETRY_S = 5.0  # a wait ends within a minute, so that places come free all the time
+
 SHOWN_CHARACTERS = 200  # of a caller's own words in an answer
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from submitter.http.messages import Headers, HttpCall
 from submitter.providers.contract import Account
-from submitter.wire import Headers, HttpCall
 
 
 def as_json(body: Mapping[str, Any]) -> bytes:
@@ -32,6 +32,6 @@ def post_json(account: Account, path: str, body: Mapping[str, Any], *more: tuple
     return HttpCall(method="POST", url=account.base_url + path, headers=headers, body=as_json(body))
 
 
-def in_path(task_id: str) -> str:
+def in_path(provider_task_id: str) -> str:
     """An id as one path segment: it can neither climb nor add a query."""
-    return quote(task_id, safe="", errors="replace")
+    return quote(provider_task_id, safe="", errors="replace")

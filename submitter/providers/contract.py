@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import CancelOutcome, ListedTask, Observation, Output, StatusOutcome, SubmitOutcome
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
-from submitter.wire import Callback, HttpCall, HttpReply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +137,9 @@ class Provider(Protocol):
 
     def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome: ...
 
-    def build_status(self, task_id: str, account: Account, /) -> HttpCall: ...
+    def build_status(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
 
-    def parse_status(self, task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    def parse_status(self, provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
         """A reply that speaks of another id is Unavailable."""
 
     def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
@@ -158,7 +158,7 @@ class ListsTasks(Protocol):
 class CancelsTasks(Protocol):
     """Optional: the provider can cancel a waiting task."""
 
-    def build_cancel(self, task_id: str, account: Account, /) -> HttpCall: ...
+    def build_cancel(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
 
@@ -168,3 +168,11 @@ class ServesFiles(Protocol):
 
     def build_download(self, output: Output, account: Account, /) -> HttpCall:
         """The key goes to the origin of the base URL and to no other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConfiguredProvider:
+    """A provider as it is used: the dialect and our account."""
+
+    adapter: Provider
+    account: Account

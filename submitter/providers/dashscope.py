@@ -16,6 +16,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from submitter.errors import BadSignature, UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     CancelAccepted,
     CancelOutcome,
@@ -45,9 +46,9 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
-from submitter.providers.reading import (
+from submitter.providers.json_reader import (
     BEIJING,
     StateWords,
     at,
@@ -64,10 +65,11 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
+
 _SCHEMES = ("https", "http", "data")
+
 _DAY_MS = 86_400_000
 
 CAPABILITIES = Capabilities(
@@ -123,6 +125,7 @@ STATES: StateWords = {
     "failed": TaskState.FAILED,
     "canceled": TaskState.CANCELED,
 }
+
 _NOT_KNOWN = "unknown"
 
 #: error-code page. A 2xx with a code is undocumented, so only codes speak there; None: it may have been processed.
@@ -144,6 +147,7 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "Throttling.AllocationQuota": Refusal.THROTTLED,
     "RequestTimeOut": None,
 }
+
 _EVENT_SOURCE, _EVENT_TYPE = "acs.dashscope", "dashscope:System:AsyncTaskFinish"
 
 
@@ -164,14 +168,14 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     if found is None:
         return Uncertain(reason="accepted without a readable output.task_id")
     word = text_at(document, "output", "task_status")
-    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"/tasks/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
     fault = fault_in(reply, document)
     if fault:
@@ -180,11 +184,11 @@ def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusO
     named, word = text_at(output, "task_id"), text_at(output, "task_status")
     if not named or not word:
         return Unavailable(reason="no task_id and task_status under output")
-    if named != task_id:
+    if named != provider_task_id:
         return other_task(named)
     if word.lower() == _NOT_KNOWN:
         return NotFound(raw=capped(reply.body))
-    return _observe(task_id, output, account, reply.body)
+    return _observe(provider_task_id, output, account, reply.body)
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
@@ -215,7 +219,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     rows = ((usable_id(at(row, "task_id")), row) for row in items_at(document, "data"))
     return tuple(
         ListedTask(
-            task_id=found,
+            provider_task_id=found,
             raw_state=text_at(row, "status"),  # `task_status` in the single query
             model=text_at(row, "model_name") or None,
             created_at_ms=ms_from_ms(at(row, "gmt_create")),
@@ -225,8 +229,10 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     )
 
 
-def build_cancel(task_id: str, account: Account, /) -> HttpCall:
-    return HttpCall(method="POST", url=f"{account.base_url}/tasks/{in_path(task_id)}/cancel", headers=bearer(account))
+def build_cancel(provider_task_id: str, account: Account, /) -> HttpCall:
+    return HttpCall(
+        method="POST", url=f"{account.base_url}/tasks/{in_path(provider_task_id)}/cancel", headers=bearer(account)
+    )
 
 
 def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
@@ -253,12 +259,12 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
-def _observe(task_id: str, output: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: str, output: object, account: Account, raw: bytes) -> Observation:
     word = text_at(output, "task_status")
     state, known = state_of(word, STATES)
     ended_at_ms = ms_from_text(at(output, "end_time"), BEIJING)
     return Observation(
-        key=TaskKey(provider=account.name, task_id=task_id),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
@@ -270,11 +276,11 @@ def _observe(task_id: str, output: object, account: Account, raw: bytes) -> Obse
     )
 
 
-def _thin(task_id: str, word: str, data: object, account: Account, raw: bytes) -> Observation:
+def _thin(provider_task_id: str, word: str, data: object, account: Account, raw: bytes) -> Observation:
     """The event holds neither URL nor error text, so every end must be asked for once more."""
     state, known = state_of(word, STATES)
     return Observation(
-        key=TaskKey(provider=account.name, task_id=task_id),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,

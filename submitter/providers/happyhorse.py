@@ -6,7 +6,9 @@ DashScope takes this form as its own, the new-api gateways under `metadata`: the
 from submitter.request import VideoRequest
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "4:5", "5:4", "9:21", "21:9")
+
 RESOLUTIONS = ("720P", "1080P")
+
 SEED = (0, 2_147_483_647)
 
 

@@ -14,6 +14,7 @@ The parameter page of happyhorse-1.1 image-to-video was not found, so it has no 
 """
 
 from submitter.errors import UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     ListedTask,
     NotFound,
@@ -41,8 +42,16 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import BY_STATUS, fault_in, in_words, no_statement, other_task, refuse, task_error
-from submitter.providers.reading import (
+from submitter.providers.error_replies import (
+    BY_STATUS,
+    fault_in,
+    in_words,
+    no_statement,
+    other_task,
+    refuse,
+    task_error,
+)
+from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
@@ -56,10 +65,11 @@ from submitter.providers.reading import (
     usable_id,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
+
 _FIVE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "1:1")
+
 _RESOLUTIONS = ("720p", "1080p")
 
 CAPABILITIES = Capabilities(
@@ -98,6 +108,7 @@ STATES: StateWords = {
 
 #: 429 and 503 are refused before processing (SDK, create page).
 _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
+
 #: The blog's envelope names the throttle by a code; a 2xx with an error is undocumented, so only codes speak there.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
@@ -106,6 +117,7 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
 }
+
 _SAME_KEY_AT_WORK_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
 
 
@@ -127,14 +139,14 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     found = usable_id(at(document, "data", "taskId"))
     if found is None:
         return Uncertain(reason="accepted without a readable data.taskId")
-    return Receipt(task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    return Receipt(provider_task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"/v1/tasks/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/v1/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """404 means an unknown task or another account's, but only in the documented envelope: a proxy has its own 404s."""
     document = read_object(reply.body)
     fault = fault_in(reply, document)
@@ -145,7 +157,7 @@ def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusO
     seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
     if seen is None:
         return Unavailable(reason="no taskId and status under data")
-    return seen if seen.key.task_id == task_id else other_task(seen.key.task_id)
+    return seen if seen.key.provider_task_id == provider_task_id else other_task(seen.key.provider_task_id)
 
 
 def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
@@ -170,7 +182,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     rows = ((usable_id(at(row, "taskId")), row) for row in items_at(document, "data", "tasks"))
     return tuple(
         ListedTask(
-            task_id=found,
+            provider_task_id=found,
             raw_state=text_at(row, "status"),
             model=_model(row),
             created_at_ms=ms_from_s(at(row, "created")),
@@ -201,7 +213,7 @@ def _observe(data: object, account: Account, source: Source, raw: bytes) -> Obse
     state, known = state_of(word, STATES)
     outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
     return Observation(
-        key=TaskKey(provider=account.name, task_id=found),
+        key=TaskKey(provider=account.name, provider_task_id=found),
         state=state,
         source=source,
         raw_state=word,

@@ -10,8 +10,8 @@ import hmac
 import re
 
 from submitter.errors import BadSignature, StaleCallback
+from submitter.http.messages import Callback
 from submitter.providers.contract import Account
-from submitter.wire import Callback
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 

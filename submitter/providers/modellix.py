@@ -14,6 +14,7 @@ key, so an uncertain submit is never cleared up by asking. The body of a failed 
 from collections.abc import Mapping
 
 from submitter.errors import InvalidRequest, UnreadableCallback, Violation
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     NotFound,
     Observation,
@@ -41,8 +42,8 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import fault_in, no_statement, other_task, refuse, task_error
-from submitter.providers.reading import (
+from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
@@ -58,10 +59,11 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 _RESOLUTIONS = ("720P", "1080P")
+
 _SEED = (0, 2_147_483_647)
+
 _SUFFIXES: Mapping[str, str] = {"async": "/async", "plain": ""}
 
 CAPABILITIES = Capabilities(
@@ -125,6 +127,7 @@ _REFUSALS: Mapping[int, Refusal] = {
     422: Refusal.INVALID,
     429: Refusal.THROTTLED,
 }
+
 _WRONG_PATH = "; if the model exists, set the account's option `path` to the other of async and plain"
 
 
@@ -145,27 +148,27 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     if found is None:
         return Uncertain(reason="accepted without a readable data.task_id")
     word = text_at(document, "data", "status")
-    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"/tasks/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
     fault = fault_in(reply, document)
     if fault and fault.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
     data = at(document, "data")
-    if fault and not _tells_of_failure(reply, data, task_id):
+    if fault and not _tells_of_failure(reply, data, provider_task_id):
         return no_statement(fault)
     named, word = text_at(data, "task_id"), text_at(data, "status")
     if not named or not word:
         return Unavailable(reason="no task_id and status under data")
-    if named != task_id:
+    if named != provider_task_id:
         return other_task(named)
-    return _observe(task_id, data, account, reply.body, fault.error if fault else None)
+    return _observe(provider_task_id, data, account, reply.body, fault.error if fault else None)
 
 
 def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> CallbackReport:
@@ -194,17 +197,19 @@ def _with_path_advice(refused: Refused) -> Refused:
     return Refused(refusal=refused.refusal, error=error, status=refused.status, retry_after_s=refused.retry_after_s)
 
 
-def _tells_of_failure(reply: HttpReply, data: object, task_id: str) -> bool:
+def _tells_of_failure(reply: HttpReply, data: object, provider_task_id: str) -> bool:
     """Whether a failed task comes with a non-zero code is in no document, so both readings must end it."""
     state, _ = state_of(text_at(data, "status"), STATES)
-    return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == task_id
+    return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == provider_task_id
 
 
-def _observe(task_id: str, data: object, account: Account, raw: bytes, stated: TaskError | None) -> Observation:
+def _observe(
+    provider_task_id: str, data: object, account: Account, raw: bytes, stated: TaskError | None
+) -> Observation:
     word = text_at(data, "status")
     state, known = state_of(word, STATES)
     return Observation(
-        key=TaskKey(provider=account.name, task_id=task_id),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,

@@ -15,6 +15,7 @@ No list, no cancel, no callback, no idempotency key.
 from collections.abc import Iterator, Mapping
 
 from submitter.errors import UnreadableCallback
+from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     Denied,
     NotFound,
@@ -43,7 +44,7 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.faults import (
+from submitter.providers.error_replies import (
     BY_STATUS,
     Fault,
     fault_in,
@@ -56,7 +57,7 @@ from submitter.providers.faults import (
     unreadable,
 )
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
-from submitter.providers.reading import (
+from submitter.providers.json_reader import (
     JsonObject,
     StateWords,
     at,
@@ -75,12 +76,14 @@ from submitter.providers.reading import (
     waiting_or_running,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import Callback, HttpCall, HttpReply
 
 #: The two names of the same routes; a gateway may answer in another shape on each.
 ROUTES: Mapping[str, str] = {"generations": "/v1/video/generations", "videos": "/v1/videos"}
+
 ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos")}
+
 RAW = RawPaths(default=ROUTES["generations"])
+
 #: No gateway publishes a figure; two requests a second are gentle to one that serves many.
 BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
 
@@ -166,10 +169,14 @@ _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("permission", Refusal.DENIED),
     ("banned", Refusal.DENIED),
 )
+
 #: A 403 is an account without money as often as one without rights; here its message may decide.
 _QUOTA_WORDS = ("quota", "balance", "额度", "余额")
+
 _NOT_FOUND_CODES = frozenset({"task_not_exist", "task_not_found"})
+
 _NOT_FOUND_WORDS = ("not found", "not exist", "not_exist", "不存在")
+
 #: The gateway's sweep of over-aged tasks writes a Chinese reason: a time-out, not a fault of the input.
 _TIMED_OUT_WORDS = ("超时", "timeout", "timed out")
 
@@ -211,23 +218,23 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     if found is None:
         return Uncertain(reason="accepted without a readable task_id or id")
     word = first_text(at(document, "status"), at(document, "data", "status"))
-    return Receipt(task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(task_id: str, account: Account, /) -> HttpCall:
-    return get(account, f"{route(account)}/{in_path(task_id)}")
+def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+    return get(account, f"{route(account)}/{in_path(provider_task_id)}")
 
 
-def parse_status(task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A task that failed may carry an `error` object too, so its status word is looked for first."""
     document = read_object(reply.body)
     task = _task_in(reply, document)
     if task is None:
         return _no_task(reply, document)
     named = first_text(at(task, "task_id"), _text_only(at(task, "id")))
-    if named and named != task_id:
+    if named and named != provider_task_id:
         return other_task(named)
-    return _observe(task_id, task, account, reply.body)
+    return _observe(provider_task_id, task, account, reply.body)
 
 
 def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
@@ -297,18 +304,18 @@ def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutc
     return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
 
 
-def _observe(task_id: str, task: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) -> Observation:
     word = text_at(task, "status")
     state, known = state_of(word, STATES)
     ended = state in {TaskState.SUCCEEDED, TaskState.FAILED}
     return Observation(
-        key=TaskKey(provider=account.name, task_id=task_id),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
         known_word=known,
         progress=percent(at(task, "progress")),
-        outputs=(_output(task_id, task, account),) if state is TaskState.SUCCEEDED else (),
+        outputs=(_output(provider_task_id, task, account),) if state is TaskState.SUCCEEDED else (),
         error=_reason(task) if state is TaskState.FAILED else None,
         model=text_at(task, "model") or None,
         # `completed_at` mirrors the last update and may be set before the end
@@ -317,9 +324,9 @@ def _observe(task_id: str, task: object, account: Account, raw: bytes) -> Observ
     )
 
 
-def _output(task_id: str, task: object, account: Account) -> Output:
+def _output(provider_task_id: str, task: object, account: Account) -> Output:
     """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
-    proxy = f"{account.base_url}/v1/videos/{in_path(task_id)}/content"
+    proxy = f"{account.base_url}/v1/videos/{in_path(provider_task_id)}/content"
     url = next(_addresses(task, account), proxy)
     until_ms = signed_until_ms(url) or ms_from_s(at(task, "expires_at"))
     return Output(url=url, expires_at_ms=until_ms, needs_key=is_own(url, account))

@@ -13,6 +13,9 @@ ADAPTERS: Mapping[str, Provider] = {
     "tokenbay": tokenbay,
     "newapi": newapi,  # any other gateway of the family: it has no default base URL
 }
+
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
+
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}

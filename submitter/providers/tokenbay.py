@@ -8,6 +8,7 @@ content route, which asks for the key; `progress` is a number in the receipt and
 minutes until giving up are the limit of nothing here, since the upstream itself may take that long.
 """
 
+from submitter.http.messages import HttpCall
 from submitter.providers.calls import post_json, present
 from submitter.providers.contract import Account, Capabilities, ModelFamily, PollAdvice, SubmitContext
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
@@ -24,7 +25,6 @@ from submitter.providers.newapi import (
     route,
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
-from submitter.wire import HttpCall
 
 __all__ = [
     "CAPABILITIES",

@@ -4,9 +4,9 @@ Written from the platforms' documents alone, so that it and the adapters are two
 """
 
 from submitter.simulator.app import create_app
-from submitter.simulator.books import BookedTask, Books, RefusedSubmit, ThrottledRequest
 from submitter.simulator.config import DOCUMENTED_LIMITS, NO_LIMITS, PLATFORMS, UNLIMITED, Limit, SimulatorConfig
 from submitter.simulator.faults import MENU, UnknownFaultError
+from submitter.simulator.records import BookedTask, Books, RefusedSubmit, ThrottledRequest
 from submitter.simulator.server import Simulator, run, running
 from submitter.simulator.task import CallbackAttempt, TaskEndedError, TaskError
 from submitter.simulator.world import UnknownTaskError

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from submitter.simulator import cdn, control, dashscope, hiapi, modellix, modelstream, tokenbay
+from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.platforms import dashscope, hiapi, modellix, modelstream, tokenbay
 from submitter.simulator.world import World
 
 _PLATFORMS = {
@@ -22,7 +23,7 @@ _PLATFORMS = {
 def create_app(config: SimulatorConfig) -> Starlette:
     """The application. Dropping a connection without an answer needs the server of `running` or `run`."""
     platforms = [Mount(BASE_PATHS[name], routes=list(routes)) for name, routes in _PLATFORMS.items()]
-    app = Starlette(routes=[*control.ROUTES, *cdn.ROUTES, *platforms], lifespan=_lifespan)
+    app = Starlette(routes=[*control.ROUTES, *media.ROUTES, *platforms], lifespan=_lifespan)
     app.state.world = World(config=config)
     return app
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from submitter.simulator.books import milliseconds
-from submitter.simulator.hiapi_body import detail
+from submitter.simulator.platforms.hiapi_body import detail
+from submitter.simulator.records import milliseconds
 from submitter.simulator.task import CallbackAttempt, Phase, Task
 from submitter.simulator.world import World
 

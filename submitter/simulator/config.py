@@ -40,6 +40,7 @@ class Limit:
 
 
 UNLIMITED = Limit()
+
 NO_LIMITS: Mapping[str, Limit] = MappingProxyType(dict.fromkeys(PLATFORMS, UNLIMITED))
 
 DOCUMENTED_LIMITS: Mapping[str, Limit] = MappingProxyType(

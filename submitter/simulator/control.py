@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.books import as_json
-from submitter.simulator.checks import json_object
 from submitter.simulator.config import BASE_PATHS
-from submitter.simulator.exchange import origin_of
 from submitter.simulator.faults import MENU
+from submitter.simulator.field_rules import json_object
+from submitter.simulator.records import as_json
 from submitter.simulator.refusal import Refusal
+from submitter.simulator.request_pipeline import origin_of
 from submitter.simulator.task import JsonObject, Phase, TaskEndedError, TaskError
 from submitter.simulator.world import UnknownTaskError, world_of
 

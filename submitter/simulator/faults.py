@@ -86,6 +86,6 @@ def named_in(prompt: str) -> frozenset[str]:
     return checked(name for group in groups for name in group.split(",") if name)
 
 
-def drawn(chances: Mapping[str, float], dice: random.Random) -> frozenset[str]:
+def drawn(chances: Mapping[str, float], random: random.Random) -> frozenset[str]:
     """One throw per fault of `chances`, in menu order, so that equal dice give equal faults."""
-    return frozenset(name for name in MENU if name in chances and dice.random() < chances[name])
+    return frozenset(name for name in MENU if name in chances and random.random() < chances[name])

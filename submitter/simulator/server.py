@@ -11,8 +11,8 @@ import uvicorn
 from starlette.requests import Request
 
 from submitter.simulator.app import create_app
-from submitter.simulator.books import Books
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.records import Books
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
 

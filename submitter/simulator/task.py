@@ -16,6 +16,7 @@ from submitter.simulator.faults import QUERY_HITS
 JsonObject = dict[str, Any]
 
 NEVER = math.inf
+
 ARCHIVING_SHARE = 0.1  # last part of a run, in which HiAPI stores the result
 
 

@@ -17,11 +17,11 @@ from typing import Protocol
 import httpx
 from starlette.requests import Request
 
-from submitter.simulator.books import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
 from submitter.simulator.config import SimulatorConfig, checked_platform
 from submitter.simulator.faults import REFUSALS, checked, drawn, named_in
-from submitter.simulator.keys import IdempotencyKeys
-from submitter.simulator.limits import Windows
+from submitter.simulator.idempotency import IdempotencyKeys
+from submitter.simulator.rate_limit import Windows
+from submitter.simulator.records import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
 from submitter.simulator.task import (
     DEFAULT_ERROR,
     NEVER,
@@ -86,7 +86,7 @@ class World:
     def __post_init__(self) -> None:
         self.windows = Windows(self.config)
 
-    def dice(self, purpose: str, platform: str) -> random.Random:
+    def random(self, purpose: str, platform: str) -> random.Random:
         """Dice of the current arrival at `platform`, independent of what other platforms do."""
         return random.Random(f"{self.config.seed}/{platform}/{self._arrivals.get(platform, 0)}/{purpose}")
 
@@ -104,7 +104,7 @@ class World:
         if asked & frozenset(REFUSALS):
             self._refused_by_prompt.add(digest)
         planned = self._plans.get(platform)
-        return asked | (planned.popleft() if planned else drawn(self.config.faults, self.dice("faults", platform)))
+        return asked | (planned.popleft() if planned else drawn(self.config.faults, self.random("faults", platform)))
 
     def create(self, platform: str, *, draft: Draft, arrival: Arrival, faults: frozenset[str], task_id: str) -> Task:
         """Create and remember a task whose end is already decided."""
@@ -129,11 +129,11 @@ class World:
             return now_s
         if "stuck" in faults:
             return NEVER
-        duration_s = self.dice("duration", platform).lognormvariate(math.log(self.config.median_s), self.config.sigma)
+        duration_s = self.random("duration", platform).lognormvariate(math.log(self.config.median_s), self.config.sigma)
         return now_s + self.config.real_s(duration_s)
 
     def _outcome(self, platform: str, faults: frozenset[str]) -> Phase:
-        fails = "fail" in faults or self.dice("outcome", platform).random() < self.config.failure_rate
+        fails = "fail" in faults or self.random("outcome", platform).random() < self.config.failure_rate
         return Phase.FAILED if fails else Phase.SUCCEEDED
 
     def find(self, platform: str, task_id: str) -> Task | None:

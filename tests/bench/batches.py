@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from receiver.records import Recorded, Report, Verdict
-from receiver.store import Store, open_store
+from receiver.runtime.services import Store, open_store
+from receiver.tasks.model.task import IncomingObservation, Recorded, Verdict
 from tests.bench.calling import name_of, provider_name_of
 from tests.bench.ledgers import filled, now_ms
 from tests.bench.wire import Wire, open_wire
-from tests.builders import a_report
+from tests.support.builders import a_report
 
 SIZES = (1, 16, 256)
 REPEATS = 3
@@ -38,10 +38,11 @@ class _Tasks:
     def __init__(self) -> None:
         self._next = 0
 
-    def reports(self, count: int) -> list[Report]:
+    def reports(self, count: int) -> list[IncomingObservation]:
         first, self._next = self._next, self._next + count
         return [
-            a_report(task_id=provider_name_of(number), claim=name_of(number)) for number in range(first, first + count)
+            a_report(provider_task_id=provider_name_of(number), claim=name_of(number))
+            for number in range(first, first + count)
         ]
 
 
@@ -89,7 +90,7 @@ async def _quickest(store: Store, tasks: _Tasks, size: int) -> float:
 
 async def _timed(store: Store, tasks: _Tasks, size: int) -> float:
     """Milliseconds of one batch, all of it new."""
-    reports: Sequence[Report] = tasks.reports(size)
+    reports: Sequence[IncomingObservation] = tasks.reports(size)
     started_s = time.perf_counter()
     outcomes = await store.ledger.record(reports, now_ms())
     took_ms = (time.perf_counter() - started_s) * 1000

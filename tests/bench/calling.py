@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from receiver.signing import make_callback_token
+from receiver.callbacks.model import make_callback_token
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -62,7 +62,7 @@ def request_of(number: int, key: str) -> bytes:
     return head.encode() + body
 
 
-class Caller(asyncio.Protocol):
+class ApiClient(asyncio.Protocol):
     """One connection: the next request as soon as the one before is answered."""
 
     def __init__(self, requests: Iterator[bytes], book: Book) -> None:
@@ -110,7 +110,7 @@ async def call(load: Load, key: str) -> dict[str, object]:
     callers = []
     for number in range(load.connections):
         port = load.ports[number % len(load.ports)]
-        _, caller = await loop.create_connection(lambda: Caller(requests, book), "127.0.0.1", port)
+        _, caller = await loop.create_connection(lambda: ApiClient(requests, book), "127.0.0.1", port)
         callers.append(caller)
     started_s = time.perf_counter()
     for caller in callers:

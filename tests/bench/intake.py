@@ -27,7 +27,7 @@ import psycopg
 
 from tests.bench.batches import BatchCost, measure_batches
 from tests.bench.ledgers import filled
-from tests.postgres import DURABLE, Databases, own_server
+from tests.support.postgres import DURABLE, Databases, own_server
 
 ROOT = Path(__file__).resolve().parents[2]
 WHENFINAL = Path(sys.executable).parent / "whenfinal"

@@ -20,16 +20,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from receiver.delivery import Deliverer, DeliveryManners
-from receiver.knobs import KNOBS
-from receiver.posting import RESPONSE_CAP_BYTES
-from receiver.pruning import PruneReport
-from receiver.store import Store, open_store
-from receiver.subscription import Subscription
-from receiver.worker import Worker
-from submitter.addresses import AddressGuard
-from submitter.transport import TransportLimits, open_transport
-from tests.builders import SECRET, a_report
+from receiver.config.fields import KNOBS
+from receiver.runtime.services import Store, open_store
+from receiver.runtime.worker import Worker
+from receiver.store.retention import PruneReport
+from receiver.webhooks.deliverer import Deliverer, DeliveryManners
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.sender import RESPONSE_CAP_BYTES
+from submitter.http.address_guard import AddressGuard
+from submitter.http.transport import TransportLimits, open_transport
+from tests.support.builders import SECRET, a_report
 
 ROUND_LIMIT_S = 30.0
 _DEFAULT = {knob.field: knob.default for knob in KNOBS}
@@ -103,22 +103,22 @@ class _Arm:
     async def round(self) -> None:
         """One event for every endpoint, until all but the first have it."""
         self.made += 1
-        await self.store.ledger.record([a_report(task_id=f"p{self.made}", adopt=True)], _now_ms())
-        self.worker.poke_delivery()
+        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", adopt=True)], _now_ms())
+        self.worker.wake_deliverer()
         async with asyncio.timeout(ROUND_LIMIT_S):
             while await self._waiting():
                 await asyncio.sleep(0.01)
 
     async def _waiting(self) -> bool:
-        page = await self.store.reading.deliveries(limit=self.endpoints)
+        page = await self.store.deliveries.deliveries(limit=self.endpoints)
         return any(each.finished_ms is None for each in page.items if each.subscription != _name(0))
 
     async def result(self) -> ArmResult:
         rounds: defaultdict[int, list[int]] = defaultdict(list)
         failures = 0
-        page = await self.store.reading.deliveries(limit=self.endpoints * self.made)
+        page = await self.store.deliveries.deliveries(limit=self.endpoints * self.made)
         for each in page.items:
-            attempts = await self.store.reading.attempts(each.id)
+            attempts = await self.store.deliveries.attempts(each.id)
             if each.subscription == _name(0):
                 failures += sum(attempt.status is None for attempt in attempts)
             else:
@@ -181,13 +181,13 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
             concurrency=concurrency,
             per_lane=int(_DEFAULT["delivery_per_endpoint"]),
         )
-        dice = secrets.SystemRandom().random
-        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, dice=dice)
+        random = secrets.SystemRandom().random
+        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)
         idle = Idle()
         worker = Worker(
             reconciler=idle, deliverer=deliverer, ledger=idle, pruner=idle, clock=_now_ms, on_events=lambda: None
         )
-        deliverer.on_room = worker.poke_delivery
+        deliverer.on_room = worker.wake_deliverer
         worker.start()
         try:
             yield _Arm(name=name, store=store, worker=worker, endpoints=endpoints)

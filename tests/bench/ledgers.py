@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from receiver.store import Store, open_store, rows
+from receiver.runtime.services import Store, open_store
 from receiver.store.engine import Tx
-from receiver.subscription import Subscription
+from receiver.tasks.model.rows import task_row
+from receiver.webhooks.model.subscription import Subscription
 from submitter.model import TaskState
 from tests.bench.calling import name_of, provider_name_of
-from tests.builders import SECRET, a_task
+from tests.support.builders import SECRET, a_task
 
 AT_ONCE = 1000
 PROMPT = "A fox runs through fresh snow at dawn, the camera low and close, breath in the cold air. " * 4
@@ -34,10 +35,10 @@ async def filled(url: str, tasks: int) -> AsyncIterator[Store]:
 
 async def _submit(store: Store, numbers: range) -> None:
     lines = [
-        rows.task_row(
+        task_row(
             a_task(
                 name_of(number),
-                task_id=provider_name_of(number),
+                provider_task_id=provider_name_of(number),
                 state=TaskState.SUBMITTED,
                 request={"model": "happyhorse-1.1/text-to-video", "prompt": PROMPT},
                 created_ms=now_ms(),

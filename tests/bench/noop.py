@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.serving import bind, server_config
+from receiver.web.server import bind, server_config
 
 
 async def take(request: Request) -> Response:

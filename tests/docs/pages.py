@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from receiver.accounts import prefix_of
-from receiver.settings import render_env_example, render_readme_table
+from receiver.config.accounts import prefix_of
+from receiver.config.reference import render_env_example, render_readme_table
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
 from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from receiver.cli import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS, build
+from receiver.cli.main import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS, build
 from receiver.web.routes import ROUTES
 from tests.docs.pages import ROOT, fences, pages, without_fences
 

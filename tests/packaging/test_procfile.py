@@ -15,7 +15,7 @@ from subprocess import PIPE, STDOUT
 import httpx
 import pytest
 
-from tests.postgres import Databases
+from tests.support.postgres import Databases
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

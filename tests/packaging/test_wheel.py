@@ -15,8 +15,10 @@ PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
 pytestmark = pytest.mark.timeout(300)
 
-#: What `pip install 'whenfinal[postgres]'` is for.
-NEED_PSYCOPG = {f"receiver.store.{name}" for name in ("listening", "moving_postgres", "pooling", "postgres")}
+#: What the extra `postgres` is for.
+NEED_PSYCOPG = {
+    f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")
+}
 IMPORT_EACH = """
 from importlib import import_module
 for name in {modules}:
@@ -69,7 +71,7 @@ def test_the_wheel_holds_the_two_packages_whole_and_nothing_else(wheel: Path) ->
 
 def test_the_wheel_holds_its_statements_migrations_and_type_marks(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"receiver/py.typed", "submitter/py.typed", "receiver/store/queries.sql"} <= names
+    assert {"receiver/py.typed", "submitter/py.typed", "receiver/store/queries/tasks.sql"} <= names
     assert any(re.fullmatch(r"receiver/store/migrations/\d+\w*\.sql", name) for name in names)
 
 

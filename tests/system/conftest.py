@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.cli import API_KEYS, Cli, read_settings
+from tests.support.cli import API_KEYS, Cli, read_settings
 
 SPEED = "400"  # a typical task ends within a second
 

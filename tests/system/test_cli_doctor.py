@@ -3,7 +3,7 @@
 import json
 import socket
 
-from tests.system.cli import Cli
+from tests.support.cli import Cli
 
 PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 

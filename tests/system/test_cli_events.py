@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store import open_store
-from receiver.store.pruning import START
-from tests.builders import T0
-from tests.store.owing import happen, happen_to
-from tests.system.cli import Cli
+from receiver.runtime.services import open_store
+from receiver.store.retention import START
+from tests.support.builders import T0
+from tests.support.cli import Cli
+from tests.support.delivery_fixtures import happen, happen_to
 
 DAY_MS = 86_400_000
 
@@ -18,7 +18,7 @@ async def _fill(folder: Path) -> None:
     """Events 1 to 3 are gone, 4 to 6 are there."""
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=True) as store:
         await happen(store, 3, at_ms=T0 - DAY_MS)
-        await store.pruning.remove_events(START, limit=10, before_ms=T0)
+        await store.retention.remove_events(START, limit=10, before_ms=T0)
         await happen_to(store, "tsk_4", labels={"film": "a"})
         await happen_to(store, "tsk_5", provider="dashscope", model="wan", labels={"film": "a", "team": "b"})
         await happen_to(store, "tsk_6", labels={"film": "b"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.cli import BOUND_BY_MODES, Cli, order
+from tests.support.cli import BOUND_BY_MODES, Cli, order
 
 
 def _redirected(cli: Cli, where: str) -> Cli:

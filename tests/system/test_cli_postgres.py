@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.postgres import Databases, NoServer, Server, free_port, name_of, no_server, own_server
-from tests.system.cli import API_KEYS, Cli
+from tests.support.cli import API_KEYS, Cli
+from tests.support.postgres import Databases, NoServer, Server, free_port, name_of, no_server, own_server
 
 PASSWORD = "s@cret-word/of:guarded"  # every character that a URL must escape
 WRITTEN = "s%40cret-word%2Fof%3Aguarded"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
+from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
 
 HEADERS = {"Authorization": f"Bearer {OPERATOR}"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.cli import Cli, order
+from tests.support.cli import Cli, order
 
 
 def test_one_order_is_submitted_and_shown(simulated: Cli) -> None:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.system.cli import WHENFINAL, Cli, Ended, order
+from tests.support.cli import WHENFINAL, Cli, Ended, order
 
 OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 

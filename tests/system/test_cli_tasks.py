@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.system.cli import WHENFINAL, Cli, order
+from tests.support.cli import WHENFINAL, Cli, order
 
 LOST = "x #simulate:reply_lost"
 

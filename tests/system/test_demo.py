@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.demo.showing import EARLY_S
+from receiver.cli.demo.tally import EARLY_S
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
@@ -112,7 +112,7 @@ def _pid_of(port: str) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class MetadataRepository:
     """A demo that has ended and serves on."""
 
     run: Run
@@ -120,12 +120,12 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MetadataRepository]:
     with _demo(tmp_path_factory.mktemp("kept"), "--keep") as run:
-        yield Kept(run=run, result=run.result())
+        yield MetadataRepository(run=run, result=run.result())
 
 
-def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: Kept) -> None:
+def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: MetadataRepository) -> None:
     assert kept.result["verdict"] == ZEROS, kept.result
     assert kept.result["remarks"] == []
     rows = kept.result["providers"]
@@ -133,7 +133,7 @@ def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: Kept) -> None:
     assert all(row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == 12 for row in rows)
 
 
-def test_each_way_tells_what_was_asked_of_it_and_nothing_else(kept: Kept) -> None:
+def test_each_way_tells_what_was_asked_of_it_and_nothing_else(kept: MetadataRepository) -> None:
     rows = kept.result["providers"]
     assert [row["streamed"] for row in rows] == [12] * 5
     assert [row["failures"] for row in rows] == [row["failed"] for row in rows]
@@ -142,7 +142,7 @@ def test_each_way_tells_what_was_asked_of_it_and_nothing_else(kept: Kept) -> Non
     assert kept.result["unwanted"] == []
 
 
-def test_the_manners_of_a_sender_and_of_the_stream_are_shown(kept: Kept) -> None:
+def test_the_manners_of_a_sender_and_of_the_stream_are_shown(kept: MetadataRepository) -> None:
     shown = kept.result["shown"]
     assert shown["retried_s"] > 0
     assert shown["waited_s"] >= shown["retry_after_s"] - EARLY_S
@@ -153,26 +153,26 @@ def test_the_manners_of_a_sender_and_of_the_stream_are_shown(kept: Kept) -> None
     assert "rotated the secret" in kept.run.line("rotated")
 
 
-def test_every_promised_fault_is_met(kept: Kept) -> None:
+def test_every_promised_fault_is_met(kept: MetadataRepository) -> None:
     callbacks = {"callback_lost", "callback_duplicated", "callback_early", "callback_contradicting"}
     others = {"reply_lost", "fail", "unknown_state", "query_500", "submit refused (rate)"}
     assert callbacks | others <= set(kept.result["troubles"])
     assert len(kept.result["contradictions"]) == 2
 
 
-def test_tasks_end_by_callback_where_there_is_one_and_by_polling(kept: Kept) -> None:
+def test_tasks_end_by_callback_where_there_is_one_and_by_polling(kept: MetadataRepository) -> None:
     hiapi, *others = kept.result["providers"]
     assert hiapi["by_callback"] > 0 < hiapi["by_polling"]
     assert [row["by_polling"] for row in others] == [12] * 4
 
 
-def test_the_operator_settles_both_what_was_made_and_what_was_not(kept: Kept) -> None:
+def test_the_operator_settles_both_what_was_made_and_what_was_not(kept: MetadataRepository) -> None:
     settled = [line for line in kept.run.said if "tasks settle" in line]
     assert any("--task-id" in line for line in settled)
     assert any("--refused" in line for line in settled)
 
 
-def test_a_kept_demo_serves_until_it_is_told_to_stop(kept: Kept) -> None:
+def test_a_kept_demo_serves_until_it_is_told_to_stop(kept: MetadataRepository) -> None:
     key = kept.run.line("serving http").split("key ")[1].split()[0]
     _, receiver = _origins(kept.run)
     headers = {"Authorization": f"Bearer {key}"}

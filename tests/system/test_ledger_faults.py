@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.system.cli import API_KEYS, BOUND_BY_MODES, OPERATOR, Cli, Process
+from tests.support.cli import API_KEYS, BOUND_BY_MODES, OPERATOR, Cli, Process
 
 SECRET = "the-webhook-secret-of-these-tests"
 AUTH = {"Authorization": f"Bearer {OPERATOR}"}
@@ -47,9 +47,9 @@ def _closed_at_the_end() -> Iterator[None]:
     HTTP.close()
 
 
-def _call_back(url: str, task_id: str) -> httpx.Response:
+def _call_back(url: str, provider_task_id: str) -> httpx.Response:
     output = [{"url": "https://cdn.example/v.mp4", "type": "video"}]
-    body = json.dumps({"taskId": task_id, "status": "success", "output": output}).encode()
+    body = json.dumps({"taskId": provider_task_id, "status": "success", "output": output}).encode()
     now = str(int(time.time()))
     signature = hmac.new(SECRET.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-HiAPI-Timestamp": now, "X-HiAPI-Signature": signature}

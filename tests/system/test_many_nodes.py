@@ -19,19 +19,17 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from receiver.demo.audience import open_audience
-from receiver.demo.examples import load_examples
-from receiver.demo.progress import Result, Screen
-from receiver.demo.running import Demo, Wish
-from receiver.demo.scenario import make_orders
-from receiver.demo.service import open_service
-from receiver.demo.simulated import Simulated
-from receiver.demo.submitting import Submitting
-from receiver.demo.surroundings import Places, make_environment
-from receiver.demo.tally import Way
-from receiver.demo.world import World, _free_ports, _new_keys
-from tests.postgres import Databases
-from tests.system.balancer import Balancer, open_balancer
+from receiver.cli.demo.api import open_service
+from receiver.cli.demo.books import Simulated
+from receiver.cli.demo.display import Result, Screen
+from receiver.cli.demo.processes import Places, World, _free_ports, _new_keys, make_environment
+from receiver.cli.demo.runner import Demo, Wish
+from receiver.cli.demo.scenario import load_examples, make_orders
+from receiver.cli.demo.submitting import Submitting
+from receiver.cli.demo.subscribers import open_audience
+from receiver.cli.demo.tally import Way
+from tests.support.balancer import Balancer, open_balancer
+from tests.support.postgres import Databases
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from receiver.signing import make_callback_token
-from receiver.store import open_store
+from receiver.callbacks.model import make_callback_token
+from receiver.runtime.services import open_store
 from submitter.model import TaskState
-from tests.builders import T0, a_task
-from tests.store.owing import happen
-from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
+from tests.support.builders import T0, a_task
+from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
+from tests.support.delivery_fixtures import happen
 
 STREAMS = WAITS = 5_000
 TASKS = 100  # that the waits share; one more has a single waiter
@@ -101,8 +101,8 @@ class Crowd:
 async def _open_tasks(folder: Path) -> None:
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=False) as store:
         for number in range(1 + TASKS):
-            task = a_task(f"tsk_{number}", task_id=f"p{number}", state=TaskState.RUNNING, next_poll_ms=None)
-            await store.submits.open_task(task, T0)
+            task = a_task(f"tsk_{number}", provider_task_id=f"p{number}", state=TaskState.RUNNING, next_poll_ms=None)
+            await store.submissions.open_task(task, T0)
 
 
 def _memory_mb(server: Process) -> float:

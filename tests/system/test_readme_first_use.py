@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import DOCS, README, SUBMITTER, fences
-from tests.system.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Ended
+from tests.support.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Ended
 
 
 def _section(page: Path, heading: str) -> str:

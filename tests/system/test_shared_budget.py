@@ -10,8 +10,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.postgres import Databases
-from tests.system.cli import PATIENCE_S, Cli, read_settings
+from tests.support.cli import PATIENCE_S, Cli, read_settings
+from tests.support.postgres import Databases
 
 SPEED = "2"  # a platform that documents 20 queries a second then takes 40
 WORKERS = 4

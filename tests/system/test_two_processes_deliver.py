@@ -17,7 +17,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.system.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
+from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
 
 CALLBACK_SECRET = "the-webhook-secret-of-these-tests"
 EVENTS = 60
@@ -75,9 +75,9 @@ def _until(is_so: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def _call_back(http: httpx.Client, task_id: str) -> None:
+def _call_back(http: httpx.Client, provider_task_id: str) -> None:
     output = [{"url": "https://cdn.example/v.mp4", "type": "video"}]
-    body = json.dumps({"taskId": task_id, "status": "success", "output": output}).encode()
+    body = json.dumps({"taskId": provider_task_id, "status": "success", "output": output}).encode()
     now = str(int(time.time()))
     signature = hmac.new(CALLBACK_SECRET.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-HiAPI-Timestamp": now, "X-HiAPI-Signature": signature}

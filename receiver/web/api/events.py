@@ -2,23 +2,23 @@
 
 import re
 
-from receiver.following import Follower
-from receiver.slices import EventSlice, ExpiredCursor, FutureCursor
-from receiver.subscription import EventFilter
-from receiver.views import event_view
-from receiver.web.event_stream import EventStream
-from receiver.web.operations import Answer, Call
+from receiver.events.follower import Follower
+from receiver.events.model.event import event_view
+from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
+from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full
-from receiver.web.shapes import LAST_SEQ, EventsQuery, NoBody, StreamQuery
+from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
+from receiver.web.streaming import EventStream
 from submitter.errors import Violation
 
 LAST_EVENT_ID = "Last-Event-ID"
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
-async def list_events(call: Call[EventsQuery, NoBody]) -> Answer:
+async def list_events(call: RequestContext[EventsQuery, NoBody]) -> Answer:
     wanted = _filter_of(call)
-    found = await call.services.store.reading.slice(call.query.after, wanted, limit=call.query.limit)
+    found = await call.services.store.events.slice(call.query.after, wanted, limit=call.query.limit)
     match found:
         case EventSlice():
             events = [event_view(event) for event in found.events]
@@ -30,19 +30,19 @@ async def list_events(call: Call[EventsQuery, NoBody]) -> Answer:
             raise _in_the_future("after", found.last_seq)
 
 
-async def stream_events(call: Call[StreamQuery, NoBody]) -> EventStream:
+async def stream_events(call: RequestContext[StreamQuery, NoBody]) -> EventStream:
     """Without a cursor, from now on. One that is older than what is kept is answered within the stream."""
     services = call.services
     wanted = _filter_of(call)
     field, cursor = _cursor_of(call)
-    last_seq = await services.store.reading.last_seq()
+    last_seq = await services.store.events.last_seq()
     if cursor is not None and cursor > last_seq:
         raise _in_the_future(field, last_seq)
     if not services.feed.has_room:
         raise streams_full()
     follower = Follower(
         feed=services.feed,
-        reading=services.store.reading,
+        event_log=services.store.events,
         wanted=wanted,
         cursor=last_seq if cursor is None else cursor,
         keepalive_s=services.settings.stream_keepalive_s,
@@ -50,7 +50,7 @@ async def stream_events(call: Call[StreamQuery, NoBody]) -> EventStream:
     return EventStream(feed=services.feed, follower=follower)
 
 
-def _filter_of(call: Call[EventsQuery, NoBody] | Call[StreamQuery, NoBody]) -> EventFilter:
+def _filter_of(call: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
     """Raise a 400 problem for providers that nobody set up, and for two values of one label."""
     query, known = call.query, call.services.providers
     unknown = [
@@ -71,7 +71,7 @@ def _filter_of(call: Call[EventsQuery, NoBody] | Call[StreamQuery, NoBody]) -> E
     )
 
 
-def _cursor_of(call: Call[StreamQuery, NoBody]) -> tuple[str, int | None]:
+def _cursor_of(call: RequestContext[StreamQuery, NoBody]) -> tuple[str, int | None]:
     """Where it was given and what it is: what a client that connects again has seen beats what it asked for first."""
     given = call.request.headers.getlist(LAST_EVENT_ID)
     if not given:

@@ -2,29 +2,31 @@
 
 from typing import Any
 
-from receiver.replay_orders import find_violations
-from receiver.subscription import NotActive, Subscription
-from receiver.subscription_views import owed_view, probe_view, replay_view, secret_view, subscription_view
-from receiver.web.operations import Answer, Call
+from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
-from receiver.web.shapes import NoBody, NoQuery
-from receiver.web.subscription_conversions import changes_of, range_of, subscription_order_of
-from receiver.web.subscription_shapes import (
+from receiver.web.schemas.subscriptions import (
     ReplayBody,
     RotateBody,
     SubscriptionChangeBody,
     SubscriptionOrderBody,
     SubscriptionsQuery,
+    changes_of,
+    range_of,
+    subscription_order_of,
 )
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.webhooks.model.replay import NotActive, find_violations
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.views import owed_view, probe_view, replay_view, secret_view, subscription_view
 
 
-async def create_subscription(call: Call[NoQuery, SubscriptionOrderBody]) -> Answer:
+async def create_subscription(call: RequestContext[NoQuery, SubscriptionOrderBody]) -> Answer:
     made = await call.services.subscribing.create(subscription_order_of(call.body), actor=_actor(call))
     body = subscription_view(made, None, now_ms=call.services.clock()) | secret_view(made)
     return Answer(body=body, status=201, headers={"Location": _place(made.id)})
 
 
-async def list_subscriptions(call: Call[SubscriptionsQuery, NoBody]) -> Answer:
+async def list_subscriptions(call: RequestContext[SubscriptionsQuery, NoBody]) -> Answer:
     wanted = call.query
     page = await call.services.store.subscriptions.page(limit=wanted.limit, cursor=wanted.cursor, state=wanted.state)
     now_ms = call.services.clock()
@@ -32,13 +34,13 @@ async def list_subscriptions(call: Call[SubscriptionsQuery, NoBody]) -> Answer:
     return Answer(body={"subscriptions": found, "next_cursor": page.next_cursor})
 
 
-async def show_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+async def show_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
     name = call.part("id")
-    owed = await call.services.store.reading.owed(name)
+    owed = await call.services.store.deliveries.owed(name)
     return Answer(body=await _shown(call) | {"deliveries": owed_view(owed)})
 
 
-async def change_subscription(call: Call[NoQuery, SubscriptionChangeBody]) -> Answer:
+async def change_subscription(call: RequestContext[NoQuery, SubscriptionChangeBody]) -> Answer:
     changes = changes_of(call.body)
     if not changes:
         return Answer(body=await _shown(call))
@@ -46,13 +48,13 @@ async def change_subscription(call: Call[NoQuery, SubscriptionChangeBody]) -> An
     return Answer(body=await _view(call, changed))
 
 
-async def delete_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+async def delete_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
     if not await call.services.subscribing.delete(call.part("id"), actor=_actor(call)):
         raise _missing()
     return Answer(status=204)
 
 
-async def rotate_secret(call: Call[NoQuery, RotateBody]) -> Answer:
+async def rotate_secret(call: RequestContext[NoQuery, RotateBody]) -> Answer:
     rotated = await call.services.subscribing.rotate(
         call.part("id"), secret=call.body.secret, overlap_s=call.body.overlap_s, actor=_actor(call)
     )
@@ -61,7 +63,7 @@ async def rotate_secret(call: Call[NoQuery, RotateBody]) -> Answer:
     return Answer(body=await _view(call, rotated) | secret_view(rotated))
 
 
-async def probe_subscription(call: Call[NoQuery, NoBody]) -> Answer:
+async def probe_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """200 whatever the endpoint answered: the test was carried out."""
     attempt = await call.services.subscribing.test(call.part("id"), actor=_actor(call))
     if attempt is None:
@@ -69,7 +71,7 @@ async def probe_subscription(call: Call[NoQuery, NoBody]) -> Answer:
     return Answer(body=probe_view(attempt))
 
 
-async def replay(call: Call[NoQuery, ReplayBody]) -> Answer:
+async def replay(call: RequestContext[NoQuery, ReplayBody]) -> Answer:
     wanted, services, name = range_of(call.body), call.services, call.part("id")
     violations = tuple(find_violations(wanted, tuple(services.providers)))
     if violations:
@@ -84,14 +86,14 @@ async def replay(call: Call[NoQuery, ReplayBody]) -> Answer:
     return Answer(body=replay_view(name, count, dry_run=call.body.dry_run), status=202)
 
 
-async def _shown(call: Call[Any, Any]) -> dict[str, Any]:
+async def _shown(call: RequestContext[Any, Any]) -> dict[str, Any]:
     seen = await call.services.store.subscriptions.find(call.part("id"))
     if seen is None:
         raise _missing()
     return subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock())
 
 
-async def _view(call: Call[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
+async def _view(call: RequestContext[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
     """As it is after a change, with how its endpoint behaves."""
     if subscription is None:
         raise _missing()
@@ -107,5 +109,5 @@ def _place(name: str) -> str:
     return f"/v1/subscriptions/{name}"
 
 
-def _actor(call: Call[Any, Any]) -> str:
+def _actor(call: RequestContext[Any, Any]) -> str:
     return f"key {call.actor}"

@@ -6,16 +6,16 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
-from receiver.records import Task, TaskFilter
-from receiver.submission import MismatchedKey, RefusedSubmit, Submitted
-from receiver.views import rfc3339, task_view
-from receiver.web.conversions import order_of
-from receiver.web.departing import Exit
-from receiver.web.operations import Answer, Call
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.model.views import task_view
+from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
-from receiver.web.shapes import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery
+from receiver.web.schemas.tasks import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery, order_of
+from receiver.web.streaming import Exit
 from submitter.errors import Violation
 from submitter.model import ENDED, Refusal
+from submitter.timestamps import rfc3339
 
 #: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
 _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
@@ -25,11 +25,13 @@ _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
     Refusal.THROTTLED: (Kind.PROVIDER_THROTTLED, 60),
     Refusal.UNAVAILABLE: (Kind.PROVIDER_UNAVAILABLE, 5),
 }
+
 _NEW_KEY = "Nothing was created. The same Idempotency-Key gives this answer again: use a new one to try again."
+
 _WAIT = re.compile(r"wait\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
 
 
-async def submit_task(call: Call[NoQuery, TaskOrder]) -> Answer:
+async def submit_task(call: RequestContext[NoQuery, TaskOrder]) -> Answer:
     result = await call.services.submission.submit(order_of(call.body, _idempotency_key(call.request)))
     match result:
         case Submitted():
@@ -77,10 +79,10 @@ def _refused(result: RefusedSubmit) -> Problem:
     return problem if after_s is None or kind.status != 503 else with_retry_after(problem, after_s)
 
 
-async def list_tasks(call: Call[TasksQuery, NoBody]) -> Answer:
+async def list_tasks(call: RequestContext[TasksQuery, NoBody]) -> Answer:
     wanted = call.query
     name, _, value = (wanted.label or "").partition("=")
-    page = await call.services.store.reading.tasks(
+    page = await call.services.store.tasks.tasks(
         TaskFilter(
             state=wanted.state,
             provider=wanted.provider,
@@ -93,7 +95,7 @@ async def list_tasks(call: Call[TasksQuery, NoBody]) -> Answer:
     return Answer(body={"tasks": [task_view(task) for task in page.items], "next_cursor": page.next_cursor})
 
 
-async def show_task(call: Call[TaskQuery, NoBody]) -> Answer:
+async def show_task(call: RequestContext[TaskQuery, NoBody]) -> Answer:
     """At once, or when it has ended, or when the wait is over: the state tells which."""
     preferred_s = _preferred_wait_s(call.request)
     wait_s = call.query.wait if call.query.wait is not None else preferred_s
@@ -106,7 +108,7 @@ async def show_task(call: Call[TaskQuery, NoBody]) -> Answer:
     return Answer(body=task_view(task), headers=headers)
 
 
-async def _wait(call: Call[TaskQuery, NoBody], name: str, wait_s: int) -> None:
+async def _wait(call: RequestContext[TaskQuery, NoBody], name: str, wait_s: int) -> None:
     """As long as there is somebody to tell. Raise a 503 problem when too many wait already."""
     feed = call.services.feed
     if not feed.has_room:
@@ -133,10 +135,10 @@ def _check_wait(wait_s: int | None, most_s: int) -> None:
         raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {most_s} seconds"))
 
 
-async def show_timeline(call: Call[NoQuery, NoBody]) -> Answer:
+async def show_timeline(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """Providers' raw messages stay in the ledger: they may hold ids and addresses that are not for every reader."""
     task = await find_task(call)
-    notes = await call.services.store.reading.timeline(task.id)
+    notes = await call.services.store.tasks.timeline(task.id)
     lines: list[dict[str, Any]] = [
         {"at": rfc3339(note.at_ms), "kind": note.kind, "summary": note.summary, "detail": _without_raw(note.detail)}
         for note in notes
@@ -148,9 +150,9 @@ def _without_raw(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in detail.items() if name != "raw"}
 
 
-async def find_task(call: Call[Any, Any]) -> Task:
+async def find_task(call: RequestContext[Any, Any]) -> Task:
     """The task in the path, by our id. Raise a 404 problem."""
-    task = await call.services.store.reading.task(call.part("id"))
+    task = await call.services.store.tasks.task(call.part("id"))
     if task is None:
         raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
     return task

@@ -1,0 +1,66 @@
+"""`whenfinal tasks download`: the files of a finished task."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from receiver.cli.commands.tasks import Name, configured_provider, find_task
+from receiver.cli.console import CommandFailed, console, emit, show
+from receiver.cli.options import Json
+from receiver.cli.runner import with_services
+from receiver.runtime.services import Services
+from receiver.tasks.download import Download, Planned, plan
+from submitter.providers.registry import SERVES_FILES
+
+
+def download(
+    name: Name,
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Made where it is not there.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Fetch the files of a finished task; run it again to go on with one that broke off."""
+
+    async def work(services: Services) -> list[tuple[Planned, int]]:
+        task = await find_task(services, name)
+        if not task.outputs:
+            raise CommandFailed(f"{task.id} is {task.state.value} and has no files")
+        account = configured_provider(services, task).account
+        downloading = Download(
+            account=account,
+            files=SERVES_FILES.get(account.adapter),
+            own=services.transport,
+            guarded=services.webhook_transport,
+        )
+        with _bars() as bars:
+            return [(each, await _with_bar(bars, downloading, each)) for each in plan(task, to)]
+
+    for planned, size in with_services(work):
+        if as_json:
+            emit({"type": planned.output.type, "path": str(planned.path), "bytes": size})
+        else:
+            show(str(planned.path))
+
+
+async def _with_bar(bars: Progress, downloading: Download, planned: Planned) -> int:
+    bar = bars.add_task(planned.path.name, total=None)
+
+    def move(kept: int, size: int | None) -> None:
+        bars.update(bar, completed=kept, total=size)
+
+    return await downloading.fetch(planned, move)
+
+
+def _bars() -> Progress:
+    """On stderr; nothing at all when nobody watches."""
+    err = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -1,0 +1,93 @@
+"""`whenfinal events`: the one sequence of facts, from any number on, or live."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from receiver.cli.commands.tasks import check_provider
+from receiver.cli.console import USAGE, CommandFailed, emit, note, show
+from receiver.cli.display.tables import event_line, events_table
+from receiver.cli.options import FilterOptions, Json, Limit, filter_of, taking
+from receiver.cli.runner import with_services
+from receiver.events.model.event import Event, event_view
+from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor
+from receiver.runtime.services import Services
+
+FOLLOW_EVERY_S = 0.2  # how far a follower may be behind; reading never hinders a writer
+
+BATCH = 500  # events read at once
+
+After = Annotated[
+    int | None,
+    typer.Option("--after", min=0, metavar="SEQ", help="From the event after this number; none: the last ones."),
+]
+
+
+@taking(FilterOptions)
+def events(
+    *,
+    given: FilterOptions,
+    after: After = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with each new event until Ctrl-C.")] = False,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """List events in their order. `--follow` goes on for ever."""
+    wanted = filter_of(given)
+    if follow:
+        with_services(lambda services: _follow(services, wanted, after, as_json=as_json))
+        return
+    found = with_services(lambda services: _some(services, wanted, after, limit))
+    if as_json:
+        for event in found:
+            emit(event_view(event))
+    else:
+        show(events_table(found) if found else "no event matches")
+
+
+async def _some(services: Services, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
+    """From `after` on, or of the last ones, of which a filter may leave fewer."""
+    await _check(services, wanted)
+    log = services.store.events
+    if after is None:
+        after = max(await log.oldest_after(), await log.last_seq() - limit)
+    found: list[Event] = []
+    while True:
+        page = await _slice(services, after, wanted, limit - len(found))
+        found += page.events
+        if not page.has_more:
+            return found
+        if len(found) == limit:
+            note(f"more come after event {page.next_after}; see more with --limit or --after {page.next_after}")
+            return found
+        after = page.next_after
+
+
+async def _follow(services: Services, wanted: EventFilter, after: int | None, *, as_json: bool) -> None:
+    await _check(services, wanted)
+    seq = await services.store.events.last_seq() if after is None else after
+    while True:
+        page = await _slice(services, seq, wanted, BATCH)
+        for event in page.events:
+            emit(event_view(event)) if as_json else show(event_line(event))
+        seq = page.next_after
+        if not page.has_more:
+            await asyncio.sleep(FOLLOW_EVERY_S)
+
+
+async def _check(services: Services, wanted: EventFilter) -> None:
+    for name in sorted(wanted.providers):
+        await check_provider(services, name)
+
+
+async def _slice(services: Services, after: int, wanted: EventFilter, limit: int) -> EventSlice:
+    """Raise CommandFailed for a cursor that there is no reading from."""
+    found = await services.store.events.slice(after, wanted, limit=limit)
+    if isinstance(found, EventSlice):
+        return found
+    if isinstance(found, ExpiredCursor):
+        hint = f"those that are come after it: --after {found.oldest_after}"
+        raise CommandFailed(f"events after {after} are no longer kept; {hint}")
+    raise CommandFailed(f"--after {after} is in the future; the newest event is {found.last_seq}", status=USAGE)

@@ -1,0 +1,51 @@
+"""`whenfinal reconcile`: ask the providers about silent tasks now, or say what would be asked."""
+
+from typing import Annotated
+
+import typer
+
+from receiver.cli.commands.tasks import ACTOR
+from receiver.cli.console import USAGE, WRONG, CommandFailed, emit, show
+from receiver.cli.display.tables import reconcile_table
+from receiver.cli.options import Json, OlderThan, Provider
+from receiver.cli.runner import with_services
+from receiver.reconcile.model.decisions import Finding
+from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
+from receiver.runtime.services import Services
+from receiver.web.schemas.tasks import report_view
+
+#: Answers that leave something for a person to cure.
+_TROUBLES = frozenset({Finding.DENIED, Finding.UNAVAILABLE, Finding.THROTTLED})
+
+
+def reconcile(
+    *,
+    provider: Provider = None,
+    older_than: OlderThan = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="ID", help="Only this one: our id or the provider's.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be asked.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="With --dry-run: ask, and say what would change.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer."""
+    if ask and not dry_run:
+        raise CommandFailed(
+            "--ask goes with --dry-run; without both, providers are asked and changes kept", status=USAGE
+        )
+    wanted = ReconcileFilter(provider=provider, older_than_s=older_than, task=task)
+
+    async def work(services: Services) -> ReconcileSummary:
+        if provider is not None and provider not in services.providers:
+            configured = ", ".join(services.providers) or "none"
+            raise CommandFailed(f"{provider} is not configured; configured: {configured}", status=USAGE)
+        return await services.reconciler.by_hand(wanted, dry_run=dry_run, ask=ask, actor=ACTOR)
+
+    report = with_services(work)
+    if as_json:
+        emit(report_view(report))
+    else:
+        show(reconcile_table(report, dry_run=dry_run))
+    if any(line.finding in _TROUBLES for line in report.tasks):
+        raise typer.Exit(WRONG)

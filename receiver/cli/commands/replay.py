@@ -1,0 +1,110 @@
+"""`whenfinal replay`: make a range of events due again for one subscription."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from receiver.cli.commands.subscriptions import Name, Yes, missing
+from receiver.cli.commands.tasks import ACTOR
+from receiver.cli.console import USAGE, CommandFailed, confirm, emit, progress, show
+from receiver.cli.display.durations import Moment, parse_moment
+from receiver.cli.display.subscription_tables import replay_line
+from receiver.cli.options import FilterOptions, Json, filter_of, one_of, taking, told
+from receiver.cli.runner import with_services
+from receiver.runtime.services import Services
+from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich, find_violations, is_bounded
+from receiver.webhooks.model.views import replay_view
+from submitter.errors import InvalidRequest
+
+_FIRST = "--from-seq"
+
+_UNBOUNDED = f"say which events: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
+
+
+class Only(StrEnum):
+    """What `--only` takes; without it all are replayed, delivered ones too."""
+
+    DEAD = ReplayWhich.DEAD.value
+    MISSING = ReplayWhich.MISSING.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOptions(FilterOptions):
+    """Bounds by number are inclusive at both ends, by time `since <= at < until`."""
+
+    first_seq: Annotated[int | None, typer.Option(_FIRST, metavar="N", min=0, help="From this event on.")] = None
+    last_seq: Annotated[int | None, typer.Option("--to-seq", metavar="N", min=0, help="Up to this event.")] = None
+    since: Annotated[
+        Moment | None,
+        typer.Option("--since", metavar="WHEN", parser=told(parse_moment), help="Since then: 2h, 1d, or RFC 3339."),
+    ] = None
+    until: Annotated[
+        Moment | None,
+        typer.Option("--until", metavar="WHEN", parser=told(parse_moment), help="Before then: 2h, 1d, or RFC 3339."),
+    ] = None
+    only: Annotated[Only | None, one_of(Only, "--only", "Only dead letters, or only what was never owed to it")] = None
+
+
+@taking(ReplayOptions)
+def replay(
+    name: Name,
+    *,
+    given: ReplayOptions,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; count.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Make a range of events due again for a subscription. A running worker sends them, each under its old id."""
+    if not dry_run and not yes:
+        counted = _replay(name, given, dry_run=True)
+        confirm(f"Make {counted.made_due} deliveries to {name} due?", yes=counted.made_due == 0)
+    count = _replay(name, given, dry_run=dry_run)
+    if as_json:
+        emit(replay_view(name, count, dry_run=dry_run))
+    else:
+        show(replay_line(count, dry_run=dry_run))
+
+
+def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
+    async def work(services: Services) -> ReplayCount | NotActive | None:
+        wanted = _range_of(given, services.clock())
+        _check(wanted, services)
+        with progress() as bar:
+            line = bar.add_task("counted" if dry_run else "replayed", total=None)
+            return await services.replaying.replay(
+                name,
+                wanted,
+                dry_run=dry_run,
+                actor=ACTOR,
+                on_progress=lambda done, total: bar.update(line, completed=done, total=total),
+            )
+
+    count = with_services(work)
+    if count is None:
+        raise missing(name)
+    if isinstance(count, NotActive):
+        reason = f" ({count.reason})" if count.reason else ""
+        hint = f"whenfinal subscriptions enable {name}"
+        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {hint}")
+    return count
+
+
+def _check(wanted: ReplayRange, services: Services) -> None:
+    if not is_bounded(wanted):
+        raise CommandFailed(_UNBOUNDED, status=USAGE)
+    violations = tuple(find_violations(wanted, tuple(services.providers)))
+    if violations:
+        raise InvalidRequest(violations)
+
+
+def _range_of(given: ReplayOptions, now_ms: int) -> ReplayRange:
+    return ReplayRange(
+        first_seq=given.first_seq,
+        last_seq=given.last_seq,
+        since_ms=None if given.since is None else given.since.resolve(now_ms),
+        until_ms=None if given.until is None else given.until.resolve(now_ms),
+        filter=filter_of(given),
+        which=ReplayWhich.ALL if given.only is None else ReplayWhich(given.only),
+    )

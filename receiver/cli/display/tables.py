@@ -1,0 +1,279 @@
+"""Rich tables of what the ledger holds. Pure: values and the time come in, renderables go out.
+
+Everything that a provider or caller wrote passes `printable` first.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from receiver.cli.console import printable
+from receiver.cli.display.durations import say_duration, say_when
+from receiver.cli.display.explain import Outlook, StoryLine, say_offset
+from receiver.events.model.event import Event
+from receiver.reconcile.model.report import ReconcileItem, ReconcileSummary
+from receiver.tasks.model.task import Task
+from receiver.tasks.operator import Candidate
+from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
+from receiver.webhooks.model.subscription import SubscriptionState
+from submitter.model import TaskState
+from submitter.timestamps import rfc3339
+
+STATE_STYLES: Mapping[str, str] = {
+    TaskState.SUBMITTING: "cyan",
+    TaskState.SUBMITTED: "cyan",
+    TaskState.RUNNING: "cyan",
+    TaskState.SUCCEEDED: "green",
+    TaskState.FAILED: "red",
+    TaskState.CANCELED: "yellow",
+    TaskState.EXPIRED: "yellow",
+    TaskState.REFUSED: "red",
+    TaskState.UNCERTAIN: "bold magenta",
+    DeliveryState.PENDING: "cyan",
+    DeliveryState.DELIVERED: "green",
+    DeliveryState.DEAD: "bold red",
+    SubscriptionState.ACTIVE: "green",
+    SubscriptionState.DISABLED: "yellow",
+}
+
+_KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
+
+
+def cell(value: object) -> Text:
+    """Plain text; nothing is nothing."""
+    return Text("" if value is None else printable(str(value)))
+
+
+def state_cell(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+#: Columns that may be broken over several lines. The others are short, or are copied into the next command.
+_FOLDING = frozenset(
+    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "look", "its state", "trouble", "filter"}
+)
+
+FOLDED = 12  # columns of the terminal below which a folded text is no longer readable
+
+GAP = 3  # columns between two columns of a table
+
+
+class Listing(Table):
+    """The most important columns come first. The last ones that a narrow terminal has no room for are named below."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+        super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        self._names, self._lines = columns, rows
+        for column in columns:
+            self.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
+        for row in rows:
+            self.add_row(*row)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        count = self._fitting(options.max_width)
+        if count == len(self._names):
+            yield from super().__rich_console__(console, options)
+            return
+        yield Listing(self._names[:count], [row[:count] for row in self._lines])
+        yield cell(f"no room for: {', '.join(self._names[count:])}; --json has all")
+
+    def _fitting(self, width: int) -> int:
+        """How many columns have room; one at least."""
+        left, count = width + GAP, 0
+        for at, name in enumerate(self._names):
+            longest = max([len(name), *(row[at].cell_len for row in self._lines)])
+            left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
+            if left < 0:
+                break
+            count += 1
+        return max(1, count)
+
+
+def table(*columns: str, rows: Iterable[Sequence[Text]]) -> Table:
+    return Listing(columns, list(rows))
+
+
+def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
+    return table(
+        "task",
+        "provider",
+        "state",
+        "progress",
+        "age",
+        "provider's id",
+        "model",
+        "labels",
+        rows=[_task_row(task, now_ms) for task in tasks],
+    )
+
+
+def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
+    return (
+        cell(task.id),
+        cell(task.provider),
+        state_cell(task.state),
+        cell(None if task.progress is None else f"{task.progress} %"),
+        cell(say_duration(now_ms - task.created_ms)),
+        cell(task.provider_task_id),
+        cell(task.model),
+        cell(say_labels(task.labels)),
+    )
+
+
+def sheet(lines: Iterable[tuple[str, object]]) -> Table:
+    """Name and value, a line each; what is None or empty is left out."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")  # an address that is cut can not be copied
+    for name, value in lines:
+        if value is not None and str(value) != "":
+            grid.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
+    return grid
+
+
+def task_sheet(task: Task, now_ms: int) -> RenderableType:
+    """All of one task."""
+    return sheet(_task_lines(task, now_ms))
+
+
+def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [
+        ("task", task.id),
+        ("provider", task.provider),
+        ("provider's id", task.provider_task_id),
+        ("state", state_cell(task.state)),
+        ("provider's word", task.raw_state),
+        ("progress", None if task.progress is None else f"{task.progress} %"),
+        ("model", task.model),
+        ("labels", say_labels(task.labels)),
+        ("webhook to", task.notify.url if task.notify else None),
+        ("idempotency key", task.idempotency_key),
+        ("created", say_moment(task.created_ms, now_ms)),
+        ("submitted", say_moment(task.submitted_ms, now_ms)),
+        ("final", say_moment(task.final_ms, now_ms)),
+        ("deadline", say_moment(task.deadline_ms, now_ms)),
+        ("overdue since", say_moment(task.overdue_ms, now_ms)),
+        ("next look", say_moment(task.next_poll_ms, now_ms)),
+        ("looks so far", task.polls or None),
+        ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
+    ]
+    for output in task.outputs:
+        ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
+        needs = " (asks for the account's key)" if output.needs_key else ""
+        lines.append((output.type, f"{output.url}{ends}{needs}"))
+    return lines
+
+
+def say_labels(labels: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in labels.items())
+
+
+def say_moment(at_ms: int | None, now_ms: int) -> str | None:
+    return None if at_ms is None else f"{rfc3339(at_ms)} ({say_when(at_ms, now_ms)})"
+
+
+def story_table(lines: Sequence[StoryLine]) -> Table:
+    """The timeline, each line with its time after the first."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in lines:
+        style = _KIND_STYLES.get(line.kind, "")
+        grid.add_row(cell(say_offset(line.after_ms)), Text(line.kind, style=style), _told(line))
+    return grid
+
+
+def outlook_lines(outlook: Outlook) -> Iterator[Text]:
+    """What comes next, then what a person can do."""
+    yield Text("\nWhat happens next", style="bold")
+    yield from (cell(f"  {step}") for step in outlook.next)
+    if outlook.hint:
+        yield Text("\nWhat you can do", style="bold")
+        yield from (cell(f"  {step}") for step in outlook.hint)
+
+
+def _told(line: StoryLine) -> Text:
+    return Text("\n").join([cell(line.text), *(cell(extra) for extra in line.extra)])
+
+
+def events_table(events: Sequence[Event]) -> Table:
+    rows = [
+        (cell(event.seq), cell(rfc3339(event.at_ms)), cell(event.type.value), cell(event.task), cell(event.supersedes))
+        for event in events
+    ]
+    return table("seq", "time", "type", "task", "supersedes", rows=rows)
+
+
+def candidates_table(candidates: Sequence[Candidate]) -> Table:
+    rows = [
+        (
+            cell(each.listed.provider_task_id),
+            cell(each.listed.raw_state),
+            cell(each.listed.model),
+            cell(None if each.after_ms is None else f"{say_offset(each.after_ms)} after the submit began"),
+        )
+        for each in candidates
+    ]
+    return table("provider's id", "its state", "model", "made", rows=rows)
+
+
+def event_line(event: Event) -> Text:
+    """One event of a live list."""
+    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task or ''}".rstrip())
+
+
+def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
+    rows = [
+        (
+            cell(each.id),
+            state_cell(each.state),
+            cell(each.attempts),
+            cell(None if each.due_ms is None else say_when(each.due_ms, now_ms)),
+            cell(each.last_error or each.last_status),
+            cell(each.event_type.value),
+            cell(each.task),
+            cell(each.subscription),
+            cell(each.endpoint),
+        )
+        for each in deliveries
+    ]
+    names = ("delivery", "state", "attempts", "next", "last answer", "type", "task", "subscription", "endpoint")
+    return table(*names, rows=rows)
+
+
+def attempts_table(attempts: Sequence[Attempt]) -> Table:
+    rows = [
+        (
+            cell(rfc3339(each.at_ms)),
+            cell(f"{each.latency_ms} ms"),
+            cell(each.error or each.status),
+            cell(each.response[:200]),
+        )
+        for each in attempts
+    ]
+    return table("time", "took", "result", "answer", rows=rows)
+
+
+def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
+    rows = [_hand_row(line) for line in report.tasks]
+    would = "would change" if dry_run else "changed"
+    words = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
+    if not rows:
+        return cell("no unfinished task matches")
+    return Group(table("task", "provider", "state", "look", "answer", "then", rows=rows), cell(f"\n{words}"))
+
+
+def _hand_row(line: ReconcileItem) -> tuple[Text, ...]:
+    after = None if line.after in {None, line.state} else line.after
+    return (
+        cell(line.task),
+        cell(line.provider),
+        state_cell(line.state),
+        cell(line.plan.value if line.skipped is None else f"skipped: {line.skipped}"),
+        cell(None if line.finding is None else line.finding.value),
+        cell(None) if after is None else state_cell(after),
+    )

@@ -1,0 +1,121 @@
+"""Checks of this machine: the clock, the ledger and, for a file, the disk below it. Edge: reads the clock and the disk.
+
+Nothing is made: a ledger that does not exist yet is only looked for.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from receiver.cli.doctor.checks import Check, database_hint, fail, warn, well
+from receiver.cli.doctor.webhooks import check_webhooks
+from receiver.config.settings import Settings
+from receiver.runtime.services import Store, open_store
+from receiver.store.accounts import AccountStatus
+from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
+from receiver.store.open import ledger_at
+from receiver.store.url import LedgerFile, LedgerServer
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
+from submitter.model import TaskState
+
+SANE_YEARS = range(2025, 2100)
+
+CLOCK_SAMPLE_S = 0.2
+
+CLOCK_SLIP_S = 0.05  # between wall and monotonic clock over the sample; a step, not a slew
+
+LITTLE_DISK_BYTES = 1 << 30
+
+NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
+
+LOCK_PATIENCE_MS = 2000
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def check_clock() -> Check:
+    """Signatures, leases and deadlines hang on it."""
+    year = datetime.now(UTC).year
+    if year not in SANE_YEARS:
+        return fail("clock", f"this machine believes it is the year {year}", hint="set the clock; run a time service")
+    wall, steady = time.time(), time.monotonic()
+    await asyncio.sleep(CLOCK_SAMPLE_S)
+    slip_s = (time.time() - wall) - (time.monotonic() - steady)
+    if abs(slip_s) > CLOCK_SLIP_S:
+        hint = "see that one time service alone sets the clock"
+        return warn("clock", f"it jumped by {slip_s:.2f} s within {CLOCK_SAMPLE_S} s", hint=hint)
+    return well("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, steady")
+
+
+async def check_database(settings: Settings) -> tuple[Check, ...]:
+    place = ledger_at(settings.database_url)
+    if isinstance(place, LedgerServer):
+        return await _present(settings, place)
+    if not place.path.exists():
+        return (_absent(place.path),)
+    return (*await _present(settings, place), _disk(place.path.parent))
+
+
+def _absent(path: Path) -> Check:
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        return fail("database", f"{folder} is not a folder", hint="make it, or set WHENFINAL_DATABASE_URL elsewhere")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "give this user the right to write there, or set WHENFINAL_DATABASE_URL elsewhere"
+        return fail("database", f"{folder} may not be written by this user", hint=hint)
+    disk = _disk(folder)
+    return disk if disk.hint else well("database", f"{path} does not exist yet; the first start makes it")
+
+
+async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tuple[Check, ...]:
+    opening = open_store(
+        settings.database_url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS, pool_size=2
+    )
+    try:
+        async with opening as store:
+            await store.check()
+            return (well("database", f"{place} opens and can be written"), *await _contents(store))
+    except SchemaBehind as error:
+        return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
+    except DatabaseMisconfigured as error:
+        return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
+    except StoreError as error:
+        return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))),)
+
+
+async def _contents(store: Store) -> tuple[Check, ...]:
+    counts = await store.tasks.counts()
+    uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
+    checks = list(_alarms(await store.polls.accounts()))
+    checks += await _webhooks(store)
+    if uncertain:
+        hint = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
+        checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
+    return tuple(checks)
+
+
+async def _webhooks(store: Store) -> list[Check]:
+    """Nothing when nobody ever subscribed and nothing is dead."""
+    page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
+    return list(check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms()))
+
+
+def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
+    for account in accounts:
+        if account.alarm is not None:
+            hint = "cure the key or the account; it is tried again by itself"
+            yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
+
+
+def _disk(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free
+    what = f"{free / (1 << 30):.1f} GiB free below the ledger"
+    if free < NO_DISK_BYTES:
+        return fail("disk", what, hint="free space, or no callback can be made durable")
+    return warn("disk", what, hint="free space soon") if free < LITTLE_DISK_BYTES else well("disk", what)

@@ -1,0 +1,107 @@
+"""What the ledger holds, as plain values. Times are unix milliseconds, made by the caller of a verb.
+
+Pure. The store turns rows into these and back; every other room sees only these.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from submitter.timestamps import rfc3339
+
+
+class EventType(StrEnum):
+    SUCCEEDED = "task.succeeded"
+    FAILED = "task.failed"
+    CANCELED = "task.canceled"
+    EXPIRED = "task.expired"
+    OVERDUE = "task.overdue"
+    SUBSCRIPTION_DISABLED = "subscription.disabled"
+
+
+#: What a subscriber gets that names no types. The others are for operators, who ask for them by name.
+TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed.
+
+    `task` is our id of the task that it is about, None for an event about a subscription.
+    """
+
+    seq: int
+    id: str
+    task: str | None
+    type: EventType
+    at_ms: int
+    supersedes: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFacts:
+    """What filters look at. An event that is about no task has a type only."""
+
+    type: EventType
+    provider: str | None = None
+    model: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_event(cls, event: Event) -> Self:
+        """As they were when it happened, from its body."""
+        task = json.loads(event.body)["data"].get("task") or {}
+        return cls(
+            type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDraft:
+    """An event without its number.
+
+    `subject` is our id of the task that it is about, None for an event about a subscription. `data` is what the body
+    says beside number and id: JSON values only. `notify_url` is where the task's own webhooks go.
+    """
+
+    id: str
+    facts: EventFacts
+    subject: str | None
+    data: Mapping[str, Any]
+    notify_url: str | None = None
+
+
+def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
+    """The event as it is stored, with its webhook body. `data.supersedes` names the event that this one replaces."""
+    body = {
+        "type": draft.facts.type.value,
+        "timestamp": rfc3339(at_ms),
+        "data": {"seq": seq, "event_id": draft.id, **draft.data},
+    }
+    return Event(
+        seq=seq,
+        id=draft.id,
+        task=draft.subject,
+        type=draft.facts.type,
+        at_ms=at_ms,
+        supersedes=draft.data["supersedes"],
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    """The same facts as the webhook's body, flat."""
+    body = json.loads(event.body)
+    about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
+    return {
+        "seq": event.seq,
+        "event_id": event.id,
+        "type": event.type.value,
+        "timestamp": body["timestamp"],
+        "task": body["data"]["task"],
+        "supersedes": event.supersedes,
+        **about,
+    }

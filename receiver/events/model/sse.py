@@ -1,0 +1,41 @@
+"""What a stream of events says, in server-sent events; see submitter.sse for how it is read. Pure.
+
+Source: html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6, read 2026-11-21.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from receiver.events.model.event import Event, event_view
+
+MEDIA_TYPE = "text/event-stream"
+
+RETRY_MS = 3000  # how long a client is asked to wait before it connects again
+
+#: What some readers take for the end of a line though the format does not; JSON escapes the others by itself.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def hello(cursor: int) -> bytes:
+    """The first words: a client that is cut off before its first event knows from where to come again."""
+    return b"retry: %d\nid: %d\n\n" % (RETRY_MS, cursor)
+
+
+def event_frame(event: Event) -> bytes:
+    return _frame(event.seq, event.type.value, event_view(event))
+
+
+def reset_frame(requested_after: int, oldest_after: int) -> bytes:
+    """The cursor is older than what is kept, and the stream goes on from `oldest_after`."""
+    return _frame(oldest_after, "reset", {"requested_after": requested_after, "oldest_after": oldest_after})
+
+
+def keep_alive(cursor: int | None) -> bytes:
+    """A comment; with a cursor also that nothing up to there was wanted, which moves the client's own."""
+    return b": keep-alive\n\n" if cursor is None else b": keep-alive\nid: %d\n\n" % cursor
+
+
+def _frame(cursor: int, name: str, data: Mapping[str, Any]) -> bytes:
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).translate(_LINE_ENDS)
+    return f"id: {cursor}\nevent: {name}\ndata: {text}\n\n".encode("utf-8", errors="replace")

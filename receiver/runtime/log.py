@@ -1,0 +1,110 @@
+"""The log: one set-up for a process, and the processor that keeps secrets out of every line.
+
+Lines of libraries (uvicorn, asyncio, apscheduler) go the same way as our own, so nothing bypasses the processor.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+HIDDEN = "[hidden]"
+
+SHORTEST_SECRET = 6  # shorter texts are no secrets, and hiding them would tear ordinary words apart
+
+DEEPEST = 6  # levels of nested values that are looked through; what lies deeper is left out
+
+#: Parts of a key whose value is never written.
+_SECRET_NAME = re.compile(r"secret|token|password|authorization|cookie|signature|api_?key|bearer", re.IGNORECASE)
+
+#: Secrets known by their form: bearer headers, signing secrets, our own keys, callback tokens in a path.
+_SECRET_FORM = re.compile(
+    r"(?P<before>\bBearer\s+|/callbacks/[^/\s]+/)[^\s\"'?]+|\bwhsec_[A-Za-z0-9+/=_-]+|\bwf_[A-Za-z0-9_-]{16,}",
+    re.IGNORECASE,
+)
+
+
+class DropSecrets:
+    """Hides the values given, whatever looks like a secret, and every value under a secret's name."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # The longest first: one secret may be a part of another.
+        self._secrets = sorted({each for each in secrets if len(each) >= SHORTEST_SECRET}, key=len, reverse=True)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        return {name: self._value(name, value, DEEPEST) for name, value in line.items()}
+
+    def text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return _SECRET_FORM.sub(lambda found: (found["before"] or "") + HIDDEN, text)
+
+    def _value(self, name: object, value: Any, depth: int) -> Any:  # noqa: ANN401 - a line holds any value
+        """Numbers stay whatever their name is: `tokens` are also what is in a purse."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if depth == 0 or _SECRET_NAME.search(str(name)):
+            return HIDDEN
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self._value(key, each, depth - 1) for key, each in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value("", each, depth - 1) for each in value]
+        return self.text(str(value))
+
+
+def set_up(*, level: str, form: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Once for a process; `form` is console or json, `stream` None means stderr."""
+    out = sys.stderr if stream is None else stream
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    _route_everything(logging.getLogger(), out, _formatter(form, shared, DropSecrets(secrets), out), level)
+
+
+def _formatter(form: str, shared: list[Processor], drop: DropSecrets, out: TextIO) -> logging.Formatter:
+    """Exceptions become text before the secrets go: a traceback may quote a value."""
+    last: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            drop,
+            last,
+        ],
+    )
+
+
+def _route_everything(root: logging.Logger, out: TextIO, formatter: logging.Formatter, level: str) -> None:
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True

@@ -1,0 +1,173 @@
+"""Whether the ledger can be written now, found out by writing, and however many ask, at most once in a while.
+
+Anyone may ask without a key, so the question must not cost a commit each time.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from receiver.callbacks.intake import Intake
+from receiver.config.api_keys import ApiKeyDigest
+from receiver.config.settings import Settings
+from receiver.events.feed import Feed
+from receiver.events.log import EventLog
+from receiver.reconcile.reconciler import Reconciler
+from receiver.reconcile.repository import PollRepository
+from receiver.store.engine import Engine, Tx
+from receiver.store.ids import id_maker
+from receiver.store.metadata import MetadataRepository
+from receiver.store.migrate import check_schema, migrate
+from receiver.store.open import open_engine
+from receiver.store.retention import Pruner, Pruning
+from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.ledger import Ledger
+from receiver.tasks.repository import TaskRepository
+from receiver.tasks.submission import Submission
+from receiver.tasks.submission_repository import Submits
+from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.delivery_repository import DeliveryRepository
+from receiver.webhooks.outbox import Outbox
+from receiver.webhooks.publisher import EventPublisher
+from receiver.webhooks.replay import Replaying
+from receiver.webhooks.replay_repository import Replays
+from receiver.webhooks.subscription_repository import Subscriptions
+from receiver.webhooks.subscriptions import Subscribing
+from submitter.http.transport import Transport
+from submitter.providers.contract import ConfiguredProvider
+
+FRESH_MS = 1000  # how old an answer may be; shorter than any load balancer's own interval
+
+
+class Readiness:
+    """One for a process. `prove` raises StoreUnavailable when the ledger cannot be written."""
+
+    def __init__(self, *, prove: Callable[[], Awaitable[None]], clock: Callable[[], int]) -> None:
+        self._prove = prove
+        self._clock = clock
+        self._proof: asyncio.Task[None] | None = None
+        self._begun_ms = 0
+
+    async def check(self) -> None:
+        """Raise what the newest proof raised. All who ask while one is under way, or fresh, share it."""
+        if self._proof is None or (self._proof.done() and not self._is_fresh()):
+            self._begun_ms = self._clock()
+            self._proof = asyncio.create_task(self._run())
+        await asyncio.shield(self._proof)
+
+    def _is_fresh(self) -> bool:
+        return 0 <= self._clock() - self._begun_ms < FRESH_MS
+
+    async def _run(self) -> None:
+        await self._prove()
+
+
+Clock = Callable[[], int]  # unix milliseconds
+
+
+class CommitNotifier:
+    """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
+
+    On a server that tells of them, the commits of other processes ring it too.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def ring(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The rooms, over one engine."""
+
+    ledger: Ledger
+    submissions: Submits
+    polls: PollRepository
+    outbox: Outbox
+    subscriptions: Subscriptions
+    tasks: TaskRepository
+    events: EventLog
+    deliveries: DeliveryRepository
+    replays: Replays
+    retention: Pruning
+    metadata: MetadataRepository
+    engine: Engine
+
+    async def check(self) -> None:
+        """Raise StoreUnavailable when the ledger can not be written now: commits a row that nobody reads."""
+
+        async def work(tx: Tx) -> None:
+            await tx.execute("prove_writable")
+
+        await self.engine.write(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Services:
+    """Open from beginning to end of a process; see `receiver.bootstrap.open_services`."""
+
+    settings: Settings
+    store: Store
+    providers: Mapping[str, ConfiguredProvider]
+    transport: Transport
+    webhook_transport: Transport
+    commits: GroupCommit
+    submission: Submission
+    subscribing: Subscribing
+    intake: Intake
+    reconciler: Reconciler
+    deliverer: Deliverer
+    replaying: Replaying
+    pruner: Pruner
+    feed: Feed
+    readiness: Readiness
+    commit_notifier: CommitNotifier
+    clock: Clock
+    secret_keys: tuple[str, ...] = field(repr=False)
+    api_keys: tuple[ApiKeyDigest, ...]
+
+
+@asynccontextmanager
+async def open_store(
+    database_url: str, *, clock: Callable[[], int], migrating: bool, busy_timeout_ms: int = 5000, pool_size: int = 10
+) -> AsyncIterator[Store]:
+    """Raise SchemaBehind unless the schema is complete or `migrating`, StoreUnavailable when there is no opening it.
+
+    `busy_timeout_ms` is for a file, `pool_size` (connections of this process at most) for a server.
+    """
+    engine = await open_engine(database_url, busy_timeout_ms=busy_timeout_ms, pool_size=pool_size)
+    try:
+        if migrating:
+            await migrate(engine, clock())
+        else:
+            await check_schema(engine)
+        yield store_on(engine)
+    finally:
+        await engine.close()
+
+
+def store_on(engine: Engine) -> Store:
+    new_id = id_maker(secrets.token_bytes)
+    emitter = EventPublisher(new_id)
+    return Store(
+        ledger=Ledger(engine, new_id, emitter),
+        submissions=Submits(engine, new_id),
+        polls=PollRepository(engine, new_id),
+        outbox=Outbox(engine, new_id, emitter),
+        subscriptions=Subscriptions(engine, new_id),
+        tasks=TaskRepository(engine),
+        events=EventLog(engine),
+        deliveries=DeliveryRepository(engine),
+        replays=Replays(engine, new_id),
+        retention=Pruning(engine),
+        metadata=MetadataRepository(engine),
+        engine=engine,
+    )

@@ -1,0 +1,35 @@
+"""Names of our own things: `tsk_`, `evt_`, `dlv_` … and 26 letters that sort by time.
+
+Pure: the time and the dice come in. 48 bits of milliseconds, then 80 random bits, in Crockford's base 32.
+"""
+
+from collections.abc import Callable
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+RANDOM_BYTES = 10
+
+#: Makes an id for a prefix at a time in unix milliseconds.
+IdMaker = Callable[[str, int], str]
+
+
+def new_id(prefix: str, now_ms: int, random_bytes: bytes) -> str:
+    """`random_bytes` must be `RANDOM_BYTES` long."""
+    number = now_ms << (8 * RANDOM_BYTES) | int.from_bytes(random_bytes)
+    letters = (_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_{''.join(letters)}"
+
+
+def id_maker(random: Callable[[int], bytes]) -> IdMaker:
+    """`dice(n)` gives n random bytes, as `secrets.token_bytes` does; ids of one maker sort in the order of making."""
+    last = [0, 0]
+
+    def make(prefix: str, now_ms: int) -> str:
+        if now_ms > last[0]:
+            # The top bit stays free, so that counting up within a millisecond never overflows.
+            last[:] = now_ms, int.from_bytes(random(RANDOM_BYTES)) >> 1
+        else:
+            last[1] += 1
+        return new_id(prefix, last[0], last[1].to_bytes(RANDOM_BYTES))
+
+    return make

@@ -1,0 +1,25 @@
+-- Provider accounts: rate budgets, pauses and alarms.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- account: a provider's purse and pause
+SELECT * FROM accounts WHERE provider = :provider {lock};
+
+-- all_accounts: every purse
+SELECT * FROM accounts ORDER BY provider;
+
+-- open_account: a full purse for a provider seen for the first time
+INSERT INTO accounts (provider, tokens, refilled_ms) VALUES (:provider, :tokens, :now_ms) ON CONFLICT DO NOTHING;
+
+-- set_purse: what is left after a debit
+UPDATE accounts SET tokens = :tokens, refilled_ms = :refilled_ms WHERE provider = :provider;
+
+-- pause_account: ask nothing of a provider until a time; a longer pause and a standing alarm are kept
+UPDATE accounts SET
+    paused_until_ms = CASE WHEN paused_until_ms > :until_ms THEN paused_until_ms ELSE :until_ms END,
+    paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm)
+WHERE provider = :provider;
+
+-- unpause_account: end a pause and its alarm
+UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;

@@ -1,0 +1,20 @@
+-- The event log.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- events_after: events past a cursor, in order
+SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
+
+-- events_up_to: events past a cursor and up to a number, in order
+SELECT * FROM events WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :limit;
+
+-- events_up_to_of_types: the same, of some types
+SELECT * FROM events WHERE seq > :after AND seq <= :until AND type IN (:types...) ORDER BY seq LIMIT :limit;
+
+-- cursor_bounds: the cursors before the oldest event that is kept and at the newest; the same when none is kept
+SELECT COALESCE((SELECT MIN(seq) FROM events) - 1, value) AS oldest_after, value AS last_seq
+FROM counters WHERE name = 'events';
+
+-- last_seq: number of the newest event
+SELECT value FROM counters WHERE name = 'events';

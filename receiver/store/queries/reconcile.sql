@@ -1,0 +1,37 @@
+-- Leases of tasks that are due to be polled.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- any_due: whether any task of a provider is due, leases aside
+SELECT 1 AS found FROM tasks WHERE provider = :provider AND next_poll_ms <= :now_ms LIMIT 1;
+
+-- due_tasks: tasks of a provider that are due and not leased, longest due first
+SELECT * FROM tasks
+WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY next_poll_ms LIMIT :limit {skip_locked};
+
+-- unfinished_tasks: tasks that a person may ask about, oldest first
+SELECT * FROM tasks
+WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
+  AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+  AND (CAST(:task AS TEXT) IS NULL OR id = :task OR task_id = :task)
+  AND created_ms <= :created_before_ms
+ORDER BY id LIMIT :limit;
+
+-- lease_task: claim a task until a time unless somebody else holds it
+UPDATE tasks SET lease_owner = :owner, lease_until_ms = :until_ms
+WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
+
+-- leased_tasks: what an owner holds of these
+SELECT * FROM tasks WHERE id IN (:ids...) AND lease_owner = :owner;
+
+-- finish_poll: count the look, set the next, end the lease, for its owner only; NULL never ends the looks at a live task
+UPDATE tasks SET
+    next_poll_ms = CASE
+        WHEN state IN ('submitted', 'running') THEN COALESCE(CAST(:next_poll_ms AS BIGINT), next_poll_ms)
+        WHEN state IN ('submitting', 'uncertain') THEN CAST(:next_poll_ms AS BIGINT)
+    END,
+    missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
+    polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
+WHERE id = :id AND lease_owner = :owner;

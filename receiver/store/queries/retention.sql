@@ -1,0 +1,79 @@
+-- Deleting what is old enough.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- wipe_previous_keys: what signed along and does so no more
+UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
+WHERE previous_until_ms <= :now_ms;
+
+-- next_deleted_subscription: one whose deletion is not complete
+SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
+
+-- unfinished_of_lane: some of what an endpoint is owed
+SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL
+ORDER BY replayed, due_ms LIMIT :limit;
+
+-- bury_delivery: give one up without another attempt, unless one is under way
+UPDATE deliveries SET
+    state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
+WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
+
+-- remove_lane: forget an endpoint
+DELETE FROM lanes WHERE id = :id;
+
+-- remove_idle_lane: forget an endpoint that owes nothing, if it still owes nothing
+DELETE FROM lanes WHERE id = :id AND next_due_ms IS NULL;
+
+-- remove_subscription: the end of a deletion
+DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
+
+-- unfinished_by_age: what is owed, the oldest events first, with who waits for it
+SELECT
+    d.id, d.event_seq, d.lane, d.subscription, d.lease_until_ms, e.at_ms AS event_ms, s.state AS subscription_state,
+    l.failing_since_ms
+FROM deliveries d JOIN events e ON e.seq = d.event_seq
+    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN lanes l ON l.id = d.lane
+WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
+ORDER BY d.event_seq, d.id LIMIT :limit;
+
+-- oldest_unfinished: the oldest event that is still owed to somebody
+SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
+
+-- oldest_events: where retention begins; held, so that no replay makes due what is about to go
+SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};
+
+-- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
+SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;
+
+-- deliveries_of_events: all deliveries up to an event
+SELECT id FROM deliveries WHERE event_seq <= :last;
+
+-- remove_attempts_of_delivery: its history
+DELETE FROM attempts WHERE delivery = :delivery;
+
+-- remove_deliveries_of_events: all deliveries up to an event
+DELETE FROM deliveries WHERE event_seq <= :last;
+
+-- remove_events: all up to one
+DELETE FROM events WHERE seq <= :last;
+
+-- old_attempts: attempts past a mark, oldest first, with whether their delivery is still due
+SELECT a.id, a.at_ms, d.due_ms FROM attempts a LEFT JOIN deliveries d ON d.id = a.delivery
+WHERE a.at_ms < :before_ms AND a.at_ms >= :after_ms AND (a.at_ms > :after_ms OR a.id > :after_id)
+ORDER BY a.at_ms, a.id LIMIT :limit;
+
+-- remove_attempt: one HTTP try
+DELETE FROM attempts WHERE id = :id;
+
+-- old_observations: lines of timelines past a mark, oldest first, with how their task is
+SELECT o.id, o.at_ms, t.state, t.final_ms FROM observations o JOIN tasks t ON t.id = o.task
+WHERE o.at_ms < :before_ms AND o.at_ms >= :after_ms AND (o.at_ms > :after_ms OR o.id > :after_id)
+ORDER BY o.at_ms, o.id LIMIT :limit;
+
+-- remove_observation: one line of a timeline
+DELETE FROM observations WHERE id = :id;
+
+-- lanes_by_id: endpoints past an id, with the subscription that each may belong to
+SELECT l.*, s.id AS subscription FROM lanes l LEFT JOIN subscriptions s ON s.id = l.id
+WHERE l.id > :after ORDER BY l.id LIMIT :limit;

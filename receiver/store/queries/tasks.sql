@@ -1,0 +1,98 @@
+-- Tasks, their observations and timelines.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
+SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+
+-- tasks_by_ids: tasks with these ids of ours
+SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
+
+-- states_of_tasks: the state of each of these tasks
+SELECT id, state FROM tasks WHERE id IN (:ids...);
+
+-- task_by_idempotency_key: the task that used a key first
+SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
+
+-- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
+INSERT INTO tasks (
+    id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
+    notify_secret, idempotency_key, outputs, error, adopted, callback_expected, created_ms, submitted_ms, final_ms,
+    deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes
+) VALUES (
+    :id, :provider, :provider_task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
+    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :adopted, :callback_expected, :created_ms,
+    :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
+    :submits, :final_event, :supersedes
+) ON CONFLICT DO NOTHING;
+
+-- update_task: all that may change after a task was opened, leases aside
+UPDATE tasks SET
+    task_id = :provider_task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
+    submit_body = :submit_body, outputs = :outputs, error = :error, submitted_ms = :submitted_ms, final_ms = :final_ms,
+    deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
+    missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
+    supersedes = :supersedes
+WHERE id = :id;
+
+-- insert_label: one label of a new task
+INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
+
+-- insert_observation: one line of a task's timeline
+INSERT INTO observations (id, task, at_ms, source, state, raw_state, verdict, detail, raw)
+VALUES (:id, :task, :at_ms, :source, :state, :raw_state, :verdict, :detail, :raw);
+
+-- overdue_tasks: unfinished tasks whose deadline has passed unsaid; a refused one has none
+SELECT * FROM tasks
+WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL
+ORDER BY deadline_ms LIMIT :limit {skip_locked};
+
+-- make_due: the reconciler looks at an unfinished task at once; a look under way asked before the news came and loses it
+UPDATE tasks SET next_poll_ms = :now_ms, lease_owner = NULL, lease_until_ms = NULL
+WHERE id = :id AND state IN ('submitting', 'uncertain', 'submitted', 'running');
+
+-- task_by_key: the task that a provider knows by an id
+SELECT * FROM tasks WHERE task_id = :provider_task_id AND provider = :provider;
+
+-- task_by_id: one task
+SELECT * FROM tasks WHERE id = :id;
+
+-- tasks_page: newest first, any state
+SELECT * FROM tasks
+WHERE id < :cursor AND created_ms <= :created_before_ms
+  AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+ORDER BY id DESC LIMIT :limit;
+
+-- tasks_page_in_state: newest first, one state
+SELECT * FROM tasks
+WHERE state = :state AND id < :cursor AND created_ms <= :created_before_ms
+  AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
+ORDER BY id DESC LIMIT :limit;
+
+-- tasks_page_with_label: newest first, one label
+SELECT t.* FROM task_labels l JOIN tasks t ON t.id = l.task
+WHERE l.name = :name AND l.value = :value AND l.task < :cursor AND t.created_ms <= :created_before_ms
+  AND (CAST(:state AS TEXT) IS NULL OR t.state = :state)
+  AND (CAST(:provider AS TEXT) IS NULL OR t.provider = :provider)
+ORDER BY l.task DESC LIMIT :limit;
+
+-- observations_of_task: its timeline
+SELECT * FROM observations WHERE task = :task ORDER BY at_ms, id;
+
+-- events_of_task: its events
+SELECT * FROM events WHERE task = :task ORDER BY seq;
+
+-- deliveries_of_task: what is owed for it, and whether its subscription is sent anything
+SELECT d.*, s.state AS subscription_state
+FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE d.task = :task ORDER BY d.id;
+
+-- attempts_of_task: every HTTP try for it, and to whom
+SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
+
+-- audit_of_task: what people did to it
+SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
+
+-- count_tasks: how many tasks each provider has in each state
+SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;

@@ -1,0 +1,143 @@
+"""A Postgres database as one end of a move: one connection, one transaction, rows by COPY."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from receiver.store.errors import StoreError, TransferRefused
+from receiver.store.postgres import PostgresEngine, check_fit, conninfo_of, open_postgres, words_of
+from receiver.store.transfer.schema import TableShape
+from receiver.store.transfer.sqlite import PATIENCE_S, in_use
+from receiver.store.url import LedgerServer
+
+Cells = tuple[Any, ...]
+
+#: What Postgres calls the types of the migrations.
+TYPES = {"TEXT": "text", "INTEGER": "int4", "BIGINT": "int8", "DOUBLE PRECISION": "float8"}
+
+#: For this transaction only, which may take as long as it needs while this machine is there; a lock of others may not.
+_LIMITS = """SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_keepalives_idle', '30', true),
+    set_config('tcp_keepalives_interval', '10', true), set_config('tcp_keepalives_count', '3', true)"""
+
+_LIMIT_SINCE_17 = "SELECT set_config('transaction_timeout', '0', true)"
+
+#: Services say who they are; a move says that it is something else, on each of its connections.
+OWN_NAME = "whenfinal migrate"
+
+SERVICE_NAME = "whenfinal"
+
+_OTHERS = """SELECT count(*), pg_stat_clear_snapshot() FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid()"""
+
+
+async def open_for_schema(place: LedgerServer) -> PostgresEngine:
+    """An engine to migrate with, whose connection no move takes for a service's."""
+    return await open_postgres(_under_own_name(conninfo_of(place.url)), pool_size=1)
+
+
+def _under_own_name(conninfo: str) -> str:
+    return make_conninfo(conninfo, application_name=OWN_NAME)
+
+
+class PostgresEnd:
+    def __init__(self, place: LedgerServer) -> None:
+        self._place = place
+        with self._fitting():
+            given = conninfo_of(place.url)
+        self._services = str(conninfo_to_dict(given).get("application_name") or SERVICE_NAME)
+        with self._named():
+            self._server = psycopg.connect(_under_own_name(given), autocommit=True, prepare_threshold=None)
+        try:
+            with self._fitting():
+                check_fit(self._server)
+        except BaseException:
+            self._server.close()
+            raise
+
+    def hold(self, tables: Sequence[TableShape]) -> None:
+        with self._named():
+            self._server.execute("BEGIN")
+            self._server.execute(_LIMITS)
+            if self._server.info.server_version >= 170_000:
+                self._server.execute(_LIMIT_SINCE_17)
+            self._wait_until_alone()
+            there = self.tables()
+            names = ", ".join(table.quoted for table in tables if table.name in there)
+            if names:
+                self._server.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE".encode())
+
+    def _wait_until_alone(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while others := self._others():
+            if time.monotonic() > deadline:
+                pooled = "a pooler keeps their connections open for some minutes more"
+                raise TransferRefused(f"{in_use(self._place)} ({others} connections; {pooled})")
+            time.sleep(0.1)
+
+    def _others(self) -> int:
+        return int((self._server.execute(_OTHERS, (self._services,)).fetchone() or (0,))[0])
+
+    def mark(self, number: int) -> None:
+        with self._named():
+            self._server.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+    def is_marked(self, number: int) -> bool:
+        with self._named():
+            row = self._server.execute("SELECT pg_try_advisory_xact_lock(%s)", (number,)).fetchone()
+            return row == (False,)
+
+    def tables(self) -> set[str]:
+        return {name for (name,) in self.ask("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")}
+
+    def ask(self, question: str) -> list[Cells]:
+        with self._named():
+            return self._server.execute(question.encode()).fetchall()
+
+    def storable(self, row: Cells) -> Cells:
+        """Postgres has no NUL in a text, see `receiver.store.postgres`."""
+        if not any(isinstance(cell, str) and "\x00" in cell for cell in row):
+            return row
+        return tuple(cell.replace("\x00", "\ufffd") if isinstance(cell, str) else cell for cell in row)
+
+    def rows(self, table: TableShape) -> Iterator[Cells]:
+        with self._named(), self._server.cursor() as cursor, cursor.copy(table.copy_out.encode()) as copy:
+            copy.set_types([TYPES[column.type] for column in table.columns])
+            yield from copy.rows()
+
+    def fill(self, table: TableShape, rows: Iterable[Cells]) -> None:
+        with self._named(), self._server.cursor() as cursor:
+            cursor.execute(table.clear.encode())
+            with cursor.copy(table.copy_in.encode()) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    def commit(self, tables: Sequence[TableShape]) -> None:
+        with self._named():
+            for table in tables:
+                self._server.execute(f"ANALYZE {table.quoted}".encode())  # nobody waits for the next autovacuum
+            self._server.execute("COMMIT")
+
+    def close(self) -> None:
+        self._server.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except errors.LockNotAvailable as error:
+            raise TransferRefused(in_use(self._place)) from error
+        except psycopg.Error as error:
+            raise StoreError(f"the ledger {self._place}: {words_of(error)}") from None
+
+    @contextmanager
+    def _fitting(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            raise StoreError(f"the ledger {self._place}: {error}") from error

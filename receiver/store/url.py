@@ -1,0 +1,57 @@
+"""Where the ledger is, from its URL. Pure: nothing is opened, and no message repeats what may hold a password."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_SERVER_SCHEMES = ("postgresql", "postgres")
+
+FORMS = "use sqlite:///whenfinal.db, sqlite:////absolute/path.db or postgresql://user:password@host:5432/database"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFile:
+    """A SQLite file; `str()` is its path."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerServer:
+    """A Postgres database; `str()` names it without user and password. `hosts` as written, maybe several."""
+
+    url: str = field(repr=False)
+    password: str | None = field(repr=False)
+    name: str
+    hosts: str
+
+    def __str__(self) -> str:
+        return f"database {self.name} at {self.hosts}"
+
+
+def read_database_url(url: str) -> LedgerFile | LedgerServer | None:
+    """`sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://…/name`; None for anything else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    path = unquote(parts.path.removeprefix("/"))
+    if not path or parts.fragment or not path.isprintable():
+        return None
+    if parts.scheme == "sqlite":
+        return None if parts.netloc or parts.query else LedgerFile(path=Path(path))
+    return _server(url, path) if parts.scheme in _SERVER_SCHEMES else None
+
+
+def _server(url: str, name: str) -> LedgerServer | None:
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    user, _, hosts = parts.netloc.rpartition("@")
+    _, _, password = user.partition(":")
+    hosts = hosts or options.get("host") or options.get("hostaddr") or "this machine"
+    if "/" in name or not hosts.isprintable():
+        return None
+    return LedgerServer(url=url, password=unquote(password) or options.get("password") or None, name=name, hosts=hosts)

@@ -1,0 +1,71 @@
+"""Reading tasks and their timelines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from receiver.store.engine import Reader, Row
+from receiver.store.repository import NEWEST, Page, Repository
+from receiver.tasks.model.rows import task_of
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.model.timeline import TimelineEntry, tell
+from submitter.model import TaskState
+
+STATES_AT_ONCE = 512
+_FOR_EVER_MS = 2**62
+
+
+class TaskRepository(Repository):
+    """Reads tasks. A task changes through `receiver.tasks.ledger` and `receiver.tasks.submission_repository` only."""
+
+    async def task(self, name: str) -> Task | None:
+        return await self._one("task_by_id", task_of, id=name)
+
+    async def states(self, names: Sequence[str]) -> Mapping[str, TaskState]:
+        """Of those of these tasks that are there."""
+
+        async def work(reader: Reader) -> dict[str, TaskState]:
+            batches = [names[start : start + STATES_AT_ONCE] for start in range(0, len(names), STATES_AT_ONCE)]
+            found = [row for batch in batches for row in await reader.fetch_all("states_of_tasks", ids=batch)]
+            return {row["id"]: TaskState(row["state"]) for row in found}
+
+        return await self._engine.read(work)
+
+    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None:
+        return await self._one("task_by_key", task_of, provider=provider, provider_task_id=provider_task_id)
+
+    async def tasks(self, wanted: TaskFilter) -> Page[Task]:
+        statement, params = _page_of_tasks(wanted)
+        return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)
+
+    async def timeline(self, name: str) -> list[TimelineEntry]:
+        """Everything that happened to a task, in order; empty for a task that is not there."""
+
+        async def work(reader: Reader) -> dict[str, list[Row]]:
+            return {
+                "observation": await reader.fetch_all("observations_of_task", task=name),
+                "event": await reader.fetch_all("events_of_task", task=name),
+                "delivery": await reader.fetch_all("deliveries_of_task", task=name),
+                "attempt": await reader.fetch_all("attempts_of_task", task=name),
+                "audit": await reader.fetch_all("audit_of_task", task=name),
+            }
+
+        return tell(await self._engine.read(work))
+
+    async def counts(self) -> Mapping[tuple[str, TaskState], int]:
+        """Tasks by provider and state."""
+        found = await self._all("count_tasks", dict)
+        return {(row["provider"], TaskState(row["state"])): row["number"] for row in found}
+
+
+def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:
+    params: dict[str, Any] = {
+        "cursor": wanted.cursor or NEWEST,
+        "created_before_ms": _FOR_EVER_MS if wanted.older_than_ms is None else wanted.older_than_ms,
+        "provider": wanted.provider,
+    }
+    state = None if wanted.state is None else wanted.state.value
+    if wanted.label is not None:
+        return "tasks_page_with_label", {**params, "state": state, "name": wanted.label[0], "value": wanted.label[1]}
+    if state is not None:
+        return "tasks_page_in_state", {**params, "state": state}
+    return "tasks_page", params

@@ -1,0 +1,221 @@
+"""Before and at the receipt: the intent, and what became of the POST.
+
+The row of a task is committed before the POST (intent before money), and a receipt goes through the same
+lifecycle as any other news, because a callback may have come before the receipt.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from receiver.store.codec import to_json
+from receiver.store.engine import Engine, Tx
+from receiver.store.ids import IdMaker
+from receiver.tasks.model.lifecycle import apply
+from receiver.tasks.model.rows import error_values, task_of, task_row
+from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from submitter.model import Observation, Receipt, Refused, Source, TaskError, TaskKey, TaskState, Uncertain
+
+T = TypeVar("T")
+
+#: States in which the outcome of the POST is still open.
+_OPEN = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
+
+
+class Submits:
+    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        self._engine = engine
+        self._new_id = new_id
+
+    async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch:
+        """Commit the intent; an earlier task with the same idempotency key and request is returned in its place."""
+
+        async def work(tx: Tx) -> Task | IdempotencyMismatch:
+            if await tx.execute("insert_task", **task_row(task)):
+                labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
+                await tx.execute_many("insert_label", labels)
+                await self._note(tx, task, now_ms, detail={"callback_expected": task.callback_expected})
+                return task
+            row = await tx.fetch_one("task_by_idempotency_key", idempotency_key=task.idempotency_key)
+            if row is None:
+                message = f"task {task.id} can not be opened twice"
+                raise ValueError(message)
+            earlier = task_of(row)
+            return earlier if earlier.request_hash == task.request_hash else IdempotencyMismatch(task=earlier.id)
+
+        return await self._engine.write(work)
+
+    async def store_receipt(self, name: str, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
+        """The provider named the task. A state that a callback brought earlier is kept.
+
+        An id that the ledger knows as another task's is believed for neither: the task stays uncertain and says why.
+        """
+
+        async def work(tx: Tx, task: Task) -> Task:
+            if not await self._is_free(tx, task, receipt.provider_task_id):
+                return await self._doubtful(tx, task, receipt.provider_task_id, now_ms)
+            seen = Observation(
+                key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
+                state=receipt.state,
+                source=Source.SUBMIT,
+                raw_state=receipt.raw_state,
+            )
+            change = apply(task, IncomingObservation(observation=seen, next_poll_ms=next_poll_ms), now_ms)
+            after = replace(change.task, submits=task.submits + 1)
+            await tx.execute("update_task", **task_row(after))
+            detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
+            await self._note(tx, after, now_ms, verdict=change.verdict, detail=detail)
+            return after
+
+        return await self._on_task(name, work)
+
+    async def store_refused(self, name: str, refused: Refused, now_ms: int) -> Task:
+        """Surely nothing was created. Changes nothing when the provider has meanwhile spoken of the task."""
+        detail = {"refusal": refused.refusal.value, "error": error_values(refused.error), "status": refused.status}
+
+        async def work(tx: Tx, task: Task) -> Task:
+            if task.state not in _OPEN:
+                return task
+            after = replace(
+                task,
+                state=TaskState.REFUSED,
+                error=refused.error,
+                next_poll_ms=None,
+                deadline_ms=None,
+                submit_body=None,
+                submits=task.submits + 1,
+            )
+            return await self._save(tx, after, now_ms, detail)
+
+        return await self._on_task(name, work)
+
+    async def store_uncertain(self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int) -> Task:
+        """The task may exist and may have been paid. Changes nothing when the provider has meanwhile spoken of it."""
+
+        async def work(tx: Tx, task: Task) -> Task:
+            if task.state not in _OPEN:
+                return task
+            error = TaskError(code="uncertain", message=uncertain.reason)
+            after = replace(
+                task, state=TaskState.UNCERTAIN, error=error, next_poll_ms=next_poll_ms, submits=task.submits + 1
+            )
+            return await self._save(tx, after, now_ms, {"reason": uncertain.reason})
+
+        return await self._on_task(name, work)
+
+    async def settle_adopt(
+        self, name: str, provider_task_id: str, *, next_poll_ms: int, actor: str, now_ms: int
+    ) -> Task | SettleRefused:
+        """By hand: the uncertain submit did create this task of the provider."""
+
+        async def work(tx: Tx, task: Task) -> Task | SettleRefused:
+            if refused := await self._why_not_settle(tx, task, now_ms):
+                return refused
+            if not await self._is_free(tx, task, provider_task_id):
+                return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}")
+            after = replace(
+                task,
+                state=TaskState.SUBMITTED,
+                provider_task_id=provider_task_id,
+                error=None,
+                submitted_ms=now_ms,
+                next_poll_ms=next_poll_ms,
+                submit_body=None,
+            )
+            return await self._settle(tx, after, actor, now_ms, {"task_id": provider_task_id})
+
+        return await self._on_task(name, work)
+
+    async def settle_refuse(self, name: str, *, actor: str, now_ms: int) -> Task | SettleRefused:
+        """By hand: the uncertain submit created nothing."""
+
+        async def work(tx: Tx, task: Task) -> Task | SettleRefused:
+            if refused := await self._why_not_settle(tx, task, now_ms):
+                return refused
+            error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
+            after = replace(
+                task, state=TaskState.REFUSED, error=error, next_poll_ms=None, deadline_ms=None, submit_body=None
+            )
+            return await self._settle(tx, after, actor, now_ms, {"refused": True})
+
+        return await self._on_task(name, work)
+
+    async def _why_not_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
+        """A look under way may be repeating the POST: what a person says meanwhile could be untrue a moment later."""
+        if task.state is not TaskState.UNCERTAIN:
+            return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
+        (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
+        if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
+            return SettleRefused(reason="the provider is being asked about it right now; look again in a minute")
+        return None
+
+    async def _on_task(self, name: str, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
+        async def transaction(tx: Tx) -> T:
+            found = await tx.fetch_all("tasks_by_ids", ids=[name])
+            if not found:
+                message = f"no task {name}"
+                raise KeyError(message)
+            return await work(tx, task_of(found[0]))
+
+        return await self._engine.write(transaction)
+
+    async def _is_free(self, tx: Tx, task: Task, provider_task_id: str) -> bool:
+        """Whether the provider's id is this task's already, or nobody's."""
+        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+        return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
+
+    async def _doubtful(self, tx: Tx, task: Task, provider_task_id: str, now_ms: int) -> Task:
+        if task.state not in _OPEN:
+            await self._note(
+                tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
+            )
+            return task
+        reason = f"the provider's receipt names {provider_task_id}, which belongs to another task"
+        after = replace(
+            task, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message=reason), next_poll_ms=None
+        )
+        return await self._save(tx, after, now_ms, {"reason": reason})
+
+    async def _save(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> Task:
+        await tx.execute("update_task", **task_row(task))
+        await self._note(tx, task, now_ms, detail=detail)
+        return task
+
+    async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
+        await tx.execute("update_task", **task_row(task))
+        await tx.execute(
+            "insert_audit",
+            id=self._new_id("aud", now_ms),
+            at_ms=now_ms,
+            actor=actor,
+            action="settle",
+            task=task.id,
+            detail=to_json(detail),
+        )
+        await self._note(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
+        return task
+
+    async def _note(
+        self,
+        tx: Tx,
+        task: Task,
+        now_ms: int,
+        *,
+        detail: dict[str, Any],
+        source: Source = Source.SUBMIT,
+        verdict: Verdict = Verdict.APPLIED,
+    ) -> None:
+        await tx.execute(
+            "insert_observation",
+            id=self._new_id("obs", now_ms),
+            task=task.id,
+            at_ms=now_ms,
+            source=source.value,
+            state=task.state.value,
+            raw_state=task.raw_state,
+            verdict=verdict.value,
+            detail=to_json(detail),
+            raw="",
+        )

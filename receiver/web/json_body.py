@@ -1,0 +1,173 @@
+"""JSON that callers write, as values that nothing further inside can stumble over.
+
+Pure. Stricter than JSON itself: no name twice, no number that is not finite, no NUL, no half of a surrogate pair, no
+nesting beyond what any request needs.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from receiver.web.problems import Kind, Problem, ProblemError
+from submitter.errors import Violation
+
+DEEPEST = 64  # levels; a provider's own bodies nest about four
+
+_FIELD_CHARACTERS = 200  # of a path in a caller's own words
+
+_CONTAINERS = frozenset({dict, list})
+
+_CHECKED = frozenset({dict, list, str})
+
+_UNFIT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+class BadJson(Exception):
+    """`field` is where, as a dotted path; empty for the whole body."""
+
+    def __init__(self, rule: str, *, accepted: str, field: str = "") -> None:
+        super().__init__(rule)
+        self.violation = Violation(field=field[:_FIELD_CHARACTERS] or "body", rule=rule, accepted=accepted)
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Raise BadJson, and nothing else, for whatever bytes."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError as error:
+        raise BadJson(f"is not UTF-8 at byte {error.start}", accepted="JSON in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise BadJson(f"is not JSON at character {error.pos}: {error.msg}", accepted="one JSON value") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # the interpreter's own limit to the digits of a number
+        raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
+    _check_depth(value)
+    # As they stand in the bytes, JSON refuses the one and UTF-8 the other.
+    if b"\\u" in body:
+        _check_texts(value)
+    return value
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise BadJson("is given twice", accepted="each name once", field=_visible(_twice(pairs)))
+    return found
+
+
+def _twice(pairs: Sequence[tuple[str, Any]]) -> str:
+    counts = Counter(name for name, _ in pairs)
+    return next(name for name, count in counts.items() if count > 1)
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise BadJson(f"holds {word}, which is not JSON", accepted="finite numbers")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise BadJson("holds a number too large to be kept", accepted="finite numbers")
+    return number
+
+
+def _too_deep() -> BadJson:
+    return BadJson(f"is nested more than {DEEPEST} levels deep", accepted=f"up to {DEEPEST} levels")
+
+
+def _check_depth(value: object) -> None:
+    """Level by level, so that depth is measured and not suffered, and millions of numbers take no time."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            child
+            for each in level
+            if type(each) in _CONTAINERS
+            for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]  # a list
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _check_texts(value: object) -> None:
+    waiting: list[tuple[object, tuple[str, ...]]] = [(value, ())]
+    while waiting:
+        each, path = waiting.pop()
+        if isinstance(each, str):
+            _check_text(each, path)
+        for name, child in _children(each):
+            waiting.append((child, (*path, name)))
+
+
+def _children(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            _check_text(name, (name,))
+            if type(child) in _CHECKED:
+                yield name, child
+    elif isinstance(value, list):
+        yield from ((str(number), child) for number, child in enumerate(value) if type(child) in _CHECKED)
+
+
+def _check_text(text: str, path: tuple[str, ...]) -> None:
+    if _UNFIT_TEXT.search(text):
+        rule = "holds NUL or half of a surrogate pair"
+        raise BadJson(rule, accepted="text without them", field=_visible(".".join(path)))
+
+
+def _visible(text: str) -> str:
+    return _UNFIT_TEXT.sub("\ufffd", text)
+
+
+#: A body may take this long and what it needs at the slowest speed; no stranger's may be waited for without an end.
+#: With the callbacks' cap of 1 MiB that is less than a stop allows the requests in flight.
+BODY_WITHIN_S = 10.0
+
+SLOWEST_BYTES_S = 128 * 1024
+
+JSON_TYPES = frozenset({"application/json"})
+
+
+def check_type(request: Request, types: frozenset[str]) -> None:
+    """Exactly one content type, of those taken, with any parameters; a charset must be UTF-8. No content coding."""
+    given = request.headers.getlist("content-type")
+    accepted = " or ".join(sorted(types))
+    essence, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
+    charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
+    if essence.strip().lower() not in types or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
+        raise ProblemError(Problem(Kind.MEDIA, f"Send one Content-Type: {accepted}, in UTF-8."))
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise ProblemError(Problem(Kind.MEDIA, "Send the body without a Content-Encoding."))
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    """The whole body, however it is framed. Stops reading at the cap, and when it comes too slowly."""
+    too_large = ProblemError(Problem(Kind.TOO_LARGE, f"At most {max_bytes} bytes are taken here."))
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
+        raise too_large
+    body = bytearray()
+    within_s = BODY_WITHIN_S + max_bytes / SLOWEST_BYTES_S
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise too_large
+    except TimeoutError:
+        detail = f"A body is waited for {within_s:.0f} s at most."
+        raise ProblemError(Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"})) from None
+    return bytes(body)

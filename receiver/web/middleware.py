@@ -1,0 +1,126 @@
+"""Around every request: its id, its line in the log, a path that can be read, and the answer when ours breaks.
+
+Paths are logged as their route's template, because the path of a callback holds its token.
+"""
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from time import perf_counter
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from receiver.web.problems import Kind, Problem, to_response
+
+log = structlog.get_logger(__name__)
+
+UNROUTED = "-"
+
+_GIVEN_ID = re.compile(rb"[!-~]{1,128}")
+
+_HEADER = b"x-request-id"
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+#: Control characters, as they stand and escaped; no name of ours holds one.
+_CONTROL = re.compile(rb"[\x00-\x20\x7f]|%[01][0-9A-Fa-f]|%7[Ff]")
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """What is known of a request so far. `route` is a template, `key` the name of the caller's key."""
+
+    request_id: str
+    route: str = UNROUTED
+    key: str | None = None
+    status: int | None = None
+
+
+def trace_of(scope: Scope) -> Trace:
+    trace = scope["state"]["trace"]
+    if not isinstance(trace, Trace):
+        raise TypeError("the request did not come through Tracing")
+    return trace
+
+
+class Tracing:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace = Trace(request_id=_request_id(scope))
+        scope.setdefault("state", {})["trace"] = trace
+        started_s = perf_counter()
+        with bound_contextvars(request_id=trace.request_id):
+            try:
+                await self._guarded(scope, receive, _stamped(send, trace))
+            finally:
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    route=trace.route,
+                    status=trace.status,
+                    key=trace.key,
+                    took_ms=round((perf_counter() - started_s) * 1000, 1),
+                )
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trace = trace_of(scope)
+        try:
+            if is_clean(scope.get("raw_path") or b""):
+                await self._app(scope, receive, send)
+            else:
+                problem = Problem(Kind.MALFORMED, "The path is not UTF-8, percent-encoded, without control characters.")
+                await to_response(problem, trace.request_id)(scope, receive, send)
+        except asyncio.CancelledError:
+            # Only a stop that has waited for as long as it may cancels a request.
+            log.warning("request_cut", route=trace.route)
+            if trace.status is not None:
+                raise
+            await to_response(Problem(Kind.STOPPING), trace.request_id)(scope, receive, send)
+        except Exception:
+            log.exception("request_failed", route=trace.route)
+            if trace.status is not None:
+                raise  # too late for another answer: the server ends the connection
+            await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
+
+
+def is_clean(raw_path: bytes) -> bool:
+    """Whether a path as it came over the wire decodes to what its sender meant, and to nothing unprintable."""
+    if _BAD_ESCAPE.search(raw_path) or _CONTROL.search(raw_path):
+        return False
+    try:
+        _unescaped(raw_path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _unescaped(raw_path: bytes) -> bytes:
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), raw_path)
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own, if there is one and it can be shown as it is; else a new one."""
+    given = [value for name, value in scope["headers"] if name == _HEADER]
+    if len(given) == 1 and _GIVEN_ID.fullmatch(given[0]):
+        return bytes(given[0]).decode("ascii")
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _stamped(send: Send, trace: Trace) -> Send:
+    async def stamp(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            trace.status = message["status"]
+            message["headers"] = [*message["headers"], (_HEADER, trace.request_id.encode("ascii"))]
+        await send(message)
+
+    return stamp

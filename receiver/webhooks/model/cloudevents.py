@@ -1,0 +1,109 @@
+"""CloudEvents 1.0 attributes in binary mode: headers beside a body that stays as it is. Pure.
+
+Source: github.com/cloudevents/spec, cloudevents/bindings/http-protocol-binding.md, section 3.1.3.2 (header values).
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from submitter.http.messages import Headers, HttpCall, HttpReply
+from submitter.timestamps import rfc3339
+
+#: Printable ASCII stays, but for the blank, the double quote and the percent sign itself.
+_PLAIN = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+
+
+def cloudevents_headers(
+    *, message_id: str, event_type: str, source: str, at_ms: int, subject: str | None = None
+) -> Headers:
+    """`source` and `message_id` together name the event; `subject` is the task that it is about."""
+    given = {
+        "ce-specversion": "1.0",
+        "ce-id": message_id,
+        "ce-type": event_type,
+        "ce-source": source,
+        "ce-time": rfc3339(at_ms),
+        "ce-subject": subject,
+    }
+    return tuple((name, quote(value, safe=_PLAIN)) for name, value in given.items() if value is not None)
+
+
+ORIGIN, RATE = "webhook-request-origin", "webhook-request-rate"
+
+ALLOWED_ORIGIN, ALLOWED_RATE = "webhook-allowed-origin", "webhook-allowed-rate"
+
+_EVERYTHING = "*"
+
+_RATE = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
+
+_SHOWN = 100  # characters of a stranger's header that are worth reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """`per_s` None: as many as we like."""
+
+    per_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """`reason` continues "the endpoint …"."""
+
+    reason: str
+
+
+def origin_of(public_url: str) -> str:
+    """Our name in a handshake: the host of our public address, without a port."""
+    return (urlsplit(public_url).hostname or "").lower()
+
+
+def origin_headers(origin: str) -> Headers:
+    """What every webhook to an endpoint carries that has granted it (section 4.1.2)."""
+    return ((ORIGIN, origin),)
+
+
+def build_handshake(url: str, *, origin: str, rate_per_s: float | None) -> HttpCall:
+    """A rate is rounded up to whole requests a minute."""
+    headers = origin_headers(origin)
+    if rate_per_s is not None:
+        headers = (*headers, (RATE, str(max(1, math.ceil(round(rate_per_s * 60, 6))))))
+    return HttpCall(method="OPTIONS", url=url, headers=headers)
+
+
+def read_handshake(reply: HttpReply, *, origin: str, has_asked_rate: bool) -> Granted | Denied:
+    """Whatever a stranger may answer."""
+    if not 200 <= reply.status < 300:
+        return Denied(reason=f"answered {reply.status}")
+    allowed = _single(reply, ALLOWED_ORIGIN)
+    if allowed is None or (allowed != _EVERYTHING and allowed.lower() != origin):
+        return Denied(reason=f"answered {_told(reply, ALLOWED_ORIGIN)}")
+    rate = _single(reply, ALLOWED_RATE)
+    is_silent = not list(reply.header_values(ALLOWED_RATE))
+    if rate == _EVERYTHING or (is_silent and not has_asked_rate):
+        return Granted(per_s=None)
+    if rate is None or not _RATE.fullmatch(rate):
+        return Denied(reason=f"answered {_told(reply, ALLOWED_RATE)}")
+    return Granted(per_s=int(rate) / 60)
+
+
+def needed_answer(origin: str) -> str:
+    """What would count as consent, for whoever runs the endpoint."""
+    return (
+        f"OPTIONS answered 2xx with WebHook-Allowed-Origin: {origin} (or *) "
+        "and WebHook-Allowed-Rate: requests a minute (or *)"
+    )
+
+
+def _single(reply: HttpReply, name: str) -> str | None:
+    values = [value.strip() for value in reply.header_values(name)]
+    return values[0] if len(values) == 1 else None
+
+
+def _told(reply: HttpReply, name: str) -> str:
+    values = list(reply.header_values(name))
+    if not values:
+        return f"{reply.status} without {name}"
+    return f"{reply.status} with {name}: {', '.join(values)[:_SHOWN]!r}"

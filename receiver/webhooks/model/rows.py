@@ -1,0 +1,101 @@
+"""Between rows and values of subscriptions and lanes. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from receiver.events.model.event import EventType
+from receiver.events.model.query import EventFilter
+from receiver.store.codec import Row, to_json
+from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState
+
+_PLAIN = (
+    "id",
+    "url",
+    "description",
+    "secret",
+    "previous_secret",
+    "signing_key",
+    "previous_signing_key",
+    "previous_until_ms",
+    "rate_per_s",
+    "granted_per_s",
+    "max_in_flight",
+    "created_ms",
+    "changed_ms",
+    "disabled_ms",
+    "disabled_reason",
+)
+
+_LANE = (
+    "id",
+    "next_due_ms",
+    "served_ms",
+    "paused_until_ms",
+    "failures",
+    "failing_since_ms",
+    "slow_per_s",
+    "tokens",
+    "refilled_ms",
+)
+
+
+def filter_json(wanted: EventFilter) -> str:
+    """Sorted, so that equal filters are equal texts."""
+    words = {name: sorted(getattr(wanted, name)) for name in ("types", "providers", "models")}
+    return to_json({**words, "labels": dict(sorted(wanted.labels.items()))})
+
+
+def filter_of(text: str) -> EventFilter:
+    values: Mapping[str, Any] = json.loads(text)
+    return EventFilter(
+        types=frozenset(EventType(word) for word in values["types"]),
+        providers=frozenset(values["providers"]),
+        models=frozenset(values["models"]),
+        labels=values["labels"],
+    )
+
+
+def subscription_row(subscription: Subscription) -> dict[str, Any]:
+    """Every column of `subscriptions`."""
+    return {
+        **{name: getattr(subscription, name) for name in _PLAIN},
+        "state": subscription.state.value,
+        "filter": filter_json(subscription.filter),
+        "cloudevents": int(subscription.cloudevents),
+        "handshake": int(subscription.handshake),
+    }
+
+
+def subscription_of(row: Row) -> Subscription:
+    return Subscription(
+        **{name: row[name] for name in _PLAIN},
+        state=SubscriptionState(row["state"]),
+        filter=filter_of(row["filter"]),
+        cloudevents=bool(row["cloudevents"]),
+        handshake=bool(row["handshake"]),
+    )
+
+
+def lane_row(lane: Lane) -> dict[str, Any]:
+    """Every column of `lanes`."""
+    return {name: getattr(lane, name) for name in _LANE}
+
+
+def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
+    """With the limits of its subscription, if it has one."""
+    if subscription is None:
+        return _lane(row, rates=(), max_in_flight=None)
+    rates = (subscription.rate_per_s, subscription.granted_per_s)
+    return _lane(row, rates=rates, max_in_flight=subscription.max_in_flight)
+
+
+def limited_lane_of(row: Row) -> Lane:
+    """From a row that holds the limits of its subscription as well, NULL where it has none."""
+    return _lane(row, rates=(row["rate_per_s"], row["granted_per_s"]), max_in_flight=row["max_in_flight"])
+
+
+def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
+    limit_per_s = min((rate for rate in rates if rate is not None), default=None)
+    return Lane(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)

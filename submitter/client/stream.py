@@ -1,0 +1,179 @@
+"""Following a receiver's events over its stream, whatever becomes of the connection.
+
+Each connection begins where the last one got to, so that no event is missed and none is told twice. A connection that
+ends, breaks, says something that is no stream or falls silent is followed by another after a pause; only what another
+connection would not mend is raised.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from time import monotonic
+
+import httpx
+
+from submitter.api import AnyEvent, read_event, read_oldest_after, read_problem, read_retry_after, refusal
+from submitter.client.sse import Block, BlockReader, BlockTooLarge
+from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
+
+log = logging.getLogger(__name__)
+
+#: As long without a byte, and the other side is taken for gone. The receiver sends a comment each 15 s unless its
+#: operator set that otherwise; where that is longer than this, connections are made anew for nothing, and no more.
+SILENCE_S = 60.0
+
+#: Seconds before the tries that follow the first, for as long as there has been no connection at all.
+FIRST_PAUSES_S = (0.2, 1.0, 3.0)
+
+RETRY_S = 3.0  # before the first try after a lost connection, unless the stream names another time (`retry:`)
+
+SHORTEST_RETRY_S, LONGEST_PAUSE_S = 0.1, 60.0  # what `retry:` can ask for; the latter is what doubling comes to as well
+
+RETRY_AFTER_CAP_S = 600.0
+
+JITTER = 0.5  # of a pause, added by chance
+
+BLOCK_CAP_BYTES = 4 << 20  # far above any event of the receiver
+
+PROBLEM_CAP_BYTES = 64 << 10
+
+_STREAM_TYPE = "text/event-stream"
+
+_HEADERS = {"Accept": _STREAM_TYPE, "Accept-Encoding": "identity", "Cache-Control": "no-store"}
+
+_RESET = "reset"
+
+#: Statuses by which the receiver says that this very request is wrong, and will be.
+_FINAL = frozenset({400, 401, 403, 404, 405, 410, 422})
+
+
+class _Lost(Exception):
+    """No connection, or no more. `error` is what to raise when there is no use in another try."""
+
+    def __init__(self, error: ClientError, *, retry_after_s: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(eq=False, kw_only=True)
+class Following:
+    """One follower. `cursor` None: from now on; `params` are the filters as the receiver takes them."""
+
+    http: httpx.AsyncClient
+    params: Sequence[tuple[str, str]]
+    cursor: int | None
+    timeout_s: float
+    random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _retry_s: float | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+    _has_connected: bool = field(default=False, init=False)
+
+    async def events(self) -> AsyncGenerator[AnyEvent]:
+        """For ever. Raise CursorExpired, ReceiverRefused, or ReceiverUnreachable."""
+        while True:
+            began_s = monotonic()
+            try:
+                async with aclosing(self._connection()) as blocks:
+                    async for block in blocks:
+                        event = self._read(block)
+                        if event is not None:
+                            yield event
+                lost = _Lost(ReceiverUnreachable("the stream ended"))
+            except _Lost as error:
+                lost = error
+            if self._has_connected and monotonic() - began_s > LONGEST_PAUSE_S:
+                self._failures = 0  # a quiet stream that is cut now and then is no failing one
+            await self._pause(lost)
+
+    def _read(self, block: Block) -> AnyEvent | None:
+        """The event in it, unless it was told before. A block may also say how far the filters have looked."""
+        if block.retry_ms is not None:
+            self._retry_s = max(SHORTEST_RETRY_S, min(block.retry_ms / 1000, LONGEST_PAUSE_S))
+        if block.data is None:
+            self._move(block.id)
+            return None
+        if block.event == _RESET:
+            raise CursorExpired(read_oldest_after(block.data.encode()))
+        event = read_event(block.data.encode())
+        self._failures = 0
+        if self.cursor is not None and event.seq <= self.cursor:
+            return None
+        self.cursor = event.seq
+        return event
+
+    def _move(self, to: str | None) -> None:
+        if to is not None and to.isascii() and to.isdecimal() and len(to) < 19:
+            self.cursor = max(self.cursor or 0, int(to))
+
+    async def _connection(self) -> AsyncGenerator[Block]:
+        after = () if self.cursor is None else (("after", str(self.cursor)),)
+        asked = self.http.stream(
+            "GET",
+            "v1/events/stream",
+            params=httpx.QueryParams([*self.params, *after]),
+            headers=_HEADERS,
+            timeout=httpx.Timeout(self.timeout_s, read=SILENCE_S),
+        )
+        try:
+            async with asked as reply:
+                await _check(reply)
+                self._has_connected = True
+                async for block in _blocks(reply):
+                    yield block
+        except httpx.RequestError as error:
+            raise _Lost(ReceiverUnreachable(f"no stream from the receiver: {type(error).__name__}")) from error
+
+    async def _pause(self, lost: _Lost) -> None:
+        """Longer after each failure until an event comes; chance adds to it, as many followers lose one receiver."""
+        if not self._has_connected and self._failures >= len(FIRST_PAUSES_S):
+            raise lost.error
+        if self._has_connected:
+            base_s = RETRY_S if self._retry_s is None else self._retry_s
+            pause_s = min(base_s * 2.0 ** min(self._failures, 16), LONGEST_PAUSE_S)
+        else:
+            pause_s = FIRST_PAUSES_S[self._failures]
+        pause_s = max(pause_s, min(lost.retry_after_s or 0.0, RETRY_AFTER_CAP_S)) * (1 + JITTER * self.random())
+        level = logging.DEBUG if self._failures else logging.WARNING
+        log.log(level, "not following the receiver's events: %s; next try in %.1f s", lost, pause_s)
+        self._failures += 1
+        await self.sleep(pause_s)
+
+
+async def _check(reply: httpx.Response) -> None:
+    """Return when it is a stream. Raise _Lost where another try may give one, else what is the matter."""
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if reply.status_code == HTTPStatus.OK and kind == _STREAM_TYPE:
+        return
+    problem = read_problem(reply.status_code, reply.headers, await _start_of_body(reply))
+    if problem is None:
+        error: ClientError = ReceiverUnreachable(f"status {reply.status_code}, and no stream of the receiver")
+    else:
+        error = refusal(problem)
+    if problem is not None and problem.status in _FINAL:
+        raise error
+    raise _Lost(error, retry_after_s=read_retry_after(reply.headers))
+
+
+async def _start_of_body(reply: httpx.Response) -> bytes:
+    body = b""
+    async for chunk in reply.aiter_bytes():
+        body += chunk
+        if len(body) > PROBLEM_CAP_BYTES:
+            break
+    return body
+
+
+async def _blocks(reply: httpx.Response) -> AsyncIterator[Block]:
+    reader = BlockReader(cap_bytes=BLOCK_CAP_BYTES)
+    try:
+        async for chunk in reply.aiter_bytes():
+            for block in reader.feed(chunk):
+                yield block
+    except BlockTooLarge as error:
+        raise ReceiverUnreachable(f"the stream cannot be read: {error}") from error

@@ -1,0 +1,184 @@
+"""Untrusted JSON, read by path: whatever the bytes hold, a value comes back and nothing is raised.
+
+What is taken out is fit to store and to show: text of bounded length without lone surrogates and control characters,
+times as plausible unix milliseconds, addresses that parse as http(s). Anything else counts as absent.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import urlsplit
+
+from submitter.http.messages import HttpReply
+from submitter.model import TaskState
+
+JsonObject = Mapping[str, object]
+
+StateWords = Mapping[str, TaskState]
+
+#: As much of a message as an observation keeps: a status body is a few hundred bytes, an error page may be anything.
+RAW_CAP_BYTES = 64 * 1024
+
+#: Ids in the documents have 12 to 40 characters; one of this length still fits any URL and any index.
+TASK_ID_CAP = 200
+
+TEXT_CAP = 2_000
+
+URL_CAP = 8_192
+
+#: A task has a handful of files; the cap keeps a hostile list out of the ledger.
+ITEMS_CAP = 100
+
+BEIJING = timezone(timedelta(hours=8))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: The years 2010 to 2100: a number outside is another unit or no time at all.
+_EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
+
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+_PERCENT = re.compile(r"([0-9]{1,3})(\.[0-9]+)?\s*%?")
+
+_EXPIRES = re.compile(r"(?:^|&)Expires=([0-9]{9,11})(?:&|$)", re.ASCII)
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+_NOT_IN_URL = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
+
+
+def read_object(body: bytes) -> JsonObject | None:
+    """The JSON object in the body; None for anything else, however it is broken. NaN and Infinity count as null."""
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def capped(body: bytes) -> bytes:
+    return body[:RAW_CAP_BYTES]
+
+
+def at(value: object, *path: str) -> object:
+    """What lies at the path, None where it ends early."""
+    for step in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def items_at(value: object, *path: str) -> list[object]:
+    found = at(value, *path)
+    return found[:ITEMS_CAP] if isinstance(found, list) else []
+
+
+def text(value: object) -> str:
+    """A string or a number as clean text; empty for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or _is_huge(value):
+        return ""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value)[:TEXT_CAP]).strip()
+
+
+def text_at(value: object, *path: str) -> str:
+    return text(at(value, *path))
+
+
+def first_text(*values: object) -> str:
+    return next((found for found in map(text, values) if found), "")
+
+
+def usable_id(value: object) -> str | None:
+    """A usable task id: it will stand in a URL, so it has bounded length, is printable and is no dot segment."""
+    if not isinstance(value, str) or not 0 < len(value) <= TASK_ID_CAP or not value.isprintable():
+        return None
+    return value if value.strip(". ") else None
+
+
+def state_of(word: str, words: StateWords) -> tuple[TaskState, bool]:
+    """The state and whether any document knows the word; an unknown word is never an end. Case does not matter."""
+    known = words.get(word.lower())
+    return (TaskState.RUNNING, False) if known is None else (known, True)
+
+
+def waiting_or_running(word: str, words: StateWords) -> TaskState:
+    """The state a receipt may open with; the end of a task is left to an observation."""
+    state, _ = state_of(word, words)
+    return TaskState.RUNNING if word and state is TaskState.RUNNING else TaskState.SUBMITTED
+
+
+def percent(value: object) -> int | None:
+    """0-100 from an int or from text such as `50%`."""
+    if isinstance(value, float) and math.isfinite(value):
+        value = int(value)
+    found = _PERCENT.fullmatch(text(value))
+    return int(found[1]) if found and int(found[1]) <= 100 else None
+
+
+def retry_after_s(reply: HttpReply) -> float | None:
+    """Only the form in seconds: the date form needs a clock, which adapters do not have."""
+    found = _SECONDS.fullmatch((reply.header("retry-after") or "").strip())
+    return float(found[0]) if found else None
+
+
+def ms_from_s(value: object) -> int | None:
+    """Unix seconds; HiAPI and new-api write 0 for a time that has not come."""
+    number = _number(value)
+    return None if number is None else _plausible(int(number * 1000))
+
+
+def ms_from_ms(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else _plausible(int(number))
+
+
+def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
+    """ISO 8601, with `T` or a space; `zone` holds where the text names none."""
+    try:
+        moment = datetime.fromisoformat(text(value))
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        return _plausible((aware - _EPOCH) // timedelta(milliseconds=1))
+    except (ValueError, OverflowError):
+        return None
+
+
+def http_url(value: object) -> str | None:
+    """An absolute http(s) address without user information; None for a path, an error text or anything odd."""
+    if not isinstance(value, str) or len(value) > URL_CAP or _NOT_IN_URL.search(value):
+        return None
+    return value if origin(value) else None
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port, the default port filled in; None where the text is no plain http(s) address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80)
+
+
+def signed_until_ms(url: str) -> int | None:
+    """End of a signed object-store link, from its `Expires` parameter in unix seconds."""
+    found = _EXPIRES.search(urlsplit(url).query)
+    return ms_from_s(int(found[1])) if found else None
+
+
+def _is_huge(value: str | int) -> bool:
+    return isinstance(value, int) and abs(value) >= 10**18
+
+
+def _number(value: object) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < 10**18 else None  # false for NaN and infinity as well
+
+
+def _plausible(at_ms: int) -> int | None:
+    return at_ms if _EARLIEST_MS <= at_ms <= _LATEST_MS else None

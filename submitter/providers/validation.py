@@ -1,0 +1,216 @@
+"""What a certain provider and model take: every broken rule of a request, found before any network.
+
+Pure. The limits themselves stand in each adapter's CAPABILITIES. Not checked, because only fetching would tell: a
+picture's format, side lengths, aspect and size in bytes. Where a provider would cut or ignore without a word (a long
+prompt, a ratio beside a first frame), that is a violation here.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from submitter.errors import InvalidRequest, Violation
+from submitter.providers.contract import Capabilities, ModelFamily
+from submitter.request import RawRequest, VideoRequest, prompt_as_sent, prompt_weight, referenced_images
+
+#: Longest address that servers and proxies commonly pass on.
+URL_CAP = 8_192
+
+#: The documents nest four levels; writing JSON recurses, so depth must end well before the interpreter's own limit.
+DEPTH_CAP = 100
+
+#: Characters only, the length is checked apart: counting groups of four would cost a stack entry for each.
+_DATA_URI = re.compile(r"data:image/(?:jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
+
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check(request: VideoRequest | RawRequest, capabilities: Capabilities) -> None:
+    """Raise InvalidRequest with every violation."""
+    if violations := find_violations(request, capabilities):
+        raise InvalidRequest(violations)
+
+
+def find_violations(request: VideoRequest | RawRequest, capabilities: Capabilities) -> tuple[Violation, ...]:
+    """Every broken rule, in the order of the request's fields."""
+    if isinstance(request, RawRequest):
+        return tuple(_raw(request, capabilities))
+    family = next((each for each in capabilities.families if request.model in each.models), None)
+    if family is None:
+        return (_unknown_model(request, capabilities), *_unwritable(request))
+    rules = (
+        _prompt(request, family, capabilities),
+        _markers(request),
+        _unwritable(request),
+        _reference_images(request, family),
+        _first_frame(request, family),
+        _choice("video.resolution", _in_case_of(family.resolutions, request.resolution), family.resolutions),
+        _choice("video.ratio", request.ratio, family.ratios),
+        _range("video.duration", request.duration, family.duration_s, "whole seconds"),
+        _range("video.seed", request.seed, family.seed, "whole numbers"),
+        _watermark(request, family),
+        _choice("video.reference_type", request.reference_type, family.reference_types),
+    )
+    return tuple(violation for rule in rules for violation in rule)
+
+
+def _unknown_model(request: VideoRequest, capabilities: Capabilities) -> Violation:
+    known = ", ".join(model for family in capabilities.families for model in family.models)
+    rule = f"{_shown(request.model)} is not a model that {capabilities.title} documents for `video`"
+    return Violation(field="video.model", rule=rule, accepted=f"{known}, or send raw")
+
+
+def _prompt(request: VideoRequest, family: ModelFamily, capabilities: Capabilities) -> Iterator[Violation]:
+    sent = prompt_as_sent(request, capabilities.marker)
+    if family.prompt_required and not (sent and sent.strip()):
+        yield Violation(field="video.prompt", rule="is missing", accepted=_prompt_limit(family))
+    elif sent and family.prompt_weight is not None and prompt_weight(sent) > family.prompt_weight:
+        rule = f"weighs {prompt_weight(sent)}, a Chinese character counting two"
+        yield Violation(field="video.prompt", rule=rule, accepted=_prompt_limit(family))
+    if request.prompt and "\0" in request.prompt:
+        yield Violation(field="video.prompt", rule="holds a NUL character", accepted="text without NUL")
+
+
+def _prompt_limit(family: ModelFamily) -> str:
+    limit = family.prompt_weight
+    return f"up to {limit} characters, or {limit // 2} Chinese ones" if limit else "any text that is not empty"
+
+
+def _markers(request: VideoRequest) -> Iterator[Violation]:
+    """Without reference pictures `character1` is a plain word. A first frame can be named as the one picture it is."""
+    pictures = len(request.reference_images) + (request.first_frame is not None)
+    named = referenced_images(request.prompt or "", words_too=bool(request.reference_images))
+    for number in sorted(named - set(range(1, pictures + 1))):
+        accepted = f"1 to {pictures}" if pictures else "no marker, since there are no pictures"
+        yield Violation(field="video.prompt", rule=f"names picture {number}, which is not there", accepted=accepted)
+
+
+def _unwritable(request: VideoRequest) -> Iterator[Violation]:
+    texts = {"video.model": request.model, "video.prompt": request.prompt}
+    for field, text in texts.items():
+        if text and _SURROGATE.search(text):
+            yield Violation(field=field, rule="holds half of a surrogate pair", accepted="text that UTF-8 can carry")
+
+
+def _reference_images(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    field, count = "video.reference_images", len(request.reference_images)
+    if family.reference_images is None:
+        if count:
+            yield _absent(field)
+        return
+    low, high = family.reference_images
+    if not low <= count <= high:
+        yield Violation(field=field, rule=f"has {count} pictures", accepted=f"{low} to {high} pictures")
+    for index, url in enumerate(request.reference_images):
+        yield from _picture(f"{field}[{index}]", url, family)
+
+
+def _first_frame(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    if family.first_frame and request.first_frame is None:
+        yield Violation(field="video.first_frame", rule="is missing", accepted="the address of one picture")
+    elif not family.first_frame and request.first_frame is not None:
+        yield _absent("video.first_frame")
+    elif request.first_frame is not None:
+        yield from _picture("video.first_frame", request.first_frame, family)
+
+
+def _picture(field: str, url: str, family: ModelFamily) -> Iterator[Violation]:
+    if url.startswith("data:") and "data" in family.image_schemes:
+        found = _DATA_URI.fullmatch(url)
+        if not found or len(found[1]) % 4:
+            yield Violation(field=field, rule="is a malformed data URI", accepted="base64 of image/jpeg, png or webp")
+    elif not url.startswith(tuple(f"{scheme}://" for scheme in family.image_schemes)):
+        yield Violation(field=field, rule="is not an address of an accepted form", accepted=_forms(family))
+    elif not _is_address(url):
+        yield Violation(field=field, rule="is a malformed address", accepted=_forms(family))
+
+
+def _forms(family: ModelFamily) -> str:
+    forms = [f"{scheme}://" if scheme != "data" else "a data URI" for scheme in family.image_schemes]
+    return f"{', '.join(forms)}; at most {URL_CAP} characters without spaces, unless a data URI"
+
+
+def _is_address(url: str) -> bool:
+    if len(url) > URL_CAP or _NOT_IN_URL.search(url) or _SURROGATE.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _choice(field: str, value: str | None, choices: tuple[str, ...]) -> Iterator[Violation]:
+    if value is None or value in choices:
+        return
+    if not choices:
+        yield _absent(field)
+    else:
+        yield Violation(field=field, rule=f"{_shown(value)} is not offered", accepted=", ".join(choices))
+
+
+def _range(field: str, value: int | None, limits: tuple[int, int] | None, unit: str) -> Iterator[Violation]:
+    if value is None:
+        return
+    if limits is None:
+        yield _absent(field)
+    elif not limits[0] <= value <= limits[1]:
+        yield Violation(field=field, rule="is out of range", accepted=f"{unit} from {limits[0]} to {limits[1]}")
+
+
+def _watermark(request: VideoRequest, family: ModelFamily) -> Iterator[Violation]:
+    if request.watermark is not None and not family.watermark:
+        yield _absent("video.watermark")
+
+
+def _absent(field: str) -> Violation:
+    return Violation(field=field, rule="does not exist at this provider's model", accepted="leave it out, or send raw")
+
+
+def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
+    if capabilities.callback and "callback" in request.body:
+        rule = "would replace the callback that tells us of the end"
+        yield Violation(field="raw.body.callback", rule=rule, accepted="leave it out, it is added on submit")
+    try:
+        json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):  # surrogates, NaN, cycles; foreign types; depth
+        yield Violation(field="raw.body", rule="cannot be written as JSON in UTF-8", accepted="a JSON object")
+    else:
+        if _is_deeper(request.body, DEPTH_CAP):
+            yield Violation(field="raw.body", rule="is nested too deeply", accepted=f"up to {DEPTH_CAP} levels")
+    yield from _raw_path(request, capabilities)
+
+
+def _is_deeper(value: object, cap: int) -> bool:
+    level: list[object] = [value]
+    for _ in range(cap):
+        level = [child for each in level for child in _children(each)]
+    return bool(level)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _raw_path(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
+    paths = capabilities.raw
+    path = request.path or paths.default
+    if path is None:
+        yield Violation(field="raw.path", rule="is missing", accepted=paths.accepted)
+    elif not re.fullmatch(paths.pattern, path) or {".", ".."} & set(path.split("/")):
+        yield Violation(field="raw.path", rule=f"{_shown(path)} is not a path for tasks", accepted=paths.accepted)
+
+
+def _in_case_of(choices: tuple[str, ...], value: str | None) -> str | None:
+    """A resolution counts in either case; the adapter sends the provider's."""
+    return next((choice for choice in choices if value and choice.lower() == value.lower()), value)
+
+
+def _shown(value: str) -> str:
+    """A caller's text inside one of our messages: short and without anything that could break a log line."""
+    return repr(value[:60])

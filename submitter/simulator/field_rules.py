@@ -1,0 +1,146 @@
+"""Rules for fields of a submitted body. A rule takes a value and answers None or what it should have been."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from submitter.simulator.refusal import Reason, Refusal
+from submitter.simulator.task import JsonObject
+
+Rule = Callable[[object], str | None]
+
+NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
+
+FIVE_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
+
+MAX_SEED = 2_147_483_647
+
+WEB_URL = re.compile(r"https?://\S+\Z")
+
+WEB_OR_DATA_URL = re.compile(r"(https?://\S+|data:image/(jpeg|jpg|png|webp);base64,[A-Za-z0-9+/=]+)\Z")
+
+
+def text(least: int = 1) -> Rule:
+    """A string of at least so many characters."""
+    return lambda value: None if isinstance(value, str) and len(value) >= least else f"must be text of {least} or more"
+
+
+def one_of(choices: Sequence[str]) -> Rule:
+    """One of the words, in exactly this case."""
+    return lambda value: None if value in choices else f"must be one of {', '.join(choices)}"
+
+
+def whole(low: int, high: int) -> Rule:
+    """A JSON integer within the bounds; true and false are none."""
+
+    def rule(value: object) -> str | None:
+        fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return None if fits else f"must be a whole number from {low} to {high}"
+
+    return rule
+
+
+def flag(value: object) -> str | None:
+    """True or false."""
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def thing(value: object) -> str | None:
+    """A JSON object."""
+    return None if isinstance(value, dict) else "must be an object"
+
+
+def url(pattern: re.Pattern[str]) -> Rule:
+    """A string of that form."""
+    return lambda value: None if isinstance(value, str) and pattern.match(value) else "must be a URL"
+
+
+def urls(pattern: re.Pattern[str]) -> Rule:
+    """One to nine strings of that form."""
+    single = url(pattern)
+
+    def rule(value: object) -> str | None:
+        fits = isinstance(value, list) and 1 <= len(value) <= 9 and not any(single(item) for item in value)
+        return None if fits else "must be 1 to 9 URLs"
+
+    return rule
+
+
+def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int) -> Rule:
+    """One to `most` objects of `type` and `url`."""
+    single = url(pattern)
+
+    def fits(item: object) -> bool:
+        return isinstance(item, dict) and item.get("type") in kinds and not single(item.get("url"))
+
+    def rule(value: object) -> str | None:
+        right = isinstance(value, list) and 1 <= len(value) <= most and all(fits(item) for item in value)
+        return None if right else f"must be 1 to {most} items of type {' or '.join(kinds)}, each with a URL"
+
+    return rule
+
+
+def absent(value: object) -> str | None:
+    """Nothing at all."""
+    return None if value is None else "is not taken by this model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What an object may hold. A strict shape refuses keys it does not name, as HiAPI's `input` does."""
+
+    required: Mapping[str, Rule]
+    optional: Mapping[str, Rule]
+    strict: bool = False
+
+
+def misfit(value: Mapping[str, Any], shape: Shape, *, prefix: str = "") -> Refusal | None:
+    """The first thing wrong with `value`; a field that is null counts as left out."""
+    for name, rule in {**shape.required, **shape.optional}.items():
+        if value.get(name) is None and name not in shape.required:
+            continue
+        if wrong := rule(value.get(name)):
+            return Refusal(reason=Reason.INVALID, message=f"{prefix}{name} {wrong}", field=f"{prefix}{name}")
+    return _stranger(value, shape, prefix) if shape.strict else None
+
+
+def _stranger(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | None:
+    for name in value:
+        if name not in shape.required and name not in shape.optional:
+            return Refusal(reason=Reason.INVALID, message=f"unknown field {prefix}{name}", field=f"{prefix}{name}")
+    return None
+
+
+def json_object(raw: bytes) -> JsonObject | Refusal:
+    """The body as a JSON object; NaN, infinities and lone surrogates are not JSON here: no answer could repeat them."""
+    try:
+        value = json.loads(raw, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return Refusal(reason=Reason.NOT_JSON, message="the body is not JSON")
+    if not isinstance(value, dict):
+        return Refusal(reason=Reason.INVALID, message="the body must be an object")
+    return value
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def lacks_model(model: str) -> bool:
+    """Whether no platform has this model: names that start with `no-such-` stand for all those."""
+    return model.startswith("no-such-")
+
+
+def whole_or(value: object, default: int) -> int:
+    """`value` if it is a whole number, also as text; models we hold no page of may send anything."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else default
+
+
+def word_or(value: object, choices: Sequence[str], default: str) -> str:
+    """`value` if it is one of the words."""
+    return value if isinstance(value, str) and value in choices else default

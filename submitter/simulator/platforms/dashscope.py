@@ -1,0 +1,240 @@
+"""DashScope (Qwen Cloud): asynchronous tasks with list and cancel, no callback URL.
+
+Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/create-task,
+.../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks,
+https://www.alibabacloud.com/help/en/model-studio/error-code. Inferred: zone-less times are Beijing times; the code
+of a call without the async header.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from submitter.simulator.field_rules import (
+    MAX_SEED,
+    NINE_RATIOS,
+    WEB_OR_DATA_URL,
+    Shape,
+    absent,
+    flag,
+    json_object,
+    lacks_model,
+    media,
+    misfit,
+    one_of,
+    text,
+    thing,
+    whole,
+    whole_or,
+    word_or,
+)
+from submitter.simulator.platforms.dashscope_list import page_of
+from submitter.simulator.refusal import Reason, Refusal
+from submitter.simulator.request_pipeline import Dialect, admit, count, paced, refused, take_query, take_submit
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, View
+from submitter.simulator.world import world_of
+
+MAX_PROMPT_CHARACTERS = 5000  # anything beyond is cut in silence
+
+_BEIJING = timezone(timedelta(hours=8))
+
+WORDS: Mapping[Phase, str] = MappingProxyType(
+    {
+        Phase.NOT_STARTED: "PENDING",
+        Phase.QUEUED: "PENDING",
+        Phase.RUNNING: "RUNNING",
+        Phase.ARCHIVING: "RUNNING",
+        Phase.SUCCEEDED: "SUCCEEDED",
+        Phase.FAILED: "FAILED",
+        Phase.CANCELED: "CANCELED",
+    }
+)
+
+_PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9)
+
+_INPUTS: Mapping[str, Shape] = MappingProxyType(
+    {
+        "r2v": Shape(required={"prompt": text(), "media": _PICTURES}, optional={}),
+        "i2v": Shape(required={"media": media(WEB_OR_DATA_URL, ("first_frame",), 1)}, optional={"prompt": text()}),
+        "t2v": Shape(required={"prompt": text()}, optional={"media": absent}),
+    }
+)
+
+_PARAMETERS = Shape(
+    required={},
+    optional={
+        "resolution": one_of(("720P", "1080P")),
+        "ratio": one_of(NINE_RATIOS),
+        "duration": whole(3, 15),
+        "watermark": flag,
+        "seed": whole(0, MAX_SEED),
+    },
+)
+
+_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
+    {
+        Reason.INVALID: (400, "InvalidParameter"),
+        Reason.NOT_JSON: (400, "InvalidParameter"),
+        Reason.TOO_LARGE: (413, "BadRequest.TooLarge"),
+        Reason.NO_MODEL: (400, "InvalidParameter"),
+        Reason.NOT_ASYNC: (403, "AccessDenied"),
+        Reason.BAD_KEY: (401, "InvalidApiKey"),
+        Reason.NO_BALANCE: (400, "Arrearage"),
+        Reason.NO_TASK: (400, "InvalidParameter"),
+        Reason.NO_ROUTE: (400, "InvalidURL"),
+        Reason.NOT_PENDING: (400, "UnsupportedOperation"),
+        Reason.RATE: (429, "Throttling.RateQuota"),
+        Reason.CONCURRENCY: (429, "Throttling.AllocationQuota"),
+        Reason.INTERNAL: (500, "InternalError"),
+        Reason.UNAVAILABLE: (503, "ServiceUnavailable"),
+    }
+)
+
+_EMPTY = {
+    "model": "BadRequest.EmptyModel",
+    "input": "BadRequest.EmptyInput",
+    "parameters": "BadRequest.EmptyParameters",
+}
+
+
+def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+    if request.headers.get("x-dashscope-async") != "enable":
+        return Refusal(reason=Reason.NOT_ASYNC, message="this API does not support synchronous calls")
+    body = json_object(raw)
+    return body if isinstance(body, Refusal) else _wrong(body) or _draft(body)
+
+
+def _wrong(body: JsonObject) -> Refusal | None:
+    outer = Shape(required={"model": text(), "input": thing}, optional={"parameters": thing})
+    if wrong := misfit(body, outer):
+        return wrong
+    model: str = body["model"]
+    if lacks_model(model):
+        return Refusal(reason=Reason.NO_MODEL, message="the model does not exist", field="model")
+    if not model.startswith("happyhorse-"):
+        return None
+    shape = _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"])
+    return misfit(body["input"], shape, prefix="input.") or misfit(
+        body.get("parameters") or {}, _PARAMETERS, prefix="parameters."
+    )
+
+
+def _draft(body: JsonObject) -> Draft:
+    wanted = body.get("parameters") or {}
+    clip = Clip(
+        seconds=whole_or(wanted.get("duration"), 5),
+        resolution=word_or(wanted.get("resolution"), ("720P", "1080P"), "1080P"),
+        ratio=word_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
+    )
+    prompt = str(body["input"].get("prompt") or "")[:MAX_PROMPT_CHARACTERS]
+    return Draft(model=body["model"], prompt=prompt, body=body, clip=clip)
+
+
+def _answer(output: JsonObject, **more: object) -> Response:
+    return JSONResponse({"request_id": str(uuid.uuid4()), "output": output} | more)
+
+
+def _receipt(request: Request, view: View) -> Response:
+    return _answer({"task_id": view.task_id, "task_status": "PENDING"})
+
+
+def _state(request: Request, view: View) -> Response:
+    output: JsonObject = {"task_id": view.task_id, "task_status": view.state(WORDS)}
+    output["submit_time"] = _beijing(view.task.created_s)
+    if view.phase not in {Phase.NOT_STARTED, Phase.QUEUED}:
+        output["scheduled_time"] = _beijing(view.task.created_s + 0.05)
+    if view.final_s is not None:
+        output["end_time"] = _beijing(view.final_s)
+    if view.phase is Phase.FAILED:
+        output |= {"code": view.task.error.code or "InvalidParameter", "message": view.task.error.message}
+    if view.phase is Phase.SUCCEEDED:
+        output |= {"orig_prompt": view.task.draft.prompt, "video_url": view.video_url}
+        return _answer(output, usage=_usage(view.task.draft.clip))
+    return _answer(output)
+
+
+def _usage(clip: Clip) -> JsonObject:
+    lengths = {"duration": clip.seconds, "input_video_duration": 0, "output_video_duration": clip.seconds}
+    return lengths | {"video_count": 1, "SR": int(clip.resolution[:-1]), "ratio": clip.ratio}
+
+
+def _beijing(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, _BEIJING).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    status, code = _ERRORS[refusal.reason]
+    if refusal.reason is Reason.INVALID and refusal.field in _EMPTY:
+        code = _EMPTY[refusal.field]
+    body = {"request_id": str(uuid.uuid4()), "code": code, "message": refusal.message}
+    return JSONResponse(body, status_code=status)
+
+
+def _unknown(request: Request, task_id: str) -> Response:
+    return _answer({"task_id": task_id, "task_status": "UNKNOWN"})
+
+
+DIALECT = Dialect(
+    platform="dashscope",
+    parse=_parse,
+    new_id=lambda: str(uuid.uuid4()),
+    receipt=_receipt,
+    refuse=_refuse,
+    unknown=_unknown,
+    forgets=True,
+)
+
+
+async def submit(request: Request) -> Response:
+    """POST /services/aigc/{group}/{function}, any model's path."""
+    return await take_submit(request, DIALECT)
+
+
+async def query(request: Request) -> Response:
+    """GET /tasks/{task_id}."""
+    return await take_query(request, DIALECT, request.path_params["task_id"], _state)
+
+
+async def cancel(request: Request) -> Response:
+    """POST /tasks/{task_id}/cancel, only while PENDING; success is a request id and nothing else."""
+    allowance = count(request, DIALECT, "task_call")
+    refusal = admit(request, DIALECT, allowance) or _cancelled(request)
+    if refusal is not None:
+        return paced(refused(request, DIALECT, refusal), DIALECT, allowance)
+    return JSONResponse({"request_id": str(uuid.uuid4())})
+
+
+def _cancelled(request: Request) -> Refusal | None:
+    world = world_of(request)
+    task = world.find("dashscope", request.path_params["task_id"])
+    if task is None or WORDS[world.view(task).phase] != "PENDING":
+        return Refusal(reason=Reason.NOT_PENDING, message="only a task that is PENDING can be canceled")
+    task.end(Phase.CANCELED, world.now_s())
+    return None
+
+
+async def listing(request: Request) -> Response:
+    """GET /tasks/: metadata only, no result link."""
+    allowance = count(request, DIALECT, "task_call")
+    refusal = admit(request, DIALECT, allowance)
+    if refusal is not None:
+        return paced(refused(request, DIALECT, refusal), DIALECT, allowance)
+    world = world_of(request)
+    views = [world.view(task) for task in world.of("dashscope")]
+    known = [view for view in views if view.now_s < view.expires_s]
+    page = page_of(known, request.query_params, words=WORDS, now_s=world.now_s())
+    return _refuse(request, page) if isinstance(page, Refusal) else JSONResponse(page)
+
+
+ROUTES = (
+    Route("/services/aigc/{model_path:path}", submit, methods=["POST"]),
+    Route("/tasks", listing, methods=["GET"]),
+    Route("/tasks/", listing, methods=["GET"]),
+    Route("/tasks/{task_id}", query, methods=["GET"]),
+    Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
+)

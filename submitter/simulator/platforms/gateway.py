@@ -1,0 +1,159 @@
+"""What the two gateways share: the body of a submit, JSON or a form, and the download of a result.
+
+Sources, read 2026-11-21: the happyhorse pages of ModelStream and TokenBay, and QuantumNous/new-api
+(relay/channel/task/ali, controller/video_proxy.go). Inferred: a gateway with a `images` list at top level uses it.
+"""
+
+import json
+from collections.abc import Mapping
+from email import message_from_bytes
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from submitter.simulator.field_rules import (
+    MAX_SEED,
+    NINE_RATIOS,
+    WEB_OR_DATA_URL,
+    Shape,
+    flag,
+    json_object,
+    lacks_model,
+    media,
+    misfit,
+    one_of,
+    text,
+    thing,
+    urls,
+    whole,
+    whole_or,
+    word_or,
+)
+from submitter.simulator.media import ranged, video_of
+from submitter.simulator.refusal import Reason, Refusal
+from submitter.simulator.request_pipeline import Dialect, admit, count, paced, refused
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase
+from submitter.simulator.world import world_of
+
+_MEDIA = media(WEB_OR_DATA_URL, ("reference_image", "video", "first_frame"), 9)
+
+_FILM = {"ratio": one_of(NINE_RATIOS), "watermark": flag, "seed": whole(0, MAX_SEED)}
+
+_OUTER = Shape(
+    required={"model": text()},
+    optional={"duration": whole(3, 15), "metadata": thing, "images": urls(WEB_OR_DATA_URL)},
+)
+
+_METADATA = Shape(
+    required={},
+    optional=_FILM | {"reference_type": one_of(("subject", "style")), "input": thing, "parameters": thing},
+)
+
+_INPUT = Shape(required={}, optional={"media": _MEDIA})
+
+_PARAMETERS = Shape(required={}, optional=_FILM)
+
+
+def submitted_body(request: Request, raw: bytes) -> JsonObject | Refusal:
+    """The body as an object; form fields become text, whole numbers or an object, a file only its name and size."""
+    kind = request.headers.get("content-type", "")
+    return _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
+
+
+def _form(kind: str, raw: bytes) -> JsonObject | Refusal:
+    message = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + raw)
+    if not message.is_multipart():
+        return Refusal(reason=Reason.NOT_JSON, message="the form has no parts")
+    body: JsonObject = {}
+    for part in message.walk():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            sent_file = part.get_filename()
+            body[name] = f"file {sent_file}, {len(content)} bytes" if sent_file else _form_value(name, content)
+    return body
+
+
+def _form_value(name: str, content: bytes) -> object:
+    value = content.decode("utf-8", errors="replace")
+    if name == "metadata":
+        found = json_object(content)
+        return value if isinstance(found, Refusal) else found
+    return int(value) if name in {"duration", "seed"} and value.isascii() and value.isdecimal() else value
+
+
+def wrong_field(body: JsonObject) -> Refusal | None:
+    """The first field against the rules; models outside the happyhorse family are passed on unchecked."""
+    if wrong := misfit(body, Shape(required={"model": text()}, optional={})):
+        return wrong
+    model: str = body["model"]
+    if lacks_model(model):
+        return Refusal(reason=Reason.NO_MODEL, message=f"no channel serves model {model}", field="model")
+    return _wrong_happyhorse(model, body) if model.startswith("happyhorse-") else None
+
+
+def _wrong_happyhorse(model: str, body: JsonObject) -> Refusal | None:
+    metadata = body.get("metadata") or {}
+    wrong = misfit(body, _OUTER) or misfit(metadata, _METADATA, prefix="metadata.")
+    wrong = wrong or misfit(metadata.get("input") or {}, _INPUT, prefix="metadata.input.")
+    wrong = wrong or misfit(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
+    return wrong or _lacking(model, body, metadata)
+
+
+def _lacking(model: str, body: JsonObject, metadata: Mapping[str, Any]) -> Refusal | None:
+    pictures = _pictures(body, metadata)
+    if not model.endswith("-i2v") and not isinstance(body.get("prompt"), str):
+        return Refusal(reason=Reason.INVALID, message="prompt is required", field="prompt")
+    if model.endswith("-r2v") and not pictures:
+        return Refusal(reason=Reason.INVALID, message="1 to 9 pictures are required", field="metadata.input.media")
+    if model.endswith("-i2v") and pictures + bool(body.get("input_reference")) != 1:
+        return Refusal(reason=Reason.INVALID, message="exactly one picture is required", field="input_reference")
+    return None
+
+
+def _pictures(body: JsonObject, metadata: Mapping[str, Any]) -> int:
+    asked = metadata.get("input") or {}
+    return len(asked.get("media") or body.get("images") or [])
+
+
+def gateway_draft(body: JsonObject) -> Draft:
+    """The body as a task to create; `seconds` is the form's word for `duration`."""
+    metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
+    wanted = {**(metadata or {}), **_mapping((metadata or {}).get("parameters"))}
+    clip = Clip(
+        seconds=whole_or(body.get("duration", body.get("seconds")), 5),
+        resolution=word_or(body.get("size"), ("720P", "1080P"), "1080P"),
+        ratio=word_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
+    )
+    return Draft(model=body["model"], prompt=str(body.get("prompt") or ""), body=body, clip=clip)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+async def take_download(request: Request, dialect: Dialect) -> Response:
+    """GET /v1/videos/{id}/content: the key is needed; 400 too early, 404 unknown, 502 gone upstream."""
+    allowance = count(request, dialect, "download")
+    refusal = admit(request, dialect, allowance)
+    answer = _content(request, dialect) if refusal is None else refused(request, dialect, refusal)
+    return paced(answer, dialect, allowance)
+
+
+def _content(request: Request, dialect: Dialect) -> Response:
+    world = world_of(request)
+    task = world.find(dialect.platform, request.path_params["task_id"])
+    if task is None:
+        return _proxy_error(404, "task not found")
+    view = world.view(task)
+    if view.phase is not Phase.SUCCEEDED:
+        return _proxy_error(400, "the video is not completed")
+    if view.now_s >= view.expires_s:
+        return _proxy_error(502, "could not fetch the video")
+    return ranged(video_of(task.task_id, task.draft.clip.seconds), request.headers.get("range"))
+
+
+def _proxy_error(status: int, message: str) -> Response:
+    error = {"error": {"message": message, "type": "server_error" if status == 502 else "invalid_request_error"}}
+    return Response(json.dumps(error), status_code=status, media_type="application/json")

@@ -1,0 +1,143 @@
+"""TokenBay: flat bodies, progress as text, a relative link that needs the key, errors inside HTTP 200.
+
+Sources, read 2026-11-21: https://tokenbay.com/docs/reference/video/happyhorse and
+https://tokenbay.com/docs/reference/errors. The pages disagree on the status of business failures, so that is
+configured. Inferred: `code` and `type` words beyond the sample's, and that the proxy needs the key.
+"""
+
+import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from submitter.simulator.field_rules import WEB_URL, Shape, misfit, one_of, url
+from submitter.simulator.platforms.gateway import gateway_draft, submitted_body, take_download, wrong_field
+from submitter.simulator.refusal import Reason, Refusal
+from submitter.simulator.request_pipeline import Dialect, take_query, take_submit
+from submitter.simulator.task import Draft, JsonObject, Phase, View
+from submitter.simulator.world import world_of
+
+WORDS: Mapping[Phase, str] = MappingProxyType(
+    {
+        Phase.NOT_STARTED: "SUBMITTED",
+        Phase.QUEUED: "QUEUED",
+        Phase.RUNNING: "IN_PROGRESS",
+        Phase.ARCHIVING: "IN_PROGRESS",
+        Phase.SUCCEEDED: "SUCCESS",
+        Phase.FAILED: "FAILURE",
+        Phase.CANCELED: "FAILURE",
+    }
+)
+
+_HAPPYHORSE = Shape(
+    required={"model": one_of(("happyhorse-1.0-t2v", "happyhorse-1.0-i2v", "happyhorse-1.0-r2v"))},
+    optional={"size": one_of(("720P", "1080P")), "input_reference": url(WEB_URL)},
+)
+
+_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
+    {
+        Reason.INVALID: (400, "invalid_parameter"),
+        Reason.NOT_JSON: (400, "invalid_json"),
+        Reason.NOT_ASYNC: (400, "invalid_request"),
+        Reason.NOT_PENDING: (400, "invalid_request"),
+        Reason.TOO_LARGE: (413, "request_too_large"),
+        Reason.NO_MODEL: (503, "model_not_found"),
+        Reason.BAD_KEY: (401, "invalid_api_key"),
+        Reason.NO_BALANCE: (403, "insufficient_quota"),
+        Reason.NO_TASK: (400, "task_not_exist"),
+        Reason.NO_ROUTE: (404, "not_found"),
+        Reason.RATE: (429, "rate_limit_exceeded"),
+        Reason.CONCURRENCY: (429, "rate_limit_exceeded"),
+        Reason.INTERNAL: (500, "internal_error"),
+        Reason.UNAVAILABLE: (503, "service_unavailable"),
+    }
+)
+
+_BUSINESS_FAILURES = frozenset({Reason.INVALID})
+
+
+def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+    body = submitted_body(request, raw)
+    if isinstance(body, Refusal):
+        return body
+    return wrong_field(body) or _wrong_happyhorse(body) or gateway_draft(body)
+
+
+def _wrong_happyhorse(body: JsonObject) -> Refusal | None:
+    return misfit(body, _HAPPYHORSE) if body["model"].startswith("happyhorse-") else None
+
+
+def _head(view: View) -> JsonObject:
+    return {
+        "id": view.task_id,
+        "task_id": view.task_id,
+        "object": "video",
+        "model": view.task.draft.model,
+        "status": view.state(WORDS),
+        "created_at": int(view.task.created_s),
+    }
+
+
+def _receipt(request: Request, view: View) -> Response:
+    return JSONResponse(_head(view) | {"status": "QUEUED", "progress": 0})
+
+
+def _state(request: Request, view: View) -> Response:
+    percent = 100 if view.phase.is_terminal else view.percent
+    body = _head(view) | {"progress": f"{percent}%"}
+    if view.phase is Phase.SUCCEEDED:
+        body["result_url"] = f"/v1/videos/{view.task_id}/content"
+    if view.phase in {Phase.FAILED, Phase.CANCELED}:
+        body["fail_reason"] = view.task.error.message
+    nested = world_of(request).config.tokenbay_shape == "data"
+    return JSONResponse({"code": "success", "message": "", "data": body} if nested else body)
+
+
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    status, code = _ERRORS[refusal.reason]
+    kind = "invalid_request_error" if 400 <= status < 500 else "server_error"
+    if refusal.reason in _BUSINESS_FAILURES and world_of(request).config.tokenbay_errors_in_200:
+        status = 200
+    error = {"message": refusal.message, "type": kind, "code": code}
+    return JSONResponse({"error": error}, status_code=status)
+
+
+def _unknown(request: Request, task_id: str) -> Response:
+    return _refuse(request, Refusal(reason=Reason.NO_TASK, message="task not found"))
+
+
+DIALECT = Dialect(
+    platform="tokenbay",
+    parse=_parse,
+    new_id=lambda: f"task_{secrets.token_hex(12)}",
+    receipt=_receipt,
+    refuse=_refuse,
+    unknown=_unknown,
+)
+
+
+async def submit(request: Request) -> Response:
+    """POST /v1/video/generations and its alias POST /v1/videos."""
+    return await take_submit(request, DIALECT)
+
+
+async def query(request: Request) -> Response:
+    """GET /v1/video/generations/{id} and its alias GET /v1/videos/{id}."""
+    return await take_query(request, DIALECT, request.path_params["task_id"], _state)
+
+
+async def download(request: Request) -> Response:
+    """GET /v1/videos/{id}/content."""
+    return await take_download(request, DIALECT)
+
+
+ROUTES = (
+    Route("/v1/video/generations", submit, methods=["POST"]),
+    Route("/v1/videos", submit, methods=["POST"]),
+    Route("/v1/video/generations/{task_id}", query, methods=["GET"]),
+    Route("/v1/videos/{task_id}", query, methods=["GET"]),
+    Route("/v1/videos/{task_id}/content", download, methods=["GET"]),
+)

@@ -1,0 +1,306 @@
+"""Callbacks over a real ledger: whose they are, and what they count for."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.callbacks.intake import Intake
+from receiver.callbacks.model import (
+    Counted,
+    IntakeOutcome,
+    Malformed,
+    NoSuchProvider,
+    NotOurs,
+    TokenOfAnotherTask,
+    TokenRule,
+    make_callback_token,
+)
+from receiver.events.model.event import EventType
+from receiver.runtime.services import Store, open_store
+from receiver.store.errors import StoreUnavailable
+from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.model.task import Task, Verdict
+from submitter.http.messages import Callback
+from submitter.model import TaskState
+from submitter.providers.contract import ConfiguredProvider
+from submitter.providers.hiapi_signature import signature
+from submitter.providers.registry import ADAPTERS
+from tests.support.builders import T0, a_task
+from tests.support.reconcile_setup import a_provider, an_account
+
+KEYS = ("a-secret-key-of-the-tests-1", "a-secret-key-of-the-tests-2")
+SECRET = "example-signing-secret-0001"
+DAY_S = 86_400
+APPLIED, DUPLICATE = Counted(verdict=Verdict.APPLIED), Counted(verdict=Verdict.DUPLICATE)
+
+
+@dataclass(eq=False)
+class Door:
+    """`hiapi` has no webhook secret, `signed` is a second HiAPI account that has one."""
+
+    store: Store
+    intake: Intake
+
+    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
+        state = TaskState.SUBMITTING if provider_task_id is None else TaskState.SUBMITTED
+        values: dict[str, Any] = {
+            "provider_task_id": provider_task_id,
+            "state": state,
+            "next_poll_ms": T0 + 180_000,
+        } | changes
+        await self.store.submissions.open_task(a_task(name, **values), T0)
+
+    async def task(self, name: str = "tsk_1") -> Task:
+        task = await self.store.tasks.task(name)
+        assert task is not None
+        return task
+
+    async def gets(self, callback: Callback, token: str | None, provider: str = "hiapi") -> IntakeOutcome:
+        return await self.intake.receive(provider, token, callback)
+
+    async def events(self) -> list[EventType]:
+        return [event.type for event in await self.store.events.events(0)]
+
+
+@asynccontextmanager
+async def _a_door(url: str) -> AsyncIterator[Door]:
+    signed = ConfiguredProvider(
+        adapter=ADAPTERS["hiapi"], account=replace(an_account("signed", "hiapi"), webhook_secret=SECRET)
+    )
+    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+        intake = Intake(
+            providers={"signed": signed, **{name: a_provider(name) for name in ("hiapi", "dashscope", "modellix")}},
+            tokens=TokenRule(keys=KEYS, max_age_s=30 * DAY_S),
+            commits=GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: None),
+            ledger=store.ledger,
+            tasks=store.tasks,
+            clock=lambda: T0,
+            random=lambda: 0.5,
+        )
+        yield Door(store=store, intake=intake)
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    async with _a_door(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+        yield opened
+
+
+def a_token(
+    task: str | None = "tsk_1", provider: str = "hiapi", *, made_s: int = T0 // 1000, key: str = KEYS[1]
+) -> str:
+    return make_callback_token([key], provider=provider, task=task, now_s=made_s)
+
+
+def a_callback(status: str = "success", provider_task_id: str = "p1", *, bare: bool = False) -> Callback:
+    data: dict[str, Any] = {"taskId": provider_task_id, "status": status, "created": 1, "completed": 2}
+    if status == "success" and not bare:
+        data["output"] = [{"url": "https://cdn.example/v.mp4", "type": "video"}]
+    return Callback(headers=(("content-type", "application/json"),), body=json.dumps(data).encode())
+
+
+def signed(callback: Callback, *, at_s: int = T0 // 1000, secret: str = SECRET) -> Callback:
+    proof = signature(secret, str(at_s), callback.body).decode()
+    headers = (*callback.headers, ("x-hiapi-timestamp", str(at_s)), ("x-hiapi-signature", proof))
+    return replace(callback, headers=headers)
+
+
+def a_finish_event(provider_task_id: str = "p1", status: str = "SUCCEEDED") -> Callback:
+    event = {
+        "source": "acs.dashscope",
+        "type": "dashscope:System:AsyncTaskFinish",
+        "data": {"task_id": provider_task_id, "task_status": status},
+    }
+    return Callback(body=json.dumps(event).encode())
+
+
+async def test_a_callback_with_the_tasks_token_ends_the_task_with_one_event(door: Door) -> None:
+    await door.has()
+    assert await door.gets(a_callback(), a_token()) == APPLIED
+    assert ((await door.task()).state, await door.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+
+
+async def test_a_callback_that_quotes_our_key_is_told_without_it(door: Door) -> None:
+    await door.has()
+    told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
+    assert await door.gets(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
+    (event,) = await door.store.events.events(0)
+    assert '"no rights for [hidden]"' in event.body
+
+
+async def test_the_same_callback_again_is_a_duplicate_without_an_event(door: Door) -> None:
+    await door.has()
+    outcomes = await asyncio.gather(*(door.gets(a_callback(), a_token()) for _ in range(10)))
+    assert [outcome for outcome in outcomes if outcome != DUPLICATE] == [APPLIED]
+    assert await door.events() == [EventType.SUCCEEDED]
+
+
+async def test_a_contradicting_callback_is_counted_and_changes_nothing(door: Door) -> None:
+    await door.has()
+    await door.gets(a_callback(), a_token())
+    assert await door.gets(a_callback("fail"), a_token()) == Counted(verdict=Verdict.CONTRADICTION)
+    assert ((await door.task()).state, await door.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
+async def test_a_callback_that_beats_the_receipt_finds_its_task(door: Door, state: TaskState) -> None:
+    await door.has(provider_task_id=None, state=state)
+    assert await door.gets(a_callback(), a_token()) == APPLIED
+    assert ((await door.task()).state, (await door.task()).provider_task_id) == (TaskState.SUCCEEDED, "p1")
+
+
+async def test_a_sign_of_life_brings_an_uncertain_task_back_among_those_looked_at(door: Door) -> None:
+    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    assert await door.gets(a_callback("handling"), a_token()) == APPLIED
+    assert ((await door.task()).state, (await door.task()).next_poll_ms) == (TaskState.RUNNING, T0 + 180_000)
+
+
+async def test_a_provider_that_is_not_configured_is_named_before_anything_is_read(door: Door) -> None:
+    assert await door.gets(a_callback(), "garbage", "nobody") == NoSuchProvider()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "garbage",
+        "\x00",
+        "…",
+        "a" * 100_000,
+        a_token(key="a-key-that-is-not-ours-at-all"),
+        a_token(made_s=T0 // 1000 - 31 * DAY_S),
+        a_token(provider="signed"),
+        a_token()[:-1],
+    ],
+    ids=["empty", "garbage", "NUL", "non-ASCII", "long", "other key", "expired", "other provider", "cut"],
+)
+async def test_a_token_that_is_not_right_for_this_path_counts_for_nothing(door: Door, token: str) -> None:
+    await door.has()
+    assert isinstance(await door.gets(a_callback(), token), NotOurs)
+    assert (await door.task()).state is TaskState.SUBMITTED
+
+
+async def test_a_token_made_with_an_older_key_still_counts(door: Door) -> None:
+    await door.has()
+    assert await door.gets(a_callback(), a_token(key=KEYS[0])) == APPLIED
+
+
+async def test_a_token_never_works_for_another_task(door: Door) -> None:
+    await door.has("tsk_1", "p1")
+    await door.has("tsk_2", "p2")
+    outcome = await door.gets(a_callback(provider_task_id="p2"), a_token("tsk_1"))
+    assert isinstance(outcome, TokenOfAnotherTask)
+    assert {(await door.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}
+
+
+async def test_a_token_of_a_task_that_we_do_not_have_is_not_ours(door: Door) -> None:
+    assert isinstance(await door.gets(a_callback(), a_token("tsk_gone")), NotOurs)
+
+
+async def test_a_callback_with_neither_token_nor_signature_is_not_ours(door: Door) -> None:
+    await door.has()
+    assert isinstance(await door.gets(a_callback(), None), NotOurs)
+
+
+async def test_a_token_of_the_whole_account_does_not_count_for_a_message_with_a_result(door: Door) -> None:
+    await door.has()
+    assert isinstance(await door.gets(a_callback(), a_token(None)), NotOurs)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"null", b'{"taskId":7}', b"[" * 100_000])
+async def test_a_body_that_no_document_describes_is_malformed(door: Door, body: bytes) -> None:
+    await door.has()
+    assert isinstance(await door.gets(Callback(body=body), a_token()), Malformed)
+
+
+async def test_a_provider_that_never_calls_back_has_only_malformed_callbacks(door: Door) -> None:
+    outcome = await door.gets(a_callback(), a_token(provider="modellix"), "modellix")
+    assert isinstance(outcome, Malformed)
+
+
+async def test_a_right_signature_needs_no_token(door: Door) -> None:
+    await door.has(provider="signed")
+    assert await door.gets(signed(a_callback()), None, "signed") == APPLIED
+
+
+async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(door: Door) -> None:
+    assert await door.gets(signed(a_callback(provider_task_id="elsewhere")), None, "signed") == APPLIED
+    task = await door.store.tasks.task_by_key("signed", "elsewhere")
+    assert task is not None
+    assert (task.adopted, task.state, await door.events()) == (True, TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        a_callback(),
+        signed(a_callback(), secret="another-signing-secret-01"),
+        signed(a_callback(), at_s=T0 // 1000 - 301),
+        signed(signed(a_callback())),
+        replace(signed(a_callback()), body=a_callback("fail").body),
+        replace(a_callback(), headers=(("x-hiapi-timestamp", "1"), ("x-hiapi-signature", "é…"))),
+    ],
+    ids=["unsigned", "other secret", "stale", "repeated headers", "other body", "non-ASCII"],
+)
+async def test_where_a_secret_is_set_a_token_cannot_replace_the_signature(door: Door, callback: Callback) -> None:
+    await door.has(provider="signed")
+    assert isinstance(await door.gets(callback, a_token(provider="signed"), "signed"), NotOurs)
+    assert (await door.task()).state is TaskState.SUBMITTED
+
+
+async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(door: Door) -> None:
+    await door.has()
+    assert await door.gets(a_callback(bare=True), a_token()) == APPLIED
+    assert ((await door.task()).state, (await door.task()).next_poll_ms) == (TaskState.SUBMITTED, T0)
+
+
+async def test_an_end_without_its_result_names_the_task_whose_receipt_was_lost(door: Door) -> None:
+    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    assert await door.gets(a_callback(bare=True), a_token()) == APPLIED
+    task = await door.task()
+    assert (task.state, task.provider_task_id, task.next_poll_ms) == (TaskState.RUNNING, "p1", T0)
+    assert await door.events() == []
+
+
+async def test_an_end_without_its_result_of_an_ended_task_is_a_duplicate(door: Door) -> None:
+    await door.has()
+    await door.gets(a_callback(), a_token())
+    assert await door.gets(a_callback(bare=True), a_token()) == DUPLICATE
+
+
+async def test_an_end_without_its_result_cannot_use_another_tasks_token(door: Door) -> None:
+    await door.has("tsk_1", "p1")
+    await door.has("tsk_2", "p2")
+    outcome = await door.gets(a_callback(provider_task_id="p2", bare=True), a_token("tsk_1"))
+    assert isinstance(outcome, TokenOfAnotherTask)
+    assert (await door.task("tsk_2")).next_poll_ms == T0 + 180_000
+
+
+async def test_an_account_wide_event_makes_its_task_due(door: Door) -> None:
+    await door.has(provider="dashscope")
+    token = a_token(None, "dashscope")
+    assert await door.gets(a_finish_event(), token, "dashscope") == APPLIED
+    assert (await door.task()).next_poll_ms == T0
+
+
+async def test_an_account_wide_event_adopts_no_task_of_others(door: Door) -> None:
+    outcome = await door.gets(a_finish_event("elsewhere"), a_token(None, "dashscope"), "dashscope")
+    assert isinstance(outcome, NotOurs)
+    assert (await door.store.tasks.counts()) == {}
+
+
+async def test_what_cannot_be_made_durable_is_not_counted(door: Door, tmp_path: Path) -> None:
+    await door.has()
+    blocker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await door.gets(a_callback(), a_token())
+    blocker.close()
+    assert await door.gets(a_callback(), a_token()) == APPLIED

@@ -1,0 +1,252 @@
+"""Who waits for a task, over a real ledger: woken by its end, and by nothing else."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from receiver.events import feed as feed_module
+from receiver.events.feed import Feed
+from receiver.events.log import EventLog
+from receiver.events.model.event import Event
+from receiver.runtime.services import Store, open_store
+from submitter.model import Refusal, Refused, TaskError, TaskState
+from tests.support.builders import T0, a_report, a_task
+
+LONG_S = 600.0  # a wait that ends in a test did not end by its time
+PATIENCE_S = 20.0
+SEATS = 100
+
+
+class CountingLog(EventLog):
+    """The event log, counting how often the feed reads it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store.engine)
+        self.looks = 0
+
+    async def last_seq(self) -> int:
+        self.looks += 1
+        return await super().last_seq()
+
+    async def events(self, after: int, *, limit: int = 100) -> list[Event]:
+        self.looks += 1
+        return await super().events(after, limit=limit)
+
+
+def _feed(store: Store, *, log: EventLog | None = None, seats: int = SEATS) -> Feed:
+    return Feed(event_log=log or store.events, task_states=store.tasks.states, seats=seats)
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture(name="store")
+async def _store(path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+        for name in ("1", "2"):
+            await store.submissions.open_task(
+                a_task(f"tsk_{name}", provider_task_id=f"p{name}", state=TaskState.RUNNING, deadline_ms=T0), T0
+            )
+        yield store
+
+
+async def _waits(feed: Feed, name: str, timeout_s: float = LONG_S) -> "asyncio.Task[None]":
+    """A waiter that has come as far as its waiting."""
+    waiter = asyncio.create_task(feed.wait_for_task(name, timeout_s=timeout_s))
+    await asyncio.sleep(0.05)
+    assert not waiter.done()
+    return waiter
+
+
+async def _end(store: Store, provider_task_id: str) -> None:
+    await store.ledger.record([a_report(provider_task_id=provider_task_id)], T0)
+
+
+async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_1")
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_1")
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
+        await _end(other, "p1")
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_while_the_commits_of_others_are_heard_it_looks_more_rarely(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(feed_module, "LOOK_RARELY_S", LONG_S)
+    counted = CountingLog(store)
+    feed = _feed(store, log=counted)
+    feed.hears_others = lambda: True
+    waiter = await _waits(feed, "tsk_1")
+    looks = counted.looks
+    await asyncio.sleep(0.2)
+    assert counted.looks == looks
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
+    feed = _feed(store)
+    mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
+    await _end(store, "p2")
+    feed.wake()
+    await asyncio.wait_for(other, PATIENCE_S)
+    assert not mine.done()
+    mine.cancel()
+
+
+async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_1")
+    assert await store.ledger.mark_overdue(T0 + 1) == 2
+    feed.wake()
+    await asyncio.sleep(0.1)
+    assert not waiter.done()
+    waiter.cancel()
+
+
+async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
+    feed = _feed(store)
+    waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+
+
+@pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
+async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
+    await _end(store, "p1")
+    await asyncio.wait_for(_feed(store).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
+    async def ends_meanwhile(task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+        found = await store.tasks.states(task_ids)
+        await _end(store, "p1")
+        return found
+
+    feed = Feed(event_log=store.events, task_states=ends_meanwhile, seats=SEATS)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
+    await _feed(store).wait_for_task("tsk_1", timeout_s=0.05)
+
+
+async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
+    log = CountingLog(store)
+    feed = _feed(store, log=log)
+    await feed.wait_for_task("tsk_1", timeout_s=0.05)
+    await asyncio.sleep(0.05)
+    looks = log.looks
+    feed.wake()
+    await asyncio.sleep(0.3)
+    assert (log.looks, looks > 0) == (looks, True)
+
+
+async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
+    log = CountingLog(store)
+    feed = _feed(store, log=log)
+    waiters = [asyncio.create_task(feed.wait_for_task("tsk_1", timeout_s=0.3)) for _ in range(50)]
+    await asyncio.gather(*waiters)
+    assert log.looks < 50
+
+
+async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Path) -> None:
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_1")
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("ALTER TABLE events RENAME TO gone")
+    await asyncio.sleep(0.3)
+    blocker.execute("ALTER TABLE gone RENAME TO events")
+    blocker.close()
+    await _end(store, "p1")
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
+    feed = _feed(store)
+    waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
+    feed.close()
+    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+
+
+async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
+    feed = _feed(store)
+    gone, stays = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_1")
+    gone.cancel()
+    await _end(store, "p1")
+    feed.wake()
+    await asyncio.wait_for(stays, PATIENCE_S)
+    assert gone.cancelled()
+
+
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.CANCELED, TaskState.EXPIRED])
+async def test_every_kind_of_end_ends_a_wait(store: Store, state: TaskState) -> None:
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_1")
+    await store.ledger.record([a_report(state, provider_task_id="p1")], T0)
+    feed.wake()
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
+async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_event(
+    store: Store, state: TaskState
+) -> None:
+    await store.submissions.open_task(a_task("tsk_3", state=state), T0)
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_3")
+    error = TaskError(code="bad", message="the picture is too small")
+    await store.submissions.store_refused("tsk_3", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    assert await store.events.last_seq() == 0
+    await asyncio.wait_for(waiter, PATIENCE_S)
+
+
+async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
+    feed = _feed(store, seats=2)
+    with feed.following(lambda: None):
+        assert feed.has_room
+        waiter = await _waits(feed, "tsk_1")
+        assert (feed.has_room, feed.taken) == (False, 2)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        assert (feed.has_room, feed.taken) == (True, 1)
+    assert feed.taken == 0
+
+
+async def test_a_follower_of_a_closed_feed_is_told_to_leave(store: Store) -> None:
+    feed = _feed(store)
+    left: list[str] = []
+    with feed.following(lambda: left.append("early")):
+        feed.close()
+        with feed.following(lambda: left.append("late")):
+            assert left == ["early", "late"]
+
+
+async def test_an_unreadable_ledger_at_the_beginning_of_a_wait_does_not_hide_an_end_before_it(
+    store: Store, path: Path
+) -> None:
+    await _end(store, "p1")
+    with sqlite3.connect(path, isolation_level=None) as blocker:
+        blocker.execute("ALTER TABLE tasks RENAME TO gone")
+        waiter = await _waits(_feed(store), "tsk_1")
+        blocker.execute("ALTER TABLE gone RENAME TO tasks")
+    blocker.close()
+    await asyncio.wait_for(waiter, PATIENCE_S)

@@ -1,0 +1,186 @@
+"""How a plain HTTP caller talks to each simulated platform, and a plain socket that collects callbacks."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from submitter.simulator import Simulator, SimulatorConfig, running
+
+PLATFORM_NAMES = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
+PICTURE = "https://example.com/a.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """Paths and bodies of one platform."""
+
+    submit_path: str
+    status_path: str
+    body: Callable[[str], dict[str, Any]]
+    task_id: Callable[[Any], str]
+    state: Callable[[Any], str]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+MANNERS = {
+    "hiapi": Manner(
+        submit_path="/v1/tasks",
+        status_path="/v1/tasks/{}",
+        body=lambda prompt: {"model": "happyhorse-1.1/text-to-video", "input": {"prompt": prompt}},
+        task_id=lambda answer: str(answer["data"]["taskId"]),
+        state=lambda answer: str(answer["data"]["status"]),
+    ),
+    "dashscope": Manner(
+        submit_path="/services/aigc/video-generation/video-synthesis",
+        status_path="/tasks/{}",
+        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "input": {"prompt": prompt}},
+        task_id=lambda answer: str(answer["output"]["task_id"]),
+        state=lambda answer: str(answer["output"]["task_status"]),
+        headers={"X-DashScope-Async": "enable"},
+    ),
+    "modellix": Manner(
+        submit_path="/alibaba/happyhorse-1.0-r2v/async",
+        status_path="/tasks/{}",
+        body=lambda prompt: {"prompt": prompt, "reference_images": [PICTURE]},
+        task_id=lambda answer: str(answer["data"]["task_id"]),
+        state=lambda answer: str(answer["data"]["status"]),
+    ),
+    "modelstream": Manner(
+        submit_path="/v1/video/generations",
+        status_path="/v1/video/generations/{}",
+        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
+        task_id=lambda answer: str(answer["task_id"]),
+        state=lambda answer: str(answer["data"]["status"]),
+    ),
+    "tokenbay": Manner(
+        submit_path="/v1/video/generations",
+        status_path="/v1/video/generations/{}",
+        body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
+        task_id=lambda answer: str(answer["task_id"]),
+        state=lambda answer: str(answer["status"]),
+    ),
+}
+
+
+class ApiClient:
+    """A client of a running simulator."""
+
+    def __init__(self, sim: Simulator, http: httpx.AsyncClient) -> None:
+        self.sim = sim
+        self.http = http
+
+    def skip(self, seconds: float) -> None:
+        """Put the simulator's clock forward."""
+        world, now_s = self.sim._world, self.sim._world.now_s
+        world.now_s = lambda: now_s() + seconds
+
+    def headers(self, platform: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.sim.key(platform)}", **MANNERS[platform].headers}
+
+    async def post(self, platform: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        url = self.sim.base_url(platform) + path
+        return await self.http.post(url, json=body, headers=self.headers(platform) | headers)
+
+    async def get(self, platform: str, path: str, **headers: str) -> httpx.Response:
+        return await self.http.get(self.sim.base_url(platform) + path, headers=self.headers(platform) | headers)
+
+    async def send(self, platform: str, prompt: str = "a horse", **more: Any) -> httpx.Response:
+        """A right submit, with more top-level fields if given."""
+        manner = MANNERS[platform]
+        return await self.post(platform, manner.submit_path, manner.body(prompt) | more)
+
+    async def submit(self, platform: str, prompt: str = "a horse", **more: Any) -> str:
+        """A right submit that must be accepted; the task's id."""
+        answer = await self.send(platform, prompt, **more)
+        return MANNERS[platform].task_id(answer.json())
+
+    async def ask(self, platform: str, task_id: str) -> httpx.Response:
+        return await self.get(platform, MANNERS[platform].status_path.format(task_id))
+
+    async def state(self, platform: str, task_id: str) -> str:
+        answer = await self.ask(platform, task_id)
+        return MANNERS[platform].state(answer.json())
+
+
+@asynccontextmanager
+async def calling(**settings: Any) -> AsyncIterator[ApiClient]:
+    """A simulator with these settings and a caller of it."""
+    async with running(SimulatorConfig(**settings)) as sim, httpx.AsyncClient(verify=False) as http:
+        yield ApiClient(sim, http)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """One callback as it arrived."""
+
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def status(self) -> str:
+        return str(json.loads(self.raw)["status"])
+
+
+class Sink:
+    """A socket that answers callbacks with `answers` in turn, the last one for ever."""
+
+    def __init__(self, answers: list[int]) -> None:
+        self.answers = answers
+        self.received: list[Received] = []
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.url = ""
+        self._arrived = asyncio.Condition()
+
+    async def wait_for(self, count: int) -> list[Received]:
+        """The callbacks, once so many have come."""
+        async with self._arrived:
+            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.received) >= count), 20)
+        return self.received
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self._answer(await _read(reader), writer)
+        finally:
+            writer.close()
+            async with self._arrived:
+                self.in_flight -= 1
+                self._arrived.notify_all()
+
+    async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> None:
+        status = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        async with self._arrived:
+            self.received.append(received)
+            self._arrived.notify_all()
+        await asyncio.sleep(0.02)  # long enough for a second one to overlap
+        head = f"HTTP/1.1 {status} x\r\nLocation: /other\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+
+    async def drained(self) -> None:
+        """Wait until nobody is being answered any more."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self.in_flight == 0)
+
+
+async def _read(reader: asyncio.StreamReader) -> Received:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
+    return Received(headers=headers, raw=await reader.readexactly(int(headers["content-length"])))
+
+
+@asynccontextmanager
+async def sink(*answers: int) -> AsyncIterator[Sink]:
+    """A place for callbacks."""
+    place = Sink(list(answers) or [204])
+    server = await asyncio.start_server(place.serve, "127.0.0.1", 0)
+    place.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/callback"
+    async with server:
+        yield place
+        await place.drained()

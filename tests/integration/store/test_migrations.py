@@ -1,0 +1,99 @@
+"""Migrations: from empty, at once, and a database that is behind."""
+
+import asyncio
+
+import pytest
+
+from receiver.runtime.services import open_store
+from receiver.store.engine import Tx
+from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.migrate import known_migrations, migrate
+from receiver.webhooks.model.replay import ReplayRange
+from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
+from tests.support.builders import SECRET, T0
+from tests.support.delivery_fixtures import end, lease, subscribe
+from tests.support.tables import engine_at
+
+KNOWN = tuple(name for name, _ in known_migrations())
+
+#: A ledger as the first migration left it: one delivery due, one later, one leased, one done.
+BEFORE_SUBSCRIPTIONS = f"""
+INSERT INTO tasks (
+    id, provider, task_id, state, raw_state, request, request_hash, labels, notify_url, notify_secret, outputs, adopted,
+    callback_expected, created_ms, polls, submits
+) VALUES (
+    'tsk_1', 'hiapi', 'p1', 'succeeded', 'ok', '{{}}', '', '{{}}', 'https://a.example/?k=1', '{SECRET}', '[]', 0, 0,
+    {T0}, 0, 1
+);
+INSERT INTO events (seq, id, task, type, at_ms, body)
+SELECT value, 'evt_' || value, 'tsk_1', 'task.succeeded', {T0}, '{{"data": {{"task": {{}}}}}}'
+FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers;
+UPDATE counters SET value = 4 WHERE name = 'events';
+INSERT INTO deliveries (
+    id, event_seq, event_id, event_type, task, endpoint, state, attempts, due_ms, created_ms, lease_owner,
+    lease_until_ms
+) VALUES
+    ('dlv_due', 1, 'evt_1', 'task.succeeded', 'tsk_1', 'https://a.example/?k=1', 'pending', 2, {T0}, 1, NULL, NULL),
+    ('dlv_later', 2, 'evt_2', 'task.succeeded', 'tsk_1', 'https://b.example/', 'pending', 0, {T0 + 60}, 1, NULL, NULL),
+    ('dlv_leased', 3, 'evt_3', 'task.succeeded', 'tsk_1', 'https://c.example/', 'pending', 0, 1, 1, 'w', {T0 + 60}),
+    ('dlv_done', 4, 'evt_4', 'task.succeeded', 'tsk_1', 'https://d.example/', 'delivered', 1, NULL, 1, NULL, NULL);
+"""
+
+
+async def test_migrations_are_applied_once_in_order(empty_url: str) -> None:
+    async with engine_at(empty_url) as engine:
+        assert await migrate(engine, T0) == KNOWN
+        assert await migrate(engine, T0) == ()
+
+
+async def test_processes_that_migrate_at_once_agree(empty_url: str) -> None:
+    async with engine_at(empty_url) as one, engine_at(empty_url) as two, engine_at(empty_url) as three:
+        applied = await asyncio.gather(*(migrate(engine, T0) for engine in (one, two, three)))
+    assert sorted(sum(applied, ())) == list(KNOWN)
+
+
+async def _as_the_first_migration_left_it(tx: Tx) -> None:
+    name, script = known_migrations()[0]
+    await tx.execute("open_migrations")
+    await tx.run_script(script)
+    await tx.execute("insert_migration", name=name, now_ms=1)
+    await tx.run_script(BEFORE_SUBSCRIPTIONS)
+
+
+async def test_what_was_owed_before_there_were_subscriptions_is_still_paid(empty_url: str) -> None:
+    async with engine_at(empty_url) as engine:
+        await engine.write(_as_the_first_migration_left_it)
+    async with open_store(empty_url, clock=lambda: T0, migrating=True) as store:
+        leased = await lease(store)
+        assert [(due.id, due.endpoint, due.secrets, due.attempts) for due in leased] == [
+            ("dlv_due", "https://a.example/?k=1", (SECRET,), 2)
+        ]
+        await end(store, leased)
+        assert [due.id for due in await lease(store, now_ms=T0 + 60)] == ["dlv_leased", "dlv_later"]
+        await subscribe(store)
+        scope = await store.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
+        assert isinstance(scope, ReplayScope)
+        batch = await store.replays.batch("sub_1", ReplayRange(), scope, limit=9, now_ms=T0)
+        assert isinstance(batch, ReplayBatch)
+        assert batch.made_due == 4
+        assert await store.outbox.redeliver("dlv_done", actor="ann", now_ms=T0)
+        assert {due.event_id for due in await lease(store)} == {"evt_1", "evt_2", "evt_3", "evt_4"}
+
+
+async def test_an_empty_database_is_behind_and_says_what_to_run(empty_url: str) -> None:
+    with pytest.raises(SchemaBehind, match=r"0001_ledger.*whenfinal migrate"):
+        async with open_store(empty_url, clock=lambda: T0, migrating=False):
+            pass
+
+
+async def test_a_broken_migration_leaves_nothing_behind(empty_url: str) -> None:
+    async def work(tx: Tx) -> None:
+        await tx.run_script("CREATE TABLE half (a TEXT);\nCREATE TABLE half (a TEXT);\n")
+
+    async def again(tx: Tx) -> None:
+        await tx.run_script("CREATE TABLE half (a TEXT);\n")
+
+    async with engine_at(empty_url) as engine:
+        with pytest.raises(StoreError):
+            await engine.write(work)
+        await engine.write(again)

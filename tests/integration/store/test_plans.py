@@ -1,0 +1,229 @@
+"""Every statement, planned by both engines over a ledger of a busy month: none of the hot ones reads a whole table."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from receiver.store.engine import expand_lists, load_queries
+from receiver.store.migrate import known_migrations
+from receiver.store.postgres import placeholders
+from tests.support.builders import T0
+from tests.support.postgres import Databases
+from tests.support.tables import migrated
+
+ROWS = 100_000
+#: From a statement and its parameters to the tables that are read from one end to the other.
+Plan = Callable[[str, Mapping[str, Any]], list[str]]
+QUERIES = load_queries(lock="{lock}", skip_locked="{skip_locked}")
+
+#: Those that look at everything, on purpose: the counts of the metrics, asked for seldom.
+_WHOLE = {"count_tasks"}
+#: Nothing to plan.
+_DDL = {"open_migrations"}
+
+_SERIES = f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {ROWS})"
+_ID = "CAST(10000000 + n AS TEXT)"
+_AT = f"{T0} - {ROWS} + n"
+_OLD = f"n <= {ROWS} - 1000"  # all but the last thousand are over and done with
+
+#: Table → its columns and what each holds in row n.
+_LEDGER: Mapping[str, Mapping[str, str]] = {
+    "tasks": {
+        "id": f"'tsk_' || {_ID}",
+        "provider": "CASE WHEN n % 2 = 0 THEN 'hiapi' ELSE 'dashscope' END",
+        "task_id": f"'p' || {_ID}",
+        "state": f"CASE WHEN {_OLD} THEN 'succeeded' ELSE 'running' END",
+        "raw_state": "'SUCCEEDED'",
+        "request": "'{}'",
+        "request_hash": "'hash'",
+        "labels": "'{}'",
+        "idempotency_key": f"'key_' || {_ID}",
+        "outputs": "'[]'",
+        "adopted": "0",
+        "callback_expected": "1",
+        "created_ms": _AT,
+        "final_ms": f"CASE WHEN {_OLD} THEN {_AT} END",
+        "deadline_ms": f"{_AT} + 1000",
+        "next_poll_ms": f"CASE WHEN {_OLD} THEN NULL ELSE {_AT} END",
+        "polls": "1",
+        "submits": "1",
+    },
+    "task_labels": {"task": f"'tsk_' || {_ID}", "name": "'team'", "value": "'v' || CAST(n % 100 AS TEXT)"},
+    "observations": {
+        "id": f"'obs_' || {_ID}",
+        "task": f"'tsk_' || {_ID}",
+        "at_ms": _AT,
+        "source": "'poll'",
+        "state": "'succeeded'",
+        "raw_state": "'SUCCEEDED'",
+        "verdict": "'applied'",
+        "detail": "'{}'",
+        "raw": "''",
+    },
+    "events": {
+        "seq": "n",
+        "id": f"'evt_' || {_ID}",
+        "task": f"'tsk_' || {_ID}",
+        "type": "'task.succeeded'",
+        "at_ms": _AT,
+        "body": "'{}'",
+    },
+    "deliveries": {
+        "id": f"'dlv_' || {_ID}",
+        "event_seq": "n",
+        "event_id": f"'evt_' || {_ID}",
+        "event_type": "'task.succeeded'",
+        "task": f"'tsk_' || {_ID}",
+        "endpoint": "'https://hooks.example'",
+        "subscription": "'sub_' || CAST(n % 100 AS TEXT)",
+        "lane": "'sub_' || CAST(n % 100 AS TEXT)",
+        "state": f"CASE WHEN {_OLD} THEN 'delivered' ELSE 'pending' END",
+        "attempts": "1",
+        "due_ms": f"CASE WHEN {_OLD} THEN NULL ELSE {_AT} END",
+        "lease_until_ms": f"CASE WHEN n > {ROWS} - 50 THEN {_AT} END",
+        "created_ms": _AT,
+    },
+    "attempts": {
+        "id": f"'att_' || {_ID}",
+        "delivery": f"'dlv_' || {_ID}",
+        "at_ms": _AT,
+        "latency_ms": "12",
+        "response": "''",
+    },
+    "audit": {
+        "id": f"'aud_' || {_ID}",
+        "at_ms": _AT,
+        "actor": "'ann'",
+        "action": "'settle'",
+        "task": f"'tsk_' || {_ID}",
+        "detail": "'{}'",
+    },
+}
+
+#: What stands in for a parameter of a name; any other is a text that is a number too.
+_VALUES: Mapping[str, Any] = {
+    "after": ROWS - 200,
+    "after_seq": 0,
+    "count": 10,
+    "event_seq": ROWS,
+    "last": 400,
+    "limit": 100,
+    "number": 500,
+    "until": ROWS,
+    "seq": ROWS,
+    "not_found": 0,
+    "ids": [f"tsk_{10_000_000 + n}" for n in range(8)],
+    "task_ids": [f"p{10_000_000 + n}" for n in range(8)],
+    "seqs": list(range(1, 9)),
+    "types": ["task.succeeded"],
+    "before_ms": T0 - ROWS + 500,
+    "cursor": "~",
+    "lane": "sub_7",
+    "provider": "hiapi",
+    "state": "pending",
+    "subscription": "sub_7",
+    "tokens": 1.0,
+}
+#: Where a name means another thing than in most statements.
+_OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "delivery_past": {"last": 400},
+    "events_between": {"after": 0, "last": 5000, "since_ms": 0},
+    "lanes_by_id": {"after": ""},
+    "next_deleted_subscription": {"after": ""},
+    "old_attempts": {"after_ms": 0},
+    "old_observations": {"after_ms": 0},
+    "tasks_page_in_state": {"state": "running"},
+    "tasks_page_with_label": {"state": None, "name": "team", "value": "v7"},
+    "unfinished_tasks": {"task": None, "provider": None},
+}
+
+
+def _params(name: str) -> dict[str, Any]:
+    names = set(re.findall(r"(?<!:):(\w+)", QUERIES[name]))
+    plain = {each: T0 if each.endswith("_ms") else "1" for each in names}
+    return {each: {**plain, **_VALUES, **_OWN_VALUES.get(name, {})}[each] for each in names}
+
+
+def _fillings() -> Iterator[str]:
+    for table, columns in _LEDGER.items():
+        yield f"INSERT INTO {table} ({', '.join(columns)}) {_SERIES} SELECT {', '.join(columns.values())} FROM series"
+    few = _SERIES.replace(str(ROWS), "100")
+    name = "'sub_' || CAST(n - 1 AS TEXT)"
+    yield (
+        "INSERT INTO subscriptions (id, url, description, state, filter, secret, cloudevents, handshake, created_ms,"
+        f" changed_ms) {few} SELECT {name}, 'https://hooks.example', '', 'active', '{{}}', 's', 0, 0, 1, 1 FROM series"
+    )
+    yield (
+        "INSERT INTO lanes (id, next_due_ms, served_ms, failures, tokens, refilled_ms)"
+        f" {few} SELECT {name}, {T0}, n, 0, 0, 0 FROM series"
+    )
+    yield "ANALYZE"
+
+
+@pytest.fixture(scope="module")
+def sqlite_plan() -> Iterator[Plan]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as file:
+        file.execute(QUERIES["open_migrations"])
+        for _, script in known_migrations():
+            file.executescript(script)
+        for filling in _fillings():
+            file.execute(filling)
+
+        def plan(statement: str, params: Mapping[str, Any]) -> list[str]:
+            bare, flat = expand_lists(statement.replace("{lock}", "").replace("{skip_locked}", ""), params)
+            lines = [row[3] for row in file.execute("EXPLAIN QUERY PLAN " + bare, flat)]
+            return [line.split()[1] for line in lines if line.startswith("SCAN") and "USING" not in line]
+
+        yield plan
+
+
+@pytest.fixture(scope="module")
+def postgres_plan(databases: Databases) -> Iterator[Plan]:
+    url = databases.make()
+    migrated(url)
+    with closing(psycopg.connect(url, autocommit=True)) as server:
+        for filling in _fillings():
+            server.execute(filling.encode())
+
+        def plan(statement: str, params: Mapping[str, Any]) -> list[str]:
+            locking = statement.replace("{lock}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
+            expanded, flat = expand_lists(locking, params)
+            asked = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
+            ((found,),) = server.execute(asked.encode(), flat).fetchall()
+            return list(_whole_tables(found[0]["Plan"]))
+
+        yield plan
+    databases.drop(url)
+
+
+def _whole_tables(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["Node Type"] == "Seq Scan":
+        yield node["Relation Name"]
+    for below in node.get("Plans", ()):
+        yield from _whole_tables(below)
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - _DDL - _WHOLE))
+def test_no_statement_reads_a_whole_big_table(name: str, sqlite_plan: Plan, postgres_plan: Plan) -> None:
+    statement, params = QUERIES[name], _params(name)
+    alias = {found[1]: found[0] for found in re.findall(r"\b(\w+) ([a-z])\b", statement)}
+    by_sqlite = [alias.get(table, table) for table in sqlite_plan(statement, params)]
+    by_postgres = postgres_plan(statement, params)
+    assert set(by_sqlite) & set(_LEDGER) == set()
+    assert set(by_postgres) & set(_LEDGER) == set()
+
+
+@pytest.mark.parametrize("name", sorted(_WHOLE))
+def test_counts_of_everything_are_planned_too(name: str, sqlite_plan: Plan, postgres_plan: Plan) -> None:
+    assert isinstance(sqlite_plan(QUERIES[name], {}), list)
+    assert isinstance(postgres_plan(QUERIES[name], {}), list)
+
+
+def test_a_statement_without_an_index_would_be_seen(sqlite_plan: Plan, postgres_plan: Plan) -> None:
+    statement = "SELECT id FROM attempts WHERE response = :response"
+    assert sqlite_plan(statement, {"response": "x"}) == postgres_plan(statement, {"response": "x"}) == ["attempts"]

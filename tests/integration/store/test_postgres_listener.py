@@ -1,0 +1,210 @@
+"""What other processes commit is heard, on a real server: what rings, what does not, and how it comes back when cut."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from structlog.testing import capture_logs
+
+from receiver.runtime.services import Store, open_store
+from receiver.store import postgres_listener
+from receiver.store.engine import Listener, Tx
+from receiver.store.errors import StoreError
+from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.replay import ReplayRange
+from submitter.model import TaskState
+from tests.support.builders import T0, a_report, a_task
+from tests.support.delivery_fixtures import end, happen, lease, subscribe
+from tests.support.postgres import Databases, NoServer, Server, no_server, own_server
+from tests.support.tables import rows_of
+
+PATIENCE_S = 30.0
+WHO_LISTENS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+CUT = f"SELECT pg_terminate_backend(pid) FROM ({WHO_LISTENS}) ears"
+
+
+@dataclass(eq=False)
+class Ear:
+    """Counts the rings of one process."""
+
+    listener: Listener
+    _rung: list[None]
+
+    @property
+    def rings(self) -> int:
+        return len(self._rung)
+
+    def forget(self) -> None:
+        self._rung.clear()
+
+
+@asynccontextmanager
+async def _ear(store: Store, url: str | None = None) -> AsyncIterator[Ear]:
+    """Not yet listening."""
+    rung: list[None] = []
+    listener = store.engine.listener(url, lambda: rung.append(None))
+    assert listener is not None
+    ear = Ear(listener, rung)
+    running = asyncio.create_task(listener.run())
+    try:
+        yield ear
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        assert not ear.listener.is_live
+
+
+@asynccontextmanager
+async def _listening(store: Store) -> AsyncIterator[Ear]:
+    """The ring of the beginning is not counted."""
+    async with _ear(store) as ear:
+        await _until(lambda: ear.listener.is_live)
+        assert ear.rings == 1
+        ear.forget()
+        yield ear
+
+
+async def _until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture(name="one")
+async def _one(postgres_url: str) -> AsyncIterator[Store]:
+    async with open_store(postgres_url, clock=lambda: T0, migrating=False) as store:
+        yield store
+
+
+@pytest.fixture(name="other")
+async def _other(postgres_url: str) -> AsyncIterator[Store]:
+    """The ledger as another process has it."""
+    async with open_store(postgres_url, clock=lambda: T0, migrating=False) as store:
+        yield store
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[Server]:
+    try:
+        with own_server() as server:
+            yield server
+    except NoServer as error:
+        pytest.skip(no_server(error))
+
+
+async def test_a_batch_of_events_rings_the_others_once_and_not_its_own_process(one: Store, other: Store) -> None:
+    async with _listening(one) as mine, _listening(other) as theirs:
+        await happen(one, 20)
+        await _until(lambda: theirs.rings)
+        await happen(other, 1, first=21)
+        await _until(lambda: mine.rings)  # all arrives in the order of commits, so its own would have come before
+        assert (mine.rings, theirs.rings) == (1, 1)
+
+
+async def test_what_makes_neither_an_event_nor_a_due_delivery_rings_nobody(one: Store, other: Store) -> None:
+    async with _listening(other) as theirs:
+        await one.submissions.open_task(a_task("tsk_1", provider_task_id="p1", state=TaskState.RUNNING), T0)
+        await one.ledger.record([a_report(TaskState.RUNNING, progress=0.5)], T0)
+        await one.ledger.make_due(["tsk_1"], T0)
+        assert await one.ledger.mark_overdue(T0) == 0
+        await one.check()
+        await happen(one, 1)
+        await _until(lambda: theirs.rings)
+        assert theirs.rings == 1
+
+
+async def test_what_was_rolled_back_rings_nobody(one: Store, other: Store) -> None:
+    async with _listening(other) as theirs:
+
+        async def work(tx: Tx) -> None:
+            await tx.announce()
+            raise StoreError("no")
+
+        with pytest.raises(StoreError):
+            await one.engine.write(work)
+        await happen(one, 1)
+        await _until(lambda: theirs.rings)
+        assert theirs.rings == 1
+
+
+async def test_deliveries_that_are_made_due_by_hand_ring(one: Store, other: Store) -> None:
+    await subscribe(one)
+    await happen(one, 2)
+    await end(one, await lease(one), DeliveryState.DEAD)
+    first, _ = (await one.deliveries.deliveries(limit=10)).items
+    async with _listening(other) as theirs:
+        await one.outbox.redeliver(first.id, actor="ann", now_ms=T0)
+        await _until(lambda: theirs.rings == 1)
+        scope = await one.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
+        assert scope is not None
+        await one.replays.batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)  # type: ignore[arg-type]  # active
+        await _until(lambda: theirs.rings == 2)
+
+
+async def test_an_overdue_task_rings(one: Store, other: Store) -> None:
+    await one.submissions.open_task(a_task(provider_task_id="p1", state=TaskState.RUNNING, deadline_ms=T0), T0)
+    async with _listening(other) as theirs:
+        assert await one.ledger.mark_overdue(T0 + 1) == 1
+        await _until(lambda: theirs.rings == 1)
+
+
+async def test_a_connection_that_was_cut_is_made_anew_and_rings_for_what_may_have_been_missed(
+    one: Store, other: Store, postgres_url: str
+) -> None:
+    async with _listening(other) as theirs:
+        ((before,),) = rows_of(postgres_url, WHO_LISTENS)
+        assert rows_of(postgres_url, CUT) == [(True,)]
+        await _until(lambda: theirs.rings)
+        ((after,),) = rows_of(postgres_url, WHO_LISTENS)
+        assert (theirs.rings, after != before) == (1, True)
+        await happen(one, 1)
+        await _until(lambda: theirs.rings == 2)
+
+
+async def test_a_server_that_was_down_is_listened_to_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_listener, "LONGEST_PAUSE_S", 0.2)
+    async with open_store(server.url, clock=lambda: T0, migrating=True) as store, _listening(store) as ear:
+        with capture_logs() as lines:
+            server.stop("fast")
+            await _until(lambda: not ear.listener.is_live)
+            await asyncio.sleep(0.6)  # some tries in vain, which are not said one by one
+            server.start()
+            await _until(lambda: ear.listener.is_live)
+        said = [line["event"] for line in lines if "listening" in line["event"]]
+        assert (said, ear.rings) == (["not_listening", "listening"], 1)
+        async with open_store(server.url, clock=lambda: T0, migrating=False) as another:
+            await happen(another, 1)
+        await _until(lambda: ear.rings == 2)
+
+
+async def test_where_nobody_is_to_be_heard_it_says_so_once_and_gives_no_password_away(
+    one: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_listener, "LONGEST_PAUSE_S", 0.05)
+    with capture_logs() as lines:
+        async with _ear(one, "postgresql://ann:hush-hush@127.0.0.1:9/ledger") as ear:
+            await _until(lambda: lines)
+            await asyncio.sleep(0.5)
+            assert not ear.listener.is_live
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["instead"]) == ("not_listening", "warning", "polling")
+    assert "refused" in line["error"]
+    assert "hush" not in str(line)
+
+
+async def test_another_database_is_found_out_because_nothing_arrives(
+    one: Store, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_listener, "PROOF_S", 0.3)
+    with capture_logs() as lines:
+        async with _ear(one, databases.url) as ear:
+            await _until(lambda: lines)
+            assert (ear.listener.is_live, ear.rings) == (False, 0)
+    assert "WHENFINAL_DATABASE_LISTEN_URL" in lines[0]["error"]
+
+
+def test_a_url_that_names_no_server_is_refused_at_once(one: Store) -> None:
+    with pytest.raises(StoreError, match="URL"):
+        one.engine.listener("postgresql://host/db?no_such_option=1", lambda: None)

@@ -1,0 +1,241 @@
+"""Files of finished tasks: from simulated TokenBay and HiAPI, and from servers that answer oddly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.reconcile.model.report import ReconcileFilter
+from receiver.tasks.download import Download, DownloadFailed, Planned, plan
+from receiver.tasks.model.task import Task
+from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
+from submitter.http.address_guard import AddressGuard
+from submitter.http.messages import HttpCall
+from submitter.http.transport import TransportLimits, open_transport
+from submitter.model import ENDED, Output
+from submitter.providers.registry import SERVES_FILES
+from submitter.simulator import Simulator, SimulatorConfig, running
+from submitter.simulator.media import video_of
+from tests.support.builders import a_task
+from tests.support.raw_server import Answering, RawServer, hanging, reply, replying, serving
+from tests.support.reconcile_setup import an_account
+from tests.support.service import ORDER, Served, served
+
+AT_TOKENBAY = {"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "a horse at dawn"}}
+WHOLE = b"0123456789"
+
+
+@asynccontextmanager
+async def _platforms(folder: Path) -> AsyncIterator[tuple[Served, Simulator]]:
+    async with running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim:
+        settings = {"WHENFINAL_PROVIDERS": "hiapi,tokenbay", "TOKENBAY_API_KEY": sim.key("tokenbay")}
+        async with served(folder, sim, **settings, TOKENBAY_BASE_URL=sim.base_url("tokenbay")) as service:
+            yield service, sim
+
+
+async def _finished(service: Served, order: dict[str, Any]) -> Task:
+    name = (await service.post("/v1/tasks", order)).json()["id"]
+    while True:
+        chosen = ReconcileFilter(task=name)
+        await service.services.reconciler.by_hand(chosen, dry_run=False, ask=True, actor="test")
+        task = await service.services.store.tasks.task(name)
+        assert task is not None
+        if task.state in ENDED:
+            return task
+        await asyncio.sleep(0.02)
+
+
+def _download(service: Served, task: Task) -> Download:
+    account = service.services.providers[task.provider].account
+    return Download(
+        account=account,
+        files=SERVES_FILES.get(account.adapter),
+        own=service.services.transport,
+        guarded=service.services.webhook_transport,
+    )
+
+
+def _silent(_kept: int, _size: int | None) -> None:
+    pass
+
+
+@pytest.mark.parametrize("order", [AT_TOKENBAY, ORDER], ids=["tokenbay", "hiapi"])
+async def test_the_file_of_a_finished_task_is_fetched_whole(tmp_path: Path, order: dict[str, Any]) -> None:
+    async with _platforms(tmp_path) as (service, sim):
+        task = await _finished(service, order)
+        (planned,) = plan(task, tmp_path / "films")
+        size = await _download(service, task).fetch(planned, _silent)
+        assert planned.path == tmp_path / "films" / f"{task.id}-video.mp4"
+        assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
+        assert (size, planned.part.exists()) == (planned.path.stat().st_size, False)
+        assert sim.books().keys_leaked == 0
+
+
+@pytest.mark.parametrize("order", [AT_TOKENBAY, ORDER], ids=["tokenbay", "hiapi"])
+async def test_a_part_that_is_there_is_gone_on_with(tmp_path: Path, order: dict[str, Any]) -> None:
+    async with _platforms(tmp_path) as (service, _):
+        task = await _finished(service, order)
+        (planned,) = plan(task, tmp_path)
+        whole = video_of(task.provider_task_id or "", 5)
+        planned.part.write_bytes(whole[:100])
+        steps: list[tuple[int, int | None]] = []
+        await _download(service, task).fetch(planned, lambda kept, size: steps.append((kept, size)))
+        assert (steps[0], steps[-1]) == ((100, len(whole)), (len(whole), len(whole)))
+        assert planned.path.read_bytes() == whole
+
+
+async def test_a_part_that_is_whole_already_is_only_put_in_place(tmp_path: Path) -> None:
+    async with _platforms(tmp_path) as (service, _):
+        task = await _finished(service, AT_TOKENBAY)
+        (planned,) = plan(task, tmp_path)
+        planned.part.write_bytes(video_of(task.provider_task_id or "", 5))
+        await _download(service, task).fetch(planned, _silent)
+        assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
+
+
+@dataclass(eq=False)
+class Shelf:
+    """A folder, a server of bytes, and a download whose account is at that server or elsewhere."""
+
+    folder: Path
+    server: RawServer
+    download: Download
+    steps: list[int] = field(default_factory=list)
+
+    @property
+    def planned(self) -> Planned:
+        return Planned(output=Output(url=self.server.url), path=self.folder / "f.mp4")
+
+    async def fetch(self) -> int:
+        return await self.download.fetch(self.planned, lambda kept, _: self.steps.append(kept))
+
+
+@asynccontextmanager
+async def _shelf(folder: Path, answer: Answering, *, own: bool = True, guard: bool = False) -> AsyncIterator[Shelf]:
+    limits = TransportLimits(max_reply_bytes=4)
+    allowed = AddressGuard() if guard else AddressGuard(allow=(ip_network("127.0.0.0/8"),))
+    async with (
+        serving(answer) as server,
+        open_transport(limits) as free,
+        open_transport(limits, allowed) as guarded,
+    ):
+        home = f"http://127.0.0.1:{server.port}" if own else "https://tokenbay.example"
+        account = replace(an_account("tokenbay"), base_url=home)
+        download = Download(account=account, files=SERVES_FILES["tokenbay"], own=free, guarded=guarded)
+        yield Shelf(folder=folder, server=server, download=download)
+
+
+async def test_the_key_goes_to_the_providers_own_origin_and_to_no_other(tmp_path: Path) -> None:
+    for own in (True, False):
+        async with _shelf(tmp_path, replying(reply(WHOLE)), own=own) as shelf:
+            assert await shelf.fetch() == len(WHOLE)
+            assert (b"key-of-tokenbay" in shelf.server.requests[0]) is own
+            shelf.planned.path.unlink()
+
+
+async def test_a_foreign_address_in_a_private_net_is_not_reached(tmp_path: Path) -> None:
+    async with _shelf(tmp_path, replying(reply(WHOLE)), own=False, guard=True) as shelf:
+        with pytest.raises(AddressForbidden):
+            await shelf.fetch()
+        assert shelf.server.requests == []
+
+
+async def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    async with _shelf(tmp_path, replying(reply(WHOLE))) as shelf:
+        shelf.planned.path.write_bytes(b"mine")
+        with pytest.raises(DownloadFailed, match="is there already"):
+            await shelf.fetch()
+        assert (shelf.planned.path.read_bytes(), shelf.server.requests) == (b"mine", [])
+
+
+async def test_a_file_that_breaks_off_keeps_its_part_and_goes_on_from_there(tmp_path: Path) -> None:
+    rest = reply(WHOLE[4:], b"Content-Range: bytes 4-9/10", status=b"206 Partial Content")
+
+    async def answer(peer: Any, number: int) -> None:
+        if number == 2:
+            await peer.say(rest)
+            return
+        await peer.say(reply(WHOLE)[: -len(WHOLE) + 4])
+        while 4 not in shelf.steps:
+            await asyncio.sleep(0.005)
+        peer.writer.close()
+
+    async with _shelf(tmp_path, answer) as shelf:
+        with pytest.raises(ExchangeBroken):
+            await shelf.fetch()
+        assert (shelf.planned.part.read_bytes(), shelf.planned.path.exists()) == (WHOLE[:4], False)
+        assert await shelf.fetch() == len(WHOLE)
+        assert b"range: bytes=4-\r\n" in shelf.server.requests[1].lower()
+        assert shelf.planned.path.read_bytes() == WHOLE
+
+
+async def test_a_server_without_ranges_sends_all_and_nothing_is_doubled(tmp_path: Path) -> None:
+    async with _shelf(tmp_path, replying(reply(WHOLE))) as shelf:
+        shelf.planned.part.write_bytes(b"a longer part than the whole file is")
+        await shelf.fetch()
+        assert shelf.planned.path.read_bytes() == WHOLE
+
+
+ODD: list[tuple[bytes, str]] = [
+    (reply(b"", b"Location: /b", status=b"302 Found"), "redirects are not followed"),
+    (reply(b"", status=b"404 Not Found"), "its link may have ended"),
+    (reply(b"", b"Content-Range: bytes */3", status=b"416 No"), "is not the beginning of it"),
+    (reply(b"789", b"Content-Range: bytes 7-9/10", status=b"206 Partial Content"), "another piece"),
+    (reply(b"789", status=b"206 Partial Content"), "another piece"),
+    (reply(b"56", b"Content-Range: bytes 5-6/10", status=b"206 Partial Content"), "should have 10"),
+    (reply(b'{"error":{}}', b"Content-Type: application/json"), "application/json in place of the file"),
+]
+
+
+@pytest.mark.parametrize(("raw", "words"), ODD)
+async def test_what_is_not_the_file_never_takes_its_place(tmp_path: Path, raw: bytes, words: str) -> None:
+    async with _shelf(tmp_path, replying(raw)) as shelf:
+        shelf.planned.part.write_bytes(WHOLE[:5])
+        with pytest.raises(DownloadFailed, match=words):
+            await shelf.fetch()
+        assert not shelf.planned.path.exists()
+        assert shelf.planned.part.read_bytes().startswith(WHOLE[:5])
+
+
+async def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"")
+    async with _shelf(tmp_path / "taken", replying(reply(WHOLE))) as shelf:
+        with pytest.raises(DownloadFailed, match="taken"):
+            await shelf.fetch()
+
+
+async def test_a_server_that_sends_nothing_more_is_left() -> None:
+    async with serving(hanging) as server, open_transport(TransportLimits()) as transport:
+        with pytest.raises(ExchangeTimeout, match="no reply within"):
+            async with transport.stream(HttpCall(method="GET", url=server.url), idle_s=0.1):
+                raise AssertionError
+
+
+async def test_a_file_that_stalls_is_left() -> None:
+    async def stall(peer: Any, _: int) -> None:
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await peer.gone.wait()
+
+    async with (
+        serving(stall) as server,
+        open_transport(TransportLimits()) as transport,
+        transport.stream(HttpCall(method="GET", url=server.url), idle_s=0.1) as opened,
+    ):
+        with pytest.raises(ExchangeTimeout, match="nothing more within"):
+            assert [chunk async for chunk in opened.chunks] == []
+
+
+def test_names_tell_the_task_what_it_is_and_which_one_of_several() -> None:
+    outputs = (
+        Output(url="https://cdn.example/a/b.webm?Expires=1"),
+        Output(url="https://cdn.example/content"),
+        Output(url="https://cdn.example/x.jpg", type="first_frame"),
+        Output(url="https://cdn.example/..", type="../../etc"),
+    )
+    names = [each.path.name for each in plan(a_task(outputs=outputs), Path())]
+    assert names == ["tsk_1-video-1.webm", "tsk_1-video-2.mp4", "tsk_1-first-frame.jpg", "tsk_1-etc.bin"]

@@ -1,0 +1,134 @@
+"""`/openapi.json` is true to the code: the same routes, methods and models, and the answers fit what it says."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from pydantic import TypeAdapter
+from starlette.routing import Route
+
+from receiver.config.settings import Settings
+from receiver.runtime.services import Services
+from receiver.tasks.model.views import task_view
+from receiver.web.app import build_app
+from receiver.web.openapi import statuses
+from receiver.web.routes import ROUTES
+from receiver.web.schemas.tasks import NoBody, TaskShape
+from submitter.model import TaskState
+from tests.support.builders import T0, a_report, a_task, notified
+from tests.support.service import ORDER, Served, served, served_with_simulator
+from tests.support.subscriptions_over_http import subscribed
+
+
+@pytest.fixture(name="service")
+async def _service(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as service:
+        yield service
+
+
+async def _document(service: Served) -> dict[str, Any]:
+    document: dict[str, Any] = (await service.http.get("/openapi.json")).json()
+    return document
+
+
+@asynccontextmanager
+async def _no_services() -> AsyncIterator[Services]:
+    raise AssertionError("an app is built without opening anything")
+    yield
+
+
+def _check(document: dict[str, Any], value: object, method: str, path: str, status: int) -> None:
+    content = document["paths"][path][method]["responses"][str(status)]["content"]
+    (media,) = content.values()
+    schema = {**media["schema"], "components": document["components"]}
+    OAS31Validator(schema).validate(value)
+
+
+async def test_the_document_is_valid_openapi(service: Served) -> None:
+    validate(await _document(service))
+
+
+async def test_the_document_has_the_routes_and_methods_of_the_application_and_no_others(service: Served) -> None:
+    app = build_app(_no_services, Settings.from_mapping({}))
+    served_routes = {
+        (route.path, method.lower())
+        for route in app.routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    paths = (await _document(service))["paths"]
+    assert {(path, method) for path, methods in paths.items() for method in methods} == served_routes
+
+
+async def test_each_body_is_described_by_the_model_that_reads_it(service: Served) -> None:
+    document = await _document(service)
+    for route in ROUTES:
+        if route.body is NoBody:
+            continue
+        described = document["paths"][route.path][route.method.lower()]["requestBody"]["content"]["application/json"]
+        name = described["schema"]["$ref"].rpartition("/")[2]
+        expected = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
+        expected.pop("$defs", None)
+        assert document["components"]["schemas"][name] == expected
+
+
+async def test_each_query_parameter_is_described_and_no_other(service: Served) -> None:
+    document = await _document(service)
+    for route in ROUTES:
+        parameters = document["paths"][route.path][route.method.lower()]["parameters"]
+        assert {each["name"] for each in parameters if each["in"] == "query"} == set(route.query.model_fields)
+
+
+async def test_each_closed_route_names_its_scope(service: Served) -> None:
+    document = await _document(service)
+    for route in ROUTES:
+        described = document["paths"][route.path][route.method.lower()]
+        assert described.get("security") == (None if route.right is None else [{"key": [route.right.value]}])
+
+
+def test_the_task_of_the_document_is_the_task_that_is_shown() -> None:
+    view = task_view(a_task(labels={"a": "b"}))
+    assert list(view) == list(TaskShape.model_fields)
+    TypeAdapter(TaskShape).validate_python(view)
+
+
+async def test_the_answers_fit_the_document(service: Served) -> None:
+    document = await _document(service)
+    running: dict[str, Any] = {"state": TaskState.RUNNING, "next_poll_ms": None}
+    made = await subscribed(service)
+    await service.services.store.submissions.open_task(notified("tsk_1", provider_task_id="p1", **running), T0)
+    await service.services.store.ledger.record([a_report(provider_task_id="p1")], T0 + 1000)
+    owed = (await service.get("/v1/deliveries")).json()["deliveries"]
+    assert {each["subscription"] for each in owed} == {made["id"], None}
+    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": owed[0]["id"]}
+    await service.services.store.polls.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
+    for route in ROUTES:
+        if route.method == "GET" and not route.streams:
+            kind = route.path.removeprefix("/v1/").partition("/")[0]
+            reply = await service.get(route.path.replace("{id}", names.get(kind, "")))
+            assert reply.status_code == 200, route.path
+            _check(document, reply.json(), "get", route.path, 200)
+
+
+async def test_a_submit_a_report_and_a_problem_fit_the_document(tmp_path: Path) -> None:
+    async with served_with_simulator(tmp_path) as (service, sim):
+        document = await _document(service)
+        sim.plan("hiapi", [[], ["submit_503"], ["submit_503"], ["submit_503"]])
+        order = {**ORDER, "notify": {"url": "http://127.0.0.1:9/hook"}}
+        for status in (202, 503):
+            reply = await service.post("/v1/tasks", order)
+            assert reply.status_code == status
+            _check(document, reply.json(), "post", "/v1/tasks", status)
+        _check(document, (await service.post("/v1/tasks", {})).json(), "post", "/v1/tasks", 422)
+        _check(document, (await service.post("/v1/reconcile", {"dry_run": True})).json(), "post", "/v1/reconcile", 200)
+
+
+def test_every_problem_status_of_a_route_is_described() -> None:
+    for route in ROUTES:
+        assert {400, 500} <= set(statuses(route))
+        assert (408 in statuses(route)) == (route.body is not NoBody or bool(route.body_types))
+        assert route.right is None or {401, 403} <= set(statuses(route))

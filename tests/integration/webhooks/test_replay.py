@@ -1,0 +1,199 @@
+"""A range of the past, made due again slice by slice, and posted over real sockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.runtime.services import Services, Store, open_store
+from receiver.runtime.wiring import now_ms
+from receiver.webhooks import replay
+from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich
+from receiver.webhooks.model.subscription import SubscriptionState
+from receiver.webhooks.replay import OnProgress, Replaying
+from submitter.standard_webhooks import verify_webhook
+from tests.support.builders import SECRET, T0
+from tests.support.delivery_fixtures import end_all, happen, owed, subscribe, turn
+from tests.support.raw_server import reply, replying
+from tests.support.raw_server import serving as listening
+from tests.support.service import served
+
+LATER = T0 + 60_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: T0, migrating=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "LIMIT", 10)
+
+
+def _replaying(store: Store, rung: list[int] | None = None) -> Replaying:
+    ring = (lambda: None) if rung is None else (lambda: rung.append(1))
+    return Replaying(replays=store.replays, clock=lambda: LATER, on_due=ring)
+
+
+async def _replay(
+    flow: Replaying,
+    wanted: ReplayRange | None = None,
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> ReplayCount | NotActive | None:
+    return await flow.replay("sub_1", wanted or ReplayRange(), dry_run=dry_run, actor="ann", on_progress=on_progress)
+
+
+async def _due(store: Store) -> list[int]:
+    return [each.event_seq for each in await owed(store) if each.state is DeliveryState.PENDING]
+
+
+async def test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_now(tmp_path: Path) -> None:
+    async with served(tmp_path) as service, listening(replying(reply())) as endpoint:
+        store, services = service.services.store, service.services
+        await subscribe(store, url=endpoint.url)
+        await happen(store, 3, at_ms=now_ms())
+        await _deliver_all(services)
+        first = {_header(request, b"webhook-id"): request for request in endpoint.requests}
+        done = await services.replaying.replay("sub_1", ReplayRange(first_seq=2), dry_run=False, actor="ann")
+        assert done == ReplayCount(matched=2, made_due=2)
+        await _deliver_all(services)
+    again = endpoint.requests[3:]
+    assert sorted(_seq(request) for request in again) == [2, 3]
+    for request in again:
+        assert _body(request) == _body(first[_header(request, b"webhook-id")])
+        verify_webhook([SECRET], _headers(request), _body(request), now_s=now_ms() // 1000)
+
+
+async def _deliver_all(services: Services) -> None:
+    while (await services.deliverer.deliver_once(limit=64)).leased:
+        pass
+
+
+def _headers(request: bytes) -> tuple[tuple[str, str], ...]:
+    lines = request.split(b"\r\n\r\n", 1)[0].decode().split("\r\n")[1:]
+    return tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+
+
+def _header(request: bytes, name: bytes) -> str:
+    return dict(_headers(request))[name.decode()]
+
+
+def _body(request: bytes) -> bytes:
+    return request.split(b"\r\n\r\n", 1)[1]
+
+
+def _seq(request: bytes) -> int:
+    seq: int = json.loads(_body(request))["data"]["seq"]
+    return seq
+
+
+@pytest.mark.usefixtures("small")
+async def test_each_slice_rings_the_bell_and_tells_how_far_it_is(store: Store) -> None:
+    await subscribe(store)
+    await happen(store, 25)
+    await end_all(store)
+    rung, told = list[int](), list[tuple[int, int]]()
+    count = await _replay(_replaying(store, rung), on_progress=lambda done, total: told.append((done, total)))
+    assert count == ReplayCount(matched=25, made_due=25)
+    assert (told, len(rung)) == ([(10, 25), (20, 25), (25, 25)], 3)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_dry_run_counts_and_leaves_everything_as_it_is(store: Store) -> None:
+    await subscribe(store)
+    await happen(store, 25)
+    await end_all(store)
+    before, rung = await owed(store), list[int]()
+    assert await _replay(_replaying(store, rung), dry_run=True) == ReplayCount(matched=25, made_due=25)
+    assert (await owed(store), rung) == (before, [])
+
+
+@pytest.mark.parametrize("wanted", [ReplayRange(first_seq=9), ReplayRange(last_seq=0), ReplayRange(until_ms=T0)])
+async def test_an_empty_range_is_no_error(store: Store, wanted: ReplayRange) -> None:
+    await subscribe(store)
+    await happen(store, 3)
+    rung = list[int]()
+    assert await _replay(_replaying(store, rung), wanted) == ReplayCount()
+    assert rung == []
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_replay_that_is_cut_short_leaves_whole_slices_and_another_one_does_the_rest(store: Store) -> None:
+    await happen(store, 35)
+    await subscribe(store)
+    flow = _replaying(store)
+    turns: list[asyncio.Task[Any]] = []
+
+    def stop(done: int, total: int) -> None:
+        if done == 20:
+            turns[0].cancel()
+
+    turns.append(asyncio.create_task(_replay(flow, on_progress=stop)))
+    with pytest.raises(asyncio.CancelledError):
+        await turns[0]
+    assert await _due(store) == list(range(1, 21))
+    assert await _replay(flow) == ReplayCount(matched=35, made_due=15)
+    assert await _due(store) == list(range(1, 36))
+
+
+@pytest.mark.usefixtures("small")
+async def test_others_write_between_the_slices_and_what_happens_then_is_not_chased(store: Store) -> None:
+    await happen(store, 60)
+    await subscribe(store, "sub_2")
+    await subscribe(store, state=SubscriptionState.ACTIVE)
+    progress = list[int]()
+    seen = list[int]()
+
+    async def others() -> None:
+        while not progress or progress[-1] < 60:
+            await happen(store, 1, first=100 + len(seen))
+            seen.append(progress[-1] if progress else 0)
+
+    writing = asyncio.create_task(others())
+    count = await _replay(_replaying(store), on_progress=lambda done, _: progress.append(done))
+    await writing
+    assert count == ReplayCount(matched=60, made_due=60)
+    assert len(set(seen)) > 2
+    assert await store.events.last_seq() == 60 + len(seen)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_subscription_that_is_disabled_half_way_gets_no_further_slice(store: Store) -> None:
+    await happen(store, 30)
+    await subscribe(store)
+    flow, halting = _replaying(store), list[asyncio.Task[None]]()
+
+    def disable(done: int, total: int) -> None:
+        if not halting:
+            halting.append(asyncio.create_task(turn(store, SubscriptionState.DISABLED)))
+
+    outcome = await _replay(flow, on_progress=disable)
+    await halting[0]
+    assert outcome == NotActive(subscription="sub_1")
+    assert len(await _due(store)) < 30
+
+
+async def test_a_replay_to_nobody_says_so(store: Store) -> None:
+    await happen(store, 1)
+    assert await _replay(_replaying(store)) is None
+    assert await _replay(_replaying(store), dry_run=True) is None
+
+
+async def test_only_dead_letters_are_revived_where_that_is_asked_for(store: Store) -> None:
+    await subscribe(store)
+    await happen(store, 2)
+    await end_all(store)
+    await happen(store, 2, first=3)
+    await end_all(store, DeliveryState.DEAD)
+    dead = ReplayRange(which=ReplayWhich.DEAD)
+    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, made_due=2)
+    assert await _due(store) == [3, 4]
+    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, made_due=0)

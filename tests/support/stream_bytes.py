@@ -1,0 +1,94 @@
+"""What a receiver says on the wire about events, for servers of bytes that the client is tried against."""
+
+import json
+from typing import Any
+
+from receiver.tasks.model.views import task_view
+from submitter.model import TaskState
+from tests.support.builders import a_task
+from tests.support.raw_server import Answering, Peer, hanging
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
+TASK = task_view(a_task(state=TaskState.SUCCEEDED))
+
+
+def an_event(seq: int, **changes: Any) -> dict[str, Any]:
+    said = {
+        "seq": seq,
+        "event_id": f"evt_{seq}",
+        "type": "task.succeeded",
+        "timestamp": "2026-09-21T14:13:20.000Z",
+        "task": TASK,
+        "supersedes": None,
+    }
+    return said | changes
+
+
+def a_disabling(seq: int) -> dict[str, Any]:
+    about = {
+        "id": "sub_1",
+        "url": "https://hooks.example/a",
+        "reason": "gone",
+        "disabled_at": "2026-09-21T14:13:20.000Z",
+    }
+    return an_event(seq, type="subscription.disabled", task=None, subscription=about)
+
+
+def blocks(*seqs: int) -> bytes:
+    return b"".join(block(an_event(seq)) for seq in seqs)
+
+
+def block(event: dict[str, Any]) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event["seq"], event["type"].encode(), json.dumps(event).encode())
+
+
+def problem(status: int, kind: str, *headers: bytes, **members: Any) -> bytes:
+    body = json.dumps({"type": f"urn:whenfinal:problem:{kind}", "title": kind, "status": status} | members).encode()
+    length = b"Content-Length: %d" % len(body)
+    lines = (b"HTTP/1.1 %d X" % status, b"Content-Type: application/problem+json", length, *headers, b"", b"")
+    return b"\r\n".join(lines) + body
+
+
+def page(*seqs: int, next_after: int, has_more: bool) -> bytes:
+    said = {"events": [an_event(seq) for seq in seqs], "next_after": next_after, "has_more": has_more}
+    body = json.dumps(said).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def saying(*parts: bytes) -> Answering:
+    """All of it, and then the end of the connection."""
+
+    async def answer(peer: Peer, _: int) -> None:
+        await peer.say(*parts)
+        peer.writer.close()
+
+    return answer
+
+
+def breaking(*parts: bytes) -> Answering:
+    """All of it, and then a reset."""
+
+    async def answer(peer: Peer, _: int) -> None:
+        await peer.say(*parts)
+        peer.reset()
+
+    return answer
+
+
+def holding(*parts: bytes) -> Answering:
+    """All of it, and then nothing more, on an open connection."""
+
+    async def answer(peer: Peer, number: int) -> None:
+        await peer.say(*parts)
+        await hanging(peer, number)
+
+    return answer
+
+
+def in_turn(*answers: Answering) -> Answering:
+    """One for each request; the last for all that follow."""
+
+    async def answer(peer: Peer, number: int) -> None:
+        await answers[min(number, len(answers)) - 1](peer, number)
+
+    return answer

@@ -1,0 +1,69 @@
+"""A listener to the stream of events over a socket, reading what the bytes say by the few rules that they need."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.support.service import KEYS
+
+PATIENCE_S = 30.0
+PATH = "/v1/events/stream"
+KEY = {"Authorization": f"Bearer {KEYS['read'][1]}"}
+
+
+@dataclass(eq=False)
+class Listener:
+    """`greeting` is the first block."""
+
+    reply: httpx.Response
+    greeting: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._lines = self.reply.aiter_lines()
+
+    async def block(self) -> dict[str, str] | None:
+        """Field to value, a comment under the empty name; None when the stream has come to its end."""
+        found: dict[str, str] = {}
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in self._lines:
+                if not line:
+                    return found
+                name, _, value = line.partition(":")
+                assert name not in found
+                found[name] = value.removeprefix(" ")
+        assert not found, "the stream broke off within a block"
+        return None
+
+    async def event(self) -> dict[str, str]:
+        """The next block with data; what stands before it is the greeting, or keeps the connection alive."""
+        while (block := await self.block()) is not None:
+            if "data" in block:
+                return block
+        raise AssertionError("the stream has ended")
+
+    async def seqs(self, count: int) -> list[int]:
+        return [int((await self.event())["id"]) for _ in range(count)]
+
+    async def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((await self.event())["data"])
+        return found
+
+
+@asynccontextmanager
+async def listening(
+    http: httpx.AsyncClient, query: str = "", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Listener]:
+    """It has been greeted, so that all that happens from now on is heard."""
+    async with http.stream("GET", f"{PATH}?{query}", headers={**KEY, **(headers or {})}) as reply:
+        if reply.status_code != httpx.codes.OK:
+            await reply.aread()
+        assert reply.status_code == httpx.codes.OK, reply.text
+        listener = Listener(reply)
+        listener.greeting = await listener.block() or {}
+        assert listener.greeting["retry"] == "3000"
+        yield listener

@@ -1,0 +1,46 @@
+"""Subscriptions over HTTP: made, changed, replayed and looked at, for tests of the real application."""
+
+from typing import Any
+
+import httpx
+
+from submitter.model import TaskState
+from tests.support.builders import T0, a_report
+from tests.support.service import NOBODY, Served
+
+PATH = "/v1/subscriptions"
+HOOK = f"{NOBODY}/hook"
+
+
+async def subscribed(service: Served, **order: Any) -> dict[str, Any]:
+    made = await service.post(PATH, {"url": HOOK} | order)
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
+
+
+async def patch(service: Served, name: str, changes: Any, *, key: str = "all") -> httpx.Response:
+    return await service.http.patch(f"{PATH}/{name}", json=changes, headers=service.key(key))
+
+
+async def delete(service: Served, name: str, *, key: str = "all") -> httpx.Response:
+    return await service.http.delete(f"{PATH}/{name}", headers=service.key(key))
+
+
+async def ended(service: Served, *numbers: int, state: TaskState = TaskState.SUCCEEDED) -> None:
+    """One event for each number, as news from a provider makes them."""
+    for number in numbers:
+        await service.has(f"tsk_{number}", f"p{number}")
+    await service.services.store.ledger.record(
+        [a_report(state, provider_task_id=f"p{each}") for each in numbers], T0 + 1000
+    )
+
+
+async def owed(service: Served, name: str, state: str = "pending") -> list[dict[str, Any]]:
+    found = (await service.get("/v1/deliveries", params={"subscription": name, "state": state})).json()
+    deliveries: list[dict[str, Any]] = found["deliveries"]
+    return deliveries
+
+
+async def replay(service: Served, name: str, **order: Any) -> httpx.Response:
+    return await service.post(f"{PATH}/{name}/replay", order, key="operate")

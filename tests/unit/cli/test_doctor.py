@@ -1,0 +1,153 @@
+"""What the doctor makes of settings and of providers' answers."""
+
+from typing import Any
+
+import pytest
+
+from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings
+from receiver.cli.doctor.here import now_ms
+from receiver.cli.doctor.network import check_network
+from receiver.cli.doctor.webhooks import check_webhooks
+from receiver.config.errors import ConfigError
+from receiver.config.settings import Settings
+from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.request import BY_HAND
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
+from submitter.errors import ConnectFailed, ExchangeTimeout
+from submitter.http.messages import HttpCall, HttpReply
+
+KEY = "a-key-that-nobody-else-has"
+
+
+class _Answers:
+    """A network on which every call has the same end."""
+
+    def __init__(self, end: HttpReply | Exception) -> None:
+        self._end = end
+
+    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
+        if isinstance(self._end, Exception):
+            raise self._end
+        return self._end
+
+
+def _settings(**given: str) -> Settings:
+    return Settings.from_mapping({"HIAPI_API_KEY": KEY, "HIAPI_WEBHOOK_SECRET": "s" * 32, **given})
+
+
+def _levels(**given: str) -> dict[str, Level]:
+    return {check.name: check.level for check in check_settings(_settings(**given))}
+
+
+async def _asked(end: HttpReply | Exception, **given: str) -> Check:
+    return (await check_network(_settings(**given), _Answers(end)))[0]
+
+
+def test_strong_settings_are_well() -> None:
+    strong = {"WHENFINAL_PUBLIC_URL": "https://w.example.org", "WHENFINAL_SECRET_KEYS": "k" * 32}
+    assert set(_levels(**strong).values()) == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"WHENFINAL_PUBLIC_URL": ""}, "public URL"),
+        ({"WHENFINAL_SECRET_KEYS": "k" * 31}, "secret keys"),
+        ({"WHENFINAL_API_KEYS": "a:read:" + "k" * 31}, "API keys"),
+        ({"HIAPI_API_KEY": "your-key-here"}, "hiapi"),
+        ({"HIAPI_WEBHOOK_SECRET": ""}, "hiapi"),
+        ({"HIAPI_WEBHOOK_SECRET": "short"}, "hiapi"),
+    ],
+)
+def test_weak_settings_are_a_warning(given: dict[str, str], name: str) -> None:
+    assert _levels(**given)[name] is Level.WARN
+
+
+def test_no_provider_at_all_is_a_failure() -> None:
+    (failed,) = [check for check in check_settings(Settings.from_mapping({})) if check.level is Level.FAIL]
+    assert (failed.name, "HIAPI_API_KEY" in failed.hint) == ("providers", True)
+
+
+def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
+    with pytest.raises(ConfigError) as error:
+        Settings.from_mapping({"WHENFINAL_LEASE_S": "x", "WHENFINAL_NONSENSE": "y"})
+    checks = broken_settings(error.value)
+    assert len(checks) == 2
+    assert all(check.level is Level.FAIL and check.hint for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("end", "level", "words"),
+    [
+        (HttpReply(status=404, body=b'{"code":404,"message":"task not found"}'), Level.OK, "takes the key"),
+        (HttpReply(status=401, body=b"{}"), Level.FAIL, "refuses the key with 401"),
+        (HttpReply(status=403, body=b"{}"), Level.FAIL, "refuses the key with 403"),
+        (HttpReply(status=429, body=b"{}"), Level.WARN, "too fast"),
+        (HttpReply(status=502, body=b"<html>"), Level.WARN, "no usable answer"),
+        (ConnectFailed("refused"), Level.FAIL, "can not be reached: refused"),
+        (ExchangeTimeout("slow"), Level.FAIL, "gave no whole answer: slow"),
+    ],
+    ids=lambda value: None if isinstance(value, str | Level) else getattr(value, "status", type(value).__name__),
+)
+async def test_a_providers_answer_tells_about_its_key(end: Any, level: Level, words: str) -> None:
+    check = await _asked(end)
+    assert (check.level, words in check.what, bool(check.hint)) == (level, True, level is not Level.OK)
+
+
+async def test_a_key_that_a_provider_quotes_is_hidden() -> None:
+    check = await _asked(HttpReply(status=401, body=f'{{"code":401,"message":"bad key {KEY}"}}'.encode()))
+    assert KEY not in check.what
+
+
+@pytest.mark.parametrize(
+    ("date", "level"),
+    [("Mon, 01 Jan 2001 00:00:00 GMT", Level.FAIL), ("nonsense", None), ("", None), ("Mon, 99 Foo 2001", None)],
+)
+async def test_a_providers_date_shows_a_wrong_clock(date: str, level: Level | None) -> None:
+    reply = HttpReply(status=404, headers=(("date", date),), body=b'{"code":404,"message":"x"}')
+    checks = await check_network(_settings(), _Answers(reply))
+    assert [check.level for check in checks if check.name == "clock"] == ([] if level is None else [level])
+    assert now_ms() > 0
+
+
+async def test_a_public_url_without_an_address_is_a_failure() -> None:
+    url = {"WHENFINAL_PUBLIC_URL": "https://no-such-name.invalid"}
+    checks = await check_network(_settings(**url), _Answers(HttpReply(status=404)))
+    assert (checks[-1].name, checks[-1].level) == ("public URL", Level.FAIL)
+
+
+def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> SubscriptionStatus:
+    state = SubscriptionState.DISABLED if disabled_for else SubscriptionState.ACTIVE
+    own = Subscription(
+        id=name,
+        url="https://a.example",
+        secret="s",
+        created_ms=0,
+        changed_ms=0,
+        state=state,
+        disabled_reason=disabled_for,
+    )
+    return SubscriptionStatus(subscription=own, lane=Lane(id=name, failures=failures))
+
+
+@pytest.mark.parametrize(
+    ("seen", "dead", "said"),
+    [
+        ([], 0, []),
+        ([_seen("sub_1"), _seen("sub_2", disabled_for=BY_HAND)], 0, ["2 subscribed, none in trouble"]),
+        ([_seen("sub_1", disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
+        ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
+        ([_seen("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
+        (
+            [_seen(f"sub_{each}", failures=9) for each in range(5)],
+            0,
+            ["endpoints that keep failing: sub_0, sub_1, sub_2 and 2 more"],
+        ),
+    ],
+)
+def test_webhooks_that_do_not_arrive_are_told_with_their_cure(
+    seen: list[SubscriptionStatus], dead: int, said: list[str]
+) -> None:
+    checks = list(check_webhooks(seen, dead, 0))
+    assert [check.what for check in checks] == said
+    assert all((check.level is Level.OK) == (check.hint == "") for check in checks)

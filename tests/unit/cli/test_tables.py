@@ -1,0 +1,50 @@
+"""Tables on terminals of every width: what is copied into the next command is whole or not there at all."""
+
+import pytest
+from rich.console import Console, RenderableType
+
+from receiver.cli.demo.display import Standing, draw
+from receiver.cli.display.tables import cell, table, task_sheet
+from submitter.model import Output, TaskState
+from tests.support.builders import a_task
+
+TASK = "tsk_01m7yrqm47904bn5a9g1vxy29m"
+PROVIDERS_ID = "08967877-4bbe-4fe6-9461-df02d49f94a5"
+ROW = [cell(each) for each in (TASK, "modelstream", "succeeded", "100 %", "1 min 43 s", PROVIDERS_ID, "shop=a")]
+URL = "https://cdn.example/" + "v" * 90 + ".mp4"
+
+
+def _drawn(part: RenderableType, width: int) -> list[str]:
+    out = Console(width=width, force_terminal=False)
+    with out.capture() as captured:
+        out.print(part)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 100, 240])
+def test_an_id_to_copy_is_never_broken_and_no_line_is_too_long(width: int) -> None:
+    listing = table("task", "provider", "state", "progress", "age", "provider's id", "labels", rows=[ROW])
+    lines = _drawn(listing, width)
+    assert width < len(TASK) or sum(TASK in line for line in lines) == 1
+    assert max(map(len, lines)) <= width
+
+
+def test_columns_without_room_are_named() -> None:
+    listing = table("task", "provider", "state", "provider's id", "labels", rows=[(*ROW[:3], *ROW[5:])])
+    assert _drawn(listing, 60)[-1] == "no room for: provider's id, labels; --json has all"
+    assert "no room" not in "".join(_drawn(listing, 240))
+
+
+def test_a_table_without_rows_has_its_headings() -> None:
+    assert _drawn(table("task", "state", rows=[]), 60)[0].split() == ["task", "state"]
+
+
+def test_an_address_is_broken_but_never_cut() -> None:
+    task = a_task(state=TaskState.SUCCEEDED, outputs=(Output(type="video", url=URL),))
+    assert URL in "".join(line.strip() for line in _drawn(task_sheet(task, 0), 60)).replace(" ", "")
+
+
+def test_the_progress_of_the_demo_fits_a_narrow_terminal() -> None:
+    standing = Standing(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
+    drawn = "\n".join(_drawn(draw([standing], 3.0), 60))
+    assert all(word in drawn for word in ("modelstream", "submitted", "12/12", "7/12", "webhooks"))

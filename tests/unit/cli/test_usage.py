@@ -1,0 +1,150 @@
+"""Wrong words on the command line: named, answered with status 2, before settings or ledger are looked at."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from receiver.cli.console import CommandFailed
+from receiver.cli.main import (
+    COMMANDS,
+    DELIVERY_COMMANDS,
+    SUBSCRIPTION_COMMANDS,
+    TASK_COMMANDS,
+    build,
+    lines_of,
+    load,
+    main,
+    status_of,
+)
+from receiver.config.errors import ConfigError
+from receiver.store.errors import StoreUnavailable
+from submitter.errors import InvalidRequest, Violation
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("tasks list --older-than 10", "not a span of time"),
+        ("tasks list --label nosign", "not of the form name=value"),
+        ("tasks list --state done", "'--state': 'done' is none of submitting, uncertain, refused, "),
+        ("tasks list --limit 0", "--limit"),
+        ("tasks show", "ID"),
+        ("tasks settle", "ID"),
+        ("events --after -1", "--after"),
+        ("events --type task.nothing", "'--type': 'task.nothing' is none of task.succeeded, task.failed, "),
+        ("deliveries list --state gone", "'--state': 'gone' is none of pending, delivered, dead"),
+        ("serve --port 70000", "--port"),
+        ("serve --workers 4", "--workers"),
+        ("worker --port 1", "--port"),
+        ("simulate --speed 0", "--speed"),
+        ("submit", "FILE"),
+        ("submit - --wait --timeout 9", "not a span of time"),
+        ("subscriptions create", "URL"),
+        ("subscriptions create https://a.example --type task.nothing", "is none of task.succeeded"),
+        ("subscriptions create https://a.example --label nosign", "not of the form name=value"),
+        ("subscriptions create https://a.example --rate many", "--rate"),
+        ("subscriptions change sub_1 --clear url", "is none of description, types"),
+        ("subscriptions rotate-secret sub_1 --overlap 24", "not a span of time"),
+        ("replay", "ID"),
+        ("replay sub_1 --from-seq -1", "--from-seq"),
+        ("replay sub_1 --since yesterday", "how long ago"),
+        ("replay sub_1 --only some", "'--only': 'some' is none of dead, missing"),
+        ("deliveries list --subscription tsk_1", "'tsk_1' is not the id of a subscription"),
+        ("nonsense", "No such command"),
+    ],
+)
+def test_wrong_words_are_named(words: str, said: str) -> None:
+    result = CliRunner().invoke(build(words.split()), words.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("reconcile --ask", "--ask goes with --dry-run"),
+        ("tasks settle tsk_x", "give one of --task-id ID, --refused and --look"),
+        ("tasks settle tsk_x --task-id y --look", "give one of --task-id ID, --refused and --look"),
+        ("submit - --timeout 9s", "--timeout goes with --wait"),
+        ("submit . ", ". can not be read"),
+        ("subscriptions create https://a.example --label a=1 --label a=2", "a name is given twice"),
+        ("subscriptions create https://a.example --secret-file nowhere", "nowhere can not be read"),
+        ("subscriptions create https://a.example --secret-file pyproject.toml", "does not hold a secret"),
+        ("subscriptions change sub_1", "say what to change"),
+        ("subscriptions change sub_1 --type task.failed --clear types", "can not be cleared as well"),
+        ("simulate --fault nonsense=1", "there is no fault nonsense"),
+        ("simulate --fault stuck=2", "not a chance from 0 to 1"),
+        ("simulate --fault stuck=nan", "not a chance from 0 to 1"),
+    ],
+)
+def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
+    failed = CliRunner().invoke(build(words.split()), words.split()).exception
+    assert isinstance(failed, CommandFailed)
+    assert (failed.status, said in str(failed)) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", [["tasks", "show", "\udcff"], ["subscriptions", "create", "https://a.example/\udcff"]]
+)
+def test_bytes_that_are_no_text_are_refused_before_anything_is_looked_at(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["whenfinal", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("whenfinal: word 3 of the command is not UTF-8: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "lines"),
+    [
+        (ConfigError("A: is wrong", hint="set it"), 2, ["A: is wrong; set it"]),
+        (
+            ConfigError("2 settings are wrong:\n  A: x; y\n  B: z\n", hint="c"),
+            2,
+            ["2 settings are wrong:", "A: x; y", "B: z", "c"],
+        ),
+        (StoreUnavailable("database is locked"), 1, ["database is locked"]),
+        (StoreUnavailable(), 1, ["StoreUnavailable"]),
+        (InvalidRequest([Violation(field="f", rule="r", accepted="a")]), 2, ["f: r; accepted: a"]),
+    ],
+)
+def test_every_error_has_its_lines_and_its_status(error: ConfigError, status: int, lines: list[str]) -> None:
+    assert (status_of(error), lines_of(error)) == (status, lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "last"), [("tasks list", "expired"), ("deliveries list", "dead"), ("events", "task.overdue")]
+)
+def test_the_help_names_the_words_of_a_choice(words: str, last: str) -> None:
+    assert last in CliRunner().invoke(build(words.split()), [*words.split(), "--help"]).output
+
+
+@pytest.mark.parametrize("words", ["", "tasks", "subscriptions", "deliveries"])
+def test_without_a_command_the_help_is_shown(words: str) -> None:
+    assert "Usage:" in CliRunner().invoke(build(words.split()), words.split()).output
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "line"), [*COMMANDS, *TASK_COMMANDS, *SUBSCRIPTION_COMMANDS, *DELIVERY_COMMANDS]
+)
+def test_a_line_of_the_list_begins_the_commands_own_help(name: str, place: str, line: str) -> None:
+    assert (load(place).__doc__ or "").startswith(line), name
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    asking = "import sys; from receiver.cli import build; build(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.startswith("receiver.")}
+    assert loaded == {
+        "receiver.cli",
+        "receiver.cli.main",
+        "receiver.cli.console",
+        "receiver.config",
+        "receiver.config.errors",
+        "receiver.store",
+        "receiver.store.errors",
+    }

@@ -1,0 +1,54 @@
+"""The calls that a submit to any new-api gateway becomes."""
+
+import json
+
+import pytest
+
+from submitter.errors import UnreadableCallback
+from submitter.http.messages import Callback
+from submitter.providers import newapi
+from submitter.providers.contract import SubmitContext
+from submitter.request import RawRequest, VideoRequest
+from tests.unit.providers import recorded
+
+CONTEXT = SubmitContext(callback_url="https://us.example/c", idempotency_key="tsk_1")
+ACCOUNT = recorded.account("newapi")
+OTHER_ROUTE = recorded.account("newapi", options={"route": "videos"})
+
+
+def test_pictures_and_parameters_lie_under_metadata() -> None:
+    request = VideoRequest(
+        model="happyhorse-1.0-i2v", first_frame="https://a.example/1.png", resolution="720p", duration=4, seed=7
+    )
+    assert json.loads(newapi.build_submit(request, ACCOUNT, CONTEXT).body) == {
+        "model": "happyhorse-1.0-i2v",
+        "size": "720P",
+        "duration": 4,
+        "metadata": {
+            "input": {"media": [{"type": "first_frame", "url": "https://a.example/1.png"}]},
+            "parameters": {"seed": 7},
+        },
+    }
+
+
+def test_a_bare_prompt_sends_no_metadata() -> None:
+    call = newapi.build_submit(VideoRequest(model="happyhorse-1.0-t2v", prompt="character1"), ACCOUNT, CONTEXT)
+    assert call.body == b'{"model":"happyhorse-1.0-t2v","prompt":"character1"}'
+
+
+def test_the_route_is_a_setting_for_submits_and_questions() -> None:
+    request = RawRequest(body={"model": "x"})
+    assert newapi.build_submit(request, ACCOUNT, CONTEXT).url == "https://gateway.example/v1/video/generations"
+    assert newapi.build_submit(request, OTHER_ROUTE, CONTEXT).url == "https://gateway.example/v1/videos"
+    assert newapi.build_status("t", ACCOUNT).url == "https://gateway.example/v1/video/generations/t"
+    assert newapi.build_status("t", OTHER_ROUTE).url == "https://gateway.example/v1/videos/t"
+
+
+def test_a_raw_body_goes_unchanged_to_the_path_it_names() -> None:
+    call = newapi.build_submit(RawRequest(body={"b": 1, "a": 2}, path="/kling/v1/videos/text2video"), ACCOUNT, CONTEXT)
+    assert (call.url, call.body) == ("https://gateway.example/kling/v1/videos/text2video", b'{"b":1,"a":2}')
+
+
+def test_a_gateway_does_not_call_back() -> None:
+    with pytest.raises(UnreadableCallback, match="newapi does not call back"):
+        newapi.parse_callback(Callback(body=b"{}"), ACCOUNT, 0)

@@ -1,0 +1,76 @@
+"""Recorded payloads as replies and callbacks.
+
+A file holds where it was read and when, the status, the headers and the body: `body` is sent as compact JSON, `text` as
+it stands.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from submitter.http.messages import Callback, Headers, HttpReply
+from submitter.model import Observation, Source, TaskKey, TaskState
+from submitter.providers.contract import Account
+
+HERE = Path(__file__).parent
+BASE_URLS = {
+    "hiapi": "https://api.hiapi.ai",
+    "dashscope": "https://dashscope-intl.aliyuncs.com/api/v1",
+    "modellix": "https://api.modellix.ai/api/v1",
+    "modelstream": "https://api.modelstream.ai",
+    "tokenbay": "https://api.tokenbay.com",
+    "newapi": "https://gateway.example",
+}
+
+
+def account(adapter: str, **changes: Any) -> Account:
+    settings = {"name": adapter, "adapter": adapter, "base_url": BASE_URLS[adapter], "api_key": "key-1"} | changes
+    return Account(**settings)
+
+
+def names(adapter: str, *prefixes: str) -> list[str]:
+    """Recorded payloads of an adapter whose name begins so."""
+    return sorted(path.stem for path in _folder(adapter).glob("*.json") if path.stem.startswith(prefixes or ""))
+
+
+def reply(adapter: str, name: str) -> HttpReply:
+    record = _record(adapter, name)
+    return HttpReply(status=record["status"], headers=_headers(record), body=_body(record))
+
+
+def callback(adapter: str, name: str) -> Callback:
+    record = _record(adapter, name)
+    return Callback(headers=_headers(record), body=_body(record))
+
+
+def polled(
+    adapter: str, name: str, provider_task_id: str, state: TaskState, raw_state: str, **more: Any
+) -> Observation:
+    """What a poll that brought the recorded reply must come to."""
+    return Observation(
+        key=TaskKey(provider=adapter, provider_task_id=provider_task_id),
+        state=state,
+        source=Source.POLL,
+        raw_state=raw_state,
+        raw=reply(adapter, name).body,
+        **more,
+    )
+
+
+def _folder(adapter: str) -> Path:
+    return HERE / adapter / "payloads"
+
+
+def _record(adapter: str, name: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((_folder(adapter) / f"{name}.json").read_text(encoding="utf-8"))
+    return record
+
+
+def _headers(record: dict[str, Any]) -> Headers:
+    return tuple(record["headers"].items())
+
+
+def _body(record: dict[str, Any]) -> bytes:
+    if "text" in record:
+        return str(record["text"]).encode()
+    return json.dumps(record["body"], ensure_ascii=False, separators=(",", ":")).encode()

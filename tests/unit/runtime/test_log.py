@@ -1,0 +1,102 @@
+"""What reaches the log, and what never does."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from receiver.runtime.log import DropSecrets, set_up
+
+SECRET = "s3cr3t/of-the+account"
+
+
+@pytest.fixture
+def out() -> Iterator[io.StringIO]:
+    """A set-up log as JSON lines; what was set up before comes back afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    set_up(level="info", form="json", secrets=[SECRET], stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"note": f"tried {SECRET} twice"},
+        {"authorization": "Basic abc"},
+        {"api_key": b"bytes"},
+        {"headers": [["Authorization", f"Bearer {SECRET}"]]},
+        {"call": {"webhook_secret": "any"}},
+        {"deep": {"a": {"b": {"c": {"d": {"e": {"f": SECRET}}}}}}},
+        {"path": "/callbacks/hiapi/eyJ0.abc.def"},
+        {"words": "Bearer eyJ0.abc.def, whsec_c2VjcmV0, wf_0123456789abcdef0123"},
+        {"thing": type("Thing", (), {"__repr__": lambda _: SECRET})()},
+    ],
+)
+def test_no_secret_is_written(out: io.StringIO, said: dict[str, Any]) -> None:
+    structlog.get_logger("a").warning("said", **said)
+    written = out.getvalue()
+    secrets = (SECRET, "Basic abc", "bytes", "any", "eyJ0", "c2VjcmV0", "0123456789abcdef")
+    assert "[hidden]" in written
+    assert not any(secret in written for secret in secrets)
+
+
+def test_a_traceback_hides_them_too(out: io.StringIO) -> None:
+    try:
+        int(SECRET)
+    except ValueError:
+        structlog.get_logger("a").exception("failed")
+    (line,) = lines(out)
+    assert "ValueError: invalid literal for int() with base 10: '[hidden]'" in line["exception"]
+
+
+def test_lines_of_libraries_go_the_same_way(out: io.StringIO) -> None:
+    logging.getLogger("uvicorn.error").error("got %s", SECRET)
+    (line,) = lines(out)
+    assert (line["event"], line["logger"], line["level"]) == ("got [hidden]", "uvicorn.error", "error")
+
+
+def test_ordinary_values_are_left_as_they_are(out: io.StringIO) -> None:
+    structlog.get_logger("a").info("purse", tokens=3.5, task="tsk_1", ids=["a", "b"], until_ms=7, ok=None)
+    (line,) = lines(out)
+    assert (line["tokens"], line["task"], line["ids"], line["until_ms"], line["ok"]) == (
+        3.5,
+        "tsk_1",
+        ["a", "b"],
+        7,
+        None,
+    )
+
+
+def test_what_is_less_grave_than_the_level_is_not_written(out: io.StringIO) -> None:
+    structlog.get_logger("a").debug("detail")
+    assert out.getvalue() == ""
+
+
+def test_people_get_one_readable_line() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    set_up(level="info", form="console", stream=stream)
+    structlog.get_logger("a").info("started", port=8000)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    assert "started" in stream.getvalue()
+    assert "port=8000" in stream.getvalue()
+
+
+def test_short_texts_are_no_secrets() -> None:
+    assert DropSecrets(["a", ""]).text("a banana") == "a banana"

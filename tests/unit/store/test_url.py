@@ -1,0 +1,56 @@
+"""Where a ledger is, from its URL, and what of it may be shown."""
+
+from pathlib import Path
+
+import pytest
+
+from receiver.store.url import LedgerFile, LedgerServer, read_database_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "sqlite://",
+        "sqlite:///",
+        "mysql://x/y",
+        "sqlite://host/x.db",
+        "sqlite:///a.db?mode=ro",
+        "whenfinal.db",
+        "sqlite:///a%00.db",
+        "postgresql://",
+        "postgresql://host",
+        "postgresql://host/",
+        "postgresql://host/a/b",
+        "postgresql://host/a#b",
+        "postgresql://[::1/a",
+        "postgresql+psycopg://host/a",
+    ],
+)
+def test_a_url_that_names_no_database_is_none(url: str) -> None:
+    assert read_database_url(url) is None
+
+
+def test_urls_name_relative_and_absolute_files() -> None:
+    assert read_database_url("sqlite:///whenfinal.db") == LedgerFile(path=Path("whenfinal.db"))
+    assert read_database_url("sqlite:////var/lib/a%20b.db") == LedgerFile(path=Path("/var/lib/a b.db"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:s%40cret-word@db.example:5433/when?sslmode=require", "database when at db.example:5433"),
+        ("postgres://db/when", "database when at db"),
+        ("postgresql:///when?host=/run/postgresql&password=s%40cret-word", "database when at /run/postgresql"),
+        ("postgresql:///when", "database when at this machine"),
+        ("postgresql://ann:s%40cret-word@one:1,two:2/when", "database when at one:1,two:2"),
+        ("postgresql://ann:s@cret-word@db/when", "database when at db"),
+    ],
+)
+def test_a_server_is_shown_without_user_and_password(url: str, shown: str) -> None:
+    place = read_database_url(url)
+    assert isinstance(place, LedgerServer)
+    assert str(place) == shown
+    assert place.url == url
+    assert "cret-word" not in repr(place) + str(place)
+    assert place.password == ("s@cret-word" if "cret" in url else None)

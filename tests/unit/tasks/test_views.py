@@ -1,0 +1,78 @@
+"""How a task looks to outsiders."""
+
+import json
+
+import pytest
+
+from receiver.events.model.event import EventType, event_of_draft, event_view
+from receiver.tasks.model.views import task_draft, task_view
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.views import disabled_draft
+from submitter.model import Output, TaskError
+from submitter.timestamps import rfc3339
+from tests.support.builders import SECRET, T0, notified
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_790_000_000_001, "2026-09-21T14:13:20.001Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (10**18, "9999-12-31T23:59:59.999Z"),
+        (None, None),
+    ],
+)
+def test_times_are_rfc_3339_in_utc(at_ms: int | None, text: str | None) -> None:
+    assert rfc3339(at_ms) == text
+
+
+def test_a_view_holds_no_secret_and_no_stored_body() -> None:
+    text = json.dumps(task_view(notified(submit_body='{"token":"t"}', request={"prompt": "p"})))
+    assert SECRET not in text
+    assert "token" not in text
+
+
+def test_a_view_tells_outputs_and_errors() -> None:
+    output = Output(url="https://cdn.example/v.mp4", expires_at_ms=T0, needs_key=True)
+    view = task_view(notified(outputs=(output,), error=TaskError(code="c", message="m")))
+    assert view["outputs"] == [
+        {"type": "video", "url": output.url, "expires_at": "2026-09-21T14:13:20.000Z", "needs_key": True}
+    ]
+    assert view["error"] == {"code": "c", "message": "m"}
+
+
+def test_an_event_body_is_a_standard_webhook_with_its_number() -> None:
+    event = event_of_draft(task_draft("evt_1", EventType.SUCCEEDED, notified()), 17, T0)
+    parsed = json.loads(event.body)
+    assert (parsed["type"], parsed["timestamp"]) == ("task.succeeded", "2026-09-21T14:13:20.000Z")
+    assert (parsed["data"]["seq"], parsed["data"]["event_id"], parsed["data"]["task"]["id"]) == (17, "evt_1", "tsk_1")
+
+
+def test_the_event_of_a_disabled_subscription_names_it_without_its_secrets_or_query() -> None:
+    subscription = Subscription(
+        id="sub_1",
+        url="https://hooks.example/a?token=hidden",
+        secret=SECRET,
+        created_ms=T0,
+        changed_ms=T0,
+        disabled_ms=T0,
+        disabled_reason="answered 410 Gone",
+    )
+    event = event_of_draft(disabled_draft("evt_1", subscription), 3, T0)
+    assert event_view(event) == {
+        "seq": 3,
+        "event_id": "evt_1",
+        "type": "subscription.disabled",
+        "timestamp": "2026-09-21T14:13:20.000Z",
+        "task": None,
+        "supersedes": None,
+        "subscription": {
+            "id": "sub_1",
+            "url": "https://hooks.example/a",
+            "reason": "answered 410 Gone",
+            "disabled_at": "2026-09-21T14:13:20.000Z",
+        },
+    }
+    assert "hidden" not in event.body
+    assert SECRET not in event.body

@@ -1,0 +1,170 @@
+"""How a subscription looks to outsiders, as JSON and in tables."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from rich.console import Console, RenderableType
+
+from receiver.cli.display.subscription_tables import probe_line, replay_line, subscription_sheet, subscriptions_table
+from receiver.events.model.event import EventType
+from receiver.events.model.query import EventFilter
+from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
+from receiver.webhooks.model.delivery import Attempt
+from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.replay import ReplayCount
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
+from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
+from submitter.standard_webhooks import new_signing_key
+from tests.support.builders import SECRET, T0
+
+NAME = "sub_01m7yrqm47904bn5a9g1vxy29m"
+OLD_SECRET = "whsec_" + "b" * 40
+KEY = new_signing_key(bytes(range(32)))
+
+
+def _subscription(**changes: Any) -> Subscription:
+    values: dict[str, Any] = {
+        "id": NAME,
+        "url": "https://hooks.example/videos",
+        "secret": SECRET,
+        "created_ms": T0,
+        "changed_ms": T0,
+    }
+    return Subscription(**(values | changes))
+
+
+def _failing(failures: int = 5, paused_until_ms: int | None = T0 + 30_000) -> Lane:
+    return Lane(id=NAME, failures=failures, failing_since_ms=T0 - 60_000, paused_until_ms=paused_until_ms)
+
+
+def _full() -> Subscription:
+    return _subscription(
+        description="films",
+        state=SubscriptionState.DISABLED,
+        filter=EventFilter(
+            types=frozenset({EventType.FAILED, EventType.EXPIRED}),
+            providers=frozenset({"hiapi"}),
+            models=frozenset({"m"}),
+            labels={"film": "1"},
+        ),
+        previous_secret=OLD_SECRET,
+        previous_until_ms=T0 + 1000,
+        signing_key=KEY,
+        previous_signing_key=new_signing_key(bytes(32)),
+        cloudevents=True,
+        handshake=True,
+        rate_per_s=5.0,
+        granted_per_s=2.0,
+        max_in_flight=3,
+        disabled_ms=T0,
+        disabled_reason="answered 410 Gone",
+    )
+
+
+def _drawn(part: RenderableType, width: int) -> str:
+    out = Console(width=width, force_terminal=False)
+    with out.capture() as captured:
+        out.print(part)
+    return captured.get()
+
+
+@pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
+@pytest.mark.parametrize("lane", [None, Lane(id=NAME), _failing()], ids=["new", "well", "failing"])
+def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: Lane | None) -> None:
+    view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
+    assert list(view) == list(SubscriptionShape.model_fields)
+    TypeAdapter(SubscriptionShape).validate_python(view)
+    TypeAdapter(SubscriptionWithSecret).validate_python(view | secret_view(subscription))
+
+
+def test_no_view_and_no_table_holds_a_secret() -> None:
+    own, lane = _full(), _failing()
+    shown = json.dumps(subscription_view(own, lane, now_ms=T0))
+    shown += _drawn(subscription_sheet(own, lane, T0), 300)
+    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, lane=lane)], T0), 300)
+    assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
+    assert "whpk_" in shown
+
+
+@pytest.mark.parametrize(
+    ("lane", "state"),
+    [
+        (None, "closed"),
+        (_failing(4), "closed"),
+        (_failing(5), "open"),
+        (_failing(9, paused_until_ms=T0), "half_open"),
+        (_failing(9, paused_until_ms=None), "half_open"),
+        (_failing(0, paused_until_ms=T0 + 1), "closed"),
+    ],
+)
+def test_the_breaker_tells_whether_anything_is_sent(lane: Lane | None, state: str) -> None:
+    assert subscription_view(_subscription(), lane, now_ms=T0)["breaker"]["state"] == state
+
+
+def test_what_is_over_is_not_told() -> None:
+    view = subscription_view(_full(), _failing(paused_until_ms=T0 + 1), now_ms=T0 + 1000)
+    assert (view["previous_secret_until"], view["breaker"]["paused_until"]) == (None, None)
+    assert view["breaker"]["failing_since"] == "2026-09-21T14:12:20.000Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "delivered"),
+    [
+        (200, None, True),
+        (204, None, True),
+        (301, "redirects are not followed", False),
+        (500, None, False),
+        (None, "no answer", False),
+    ],
+)
+def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None, *, delivered: bool) -> None:
+    attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=error, response="x")
+    view = probe_view(attempt)
+    TypeAdapter(ProbeShape).validate_python(view)
+    assert (view["delivered"], view["status"], view["response"]) == (delivered, status, "x")
+    assert probe_line(attempt).plain.startswith("delivered" if delivered else "not delivered")
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "said"),
+    [(True, "events that match: 3; deliveries that would be made due: 2"), (False, "a running worker sends them")],
+)
+def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
+    count = ReplayCount(matched=3, made_due=2, oldest_seq=7)
+    TypeAdapter(ReplayShape).validate_python(replay_view(NAME, count, dry_run=dry_run))
+    line = replay_line(count, dry_run=dry_run).plain
+    assert said in line
+    assert "what is kept begins with event 7" in line
+    assert ("worker" in line) != dry_run
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
+    seen = [
+        SubscriptionStatus(subscription=_full(), lane=_failing()),
+        SubscriptionStatus(subscription=_subscription(), lane=_failing()),
+        SubscriptionStatus(subscription=_subscription(), lane=None),
+    ]
+    drawn = _drawn(subscriptions_table(seen, T0), width)
+    words = " ".join(drawn.split())
+    assert max(len(line.rstrip()) for line in drawn.splitlines()) <= width
+    assert drawn.count(NAME) == 3
+    assert {"disabled", "active", "open", "closed"} <= set(words.split())
+
+
+def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there() -> None:
+    seen = [SubscriptionStatus(subscription=_full(), lane=_failing())]
+    drawn = _drawn(subscriptions_table(seen, T0), 100)
+    assert "no room" not in drawn
+    assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
+
+
+def test_a_sheet_tells_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
+    lane = _failing()
+    drawn = " ".join(_drawn(subscription_sheet(_full(), lane, T0), 200).split())
+    assert all(
+        words in drawn
+        for words in ("answered 410 Gone", "breaker open", "failures in a row 5", "v1a", "2 a second", "film=1")
+    )
