@@ -20,7 +20,16 @@ from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
 from submitter.errors import TransportError
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Observation, StatusOutcome, SubmitOutcome, TaskState, Unavailable, Uncertain
+from submitter.model import (
+    Observation,
+    ProviderTaskId,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskId,
+    TaskState,
+    Unavailable,
+    Uncertain,
+)
 from submitter.providers.contract import ConfiguredProvider
 
 log = structlog.get_logger(__name__)
@@ -62,7 +71,7 @@ class Records(Protocol):
 
 class Doubts(Protocol):
     async def store_uncertain(
-        self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
+        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
     ) -> Task: ...
 
 
@@ -108,7 +117,7 @@ class Poller:
     on_events: Callable[[], None]
     speed: float
     timeout_s: float
-    _misses: dict[str, int] = field(default_factory=dict, init=False)
+    _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
 
     def plan(self, task: Task) -> Plan:
@@ -130,7 +139,7 @@ class Poller:
     async def _carry_out(self, task: Task, plan: Plan) -> FollowUp:
         match plan:
             case Plan.ASK:
-                answer = await self._ask(task, task.provider_task_id or "")
+                answer = await self._ask(task, task.provider_task_id or ProviderTaskId(""))
                 self._note_answer(task, answer)
                 return decisions.after_answer(task, answer, self._at(task))
             case Plan.REPEAT:
@@ -145,7 +154,7 @@ class Poller:
             case _:
                 assert_never(plan)
 
-    async def _ask(self, task: Task, provider_task_id: str) -> StatusOutcome:
+    async def _ask(self, task: Task, provider_task_id: ProviderTaskId) -> StatusOutcome:
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
@@ -267,7 +276,7 @@ class Poller:
 def _poll_result(looked: PollOutcome, owner: str) -> PollResult:
     follow_up = looked.follow_up
     return PollResult(
-        task=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found
+        task_id=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found
     )
 
 

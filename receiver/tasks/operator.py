@@ -21,7 +21,9 @@ from submitter.model import (
     ListedTask,
     NotFound,
     Observation,
+    ProviderTaskId,
     StatusOutcome,
+    TaskId,
     Throttled,
     Unavailable,
 )
@@ -30,7 +32,7 @@ from submitter.providers.contract import Budget, CancelsTasks, ConfiguredProvide
 
 
 class MakesDue(Protocol):
-    async def make_due(self, ids: Sequence[str], now_ms: int) -> None: ...
+    async def make_due(self, ids: Sequence[TaskId], now_ms: int) -> None: ...
 
 
 class Purses(Protocol):
@@ -82,7 +84,7 @@ class Canceling:
         return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=words)
 
     async def _ask(
-        self, task: Task, provider_task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
+        self, task: Task, provider_task_id: ProviderTaskId, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
         await self.polls.debit(task.provider, budget=budget, count=1, now_ms=self.clock())
@@ -110,7 +112,7 @@ LATE_MS = 900_000  # the longest submit, and a provider's clock that is ahead
 
 
 class FindsTasks(Protocol):
-    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
