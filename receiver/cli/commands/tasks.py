@@ -194,7 +194,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
         tasks=services.store.tasks,
         purses=services.store.polls,
         clock=services.clock,
-        speed=services.settings.provider_speed,
+        speed=services.settings.providers.speed,
     )
     seen = await lookup.candidates(task, configured)
     if isinstance(seen, Candidates):
@@ -232,7 +232,7 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
             ledger=services.store.ledger,
             polls=services.store.polls,
             clock=services.clock,
-            speed=services.settings.provider_speed,
+            speed=services.settings.providers.speed,
         )
         return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
 
