@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from receiver.reconcile.model.decisions import Finding, Plan
 from receiver.reconcile.model.report import (
@@ -21,6 +21,7 @@ from receiver.reconcile.model.report import (
 )
 from receiver.reconcile.poller import Poller
 from receiver.store.accounts import AccountStatus
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
@@ -45,10 +46,6 @@ class HandPolls(Protocol):
 
     async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
 
-    async def audit(
-        self, *, actor: str, action: str, task: str | None, detail: Mapping[str, Any], now_ms: int
-    ) -> None: ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ManualReconcile:
@@ -56,6 +53,7 @@ class ManualReconcile:
 
     asking: Poller
     polls: HandPolls
+    audit: AuditLog
     providers: Mapping[str, ConfiguredProvider]
     clock: Callable[[], int]
     lease_ms: int
@@ -107,7 +105,8 @@ class ManualReconcile:
         booked = (await self.asking.book([await self.asking.look(held[0])], owner=order.owner))[0]
         finding = booked.looked.follow_up.finding
         detail = {"finding": finding.value, "before": line.state.value, "after": booked.state.value}
-        await self.polls.audit(actor=order.actor, action="reconcile", task=task.id, detail=detail, now_ms=self.clock())
+        entry = AuditEntry(actor=order.actor, action="reconcile", detail=detail, task_id=task.id)
+        await self.audit.record(entry, now_ms=self.clock())
         return replace(line, finding=finding, after=booked.state)
 
     async def _preview(self, task: Task, order: ManualRequest) -> ReconcileItem:

@@ -22,6 +22,7 @@ from receiver.reconcile.model.report import (
     ReconcileSummary,
 )
 from receiver.reconcile.poller import Doubts, Finishes, Poller, PollOutcome, RecordedPoll, Records, Repeats, Sends
+from receiver.store.audit import AuditLog
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from submitter.providers import schedule
@@ -51,6 +52,9 @@ class ReconcileRooms(Protocol):
 
     @property
     def polls(self) -> ReconcilePolls: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ class Reconciler:
         work = ManualReconcile(
             asking=self._asking,
             polls=self.store.polls,
+            audit=self.store.audit,
             providers=self.providers,
             clock=self.clock,
             lease_ms=self.manners.poll_lease_ms,

@@ -10,9 +10,7 @@ from typing import Any
 
 from receiver.reconcile.model.report import PollResult, ReconcileFilter
 from receiver.store.accounts import AccountStatus, account_of
-from receiver.store.codec import to_json
 from receiver.store.engine import Engine, Reader, Tx
-from receiver.store.ids import IdMaker
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
 from submitter.providers.contract import Budget
@@ -22,9 +20,8 @@ from submitter.providers.schedule import refill, refilled_until
 class PollRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._new_id = new_id
 
     async def lease_due(
         self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
@@ -116,22 +113,6 @@ class PollRepository:
             return [account_of(row) for row in await reader.fetch_all("all_accounts")]
 
         return await self._engine.read(work)
-
-    async def audit(self, *, actor: str, action: str, task: str | None, detail: Mapping[str, Any], now_ms: int) -> None:
-        """Who did what by hand."""
-
-        async def work(tx: Tx) -> None:
-            await tx.execute(
-                "insert_audit",
-                id=self._new_id("aud", now_ms),
-                at_ms=now_ms,
-                actor=actor,
-                action=action,
-                task=task,
-                detail=to_json(dict(detail)),
-            )
-
-        await self._engine.write(work)
 
 
 async def _any_due(reader: Reader, provider: str, now_ms: int) -> bool:

@@ -16,6 +16,7 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
@@ -91,6 +92,7 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    audit: AuditLog
     outbox: Outbox
     subscriptions: Subscriptions
     tasks: TaskRepository
@@ -160,7 +162,8 @@ def store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, emitter),
         submissions=Submits(engine, new_id),
-        polls=PollRepository(engine, new_id),
+        polls=PollRepository(engine),
+        audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),
         tasks=TaskRepository(engine),

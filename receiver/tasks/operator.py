@@ -6,9 +6,10 @@ the provider's own word decides.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from receiver.store.accounts import AccountStatus
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import Task
 from submitter.http.messages import HttpCall, HttpReply
@@ -37,12 +38,6 @@ class Purses(Protocol):
     async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
 
 
-class Audits(Purses, Protocol):
-    async def audit(
-        self, *, actor: str, action: str, task: str | None, detail: Mapping[str, Any], now_ms: int
-    ) -> None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCanceled:
     """`reason` for a person."""
@@ -61,7 +56,8 @@ class Canceling:
     cancels: Mapping[str, CancelsTasks]
     transport: Sends
     ledger: MakesDue
-    polls: Audits
+    polls: Purses
+    audit: AuditLog
     clock: Callable[[], int]
     speed: float
 
@@ -77,8 +73,8 @@ class Canceling:
             return NotCanceled(reason="the provider's id is not known yet; once it is, try again")
         outcome = await self._ask(task, task.provider_task_id, adapter, configured)
         words = mask(_words(outcome), (configured.account.api_key,))
-        detail = {"answer": words}
-        await self.polls.audit(actor=actor, action="cancel", task=task.id, detail=detail, now_ms=self.clock())
+        entry = AuditEntry(actor=actor, action="cancel", detail={"answer": words}, task_id=task.id)
+        await self.audit.record(entry, now_ms=self.clock())
         return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=words)
 
     async def _ask(

@@ -231,6 +231,7 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
             transport=services.transport,
             ledger=services.store.ledger,
             polls=services.store.polls,
+            audit=services.store.audit,
             clock=services.clock,
             speed=services.settings.provider_speed,
         )

@@ -57,6 +57,7 @@ async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
         transport=services.transport,
         ledger=services.store.ledger,
         polls=services.store.polls,
+        audit=services.store.audit,
         clock=services.clock,
         speed=1.0,
     )
