@@ -20,13 +20,13 @@ from receiver.reconcile.model.report import (
     ReconcileSummary,
 )
 from receiver.reconcile.poller import Poller
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
 from submitter.providers import schedule
-from submitter.providers.contract import Budget, ConfiguredProvider
+from submitter.providers.contract import ConfiguredProvider
 
 T = TypeVar("T")
 
@@ -44,8 +44,6 @@ class HandPolls(Protocol):
         self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
     ) -> list[Task]: ...
 
-    async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ManualReconcile:
@@ -53,6 +51,7 @@ class ManualReconcile:
 
     asking: Poller
     polls: HandPolls
+    accounts: ProviderAccountRepository
     audit: AuditLog
     providers: Mapping[str, ConfiguredProvider]
     clock: Callable[[], int]
@@ -82,7 +81,7 @@ class ManualReconcile:
         if order.mode is ReconcileMode.SAY or not open_tasks:
             return skipped + [self._line(task) for task in open_tasks]
         budget = schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.asking.speed)
-        await self.polls.debit(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
+        await self.accounts.consume(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
         work = self._do if order.mode is ReconcileMode.DO else self._preview
         return skipped + await _all([work(task, order) for task in open_tasks])
 

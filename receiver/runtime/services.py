@@ -16,6 +16,7 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
@@ -92,6 +93,7 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
     subscriptions: Subscriptions
@@ -163,6 +165,7 @@ def store_on(engine: Engine) -> Store:
         ledger=Ledger(engine, new_id, emitter),
         submissions=Submits(engine, new_id),
         polls=PollRepository(engine),
+        accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import Task
@@ -27,15 +27,11 @@ from submitter.model import (
     Unavailable,
 )
 from submitter.providers import schedule
-from submitter.providers.contract import Budget, CancelsTasks, ConfiguredProvider, ListsTasks
+from submitter.providers.contract import CancelsTasks, ConfiguredProvider, ListsTasks
 
 
 class MakesDue(Protocol):
     async def make_due(self, ids: Sequence[str], now_ms: int) -> None: ...
-
-
-class Purses(Protocol):
-    async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +52,7 @@ class Canceling:
     cancels: Mapping[str, CancelsTasks]
     transport: Sends
     ledger: MakesDue
-    polls: Purses
+    accounts: ProviderAccountRepository
     audit: AuditLog
     clock: Callable[[], int]
     speed: float
@@ -81,7 +77,7 @@ class Canceling:
         self, task: Task, provider_task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
-        await self.polls.debit(task.provider, budget=budget, count=1, now_ms=self.clock())
+        await self.accounts.consume(task.provider, budget=budget, count=1, now_ms=self.clock())
         try:
             return adapter.parse_cancel(
                 await self.transport.send(adapter.build_cancel(provider_task_id, configured.account))
@@ -138,7 +134,7 @@ class Lookup:
     lists: Mapping[str, ListsTasks]
     transport: Sends
     tasks: FindsTasks
-    purses: Purses
+    accounts: ProviderAccountRepository
     clock: Callable[[], int]
     speed: float
 
@@ -153,7 +149,7 @@ class Lookup:
         # Under a key the submit may have been sent again at any time until now.
         until_ms = now_ms if can.idempotency_s else min(now_ms, task.created_ms + LATE_MS)
         budget = schedule.scaled(can.budget, self.speed)
-        await self.purses.debit(task.provider, budget=budget, count=1, now_ms=now_ms)
+        await self.accounts.consume(task.provider, budget=budget, count=1, now_ms=now_ms)
         call = adapter.build_list(account, since_ms=since_ms, until_ms=until_ms)
         rows = adapter.parse_list(await self.transport.send(call))
         if not isinstance(rows, tuple):
