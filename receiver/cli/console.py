@@ -40,7 +40,7 @@ class PlainConsole(Console):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """rich uses colours only on a terminal and without NO_COLOR."""
+    """Rich uses colours only on a terminal and without NO_COLOR."""
     stream: TextIO | None = sys.stderr if stderr else sys.stdout
     width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
     return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)

@@ -1,6 +1,6 @@
 """The `whenfinal` command: the list of its commands, and the exit status of every outcome.
 
-0: success. 1: something is wrong with the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
+0: success. 1: a problem of the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
 """
 
 import sys

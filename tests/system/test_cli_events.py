@@ -1,4 +1,4 @@
-"""`whenfinal events` over a ledger whose oldest events are no longer kept."""
+"""`whenfinal events` over a ledger whose oldest events are no longer stored."""
 
 import asyncio
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_what_a_limit_leaves_out_is_said_with_where_to_go_on(kept: Cli) -> None:
 def test_a_cursor_before_what_is_kept_is_one_line_with_the_one_to_use(kept: Cli, follow: tuple[str, ...]) -> None:
     told = kept.run("events", "--after", "1", *follow)
     assert (told.status, told.out, told.err.count("\n")) == (1, "", 1)
-    assert "no longer kept" in told.err
+    assert "no longer stored" in told.err
     assert "--after 3" in told.err
 
 

@@ -143,7 +143,7 @@ def test_a_running_service_is_not_copied_from_under_itself(simulated: Cli) -> No
     [
         (("--from", "mysql://ann:hidden-word@db/x"), 2, "--from is not a database that this version can open; use sql"),
         (("--to", "postgresql://ann:hidden-word@db"), 2, "--to is not a database that this version can open; use sql"),
-        (("--json",), 2, "--json is for a copy: say --from, --to or both"),
+        (("--json",), 2, "--json is for a copy: give --from, --to or both"),
         (("--from", FILE), 1, "whenfinal.db can not be copied onto itself"),
         (("--to", "sqlite:///new.db"), 1, "there is no ledger at "),
     ],
@@ -163,7 +163,7 @@ def test_a_terminal_sees_a_bar_for_each_table_and_a_log_sees_one_line(cli: Cli) 
     assert cli.run("migrate").status == 0
     logged = cli.run("migrate", "--to", "sqlite:///one.db")
     assert [line for line in logged.err.splitlines() if line.startswith("copying")] == [
-        "copying the ledger; serve, web and worker stay stopped until it is done"
+        "copying the ledger; do not start serve, web or worker until it is done"
     ]
     shown = _on_a_terminal(cli.folder, "migrate", "--to", "sqlite:///two.db")
     assert "checked counters" in shown

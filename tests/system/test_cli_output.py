@@ -33,7 +33,7 @@ UNOPENED = [
 
 
 @pytest.mark.parametrize("arguments", UNOPENED)
-def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_its_cure(
+def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_a_hint(
     simulated: Cli, arguments: tuple[str, ...]
 ) -> None:
     absent = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///absent/whenfinal.db")
@@ -56,7 +56,7 @@ READERS_OF_SETTINGS = [("tasks", "list"), ("migrate",), ("serve", "--port", "0")
 
 
 @pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
-def test_a_dotenv_that_is_not_utf8_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_dotenv_that_is_not_utf8_is_named_with_its_hint(cli: Cli, arguments: tuple[str, ...]) -> None:
     (cli.folder / ".env").write_bytes("HIAPI_API_KEY=schlüssel".encode("latin-1"))
     ended = cli.run(*arguments)
     said = f"whenfinal: {cli.folder}/.env is not UTF-8; save it as UTF-8, or take it away\n"
@@ -64,7 +64,7 @@ def test_a_dotenv_that_is_not_utf8_is_named_with_its_cure(cli: Cli, arguments: t
 
 
 @pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
-def test_a_dotenv_that_may_not_be_read_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_dotenv_that_may_not_be_read_is_named_with_its_hint(cli: Cli, arguments: tuple[str, ...]) -> None:
     (cli.folder / ".env").touch(mode=0)
     ended = cli.with_prefix(*BOUND_BY_MODES).run(*arguments)
     said = f"{cli.folder}/.env can not be read: Permission denied; let this user read it, or take it away\n"

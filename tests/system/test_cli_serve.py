@@ -75,20 +75,20 @@ def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
         assert key not in "".join(again.lines)
 
 
-def test_a_taken_port_is_one_line_with_the_cure_before_anything_is_made(simulated: Cli) -> None:
+def test_a_taken_port_is_one_line_with_the_hint_before_anything_is_made(simulated: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = simulated.run("serve", "--port", str(port))
     assert ended.status == 1
     assert ended.err == (
         f"whenfinal: can not listen on 127.0.0.1:{port}; "
-        "it is taken: stop the other program, or choose another with --port\n"
+        "it is in use: stop the other program, or choose another port with --port\n"
     )
     assert simulated.files() == set()
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid"])
-def test_an_address_that_is_not_here_is_one_line_with_the_cure(cli: Cli, host: str) -> None:
+def test_an_address_that_is_not_here_is_one_line_with_the_hint(cli: Cli, host: str) -> None:
     ended = cli.run("serve", "--host", host, "--port", "0")
     assert (ended.status, ended.err.count("\n")) == (1, 1)
     assert "--host" in ended.err

@@ -36,7 +36,7 @@ def test_a_key_that_was_used_for_another_order_is_refused(simulated: Cli) -> Non
     simulated.run("submit", "-", "--idempotency-key", "one", stdin=order())
     ended = simulated.run("submit", "-", stdin=order("another", idempotency_key="one"))
     assert ended.status == 1
-    assert "another order" in ended.err
+    assert "another request" in ended.err
 
 
 def test_a_made_webhook_secret_is_shown_once(simulated: Cli) -> None:
@@ -87,7 +87,7 @@ def test_a_file_that_is_not_there_is_named(cli: Cli) -> None:
     assert ended.err == "whenfinal: nowhere.json can not be read: No such file or directory\n"
 
 
-def test_without_any_provider_the_order_is_refused_with_the_cure(cli: Cli) -> None:
+def test_without_any_provider_the_request_is_refused_with_a_hint(cli: Cli) -> None:
     ended = cli.run("submit", "-", stdin=order())
     assert ended.status == 2
     assert "no provider is configured, see whenfinal doctor" in ended.err

@@ -1,4 +1,4 @@
-"""Subscriptions, replays and their deliveries by hand, with the real command and no server."""
+"""Subscriptions, replays and their deliveries, with the real command and no server."""
 
 import base64
 import os
@@ -158,7 +158,7 @@ def test_a_replay_without_a_bound_or_with_nobody_to_ask_is_refused(home: Cli, no
     assert (backwards.status, "last_seq" in backwards.err) == (2, True)
     deleting = home.run("subscriptions", "delete", name)
     assert (deleting.status, deleting.out) == (2, "")
-    assert "say --yes" in deleting.err
+    assert "give --yes" in deleting.err
     assert home.run("subscriptions", "show", name).status == 0
 
 

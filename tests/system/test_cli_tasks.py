@@ -1,4 +1,4 @@
-"""Looking and acting by hand: tasks, events, deliveries, reconcile; for people and for programs."""
+"""Tasks, events, deliveries and manual reconcile by the command, as tables and as JSON."""
 
 import signal
 import subprocess
@@ -74,7 +74,7 @@ def test_an_uncertain_task_is_looked_for_in_the_providers_list(simulated: Cli) -
 def test_a_provider_without_a_list_names_the_place_to_look(simulated: Cli, uncertain: str) -> None:
     ended = simulated.run("tasks", "settle", uncertain, "--look")
     assert (ended.status, ended.out) == (1, "")
-    assert "TokenBay documents no list of tasks; look in the console of the account at http" in ended.err
+    assert "TokenBay documents no list of tasks; search the console of the account at http" in ended.err
 
 
 def test_a_wish_to_cancel_is_carried_where_there_is_such_a_thing(simulated: Cli) -> None:

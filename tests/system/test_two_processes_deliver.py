@@ -1,4 +1,4 @@
-"""Two real processes pay one outbox while it is changed by hand and one of them is killed."""
+"""Two real processes deliver from one outbox while it is changed manually and one of them is killed."""
 
 import hashlib
 import hmac

@@ -65,9 +65,7 @@ def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
         _show_table(moved, source, target)
     for each in moved.tables:
         if each.altered:
-            note(
-                f"{each.table}: {each.altered} rows contained NUL, which Postgres can not store; the copy has U+FFFD instead"
-            )
+            note(f"{each.table}: {each.altered} rows had NUL, which Postgres can not store; the copy has U+FFFD")
     if moved.different:
         names = ", ".join(moved.different)
         raise CommandFailed(f"the copy of {names} differs from the source, so it was rolled back; {target} is empty")

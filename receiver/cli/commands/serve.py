@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import note
-from receiver.cli.runner import ledger_named, cannot_listen, stopped_by_signal
+from receiver.cli.runner import cannot_listen, ledger_named, stopped_by_signal
 from receiver.config.settings import Settings
 from receiver.runtime.wiring import hearing, load_settings, open_services, start_journal, working
 from receiver.store.open import ledger_at

@@ -63,7 +63,7 @@ GAP = 3  # columns between two columns of a table
 
 
 class Listing(Table):
-    """A table whose most important columns come first. Where the terminal is too narrow, the last ones are only named."""
+    """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
         super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")

@@ -29,10 +29,10 @@ def test_an_id_to_copy_is_never_broken_and_no_line_is_too_long(width: int) -> No
     assert max(map(len, lines)) <= width
 
 
-def test_columns_without_room_are_named() -> None:
+def test_columns_that_do_not_fit_are_named() -> None:
     listing = table("task", "provider", "state", "provider's id", "labels", rows=[(*ROW[:3], *ROW[5:])])
-    assert _drawn(listing, 60)[-1] == "no room for: provider's id, labels; --json has all"
-    assert "no room" not in "".join(_drawn(listing, 240))
+    assert _drawn(listing, 60)[-1] == "too narrow for: provider's id, labels; --json shows all"
+    assert "too narrow" not in "".join(_drawn(listing, 240))
 
 
 def test_a_table_without_rows_has_its_headings() -> None:
