@@ -58,8 +58,8 @@ def _unopened(server: Server, url: str) -> dict[str, tuple[str, str, str]]:
     gone = parts._replace(netloc=f"guarded:{WRITTEN}@127.0.0.1:{free_port()}").geturl()
     return {
         "wrong password": (url.replace("word", "ward"), "password authentication failed", "user and password"),
-        "nobody there": (gone, "Connection refused", "see that Postgres runs there"),
-        "no such host": (url.replace("127.0.0.1", "db.invalid"), "db.invalid", "see that Postgres runs there"),
+        "nobody there": (gone, "Connection refused", "check that Postgres runs there"),
+        "no such host": (url.replace("127.0.0.1", "db.invalid"), "db.invalid", "check that Postgres runs there"),
         "no such database": (url + "x", "does not exist", "createdb"),
         "an option of nobody's": (url + "?colour=red", "not one that Postgres understands", "%25"),
         "another encoding": (_in_latin(server, url), "must be UTF8", "createdb -E UTF8"),
@@ -85,7 +85,7 @@ def _in_latin(server: Server, url: str) -> str:
         "another encoding",
     ],
 )
-def test_a_database_that_can_not_be_opened_is_one_line_and_a_cure_without_the_password(
+def test_a_database_that_can_not_be_opened_is_one_line_and_a_hint_without_the_password(
     cli: Cli, server: Server, url: str, case: str
 ) -> None:
     given, words, advice = _unopened(server, url)[case]

@@ -1,8 +1,8 @@
 """What the demo reads: the simulator's records, and the ledger's timelines. And the operator's decision from both.
 
 The records are the providers' truth. The operator settles uncertain submits by them, as a person does by the
-provider's console: a task belongs to ours when it is of the same provider, not known to the ledger, created at about the
-time of our submit, and has our prompt.
+provider's console: a task belongs to ours when it is of the same provider, not known to the ledger, created at about
+the time of our submit, and has our prompt.
 """
 
 import base64

@@ -38,53 +38,48 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paid:
-    """A task in a provider's records."""
+class _OfTask:
+    """Something about a task, by the provider's id of it."""
 
     provider: str
+    provider_task_id: str | None
+
+    @property
+    def key(self) -> TaskKey:
+        return self.provider, self.provider_task_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid(_OfTask):
+    """A task in a provider's records."""
+
     provider_task_id: str
     state: str
     is_ended: bool
     #: A callback with the opposite end was sent as well, and answered 2xx.
     contradicted: bool = False
 
-    @property
-    def key(self) -> TaskKey:
-        return self.provider, self.provider_task_id
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(_OfTask):
     """A terminal event that a consumer received. One event may come by several channels, and by webhook again."""
 
     channel: Channel
     seq: int
     event_id: str
     task: str
-    provider: str
-    provider_task_id: str | None
     state: str
-
-    @property
-    def key(self) -> TaskKey:
-        return self.provider, self.provider_task_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerTask:
+class LedgerTask(_OfTask):
     """What the ledger says about a task."""
 
     task: str
-    provider: str
-    provider_task_id: str | None
     #: The source of its end, such as callback or poll; None while it runs.
     ended_by: str | None = None
     #: How many reports contradicted its end.
     contradictions: int = 0
-
-    @property
-    def key(self) -> TaskKey:
-        return self.provider, self.provider_task_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

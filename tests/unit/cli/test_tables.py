@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console, RenderableType
 
-from receiver.cli.demo.display import Standing, draw
+from receiver.cli.demo.display import Progress, draw
 from receiver.cli.display.tables import cell, table, task_sheet
 from submitter.model import Output, TaskState
 from tests.support.builders import a_task
@@ -45,6 +45,6 @@ def test_an_address_is_broken_but_never_cut() -> None:
 
 
 def test_the_progress_of_the_demo_fits_a_narrow_terminal() -> None:
-    standing = Standing(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
-    drawn = "\n".join(_drawn(draw([standing], 3.0), 60))
+    progress = Progress(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
+    drawn = "\n".join(_drawn(draw([progress], 3.0), 60))
     assert all(word in drawn for word in ("modelstream", "submitted", "12/12", "7/12", "webhooks"))
