@@ -67,7 +67,7 @@ def _conclude(result: Result, screen: Screen, *, as_json: bool) -> None:
 
 def _invite(running: Demo) -> None:
     setup = running.processes.setup
-    url, ledger = setup.receiver, setup.environment()["WHENFINAL_DATABASE_URL"]
+    url, ledger = setup.receiver, setup.database_url
     auth = f'-H "Authorization: Bearer {setup.api_key}"'
     request = '{"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a paper boat"}}'
     for line in (

@@ -40,9 +40,10 @@ _SHORT_TIMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Where everything is, and the secrets of this one run."""
+    """Where everything is, and the secrets of this one run. Make one with `new_setup`."""
 
     directory: Path
+    database_url: str
     #: The origins of the two processes, without a slash at the end.
     simulator: str
     receiver: str
@@ -62,7 +63,7 @@ class Setup:
             "PYTHONUTF8": "1",
             "NO_COLOR": "1",
             "WHENFINAL_PUBLIC_URL": self.receiver,
-            "WHENFINAL_DATABASE_URL": f"sqlite:///{self.directory / 'ledger.db'}",
+            "WHENFINAL_DATABASE_URL": self.database_url,
             "WHENFINAL_SECRET_KEYS": self.signing_key,
             "WHENFINAL_API_KEYS": f"demo:submit+read+operate:{self.api_key}",
             "WHENFINAL_PROVIDER_SPEED": f"{SPEED:g}",
@@ -72,6 +73,19 @@ class Setup:
             **{f"{name.upper()}_BASE_URL": self.simulator + BASE_PATHS[name] for name in PLATFORMS},
             "HIAPI_WEBHOOK_SECRET": simulated.hiapi_webhook_secret or "",
         }
+
+
+def new_setup(directory: Path, *, simulator: str, receiver: str, database_url: str | None = None) -> Setup:
+    """With new secrets. Without a database URL the ledger is a file in the directory."""
+    return Setup(
+        directory=directory,
+        database_url=database_url or f"sqlite:///{directory / 'ledger.db'}",
+        simulator=simulator,
+        receiver=receiver,
+        api_key=f"wf_{secrets.token_urlsafe(24)}",
+        signing_key=secrets.token_urlsafe(32),
+        notify_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
+    )
 
 
 WHENFINAL = (sys.executable, "-c", "from receiver.cli.main import main; main()")
@@ -191,15 +205,8 @@ class Processes:
 async def open_processes(*, seed: int, say: Callable[[str], None]) -> AsyncIterator[Processes]:
     """Simulator and receiver on free ports, with a temporary directory. Nothing is left when it closes."""
     with tempfile.TemporaryDirectory(prefix="whenfinal-demo-", ignore_cleanup_errors=True) as directory:
-        simulator, receiver = (f"http://127.0.0.1:{port}" for port in _free_ports(2))
-        setup = Setup(
-            directory=Path(directory),
-            simulator=simulator,
-            receiver=receiver,
-            api_key=f"wf_{secrets.token_urlsafe(24)}",
-            signing_key=secrets.token_urlsafe(32),
-            notify_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
-        )
+        simulator, receiver = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+        setup = new_setup(Path(directory), simulator=simulator, receiver=receiver)
         processes = Processes(setup=setup, seed=seed)
         try:
             say(f"starting the simulator on {simulator} and the receiver on {receiver}")
@@ -228,7 +235,7 @@ def _kill_group(child: Process) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """All are bound at the same time, so that they differ."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [int(listener.getsockname()[1]) for listener in listeners]

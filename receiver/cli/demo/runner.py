@@ -85,7 +85,7 @@ class Demo:
     #: Of the simulator.
     control: Api
     submitting: Submitting
-    _is_killed: bool = False
+    is_killed: bool = False
     _intervening: asyncio.Lock = field(default_factory=asyncio.Lock)  # a rotation and a kill do not overlap
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
@@ -153,7 +153,7 @@ class Demo:
             and not any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
             and not undelivered((each.paid for each in records), self.consumers.received, notified=notified)
             and not any(each.awaits_contradiction for each in records)
-            and (self.scenario.kill_at is None or self._is_killed)
+            and (self.scenario.kill_at is None or self.is_killed)
         )
 
     async def _settle(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> None:
@@ -216,7 +216,7 @@ class Demo:
                 await asyncio.sleep(DOWN_S)
                 await self.processes.start_receiver()
                 self.screen.say("started it again on the same file")
-                self._is_killed = True
+                self.is_killed = True
         await asyncio.Event().wait()
 
     async def _read_events(self) -> None:

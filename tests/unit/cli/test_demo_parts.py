@@ -1,6 +1,5 @@
 """The demo's readers, its operator's decision and its result, each by itself."""
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from receiver.cli.demo.display import Progress, Result, closing, progress_line, result_view
-from receiver.cli.demo.processes import Setup
+from receiver.cli.demo.processes import new_setup
 from receiver.cli.demo.records import (
     RecordedTask,
     Uncertain,
@@ -26,15 +25,7 @@ from receiver.config.settings import Settings
 from receiver.tasks.model.timeline import tell
 from submitter.simulator import PLATFORMS
 
-SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
-SETUP = Setup(
-    directory=Path("/demo"),
-    simulator="http://127.0.0.1:1",
-    receiver="http://127.0.0.1:2",
-    api_key="a" * 32,
-    signing_key="s" * 32,
-    notify_secret=SECRET,
-)
+SETUP = new_setup(Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
 IN_LEDGER = LedgerTask(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
 PROMPT = "a paper boat"
 UNCERTAIN = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
