@@ -15,7 +15,7 @@ from itertools import count
 import structlog
 
 from receiver.events.log import EventLog
-from receiver.events.model.buffer import EventBuffer, Told
+from receiver.events.model.buffer import EventBuffer, EncodedEvent
 from receiver.events.model.event import EventType
 from receiver.store.errors import StoreError
 from submitter.model import ENDED, TaskState
@@ -67,7 +67,7 @@ class Feed:
         return len(self._waits) + len(self._followers)
 
     @property
-    def has_room(self) -> bool:
+    def has_capacity(self) -> bool:
         return self.taken < self._seats
 
     def news(self, seat: int) -> asyncio.Event:
@@ -111,7 +111,7 @@ class Feed:
             del self._followers[seat]
             self._rest()
 
-    def newest(self, cursor: int, *, limit: int) -> Sequence[Told] | None:
+    def newest(self, cursor: int, *, limit: int) -> Sequence[EncodedEvent] | None:
         """The next events after a cursor, from memory; None when it does not reach back, or forward, to there."""
         self._start()
         return self._ring.after(cursor, limit=limit)
@@ -184,7 +184,7 @@ class Feed:
             self._ring.restart(page[0].seq - 1)  # this process slept for so long that events between are kept no longer
         self._waits.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
         if self._followers:
-            self._ring.add([Told.of(event) for event in page])
+            self._ring.add([EncodedEvent.of(event) for event in page])
             await self._tell()
         else:
             self._ring.restart(page[-1].seq)

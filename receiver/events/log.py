@@ -4,7 +4,7 @@ from typing import Any
 
 from receiver.events.model.event import Event, EventType
 from receiver.events.model.query import (
-    SCANNED,
+    SCAN_LIMIT,
     EventFilter,
     ExpiredCursor,
     FutureCursor,
@@ -57,8 +57,8 @@ async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: 
     start = oldest_after if after is None else after
     if start > last_seq:
         return FutureCursor(last_seq=last_seq)
-    until = min(start + SCANNED, last_seq)
-    found = await _scan(reader, start, until, wanted, SCANNED if asks_bodies(wanted) else limit)
+    until = min(start + SCAN_LIMIT, last_seq)
+    found = await _scan(reader, start, until, wanted, SCAN_LIMIT if asks_bodies(wanted) else limit)
     # Asked once more after the look: what was taken away meanwhile must not pass for what was never there.
     _, oldest_after = await _bounds(reader)
     if after is not None and after < oldest_after:

@@ -31,10 +31,10 @@ from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
-from receiver.webhooks.replay import Replaying
-from receiver.webhooks.replay_repository import Replays
-from receiver.webhooks.subscription_repository import Subscriptions
-from receiver.webhooks.subscriptions import Subscribing
+from receiver.webhooks.replay import ReplayService
+from receiver.webhooks.replay_repository import ReplayRepository
+from receiver.webhooks.subscription_repository import SubscriptionRepository
+from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.transport import Transport
 from submitter.providers.contract import ConfiguredProvider
 
@@ -92,11 +92,11 @@ class Store:
     submissions: Submits
     polls: PollRepository
     outbox: Outbox
-    subscriptions: Subscriptions
+    subscriptions: SubscriptionRepository
     tasks: TaskRepository
     events: EventLog
     deliveries: DeliveryRepository
-    replays: Replays
+    replays: ReplayRepository
     retention: Pruning
     metadata: MetadataRepository
     engine: Engine
@@ -121,11 +121,11 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
-    subscribing: Subscribing
+    subscribing: SubscriptionService
     intake: Intake
     reconciler: Reconciler
     deliverer: Deliverer
-    replaying: Replaying
+    replaying: ReplayService
     pruner: Pruner
     feed: Feed
     readiness: Readiness
@@ -162,11 +162,11 @@ def store_on(engine: Engine) -> Store:
         submissions=Submits(engine, new_id),
         polls=PollRepository(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
-        subscriptions=Subscriptions(engine, new_id),
+        subscriptions=SubscriptionRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
-        replays=Replays(engine, new_id),
+        replays=ReplayRepository(engine, new_id),
         retention=Pruning(engine),
         metadata=MetadataRepository(engine),
         engine=engine,

@@ -40,9 +40,9 @@ from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManne
 from receiver.webhooks.model.cloudevents import origin_of
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
 from receiver.webhooks.model.request import SubscriptionRules
-from receiver.webhooks.replay import Replaying
+from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import POSTS_AT_ONCE, Subscribing, SubscribingEdges
+from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService, SubscribingEdges
 from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.http.transport import Transport, TransportLimits, open_transport
 from submitter.providers.contract import ConfiguredProvider
@@ -197,7 +197,7 @@ class _Wiring:
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
-            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
+            replaying=ReplayService(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
             pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
@@ -213,8 +213,8 @@ class _Wiring:
     def _origin(self) -> str | None:
         return None if self.settings.public_url is None else origin_of(self.settings.public_url)
 
-    def _subscribing(self) -> Subscribing:
-        return Subscribing(
+    def _subscribing(self) -> SubscriptionService:
+        return SubscriptionService(
             room=self.store.subscriptions,
             transport=self.webhook_transport,
             rules=SubscriptionRules(
@@ -305,7 +305,7 @@ class _Wiring:
                 backoff_s=self.settings.webhook_backoff_s,
                 lease_ms=round(self.settings.lease_s * 1000),
                 concurrency=self.settings.delivery_concurrency,
-                per_lane=self.settings.delivery_per_endpoint,
+                per_endpoint=self.settings.delivery_per_endpoint,
                 give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
                 source=self.settings.public_url or DEFAULT_SOURCE,
                 origin=self._origin(),

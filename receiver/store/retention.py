@@ -58,7 +58,7 @@ class Pruning:
         async def work(tx: Tx) -> Swept:
             wiped = await tx.execute("wipe_previous_keys", now_ms=now_ms)
             if wiped:
-                await tx.execute("touch_subscriptions")
+                await tx.execute("bump_subscriptions_version")
             return Swept(gone=wiped)
 
         return await self._engine.write(work)
@@ -74,12 +74,12 @@ class Pruning:
             if subscription is None:
                 return Swept()
             name = subscription["id"]
-            owed = await tx.fetch_all("unfinished_of_lane", lane=name, limit=limit)
+            owed = await tx.fetch_all("unfinished_of_endpoint", endpoint_id=name, limit=limit)
             free = [row["id"] for row in owed if _is_free(row, now_ms)]
             await _bury(tx, [(delivery, DELETED) for delivery in free], now_ms)
             if owed:
                 return Swept(gone=len(free), mark=mark if free else (0, name))
-            await tx.execute("remove_lane", id=name)
+            await tx.execute("remove_endpoint", id=name)
             await tx.execute("remove_subscription", id=name)
             return Swept(mark=(0, name))
 
@@ -95,12 +95,12 @@ class Pruning:
             found = await tx.fetch_all("unfinished_by_age", after_seq=mark[0], after_id=mark[1], limit=limit)
             old = list(takewhile(lambda row: row["event_ms"] < before_ms, found))
             held = [(row, reason) for row in old if _is_free(row, now_ms) and (reason := _held_for(row, before_ms))]
-            lanes = sorted({row["lane"] for row, _ in held})
+            lanes = sorted({row["endpoint_id"] for row, _ in held})
             if not lanes:
                 return Swept(mark=_aged(old, limit))
-            await tx.fetch_all("lanes_by_ids", ids=lanes)  # before deliveries, as everywhere
+            await tx.fetch_all("endpoints_by_ids", ids=lanes)  # before deliveries, as everywhere
             await _bury(tx, [(row["id"], reason) for row, reason in held], now_ms)
-            await tx.execute_many("refresh_lane", [{"id": lane, "now_ms": now_ms} for lane in lanes])
+            await tx.execute_many("update_endpoint_due_time", [{"id": lane, "now_ms": now_ms} for lane in lanes])
             return Swept(gone=len(held), mark=_aged(old, limit))
 
         return await self._engine.write(work)
@@ -157,9 +157,9 @@ class Pruning:
         """Lanes of `notify` that owe nothing and are well, or were last posted to before."""
 
         async def work(tx: Tx) -> Swept:
-            found = await tx.fetch_all("lanes_by_id", after=mark[1], limit=limit)
+            found = await tx.fetch_all("endpoints_by_id", after=mark[1], limit=limit)
             gone = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
-            await tx.execute_many("remove_idle_lane", [{"id": name} for name in gone])
+            await tx.execute_many("remove_idle_endpoint", [{"id": name} for name in gone])
             return Swept(gone=len(gone), mark=(0, found[-1]["id"]) if len(found) == limit else None)
 
         return await self._engine.write(work)
@@ -273,7 +273,7 @@ START: Mark = (-(2**62), "")
 
 async def _bury(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:
     await tx.execute_many(
-        "bury_delivery", [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
+        "mark_delivery_dead", [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
     )
 
 
@@ -295,8 +295,8 @@ def _is_idle(lane: Row, before_ms: int, now_ms: int) -> bool:
     if lane["subscription"] is not None or lane["next_due_ms"] is not None:
         return False
     is_paused = lane["paused_until_ms"] is not None and lane["paused_until_ms"] > now_ms
-    is_well = not lane["failures"] and lane["slow_per_s"] is None and not is_paused
-    return is_well or lane["served_ms"] < before_ms
+    is_well = not lane["failures"] and lane["throttled_rate_per_s"] is None and not is_paused
+    return is_well or lane["last_leased_ms"] < before_ms
 
 
 def _after(mark: Mark) -> dict[str, Any]:

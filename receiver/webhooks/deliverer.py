@@ -17,7 +17,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.webhooks.model.cloudevents import cloudevents_headers, origin_headers
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.retry import after_attempt
-from receiver.webhooks.sender import Posted, Sends, Webhook, post
+from receiver.webhooks.sender import SendResult, Sends, Webhook, post
 from submitter.http.messages import Headers
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ RECORD_TRIES = 3  # at the end of a turn, when nothing more can join the batch
 
 class DeliveryOutbox(Protocol):
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
     ) -> list[DueDelivery]:
         """Fair between lanes; never more than a lane's cap leased at once for one, by all owners together."""
 
@@ -51,7 +51,7 @@ class DeliveryManners:
     backoff_s: tuple[float, ...]
     lease_ms: int = 60_000
     concurrency: int = 64
-    per_lane: int = 8
+    per_endpoint: int = 8
     give_up_ms: int = 5 * 86_400_000
     source: str = DEFAULT_SOURCE
     origin: str | None = None
@@ -110,7 +110,7 @@ class Deliverer:
             now_ms=self.clock(),
             lease_ms=self.manners.lease_ms,
             limit=limit,
-            per_lane=self.manners.per_lane,
+            per_endpoint=self.manners.per_endpoint,
         )
 
     async def _deliver(self, leased: Sequence[DueDelivery]) -> list[AttemptResult]:
@@ -192,8 +192,8 @@ class Deliverer:
             subject=due.task,
         )
 
-    def _decide(self, due: DueDelivery, posted: Posted) -> tuple[DeliveryState, int | None]:
-        if posted.is_hopeless:
+    def _decide(self, due: DueDelivery, posted: SendResult) -> tuple[DeliveryState, int | None]:
+        if posted.is_permanent:
             return DeliveryState.DEAD, None
         return after_attempt(
             due.attempts,

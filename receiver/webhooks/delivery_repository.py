@@ -44,7 +44,7 @@ class DeliveryRepository(Repository):
                 return await reader.fetch_one(statement, subscription=subscription)
 
             pending, dead = await one("count_pending_of_subscription"), await one("count_dead_of_subscription")
-            newest = await one("failing_of_subscription") or await one("dead_of_subscription")
+            newest = await one("newest_failing_of_subscription") or await one("newest_dead_of_subscription")
             return Owed(
                 pending=pending["number"] if pending else 0,
                 dead=dead["number"] if dead else 0,

@@ -17,16 +17,16 @@ from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import endpoint_health
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.retry import GONE
-from receiver.webhooks.model.rows import lane_row, limited_lane_of, subscription_of
+from receiver.webhooks.model.rows import endpoint_row, limited_endpoint_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
 
 log = structlog.get_logger(__name__)
 
-LANES_A_TURN = 512  # looked at in one lease, those that have waited longest for their turn
+ENDPOINTS_PER_LEASE = 512  # looked at in one lease, those that have waited longest for their turn
 
 DAY_MS = 86_400_000
 
@@ -37,7 +37,7 @@ GIVE_UP_MS = 5 * DAY_MS
 class _Share:
     """How many deliveries of a lane are to be leased."""
 
-    lane: Lane
+    lane: EndpointState
     count: int
     is_probe: bool
 
@@ -51,7 +51,7 @@ class Outbox:
         self._emitter = emitter
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
     ) -> list[DueDelivery]:
         """Due deliveries, lanes taking turns; no lane ever has more than its cap leased at once, by all owners.
 
@@ -59,7 +59,7 @@ class Outbox:
         """
 
         async def shares(reader: Reader) -> list[_Share]:
-            return await _shares(reader, now_ms=now_ms, limit=limit, per_lane=per_lane)
+            return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint)
 
         planned = [share.lane.id for share in await self._engine.read(shares)]
         if not planned:
@@ -67,7 +67,7 @@ class Outbox:
 
         async def work(tx: Tx) -> list[DueDelivery]:
             # Held before they are counted: what workers lease at the same time stays within each lane's limits.
-            held = {row["id"] for row in await tx.fetch_all("lanes_by_ids", ids=planned)}
+            held = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
             taken = [share for share in await shares(tx) if share.lane.id in held]
             ids = await _pick(tx, taken, now_ms)
             claim: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
@@ -91,7 +91,7 @@ class Outbox:
 
         async def work(tx: Tx) -> list[Subscription]:
             # Lanes before deliveries, as when leasing: transactions that wait for each other's rows never cross.
-            known = {row["id"]: limited_lane_of(row) for row in await _lanes_of(tx, results)}
+            known = {row["id"]: limited_endpoint_of(row) for row in await _lanes_of(tx, results)}
             await tx.execute_many("finish_attempt", [_finish_row(result, now_ms) for result in results])
             await tx.execute_many("insert_attempt", [self._attempt_row(result, now_ms) for result in results])
             heard = _by_lane(results)
@@ -120,7 +120,7 @@ class Outbox:
             if found is None:
                 return None
             if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
-                await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
+                await tx.execute("schedule_endpoint", id=found["lane"], due_ms=now_ms)
                 await tx.announce()
                 await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
             row = await tx.fetch_one("delivery_by_id", id=delivery)
@@ -144,7 +144,7 @@ class Outbox:
             return []
         words = [{"id": s.id, "disabled_ms": s.disabled_ms, "disabled_reason": s.disabled_reason} for s in disabled]
         await tx.execute_many("disable_subscription", words)
-        await tx.execute("touch_subscriptions")
+        await tx.execute("bump_subscriptions_version")
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
             await self._audit(tx, now_ms, "service", "subscription disabled", detail)
@@ -178,11 +178,11 @@ class Outbox:
         }
 
 
-async def _shares(reader: Reader, *, now_ms: int, limit: int, per_lane: int) -> list[_Share]:
-    due = await reader.fetch_all("due_lanes", now_ms=now_ms, limit=LANES_A_TURN)
-    known = {row["id"]: limited_lane_of(row) for row in due}
+async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int) -> list[_Share]:
+    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE)
+    known = {row["id"]: limited_endpoint_of(row) for row in due}
     most = [
-        (row["id"], endpoint_health.places(known[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_lane))
+        (row["id"], endpoint_health.places(known[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_endpoint))
         for row in due
     ]
     return [
@@ -191,7 +191,7 @@ async def _shares(reader: Reader, *, now_ms: int, limit: int, per_lane: int) -> 
             count=count,
             is_probe=endpoint_health.breaker_state(known[name], now_ms) is endpoint_health.BreakerState.HALF_OPEN,
         )
-        for name, count in endpoint_health.take_turns(most, limit).items()
+        for name, count in endpoint_health.share_slots(most, limit).items()
     ]
 
 
@@ -200,7 +200,7 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     ids: list[str] = []
     left = {share.lane.id: share.count for share in taken}
     for replayed in (0, 1):
-        for is_probe, statement in ((False, "free_deliveries"), (True, "newest_free_deliveries")):
+        for is_probe, statement in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
             names = [share.lane.id for share in taken if share.is_probe is is_probe and left[share.lane.id] > 0]
             asked = [{"lane": name, "replayed": replayed, "now_ms": now_ms, "count": left[name]} for name in names]
             for row in await tx.fetch_many(statement, asked):
@@ -210,16 +210,16 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
 
 
 async def _lanes_of(tx: Tx, results: Sequence[AttemptResult]) -> list[Row]:
-    return await tx.fetch_all("lanes_by_ids", ids=sorted({result.lane for result in results}))
+    return await tx.fetch_all("endpoints_by_ids", ids=sorted({result.lane for result in results}))
 
 
-async def _keep_lanes(tx: Tx, changed: Sequence[Lane], *, looked_at: Sequence[str], now_ms: int) -> None:
-    await tx.execute_many("update_lane", [_behaviour_row(lane) for lane in changed])
-    await tx.execute_many("refresh_lane", [{"id": name, "now_ms": now_ms} for name in looked_at])
+async def _keep_lanes(tx: Tx, changed: Sequence[EndpointState], *, looked_at: Sequence[str], now_ms: int) -> None:
+    await tx.execute_many("update_endpoint", [_behaviour_row(lane) for lane in changed])
+    await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in looked_at])
 
 
-def _behaviour_row(lane: Lane) -> dict[str, Any]:
-    return {name: value for name, value in lane_row(lane).items() if name != "next_due_ms"}
+def _behaviour_row(lane: EndpointState) -> dict[str, Any]:
+    return {name: value for name, value in endpoint_row(lane).items() if name != "next_due_ms"}
 
 
 def _by_lane(results: Sequence[AttemptResult]) -> Mapping[str, list[AttemptResult]]:
@@ -229,8 +229,8 @@ def _by_lane(results: Sequence[AttemptResult]) -> Mapping[str, list[AttemptResul
     return heard
 
 
-def _news(result: AttemptResult) -> endpoint_health.News:
-    return endpoint_health.News(
+def _news(result: AttemptResult) -> endpoint_health.AttemptOutcome:
+    return endpoint_health.AttemptOutcome(
         began_ms=result.attempt.at_ms,
         ended_ms=result.attempt.at_ms + result.attempt.latency_ms,
         status=result.attempt.status,
@@ -239,14 +239,14 @@ def _news(result: AttemptResult) -> endpoint_health.News:
 
 
 def _given_up(
-    after: Sequence[Lane], heard: Mapping[str, list[AttemptResult]], now_ms: int, give_up_ms: int
+    after: Sequence[EndpointState], heard: Mapping[str, list[AttemptResult]], now_ms: int, give_up_ms: int
 ) -> dict[str, str]:
     """Why, for each lane that is to be disabled if it is a subscription's."""
     reasons: dict[str, str] = {}
     for lane in after:
         if any(result.attempt.status == GONE for result in heard[lane.id]):
             reasons[lane.id] = "answered 410 Gone"
-        elif endpoint_health.gives_up(lane, now_ms, give_up_ms):
+        elif endpoint_health.should_disable(lane, now_ms, give_up_ms):
             last = heard[lane.id][-1].attempt.error
             reasons[lane.id] = f"nothing but failures for {give_up_ms / DAY_MS:g} days, last: {last}"
     return reasons

@@ -40,8 +40,8 @@ class EventPublisher:
         owed = [tuple(recipients_of(draft, active)) for draft in drafts]
         # Lanes before the counter: everybody waits for that one, so nobody who holds it may wait for anything else.
         lanes = sorted({each.lane for some in owed for each in some})
-        await tx.execute_many("wake_lane", [{"id": lane, "due_ms": now_ms} for lane in lanes])
-        row = await tx.fetch_one("take_seqs", count=len(drafts))
+        await tx.execute_many("schedule_endpoint", [{"id": lane, "due_ms": now_ms} for lane in lanes])
+        row = await tx.fetch_one("reserve_event_numbers", count=len(drafts))
         first = (row or {})["value"] - len(drafts) + 1
         events = [event_of_draft(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
         await tx.execute_many("insert_event", [_event_row(event) for event in events])

@@ -35,7 +35,7 @@ class ReplayRoom(Protocol):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Replaying:
+class ReplayService:
     """`on_due` is called after each commit that made something due."""
 
     replays: ReplayRoom

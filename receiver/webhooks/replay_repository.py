@@ -46,7 +46,7 @@ class ReplayBatch:
     made_due: int = 0
 
 
-class Replays:
+class ReplayRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole.
 
     All of them return None when there is no such subscription and NotActive when it is disabled, as it is by then.
@@ -111,12 +111,12 @@ class Replays:
     async def _make_due(
         self, tx: Tx, subscription: Subscription, which: ReplayWhich, seqs: Sequence[int], now_ms: int
     ) -> int:
-        await tx.fetch_all("lanes_by_ids", ids=[subscription.id])  # before deliveries, as everywhere
-        await tx.fetch_all("hold_events", seqs=seqs)
+        await tx.fetch_all("endpoints_by_ids", ids=[subscription.id])  # before deliveries, as everywhere
+        await tx.fetch_all("lock_events", seqs=seqs)
         owed = await _revivable(tx, subscription.id, which, seqs)
         common = {"subscription": subscription.id, "lane": subscription.id, "endpoint": subscription.url}
         await tx.execute_many(
-            "replay_delivery",
+            "requeue_delivery",
             [
                 {
                     "id": self._new_id("dlv", now_ms),
@@ -131,7 +131,7 @@ class Replays:
             ],
         )
         if owed:
-            await tx.execute("wake_lane", id=subscription.id, due_ms=now_ms)
+            await tx.execute("schedule_endpoint", id=subscription.id, due_ms=now_ms)
             await tx.announce()
         return len(owed)
 
@@ -193,7 +193,7 @@ async def _look(
 
 async def _revivable(reader: Reader, name: str, which: ReplayWhich, seqs: Sequence[int]) -> list[Row]:
     """Events of these that are still kept and whose delivery, or lack of one, is what the replay is for."""
-    found = await reader.fetch_all("owed_of_events", subscription=name, seqs=seqs)
+    found = await reader.fetch_all("delivery_states_of_events", subscription=name, seqs=seqs)
     return [row for row in found if row["state"] in _REVIVED[which]]
 
 

@@ -35,12 +35,12 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
+class SendResult:
     """`is_hopeless`: another try would end in the same way."""
 
     attempt: Attempt
     retry_after_s: float | None = None
-    is_hopeless: bool = False
+    is_permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +49,10 @@ class _Tried:
     error: str | None = None
     response: str = ""
     retry_after_s: float | None = None
-    is_hopeless: bool = False
+    is_permanent: bool = False
 
 
-async def post(webhook: Webhook, transport: Sends, *, clock: Callable[[], int]) -> Posted:
+async def post(webhook: Webhook, transport: Sends, *, clock: Callable[[], int]) -> SendResult:
     """Never raises for what the endpoint, its network or a bad secret does."""
     began_ms = clock()
     tried = await _try(webhook, transport, began_ms, clock)
@@ -64,7 +64,7 @@ async def post(webhook: Webhook, transport: Sends, *, clock: Callable[[], int]) 
         error=tried.error,
         response=tried.response,
     )
-    return Posted(attempt=attempt, retry_after_s=tried.retry_after_s, is_hopeless=tried.is_hopeless)
+    return SendResult(attempt=attempt, retry_after_s=tried.retry_after_s, is_permanent=tried.is_permanent)
 
 
 async def _try(webhook: Webhook, transport: Sends, began_ms: int, clock: Callable[[], int]) -> _Tried:
@@ -78,23 +78,23 @@ async def _try(webhook: Webhook, transport: Sends, began_ms: int, clock: Callabl
             signing_keys=webhook.signing_keys,
         )
     except ValueError as error:
-        return _Tried(error=f"the webhook can not be signed: {error}", is_hopeless=True)
+        return _Tried(error=f"the webhook can not be signed: {error}", is_permanent=True)
     headers: Headers = (("content-type", "application/json"), *webhook.headers, *signed)
     try:
         reply = await transport.send(HttpCall(method="POST", url=webhook.url, headers=headers, body=body))
     except AddressForbidden as error:
-        return _Tried(error=f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_hopeless=True)
+        return _Tried(error=f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_permanent=True)
     except TransportError as error:
         return _Tried(error=f"{type(error).__name__}: {error}")
     return _Tried(
         status=reply.status,
-        error=complaint_of(reply),
+        error=error_of(reply),
         response=_stored_text(reply.body),
         retry_after_s=read_retry_after(reply.header("retry-after"), now_ms=clock()),
     )
 
 
-def complaint_of(reply: HttpReply) -> str | None:
+def error_of(reply: HttpReply) -> str | None:
     """What is wrong with an answer, in words; None when it is 2xx."""
     if 200 <= reply.status < 300:
         return None

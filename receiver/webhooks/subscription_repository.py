@@ -8,7 +8,7 @@ from receiver.store.codec import to_json
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Page
-from receiver.webhooks.model.rows import lane_of, subscription_of, subscription_row
+from receiver.webhooks.model.rows import endpoint_of, subscription_of, subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 
 MOST_SUBSCRIPTIONS = 1000  # every event is held against each
@@ -25,7 +25,7 @@ class AuditEntry:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Subscriptions:
+class SubscriptionRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole. A deleted one is never seen again."""
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:
@@ -36,7 +36,7 @@ class Subscriptions:
         """False when there are `MOST_SUBSCRIPTIONS` already; then nothing is stored."""
 
         async def work(tx: Tx) -> bool:
-            await tx.execute("touch_subscriptions")
+            await tx.execute("bump_subscriptions_version")
             row = await tx.fetch_one("count_subscriptions")
             if (row or {})["number"] >= MOST_SUBSCRIPTIONS:
                 return False
@@ -63,16 +63,16 @@ class Subscriptions:
 
         async def work(tx: Tx) -> Subscription | None:
             # Lane, subscription, counter: as when attempts are recorded, so that the two never wait for each other.
-            await tx.fetch_all("lanes_by_ids", ids=[name])
-            row = await tx.fetch_one("subscription_to_change", id=name)
+            await tx.fetch_all("endpoints_by_ids", ids=[name])
+            row = await tx.fetch_one("lock_subscription", id=name)
             if row is None:
                 return None
             before = subscription_of(row)
             after = change(before)
             await tx.execute("update_subscription", **subscription_row(after))
             if forgive or after.url != before.url:
-                await tx.execute("reset_lane", id=name)
-            await tx.execute("touch_subscriptions")
+                await tx.execute("reset_endpoint_health", id=name)
+            await tx.execute("bump_subscriptions_version")
             await self._audit(tx, name, deed, now_ms)
             return after
 
@@ -84,7 +84,7 @@ class Subscriptions:
         async def work(tx: Tx) -> bool:
             if not await tx.execute("delete_subscription", id=name, now_ms=now_ms):
                 return False
-            await tx.execute("touch_subscriptions")
+            await tx.execute("bump_subscriptions_version")
             await self._audit(tx, name, AuditEntry(actor=actor, action="subscription deleted"), now_ms)
             return True
 
@@ -134,9 +134,9 @@ class Subscriptions:
 
 
 async def _with_lanes(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:
-    found = await reader.fetch_all("lanes_of_subscriptions", ids=[each.id for each in subscriptions])
+    found = await reader.fetch_all("endpoints_of_subscriptions", ids=[each.id for each in subscriptions])
     lanes = {row["id"]: row for row in found}
     return [
-        SubscriptionStatus(subscription=each, lane=lane_of(lanes[each.id], each) if each.id in lanes else None)
+        SubscriptionStatus(subscription=each, lane=endpoint_of(lanes[each.id], each) if each.id in lanes else None)
         for each in subscriptions
     ]

@@ -95,7 +95,7 @@ class _Overtaken(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subscribing:
+class SubscriptionService:
     """`source` names this service in CloudEvents. Every verb may raise StoreUnavailable; then nothing was changed.
 
     Endpoints that hang hold up only others that are asked or tried out by hand: never a delivery.

@@ -179,7 +179,7 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
             owner=name,
             backoff_s=tuple(float(step) for step in _DEFAULT["webhook_backoff_s"].split(",")),
             concurrency=concurrency,
-            per_lane=int(_DEFAULT["delivery_per_endpoint"]),
+            per_endpoint=int(_DEFAULT["delivery_per_endpoint"]),
         )
         random = secrets.SystemRandom().random
         deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)

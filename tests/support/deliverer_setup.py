@@ -9,7 +9,7 @@ from typing import Any
 from receiver.runtime.services import Store
 from receiver.webhooks.deliverer import Deliverer, DeliveryManners, DeliveryOutbox, DeliveryReport
 from receiver.webhooks.model.delivery import Attempt, Delivery
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import TransportLimits, open_transport
@@ -57,11 +57,11 @@ async def only_delivery(store: Store) -> tuple[Delivery, list[Attempt]]:
     return delivery, await store.deliveries.attempts(delivery.id)
 
 
-async def lane_of(store: Store, name: str = "sub_1") -> Lane:
+async def endpoint_of(store: Store, name: str = "sub_1") -> EndpointState:
     seen = await store.subscriptions.find(name)
     assert seen is not None
-    assert seen.lane is not None
-    return seen.lane
+    assert seen.endpoint is not None
+    return seen.endpoint
 
 
 def headers_of(request: bytes) -> dict[str, str]:

@@ -43,7 +43,7 @@ async def happen_to(store: Store, name: str, *, at_ms: int = T0, **changes: Any)
 
 
 async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: int = 10_000) -> list[DueDelivery]:
-    return await store.outbox.lease_deliveries(owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_lane=limit)
+    return await store.outbox.lease_deliveries(owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=limit)
 
 
 async def end(
@@ -52,7 +52,7 @@ async def end(
     attempt = Attempt(at_ms=at_ms, latency_ms=1, status=_STATUS[state], error=None)
     due_ms = at_ms if state is DeliveryState.PENDING else None
     results = [
-        AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=attempt, state=state, due_ms=due_ms)
+        AttemptResult(delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=attempt, state=state, due_ms=due_ms)
         for due in leased
     ]
     await store.outbox.record_attempts(results, at_ms)

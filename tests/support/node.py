@@ -35,7 +35,7 @@ async def record(store: Store, seed: str, count: str) -> None:
 
 async def lease(store: Store, owner: str) -> None:
     """Takes all that is due and never comes back with it."""
-    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner=owner, now_ms=T0, lease_ms=60_000, limit=100)
     _tell({"deliveries": [each.id for each in due], "tasks": [task.id for task in tasks]})
     await asyncio.Event().wait()
@@ -45,7 +45,7 @@ async def hold(store: Store) -> None:
     """Stays in the middle of a transaction, with the number of the next event taken."""
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
+        await tx.fetch_one("reserve_event_numbers", count=1)
         _tell("holding")
         await asyncio.Event().wait()
 
@@ -57,9 +57,9 @@ async def share(store: Store, owner: str) -> None:
     got: Counter[str] = Counter()
     for turn in range(20):
         due = await store.outbox.lease_deliveries(
-            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_lane=100
+            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100
         )
-        got.update(each.lane for each in due)
+        got.update(each.endpoint_id for each in due)
     _tell(got)
 
 

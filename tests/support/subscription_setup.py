@@ -16,7 +16,7 @@ from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
 from receiver.webhooks.model.request import SubscriptionRequest, SubscriptionRules
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import Subscribing, SubscribingEdges
+from receiver.webhooks.subscriptions import SubscriptionService, SubscribingEdges
 from submitter.errors import InvalidRequest
 from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.http.transport import TransportLimits, open_transport
@@ -37,7 +37,7 @@ class Bench:
 
     store: Store
     path: Path
-    subscribing: Subscribing
+    subscribing: SubscriptionService
     now: list[int]
 
     async def create(self, url: str, **changes: Any) -> Subscription:
@@ -75,7 +75,7 @@ async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: 
         open_transport(limits, HOME) as transport,
     ):
         edges = SubscribingEdges(clock=lambda: now[0], random_bytes=random_bytes, new_id=id_maker(random_bytes))
-        flow = Subscribing(room=store.subscriptions, transport=transport, rules=rules, source=SOURCE, edges=edges)
+        flow = SubscriptionService(room=store.subscriptions, transport=transport, rules=rules, source=SOURCE, edges=edges)
         yield Bench(store=store, path=path, subscribing=flow, now=now)
 
 

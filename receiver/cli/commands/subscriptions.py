@@ -103,7 +103,7 @@ def create(
 
     async def work(services: Services) -> tuple[SubscriptionStatus, int]:
         made = await services.subscribing.create(order, actor=ACTOR)
-        return SubscriptionStatus(subscription=made, lane=None), services.clock()
+        return SubscriptionStatus(subscription=made, endpoint=None), services.clock()
 
     seen, now_ms = with_services(work, making=True)
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -119,7 +119,7 @@ def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json 
     found, has_more, now_ms = with_services(work)
     if as_json:
         for each in found:
-            emit(subscription_view(each.subscription, each.lane, now_ms=now_ms))
+            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms))
     else:
         show(subscriptions_table(found, now_ms) if found else _none(state))
     if has_more:
@@ -138,11 +138,11 @@ def show_subscription(name: Name, *, as_json: Json = False) -> None:
         return seen, await services.store.deliveries.owed(name), now_ms
 
     seen, owed, now_ms = with_services(work)
-    own, lane = seen.subscription, seen.lane
+    own, endpoint = seen.subscription, seen.endpoint
     if as_json:
-        emit(subscription_view(own, lane, now_ms=now_ms) | {"deliveries": owed_view(owed)})
+        emit(subscription_view(own, endpoint, now_ms=now_ms) | {"deliveries": owed_view(owed)})
     else:
-        show(subscription_sheet(own, lane, now_ms, owed))
+        show(subscription_sheet(own, endpoint, now_ms, owed))
 
 
 @taking(ChangeOptions)
@@ -249,7 +249,7 @@ async def _after(
     if changed is None:
         raise missing(name)
     seen = await services.store.subscriptions.find(name)
-    return SubscriptionStatus(subscription=changed, lane=seen.lane if seen else None), services.clock()
+    return SubscriptionStatus(subscription=changed, endpoint=seen.endpoint if seen else None), services.clock()
 
 
 async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]:
@@ -261,19 +261,19 @@ async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]
 
 def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
     if as_json:
-        emit(subscription_view(seen.subscription, seen.lane, now_ms=now_ms))
+        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms))
     else:
-        show(subscription_sheet(seen.subscription, seen.lane, now_ms))
+        show(subscription_sheet(seen.subscription, seen.endpoint, now_ms))
 
 
 def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
     """A secret that came from a file is known already; programs get it all the same, as from the API."""
     own = seen.subscription
     if as_json:
-        emit(subscription_view(own, seen.lane, now_ms=now_ms) | secret_view(own))
+        emit(subscription_view(own, seen.endpoint, now_ms=now_ms) | secret_view(own))
         return
     secrets = [f"signing secret, shown only now: {own.secret}"] if made else []
-    show(subscription_sheet(own, seen.lane, now_ms), *secrets)
+    show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)
 
 
 def missing(name: str) -> CommandFailed:

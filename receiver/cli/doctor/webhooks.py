@@ -35,7 +35,7 @@ def _failing(seen: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]
         each.subscription
         for each in seen
         if each.subscription.state is SubscriptionState.ACTIVE
-        and subscription_breaker(each.lane, now_ms) is not BreakerState.CLOSED
+        and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
     ]
     if found:
         hint = "see the last answer with: whenfinal subscriptions show ID; try it with: whenfinal subscriptions test ID"

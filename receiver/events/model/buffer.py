@@ -16,7 +16,7 @@ _SEQ = attrgetter("seq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class EncodedEvent:
     """An event as streams need it: `frame` is its bytes on the wire."""
 
     seq: int
@@ -34,7 +34,7 @@ class EventBuffer:
     def __init__(self, *, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept = kept
         self._kept_bytes = kept_bytes
-        self._told: list[Told] = []
+        self._told: list[EncodedEvent] = []
         self._bytes = 0
         self._after: int | None = None
 
@@ -42,7 +42,7 @@ class EventBuffer:
         """Forget all. The range begins after a number; None: there is no range, and no cursor lies in it."""
         self._told, self._bytes, self._after = [], 0, after
 
-    def add(self, told: Sequence[Told]) -> None:
+    def add(self, told: Sequence[EncodedEvent]) -> None:
         """The events that follow the newest one, none left out."""
         self._told += told
         self._bytes += sum(len(each.frame) for each in told)
@@ -53,7 +53,7 @@ class EventBuffer:
             surplus += 1
         del self._told[:surplus]
 
-    def after(self, cursor: int, *, limit: int) -> Sequence[Told] | None:
+    def after(self, cursor: int, *, limit: int) -> Sequence[EncodedEvent] | None:
         """The next events; None when some of them are no longer, or not yet, in the ring's range."""
         if self._after is None or cursor < self._after:
             return None

@@ -28,7 +28,7 @@ def matches(wanted: EventFilter, facts: EventFacts) -> bool:
     )
 
 
-SCANNED = 1000  # events that one slice looks through at most, however few of them are wanted
+SCAN_LIMIT = 1000  # events that one slice looks through at most, however few of them are wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

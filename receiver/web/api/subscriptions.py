@@ -30,7 +30,7 @@ async def list_subscriptions(call: RequestContext[SubscriptionsQuery, NoBody]) -
     wanted = call.query
     page = await call.services.store.subscriptions.page(limit=wanted.limit, cursor=wanted.cursor, state=wanted.state)
     now_ms = call.services.clock()
-    found = [subscription_view(each.subscription, each.lane, now_ms=now_ms) for each in page.items]
+    found = [subscription_view(each.subscription, each.endpoint, now_ms=now_ms) for each in page.items]
     return Answer(body={"subscriptions": found, "next_cursor": page.next_cursor})
 
 
@@ -90,7 +90,7 @@ async def _shown(call: RequestContext[Any, Any]) -> dict[str, Any]:
     seen = await call.services.store.subscriptions.find(call.part("id"))
     if seen is None:
         raise _missing()
-    return subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock())
+    return subscription_view(seen.subscription, seen.endpoint, now_ms=call.services.clock())
 
 
 async def _view(call: RequestContext[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
@@ -98,7 +98,7 @@ async def _view(call: RequestContext[Any, Any], subscription: Subscription | Non
     if subscription is None:
         raise _missing()
     seen = await call.services.store.subscriptions.find(subscription.id)
-    return subscription_view(subscription, seen.lane if seen else None, now_ms=call.services.clock())
+    return subscription_view(subscription, seen.endpoint if seen else None, now_ms=call.services.clock())
 
 
 def _missing() -> ProblemError:

@@ -35,7 +35,7 @@ class BreakerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class AttemptOutcome:
     """What came of one attempt. `status` None: no answer. `retry_after_s` counts only with 429 and 503."""
 
     began_ms: int
@@ -49,7 +49,7 @@ class News:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class EndpointState:
     """What is owed to one endpoint, and how the endpoint has been behaving.
 
     `id` is a subscription's id, or for tasks' own `notify` the host of their addresses. `next_due_ms` None: nothing is
@@ -60,7 +60,7 @@ class Lane:
 
     id: str
     next_due_ms: int | None = None
-    served_ms: int = 0
+    last_leased_ms: int = 0
     paused_until_ms: int | None = None
     failures: int = 0
     failing_since_ms: int | None = None
@@ -71,13 +71,13 @@ class Lane:
     max_in_flight: int | None = None
 
 
-def breaker_state(lane: Lane, now_ms: int) -> BreakerState:
+def breaker_state(lane: EndpointState, now_ms: int) -> BreakerState:
     if lane.failures < FAILURES_TO_OPEN:
         return BreakerState.CLOSED
     return BreakerState.OPEN if _is_paused(lane, now_ms) else BreakerState.HALF_OPEN
 
 
-def places(lane: Lane, *, busy: int, now_ms: int, cap: int) -> int:
+def places(lane: EndpointState, *, busy: int, now_ms: int, cap: int) -> int:
     """How many deliveries of the lane may be leased now. `busy` are leased already; `cap` where it has no own one."""
     if _is_paused(lane, now_ms):
         return 0
@@ -88,7 +88,7 @@ def places(lane: Lane, *, busy: int, now_ms: int, cap: int) -> int:
     return free if rate is None else min(free, int(_tokens(lane, rate, now_ms)))
 
 
-def take_turns(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]:
+def share_slots(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]:
     """Deal `limit` places to lanes in their order, one each a round; `wanted` names each lane's most."""
     fair = max(1, limit // SHARE)
     left = {lane: min(most, fair) for lane, most in wanted if most > 0}
@@ -102,31 +102,31 @@ def take_turns(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]:
     return {lane: count for lane, count in dealt.items() if count > 0}
 
 
-def served(lane: Lane, count: int, now_ms: int) -> Lane:
+def served(lane: EndpointState, count: int, now_ms: int) -> EndpointState:
     """After `count` leases. One whose tokens are spent rests until there is a whole one."""
     rate = _rate(lane)
     if rate is None:
-        return replace(lane, served_ms=now_ms)
+        return replace(lane, last_leased_ms=now_ms)
     tokens = max(0.0, _tokens(lane, rate, now_ms) - count)
-    debited = replace(lane, served_ms=now_ms, tokens=tokens, refilled_ms=refilled_until(lane.refilled_ms, now_ms))
+    debited = replace(lane, last_leased_ms=now_ms, tokens=tokens, refilled_ms=refilled_until(lane.refilled_ms, now_ms))
     if tokens >= 1 or lane.failures >= FAILURES_TO_OPEN:  # a probe that is under way bars the lane by itself
         return debited
     return replace(debited, paused_until_ms=now_ms + round((1 - tokens) / rate * 1000) + 1)
 
 
-def after_attempts(lane: Lane, news: Iterable[News], now_ms: int) -> Lane:
+def after_attempts(lane: EndpointState, news: Iterable[AttemptOutcome], now_ms: int) -> EndpointState:
     """The lane after what was heard of it since it was last looked at, in the order of the answers."""
     for each in sorted(news, key=lambda each: each.ended_ms):
         lane = _after_good(lane) if each.is_good else _after_bad(lane, each, now_ms)
     return lane
 
 
-def gives_up(lane: Lane, now_ms: int, give_up_ms: int) -> bool:
+def should_disable(lane: EndpointState, now_ms: int, give_up_ms: int) -> bool:
     """Whether it has done nothing but fail for too long."""
     return lane.failing_since_ms is not None and now_ms - lane.failing_since_ms >= give_up_ms
 
 
-def _after_good(lane: Lane) -> Lane:
+def _after_good(lane: EndpointState) -> EndpointState:
     """Ends a breaker's pause, but not the one that the endpoint asked for or that its rate makes."""
     paused_until_ms = None if lane.failures >= FAILURES_TO_OPEN else lane.paused_until_ms
     return replace(
@@ -134,13 +134,13 @@ def _after_good(lane: Lane) -> Lane:
     )
 
 
-def _after_bad(lane: Lane, news: News, now_ms: int) -> Lane:
+def _after_bad(lane: EndpointState, news: AttemptOutcome, now_ms: int) -> EndpointState:
     since_ms = lane.failing_since_ms if lane.failing_since_ms is not None else news.ended_ms
     lane = replace(lane, failing_since_ms=since_ms)
     return _slowed(lane, news, now_ms) if news.status in ASKS_TO_WAIT else _failed(lane, now_ms)
 
 
-def _failed(lane: Lane, now_ms: int) -> Lane:
+def _failed(lane: EndpointState, now_ms: int) -> EndpointState:
     """What was under way when the breaker opened says nothing new."""
     if breaker_state(lane, now_ms) is BreakerState.OPEN:
         return lane
@@ -152,7 +152,7 @@ def _failed(lane: Lane, now_ms: int) -> Lane:
     return replace(lane, failures=failures, paused_until_ms=_later(lane, now_ms + round(pause_s * 1000)))
 
 
-def _slowed(lane: Lane, news: News, now_ms: int) -> Lane:
+def _slowed(lane: EndpointState, news: AttemptOutcome, now_ms: int) -> EndpointState:
     """What was sent before the lane was last slowed is no news about its rate; how long to wait always is."""
     is_new = lane.slow_per_s is None or news.began_ms >= lane.refilled_ms
     rate = _rate(lane) or SLOW_FROM_PER_S
@@ -170,22 +170,22 @@ def _eased(slow_per_s: float | None) -> float | None:
     return None if eased >= EASED_PER_S else eased
 
 
-def _rate(lane: Lane) -> float | None:
+def _rate(lane: EndpointState) -> float | None:
     limits = [limit for limit in (lane.slow_per_s, lane.limit_per_s) if limit is not None]
     return min(limits) if limits else None
 
 
-def _tokens(lane: Lane, rate: float, now_ms: int) -> float:
+def _tokens(lane: EndpointState, rate: float, now_ms: int) -> float:
     """A second's worth at most, and never less than one. A clock set back takes nothing away."""
     passed_s = max(0, now_ms - lane.refilled_ms) / 1000
     return min(max(1.0, rate), lane.tokens + passed_s * rate)
 
 
-def _is_paused(lane: Lane, now_ms: int) -> bool:
+def _is_paused(lane: EndpointState, now_ms: int) -> bool:
     return lane.paused_until_ms is not None and lane.paused_until_ms > now_ms
 
 
-def _later(lane: Lane, until_ms: int) -> int:
+def _later(lane: EndpointState, until_ms: int) -> int:
     return max(lane.paused_until_ms or 0, until_ms)
 
 

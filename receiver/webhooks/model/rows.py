@@ -7,7 +7,7 @@ from typing import Any
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.store.codec import Row, to_json
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 
 _PLAIN = (
@@ -78,12 +78,12 @@ def subscription_of(row: Row) -> Subscription:
     )
 
 
-def lane_row(lane: Lane) -> dict[str, Any]:
+def endpoint_row(lane: EndpointState) -> dict[str, Any]:
     """Every column of `lanes`."""
     return {name: getattr(lane, name) for name in _LANE}
 
 
-def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
+def endpoint_of(row: Row, subscription: Subscription | None = None) -> EndpointState:
     """With the limits of its subscription, if it has one."""
     if subscription is None:
         return _lane(row, rates=(), max_in_flight=None)
@@ -91,11 +91,11 @@ def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
     return _lane(row, rates=rates, max_in_flight=subscription.max_in_flight)
 
 
-def limited_lane_of(row: Row) -> Lane:
+def limited_endpoint_of(row: Row) -> EndpointState:
     """From a row that holds the limits of its subscription as well, NULL where it has none."""
     return _lane(row, rates=(row["rate_per_s"], row["granted_per_s"]), max_in_flight=row["max_in_flight"])
 
 
-def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
+def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> EndpointState:
     limit_per_s = min((rate for rate in rates if rate is not None), default=None)
-    return Lane(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)
+    return EndpointState(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from receiver.events.model.event import TASK_EVENTS, EventDraft, EventFacts
 from receiver.events.model.query import EventFilter, matches
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +72,13 @@ def subscribes(subscription: Subscription, facts: EventFacts) -> bool:
 def recipients_of(draft: EventDraft, subscriptions: Iterable[Subscription]) -> Iterator[Owed]:
     """`subscriptions` are the active ones."""
     if draft.notify_url is not None:
-        yield Owed(lane=notify_lane(draft.notify_url), endpoint=draft.notify_url)
+        yield Owed(lane=notify_endpoint_id(draft.notify_url), endpoint=draft.notify_url)
     for each in subscriptions:
         if subscribes(each, draft.facts):
             yield Owed(lane=each.id, endpoint=each.url, subscription=each.id)
 
 
-def notify_lane(url: str) -> str:
+def notify_endpoint_id(url: str) -> str:
     """The host of the address: one that hangs is one lane, however many addresses on it the tasks name."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.lower()}"
@@ -95,4 +95,4 @@ class SubscriptionStatus:
     """`lane` None: nothing was ever owed to it."""
 
     subscription: Subscription
-    lane: Lane | None
+    lane: EndpointState | None

@@ -8,19 +8,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 from receiver.events.model.event import EventDraft, EventFacts, EventType
 from receiver.webhooks.model.delivery import Attempt, Delivery, Owed
-from receiver.webhooks.model.endpoint_health import BreakerState, Lane, breaker_state
+from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, breaker_state
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription
 from submitter.standard_webhooks import public_key
 from submitter.timestamps import rfc3339
 
 
-def subscription_breaker(lane: Lane | None, now_ms: int) -> BreakerState:
+def subscription_breaker(lane: EndpointState | None, now_ms: int) -> BreakerState:
     """None is the lane of an endpoint that was never owed anything."""
     return BreakerState.CLOSED if lane is None else breaker_state(lane, now_ms)
 
 
-def subscription_view(subscription: Subscription, lane: Lane | None, *, now_ms: int) -> dict[str, Any]:
+def subscription_view(subscription: Subscription, lane: EndpointState | None, *, now_ms: int) -> dict[str, Any]:
     """JSON values only; times RFC 3339. What is over, as the overlap of a rotation, is null."""
     key, wanted = subscription.signing_key, subscription.filter
     has_previous = subscription.previous_secret is not None
@@ -54,7 +54,7 @@ def owed_view(owed: Owed) -> dict[str, Any]:
     return {"pending": owed.pending, "dead": owed.dead, "last_failed": said}
 
 
-def breaker_view(lane: Lane | None, now_ms: int) -> dict[str, Any]:
+def breaker_view(lane: EndpointState | None, now_ms: int) -> dict[str, Any]:
     """How the endpoint behaves, and how it is spared for it."""
     return {
         "state": subscription_breaker(lane, now_ms).value,

@@ -222,12 +222,12 @@ async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_even
 async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
     feed = _feed(store, seats=2)
     with feed.following(lambda: None):
-        assert feed.has_room
+        assert feed.has_capacity
         waiter = await _waits(feed, "tsk_1")
-        assert (feed.has_room, feed.taken) == (False, 2)
+        assert (feed.has_capacity, feed.taken) == (False, 2)
         waiter.cancel()
         await asyncio.wait([waiter])
-        assert (feed.has_room, feed.taken) == (True, 1)
+        assert (feed.has_capacity, feed.taken) == (True, 1)
     assert feed.taken == 0
 
 

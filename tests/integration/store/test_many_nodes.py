@@ -127,7 +127,7 @@ async def test_workers_together_never_lease_more_of_a_lane_than_it_takes(store: 
     await subscribe(store, "sub_few_at_once", max_in_flight=3)
     await subscribe(store, "sub_few_a_second", rate_per_s=5.0)
     await happen(store, 100)
-    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_lane=1)
+    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_endpoint=1)
     found = await _run_at_once(database_url, *(("share", f"w{n}") for n in range(4)))
     leased = sum((Counter(each) for each in found), Counter[str]())
     assert leased["sub_few_at_once"] == 3
@@ -151,7 +151,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
     assert await _leased(store, later) == (sorted(held["deliveries"]), ["tsk_due"])
     spoken = Attempt(at_ms=T0, latency_ms=1, status=204, error=None)
     late = [
-        AttemptResult(delivery=name, owner="dead", lane="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
+        AttemptResult(delivery=name, owner="dead", endpoint_id="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
@@ -161,7 +161,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
 
 
 async def _leased(store: Store, now_ms: int) -> tuple[list[str], list[str]]:
-    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner="next", now_ms=now_ms, lease_ms=9_000, limit=100)
     return sorted(each.id for each in due), [task.id for task in tasks]
 
@@ -185,7 +185,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
     holding = asyncio.Event()
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
+        await tx.fetch_one("reserve_event_numbers", count=1)
         holding.set()
         await asyncio.sleep(PATIENCE_S)
 

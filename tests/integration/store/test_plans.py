@@ -133,7 +133,7 @@ _VALUES: Mapping[str, Any] = {
 _OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
     "delivery_past": {"last": 400},
     "events_between": {"after": 0, "last": 5000, "since_ms": 0},
-    "lanes_by_id": {"after": ""},
+    "endpoints_by_id": {"after": ""},
     "next_deleted_subscription": {"after": ""},
     "old_attempts": {"after_ms": 0},
     "old_observations": {"after_ms": 0},

@@ -33,7 +33,7 @@ async def _bury_held(store: Store, *, now_ms: int = NOW) -> Swept:
 
 
 async def _lanes(store: Store) -> dict[str, Any]:
-    found = await store.engine.read(lambda reader: reader.fetch_all("lanes_by_id", after="", limit=500))
+    found = await store.engine.read(lambda reader: reader.fetch_all("endpoints_by_id", after="", limit=500))
     return {row["id"]: row["next_due_ms"] for row in found}
 
 
@@ -213,7 +213,7 @@ async def test_what_a_disabled_subscription_is_owed_for_too_long_becomes_a_dead_
     assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
     assert (await _remove_events(store)).gone == 0
     await turn(store, SubscriptionState.ACTIVE)
-    assert len([due for due in await lease(store, now_ms=NOW) if due.lane == "sub_1"]) == 1
+    assert len([due for due in await lease(store, now_ms=NOW) if due.endpoint_id == "sub_1"]) == 1
 
 
 async def test_the_lane_of_what_was_given_up_owes_no_more_than_is_left(store: Store) -> None:
@@ -240,7 +240,7 @@ async def test_a_notify_that_only_failed_for_as_long_as_events_are_kept_is_given
     for name, url in [("t1", "https://down.example/a"), ("t2", "https://slow.example/a")]:
         await store.submissions.open_task(notified(name, url), T0)
         await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
-    (down,) = [due for due in await lease(store) if due.lane.startswith("https://down")]
+    (down,) = [due for due in await lease(store) if due.endpoint_id.startswith("https://down")]
     await end(store, [down], PENDING)
     assert await _bury_held(store, now_ms=NOW) == Swept(gone=1)
     assert {each.endpoint: each.last_error for each in await owed(store)} == {
@@ -288,7 +288,7 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
     for name in ("sub_1", "sub_2"):
         await subscribe(store, name)
     await happen(store, 1)
-    (leased,) = [due for due in await lease(store) if due.lane == "sub_1"]
+    (leased,) = [due for due in await lease(store) if due.endpoint_id == "sub_1"]
     await end(store, [], at_ms=T0)
     for name in ("sub_1", "sub_2"):
         await store.subscriptions.delete(name, actor="ann", now_ms=T0)
@@ -309,9 +309,9 @@ async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unus
     for number, url in enumerate(urls):
         await store.submissions.open_task(notified(f"t{number}", url), T0)
         await store.ledger.record([a_report(provider_task_id=f"t{number}", claim=f"t{number}")], T0)
-    long_ago = {due.lane: due for due in await lease(store, lease_ms=1)}
+    long_ago = {due.endpoint_id: due for due in await lease(store, lease_ms=1)}
     await end(store, [long_ago[urls[3]]], DEAD)
-    lately = {due.lane: due for due in await lease(store, now_ms=NOW)}
+    lately = {due.endpoint_id: due for due in await lease(store, now_ms=NOW)}
     await end(store, [lately[urls[0]]], at_ms=NOW)
     await end(store, [lately[urls[2]]], DEAD, at_ms=NOW)
     assert set(await _lanes(store)) == {*urls, "sub_1"}

@@ -99,7 +99,7 @@ async def test_a_ledger_is_the_same_after_a_move_and_its_source_untouched(source
 async def test_a_service_goes_on_in_the_new_house(source: str, target: str) -> None:
     await moving(source, target)
     left, found_again = [await _due_later(url) for url in (source, target)]
-    assert {each.lane for each in left} == {"sub_1", "sub_2"}
+    assert {each.endpoint_id for each in left} == {"sub_1", "sub_2"}
     assert found_again == left
     async with open_store(target, clock=lambda: T0, migrating=False, pool_size=2) as store:
         last = await store.events.last_seq()

@@ -64,7 +64,7 @@ async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(
     await subscribe(store, "sub_2")
     assert await store.deliveries.owed("sub_1") == Owed()
     await happen(store, 4)
-    leased = sorted((each for each in await lease(store) if each.lane == "sub_1"), key=lambda each: each.id)
+    leased = sorted((each for each in await lease(store) if each.endpoint_id == "sub_1"), key=lambda each: each.id)
     await end(store, leased[:1])
     await end(store, leased[1:3], DeliveryState.DEAD)
     assert await store.deliveries.owed("sub_2") == Owed(pending=4)
@@ -108,7 +108,7 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await subscribe(store, "sub_2")
     await _open(store, 1)
     await store.ledger.record([a_report(claim="tsk_000")], T0)
-    await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
+    await end(store, [each for each in await lease(store) if each.endpoint_id == "sub_1"])
     await turn(store, SubscriptionState.DISABLED, "sub_1")
     await turn(store, SubscriptionState.DISABLED, "sub_2")
     notes = await store.tasks.timeline("tsk_000")
@@ -138,7 +138,7 @@ async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store:
     for name in ("sub_1", "sub_2"):
         await subscribe(store, name)
     await happen(store, 6)
-    leased = {(due.lane, due.event_id): due for due in await lease(store)}
+    leased = {(due.endpoint_id, due.event_id): due for due in await lease(store)}
     events = [event.id for event in await store.events.events(0)]
     await end(store, [leased["sub_1", event] for event in events[:3]], DeliveryState.DEAD)
     await end(store, [leased["sub_2", event] for event in events], DeliveryState.DEAD)

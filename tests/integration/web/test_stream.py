@@ -125,7 +125,7 @@ async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(se
         (due,) = await lease(service.services.store, now_ms=now_ms)
         gone = Attempt(at_ms=now_ms, latency_ms=1, status=410, error=None)
         result = AttemptResult(
-            delivery=due.id, owner=due.owner, lane=due.lane, attempt=gone, state=DeliveryState.DEAD, due_ms=None
+            delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD, due_ms=None
         )
         assert await service.services.store.outbox.record_attempts([result], now_ms) == 1
         service.services.commit_notifier.ring()

@@ -38,7 +38,7 @@ class MemoryOutbox:
     limits: list[int] = field(default_factory=list)
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
     ) -> list[DueDelivery]:
         self.limits.append(limit)
         leased, self.due = self.due[:limit], self.due[limit:]
@@ -265,7 +265,7 @@ async def test_a_ledger_that_stays_away_is_said_after_the_posts() -> None:
 async def test_an_unrecorded_attempt_is_posted_again_under_the_same_id_once_its_lease_ends(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await _owe(store, server.url)
-        await store.outbox.lease_deliveries(owner="lost", now_ms=T0, lease_ms=60_000, limit=1, per_lane=8)
+        await store.outbox.lease_deliveries(owner="lost", now_ms=T0, lease_ms=60_000, limit=1, per_endpoint=8)
         assert await take_turn(store, now_ms=T0 + 59_999) == DeliveryReport()
         assert await take_turn(store, now_ms=T0 + 60_000) == DeliveryReport(leased=1, delivered=1)
 
@@ -282,7 +282,7 @@ async def test_two_workers_pay_a_long_outbox_without_posting_anything_twice(stor
 async def test_one_endpoint_never_has_more_posts_at_once_than_its_share(store: Store) -> None:
     async with serving(hanging) as server:
         await _owe(store, server.url, count=6)
-        async with delivering(store.outbox, per_lane=4) as deliverer:
+        async with delivering(store.outbox, per_endpoint=4) as deliverer:
             turns = [asyncio.create_task(deliverer.deliver_once(limit=64)) for _ in range(3)]
             await server.until_requests(4)
             await until(lambda: sum(turn.done() for turn in turns) == 2)

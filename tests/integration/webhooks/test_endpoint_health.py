@@ -23,7 +23,7 @@ from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.subscription_repository import AuditEntry
 from tests.bench.isolation import Idle
 from tests.support.builders import T0, a_report, notified
-from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until
+from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, endpoint_of, take_turn, until
 from tests.support.delivery_fixtures import DAY_MS, happen, owed, subscribe
 from tests.support.raw_server import Answering, Peer, hanging, reply, replying, serving
 
@@ -79,16 +79,16 @@ async def test_a_slowed_subscription_is_served_at_its_slower_rate_until_good_ans
         await subscribe(store, url=server.url)
         await happen(store, 30)
         clock = Clock()
-        async with delivering(store.outbox, clock=clock, per_lane=1) as deliverer:
+        async with delivering(store.outbox, clock=clock, per_endpoint=1) as deliverer:
             await deliverer.deliver_once(limit=64)
-        assert (await lane_of(store)).slow_per_s == 4.0
+        assert (await endpoint_of(store)).slow_per_s == 4.0
         sent = []
-        async with delivering(store.outbox, clock=clock, per_lane=8) as deliverer:
+        async with delivering(store.outbox, clock=clock, per_endpoint=8) as deliverer:
             for second in range(1, 5):
                 clock.now_ms = T0 + second * 1000
                 sent.append((await deliverer.deliver_once(limit=64)).delivered)
         assert sent == [4, 5, 6, 7]
-        assert (await lane_of(store)).slow_per_s == pytest.approx(4 + 22 * 0.25)
+        assert (await endpoint_of(store)).slow_per_s == pytest.approx(4 + 22 * 0.25)
 
 
 async def test_others_do_not_notice_a_slowed_subscription(store: Store) -> None:
@@ -109,7 +109,7 @@ async def test_an_endpoint_that_is_gone_disables_its_subscription_and_operators_
         await happen(store, 2)
         rings: list[int] = []
         with capture_logs() as logs:
-            await take_turn(store, per_lane=1, on_events=lambda: rings.append(1))
+            await take_turn(store, per_endpoint=1, on_events=lambda: rings.append(1))
         await take_turn(store, now_ms=T0 + DAY_MS)
         await happen(store, 1, first=3)
     subscription = await found(store)
@@ -136,7 +136,7 @@ async def test_what_a_disabled_subscription_was_owed_comes_once_it_is_enabled_ag
     async with serving(first_then(reply(status=b"410 Gone"), 1, reply())) as server:
         await subscribe(store, url=server.url)
         await happen(store, 3)
-        await take_turn(store, per_lane=1)
+        await take_turn(store, per_endpoint=1)
         assert await take_turn(store, now_ms=T0 + DAY_MS) == NOTHING
         await enable(store)
         assert (await take_turn(store, now_ms=T0 + DAY_MS)).delivered == 2
@@ -147,7 +147,7 @@ async def test_a_tasks_own_endpoint_that_is_gone_loses_only_that_delivery(store:
         for name in ("tsk_1", "tsk_2"):
             await store.submissions.open_task(notified(name, server.url), T0)
             await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
-        assert await take_turn(store, per_lane=1) == DeliveryReport(leased=1, dead=1)
+        assert await take_turn(store, per_endpoint=1) == DeliveryReport(leased=1, dead=1)
         assert await take_turn(store) == DeliveryReport(leased=1, delivered=1)
     assert [event.type for event in await store.events.events(0)] == [EventType.SUCCEEDED] * 2
 
@@ -177,14 +177,14 @@ async def test_after_five_failures_due_deliveries_wait_until_one_probe_is_answer
             await happen(store, 3, first=6, at_ms=T0 + 1)
             clock.now_ms = T0 + 29_000  # everything is due, and nothing is tried
             assert await deliverer.deliver_once(limit=64) == NOTHING
-            clock.now_ms = (await lane_of(store)).paused_until_ms or 0
+            clock.now_ms = (await endpoint_of(store)).paused_until_ms or 0
             assert await deliverer.deliver_once(limit=64) == DeliveryReport(leased=1, failed=1)
-            lane = await lane_of(store)
+            lane = await endpoint_of(store)
             assert (lane.failures, breaker_state(lane, clock.now_ms)) == (6, BreakerState.OPEN)
             clock.now_ms = lane.paused_until_ms or 0
             assert await deliverer.deliver_once(limit=64) == DeliveryReport(leased=1, delivered=1)
             assert (await deliverer.deliver_once(limit=64)).delivered == 7
-    assert (await lane_of(store)).failures == 0
+    assert (await endpoint_of(store)).failures == 0
     assert {each.state for each in await owed(store)} == {DeliveryState.DELIVERED}
     assert len(server.requests) == 5 + 1 + 1 + 7
 
@@ -202,7 +202,7 @@ async def test_the_probe_is_the_newest_so_that_one_poisoned_delivery_does_not_ba
             for _ in range(5):
                 await deliverer.deliver_once(limit=64)
             await happen(store, 3, first=2, at_ms=T0 + 1)
-            clock.now_ms = (await lane_of(store)).paused_until_ms or 0
+            clock.now_ms = (await endpoint_of(store)).paused_until_ms or 0
             assert (await deliverer.deliver_once(limit=64)).delivered == 1
             assert (await deliverer.deliver_once(limit=64)).delivered == 2
 
@@ -249,7 +249,7 @@ async def test_one_good_answer_within_the_five_days_keeps_a_subscription(store: 
             await happen(store, 1, first=day + 1, at_ms=T0 + day * DAY_MS)
             await take_turn(store, now_ms=T0 + day * DAY_MS)
     assert (await found(store)).state is SubscriptionState.ACTIVE
-    assert (await lane_of(store)).failing_since_ms is None
+    assert (await endpoint_of(store)).failing_since_ms is None
 
 
 async def test_one_subscription_that_hangs_with_a_long_backlog_holds_up_nobody_else(store: Store) -> None:

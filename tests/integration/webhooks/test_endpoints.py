@@ -22,7 +22,7 @@ from tests.support.deliverer_setup import (
     body_of,
     delivering,
     headers_of,
-    lane_of,
+    endpoint_of,
     only_delivery,
     take_turn,
 )
@@ -291,7 +291,7 @@ async def test_a_redirect_is_never_followed_and_counts_as_a_failure_of_the_endpo
             assert (await take_turn(store)).failed == 1
     (delivery,) = await owed(store)
     assert there.url in (delivery.last_error or "")
-    assert (there.requests, (await lane_of(store)).failures) == ([], 1)
+    assert (there.requests, (await endpoint_of(store)).failures) == ([], 1)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"])

@@ -28,15 +28,15 @@ async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -
         await store.ledger.record([a_report(provider_task_id=name, claim=f"tsk_{name}")], T0)
 
 
-async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_lane: int = 8) -> list[DueDelivery]:
+async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_endpoint: int = 8) -> list[DueDelivery]:
     return await store.outbox.lease_deliveries(
-        owner=owner, now_ms=now_ms, lease_ms=10_000, limit=100, per_lane=per_lane
+        owner=owner, now_ms=now_ms, lease_ms=10_000, limit=100, per_endpoint=per_endpoint
     )
 
 
 def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, status: int = 500) -> AttemptResult:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=None, response="no\x00")
-    return AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=attempt, state=state, due_ms=due_ms)
+    return AttemptResult(delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=attempt, state=state, due_ms=due_ms)
 
 
 async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> None:
@@ -56,21 +56,21 @@ async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> 
 async def test_two_workers_never_lease_the_same_delivery(store: Store) -> None:
     for letter in "abcd":
         await _owe(store, 5, f"https://{letter}.example/{letter}")
-    turns = await asyncio.gather(*(_lease(store, f"w{n}", per_lane=2) for n in range(4)))
+    turns = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
     leased = [due.id for turn in turns for due in turn]
     assert len(leased) == len(set(leased)) == 8
 
 
 async def test_an_endpoint_never_has_more_in_flight_than_its_share(store: Store) -> None:
     await _owe(store, 6)
-    assert len(await _lease(store, per_lane=4)) == 4
-    assert await _lease(store, "b", per_lane=4) == []
+    assert len(await _lease(store, per_endpoint=4)) == 4
+    assert await _lease(store, "b", per_endpoint=4) == []
 
 
 async def test_endpoints_take_turns(store: Store) -> None:
     await _owe(store, 50, "https://a.example/a")
     await _owe(store, 1, "https://b.example/b")
-    leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_lane=8)
+    leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_endpoint=8)
     assert {due.endpoint for due in leased} == {"https://a.example/a", "https://b.example/b"}
 
 
@@ -116,7 +116,7 @@ async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_
     moved = AuditEntry(actor="ann", action="moved")
     await store.subscriptions.change("sub_1", lambda s: replace(s, url="https://new.example/"), moved, now_ms=T0)
     (due,) = await _lease(store, now_ms=T0 + 9)
-    assert (due.lane, due.endpoint, due.cloudevents) == ("sub_1", "https://new.example/", True)
+    assert (due.endpoint_id, due.endpoint, due.cloudevents) == ("sub_1", "https://new.example/", True)
     assert (due.secrets, due.signing_keys) == ((SECRET, "whsec_old"), ("whsk_new", "whsk_old"))
     assert not any(word in repr(due) for word in (SECRET, "whsec_old", "whsk_new", "whsk_old"))
     (later,) = await _lease(store, now_ms=T0 + 20_000)
@@ -140,8 +140,8 @@ async def test_a_lane_says_when_something_of_it_can_be_leased_next(store: Store)
 async def _next_due(store: Store) -> int | None:
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
-    assert seen.lane is not None
-    return seen.lane.next_due_ms
+    assert seen.endpoint is not None
+    return seen.endpoint.next_due_ms
 
 
 async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_say_so(store: Store) -> None:
@@ -185,7 +185,7 @@ async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, m
     (due,) = await _lease(store)
 
     for engine in (SqliteTx, PostgresTx):
-        monkeypatch.setattr(engine, "execute_many", _failing_at("wake_lane", engine.execute_many))
+        monkeypatch.setattr(engine, "execute_many", _failing_at("schedule_endpoint", engine.execute_many))
     await subscribe(store, "sub_ops", filter=EventFilter(types=frozenset({EventType.SUBSCRIPTION_DISABLED})))
     with pytest.raises(StoreUnavailable):
         await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0)

@@ -14,7 +14,7 @@ from receiver.webhooks import replay
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich
 from receiver.webhooks.model.subscription import SubscriptionState
-from receiver.webhooks.replay import OnProgress, Replaying
+from receiver.webhooks.replay import OnProgress, ReplayService
 from submitter.standard_webhooks import verify_webhook
 from tests.support.builders import SECRET, T0
 from tests.support.delivery_fixtures import end_all, happen, owed, subscribe, turn
@@ -36,13 +36,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "LIMIT", 10)
 
 
-def _replaying(store: Store, rung: list[int] | None = None) -> Replaying:
+def _replaying(store: Store, rung: list[int] | None = None) -> ReplayService:
     ring = (lambda: None) if rung is None else (lambda: rung.append(1))
-    return Replaying(replays=store.replays, clock=lambda: LATER, on_due=ring)
+    return ReplayService(replays=store.replays, clock=lambda: LATER, on_due=ring)
 
 
 async def _replay(
-    flow: Replaying,
+    flow: ReplayService,
     wanted: ReplayRange | None = None,
     *,
     dry_run: bool = False,

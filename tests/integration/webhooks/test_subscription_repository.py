@@ -58,7 +58,7 @@ async def test_what_is_added_is_found_as_it_was(store: Store) -> None:
     )
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
-    assert (seen.subscription, seen.lane) == (made, None)
+    assert (seen.subscription, seen.endpoint) == (made, None)
     assert await store.subscriptions.find("sub_2") is None
 
 
@@ -67,8 +67,8 @@ async def test_a_lane_is_seen_with_the_lower_of_the_limits(store: Store) -> None
     await happen(store, 1)
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
-    assert seen.lane is not None
-    assert (seen.lane.next_due_ms, seen.lane.limit_per_s, seen.lane.max_in_flight) == (T0, 2.0, 3)
+    assert seen.endpoint is not None
+    assert (seen.endpoint.next_due_ms, seen.endpoint.limit_per_s, seen.endpoint.max_in_flight) == (T0, 2.0, 3)
 
 
 async def test_pages_are_newest_first_and_end(store: Store) -> None:
@@ -164,15 +164,15 @@ async def test_a_new_address_or_a_pardon_starts_without_the_old_failures(store: 
     assert await _failures(store, "sub_described") == before[2]
     seen = await store.subscriptions.find("sub_moved")
     assert seen is not None
-    assert seen.lane is not None
-    assert (seen.lane.paused_until_ms, seen.lane.failing_since_ms, seen.lane.slow_per_s) == (None, None, None)
+    assert seen.endpoint is not None
+    assert (seen.endpoint.paused_until_ms, seen.endpoint.failing_since_ms, seen.endpoint.slow_per_s) == (None, None, None)
 
 
 async def _failures(store: Store, name: str) -> int:
     seen = await store.subscriptions.find(name)
     assert seen is not None
-    assert seen.lane is not None
-    return seen.lane.failures
+    assert seen.endpoint is not None
+    return seen.endpoint.failures
 
 
 async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Store, database_url: str) -> None:
@@ -193,7 +193,7 @@ async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     gone = Attempt(at_ms=T0, latency_ms=1, status=410, error="answered 410")
     results = [
-        AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=gone, state=DeliveryState.DEAD)
+        AttemptResult(delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD)
         for due in leased
     ]
     assert await store.outbox.record_attempts(results, T0) == 0

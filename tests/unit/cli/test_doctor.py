@@ -10,7 +10,7 @@ from receiver.cli.doctor.network import check_network
 from receiver.cli.doctor.webhooks import check_webhooks
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.request import BY_HAND
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
@@ -127,7 +127,7 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Subs
         state=state,
         disabled_reason=disabled_for,
     )
-    return SubscriptionStatus(subscription=own, lane=Lane(id=name, failures=failures))
+    return SubscriptionStatus(subscription=own, endpoint=EndpointState(id=name, failures=failures))
 
 
 @pytest.mark.parametrize(

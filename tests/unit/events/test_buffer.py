@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from receiver.events.model.buffer import EventBuffer, Told
+from receiver.events.model.buffer import EventBuffer, EncodedEvent
 from receiver.events.model.event import Event, EventType, event_of_draft
 from receiver.events.model.sse import event_frame, keep_alive, reset_frame
 from receiver.tasks.model.views import task_draft
@@ -15,8 +15,8 @@ def _event(seq: int, **labels: str) -> Event:
     return event_of_draft(task_draft(f"evt_{seq}", EventType.SUCCEEDED, a_task(labels=labels)), seq, T0)
 
 
-def _told(*seqs: int) -> list[Told]:
-    return [Told.of(_event(seq)) for seq in seqs]
+def _told(*seqs: int) -> list[EncodedEvent]:
+    return [EncodedEvent.of(_event(seq)) for seq in seqs]
 
 
 def _seqs(ring: EventBuffer, cursor: int, limit: int = 10) -> list[int] | None:

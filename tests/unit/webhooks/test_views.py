@@ -12,7 +12,7 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
 from receiver.webhooks.model.delivery import Attempt
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
@@ -35,8 +35,8 @@ def _subscription(**changes: Any) -> Subscription:
     return Subscription(**(values | changes))
 
 
-def _failing(failures: int = 5, paused_until_ms: int | None = T0 + 30_000) -> Lane:
-    return Lane(id=NAME, failures=failures, failing_since_ms=T0 - 60_000, paused_until_ms=paused_until_ms)
+def _failing(failures: int = 5, paused_until_ms: int | None = T0 + 30_000) -> EndpointState:
+    return EndpointState(id=NAME, failures=failures, failing_since_ms=T0 - 60_000, paused_until_ms=paused_until_ms)
 
 
 def _full() -> Subscription:
@@ -71,8 +71,8 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
-@pytest.mark.parametrize("lane", [None, Lane(id=NAME), _failing()], ids=["new", "well", "failing"])
-def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: Lane | None) -> None:
+@pytest.mark.parametrize("lane", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
+def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: EndpointState | None) -> None:
     view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
     assert list(view) == list(SubscriptionShape.model_fields)
     TypeAdapter(SubscriptionShape).validate_python(view)
@@ -83,7 +83,7 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
     own, lane = _full(), _failing()
     shown = json.dumps(subscription_view(own, lane, now_ms=T0))
     shown += _drawn(subscription_sheet(own, lane, T0), 300)
-    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, lane=lane)], T0), 300)
+    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=lane)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
@@ -99,7 +99,7 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_breaker_tells_whether_anything_is_sent(lane: Lane | None, state: str) -> None:
+def test_the_breaker_tells_whether_anything_is_sent(lane: EndpointState | None, state: str) -> None:
     assert subscription_view(_subscription(), lane, now_ms=T0)["breaker"]["state"] == state
 
 
