@@ -16,6 +16,8 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
@@ -91,6 +93,8 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     outbox: Outbox
     subscriptions: SubscriptionRepository
     tasks: TaskRepository
@@ -156,12 +160,14 @@ async def open_store(
 
 def store_on(engine: Engine) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    emitter = EventPublisher(new_id)
+    publisher = EventPublisher(new_id)
     return Store(
-        ledger=Ledger(engine, new_id, emitter),
+        ledger=Ledger(engine, new_id, publisher),
         submissions=Submits(engine, new_id),
-        polls=PollRepository(engine, new_id),
-        outbox=Outbox(engine, new_id, emitter),
+        polls=PollRepository(engine),
+        accounts=ProviderAccountRepository(engine),
+        audit=AuditLog(engine, new_id),
+        outbox=Outbox(engine, new_id, publisher),
         subscriptions=SubscriptionRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),

@@ -30,15 +30,15 @@ from submitter.model import TaskKey, TaskState
 class Ledger:
     """Verbs that change tasks after their receipt; each is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker, emitter: EventPublisher) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
         self._engine = engine
         self._new_id = new_id
-        self._emitter = emitter
+        self._publisher = publisher
 
     @property
     def reports_at_once(self) -> int:
         """How many reports a batch should hold at most: the more subscribe to each event, the fewer."""
-        return self._emitter.events_at_once
+        return self._publisher.events_at_once
 
     async def record(self, reports: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
         """One outcome a report, in their order; several reports on one task are taken one after the other."""
@@ -48,7 +48,7 @@ class Ledger:
         async def work(tx: Tx) -> list[RecordOutcome]:
             batch = _Batch(await _load(tx, reports), self._new_id, now_ms)
             outcomes = [batch.take(report) for report in reports]
-            return await batch.write(tx, outcomes, self._emitter)
+            return await batch.write(tx, outcomes, self._publisher)
 
         return await self._engine.write(work)
 
@@ -57,14 +57,14 @@ class Ledger:
 
         At most `limit` of them, and fewer where very many subscribe; how many there were.
         """
-        most = min(limit, self._emitter.events_at_once)
+        most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
             late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=most)]
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [task_row(task) for task in marked])
             drafts = [task_draft(self._new_id("evt", now_ms), EventType.OVERDUE, task) for task in marked]
-            await self._emitter.emit(tx, drafts, now_ms=now_ms)
+            await self._publisher.publish(tx, drafts, now_ms=now_ms)
             return len(marked)
 
         return await self._engine.write(work)
@@ -170,7 +170,7 @@ class _Batch:
         if change.noteworthy:
             self._notes.append(_Noted(task=after.id, report=report, verdict=change.verdict))
 
-    async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: EventPublisher) -> list[RecordOutcome]:
+    async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """The gathered writes; the outcomes with the numbers that their events got."""
         await self._write_adopted(tx)
         changed = sorted(self._changed - self._adopted)
@@ -180,7 +180,7 @@ class _Batch:
             for n in self._notes
         ]
         await tx.execute_many("insert_observation", lines)
-        events = await emitter.emit(tx, self._drafts, now_ms=self._now_ms)
+        events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}
         return [_numbered(outcome, seqs) for outcome in outcomes]
 
