@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +21,8 @@ from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import TokenRule, make_callback_url
 from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.errors import ConfigError
-from receiver.config.parsing import SCOPES
 from receiver.config.settings import Settings
+from receiver.config.types import SCOPES
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
@@ -36,14 +36,11 @@ from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.submission import Submission, SubmissionRules
 from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManners
-from receiver.webhooks.model.cloudevents import origin_of
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
-from receiver.webhooks.model.request import SubscriptionRules
+from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService, SubscribingEdges
-from submitter.http.address_guard import AddressGuard, check_endpoint
+from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
+from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import Transport, TransportLimits, open_transport
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
@@ -73,22 +70,30 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     return Settings.from_mapping({**written, **{name: text for name, text in real.items() if text.strip()}})
 
 
-def start_journal(settings: Settings) -> None:
-    """Once for a process, before anything is logged."""
-    accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
-    keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
-    places = [ledger_at(url) for url in (settings.database_url, settings.database_listen_url) if url is not None]
-    passwords = [place.password or "" for place in places if isinstance(place, LedgerServer)]
-    log.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys, *passwords])
+def start_logging(settings: Settings) -> None:
+    """Configure the log so that no secret of the settings reaches it. Call it once, before anything is logged."""
+    log.configure_logging(settings.log, secrets=_secrets_of(settings))
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    for account in settings.providers.accounts:
+        yield account.api_key
+        yield account.webhook_secret or ""
+    yield from settings.callbacks.secret_keys
+    yield from (key.key for key in settings.api.keys)
+    for url in (settings.database.url, settings.database.listen_url):
+        place = None if url is None else ledger_at(url)
+        if isinstance(place, LedgerServer):
+            yield place.password or ""
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def opened_store(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
+def open_store_from(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
     """The ledger as set; see `open_store`."""
-    return open_store(settings.database_url, clock=now_ms, migrating=migrating, pool_size=settings.database_pool)
+    return open_store(settings.database.url, clock=now_ms, migrating=migrating, pool_size=settings.database.pool)
 
 
 @asynccontextmanager
@@ -101,12 +106,12 @@ async def open_services(
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
-        secret_keys = settings.secret_keys or (
+        store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
+        secret_keys = settings.callbacks.secret_keys or (
             await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
-        guard = AddressGuard(allow=settings.allow_private)
+        guard = AddressGuard(allow=settings.delivery.allow_private)
         wiring = _Wiring(
             settings=settings,
             store=store,
@@ -131,10 +136,10 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         pruner=services.pruner,
         ledger=services.store.ledger,
         clock=services.clock,
-        on_events=services.commit_notifier.ring,
+        on_events=services.commit_notifier.notify,
     )
-    services.commit_notifier.listen(worker.wake_deliverer)
-    services.deliverer.on_room = worker.wake_deliverer
+    services.commit_notifier.subscribe(worker.wake_deliverer)
+    services.deliverer.on_capacity = worker.wake_deliverer
     worker.start()
     try:
         yield worker
@@ -143,10 +148,12 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def hearing(services: Services) -> AsyncIterator[None]:
+async def commit_listener(services: Services) -> AsyncIterator[None]:
     """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
     try:
-        listener = services.store.engine.listener(services.settings.database_listen_url, services.commit_notifier.ring)
+        listener = services.store.engine.listener(
+            services.settings.database.listen_url, services.commit_notifier.notify
+        )
     except StoreError as error:
         hint = "set it in the form postgresql://user:password@host:5432/database"
         raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
@@ -177,12 +184,14 @@ class _Wiring:
     random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
-        feed = Feed(event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams_max)
-        self.commit_notifier.listen(feed.wake)
-        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.ring)
+        feed = Feed(
+            event_log=self.store.events, task_states=self.store.tasks.states, max_streams=self.settings.streams.max_streams
+        )
+        self.commit_notifier.subscribe(feed.wake)
+        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.notify)
         providers = {
             account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
-            for account in self.settings.accounts
+            for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
         return Services(
@@ -193,11 +202,11 @@ class _Wiring:
             webhook_transport=self.webhook_transport,
             commits=commits,
             submission=submission,
-            subscribing=self._subscribing(),
+            subscriptions=self._subscriptions(),
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
-            replaying=ReplayService(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
+            replay=ReplayService(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
@@ -207,26 +216,16 @@ class _Wiring:
             api_keys=api_keys,
         )
 
-    def _notify_rules(self) -> NotifyRules:
-        return NotifyRules(refuse_url=lambda url: check_endpoint(url, self.guard), read_secret=decode_webhook_secret)
-
-    def _origin(self) -> str | None:
-        return None if self.settings.public_url is None else origin_of(self.settings.public_url)
-
-    def _subscribing(self) -> SubscriptionService:
+    def _subscriptions(self) -> SubscriptionService:
         return SubscriptionService(
-            room=self.store.subscriptions,
+            subscriptions=self.store.subscriptions,
             transport=self.webhook_transport,
-            rules=SubscriptionRules(
-                notify=self._notify_rules(),
-                providers=tuple(account.name for account in self.settings.accounts),
-                most_in_flight=self.settings.delivery_concurrency,
-                origin=self._origin(),
-            ),
-            source=self.settings.public_url or DEFAULT_SOURCE,
-            edges=SubscribingEdges(
-                clock=now_ms, random_bytes=secrets.token_bytes, new_id=id_maker(secrets.token_bytes)
-            ),
+            settings=self.settings.delivery,
+            providers=tuple(account.name for account in self.settings.providers.accounts),
+            public_url=self.settings.public_url,
+            clock=now_ms,
+            random_bytes=secrets.token_bytes,
+            new_id=id_maker(secrets.token_bytes),
         )
 
     def _callback_url(self) -> Callable[[str, str, int], str] | None:
@@ -240,11 +239,11 @@ class _Wiring:
             transport=self.transport,
             rules=SubmissionRules(
                 callback_url=self._callback_url(),
-                notify=self._notify_rules(),
-                tries=self.settings.submit_tries,
-                timeout_s=self.settings.provider_timeout_s,
-                deadline_s=self.settings.deadline_s,
-                speed=self.settings.provider_speed,
+                guard=self.guard,
+                tries=self.settings.providers.submit_tries,
+                timeout_s=self.settings.providers.timeout_s,
+                deadline_s=self.settings.providers.deadline_s,
+                speed=self.settings.providers.speed,
             ),
             edges=SubmissionEdges(
                 clock=now_ms,
@@ -258,13 +257,13 @@ class _Wiring:
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callback_token_days * DAY_S),
+            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
             clock=now_ms,
             random=self.random,
-            speed=self.settings.provider_speed,
+            speed=self.settings.providers.speed,
         )
 
     def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
@@ -275,21 +274,21 @@ class _Wiring:
             transport=self.transport,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
+            on_events=self.commit_notifier.notify,
             manners=ReconcileManners(
                 owner=self.owner,
-                speed=self.settings.provider_speed,
+                speed=self.settings.providers.speed,
                 lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile_concurrency,
-                timeout_s=self.settings.provider_timeout_s,
+                concurrency=self.settings.reconcile.concurrency,
+                timeout_s=self.settings.providers.timeout_s,
             ),
         )
 
     def _pruner(self) -> Pruner:
         kept = Retention(
-            events=self.settings.keep_events_days,
-            attempts=self.settings.keep_attempts_days,
-            observations=self.settings.keep_observations_days,
+            events=self.settings.retention.events_days,
+            attempts=self.settings.retention.attempts_days,
+            observations=self.settings.retention.observations_days,
         )
         return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
@@ -297,19 +296,13 @@ class _Wiring:
         return Deliverer(
             outbox=self.store.outbox,
             transport=self.webhook_transport,
+            settings=self.settings.delivery,
+            owner=self.owner,
+            lease_ms=round(self.settings.lease_s * 1000),
+            public_url=self.settings.public_url,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
-            manners=DeliveryManners(
-                owner=self.owner,
-                backoff_s=self.settings.webhook_backoff_s,
-                lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.delivery_concurrency,
-                per_endpoint=self.settings.delivery_per_endpoint,
-                give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
-                source=self.settings.public_url or DEFAULT_SOURCE,
-                origin=self._origin(),
-            ),
+            on_events=self.commit_notifier.notify,
         )
 
 
@@ -317,10 +310,10 @@ async def _api_keys(
     settings: Settings, store: Store, show_key: Callable[[str], None] | None
 ) -> tuple[ApiKeyDigest, ...]:
     """The keys that are set, or the one that was made at the first start."""
-    if settings.api_keys:
+    if settings.api.keys:
         return tuple(
             ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
-            for each in settings.api_keys
+            for each in settings.api.keys
         )
     kept = await store.metadata.find(API_KEY_NAME)
     if kept is None and show_key is not None:
@@ -334,17 +327,17 @@ async def _api_keys(
 
 def _provider_limits(settings: Settings) -> TransportLimits:
     """Submits come on top of what the reconciler asks at once."""
-    whole_s = settings.provider_timeout_s
-    connections = SUBMITS_AT_ONCE + settings.reconcile_concurrency
+    whole_s = settings.providers.timeout_s
+    connections = SUBMITS_AT_ONCE + settings.reconcile.concurrency
     return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
 
 
 def _webhook_limits(settings: Settings) -> TransportLimits:
     return TransportLimits(
-        connect_s=settings.webhook_connect_s,
-        whole_s=settings.webhook_timeout_s,
+        connect_s=settings.delivery.connect_s,
+        whole_s=settings.delivery.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery_concurrency + POSTS_AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE,
         cut_replies=True,
     )
 

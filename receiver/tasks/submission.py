@@ -26,8 +26,9 @@ from receiver.tasks.model.request import (
 from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.submission_recorder import Metered, SubmissionEdges, SubmissionRecorder, Submits
-from receiver.webhooks.model.endpoint import NotifyRules, new_webhook_secret
+from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall
 from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState, Uncertain
 from submitter.providers import validation
@@ -90,7 +91,7 @@ class SubmissionRules:
     """`callback_url` makes the address for (provider, our task id, unix seconds); None: no callbacks are asked for."""
 
     callback_url: Callable[[str, str, int], str] | None
-    notify: NotifyRules
+    guard: AddressGuard
     tries: int = 3
     timeout_s: float = 60.0
     deadline_s: int = 1800
@@ -183,7 +184,7 @@ class Submission:
         self._checked(order)
 
     def _checked(self, order: TaskRequest) -> tuple[Configured, VideoRequest | RawRequest]:
-        violations = list(find_violations(order, self.rules.notify))
+        violations = list(find_violations(order, self.rules.guard))
         configured = self.providers.get(order.provider)
         if configured is None:
             accepted = ", ".join(self.providers) or "none: no provider is configured, see whenfinal doctor"

@@ -194,7 +194,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
         tasks=services.store.tasks,
         accounts=services.store.accounts,
         clock=services.clock,
-        speed=services.settings.provider_speed,
+        speed=services.settings.providers.speed,
     )
     seen = await lookup.candidates(task, configured)
     if isinstance(seen, Candidates):
@@ -233,7 +233,7 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
             accounts=services.store.accounts,
             audit=services.store.audit,
             clock=services.clock,
-            speed=services.settings.provider_speed,
+            speed=services.settings.providers.speed,
         )
         return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
 

@@ -8,11 +8,11 @@ from rich.text import Text
 from receiver.cli.display.durations import say_duration, say_when
 from receiver.cli.display.tables import cell, say_labels, say_moment, sheet, state_cell, table
 from receiver.events.model.query import EventFilter
-from receiver.webhooks.model.delivery import Attempt, Owed
+from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
-from receiver.webhooks.model.views import is_delivered, subscription_breaker
+from receiver.webhooks.model.views import subscription_breaker
 from submitter.standard_webhooks import public_key
 
 _BREAKER_STYLES: Mapping[BreakerState, str] = {
@@ -72,9 +72,11 @@ def _said(name: str, words: frozenset[str]) -> str:
     return f"{name} {' or '.join(sorted(words))}" if words else ""
 
 
-def subscription_sheet(subscription: Subscription, endpoint: EndpointState | None, now_ms: int, owed: Owed | None = None) -> Table:
+def subscription_sheet(
+    subscription: Subscription, endpoint: EndpointState | None, now_ms: int, backlog: Backlog | None = None
+) -> Table:
     """All of one subscription but its secrets."""
-    return sheet([*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_owed_lines(owed or Owed())])
+    return sheet([*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_backlog_lines(backlog or Backlog())])
 
 
 def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
@@ -119,12 +121,12 @@ def _endpoint_lines(endpoint: EndpointState | None, now_ms: int) -> list[tuple[s
     ]
 
 
-def _owed_lines(owed: Owed) -> list[tuple[str, object]]:
-    failed = owed.failed
+def _backlog_lines(backlog: Backlog) -> list[tuple[str, object]]:
+    failed = backlog.failed
     said = None if failed is None else failed.last_error or f"answered {failed.last_status}"
     return [
-        ("pending", owed.pending or None),
-        ("dead letters", owed.dead or None),
+        ("pending", backlog.pending or None),
+        ("dead letters", backlog.dead or None),
         ("last failed", None if failed is None else f"{failed.id}: {said}"),
     ]
 
@@ -132,14 +134,14 @@ def _owed_lines(owed: Owed) -> list[tuple[str, object]]:
 def probe_line(attempt: Attempt) -> Text:
     said = attempt.error or f"answered {attempt.status}"
     words = f"delivered: {said} in {attempt.latency_ms} ms"
-    return cell(words if is_delivered(attempt) else f"not {words}")
+    return cell(words if attempt.is_success else f"not {words}")
 
 
 def replay_line(count: ReplayCount, *, dry_run: bool) -> Text:
     made_due = "that would be made due" if dry_run else "made due"
-    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.made_due}"]
+    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.requeued}"]
     if count.oldest_seq is not None:
         parts.append(f"what is kept begins with event {count.oldest_seq}")
-    if count.made_due and not dry_run:
+    if count.requeued and not dry_run:
         parts.append("a running worker sends them")
     return cell("; ".join(parts))

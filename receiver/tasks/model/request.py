@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from receiver.webhooks.model.endpoint import NotifyRules, address_violations, label_violations, secret_violations
+from receiver.webhooks.model.endpoint import address_violations, label_violations, secret_violations
 from submitter.errors import Violation
+from submitter.http.address_guard import AddressGuard
 from submitter.request import RawRequest, VideoRequest
 
 LONGEST_DEADLINE_S = 604_800  # no provider documents that it keeps a task for longer than a week
@@ -42,12 +43,12 @@ class TaskRequest:
         return self.video or self.raw
 
 
-def find_violations(order: TaskRequest, rules: NotifyRules) -> Iterator[Violation]:
+def find_violations(order: TaskRequest, guard: AddressGuard) -> Iterator[Violation]:
     """Every broken rule, in the order of the fields."""
     if (order.video is None) == (order.raw is None):
         yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
     yield from label_violations(order.labels)
-    yield from _notify(order, rules)
+    yield from _notify(order, guard)
     if order.deadline_s is not None and not 1 <= order.deadline_s <= LONGEST_DEADLINE_S:
         accepted = f"1 to {LONGEST_DEADLINE_S} seconds"
         yield Violation(field="deadline_s", rule="is out of range", accepted=accepted)
@@ -56,14 +57,14 @@ def find_violations(order: TaskRequest, rules: NotifyRules) -> Iterator[Violatio
         yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
 
 
-def _notify(order: TaskRequest, rules: NotifyRules) -> Iterator[Violation]:
+def _notify(order: TaskRequest, guard: AddressGuard) -> Iterator[Violation]:
     if order.notify_url is None:
         if order.notify_secret is not None:
             yield Violation(field="notify.url", rule="is missing", accepted="an https address")
         return
-    yield from address_violations(order.notify_url, rules, field="notify.url")
+    yield from address_violations(order.notify_url, guard, field="notify.url")
     if order.notify_secret is not None:
-        yield from secret_violations(order.notify_secret, rules, field="notify.secret")
+        yield from secret_violations(order.notify_secret, field="notify.secret")
 
 
 def request_hash(order: TaskRequest) -> str:

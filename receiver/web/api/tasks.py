@@ -99,7 +99,7 @@ async def show_task(call: RequestContext[TaskQuery, NoBody]) -> Answer:
     """At once, or when it has ended, or when the wait is over: the state tells which."""
     preferred_s = _preferred_wait_s(call.request)
     wait_s = call.query.wait if call.query.wait is not None else preferred_s
-    _check_wait(wait_s, call.services.settings.wait_max_s)
+    _check_wait(wait_s, call.services.settings.api.wait_max_s)
     task = await find_task(call)
     if wait_s and task.state not in ENDED:
         await _wait(call, task.id, wait_s)

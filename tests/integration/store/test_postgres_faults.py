@@ -179,7 +179,7 @@ async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_a
 ) -> None:
     monkeypatch.setattr(postgres, "CALLER_S", 0.5)
     await service.has()
-    stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database_url))
+    stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database.url))
     try:
         is_problem(await service.calls_back(), 503)
         is_problem(await service.get("/v1/tasks/tsk_1"), 503)

@@ -62,7 +62,7 @@ async def test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_no
         await happen(store, 3, at_ms=now_ms())
         await _deliver_all(services)
         first = {_header(request, b"webhook-id"): request for request in endpoint.requests}
-        done = await services.replaying.replay("sub_1", ReplayRange(first_seq=2), dry_run=False, actor="ann")
+        done = await services.replay.replay("sub_1", ReplayRange(first_seq=2), dry_run=False, actor="ann")
         assert done == ReplayCount(matched=2, made_due=2)
         await _deliver_all(services)
     again = endpoint.requests[3:]

@@ -66,9 +66,9 @@ async def test_the_audit_names_who_did_what_and_no_secret(bench: Bench) -> None:
         await bench.change(made.id, description="x", models=["m"])
         await bench.change(made.id, enabled=False)
         await bench.change(made.id, enabled=True)
-        turned = await bench.subscribing.rotate(made.id, secret=None, overlap_s=60, actor="ann")
-        await bench.subscribing.test(made.id, actor="bob")
-        await bench.subscribing.delete(made.id, actor="bob")
+        turned = await bench.service.rotate(made.id, secret=None, overlap_s=60, actor="ann")
+        await bench.service.test(made.id, actor="bob")
+        await bench.service.delete(made.id, actor="bob")
     lines = bench.rows("SELECT actor, action, detail FROM audit ORDER BY id")
     assert [(actor, action) for actor, action, _ in lines] == [
         ("ann", "subscription created"),
@@ -90,7 +90,7 @@ async def test_the_audit_names_who_did_what_and_no_secret(bench: Bench) -> None:
 
 
 async def test_what_does_not_exist_is_answered_as_such_by_every_verb(bench: Bench) -> None:
-    flow = bench.subscribing
+    flow = bench.service
     assert await bench.change("sub_none", description="x") is None
     assert await flow.rotate("sub_none", secret=None, overlap_s=0, actor="ann") is None
     assert await flow.test("sub_none", actor="ann") is None
@@ -130,12 +130,12 @@ async def test_many_changes_at_once_are_all_kept(bench: Bench) -> None:
 async def test_a_rotation_signs_with_both_until_the_overlap_is_over(bench: Bench) -> None:
     async with serving(replying(reply())) as server:
         made = await bench.create(server.url, asymmetric=True)
-        turned = await bench.subscribing.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
+        turned = await bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
         assert turned is not None
         old, new = _keys(made), _keys(turned)
-        await bench.subscribing.test(made.id, actor="ann")
+        await bench.service.test(made.id, actor="ann")
         bench.now[0] += 60_000
-        await bench.subscribing.test(made.id, actor="ann")
+        await bench.service.test(made.id, actor="ann")
     during, after = server.requests
     assert turned.secret == NEW_SECRET
     assert [_is_signed(during, key, T0) for key in (*old, *new)] == [True] * 4
@@ -156,8 +156,8 @@ def _is_signed(request: bytes, key: str, now_ms: int) -> bool:
 
 async def test_the_same_rotation_again_does_not_push_out_the_old_secret(bench: Bench) -> None:
     made = await bench.create("https://hooks.example/a")
-    await bench.subscribing.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
-    again = bench.subscribing.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
+    await bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
+    again = bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
     assert "in use" in (await refused(again))["secret"]
     (stored,) = await bench.stored()
     assert stored.secrets_at(T0) == (NEW_SECRET, made.secret)
@@ -165,7 +165,7 @@ async def test_the_same_rotation_again_does_not_push_out_the_old_secret(bench: B
 
 async def test_an_unfit_secret_or_overlap_rotates_nothing(bench: Bench) -> None:
     made = await bench.create("https://hooks.example/a")
-    found = await refused(bench.subscribing.rotate(made.id, secret="whsec_x", overlap_s=-1, actor="ann"))
+    found = await refused(bench.service.rotate(made.id, secret="whsec_x", overlap_s=-1, actor="ann"))
     assert found.keys() == {"secret", "overlap_s"}
     assert await bench.stored() == [made]
 
@@ -176,7 +176,7 @@ async def test_an_unfit_secret_or_overlap_rotates_nothing(bench: Bench) -> None:
 async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(bench: Bench) -> None:
     async with serving(replying(reply(b"thanks", status=b"202 Accepted"))) as server:
         made = await bench.create(server.url, secret=SECRET)
-        attempt = await bench.subscribing.test(made.id, actor="ann")
+        attempt = await bench.service.test(made.id, actor="ann")
     assert attempt is not None
     assert (attempt.status, attempt.error, attempt.response) == (202, None, "thanks")
     (request,) = server.requests
@@ -201,7 +201,7 @@ async def test_a_test_carries_what_the_subscription_asked_for(bench: Bench) -> N
 
     async with serving(answer) as server:
         made = await bench.create(server.url, asymmetric=True, cloudevents=True, handshake=True)
-        await bench.subscribing.test(made.id, actor="ann")
+        await bench.service.test(made.id, actor="ann")
     headers = headers_of(server.requests[1])
     signatures = headers["webhook-signature"].split(" ")
     assert [signature.partition(",")[0] for signature in signatures] == ["v1", "v1a"]
@@ -213,7 +213,7 @@ async def test_a_disabled_subscription_can_be_tried_out(bench: Bench) -> None:
     async with serving(replying(reply())) as server:
         made = await bench.create(server.url)
         await bench.change(made.id, enabled=False)
-        attempt = await bench.subscribing.test(made.id, actor="ann")
+        attempt = await bench.service.test(made.id, actor="ann")
     assert attempt is not None
     assert attempt.status == 200
 
@@ -221,8 +221,8 @@ async def test_a_disabled_subscription_can_be_tried_out(bench: Bench) -> None:
 async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) -> None:
     async with serving(replying(reply(b"broken", status=b"500 No"))) as server:
         made = await bench.create(server.url)
-        failed = await bench.subscribing.test(made.id, actor="ann")
-    gone = await bench.subscribing.test(made.id, actor="ann")
+        failed = await bench.service.test(made.id, actor="ann")
+    gone = await bench.service.test(made.id, actor="ann")
     assert failed is not None
     assert (failed.status, failed.error, failed.response) == (500, "answered 500", "broken")
     assert gone is not None
@@ -235,7 +235,7 @@ async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) ->
 async def test_endpoints_that_hang_hold_only_so_many_connections(bench: Bench) -> None:
     async with serving(hanging) as server:
         made = await bench.create(server.url)
-        trials = [asyncio.create_task(bench.subscribing.test(made.id, actor="ann")) for _ in range(2 * POSTS_AT_ONCE)]
+        trials = [asyncio.create_task(bench.service.test(made.id, actor="ann")) for _ in range(2 * POSTS_AT_ONCE)]
         async with asyncio.timeout(60):
             await server.until_requests(POSTS_AT_ONCE)
             while len(bench.rows("SELECT id FROM audit WHERE action = 'subscription tested'")) < len(trials):
