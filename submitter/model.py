@@ -29,6 +29,9 @@ TERMINAL = REPORTED_FINAL | {TaskState.EXPIRED}
 #: States that need no more work from us: terminal ones and a submit that created nothing.
 ENDED = TERMINAL | {TaskState.REFUSED}
 
+#: States in which nobody knows yet whether the provider created the task.
+UNRESOLVED = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
+
 
 class Source(StrEnum):
     """Who brought an observation."""

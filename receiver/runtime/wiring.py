@@ -160,7 +160,7 @@ async def commit_listener(services: Services) -> AsyncIterator[None]:
     if listener is None:
         yield
         return
-    services.feed.hears_others = lambda: listener.is_live
+    services.feed.is_notified = lambda: listener.is_live
     listening = asyncio.create_task(listener.run())
     try:
         yield

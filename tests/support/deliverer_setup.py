@@ -31,7 +31,7 @@ class Clock:
 
 
 @asynccontextmanager
-async def delivering(
+async def open_deliverer(
     outbox: DeliveryOutbox,
     *,
     guard: AddressGuard = HOME,
@@ -47,8 +47,8 @@ async def delivering(
         )
 
 
-async def take_turn(store: Store, guard: AddressGuard = HOME, *, now_ms: int = T0, **rest: Any) -> DeliveryReport:
-    async with delivering(store.outbox, guard=guard, clock=lambda: now_ms, **rest) as deliverer:
+async def deliver_once(store: Store, guard: AddressGuard = HOME, *, now_ms: int = T0, **rest: Any) -> DeliveryReport:
+    async with open_deliverer(store.outbox, guard=guard, clock=lambda: now_ms, **rest) as deliverer:
         return await deliverer.deliver_once(limit=64)
 
 
@@ -73,7 +73,7 @@ def body_of(request: bytes) -> bytes:
     return request.partition(b"\r\n\r\n")[2]
 
 
-async def until(is_so: Callable[[], object]) -> None:
+async def wait_until(is_so: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not is_so():
             await asyncio.sleep(0.005)

@@ -21,20 +21,20 @@ async def subscribe(store: Store, name: str = "sub_1", **changes: Any) -> Subscr
     return subscription
 
 
-async def turn(store: Store, state: SubscriptionState, name: str = "sub_1") -> None:
+async def set_state(store: Store, state: SubscriptionState, name: str = "sub_1") -> None:
     """Enable or disable one."""
     deed = AuditEntry(actor="ann", action="turned")
     assert await store.subscriptions.change(name, lambda before: replace(before, state=state), deed, now_ms=T0)
 
 
-async def happen(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -> None:
+async def publish_events(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -> None:
     """`count` tasks that were submitted elsewhere succeed: one event each."""
     for begin in range(first, first + count, 500):
         numbers = range(begin, min(begin + 500, first + count))
         await store.ledger.record([a_report(provider_task_id=f"e{number}", adopt=True) for number in numbers], at_ms)
 
 
-async def happen_to(store: Store, name: str, *, at_ms: int = T0, **changes: Any) -> None:
+async def publish_event_of(store: Store, name: str, *, at_ms: int = T0, **changes: Any) -> None:
     """A task of ours succeeds."""
     await store.submissions.open_task(a_task(name, **changes), at_ms)
     await store.ledger.record(
@@ -46,7 +46,7 @@ async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: i
     return await store.outbox.lease_deliveries(owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=limit)
 
 
-async def end(
+async def finish(
     store: Store, leased: Sequence[DueDelivery], state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0
 ) -> None:
     attempt = Attempt(at_ms=at_ms, latency_ms=1, status=_STATUS[state], error=None)
@@ -58,21 +58,21 @@ async def end(
     await store.outbox.record_attempts(results, at_ms)
 
 
-async def end_all(store: Store, state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0) -> int:
+async def finish_all(store: Store, state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0) -> int:
     """Every delivery that is due, each after one attempt; how many."""
     ended = 0
     while leased := await lease(store, now_ms=at_ms):
-        await end(store, leased, state, at_ms=at_ms)
+        await finish(store, leased, state, at_ms=at_ms)
         ended += len(leased)
     return ended
 
 
-async def owed(store: Store, subscription: str | None = None) -> list[Delivery]:
+async def deliveries_of(store: Store, subscription: str | None = None) -> list[Delivery]:
     """Every delivery, or a subscription's, in the order of their events."""
     page = await store.deliveries.deliveries(limit=100_000)
     kept = [each for each in page.items if subscription is None or each.subscription == subscription]
     return sorted(kept, key=lambda each: each.event_seq)
 
 
-async def seqs(store: Store) -> list[int]:
+async def event_numbers(store: Store) -> list[int]:
     return [event.seq for event in await store.events.events(0, limit=100_000)]

@@ -11,13 +11,13 @@ import httpx
 
 from tests.support.service import KEYS
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 PATH = "/v1/events/stream"
 KEY = {"Authorization": f"Bearer {KEYS['read'][1]}"}
 
 
 @dataclass(eq=False)
-class Listener:
+class StreamListener:
     """`greeting` is the first block."""
 
     reply: httpx.Response
@@ -29,7 +29,7 @@ class Listener:
     async def block(self) -> dict[str, str] | None:
         """Field to value, a comment under the empty name; None when the stream has come to its end."""
         found: dict[str, str] = {}
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             async for line in self._lines:
                 if not line:
                     return found
@@ -55,15 +55,15 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(
+async def open_stream(
     http: httpx.AsyncClient, query: str = "", headers: Mapping[str, str] | None = None
-) -> AsyncIterator[Listener]:
+) -> AsyncIterator[StreamListener]:
     """It has been greeted, so that all that happens from now on is heard."""
     async with http.stream("GET", f"{PATH}?{query}", headers={**KEY, **(headers or {})}) as reply:
         if reply.status_code != httpx.codes.OK:
             await reply.aread()
         assert reply.status_code == httpx.codes.OK, reply.text
-        listener = Listener(reply)
+        listener = StreamListener(reply)
         listener.greeting = await listener.block() or {}
         assert listener.greeting["retry"] == "3000"
         yield listener

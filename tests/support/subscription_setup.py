@@ -32,7 +32,7 @@ TWO_A_SECOND = 2.0
 
 
 @dataclass(eq=False)
-class Bench:
+class SubscriptionSetup:
     """`path` is the ledger's file. The clock stands still unless a test moves it; the dice count up."""
 
     store: Store
@@ -56,7 +56,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: float = 20.0) -> AsyncIterator[Bench]:
+async def open_setup(folder: Path, *, origin: str | None = ORIGIN, whole_s: float = 20.0) -> AsyncIterator[SubscriptionSetup]:
     limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
     now, random = [T0], iter(range(1, 10_000))
     rules = SubscriptionRules(
@@ -76,7 +76,7 @@ async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: 
     ):
         edges = SubscribingEdges(clock=lambda: now[0], random_bytes=random_bytes, new_id=id_maker(random_bytes))
         flow = SubscriptionService(room=store.subscriptions, transport=transport, rules=rules, source=SOURCE, edges=edges)
-        yield Bench(store=store, path=path, subscribing=flow, now=now)
+        yield SubscriptionSetup(store=store, path=path, subscribing=flow, now=now)
 
 
 def headers_of(request: bytes) -> dict[str, str]:
@@ -88,7 +88,7 @@ def body_of(request: bytes) -> bytes:
     return request.partition(b"\r\n\r\n")[2]
 
 
-async def refused(work: Any) -> dict[str, str]:
+async def violations_of(work: Any) -> dict[str, str]:
     """The broken rules by field."""
     with pytest.raises(InvalidRequest) as caught:
         await work

@@ -16,7 +16,7 @@ from receiver.runtime.services import Store, open_store
 from receiver.store.engine import Engine, Param, Reader, Row
 from receiver.store.retention import START
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import happen
+from tests.support.delivery_fixtures import publish_events
 
 PATIENCE_S = 20.0
 DAY_MS = 86_400_000
@@ -66,7 +66,7 @@ async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: S
     feed = Feed(event_log=event_log, task_states=store.tasks.states, seats=10)
 
     async def meanwhile() -> None:
-        await happen(store, 1)
+        await publish_events(store, 1)
         feed.wake()
         while not feed.newest(0, limit=1):
             await asyncio.sleep(0.01)
@@ -81,7 +81,7 @@ async def test_an_event_between_the_past_and_the_loops_first_look_is_not_missed(
     async def meanwhile() -> None:
         await event_log.sliced.wait()
         await asyncio.sleep(0.05)
-        await happen(store, 1)
+        await publish_events(store, 1)
 
     event_log.before_last_seq = meanwhile
     assert (
@@ -114,7 +114,7 @@ class _ForgetfulReader:
 
 
 async def test_events_that_are_taken_away_while_they_are_read_are_not_passed_over_in_silence(store: Store) -> None:
-    await happen(store, 4, at_ms=T0 - DAY_MS)
+    await publish_events(store, 4, at_ms=T0 - DAY_MS)
     engine: Engine = Forgetful(store)  # type: ignore[assignment]  # it only reads
     assert await EventLog(engine).slice(0) == ExpiredCursor(oldest_after=2)
     found = await EventLog(engine).slice(None)

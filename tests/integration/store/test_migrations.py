@@ -11,7 +11,7 @@ from receiver.store.migrate import known_migrations, migrate
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import end, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, subscribe
 from tests.support.tables import engine_at
 
 KNOWN = tuple(name for name, _ in known_migrations())
@@ -68,7 +68,7 @@ async def test_what_was_owed_before_there_were_subscriptions_is_still_paid(empty
         assert [(due.id, due.endpoint, due.secrets, due.attempts) for due in leased] == [
             ("dlv_due", "https://a.example/?k=1", (SECRET,), 2)
         ]
-        await end(store, leased)
+        await finish(store, leased)
         assert [due.id for due in await lease(store, now_ms=T0 + 60)] == ["dlv_leased", "dlv_later"]
         await subscribe(store)
         scope = await store.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)

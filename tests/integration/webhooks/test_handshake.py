@@ -17,20 +17,20 @@ from tests.support.subscription_setup import (
     HOME,
     ORIGIN,
     TWO_A_SECOND,
-    Bench,
+    SubscriptionSetup,
     headers_of,
-    refused,
-    subscribing_in,
+    violations_of,
+    open_setup,
 )
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with subscribing_in(tmp_path) as opened:
+async def bench(tmp_path: Path) -> AsyncIterator[SubscriptionSetup]:
+    async with open_setup(tmp_path) as opened:
         yield opened
 
 
-async def test_the_rate_that_an_endpoint_grants_becomes_its_limit(bench: Bench) -> None:
+async def test_the_rate_that_an_endpoint_grants_becomes_its_limit(bench: SubscriptionSetup) -> None:
     async with serving(replying(CONSENT)) as server:
         made = await bench.create(server.url, handshake=True, rate_per_s=5.0)
     assert (made.granted_per_s, made.rate_per_s) == (TWO_A_SECOND, 5.0)
@@ -53,27 +53,27 @@ async def test_the_rate_that_an_endpoint_grants_becomes_its_limit(bench: Bench) 
         (b"nonsense\r\n\r\n", "ExchangeBroken"),
     ],
 )
-async def test_without_consent_nothing_is_stored(bench: Bench, raw: bytes, told: str) -> None:
+async def test_without_consent_nothing_is_stored(bench: SubscriptionSetup, raw: bytes, told: str) -> None:
     async with serving(replying(raw)) as server:
-        found = await refused(bench.create(server.url, handshake=True))
+        found = await violations_of(bench.create(server.url, handshake=True))
     assert told in found["handshake"]
     assert f"WebHook-Allowed-Origin: {ORIGIN}" in found["handshake"]
     assert await bench.stored() == []
 
 
 async def test_an_endpoint_that_never_answers_has_not_consented(tmp_path: Path) -> None:
-    async with subscribing_in(tmp_path, whole_s=0.2) as bench, serving(hanging) as server:
-        assert "ExchangeTimeout" in (await refused(bench.create(server.url, handshake=True)))["handshake"]
+    async with open_setup(tmp_path, whole_s=0.2) as bench, serving(hanging) as server:
+        assert "ExchangeTimeout" in (await violations_of(bench.create(server.url, handshake=True)))["handshake"]
         assert await bench.stored() == []
 
 
-async def test_an_endpoint_that_is_not_there_has_not_consented(bench: Bench) -> None:
+async def test_an_endpoint_that_is_not_there_has_not_consented(bench: SubscriptionSetup) -> None:
     async with serving(hanging) as server:
         url = server.url
-    assert "ConnectFailed" in (await refused(bench.create(url, handshake=True)))["handshake"]
+    assert "ConnectFailed" in (await violations_of(bench.create(url, handshake=True)))["handshake"]
 
 
-async def test_an_endless_answer_is_read_no_further_than_needed(bench: Bench) -> None:
+async def test_an_endless_answer_is_read_no_further_than_needed(bench: SubscriptionSetup) -> None:
     async def endless(peer: Peer, _: int) -> None:
         await peer.say(b"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nConnection: close\r\n\r\n")
         while not peer.gone.is_set():
@@ -85,26 +85,26 @@ async def test_an_endless_answer_is_read_no_further_than_needed(bench: Bench) ->
 
 
 async def test_without_a_public_address_no_handshake_is_tried(tmp_path: Path) -> None:
-    async with subscribing_in(tmp_path, origin=None) as bench, serving(replying(CONSENT)) as server:
-        assert "WHENFINAL_PUBLIC_URL" in (await refused(bench.create(server.url, handshake=True)))["handshake"]
+    async with open_setup(tmp_path, origin=None) as bench, serving(replying(CONSENT)) as server:
+        assert "WHENFINAL_PUBLIC_URL" in (await violations_of(bench.create(server.url, handshake=True)))["handshake"]
         assert server.requests == []
 
 
-async def test_a_new_address_is_asked_and_one_that_refuses_changes_nothing(bench: Bench) -> None:
+async def test_a_new_address_is_asked_and_one_that_refuses_changes_nothing(bench: SubscriptionSetup) -> None:
     async with (
         serving(replying(CONSENT)) as old,
         serving(replying(reply())) as refusing,
         serving(replying(CONSENT)) as new,
     ):
         made = await bench.create(old.url, handshake=True)
-        assert (await refused(bench.change(made.id, url=refusing.url))).keys() == {"handshake"}
+        assert (await violations_of(bench.change(made.id, url=refusing.url))).keys() == {"handshake"}
         assert await bench.stored() == [made]
         moved = await bench.change(made.id, url=new.url)
         assert moved is not None
         assert (moved.url, len(old.requests), len(new.requests)) == (new.url, 1, 1)
 
 
-async def test_a_disabled_one_is_asked_when_it_is_enabled(bench: Bench) -> None:
+async def test_a_disabled_one_is_asked_when_it_is_enabled(bench: SubscriptionSetup) -> None:
     async with serving(replying(CONSENT)) as server:
         made = await bench.create(server.url, handshake=True)
         await bench.change(made.id, enabled=False)
@@ -116,11 +116,11 @@ async def test_a_disabled_one_is_asked_when_it_is_enabled(bench: Bench) -> None:
     assert (enabled.state, enabled.disabled_reason) == (SubscriptionState.ACTIVE, None)
 
 
-async def test_a_disabled_one_whose_endpoint_refuses_stays_disabled(bench: Bench) -> None:
+async def test_a_disabled_one_whose_endpoint_refuses_stays_disabled(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
     await bench.change(made.id, enabled=False)
     async with serving(replying(reply())) as server:
-        await refused(bench.change(made.id, enabled=True, url=server.url, handshake=True))
+        await violations_of(bench.change(made.id, enabled=True, url=server.url, handshake=True))
     (stored,) = await bench.stored()
     assert (stored.state, stored.url) == (SubscriptionState.DISABLED, "https://hooks.example/a")
 
@@ -144,7 +144,7 @@ async def _asked(server: RawServer) -> None:
         await server.until_requests(1)
 
 
-async def test_consent_for_one_address_is_never_taken_for_another(bench: Bench) -> None:
+async def test_consent_for_one_address_is_never_taken_for_another(bench: SubscriptionSetup) -> None:
     held = _Held()
     async with serving(held.answering()) as first, serving(replying(CONSENT)) as second:
         made = await bench.create(first.url)
@@ -157,7 +157,7 @@ async def test_consent_for_one_address_is_never_taken_for_another(bench: Bench) 
     assert (switched.url, switched.granted_per_s, len(second.requests)) == (second.url, TWO_A_SECOND, 1)
 
 
-async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_kept(bench: Bench) -> None:
+async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_kept(bench: SubscriptionSetup) -> None:
     held = _Held()
     async with serving(held.answering()) as server:
         made = await bench.create(server.url)
@@ -171,7 +171,7 @@ async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_kept(bench
     assert (stored.handshake, stored.granted_per_s) == (True, TWO_A_SECOND)
 
 
-async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> None:
+async def test_every_delivery_after_consent_says_who_we_are(bench: SubscriptionSetup) -> None:
     answers = iter((CONSENT, reply()))
 
     async def answer(peer: Peer, _: int) -> None:
@@ -187,7 +187,7 @@ async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> Non
     assert headers_of(server.requests[1])["webhook-request-origin"] == ORIGIN
 
 
-async def test_a_change_counts_from_its_endpoints_consent_on(bench: Bench) -> None:
+async def test_a_change_counts_from_its_endpoints_consent_on(bench: SubscriptionSetup) -> None:
     """What was posted to the old address while the new one was asked says nothing about the new one."""
 
     async def slowly(peer: Peer, _: int) -> None:

@@ -18,7 +18,7 @@ from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0, a_report, notified
-from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe, turn
+from tests.support.delivery_fixtures import publish_events, publish_event_of, deliveries_of, subscribe, set_state
 
 
 async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -> None:
@@ -57,7 +57,7 @@ async def test_two_workers_never_lease_the_same_delivery(store: Store) -> None:
     for letter in "abcd":
         await _owe(store, 5, f"https://{letter}.example/{letter}")
     turns = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
-    leased = [due.id for turn in turns for due in turn]
+    leased = [due.id for set_state in turns for due in set_state]
     assert len(leased) == len(set(leased)) == 8
 
 
@@ -112,7 +112,7 @@ async def test_an_owner_that_lost_its_lease_leaves_only_its_attempt(store: Store
 async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_all_that_signs(store: Store) -> None:
     keys = {"signing_key": "whsk_new", "previous_signing_key": "whsk_old"}
     await subscribe(store, previous_secret="whsec_old", previous_until_ms=T0 + 10, cloudevents=True, **keys)
-    await happen(store, 1)
+    await publish_events(store, 1)
     moved = AuditEntry(actor="ann", action="moved")
     await store.subscriptions.change("sub_1", lambda s: replace(s, url="https://new.example/"), moved, now_ms=T0)
     (due,) = await _lease(store, now_ms=T0 + 9)
@@ -125,7 +125,7 @@ async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_
 
 async def test_a_lane_says_when_something_of_it_can_be_leased_next(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 2)
+    await publish_events(store, 2)
     assert await _next_due(store) == T0
     one, two = await _lease(store)
     assert await _next_due(store) == T0 + 10_000  # when the leases end, should nobody come back
@@ -146,7 +146,7 @@ async def _next_due(store: Store) -> int | None:
 
 async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_say_so(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     due = await _lease(store)
     results = [_result(each, DeliveryState.DEAD, status=410) for each in due]
     assert await store.outbox.record_attempts(results[:2], T0) == 1
@@ -157,7 +157,7 @@ async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_sa
 
 async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_recorded_all_the_same(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     (due,) = await _lease(store)
     assert await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     assert await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0) == 0
@@ -171,17 +171,17 @@ async def test_a_change_of_subscriptions_counts_from_the_next_event_on_whoever_m
     store: Store, database_url: str
 ) -> None:
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
-        await happen(store, 1)
+        await publish_events(store, 1)
         await subscribe(other)
-        await happen(store, 1, first=2)
-        await turn(other, SubscriptionState.DISABLED)
-        await happen(store, 1, first=3)
-    assert [each.event_seq for each in await owed(store)] == [2]
+        await publish_events(store, 1, first=2)
+        await set_state(other, SubscriptionState.DISABLED)
+        await publish_events(store, 1, first=3)
+    assert [each.event_seq for each in await deliveries_of(store)] == [2]
 
 
 async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     (due,) = await _lease(store)
 
     for engine in (SqliteTx, PostgresTx):
@@ -191,8 +191,8 @@ async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, m
         await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0)
     monkeypatch.undo()
     await subscribe(store, "sub_2")  # raises the counter to where the failed transaction had it
-    await happen(store, 1, first=2)
-    assert {each.subscription for each in await owed(store) if each.event_seq == 2} == {"sub_1", "sub_2"}
+    await publish_events(store, 1, first=2)
+    assert {each.subscription for each in await deliveries_of(store) if each.event_seq == 2} == {"sub_1", "sub_2"}
 
 
 def _failing_at(statement: str, run: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -208,7 +208,7 @@ def _failing_at(statement: str, run: Callable[..., Awaitable[None]]) -> Callable
 async def test_leasing_costs_no_more_when_a_lane_has_a_hundred_thousand_waiting(store: Store) -> None:
     await subscribe(store, "sub_long")
     await subscribe(store, "sub_short", filter=EventFilter(labels={"team": "red"}))
-    await happen_to(store, "tsk_1", labels={"team": "red"})
+    await publish_event_of(store, "tsk_1", labels={"team": "red"})
     few = await _steps(store, "a", T0)
     await _wait_in_lane(store, "sub_long", 100_000)
     many = await _steps(store, "b", T0 + 20_000)

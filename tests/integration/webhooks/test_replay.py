@@ -17,7 +17,7 @@ from receiver.webhooks.model.subscription import SubscriptionState
 from receiver.webhooks.replay import OnProgress, ReplayService
 from submitter.standard_webhooks import verify_webhook
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import end_all, happen, owed, subscribe, turn
+from tests.support.delivery_fixtures import finish_all, publish_events, deliveries_of, subscribe, set_state
 from tests.support.raw_server import reply, replying
 from tests.support.raw_server import serving as listening
 from tests.support.service import served
@@ -52,14 +52,14 @@ async def _replay(
 
 
 async def _due(store: Store) -> list[int]:
-    return [each.event_seq for each in await owed(store) if each.state is DeliveryState.PENDING]
+    return [each.event_seq for each in await deliveries_of(store) if each.state is DeliveryState.PENDING]
 
 
 async def test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_now(tmp_path: Path) -> None:
     async with served(tmp_path) as service, listening(replying(reply())) as endpoint:
         store, services = service.services.store, service.services
         await subscribe(store, url=endpoint.url)
-        await happen(store, 3, at_ms=now_ms())
+        await publish_events(store, 3, at_ms=now_ms())
         await _deliver_all(services)
         first = {_header(request, b"webhook-id"): request for request in endpoint.requests}
         done = await services.replay.replay("sub_1", ReplayRange(first_seq=2), dry_run=False, actor="ann")
@@ -98,8 +98,8 @@ def _seq(request: bytes) -> int:
 @pytest.mark.usefixtures("small")
 async def test_each_slice_rings_the_bell_and_tells_how_far_it_is(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 25)
-    await end_all(store)
+    await publish_events(store, 25)
+    await finish_all(store)
     rung, told = list[int](), list[tuple[int, int]]()
     count = await _replay(_replaying(store, rung), on_progress=lambda done, total: told.append((done, total)))
     assert count == ReplayCount(matched=25, made_due=25)
@@ -109,17 +109,17 @@ async def test_each_slice_rings_the_bell_and_tells_how_far_it_is(store: Store) -
 @pytest.mark.usefixtures("small")
 async def test_a_dry_run_counts_and_leaves_everything_as_it_is(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 25)
-    await end_all(store)
-    before, rung = await owed(store), list[int]()
+    await publish_events(store, 25)
+    await finish_all(store)
+    before, rung = await deliveries_of(store), list[int]()
     assert await _replay(_replaying(store, rung), dry_run=True) == ReplayCount(matched=25, made_due=25)
-    assert (await owed(store), rung) == (before, [])
+    assert (await deliveries_of(store), rung) == (before, [])
 
 
 @pytest.mark.parametrize("wanted", [ReplayRange(first_seq=9), ReplayRange(last_seq=0), ReplayRange(until_ms=T0)])
 async def test_an_empty_range_is_no_error(store: Store, wanted: ReplayRange) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     rung = list[int]()
     assert await _replay(_replaying(store, rung), wanted) == ReplayCount()
     assert rung == []
@@ -127,7 +127,7 @@ async def test_an_empty_range_is_no_error(store: Store, wanted: ReplayRange) -> 
 
 @pytest.mark.usefixtures("small")
 async def test_a_replay_that_is_cut_short_leaves_whole_slices_and_another_one_does_the_rest(store: Store) -> None:
-    await happen(store, 35)
+    await publish_events(store, 35)
     await subscribe(store)
     flow = _replaying(store)
     turns: list[asyncio.Task[Any]] = []
@@ -146,7 +146,7 @@ async def test_a_replay_that_is_cut_short_leaves_whole_slices_and_another_one_do
 
 @pytest.mark.usefixtures("small")
 async def test_others_write_between_the_slices_and_what_happens_then_is_not_chased(store: Store) -> None:
-    await happen(store, 60)
+    await publish_events(store, 60)
     await subscribe(store, "sub_2")
     await subscribe(store, state=SubscriptionState.ACTIVE)
     progress = list[int]()
@@ -154,7 +154,7 @@ async def test_others_write_between_the_slices_and_what_happens_then_is_not_chas
 
     async def others() -> None:
         while not progress or progress[-1] < 60:
-            await happen(store, 1, first=100 + len(seen))
+            await publish_events(store, 1, first=100 + len(seen))
             seen.append(progress[-1] if progress else 0)
 
     writing = asyncio.create_task(others())
@@ -167,13 +167,13 @@ async def test_others_write_between_the_slices_and_what_happens_then_is_not_chas
 
 @pytest.mark.usefixtures("small")
 async def test_a_subscription_that_is_disabled_half_way_gets_no_further_slice(store: Store) -> None:
-    await happen(store, 30)
+    await publish_events(store, 30)
     await subscribe(store)
     flow, halting = _replaying(store), list[asyncio.Task[None]]()
 
     def disable(done: int, total: int) -> None:
         if not halting:
-            halting.append(asyncio.create_task(turn(store, SubscriptionState.DISABLED)))
+            halting.append(asyncio.create_task(set_state(store, SubscriptionState.DISABLED)))
 
     outcome = await _replay(flow, on_progress=disable)
     await halting[0]
@@ -182,17 +182,17 @@ async def test_a_subscription_that_is_disabled_half_way_gets_no_further_slice(st
 
 
 async def test_a_replay_to_nobody_says_so(store: Store) -> None:
-    await happen(store, 1)
+    await publish_events(store, 1)
     assert await _replay(_replaying(store)) is None
     assert await _replay(_replaying(store), dry_run=True) is None
 
 
 async def test_only_dead_letters_are_revived_where_that_is_asked_for(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 2)
-    await end_all(store)
-    await happen(store, 2, first=3)
-    await end_all(store, DeliveryState.DEAD)
+    await publish_events(store, 2)
+    await finish_all(store)
+    await publish_events(store, 2, first=3)
+    await finish_all(store, DeliveryState.DEAD)
     dead = ReplayRange(which=ReplayWhich.DEAD)
     assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, made_due=2)
     assert await _due(store) == [3, 4]

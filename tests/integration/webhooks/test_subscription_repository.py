@@ -15,7 +15,7 @@ from receiver.webhooks.model.rows import subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe
+from tests.support.delivery_fixtures import finish, publish_events, lease, deliveries_of, subscribe
 from tests.support.tables import rows_of
 
 DEED = AuditEntry(actor="ann", action="subscription changed")
@@ -65,7 +65,7 @@ async def test_what_is_added_is_found_as_it_was(store: Store) -> None:
 
 async def test_a_lane_is_seen_with_the_lower_of_the_limits(store: Store) -> None:
     await subscribe(store, rate_per_s=5.0, granted_per_s=2.0, max_in_flight=3)
-    await happen(store, 1)
+    await publish_events(store, 1)
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
     assert seen.endpoint is not None
@@ -109,18 +109,18 @@ async def test_every_change_is_counted(store: Store) -> None:
 
 
 async def test_who_is_owed_follows_the_changes_at_once(store: Store) -> None:
-    await happen(store, 1, first=1)
+    await publish_events(store, 1, first=1)
     await subscribe(store)
-    await happen(store, 1, first=2)
+    await publish_events(store, 1, first=2)
     await _change(store, state=SubscriptionState.DISABLED)
-    await happen(store, 1, first=3)
+    await publish_events(store, 1, first=3)
     await _change(store, state=SubscriptionState.ACTIVE, filter=EventFilter(providers=frozenset({"other"})))
-    await happen(store, 1, first=4)
+    await publish_events(store, 1, first=4)
     await _change(store, filter=EventFilter())
-    await happen(store, 1, first=5)
+    await publish_events(store, 1, first=5)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
-    await happen(store, 1, first=6)
-    assert [delivery.event_seq for delivery in await owed(store, "sub_1")] == [2, 5]
+    await publish_events(store, 1, first=6)
+    assert [delivery.event_seq for delivery in await deliveries_of(store, "sub_1")] == [2, 5]
 
 
 async def test_a_change_that_fails_leaves_everything_as_it_was(store: Store) -> None:
@@ -154,8 +154,8 @@ async def test_changes_at_once_lose_nothing_even_by_two_processes(store: Store, 
 async def test_a_new_address_or_a_pardon_starts_without_the_old_failures(store: Store) -> None:
     for name in ("sub_moved", "sub_pardoned", "sub_described"):
         await subscribe(store, name)
-    await happen(store, 6)
-    await end(store, await lease(store), DeliveryState.DEAD)
+    await publish_events(store, 6)
+    await finish(store, await lease(store), DeliveryState.DEAD)
     before = [await _failures(store, name) for name in ("sub_moved", "sub_pardoned", "sub_described")]
     assert min(before) > 0
     await _change(store, "sub_moved", url="https://hooks.example/new")
@@ -189,7 +189,7 @@ async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Stor
 
 async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     leased = await lease(store)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     gone = Attempt(at_ms=T0, latency_ms=1, status=410, error="answered 410")
@@ -198,4 +198,4 @@ async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store)
         for due in leased
     ]
     assert await store.outbox.record_attempts(results, T0) == 0
-    assert [delivery.state for delivery in await owed(store, "sub_1")] == [DeliveryState.DEAD]
+    assert [delivery.state for delivery in await deliveries_of(store, "sub_1")] == [DeliveryState.DEAD]

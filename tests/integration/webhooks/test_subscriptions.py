@@ -22,21 +22,21 @@ from tests.support.subscription_setup import (
     NEW_SECRET,
     ORIGIN,
     SOURCE,
-    Bench,
+    SubscriptionSetup,
     body_of,
     headers_of,
-    refused,
-    subscribing_in,
+    violations_of,
+    open_setup,
 )
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with subscribing_in(tmp_path) as opened:
+async def bench(tmp_path: Path) -> AsyncIterator[SubscriptionSetup]:
+    async with open_setup(tmp_path) as opened:
         yield opened
 
 
-async def test_a_subscription_is_made_with_a_secret_of_its_own(bench: Bench) -> None:
+async def test_a_subscription_is_made_with_a_secret_of_its_own(bench: SubscriptionSetup) -> None:
     first = await bench.create("https://hooks.example/a", asymmetric=True)
     second = await bench.create("https://hooks.example/a", secret=SECRET)
     assert len(decode_webhook_secret(first.secret)) == 32
@@ -45,22 +45,22 @@ async def test_a_subscription_is_made_with_a_secret_of_its_own(bench: Bench) -> 
     assert await bench.stored() == [second, first]
 
 
-async def test_a_bad_order_names_everything_and_stores_and_sends_nothing(bench: Bench) -> None:
+async def test_a_bad_order_names_everything_and_stores_and_sends_nothing(bench: SubscriptionSetup) -> None:
     async with serving(replying(CONSENT)) as server:
-        found = await refused(bench.create(server.url, types=["task.done"], handshake=True, rate_per_s=0.0))
+        found = await violations_of(bench.create(server.url, types=["task.done"], handshake=True, rate_per_s=0.0))
         assert server.requests == []
     assert found.keys() == {"types", "rate_per_s"}
     assert await bench.stored() == []
 
 
-async def test_one_too_many_is_refused_with_the_cure(bench: Bench) -> None:
+async def test_one_too_many_is_refused_with_the_cure(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
     rows = [{**subscription_row(made), "id": f"sub_{number:04d}"} for number in range(MOST_SUBSCRIPTIONS - 1)]
     await bench.store.engine.write(lambda tx: tx.execute_many("insert_subscription", rows))
-    assert "delete one" in (await refused(bench.create("https://hooks.example/b")))["subscription"]
+    assert "delete one" in (await violations_of(bench.create("https://hooks.example/b")))["subscription"]
 
 
-async def test_the_audit_names_who_did_what_and_no_secret(bench: Bench) -> None:
+async def test_the_audit_names_who_did_what_and_no_secret(bench: SubscriptionSetup) -> None:
     async with serving(replying(reply())) as server:
         made = await bench.create(server.url, asymmetric=True)
         await bench.change(made.id, description="x", models=["m"])
@@ -89,7 +89,7 @@ async def test_the_audit_names_who_did_what_and_no_secret(bench: Bench) -> None:
 # Changes.
 
 
-async def test_what_does_not_exist_is_answered_as_such_by_every_verb(bench: Bench) -> None:
+async def test_what_does_not_exist_is_answered_as_such_by_every_verb(bench: SubscriptionSetup) -> None:
     flow = bench.service
     assert await bench.change("sub_none", description="x") is None
     assert await flow.rotate("sub_none", secret=None, overlap_s=0, actor="ann") is None
@@ -97,14 +97,14 @@ async def test_what_does_not_exist_is_answered_as_such_by_every_verb(bench: Benc
     assert not await flow.delete("sub_none", actor="ann")
 
 
-async def test_a_bad_change_changes_nothing(bench: Bench) -> None:
+async def test_a_bad_change_changes_nothing(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
-    found = await refused(bench.change(made.id, description="fine", url="https://10.0.0.1/a", max_in_flight=65))
+    found = await violations_of(bench.change(made.id, description="fine", url="https://10.0.0.1/a", max_in_flight=65))
     assert found.keys() == {"url", "max_in_flight"}
     assert await bench.stored() == [made]
 
 
-async def test_many_changes_at_once_are_all_kept(bench: Bench) -> None:
+async def test_many_changes_at_once_are_all_kept(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
     changes: list[dict[str, Any]] = [
         {"description": "x"},
@@ -127,7 +127,7 @@ async def test_many_changes_at_once_are_all_kept(bench: Bench) -> None:
 # Secrets.
 
 
-async def test_a_rotation_signs_with_both_until_the_overlap_is_over(bench: Bench) -> None:
+async def test_a_rotation_signs_with_both_until_the_overlap_is_over(bench: SubscriptionSetup) -> None:
     async with serving(replying(reply())) as server:
         made = await bench.create(server.url, asymmetric=True)
         turned = await bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
@@ -154,18 +154,18 @@ def _is_signed(request: bytes, key: str, now_ms: int) -> bool:
     return True
 
 
-async def test_the_same_rotation_again_does_not_push_out_the_old_secret(bench: Bench) -> None:
+async def test_the_same_rotation_again_does_not_push_out_the_old_secret(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
     await bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
     again = bench.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
-    assert "in use" in (await refused(again))["secret"]
+    assert "in use" in (await violations_of(again))["secret"]
     (stored,) = await bench.stored()
     assert stored.secrets_at(T0) == (NEW_SECRET, made.secret)
 
 
-async def test_an_unfit_secret_or_overlap_rotates_nothing(bench: Bench) -> None:
+async def test_an_unfit_secret_or_overlap_rotates_nothing(bench: SubscriptionSetup) -> None:
     made = await bench.create("https://hooks.example/a")
-    found = await refused(bench.service.rotate(made.id, secret="whsec_x", overlap_s=-1, actor="ann"))
+    found = await violations_of(bench.service.rotate(made.id, secret="whsec_x", overlap_s=-1, actor="ann"))
     assert found.keys() == {"secret", "overlap_s"}
     assert await bench.stored() == [made]
 
@@ -173,7 +173,7 @@ async def test_an_unfit_secret_or_overlap_rotates_nothing(bench: Bench) -> None:
 # Trying out.
 
 
-async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(bench: Bench) -> None:
+async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(bench: SubscriptionSetup) -> None:
     async with serving(replying(reply(b"thanks", status=b"202 Accepted"))) as server:
         made = await bench.create(server.url, secret=SECRET)
         attempt = await bench.service.test(made.id, actor="ann")
@@ -193,7 +193,7 @@ async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(bench
     assert [bench.rows(f"SELECT COUNT(*) FROM {table}") for table in tables] == [[(0,)]] * 4
 
 
-async def test_a_test_carries_what_the_subscription_asked_for(bench: Bench) -> None:
+async def test_a_test_carries_what_the_subscription_asked_for(bench: SubscriptionSetup) -> None:
     answers = iter((CONSENT, reply()))
 
     async def answer(peer: Peer, _: int) -> None:
@@ -209,7 +209,7 @@ async def test_a_test_carries_what_the_subscription_asked_for(bench: Bench) -> N
     assert (headers["ce-id"], headers["webhook-request-origin"]) == (headers["webhook-id"], ORIGIN)
 
 
-async def test_a_disabled_subscription_can_be_tried_out(bench: Bench) -> None:
+async def test_a_disabled_subscription_can_be_tried_out(bench: SubscriptionSetup) -> None:
     async with serving(replying(reply())) as server:
         made = await bench.create(server.url)
         await bench.change(made.id, enabled=False)
@@ -218,7 +218,7 @@ async def test_a_disabled_subscription_can_be_tried_out(bench: Bench) -> None:
     assert attempt.status == 200
 
 
-async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) -> None:
+async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: SubscriptionSetup) -> None:
     async with serving(replying(reply(b"broken", status=b"500 No"))) as server:
         made = await bench.create(server.url)
         failed = await bench.service.test(made.id, actor="ann")
@@ -232,7 +232,7 @@ async def test_a_test_tells_what_went_wrong_and_is_not_repeated(bench: Bench) ->
     assert len(server.requests) == 1
 
 
-async def test_endpoints_that_hang_hold_only_so_many_connections(bench: Bench) -> None:
+async def test_endpoints_that_hang_hold_only_so_many_connections(bench: SubscriptionSetup) -> None:
     async with serving(hanging) as server:
         made = await bench.create(server.url)
         trials = [asyncio.create_task(bench.service.test(made.id, actor="ann")) for _ in range(2 * POSTS_AT_ONCE)]
