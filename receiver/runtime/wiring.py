@@ -185,7 +185,9 @@ class _Wiring:
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
         feed = Feed(
-            event_log=self.store.events, task_states=self.store.tasks.states, max_streams=self.settings.streams.max_streams
+            event_log=self.store.events,
+            task_states=self.store.tasks.states,
+            max_streams=self.settings.streams.max_streams,
         )
         self.commit_notifier.subscribe(feed.wake)
         commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.notify)

@@ -129,9 +129,7 @@ class Deliverer:
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
         attempt = await send_webhook(self._webhook(due), self.transport, clock=self.clock)
-        state, due_ms = after_attempt(
-            due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random
-        )
+        state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
         return AttemptResult(
             delivery=due.id,
             owner=due.owner,

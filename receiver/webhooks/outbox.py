@@ -118,7 +118,9 @@ class Outbox:
                 after_attempts(each, [result.attempt for result in by_endpoint[each.id]], now_ms) for each in before
             ]
             await _store_endpoints(tx, after, considered=[each.id for each in after], now_ms=now_ms)
-            return await self._disable(tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms)
+            return await self._disable(
+                tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms
+            )
 
         disabled = await self._engine.write(work)
         for each in disabled:
@@ -231,9 +233,7 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     return ids
 
 
-async def _store_endpoints(
-    tx: Tx, changed: Sequence[EndpointState], *, considered: Sequence[str], now_ms: int
-) -> None:
+async def _store_endpoints(tx: Tx, changed: Sequence[EndpointState], *, considered: Sequence[str], now_ms: int) -> None:
     """Store the changed endpoints, and the next due time of all that were considered."""
     await tx.execute_many("update_endpoint", [_health_row(endpoint) for endpoint in changed])
     await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in considered])

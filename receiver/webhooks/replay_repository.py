@@ -169,9 +169,7 @@ async def _scope(reader: Reader, subscription_id: str, wanted: ReplayRange) -> R
     )
 
 
-async def _match(
-    reader: Reader, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, limit: int
-) -> _Match:
+async def _match(reader: Reader, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, limit: int) -> _Match:
     subscription = await active_subscription(reader, subscription_id)
     until_seq = min(scope.after_seq + SLICE_SEQS, scope.last_seq)
     found = await reader.fetch_all(

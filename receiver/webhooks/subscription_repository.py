@@ -132,8 +132,6 @@ async def _with_endpoints(reader: Reader, subscriptions: list[Subscription]) -> 
     found = await reader.fetch_all("endpoints_of_subscriptions", ids=[each.id for each in subscriptions])
     rows = {row["id"]: row for row in found}
     return [
-        SubscriptionStatus(
-            subscription=each, endpoint=endpoint_of(rows[each.id], each) if each.id in rows else None
-        )
+        SubscriptionStatus(subscription=each, endpoint=endpoint_of(rows[each.id], each) if each.id in rows else None)
         for each in subscriptions
     ]

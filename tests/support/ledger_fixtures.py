@@ -19,7 +19,7 @@ from receiver.store.url import LedgerFile
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task, notified
-from tests.support.delivery_fixtures import finish, publish_events, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.tables import rows_of
 
 SHAPES = table_shapes()

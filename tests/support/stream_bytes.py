@@ -1,4 +1,4 @@
-"""What a receiver says on the wire about events, for servers of bytes that the client is tried against."""
+"""The bytes that a receiver sends about events, for raw servers that tests of the client use."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A listener to the stream of events over a socket, reading what the bytes say by the few rules that they need."""
+"""A client of the event stream over a socket. It parses only what the tests need."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class StreamListener:
         self._lines = self.reply.aiter_lines()
 
     async def block(self) -> dict[str, str] | None:
-        """Field to value, a comment under the empty name; None when the stream has come to its end."""
+        """Field to value, a comment under the empty name; None at the end of the stream."""
         found: dict[str, str] = {}
         async with asyncio.timeout(TIMEOUT_S):
             async for line in self._lines:
@@ -40,7 +40,7 @@ class StreamListener:
         return None
 
     async def event(self) -> dict[str, str]:
-        """The next block with data; what stands before it is the greeting, or keeps the connection alive."""
+        """The next block with data; the greeting and keep-alive comments are skipped."""
         while (block := await self.block()) is not None:
             if "data" in block:
                 return block
@@ -58,7 +58,7 @@ class StreamListener:
 async def open_stream(
     http: httpx.AsyncClient, query: str = "", headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[StreamListener]:
-    """It has been greeted, so that all that happens from now on is heard."""
+    """Yields after the first block, so that it receives every event from now on."""
     async with http.stream("GET", f"{PATH}?{query}", headers={**KEY, **(headers or {})}) as reply:
         if reply.status_code != httpx.codes.OK:
             await reply.aread()

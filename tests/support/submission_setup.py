@@ -16,8 +16,8 @@ from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission import RefusedSubmit, Submission, SubmissionRules, Submitted
 from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
 from submitter.errors import TransportError
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
@@ -136,11 +136,7 @@ def _configured(name: str) -> ConfiguredProvider:
 
 
 def _rules() -> dict[str, Any]:
-    notify = NotifyRules(
-        refuse_url=lambda url: None if url.startswith("https://") else "is not https",
-        read_secret=decode_webhook_secret,
-    )
     return {
         "callback_url": partial(make_callback_url, PUBLIC_URL, ("a key to sign callback tokens",)),
-        "notify": notify,
+        "guard": AddressGuard(),
     }

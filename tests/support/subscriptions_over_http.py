@@ -1,4 +1,4 @@
-"""Subscriptions over HTTP: made, changed, replayed and looked at, for tests of the real application."""
+"""Create, change, replay and read subscriptions over HTTP, for tests of the real application."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ async def delete_subscription(service: Served, name: str, *, key: str = "all") -
 
 
 async def finish_tasks(service: Served, *numbers: int, state: TaskState = TaskState.SUCCEEDED) -> None:
-    """One event for each number, as news from a provider makes them."""
+    """One event for each number, from what a provider reports."""
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
     await service.services.store.ledger.record(

@@ -9,7 +9,7 @@ from receiver.runtime.services import open_store
 from receiver.store.retention import START
 from tests.support.builders import T0
 from tests.support.cli import Cli
-from tests.support.delivery_fixtures import publish_events, publish_event_of
+from tests.support.delivery_fixtures import publish_event_of, publish_events
 
 DAY_MS = 86_400_000
 

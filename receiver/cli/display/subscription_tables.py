@@ -76,7 +76,9 @@ def subscription_sheet(
     subscription: Subscription, endpoint: EndpointState | None, now_ms: int, backlog: Backlog | None = None
 ) -> Table:
     """All of one subscription but its secrets."""
-    return sheet([*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_backlog_lines(backlog or Backlog())])
+    return sheet(
+        [*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_backlog_lines(backlog or Backlog())]
+    )
 
 
 def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:

@@ -135,7 +135,9 @@ async def test_another_servers_answer_is_never_taken_for_the_receivers(service: 
 
 @pytest.mark.parametrize("kind", ["unavailable", "stopping", "streams-full"])
 async def test_what_the_receiver_cannot_do_yet_is_asked_for_again(kind: str) -> None:
-    later = one_after_another(replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode())))
+    later = one_after_another(
+        replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode()))
+    )
     async with serving(later) as server, Client(server.url.removesuffix("/a"), KEY) as client:
         assert (await client.task("tsk_1")).id == "tsk_1"
     assert len(server.requests) == 2
@@ -210,7 +212,10 @@ async def test_a_wait_outlives_a_receiver_that_is_away_for_long_once_it_has_answ
 async def test_a_wait_for_a_task_that_is_gone_ends_with_the_refusal() -> None:
     running = replying(reply(json.dumps(TASK | {"state": "running"}).encode()))
     gone = replying(problem(404, "not-found"))
-    async with serving(one_after_another(running, gone)) as server, Client(server.url.removesuffix("/a"), KEY) as client:
+    async with (
+        serving(one_after_another(running, gone)) as server,
+        Client(server.url.removesuffix("/a"), KEY) as client,
+    ):
         with pytest.raises(ReceiverRefused, match="404"):
             await client.wait("tsk_1")
 

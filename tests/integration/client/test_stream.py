@@ -20,12 +20,12 @@ from tests.support.stream_bytes import (
     an_event,
     block,
     blocks,
-    resetting_after,
-    staying_open_after,
     one_after_another,
     page,
     problem,
     replying_with,
+    resetting_after,
+    staying_open_after,
 )
 
 PATIENCE_S = 60
@@ -105,7 +105,10 @@ async def test_conditions_are_passed_on_and_no_types_mean_those_about_tasks() ->
 async def test_a_cut_connection_is_made_again_and_no_event_missed_or_doubled(ends: object, rest: bytes) -> None:
     assert ends in {replying_with, resetting_after}
     cut = replying_with if ends is replying_with else resetting_after
-    async with _against(cut(STREAM, blocks(1, 2), rest), staying_open_after(STREAM, blocks(2, 3, 4))) as (client, server):
+    async with _against(cut(STREAM, blocks(1, 2), rest), staying_open_after(STREAM, blocks(2, 3, 4))) as (
+        client,
+        server,
+    ):
         assert await _first(4, client.events(after=0)) == [1, 2, 3, 4]
     assert _cursors(server) in (["0", "2"], ["0", "0"])  # a reset may take what was sent before it along
 
@@ -121,7 +124,10 @@ async def test_a_chunked_stream_that_stops_in_a_chunk_is_made_again() -> None:
 
 async def test_a_connection_without_a_byte_for_long_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SILENCE_S", 0.2)
-    async with _against(staying_open_after(STREAM, blocks(1)), hanging, staying_open_after(STREAM, blocks(2))) as (client, server):
+    async with _against(staying_open_after(STREAM, blocks(1)), hanging, staying_open_after(STREAM, blocks(2))) as (
+        client,
+        server,
+    ):
         assert await _first(2, client.events(after=0)) == [1, 2]
         async with asyncio.timeout(PATIENCE_S):
             await server.peers[0].gone.wait()
@@ -157,7 +163,9 @@ async def test_a_stream_that_dribbles_byte_by_byte_is_read() -> None:
 
 async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> None:
     async with _against(
-        replying_with(STREAM, b"retry: 1\nid: 41\n\n"), replying_with(STREAM, b"id: 40\n\nid: x\n\n"), staying_open_after(STREAM, blocks(42))
+        replying_with(STREAM, b"retry: 1\nid: 41\n\n"),
+        replying_with(STREAM, b"id: 40\n\nid: x\n\n"),
+        staying_open_after(STREAM, blocks(42)),
     ) as (client, server):
         assert await _first(1, client.events()) == [42]
     assert _cursors(server) == [None, "41", "41"]
@@ -189,7 +197,10 @@ async def test_what_the_receiver_refuses_is_not_asked_again(status: int, kind: s
 
 
 async def test_a_key_that_is_taken_back_ends_the_following() -> None:
-    async with _against(replying_with(STREAM, blocks(1)), staying_open_after(problem(401, "unauthenticated"))) as (client, _):
+    async with _against(replying_with(STREAM, blocks(1)), staying_open_after(problem(401, "unauthenticated"))) as (
+        client,
+        _,
+    ):
         with pytest.raises(ReceiverRefused, match="401"):
             await _first(2, client.events(after=0))
 
@@ -205,7 +216,10 @@ async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
         resetting_after(b"HTTP/1.1 200"),
         resetting_after(b"garbage\r\n\r\n"),
     ]
-    async with _against(replying_with(STREAM, blocks(1)), *away, staying_open_after(STREAM, blocks(2))) as (client, server):
+    async with _against(replying_with(STREAM, blocks(1)), *away, staying_open_after(STREAM, blocks(2))) as (
+        client,
+        server,
+    ):
         assert await _first(2, client.events(after=0)) == [1, 2]
     assert _cursors(server) == ["0"] + ["1"] * 9
 
@@ -334,7 +348,10 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
         replying_with(problem(503, "unavailable", b"Retry-After: 99999")),
         staying_open_after(STREAM, blocks(3)),
     )
-    async with serving(one_after_another(*answers)) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
+    async with (
+        serving(one_after_another(*answers)) as server,
+        httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http,
+    ):
         follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]

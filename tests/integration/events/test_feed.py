@@ -37,7 +37,7 @@ class CountingLog(EventLog):
 
 
 def _feed(store: Store, *, log: EventLog | None = None, seats: int = SEATS) -> Feed:
-    return Feed(event_log=log or store.events, task_states=store.tasks.states, seats=seats)
+    return Feed(event_log=log or store.events, task_states=store.tasks.states, max_streams=seats)
 
 
 @pytest.fixture(name="path")
@@ -140,7 +140,7 @@ async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) 
         await _end(store, "p1")
         return found
 
-    feed = Feed(event_log=store.events, task_states=ends_meanwhile, seats=SEATS)
+    feed = Feed(event_log=store.events, task_states=ends_meanwhile, max_streams=SEATS)
     await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
 
 
@@ -220,7 +220,7 @@ async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_even
 
 
 async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
-    feed = _feed(store, seats=2)
+    feed = _feed(store, max_streams=2)
     with feed.following(lambda: None):
         assert feed.has_capacity
         waiter = await _waits(feed, "tsk_1")

@@ -63,7 +63,7 @@ async def _first_event(feed: Feed, event_log: EventLog) -> bytes:
 
 async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: Store) -> None:
     event_log = InterruptedLog(store)
-    feed = Feed(event_log=event_log, task_states=store.tasks.states, seats=10)
+    feed = Feed(event_log=event_log, task_states=store.tasks.states, max_streams=10)
 
     async def meanwhile() -> None:
         await publish_events(store, 1)
@@ -85,7 +85,7 @@ async def test_an_event_between_the_past_and_the_loops_first_look_is_not_missed(
 
     event_log.before_last_seq = meanwhile
     assert (
-        await _first_event(Feed(event_log=event_log, task_states=store.tasks.states, seats=10), event_log)
+        await _first_event(Feed(event_log=event_log, task_states=store.tasks.states, max_streams=10), event_log)
     ).startswith(b"id: 1\n")
 
 

@@ -18,7 +18,7 @@ from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission import Submission, SubmissionRules
 from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.model.endpoint import NotifyRules
+from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import Transport, TransportLimits, open_transport
 from submitter.model import ENDED, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
@@ -87,12 +87,11 @@ def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
 
 
 def _submission(store: Store, providers: dict[str, ConfiguredProvider], transport: Transport) -> Submission:
-    notify = NotifyRules(refuse_url=lambda _: None, read_secret=lambda _: None)
     return Submission(
         store=store,
         providers=providers,
         transport=transport,
-        rules=SubmissionRules(callback_url=None, notify=notify, tries=1, speed=SPEED),
+        rules=SubmissionRules(callback_url=None, guard=AddressGuard(), tries=1, speed=SPEED),
         edges=SubmissionEdges(
             clock=_now_ms,
             random=random.random,

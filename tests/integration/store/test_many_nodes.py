@@ -22,7 +22,7 @@ from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
-from tests.support.delivery_fixtures import publish_events, deliveries_of, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_events, subscribe
 
 ROOT = Path(__file__).parents[3]
 NODES, TASKS = 8, 60

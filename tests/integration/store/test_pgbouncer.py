@@ -13,10 +13,9 @@ from receiver.runtime.services import Store, open_store
 from receiver.store import postgres_listener
 from receiver.store.accounts import AccountStatus
 from receiver.webhooks.model.replay import ReplayRange
-from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
 from submitter.model import Receipt, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
-from tests.support.delivery_fixtures import finish, publish_events, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.pgbouncer import SERVERS, NoPooler, pooled
 from tests.support.postgres import Databases
 
@@ -67,10 +66,8 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         await finish(store, owed)
         wanted = ReplayRange(first_seq=await store.events.last_seq())
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0)
-        assert isinstance(scope, ReplayScope)
-        batch = await store.replays.batch("sub_1", wanted, scope, limit=10, now_ms=T0)
-        assert isinstance(batch, ReplayBatch)
-        assert (batch.made_due, len(await lease(store))) == (1, 1)
+        batch = await store.replays.requeue_batch("sub_1", wanted, scope, limit=10, now_ms=T0)
+        assert (batch.requeued, len(await lease(store))) == (1, 1)
         task = await store.tasks.task("tsk_way")
         assert task is not None
         assert task.state is TaskState.SUCCEEDED

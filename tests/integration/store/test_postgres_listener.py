@@ -16,7 +16,7 @@ from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report, a_task
-from tests.support.delivery_fixtures import finish, publish_events, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.postgres import Databases, NoServer, Server, no_server, own_server
 from tests.support.tables import rows_of
 
@@ -138,8 +138,7 @@ async def test_deliveries_that_are_made_due_by_hand_ring(one: Store, other: Stor
         await one.outbox.redeliver(first.id, actor="ann", now_ms=T0)
         await _until(lambda: theirs.rings == 1)
         scope = await one.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
-        assert scope is not None
-        await one.replays.batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)  # type: ignore[arg-type]  # active
+        await one.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)
         await _until(lambda: theirs.rings == 2)
 
 

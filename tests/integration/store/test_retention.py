@@ -18,7 +18,17 @@ from receiver.store.retention import Pruner, PruneReport, Retention
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import DAY_MS, finish, finish_all, publish_events, lease, deliveries_of, event_numbers, subscribe, set_state
+from tests.support.delivery_fixtures import (
+    DAY_MS,
+    deliveries_of,
+    event_numbers,
+    finish,
+    finish_all,
+    lease,
+    publish_events,
+    set_state,
+    subscribe,
+)
 from tests.support.service import served
 
 NOW = T0 + 40 * DAY_MS
@@ -209,7 +219,11 @@ async def test_a_process_killed_while_it_prunes_leaves_whole_events_and_another_
     assert left == [each.event_seq for each in await deliveries_of(store)] == list(range(left[0], 1_501))
     _is_whole(tmp_path)
     await _prune_all(_pruner(store))
-    assert await event_numbers(store) == [each.event_seq for each in await deliveries_of(store)] == list(range(1_200, 1_501))
+    assert (
+        await event_numbers(store)
+        == [each.event_seq for each in await deliveries_of(store)]
+        == list(range(1_200, 1_501))
+    )
     _is_whole(tmp_path)
 
 

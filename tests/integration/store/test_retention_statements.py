@@ -12,7 +12,18 @@ from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import Refusal, Refused, TaskError, TaskState
 from tests.support.builders import SECRET, T0, a_report, notified
-from tests.support.delivery_fixtures import DAY_MS, finish, finish_all, publish_events, publish_event_of, lease, deliveries_of, event_numbers, subscribe, set_state
+from tests.support.delivery_fixtures import (
+    DAY_MS,
+    deliveries_of,
+    event_numbers,
+    finish,
+    finish_all,
+    lease,
+    publish_event_of,
+    publish_events,
+    set_state,
+    subscribe,
+)
 from tests.support.tables import reading_on, rows_of
 
 OLD = T0 + 1_000  # what happened at T0 is old
@@ -73,7 +84,7 @@ async def test_an_event_that_is_replayed_is_kept_until_it_is_delivered_again(sto
     await publish_events(store, 3)
     await finish_all(store)
     scope = await store.replays.begin("sub_1", ReplayRange(first_seq=2), actor="ann", now_ms=NOW)
-    assert await store.replays.batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)  # type: ignore[arg-type]  # it is a scope
+    assert await store.replays.requeue_batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)
     assert (await _remove_events(store)).gone == 1
     (due,) = await lease(store, now_ms=NOW)
     assert due.attempts == 0

@@ -13,7 +13,7 @@ from receiver.tasks.model.task import Recorded, Verdict
 from receiver.webhooks import publisher
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report
-from tests.support.delivery_fixtures import publish_events, deliveries_of, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_events, subscribe
 
 
 def _commits(store: Store) -> GroupCommit:

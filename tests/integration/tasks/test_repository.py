@@ -2,11 +2,11 @@
 
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import TaskFilter
-from receiver.webhooks.model.delivery import DeliveryState, Owed
+from receiver.webhooks.model.delivery import Backlog, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report, a_task
-from tests.support.delivery_fixtures import finish, publish_events, lease, deliveries_of, subscribe, set_state
+from tests.support.delivery_fixtures import deliveries_of, finish, lease, publish_events, set_state, subscribe
 
 
 async def _open(store: Store, count: int) -> None:
@@ -62,19 +62,19 @@ async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
 async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(store: Store) -> None:
     await subscribe(store)
     await subscribe(store, "sub_2")
-    assert await store.deliveries.owed("sub_1") == Owed()
+    assert await store.deliveries.backlog("sub_1") == Backlog()
     await publish_events(store, 4)
     leased = sorted((each for each in await lease(store) if each.endpoint_id == "sub_1"), key=lambda each: each.id)
     await finish(store, leased[:1])
     await finish(store, leased[1:3], DeliveryState.DEAD)
-    assert await store.deliveries.owed("sub_2") == Owed(pending=4)
-    dead = await store.deliveries.owed("sub_1")
+    assert await store.deliveries.backlog("sub_2") == Backlog(pending=4)
+    dead = await store.deliveries.backlog("sub_1")
     assert (dead.pending, dead.dead) == (1, 2)
     assert dead.failed is not None
     assert dead.failed.id == leased[2].id
     assert await store.deliveries.dead_letters() == 2
     await finish(store, leased[3:], DeliveryState.PENDING)
-    failing = (await store.deliveries.owed("sub_1")).failed
+    failing = (await store.deliveries.backlog("sub_1")).failed
     assert failing in await deliveries_of(store, "sub_1")
     assert failing is not None
     assert (failing.id, failing.last_status) == (leased[3].id, 429)
@@ -112,8 +112,8 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await set_state(store, SubscriptionState.DISABLED, "sub_1")
     await set_state(store, SubscriptionState.DISABLED, "sub_2")
     notes = await store.tasks.timeline("tsk_000")
-    deliveries_of = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
-    assert {name: (each["state"], each["held"]) for name, each in deliveries_of.items()} == {
+    deliveries = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
+    assert {name: (each["state"], each["held"]) for name, each in deliveries.items()} == {
         "sub_1": ("delivered", False),
         "sub_2": ("pending", True),
     }

@@ -9,7 +9,13 @@ from submitter.model import TaskState
 from tests.support.builders import T0, a_report, notified
 from tests.support.raw_server import Peer, RawServer, reply, serving
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import HOOK, delete_subscription, finish_tasks, deliveries_of, create_subscription
+from tests.support.subscriptions_over_http import (
+    HOOK,
+    create_subscription,
+    delete_subscription,
+    deliveries_of,
+    finish_tasks,
+)
 
 
 @pytest.fixture(name="service")

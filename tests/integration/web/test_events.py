@@ -9,7 +9,7 @@ import pytest
 
 from receiver.store.retention import START
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import publish_events, publish_event_of
+from tests.support.delivery_fixtures import publish_event_of, publish_events
 from tests.support.service import Served, is_problem, served
 
 DAY_MS = 86_400_000

@@ -8,7 +8,14 @@ import pytest
 
 from submitter.model import TaskState
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import PATH, finish_tasks, deliveries_of, patch_subscription, replay_subscription, create_subscription
+from tests.support.subscriptions_over_http import (
+    PATH,
+    create_subscription,
+    deliveries_of,
+    finish_tasks,
+    patch_subscription,
+    replay_subscription,
+)
 
 
 @pytest.fixture(name="service")

@@ -19,7 +19,7 @@ from receiver.runtime.services import open_store
 from receiver.store.retention import START
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import publish_events, publish_event_of, lease
+from tests.support.delivery_fixtures import lease, publish_event_of, publish_events
 from tests.support.service import Served, is_problem, served
 from tests.support.stream_listener import KEY, PATH, TIMEOUT_S, open_stream
 from tests.support.subscriptions_over_http import create_subscription
@@ -125,7 +125,12 @@ async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(se
         (due,) = await lease(service.services.store, now_ms=now_ms)
         gone = Attempt(at_ms=now_ms, latency_ms=1, status=410, error=None)
         result = AttemptResult(
-            delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD, due_ms=None
+            delivery=due.id,
+            owner=due.owner,
+            endpoint_id=due.endpoint_id,
+            attempt=gone,
+            state=DeliveryState.DEAD,
+            due_ms=None,
         )
         assert await service.services.store.outbox.record_attempts([result], now_ms) == 1
         service.services.commit_notifier.notify()

@@ -20,7 +20,16 @@ from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import HOOK, PATH, delete_subscription, finish_tasks, deliveries_of, patch_subscription, replay_subscription, create_subscription
+from tests.support.subscriptions_over_http import (
+    HOOK,
+    PATH,
+    create_subscription,
+    delete_subscription,
+    deliveries_of,
+    finish_tasks,
+    patch_subscription,
+    replay_subscription,
+)
 
 OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 MEMBERS = (

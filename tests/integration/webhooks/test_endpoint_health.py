@@ -21,8 +21,17 @@ from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint_health import BreakerState, breaker_state
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from tests.support.builders import T0, a_report, notified
-from tests.support.deliverer_setup import Clock, body_of, cancel, open_deliverer, headers_of, endpoint_of, deliver_once, wait_until
-from tests.support.delivery_fixtures import DAY_MS, publish_events, deliveries_of, subscribe
+from tests.support.deliverer_setup import (
+    Clock,
+    body_of,
+    cancel,
+    deliver_once,
+    endpoint_of,
+    headers_of,
+    open_deliverer,
+    wait_until,
+)
+from tests.support.delivery_fixtures import DAY_MS, deliveries_of, publish_events, subscribe
 from tests.support.raw_server import Answering, Peer, hanging, reply, replying, serving
 
 NOTHING = DeliveryReport()
@@ -51,7 +60,7 @@ async def found(store: Store, name: str = "sub_1") -> Subscription:
 async def enable(store: Store, name: str = "sub_1") -> None:
     deed = AuditEntry(actor="ann", action="enabled")
     await store.subscriptions.change(
-        name, lambda before: replace(before, state=SubscriptionState.ACTIVE), deed, now_ms=T0, forgive=True
+        name, lambda before: replace(before, state=SubscriptionState.ACTIVE), deed, now_ms=T0, reset_health=True
     )
 
 
@@ -79,14 +88,14 @@ async def test_a_slowed_subscription_is_served_at_its_slower_rate_until_good_ans
         clock = Clock()
         async with open_deliverer(store.outbox, clock=clock, per_endpoint=1) as deliverer:
             await deliverer.deliver_once(limit=64)
-        assert (await endpoint_of(store)).slow_per_s == 4.0
+        assert (await endpoint_of(store)).throttled_rate_per_s == 4.0
         sent = []
         async with open_deliverer(store.outbox, clock=clock, per_endpoint=8) as deliverer:
             for second in range(1, 5):
                 clock.now_ms = T0 + second * 1000
                 sent.append((await deliverer.deliver_once(limit=64)).delivered)
         assert sent == [4, 5, 6, 7]
-        assert (await endpoint_of(store)).slow_per_s == pytest.approx(4 + 22 * 0.25)
+        assert (await endpoint_of(store)).throttled_rate_per_s == pytest.approx(4 + 22 * 0.25)
 
 
 async def test_others_do_not_notice_a_slowed_subscription(store: Store) -> None:
@@ -278,7 +287,7 @@ async def test_a_backlog_is_worked_off_turn_after_turn_without_waiting_for_ticks
             job = JobRunner(
                 "deliver", lambda: deliverer.deliver_once(limit=64), at_once=DELIVERING_AT_ONCE, clock=lambda: T0
             )
-            deliverer.on_room = job.start_run
+            deliverer.on_capacity = job.start_run
             job.start_run()
             async with asyncio.timeout(30):
                 await server.until_requests(100)
@@ -289,7 +298,7 @@ async def test_a_backlog_is_worked_off_turn_after_turn_without_waiting_for_ticks
 async def test_a_turn_that_found_no_place_is_asked_for_again_when_the_places_were_not_needed(store: Store) -> None:
     asked: list[int] = []
     async with open_deliverer(store.outbox, concurrency=1) as deliverer:
-        deliverer.on_room = lambda: asked.append(1)
+        deliverer.on_capacity = lambda: asked.append(1)
         await asyncio.gather(deliverer.deliver_once(limit=64), deliverer.deliver_once(limit=64))
         assert asked == [1]
         await deliverer.deliver_once(limit=64)

@@ -20,13 +20,13 @@ from tests.support.deliverer_setup import (
     LIMITS,
     Clock,
     body_of,
-    open_deliverer,
-    headers_of,
-    endpoint_of,
-    only_delivery,
     deliver_once,
+    endpoint_of,
+    headers_of,
+    only_delivery,
+    open_deliverer,
 )
-from tests.support.delivery_fixtures import publish_events, publish_event_of, deliveries_of, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_event_of, publish_events, subscribe
 from tests.support.raw_server import Answering, Peer, hanging, reply, replying, serving
 
 OLD_SECRET = "whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMhISEh"

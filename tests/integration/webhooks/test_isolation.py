@@ -11,7 +11,7 @@ from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayScope
 from tests.support.builders import T0, a_report, notified
-from tests.support.deliverer_setup import Clock, cancel, open_deliverer, headers_of
+from tests.support.deliverer_setup import Clock, cancel, headers_of, open_deliverer
 from tests.support.delivery_fixtures import finish_all, publish_events, subscribe
 from tests.support.raw_server import RawServer, hanging, reply, replying, serving
 
@@ -53,7 +53,7 @@ async def test_what_happens_now_does_not_wait_behind_a_replay(store: Store) -> N
         wanted = ReplayRange()
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0 + 1)
         assert isinstance(scope, ReplayScope)
-        await store.replays.batch("sub_1", wanted, scope, limit=500, now_ms=T0 + 1)
+        await store.replays.requeue_batch("sub_1", wanted, scope, limit=500, now_ms=T0 + 1)
         clock = Clock(T0 + 2)
         async with open_deliverer(store.outbox, clock=clock) as deliverer:
             await deliverer.deliver_once(limit=64)

@@ -18,7 +18,7 @@ from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0, a_report, notified
-from tests.support.delivery_fixtures import publish_events, publish_event_of, deliveries_of, subscribe, set_state
+from tests.support.delivery_fixtures import deliveries_of, publish_event_of, publish_events, set_state, subscribe
 
 
 async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -> None:
@@ -36,14 +36,16 @@ async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_endpoi
 
 def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, status: int = 500) -> AttemptResult:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=None, response="no\x00")
-    return AttemptResult(delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=attempt, state=state, due_ms=due_ms)
+    return AttemptResult(
+        delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=attempt, state=state, due_ms=due_ms
+    )
 
 
 async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> None:
     await _owe(store, 1)
     (due,) = await _lease(store)
     (event,) = await store.events.events(0)
-    assert (due.endpoint, due.secrets, due.body, due.event_id, due.attempts) == (
+    assert (due.url, due.secrets, due.body, due.event_id, due.attempts) == (
         "https://hooks.example/a",
         (SECRET,),
         event.body,
@@ -56,8 +58,8 @@ async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> 
 async def test_two_workers_never_lease_the_same_delivery(store: Store) -> None:
     for letter in "abcd":
         await _owe(store, 5, f"https://{letter}.example/{letter}")
-    turns = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
-    leased = [due.id for set_state in turns for due in set_state]
+    runs = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
+    leased = [due.id for run in runs for due in run]
     assert len(leased) == len(set(leased)) == 8
 
 
@@ -71,7 +73,7 @@ async def test_endpoints_take_turns(store: Store) -> None:
     await _owe(store, 50, "https://a.example/a")
     await _owe(store, 1, "https://b.example/b")
     leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_endpoint=8)
-    assert {due.endpoint for due in leased} == {"https://a.example/a", "https://b.example/b"}
+    assert {due.url for due in leased} == {"https://a.example/a", "https://b.example/b"}
 
 
 async def test_a_failed_attempt_is_due_again_at_its_time(store: Store) -> None:
@@ -116,7 +118,7 @@ async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_
     moved = AuditEntry(actor="ann", action="moved")
     await store.subscriptions.change("sub_1", lambda s: replace(s, url="https://new.example/"), moved, now_ms=T0)
     (due,) = await _lease(store, now_ms=T0 + 9)
-    assert (due.endpoint_id, due.endpoint, due.cloudevents) == ("sub_1", "https://new.example/", True)
+    assert (due.endpoint_id, due.url, due.cloudevents) == ("sub_1", "https://new.example/", True)
     assert (due.secrets, due.signing_keys) == ((SECRET, "whsec_old"), ("whsk_new", "whsk_old"))
     assert not any(word in repr(due) for word in (SECRET, "whsec_old", "whsk_new", "whsk_old"))
     (later,) = await _lease(store, now_ms=T0 + 20_000)

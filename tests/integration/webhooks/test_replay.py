@@ -17,7 +17,7 @@ from receiver.webhooks.model.subscription import SubscriptionState
 from receiver.webhooks.replay import OnProgress, ReplayService
 from submitter.standard_webhooks import verify_webhook
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import finish_all, publish_events, deliveries_of, subscribe, set_state
+from tests.support.delivery_fixtures import deliveries_of, finish_all, publish_events, set_state, subscribe
 from tests.support.raw_server import reply, replying
 from tests.support.raw_server import serving as listening
 from tests.support.service import served
@@ -63,7 +63,7 @@ async def test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_no
         await _deliver_all(services)
         first = {_header(request, b"webhook-id"): request for request in endpoint.requests}
         done = await services.replay.replay("sub_1", ReplayRange(first_seq=2), dry_run=False, actor="ann")
-        assert done == ReplayCount(matched=2, made_due=2)
+        assert done == ReplayCount(matched=2, requeued=2)
         await _deliver_all(services)
     again = endpoint.requests[3:]
     assert sorted(_seq(request) for request in again) == [2, 3]
@@ -102,7 +102,7 @@ async def test_each_slice_rings_the_bell_and_tells_how_far_it_is(store: Store) -
     await finish_all(store)
     rung, told = list[int](), list[tuple[int, int]]()
     count = await _replay(_replaying(store, rung), on_progress=lambda done, total: told.append((done, total)))
-    assert count == ReplayCount(matched=25, made_due=25)
+    assert count == ReplayCount(matched=25, requeued=25)
     assert (told, len(rung)) == ([(10, 25), (20, 25), (25, 25)], 3)
 
 
@@ -112,7 +112,7 @@ async def test_a_dry_run_counts_and_leaves_everything_as_it_is(store: Store) -> 
     await publish_events(store, 25)
     await finish_all(store)
     before, rung = await deliveries_of(store), list[int]()
-    assert await _replay(_replaying(store, rung), dry_run=True) == ReplayCount(matched=25, made_due=25)
+    assert await _replay(_replaying(store, rung), dry_run=True) == ReplayCount(matched=25, requeued=25)
     assert (await deliveries_of(store), rung) == (before, [])
 
 
@@ -140,7 +140,7 @@ async def test_a_replay_that_is_cut_short_leaves_whole_slices_and_another_one_do
     with pytest.raises(asyncio.CancelledError):
         await turns[0]
     assert await _due(store) == list(range(1, 21))
-    assert await _replay(flow) == ReplayCount(matched=35, made_due=15)
+    assert await _replay(flow) == ReplayCount(matched=35, requeued=15)
     assert await _due(store) == list(range(1, 36))
 
 
@@ -160,7 +160,7 @@ async def test_others_write_between_the_slices_and_what_happens_then_is_not_chas
     writing = asyncio.create_task(others())
     count = await _replay(_replaying(store), on_progress=lambda done, _: progress.append(done))
     await writing
-    assert count == ReplayCount(matched=60, made_due=60)
+    assert count == ReplayCount(matched=60, requeued=60)
     assert len(set(seen)) > 2
     assert await store.events.last_seq() == 60 + len(seen)
 
@@ -194,6 +194,6 @@ async def test_only_dead_letters_are_revived_where_that_is_asked_for(store: Stor
     await publish_events(store, 2, first=3)
     await finish_all(store, DeliveryState.DEAD)
     dead = ReplayRange(which=ReplayWhich.DEAD)
-    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, made_due=2)
+    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, requeued=2)
     assert await _due(store) == [3, 4]
-    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, made_due=0)
+    assert await _replay(_replaying(store), dead) == ReplayCount(matched=4, requeued=0)

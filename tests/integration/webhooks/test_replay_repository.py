@@ -15,7 +15,16 @@ from receiver.webhooks.model.subscription import SubscriptionState
 from receiver.webhooks.replay import LIMIT
 from receiver.webhooks.replay_repository import SLICE_SEQS, ReplayBatch, ReplayScope
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import finish, finish_all, publish_events, publish_event_of, lease, deliveries_of, subscribe, set_state
+from tests.support.delivery_fixtures import (
+    deliveries_of,
+    finish,
+    finish_all,
+    lease,
+    publish_event_of,
+    publish_events,
+    set_state,
+    subscribe,
+)
 from tests.support.tables import rows_of
 
 LATER = T0 + 60_000
@@ -25,17 +34,17 @@ PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, Deliv
 async def _replay(store: Store, *, now_ms: int | None = LATER, limit: int = LIMIT, **bounds: Any) -> ReplayBatch:
     """All of a range at once: the batches added up."""
     wanted = ReplayRange(**bounds)
-    scope = await store.replays.survey("sub_1", wanted)
+    scope = await store.replays.plan("sub_1", wanted)
     assert isinstance(scope, ReplayScope)
     matched = made_due = 0
     after = scope.after_seq
     while after < scope.last_seq:
         rest = ReplayScope(after_seq=after, last_seq=scope.last_seq)
-        batch = await store.replays.batch("sub_1", wanted, rest, limit=limit, now_ms=now_ms)
+        batch = await store.replays.requeue_batch("sub_1", wanted, rest, limit=limit, now_ms=now_ms)
         assert isinstance(batch, ReplayBatch)
         assert batch.next_after > after
-        after, matched, made_due = batch.next_after, matched + batch.matched, made_due + batch.made_due
-    return ReplayBatch(next_after=after, matched=matched, made_due=made_due)
+        after, matched, made_due = batch.next_after, matched + batch.matched, made_due + batch.requeued
+    return ReplayBatch(next_after=after, matched=matched, requeued=made_due)
 
 
 async def test_a_delivered_event_is_due_again_under_the_same_webhook_id(store: Store) -> None:
@@ -43,7 +52,7 @@ async def test_a_delivered_event_is_due_again_under_the_same_webhook_id(store: S
     await publish_events(store, 1)
     (first,) = await lease(store)
     await finish(store, [first])
-    assert (await _replay(store)).made_due == 1
+    assert (await _replay(store)).requeued == 1
     (again,) = await lease(store, now_ms=LATER)
     assert (again.id, again.event_id, again.body, again.attempts) == (first.id, first.event_id, first.body, 0)
 
@@ -52,11 +61,11 @@ async def test_events_from_before_the_subscription_are_owed_for_the_first_time(s
     await publish_events(store, 3)
     await subscribe(store)
     assert await deliveries_of(store) == []
-    assert (await _replay(store)).made_due == 3
+    assert (await _replay(store)).requeued == 3
     assert [(each.event_seq, each.state, each.subscription) for each in await deliveries_of(store)] == [
         (seq, PENDING, "sub_1") for seq in (1, 2, 3)
     ]
-    assert [due.endpoint for due in await lease(store, now_ms=LATER)] == ["https://hooks.example/sub_1"] * 3
+    assert [due.url for due in await lease(store, now_ms=LATER)] == ["https://hooks.example/sub_1"] * 3
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ async def test_numbers_times_and_filters_bound_a_replay(
     assert await deliveries_of(store) == []
     done = await _replay(store, **bounds)
     assert [each.event_seq for each in await deliveries_of(store)] == expected
-    assert (dry.matched, dry.made_due) == (done.matched, done.made_due) == (len(expected), len(expected))
+    assert (dry.matched, dry.requeued) == (done.matched, done.requeued) == (len(expected), len(expected))
 
 
 async def test_what_the_subscription_itself_does_not_want_is_never_replayed_to_it(store: Store) -> None:
@@ -116,7 +125,7 @@ async def test_a_replay_takes_all_or_only_dead_letters_or_only_what_was_never_ow
     dry = await _replay(store, now_ms=None, which=which)
     done = await _replay(store, which=which)
     assert (dry.matched, done.matched) == (4, 4)
-    assert dry.made_due == done.made_due == len(revived)
+    assert dry.requeued == done.requeued == len(revived)
     due = [each.event_seq for each in await deliveries_of(store) if each.due_ms == LATER]
     assert due == revived
     assert three.id not in {each.id for each in await lease(store, now_ms=T0)}
@@ -126,7 +135,7 @@ async def test_a_delivery_under_way_keeps_its_lease_and_ends_as_it_would(store: 
     await subscribe(store)
     await publish_events(store, 1)
     (leased,) = await lease(store)
-    assert (await _replay(store)).made_due == 0
+    assert (await _replay(store)).requeued == 0
     await finish(store, [leased])
     (delivery,) = await deliveries_of(store)
     assert (delivery.state, delivery.attempts) == (DELIVERED, 1)
@@ -138,7 +147,7 @@ async def test_replays_and_deliveries_side_by_side_never_double_what_is_due(stor
     ending = asyncio.create_task(finish_all(store, at_ms=LATER))
     batches = await asyncio.gather(*(_replay(store, limit=7) for _ in range(4)))
     ended = await ending + await finish_all(store, at_ms=LATER)
-    revived = sum(batch.made_due for batch in batches)
+    revived = sum(batch.requeued for batch in batches)
     deliveries = await deliveries_of(store)
     assert [each.event_seq for each in deliveries] == list(range(1, 41))
     assert {each.state for each in deliveries} == {DELIVERED}
@@ -149,7 +158,7 @@ async def test_two_replays_at_once_owe_a_missing_event_once(store: Store) -> Non
     await publish_events(store, 30)
     await subscribe(store)
     counts = await asyncio.gather(*(_replay(store, limit=4, which=ReplayWhich.MISSING) for _ in range(3)))
-    assert sum(batch.made_due for batch in counts) == 30
+    assert sum(batch.requeued for batch in counts) == 30
     assert [each.event_seq for each in await deliveries_of(store)] == list(range(1, 31))
 
 
@@ -157,12 +166,12 @@ async def test_one_batch_looks_at_a_bounded_part_of_the_stream(store: Store) -> 
     await publish_events(store, SLICE_SEQS + 10)
     await subscribe(store)
     wanted = ReplayRange(since_ms=T0 + 1)
-    scope = await store.replays.survey("sub_1", wanted)
+    scope = await store.replays.plan("sub_1", wanted)
     assert isinstance(scope, ReplayScope)
-    batch = await store.replays.batch("sub_1", wanted, scope, limit=LIMIT, now_ms=LATER)
+    batch = await store.replays.requeue_batch("sub_1", wanted, scope, limit=LIMIT, now_ms=LATER)
     assert batch == ReplayBatch(next_after=SLICE_SEQS)
-    full = await store.replays.batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
-    assert full == ReplayBatch(next_after=LIMIT, matched=LIMIT, made_due=LIMIT)
+    full = await store.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
+    assert full == ReplayBatch(next_after=LIMIT, matched=LIMIT, requeued=LIMIT)
 
 
 async def test_a_replay_ends_with_the_newest_event_of_its_beginning(store: Store) -> None:
@@ -177,24 +186,24 @@ async def test_a_range_that_begins_before_what_is_kept_is_told_where_that_begins
     await publish_events(store, 3)
     await subscribe(store)
     assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 2
-    asked = [await store.replays.survey("sub_1", ReplayRange(first_seq=first)) for first in (1, 3, None)]
+    asked = [await store.replays.plan("sub_1", ReplayRange(first_seq=first)) for first in (1, 3, None)]
     assert asked == [
         ReplayScope(after_seq=2, last_seq=3, oldest_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
     ]
     assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 1
-    nothing = await store.replays.survey("sub_1", ReplayRange(first_seq=1))
+    nothing = await store.replays.plan("sub_1", ReplayRange(first_seq=1))
     assert nothing == ReplayScope(after_seq=3, last_seq=3, oldest_seq=4)
 
 
 async def test_an_event_that_was_pruned_meanwhile_is_not_owed(store: Store) -> None:
     await publish_events(store, 3)
     await subscribe(store)
-    scope = await store.replays.survey("sub_1", ReplayRange())
+    scope = await store.replays.plan("sub_1", ReplayRange())
     assert isinstance(scope, ReplayScope)
     await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)
-    batch = await store.replays.batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
+    batch = await store.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
     assert isinstance(batch, ReplayBatch)
     assert (batch.matched, [each.event_seq for each in await deliveries_of(store)]) == (1, [3])
 
@@ -207,17 +216,17 @@ async def test_nothing_is_replayed_to_a_subscription_that_is_disabled_deleted_or
     await store.subscriptions.delete("sub_gone", actor="ann", now_ms=T0)
     scope, wanted = ReplayScope(after_seq=0, last_seq=1), ReplayRange()
     for name, expected in [("sub_off", NotActive(subscription="sub_off", reason="by hand")), ("sub_gone", None)]:
-        assert await store.replays.survey(name, wanted) == expected
+        assert await store.replays.plan(name, wanted) == expected
         assert await store.replays.begin(name, wanted, actor="ann", now_ms=T0) == expected
-        assert await store.replays.batch(name, wanted, scope, limit=LIMIT, now_ms=T0) == expected
-    assert await store.replays.survey("sub_none", wanted) is None
+        assert await store.replays.requeue_batch(name, wanted, scope, limit=LIMIT, now_ms=T0) == expected
+    assert await store.replays.plan("sub_none", wanted) is None
     assert await deliveries_of(store) == []
 
 
 async def test_the_beginning_of_a_replay_leaves_one_line_of_who_asked_for_what(store: Store, database_url: str) -> None:
     await subscribe(store)
     wanted = ReplayRange(first_seq=2, which=ReplayWhich.DEAD, filter=EventFilter(labels={"film": "dawn"}))
-    await store.replays.survey("sub_1", wanted)
+    await store.replays.plan("sub_1", wanted)
     await store.replays.begin("sub_1", wanted, actor="bob", now_ms=LATER)
     lines = rows_of(database_url, "SELECT at_ms, action, detail FROM audit WHERE actor = 'bob'")
     ((at_ms, action, detail),) = lines

@@ -15,7 +15,7 @@ from receiver.webhooks.model.rows import subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import finish, publish_events, lease, deliveries_of, subscribe
+from tests.support.delivery_fixtures import deliveries_of, finish, lease, publish_events, subscribe
 from tests.support.tables import rows_of
 
 DEED = AuditEntry(actor="ann", action="subscription changed")
@@ -23,7 +23,7 @@ DEED = AuditEntry(actor="ann", action="subscription changed")
 
 async def _change(store: Store, name: str = "sub_1", *, forgive: bool = False, **changes: Any) -> Subscription | None:
     return await store.subscriptions.change(
-        name, lambda stored: replace(stored, **changes), DEED, now_ms=T0, forgive=forgive
+        name, lambda stored: replace(stored, **changes), DEED, now_ms=T0, reset_health=forgive
     )
 
 
@@ -159,14 +159,18 @@ async def test_a_new_address_or_a_pardon_starts_without_the_old_failures(store: 
     before = [await _failures(store, name) for name in ("sub_moved", "sub_pardoned", "sub_described")]
     assert min(before) > 0
     await _change(store, "sub_moved", url="https://hooks.example/new")
-    await _change(store, "sub_pardoned", forgive=True)
+    await _change(store, "sub_pardoned", reset_health=True)
     await _change(store, "sub_described", description="x")
     assert await _failures(store, "sub_moved") == await _failures(store, "sub_pardoned") == 0
     assert await _failures(store, "sub_described") == before[2]
     seen = await store.subscriptions.find("sub_moved")
     assert seen is not None
     assert seen.endpoint is not None
-    assert (seen.endpoint.paused_until_ms, seen.endpoint.failing_since_ms, seen.endpoint.slow_per_s) == (None, None, None)
+    assert (seen.endpoint.paused_until_ms, seen.endpoint.failing_since_ms, seen.endpoint.throttled_rate_per_s) == (
+        None,
+        None,
+        None,
+    )
 
 
 async def _failures(store: Store, name: str) -> int:
@@ -194,7 +198,9 @@ async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     gone = Attempt(at_ms=T0, latency_ms=1, status=410, error="answered 410")
     results = [
-        AttemptResult(delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD)
+        AttemptResult(
+            delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD
+        )
         for due in leased
     ]
     assert await store.outbox.record_attempts(results, T0) == 0

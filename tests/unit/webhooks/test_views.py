@@ -72,7 +72,9 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
 @pytest.mark.parametrize("lane", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
-def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: EndpointState | None) -> None:
+def test_a_view_has_the_members_and_types_that_are_described(
+    subscription: Subscription, lane: EndpointState | None
+) -> None:
     view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
     assert list(view) == list(SubscriptionShape.model_fields)
     TypeAdapter(SubscriptionShape).validate_python(view)
@@ -132,7 +134,7 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
     [(True, "events that match: 3; deliveries that would be made due: 2"), (False, "a running worker sends them")],
 )
 def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
-    count = ReplayCount(matched=3, made_due=2, oldest_seq=7)
+    count = ReplayCount(matched=3, requeued=2, oldest_seq=7)
     TypeAdapter(ReplayShape).validate_python(replay_view(NAME, count, dry_run=dry_run))
     line = replay_line(count, dry_run=dry_run).plain
     assert said in line
