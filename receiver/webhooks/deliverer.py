@@ -61,7 +61,10 @@ class Deliverer:
     _slots: Slots = field(init=False)
 
     def __post_init__(self) -> None:
-        self._slots = Slots(self.settings.concurrency, on_capacity=lambda: self.on_capacity())
+        self._slots = Slots(self.settings.concurrency, on_capacity=self._call_on_capacity)
+
+    def _call_on_capacity(self) -> None:
+        self.on_capacity()  # it is set after the deliverer is made
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.

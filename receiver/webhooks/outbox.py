@@ -6,10 +6,10 @@ endpoints that are due, and its cost does not depend on how many deliveries wait
 
 Lock order. A transaction locks rows in this order: endpoints (by id), deliveries, subscriptions, the counter row of
 subscriptions, the counter row of events. It may skip some and never goes back, so no two transactions wait for each
-other in a circle. The counter of events is last, because every transaction that publishes waits for it and its owner
-must not wait for anything else. There is one exception: the transaction that disables a subscription publishes an event
-about it, which locks other subscriptions' endpoints late. If two of those meet, Postgres ends one and the engine runs it
-again.
+other in a circle. The counter of events is last, because every transaction that publishes waits for it, and the one that
+holds it must not wait for anything else. There is one exception: a transaction that disables a subscription publishes
+an event about it, which locks the endpoints of other subscriptions late. If two of those meet, Postgres ends one and
+the engine runs it again.
 """
 
 from collections import Counter, defaultdict

@@ -40,7 +40,8 @@ class ReplayService:
         """Requeue the events of the range, or with `dry_run` only count them.
 
         Raise SubscriptionNotFound or SubscriptionNotActive. The latter also when the subscription is disabled halfway:
-        what was requeued by then waits with its other deliveries. Raise StoreUnavailable; earlier batches stay requeued.
+        what was requeued by then waits with its other deliveries. Raise StoreUnavailable; earlier batches stay
+        requeued.
         """
         if dry_run:
             scope = await self.replays.plan(subscription_id, wanted)

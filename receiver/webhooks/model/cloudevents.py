@@ -2,8 +2,8 @@
 
 Sources: github.com/cloudevents/spec, cloudevents/bindings/http-protocol-binding.md, section 3.1.3.2 (header values),
 and cloudevents/http-webhook.md, version 1.0.2, section 4 (abuse protection), read 2026-11-21. Rates there are requests
-per minute. We do not support consent by a later callback. An endpoint must answer with a rate when we asked for one; else
-it may leave the rate out, and then there is no limit.
+per minute. We do not support consent by a later callback. An endpoint must answer with a rate when we asked for one;
+otherwise it may leave the rate out, and then there is no limit.
 """
 
 import math

@@ -18,8 +18,8 @@ FAILURES_TO_OPEN = 5  # in a row
 
 OPEN_S, OPEN_MAX_S = 30.0, 300.0  # the first pause of an open breaker; each failed probe doubles it up to the second
 
-#: Each 429 or 503 halves the rate, starting from this one. Each success adds `RECOVERY_PER_S`, which at the full rate is
-#: a quarter of it every second. From `RECOVERED_PER_S` on there is no throttling any more.
+#: Each 429 or 503 halves the rate, starting from this one. Each success adds `RECOVERY_PER_S`, which at the full rate
+#: is a quarter of it every second. From `RECOVERED_PER_S` on there is no throttling any more.
 THROTTLE_START_PER_S = 8.0
 
 THROTTLE_MIN_PER_S = 1 / 60
@@ -115,10 +115,7 @@ def after_lease(endpoint: EndpointState, count: int, now_ms: int) -> EndpointSta
 def after_attempts(endpoint: EndpointState, attempts: Iterable[Attempt], now_ms: int) -> EndpointState:
     """The endpoint after these attempts, taken in the order in which they ended."""
     for attempt in sorted(attempts, key=lambda each: each.ended_ms):
-        if attempt.is_success:
-            endpoint = _after_success(endpoint)
-        else:
-            endpoint = _after_failure(endpoint, attempt, now_ms)
+        endpoint = _after_success(endpoint) if attempt.is_success else _after_failure(endpoint, attempt, now_ms)
     return endpoint
 
 

@@ -169,7 +169,7 @@ async def test_a_deleted_subscription_is_cleared_away_in_one_turn(store: Store, 
     report = await _pruner(store, now_ms=T0).prune_once()
     assert report == PruneReport(deleted=3)
     assert {each.state for each in await deliveries_of(store)} == {DeliveryState.DEAD}
-    assert _count(tmp_path, "subscriptions", "lanes", "events") == [0, 0, 3]
+    assert _count(tmp_path, "subscriptions", "endpoints", "events") == [0, 0, 3]
 
 
 async def test_the_running_service_keeps_what_its_settings_say(tmp_path: Path) -> None:

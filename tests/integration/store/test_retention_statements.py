@@ -84,7 +84,8 @@ async def test_an_event_that_is_replayed_is_kept_until_it_is_delivered_again(sto
     await publish_events(store, 3)
     await finish_all(store)
     scope = await store.replays.begin("sub_1", ReplayRange(first_seq=2), actor="ann", now_ms=NOW)
-    assert await store.replays.requeue_batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)
+    batch = await store.replays.requeue_batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)
+    assert batch.requeued == 1
     assert (await _remove_events(store)).gone == 1
     (due,) = await lease(store, now_ms=NOW)
     assert due.attempts == 0

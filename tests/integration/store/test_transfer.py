@@ -123,7 +123,14 @@ async def test_values_at_their_limits_arrive_as_they_were(source: str, target: s
         {"provider": "most", "tokens": 1.7976931348623157e308, "refilled_ms": 2**63 - 1, "alarm": None},
         {"provider": "Ünder_\U0010ffff", "tokens": 0.1 + 0.2},
     )
-    put(source, "kept", {"name": "long", "value": "\U0001f3ac" * 500_000}, {"name": "Z"}, {"name": "a"}, {"name": "é"})
+    put(
+        source,
+        "metadata",
+        {"name": "long", "value": "\U0001f3ac" * 500_000},
+        {"name": "Z"},
+        {"name": "a"},
+        {"name": "é"},
+    )
     before = contents(source)
     assert (await moving(source, target)).different == ()
     assert contents(target) == before
@@ -160,13 +167,13 @@ async def test_a_large_ledger_streams(source: str, target: str) -> None:
 @BOTH_CHANGE
 async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str, target: str) -> None:
     await furnish(target)
-    run_on(target, "DELETE FROM events", "DELETE FROM lanes")
+    run_on(target, "DELETE FROM events", "DELETE FROM endpoints")
     before = contents(target)
     with pytest.raises(
         TransferRefused, match=r"not empty, it holds accounts \(1 rows\), attempts .*tasks \(7 rows\)"
     ) as told:
         await moving(source, target)
-    assert not {"events", "lanes", "migrations"}.intersection(str(told.value).replace(",", "").split())
+    assert not {"events", "endpoints", "migrations"}.intersection(str(told.value).replace(",", "").split())
     assert contents(target) == before
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import T0, a_report
-from tests.support.deliverer_setup import open_deliverer
+from tests.support.deliverer_setup import headers_of, open_deliverer
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, reply, replying, serving
 from tests.support.subscription_setup import (
     CONSENT,
@@ -17,7 +17,6 @@ from tests.support.subscription_setup import (
     PUBLIC_URL,
     TWO_A_SECOND,
     SubscriptionSetup,
-    headers_of,
     open_setup,
     violations_of,
 )

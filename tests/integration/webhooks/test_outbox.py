@@ -212,12 +212,12 @@ async def test_leasing_costs_no_more_when_a_lane_has_a_hundred_thousand_waiting(
     await subscribe(store, "sub_short", filter=EventFilter(labels={"team": "red"}))
     await publish_event_of(store, "tsk_1", labels={"team": "red"})
     few = await _steps(store, "a", T0)
-    await _wait_in_lane(store, "sub_long", 100_000)
+    await _add_backlog(store, "sub_long", 100_000)
     many = await _steps(store, "b", T0 + 20_000)
     assert many < 10 * few, (few, many)
 
 
-async def _wait_in_lane(store: Store, lane: str, count: int) -> None:
+async def _add_backlog(store: Store, endpoint_id: str, count: int) -> None:
     """Straight into the table: a backlog of days."""
     rows: list[dict[str, Value]] = [
         {
@@ -226,8 +226,8 @@ async def _wait_in_lane(store: Store, lane: str, count: int) -> None:
             "event_id": f"evt_x{n}",
             "event_type": "task.succeeded",
             "task": "tsk_1",
-            "subscription": lane,
-            "lane": lane,
+            "subscription": endpoint_id,
+            "endpoint_id": endpoint_id,
             "endpoint": "https://hooks.example/x",
             "due_ms": T0 + n // 1000,
         }

@@ -16,6 +16,7 @@ from receiver.webhooks.subscriptions import POSTS_AT_ONCE
 from submitter.errors import WebhookNotVerified
 from submitter.standard_webhooks import public_key, verify_webhook
 from tests.support.builders import SECRET, T0
+from tests.support.deliverer_setup import body_of, headers_of
 from tests.support.raw_server import Peer, hanging, reply, replying, serving
 from tests.support.subscription_setup import (
     CONSENT,
@@ -23,8 +24,6 @@ from tests.support.subscription_setup import (
     ORIGIN,
     PUBLIC_URL,
     SubscriptionSetup,
-    body_of,
-    headers_of,
     open_setup,
     violations_of,
 )

@@ -16,7 +16,7 @@ ORIGIN = "whenfinal.example"
 
 
 def _read(*headers: tuple[str, str], status: int = 200, asked: bool = True) -> Granted | Denied:
-    return read_handshake(HttpReply(status=status, headers=headers), origin=ORIGIN, has_asked_rate=asked)
+    return read_handshake(HttpReply(status=status, headers=headers), origin=ORIGIN, is_rate_asked=asked)
 
 
 def _yes(rate: str | None = "*", origin: str = ORIGIN) -> Headers:

@@ -71,27 +71,27 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
-@pytest.mark.parametrize("lane", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
+@pytest.mark.parametrize("endpoint", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
 def test_a_view_has_the_members_and_types_that_are_described(
-    subscription: Subscription, lane: EndpointState | None
+    subscription: Subscription, endpoint: EndpointState | None
 ) -> None:
-    view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
+    view = json.loads(json.dumps(subscription_view(subscription, endpoint, now_ms=T0)))
     assert list(view) == list(SubscriptionShape.model_fields)
     TypeAdapter(SubscriptionShape).validate_python(view)
     TypeAdapter(SubscriptionWithSecret).validate_python(view | secret_view(subscription))
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
-    own, lane = _full(), _failing()
-    shown = json.dumps(subscription_view(own, lane, now_ms=T0))
-    shown += _drawn(subscription_sheet(own, lane, T0), 300)
-    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=lane)], T0), 300)
+    own, endpoint = _full(), _failing()
+    shown = json.dumps(subscription_view(own, endpoint, now_ms=T0))
+    shown += _drawn(subscription_sheet(own, endpoint, T0), 300)
+    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=endpoint)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
 
 @pytest.mark.parametrize(
-    ("lane", "state"),
+    ("endpoint", "state"),
     [
         (None, "closed"),
         (_failing(4), "closed"),
@@ -101,8 +101,8 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_breaker_tells_whether_anything_is_sent(lane: EndpointState | None, state: str) -> None:
-    assert subscription_view(_subscription(), lane, now_ms=T0)["breaker"]["state"] == state
+def test_the_breaker_tells_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
+    assert subscription_view(_subscription(), endpoint, now_ms=T0)["breaker"]["state"] == state
 
 
 def test_what_is_over_is_not_told() -> None:
@@ -145,9 +145,9 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 @pytest.mark.parametrize("width", [80, 100, 200])
 def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
     seen = [
-        SubscriptionStatus(subscription=_full(), lane=_failing()),
-        SubscriptionStatus(subscription=_subscription(), lane=_failing()),
-        SubscriptionStatus(subscription=_subscription(), lane=None),
+        SubscriptionStatus(subscription=_full(), endpoint=_failing()),
+        SubscriptionStatus(subscription=_subscription(), endpoint=_failing()),
+        SubscriptionStatus(subscription=_subscription(), endpoint=None),
     ]
     drawn = _drawn(subscriptions_table(seen, T0), width)
     words = " ".join(drawn.split())
@@ -157,15 +157,15 @@ def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
 
 
 def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there() -> None:
-    seen = [SubscriptionStatus(subscription=_full(), lane=_failing())]
+    seen = [SubscriptionStatus(subscription=_full(), endpoint=_failing())]
     drawn = _drawn(subscriptions_table(seen, T0), 100)
     assert "no room" not in drawn
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
 
 
 def test_a_sheet_tells_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
-    lane = _failing()
-    drawn = " ".join(_drawn(subscription_sheet(_full(), lane, T0), 200).split())
+    endpoint = _failing()
+    drawn = " ".join(_drawn(subscription_sheet(_full(), endpoint, T0), 200).split())
     assert all(
         words in drawn
         for words in ("answered 410 Gone", "breaker open", "failures in a row 5", "v1a", "2 a second", "film=1")
