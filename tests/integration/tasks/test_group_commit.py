@@ -44,7 +44,7 @@ async def test_a_flood_is_written_in_bounded_batches_and_each_is_answered(store:
 
 
 async def test_the_more_subscribe_the_smaller_the_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "OWED_AT_ONCE", 10)
+    monkeypatch.setattr(publisher, "DELIVERIES_PER_TRANSACTION", 10)
     for number in range(3):
         await subscribe(store, f"sub_{number}")
     assert store.ledger.reports_at_once == 1  # as long as nobody has looked how many there are

@@ -95,7 +95,7 @@ async def test_cloudevents_attributes_stand_beside_the_same_body_when_asked_for(
         await subscribe(store, "sub_1", url=plain.url)
         await subscribe(store, "sub_2", url=clouded.url, cloudevents=True)
         await publish_event_of(store, "tsk_1", at_ms=T0 + 123)
-        await deliver_once(store, now_ms=T0 + 500, source="https://video.example")
+        await deliver_once(store, now_ms=T0 + 500, public_url="https://video.example")
     (event,) = await store.events.events(0)
     headers = headers_of(clouded.requests[0])
     assert {name: value for name, value in headers.items() if name.startswith("ce-")} == {
