@@ -19,10 +19,9 @@ from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import TokenRule, make_callback_url
-from receiver.config.api_keys import ApiKeyDigest
+from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.config.types import SCOPES
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
