@@ -14,7 +14,7 @@ import structlog
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Circumstances, Finding, FollowUp, Pause, Plan
 from receiver.reconcile.model.report import PollResult
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
@@ -69,12 +69,6 @@ class Doubts(Protocol):
 class Finishes(Protocol):
     async def finish_poll(self, results: Sequence[PollResult], now_ms: int) -> None: ...
 
-    async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None: ...
-
-    async def unpause(self, provider: str) -> None: ...
-
-    async def accounts(self) -> list[AccountStatus]: ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollOutcome:
@@ -103,6 +97,7 @@ class Poller:
     ledger: Records
     submits: Doubts
     polls: Finishes
+    accounts: ProviderAccountRepository
     clock: Callable[[], int]
     random: Callable[[], float]
     on_events: Callable[[], None]
@@ -247,7 +242,7 @@ class Poller:
         for name, pause in longest.items():
             alarm = None if pause.alarm is None else self._without_key(name, pause.alarm)
             log.warning("provider_paused", provider=name, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
-            await self.polls.pause(name, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms)
+            await self.accounts.pause(name, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms)
 
     def _without_key(self, provider: str, words: str) -> str:
         """Providers like to quote the key that they refuse."""
@@ -258,10 +253,10 @@ class Poller:
         findings = Counter((entry.looked.task.provider, entry.looked.follow_up.finding) for entry in booked)
         denied = {name for name, finding in findings if finding is Finding.DENIED}
         answering = {name for name, finding in findings if finding in _ANSWERED} - denied
-        for account in await self.polls.accounts() if answering else []:
+        for account in await self.accounts.all() if answering else []:
             if account.provider in answering and account.alarm and (account.paused_until_ms or 0) <= now_ms:
                 log.info("provider_answers_again", provider=account.provider)
-                await self.polls.unpause(account.provider)
+                await self.accounts.unpause(account.provider)
 
 
 def _poll_result(looked: PollOutcome, owner: str) -> PollResult:

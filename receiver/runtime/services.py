@@ -16,6 +16,8 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
@@ -91,6 +93,8 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     outbox: Outbox
     subscriptions: Subscriptions
     tasks: TaskRepository
@@ -160,7 +164,9 @@ def store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, emitter),
         submissions=Submits(engine, new_id),
-        polls=PollRepository(engine, new_id),
+        polls=PollRepository(engine),
+        accounts=ProviderAccountRepository(engine),
+        audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),
         tasks=TaskRepository(engine),

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.request import (
     TaskRequest,
@@ -24,7 +25,7 @@ from receiver.tasks.model.request import (
 )
 from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.submission_recorder import Metered, Purses, SubmissionEdges, SubmissionRecorder, Submits
+from receiver.tasks.submission_recorder import Metered, SubmissionEdges, SubmissionRecorder, Submits
 from receiver.webhooks.model.endpoint import NotifyRules, new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
 from submitter.http.messages import HttpCall
@@ -78,7 +79,7 @@ class SubmissionRooms(Protocol):
     def submissions(self) -> Submits: ...
 
     @property
-    def polls(self) -> Purses: ...
+    def accounts(self) -> ProviderAccountRepository: ...
 
     @property
     def tasks(self) -> ReadsTimelines: ...
@@ -250,7 +251,7 @@ class Submission:
         if body is None:
             raise ValueError("a submit is repeated that may not be")
         call = replace(alike, body=body)
-        # One try, since the reconciler comes again by itself; it also has debited the purse.
+        # One try, since the reconciler comes again by itself; it has taken a token of the rate budget, too.
         wanted = self._wanted(task, call, tries=1, in_doubt=True)
         book = self._book(task)
         answer = await post(wanted, self._edges(self.transport))
@@ -266,7 +267,7 @@ class Submission:
         return SubmissionRecorder(
             task=task,
             submits=self.store.submissions,
-            purses=self.store.polls,
+            accounts=self.store.accounts,
             can=configured.adapter.CAPABILITIES,
             edges=self.edges,
             speed=self.rules.speed,

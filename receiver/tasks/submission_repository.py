@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
@@ -185,15 +186,8 @@ class Submits:
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await tx.execute(
-            "insert_audit",
-            id=self._new_id("aud", now_ms),
-            at_ms=now_ms,
-            actor=actor,
-            action="settle",
-            task=task.id,
-            detail=to_json(detail),
-        )
+        entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
+        await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         await self._note(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
         return task
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from receiver.events.model.event import EventType
-from receiver.store.codec import to_json
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import endpoint_health
@@ -122,7 +122,9 @@ class Outbox:
             if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
                 await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
                 await tx.announce()
-                await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
+                task_id = found["task"] or None
+                entry = AuditEntry(actor=actor, action="redeliver", detail={"delivery": delivery}, task_id=task_id)
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             row = await tx.fetch_one("delivery_by_id", id=delivery)
             return None if row is None else delivery_of(row)
 
@@ -147,23 +149,11 @@ class Outbox:
         await tx.execute("touch_subscriptions")
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
-            await self._audit(tx, now_ms, "service", "subscription disabled", detail)
+            entry = AuditEntry(actor="service", action="subscription disabled", detail=detail)
+            await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         drafts = [disabled_draft(self._new_id("evt", now_ms), each) for each in disabled]
         await self._emitter.emit(tx, drafts, now_ms=now_ms)
         return disabled
-
-    async def _audit(
-        self, tx: Tx, now_ms: int, actor: str, action: str, detail: Mapping[str, Any], task: str | None = None
-    ) -> None:
-        await tx.execute(
-            "insert_audit",
-            id=self._new_id("aud", now_ms),
-            at_ms=now_ms,
-            actor=actor,
-            action=action,
-            task=task,
-            detail=to_json(detail),
-        )
 
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
         attempt = result.attempt

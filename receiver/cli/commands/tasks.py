@@ -111,7 +111,7 @@ async def _explained(services: Services, name: str) -> _Explained:
     task = await find_task(services, name)
     notes = await services.store.tasks.timeline(task.id)
     now_ms = services.clock()
-    accounts = {account.provider: account for account in await services.store.polls.accounts()}
+    accounts = {account.provider: account for account in await services.store.accounts.all()}
     situation = Situation(
         now_ms=now_ms,
         repeatable=services.submission.is_repeatable(task, now_ms),
@@ -192,7 +192,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
         lists=LISTS_TASKS,
         transport=services.transport,
         tasks=services.store.tasks,
-        purses=services.store.polls,
+        accounts=services.store.accounts,
         clock=services.clock,
         speed=services.settings.provider_speed,
     )
@@ -230,7 +230,8 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
             cancels=CANCELS_TASKS,
             transport=services.transport,
             ledger=services.store.ledger,
-            polls=services.store.polls,
+            accounts=services.store.accounts,
+            audit=services.store.audit,
             clock=services.clock,
             speed=services.settings.provider_speed,
         )

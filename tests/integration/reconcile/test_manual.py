@@ -111,7 +111,7 @@ async def test_what_is_asked_by_hand_is_taken_from_the_purse(scene: Scene) -> No
         await scene.has(f"tsk_{index}", f"p{index}")
         scene.wire.answer(f"p{index}", hiapi("handling", f"p{index}"))
     await _order(scene)
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert account.tokens < 0
 
 

@@ -117,7 +117,7 @@ async def test_a_denied_key_raises_an_alarm_that_never_holds_the_key(scene: Scen
     scene.wire.answer("p1", UNAUTHORIZED)
     with capture_logs() as lines:
         await scene.turn()
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert account.alarm == "hiapi answers 401: bad key [hidden]"
     assert account.paused_until_ms == T0 + 300_000
     assert "key-of-hiapi" not in str(lines)
@@ -137,7 +137,7 @@ async def test_an_alarm_ends_when_the_provider_answers_again(scene: Scene) -> No
     scene.wire.answer("p1", UNAUTHORIZED, hiapi("handling"))
     await scene.turn()
     await scene.turn(after_s=400)
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert (account.alarm, account.paused_until_ms) == (None, None)
 
 

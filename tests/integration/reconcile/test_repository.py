@@ -1,4 +1,4 @@
-"""Leases and purses."""
+"""Leases and rate budgets."""
 
 import asyncio
 
@@ -69,7 +69,7 @@ async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -
     assert (task.state, task.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
 
-async def test_the_purse_bounds_what_is_leased_and_fills_with_time(store: Store) -> None:
+async def test_the_rate_budget_bounds_what_is_leased_and_refills_with_time(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 10)
     assert len(await _lease(store, "a", budget=budget)) == 3
@@ -77,7 +77,7 @@ async def test_the_purse_bounds_what_is_leased_and_fills_with_time(store: Store)
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
 
 
-async def test_an_empty_purse_fills_again_though_the_clock_was_set_back(store: Store) -> None:
+async def test_an_empty_rate_budget_refills_although_the_clock_was_set_back(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 5, next_poll_ms=T0)
     await _lease(store, "a", budget=budget, now_ms=DUE + 3_600_000)
@@ -85,10 +85,10 @@ async def test_an_empty_purse_fills_again_though_the_clock_was_set_back(store: S
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
 
 
-async def test_submits_take_from_the_same_purse_and_may_overdraw_it(store: Store) -> None:
+async def test_submits_consume_the_same_rate_budget_and_may_overdraw_it(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 5)
-    account = await store.polls.debit("hiapi", budget=budget, count=5, now_ms=DUE)
+    account = await store.accounts.consume("hiapi", budget=budget, count=5, now_ms=DUE)
     assert account.tokens == -2.0
     assert await _lease(store, "a", budget=budget, now_ms=DUE + 2_000) == []
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 3_000)) == 1
@@ -96,18 +96,18 @@ async def test_submits_take_from_the_same_purse_and_may_overdraw_it(store: Store
 
 async def test_a_paused_provider_is_asked_nothing_until_the_pause_ends(store: Store) -> None:
     await _open(store, 1)
-    await store.polls.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
     assert await _lease(store, "a") == []
     assert len(await _lease(store, "a", now_ms=DUE + 1_000)) == 1
 
 
 async def test_a_longer_pause_and_an_alarm_stay_until_the_provider_answers(store: Store) -> None:
-    await store.polls.pause("hiapi", until_ms=DUE + 900, reason="denied", alarm="key refused", now_ms=DUE)
-    await store.polls.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
-    (account,) = await store.polls.accounts()
+    await store.accounts.pause("hiapi", until_ms=DUE + 900, reason="denied", alarm="key refused", now_ms=DUE)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
+    (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.alarm) == (DUE + 900, "key refused")
-    await store.polls.unpause("hiapi")
-    (account,) = await store.polls.accounts()
+    await store.accounts.unpause("hiapi")
+    (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.alarm) == (None, None)
 
 

@@ -211,7 +211,7 @@ async def _until_recorded(store: Store) -> None:
             return
 
 
-async def test_a_purse_is_one_whatever_the_clocks_of_the_nodes_say(store: Store, database_url: str) -> None:
+async def test_a_rate_budget_is_one_whatever_the_clocks_of_the_nodes_say(store: Store, database_url: str) -> None:
     for number in range(200):
         await store.submissions.open_task(a_task(f"tsk_{number:03}", next_poll_ms=T0 - 9_000), T0)
     async with open_store(database_url, clock=lambda: T0, migrating=False) as behind:

@@ -61,7 +61,7 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         assert due.id == "tsk_way"
         await store.ledger.record([a_report(provider_task_id="way")], T0)
         await store.polls.finish_poll([PollResult(task="tsk_way", owner="w", next_poll_ms=None)], T0)
-        assert isinstance(await store.polls.debit("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
+        assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
         assert [each.task for each in owed] == ["tsk_way"]
         await end(store, owed)

@@ -43,7 +43,7 @@ async def _looked_up(service: Served, task: Task) -> Any:
         lists=LISTS_TASKS,
         transport=services.transport,
         tasks=services.store.tasks,
-        purses=services.store.polls,
+        accounts=services.store.accounts,
         clock=services.clock,
         speed=1.0,
     )
@@ -56,7 +56,8 @@ async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
         cancels=CANCELS_TASKS,
         transport=services.transport,
         ledger=services.store.ledger,
-        polls=services.store.polls,
+        accounts=services.store.accounts,
+        audit=services.store.audit,
         clock=services.clock,
         speed=1.0,
     )

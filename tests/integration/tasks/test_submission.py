@@ -310,7 +310,7 @@ async def test_throttling_pauses_the_account(tmp_path: Path) -> None:
     throttled = hiapi_error(429, "rate_limit_exceeded", retry_after="30")
     async with a_desk(tmp_path / "ledger.db", throttled) as desk:
         assert (await desk.refused(an_order())).refused.retry_after_s == 30
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert (account.paused_until_ms, account.alarm) == (T0 + 30_000, None)
 
 
@@ -318,7 +318,7 @@ async def test_a_denied_key_pauses_the_account_and_raises_an_alarm_that_does_not
     denied = hiapi_error(401, "UNAUTHORIZED", f"wrong key {API_KEY}")
     async with a_desk(tmp_path / "ledger.db", denied) as desk:
         result = await desk.refused(an_order())
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert account.alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
         assert API_KEY not in repr(result) + repr(await desk.store.tasks.timeline(result.task.id))
 
@@ -335,7 +335,7 @@ async def test_a_quoted_callback_address_is_kept_without_its_token(tmp_path: Pat
 async def test_every_post_is_taken_out_of_the_purse_that_polls_share(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "ledger.db", *[ConnectFailed("refused")] * 3) as desk:
         await desk.refused(an_order())
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert account.tokens == pytest.approx(7 + 1.5 * 50 / 60, abs=0.5)
 
 

@@ -16,11 +16,11 @@ from receiver.events.model.query import EventFilter
 from receiver.runtime import worker as worker_ticks
 from receiver.runtime.services import Store, open_store
 from receiver.runtime.worker import Worker
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint_health import BreakerState, breaker_state
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
 from tests.bench.isolation import Idle
 from tests.support.builders import T0, a_report, notified
 from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until

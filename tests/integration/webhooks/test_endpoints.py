@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from receiver.runtime.services import Store, open_store
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
-from receiver.webhooks.subscription_repository import AuditEntry
 from submitter.errors import WebhookNotVerified
 from submitter.http.address_guard import AddressGuard
 from submitter.standard_webhooks import new_signing_key, public_key, verify_webhook

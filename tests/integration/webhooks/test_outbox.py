@@ -10,13 +10,13 @@ import pytest
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.services import Store, open_store
+from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
 from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import SECRET, T0, a_report, notified
 from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe, turn
 
