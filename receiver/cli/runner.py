@@ -5,7 +5,6 @@ import errno
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +30,7 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     """
     settings = load_settings()
     start_journal(_quieter(settings))
-    place = ledger_at(settings.database_url)
+    place = ledger_at(settings.database.url)
     if not making and isinstance(place, LedgerFile):
         _must_exist(place.path)
 
@@ -55,13 +54,15 @@ def ledger_named(settings: Settings) -> Iterator[None]:
     except SchemaBehind:
         raise  # it says what to run
     except StoreError as error:
-        place = ledger_at(settings.database_url)
+        place = ledger_at(settings.database.url)
         raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` names the cure") from error
 
 
 def _quieter(settings: Settings) -> Settings:
     """A command that ends by itself tells its result; of the log only what went wrong belongs beside it."""
-    return replace(settings, log_level="warning") if settings.log_level == "info" else settings
+    if settings.log.level != "info":
+        return settings
+    return settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
 
 
 def _must_exist(path: Path) -> None:

@@ -122,7 +122,7 @@ class ManualReconcile:
     def _line(self, task: Task, *, skipped: str | None = None) -> ReconcileItem:
         plan = Plan.LEAVE if skipped is not None else self.asking.plan(task)
         return ReconcileItem(
-            task=task.id,
+            task_id=task.id,
             provider=task.provider,
             provider_task_id=task.provider_task_id,
             state=task.state,

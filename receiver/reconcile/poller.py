@@ -23,7 +23,7 @@ from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import Submits
 from submitter.errors import TransportError
-from submitter.model import Observation, StatusOutcome, TaskState, Unavailable
+from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers.contract import ConfiguredProvider
 from submitter.submit import Sends
 
@@ -55,7 +55,7 @@ class Poller:
     random: Callable[[], float]
     #: Called after a commit that made events.
     on_events: Callable[[], None]
-    _misses: dict[str, int] = field(default_factory=dict, init=False)
+    _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _logged_words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
 
     def plan(self, task: Task) -> PollAction:
@@ -100,7 +100,7 @@ class Poller:
                 assert_never(action)
 
     async def _query(self, task: Task) -> StatusOutcome:
-        provider_task_id = task.provider_task_id or ""
+        provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:

@@ -63,13 +63,13 @@ class PollRepository:
         """End the leases and set the next looks. A result whose owner no longer holds the lease changes nothing."""
         lines = [
             {
-                "id": result.task,
+                "id": result.task_id,
                 "owner": result.owner,
                 "next_poll_ms": result.next_poll_ms,
                 "not_found": int(result.not_found),
                 "now_ms": now_ms,
             }
-            for result in sorted(results, key=lambda result: result.task)
+            for result in sorted(results, key=lambda result: result.task_id)
         ]
 
         async def work(tx: Tx) -> None:

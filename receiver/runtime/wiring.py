@@ -21,8 +21,8 @@ from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import TokenRule, make_callback_url
 from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.errors import ConfigError
-from receiver.config.parsing import SCOPES
 from receiver.config.settings import Settings
+from receiver.config.types import SCOPES
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
@@ -45,6 +45,7 @@ from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, Subscribing, SubscribingEdges
 from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.model import TaskId
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 
@@ -75,11 +76,13 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
 
 def start_journal(settings: Settings) -> None:
     """Once for a process, before anything is logged."""
-    accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
-    keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
-    places = [ledger_at(url) for url in (settings.database_url, settings.database_listen_url) if url is not None]
+    accounts = [
+        each for account in settings.providers.accounts for each in (account.api_key, account.webhook_secret or "")
+    ]
+    keys = [*settings.callbacks.secret_keys, *(key.key for key in settings.api.keys)]
+    places = [ledger_at(url) for url in (settings.database.url, settings.database.listen_url) if url is not None]
     passwords = [place.password or "" for place in places if isinstance(place, LedgerServer)]
-    log.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys, *passwords])
+    log.set_up(level=settings.log.level, form=settings.log.format, secrets=[*accounts, *keys, *passwords])
 
 
 def now_ms() -> int:
@@ -88,7 +91,7 @@ def now_ms() -> int:
 
 def opened_store(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
     """The ledger as set; see `open_store`."""
-    return open_store(settings.database_url, clock=now_ms, migrating=migrating, pool_size=settings.database_pool)
+    return open_store(settings.database.url, clock=now_ms, migrating=migrating, pool_size=settings.database.pool)
 
 
 @asynccontextmanager
@@ -102,11 +105,11 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
-        secret_keys = settings.secret_keys or (
+        secret_keys = settings.callbacks.secret_keys or (
             await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
-        guard = AddressGuard(allow=settings.allow_private)
+        guard = AddressGuard(allow=settings.delivery.allow_private)
         wiring = _Wiring(
             settings=settings,
             store=store,
@@ -146,7 +149,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 async def hearing(services: Services) -> AsyncIterator[None]:
     """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
     try:
-        listener = services.store.engine.listener(services.settings.database_listen_url, services.commit_notifier.ring)
+        listener = services.store.engine.listener(services.settings.database.listen_url, services.commit_notifier.ring)
     except StoreError as error:
         hint = "set it in the form postgresql://user:password@host:5432/database"
         raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
@@ -177,12 +180,14 @@ class _Wiring:
     random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
-        feed = Feed(event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams_max)
+        feed = Feed(
+            event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams.max_streams
+        )
         self.commit_notifier.listen(feed.wake)
         commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.ring)
         providers = {
             account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
-            for account in self.settings.accounts
+            for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
         return Services(
@@ -219,8 +224,8 @@ class _Wiring:
             transport=self.webhook_transport,
             rules=SubscriptionRules(
                 notify=self._notify_rules(),
-                providers=tuple(account.name for account in self.settings.accounts),
-                most_in_flight=self.settings.delivery_concurrency,
+                providers=tuple(account.name for account in self.settings.providers.accounts),
+                most_in_flight=self.settings.delivery.concurrency,
                 origin=self._origin(),
             ),
             source=self.settings.public_url or DEFAULT_SOURCE,
@@ -229,7 +234,7 @@ class _Wiring:
             ),
         )
 
-    def _callback_url(self) -> Callable[[str, str, int], str] | None:
+    def _callback_url(self) -> Callable[[str, TaskId, int], str] | None:
         url = self.settings.public_url
         return None if url is None else partial(make_callback_url, url, self.secret_keys)
 
@@ -241,10 +246,10 @@ class _Wiring:
             rules=SubmissionRules(
                 callback_url=self._callback_url(),
                 notify=self._notify_rules(),
-                tries=self.settings.submit_tries,
-                timeout_s=self.settings.provider_timeout_s,
-                deadline_s=self.settings.deadline_s,
-                speed=self.settings.provider_speed,
+                tries=self.settings.providers.submit_tries,
+                timeout_s=self.settings.providers.timeout_s,
+                deadline_s=self.settings.providers.deadline_s,
+                speed=self.settings.providers.speed,
             ),
             edges=SubmissionEdges(
                 clock=now_ms,
@@ -258,13 +263,13 @@ class _Wiring:
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callback_token_days * DAY_S),
+            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
             clock=now_ms,
             random=self.random,
-            speed=self.settings.provider_speed,
+            speed=self.settings.providers.speed,
         )
 
     def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
@@ -278,18 +283,18 @@ class _Wiring:
             on_events=self.commit_notifier.ring,
             manners=ReconcileManners(
                 owner=self.owner,
-                speed=self.settings.provider_speed,
+                speed=self.settings.providers.speed,
                 lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile_concurrency,
-                timeout_s=self.settings.provider_timeout_s,
+                concurrency=self.settings.reconcile.concurrency,
+                timeout_s=self.settings.providers.timeout_s,
             ),
         )
 
     def _pruner(self) -> Pruner:
         kept = Retention(
-            events=self.settings.keep_events_days,
-            attempts=self.settings.keep_attempts_days,
-            observations=self.settings.keep_observations_days,
+            events=self.settings.retention.events_days,
+            attempts=self.settings.retention.attempts_days,
+            observations=self.settings.retention.observations_days,
         )
         return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
@@ -302,11 +307,11 @@ class _Wiring:
             on_events=self.commit_notifier.ring,
             manners=DeliveryManners(
                 owner=self.owner,
-                backoff_s=self.settings.webhook_backoff_s,
+                backoff_s=self.settings.delivery.backoff_s,
                 lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.delivery_concurrency,
-                per_lane=self.settings.delivery_per_endpoint,
-                give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
+                concurrency=self.settings.delivery.concurrency,
+                per_lane=self.settings.delivery.per_endpoint,
+                give_up_ms=round(self.settings.delivery.give_up_days * DAY_S * 1000),
                 source=self.settings.public_url or DEFAULT_SOURCE,
                 origin=self._origin(),
             ),
@@ -317,10 +322,10 @@ async def _api_keys(
     settings: Settings, store: Store, show_key: Callable[[str], None] | None
 ) -> tuple[ApiKeyDigest, ...]:
     """The keys that are set, or the one that was made at the first start."""
-    if settings.api_keys:
+    if settings.api.keys:
         return tuple(
             ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
-            for each in settings.api_keys
+            for each in settings.api.keys
         )
     kept = await store.metadata.find(API_KEY_NAME)
     if kept is None and show_key is not None:
@@ -334,17 +339,17 @@ async def _api_keys(
 
 def _provider_limits(settings: Settings) -> TransportLimits:
     """Submits come on top of what the reconciler asks at once."""
-    whole_s = settings.provider_timeout_s
-    connections = SUBMITS_AT_ONCE + settings.reconcile_concurrency
+    whole_s = settings.providers.timeout_s
+    connections = SUBMITS_AT_ONCE + settings.reconcile.concurrency
     return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
 
 
 def _webhook_limits(settings: Settings) -> TransportLimits:
     return TransportLimits(
-        connect_s=settings.webhook_connect_s,
-        whole_s=settings.webhook_timeout_s,
+        connect_s=settings.delivery.connect_s,
+        whole_s=settings.delivery.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery_concurrency + POSTS_AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE,
         cut_replies=True,
     )
 

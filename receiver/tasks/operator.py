@@ -22,7 +22,9 @@ from submitter.model import (
     ListedTask,
     NotFound,
     Observation,
+    ProviderTaskId,
     StatusOutcome,
+    TaskId,
     Throttled,
     Unavailable,
 )
@@ -31,7 +33,7 @@ from submitter.providers.contract import CancelsTasks, ConfiguredProvider, Lists
 
 
 class MakesDue(Protocol):
-    async def make_due(self, ids: Sequence[str], now_ms: int) -> None: ...
+    async def make_due(self, ids: Sequence[TaskId], now_ms: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class Canceling:
         return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=words)
 
     async def _ask(
-        self, task: Task, provider_task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
+        self, task: Task, provider_task_id: ProviderTaskId, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
         await self.accounts.consume(task.provider, budget=budget, count=1, now_ms=self.clock())
@@ -102,7 +104,7 @@ LATE_MS = 900_000  # the longest submit, and a provider's clock that is ahead
 
 
 class FindsTasks(Protocol):
-    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from receiver.tasks.submission_recorder import Metered, SubmissionEdges, Submiss
 from receiver.webhooks.model.endpoint import NotifyRules, new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
 from submitter.http.messages import HttpCall
-from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState, Uncertain
+from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskId, TaskState, Uncertain
 from submitter.providers import validation
 from submitter.providers.contract import Account, Provider, SubmitContext
 from submitter.request import RawRequest, VideoRequest
@@ -69,7 +69,7 @@ class Configured(Protocol):
 
 
 class ReadsTimelines(Protocol):
-    async def timeline(self, name: str, /) -> list[TimelineEntry]: ...
+    async def timeline(self, task_id: TaskId, /) -> list[TimelineEntry]: ...
 
 
 class SubmissionRooms(Protocol):
@@ -89,7 +89,7 @@ class SubmissionRooms(Protocol):
 class SubmissionRules:
     """`callback_url` makes the address for (provider, our task id, unix seconds); None: no callbacks are asked for."""
 
-    callback_url: Callable[[str, str, int], str] | None
+    callback_url: Callable[[str, TaskId, int], str] | None
     notify: NotifyRules
     tries: int = 3
     timeout_s: float = 60.0
@@ -120,9 +120,9 @@ class RefusedSubmit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MismatchedKey:
-    """The idempotency key was used before, for another order; `task` is that one's id."""
+    """The idempotency key was used before, for another order; `task_id` is that one's id."""
 
-    task: str
+    task_id: TaskId
 
 
 SubmitResult = Submitted | RefusedSubmit | MismatchedKey
@@ -199,7 +199,7 @@ class Submission:
         now_ms = self.edges.clock()
         dead_s = REPEATS_START_WITHIN_S + self.rules.timeout_s + DEAD_SUBMIT_MARGIN_S
         return Task(
-            id=self.edges.new_id("tsk", now_ms),
+            id=TaskId(self.edges.new_id("tsk", now_ms)),
             provider=order.provider,
             state=TaskState.SUBMITTING,
             model=order.request.model if order.request else None,
@@ -292,7 +292,7 @@ class Submission:
         if earlier is None:
             raise ValueError("a submit that was not sent has an earlier task")
         if isinstance(earlier, IdempotencyMismatch):
-            return MismatchedKey(task=earlier.task)
+            return MismatchedKey(task_id=earlier.task_id)
         if earlier.state is not TaskState.REFUSED:
             return Submitted(task=earlier, replayed=True)
         refused = _refused_before(earlier, await self.store.tasks.timeline(earlier.id))

@@ -16,7 +16,7 @@ from receiver.store.ids import IdMaker
 from receiver.tasks.model.redaction import masked_submit
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, Uncertain
+from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskId, Uncertain
 from submitter.providers import schedule
 from submitter.providers.contract import Capabilities
 from submitter.submit import Answer, Sends
@@ -32,12 +32,12 @@ ALARM_CHARACTERS = 300
 class Submits(Protocol):
     async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch: ...
 
-    async def store_receipt(self, name: str, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task: ...
+    async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task: ...
 
-    async def store_refused(self, name: str, refused: Refused, now_ms: int) -> Task: ...
+    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task: ...
 
     async def store_uncertain(
-        self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
+        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
     ) -> Task: ...
 
 

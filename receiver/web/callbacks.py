@@ -30,7 +30,7 @@ async def receive_callback(call: RequestContext[NoQuery, NoBody]) -> Answer:
     if provider not in call.services.providers:
         raise ProblemError(_problem_of(NoSuchProvider()))
     check_type(call.request, CALLBACK_TYPES)
-    body = await read_body(call.request, max_bytes=call.services.settings.callback_max_bytes)
+    body = await read_body(call.request, max_bytes=call.services.settings.callbacks.max_bytes)
     callback = Callback(headers=_headers(call.request.scope["headers"]), body=body)
     outcome = await call.services.intake.receive(provider, call.request.path_params.get("token"), callback)
     return _answer(provider, outcome)

@@ -99,10 +99,10 @@ class Endpoint(Generic[Q, B]):
         if self.body is NoBody:
             return self.body()
         if "content-type" not in request.headers and self.optional_body:
-            body = await read_body(request, max_bytes=services.settings.api_max_bytes)
+            body = await read_body(request, max_bytes=services.settings.api.max_bytes)
             if not body:
                 return self.body()
-        return await read_json(request, self.body, max_bytes=services.settings.api_max_bytes)
+        return await read_json(request, self.body, max_bytes=services.settings.api.max_bytes)
 
 
 async def read_json(request: Request, model: type[B], *, max_bytes: int) -> B:

@@ -23,6 +23,7 @@ from receiver.webhooks.model.rows import lane_row, limited_lane_of, subscription
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
+from submitter.model import TaskId
 
 log = structlog.get_logger(__name__)
 
@@ -254,7 +255,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
         event_at_ms=row["at_ms"],
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         endpoint=row["url"] if is_subscribed else row["endpoint"],
         secrets=secrets if is_subscribed else (row["notify_secret"],),
         signing_keys=signing_keys,
@@ -283,7 +284,7 @@ def delivery_of(row: Row) -> Delivery:
         event_seq=row["event_seq"],
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         subscription=row["subscription"],
         endpoint=row["endpoint"],
         state=DeliveryState(row["state"]),

@@ -20,7 +20,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from receiver.config.fields import KNOBS
+from receiver.config.settings import DeliverySettings
 from receiver.runtime.services import Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.retention import PruneReport
@@ -32,7 +32,7 @@ from submitter.http.transport import TransportLimits, open_transport
 from tests.support.builders import SECRET, a_report
 
 ROUND_LIMIT_S = 30.0
-_DEFAULT = {knob.field: knob.default for knob in KNOBS}
+_DEFAULT = DeliverySettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +160,10 @@ async def measure(*, endpoints: int, rounds: int, on_round: Callable[[], None]) 
 @asynccontextmanager
 async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) -> AsyncIterator[_Arm]:
     guard = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
-    concurrency = int(_DEFAULT["delivery_concurrency"])
+    concurrency = _DEFAULT.concurrency
     limits = TransportLimits(
-        connect_s=float(_DEFAULT["webhook_connect_s"]),
-        whole_s=float(_DEFAULT["webhook_timeout_s"]),
+        connect_s=_DEFAULT.connect_s,
+        whole_s=_DEFAULT.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
         connections=concurrency,
         cut_replies=True,
@@ -177,9 +177,9 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
             await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
         manners = DeliveryManners(
             owner=name,
-            backoff_s=tuple(float(step) for step in _DEFAULT["webhook_backoff_s"].split(",")),
+            backoff_s=_DEFAULT.backoff_s,
             concurrency=concurrency,
-            per_lane=int(_DEFAULT["delivery_per_endpoint"]),
+            per_lane=_DEFAULT.per_endpoint,
         )
         random = secrets.SystemRandom().random
         deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)

@@ -45,13 +45,13 @@ def migrate(*, source: From = None, target: To = None, as_json: Json = False) ->
             raise CommandFailed("--json is for a copy: say --from, --to or both", status=USAGE)
         _bring_up_to_date(settings)
     else:
-        _copy(source or settings.database_url, target or settings.database_url, as_json=as_json)
+        _copy(source or settings.database.url, target or settings.database.url, as_json=as_json)
 
 
 def _bring_up_to_date(settings: Settings) -> None:
     async def apply() -> None:
         async with opened_store(settings, migrating=True):
-            note(f"the ledger {ledger_at(settings.database_url)} is up to date")
+            note(f"the ledger {ledger_at(settings.database.url)} is up to date")
 
     with ledger_named(settings):
         asyncio.run(apply())

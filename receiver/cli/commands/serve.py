@@ -47,7 +47,7 @@ def _serve(host: str, port: int, roles: frozenset[str]) -> None:
         listener = server.bind(host, port)
     except OSError as error:
         raise port_trouble(host, port, error) from error
-    _allow_files(settings.streams_max + server.SPARE_FILES)
+    _allow_files(settings.streams.max_streams + server.SPARE_FILES)
     with listener:
         _serve_on(listener, settings, roles)
 
@@ -85,8 +85,8 @@ def show_first_key(url: str, key: str) -> None:
 
 def summary(settings: Settings) -> str:
     """Ledger and providers in one line; which of them call back."""
-    names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.accounts]
-    return f"ledger {ledger_at(settings.database_url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
+    names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.providers.accounts]
+    return f"ledger {ledger_at(settings.database.url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
 
 
 def _way(settings: Settings, adapter: str) -> str:

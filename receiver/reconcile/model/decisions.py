@@ -14,6 +14,7 @@ from submitter.model import (
     Denied,
     NotFound,
     Observation,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Refused,
@@ -206,7 +207,7 @@ def _after_not_found(task: Task, answer: NotFound, context: PollContext) -> Poll
 def _expired(task: Task, answer: NotFound) -> Observation:
     message = "the provider no longer knows the task, and the time for which it keeps tasks has passed"
     return Observation(
-        key=TaskKey(provider=task.provider, provider_task_id=task.provider_task_id or ""),
+        key=TaskKey(provider=task.provider, provider_task_id=task.provider_task_id or ProviderTaskId("")),
         state=TaskState.EXPIRED,
         source=Source.CLOCK,
         raw_state=task.raw_state,

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from receiver.reconcile.model.decisions import PollAction, PollDecision, PollResult
 from receiver.tasks.model.task import Task
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +87,9 @@ class ManualRequest:
 class ReconcileItem:
     """One task of a manual run."""
 
-    task_id: str
+    task_id: TaskId
     provider: str
-    provider_task_id: str | None
+    provider_task_id: ProviderTaskId | None
     #: The state before the run.
     state: TaskState
     #: What a poll of the task does.

@@ -5,7 +5,7 @@ import asyncio
 from receiver.reconcile.model.report import PollResult, ReconcileFilter
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import Task
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
 
@@ -41,8 +41,8 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
     await _lease(store, "slow")
     assert await _lease(store, "next", now_ms=DUE + 9_999) == []
     assert len(await _lease(store, "next", now_ms=DUE + 10_000)) == 1
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="slow", next_poll_ms=None)], DUE + 10_001)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="slow", next_poll_ms=None)], DUE + 10_001)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.next_poll_ms, task.polls) == (DUE, 0)
 
@@ -50,11 +50,13 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
 async def test_finishing_counts_the_look_and_sets_the_next(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=DUE + 5, not_found=True)], DUE)
+    await store.polls.finish_poll(
+        [PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5, not_found=True)], DUE
+    )
     (task,) = await _lease(store, "b", now_ms=DUE + 5)
     assert (task.polls, task.missing_since_ms) == (1, DUE)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="b", next_poll_ms=DUE + 9)], DUE + 6)
-    after = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="b", next_poll_ms=DUE + 9)], DUE + 6)
+    after = await store.tasks.task(TaskId("tsk_0"))
     assert after is not None
     assert after.missing_since_ms is None
 
@@ -63,8 +65,8 @@ async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -
     await _open(store, 1)
     await _lease(store, "a")
     await store.ledger.record([a_report(claim="tsk_0")], DUE)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=DUE + 5)], DUE)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5)], DUE)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.state, task.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
@@ -135,16 +137,18 @@ async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: St
 async def test_what_is_made_due_during_a_look_is_looked_at_again_at_once(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "asking")
-    await store.ledger.make_due(["tsk_0"], DUE + 5)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6)
+    await store.ledger.make_due([TaskId("tsk_0")], DUE + 5)
+    await store.polls.finish_poll(
+        [PollResult(task_id=TaskId("tsk_0"), owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6
+    )
     assert [task.id for task in await _lease(store, "next", now_ms=DUE + 7)] == ["tsk_0"]
 
 
 async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(store: Store) -> None:
     await _open(store, 1, provider_task_id="p0", state=TaskState.RUNNING)
     await _lease(store, "a")
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=None)], DUE)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=None)], DUE)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert task.next_poll_ms == DUE
 
@@ -152,5 +156,5 @@ async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(st
 async def test_make_due_wakes_an_unfinished_task_only(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
     await store.ledger.record([a_report(claim="tsk_1")], T0)
-    await store.ledger.make_due(["tsk_0", "tsk_1"], DUE)
+    await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]

@@ -152,7 +152,7 @@ async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_sa
     assert await store.outbox.record_attempts(results[:2], T0) == 1
     assert await store.outbox.record_attempts(results[2:], T0) == 0
     events = await store.events.events(3)
-    assert [(event.type, event.task) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
+    assert [(event.type, event.task_id) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
 
 
 async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_recorded_all_the_same(store: Store) -> None:
