@@ -23,15 +23,18 @@ from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import Submits
 from submitter.errors import TransportError
+from submitter.http.transport import Transport
 from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
-from submitter.providers.contract import ConfiguredProvider
-from submitter.submit import Sends
+from submitter.providers import schedule
+from submitter.providers.contract import Budget, ConfiguredProvider
 
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an early poll or a second log line
 
 ALARM_CHARACTERS = 300
+
+RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
 #: Results that prove that the provider accepts our key.
 _KEY_ACCEPTED = frozenset({PollResult.OBSERVED, PollResult.NOT_FOUND, PollResult.FORGOTTEN, PollResult.RECEIPT})
@@ -43,12 +46,14 @@ class Poller:
 
     providers: Mapping[str, ConfiguredProvider]
     settings: ProvidersSettings
-    transport: Sends
+    transport: Transport
     submission: Submission
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
     accounts: ProviderAccountRepository
+    #: The configured lease; see `poll_lease_ms`.
+    lease_ms: int
     #: Unix milliseconds.
     clock: Callable[[], int]
     #: Numbers in [0, 1).
@@ -57,6 +62,17 @@ class Poller:
     on_events: Callable[[], None]
     _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _logged_words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
+
+    @property
+    def poll_lease_ms(self) -> int:
+        """How long to lease a task for one poll: the configured lease, or longer where a poll may take longer.
+
+        A lease that ended before its poll would let a hanging provider be polled again and again, without back-off.
+        """
+        return max(self.lease_ms, round(self.settings.timeout_s * 1000) + RECORDING_MS)
+
+    def rate_budget(self, provider: str) -> Budget:
+        return schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.settings.speed)
 
     def plan(self, task: Task) -> PollAction:
         """What `poll` would do with the task now."""

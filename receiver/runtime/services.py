@@ -14,6 +14,7 @@ from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.events.log import EventLog
+from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
@@ -128,6 +129,7 @@ class Services:
     subscribing: Subscribing
     intake: Intake
     reconciler: Reconciler
+    manual_reconcile: ManualReconcile
     deliverer: Deliverer
     replaying: Replaying
     pruner: Pruner

@@ -128,6 +128,16 @@ class MismatchedKey:
 SubmitResult = Submitted | RefusedSubmit | MismatchedKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedSubmit:
+    """A submit that was sent once more, and is stored."""
+
+    #: As stored afterwards.
+    task: Task
+    #: What this POST alone was answered, also where an earlier one keeps the task uncertain.
+    outcome: SubmitOutcome
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Submission:
     """One for a process; `drained` before the store closes."""
@@ -155,11 +165,8 @@ class Submission:
         made = draft.notify.secret if draft.notify and order.notify_secret is None else None
         return await self._shielded(self._send_first(draft, call, made))
 
-    async def repeat(self, task: Task) -> SubmitOutcome:
-        """Once more under the same key with the same bytes; what came of it is in the ledger.
-
-        Returns what this POST alone was answered, also where an earlier one keeps the task uncertain.
-        """
+    async def repeat(self, task: Task) -> RepeatedSubmit:
+        """Once more under the same key with the same bytes; the result is stored when this returns."""
         return await self._shielded(self._send_again(task))
 
     def is_repeatable(self, task: Task, now_ms: int) -> bool:
@@ -242,7 +249,7 @@ class Submission:
             return RefusedSubmit(task=book.task, refused=book.outcome)
         return Submitted(task=book.task, notify_secret=made_secret)
 
-    async def _send_again(self, task: Task) -> SubmitOutcome:
+    async def _send_again(self, task: Task) -> RepeatedSubmit:
         configured = self.providers[task.provider]
         context = SubmitContext(callback_url=None, idempotency_key=task.id)
         alike = configured.adapter.build_submit(request_of(task.request), configured.account, context)
@@ -256,10 +263,11 @@ class Submission:
         book = self._book(task)
         answer = await post(wanted, self._edges(self.transport))
         await book.keep_answer(answer)
-        if isinstance(book.outcome, Uncertain) and isinstance(book.said, Refused):
-            # A refusal that ends nothing, since it judges not the bytes, is told as what it came to.
-            return book.outcome if book.said.refusal is Refusal.INVALID else book.said
-        return answer.said if book.said is None else book.said
+        outcome = answer.said if book.said is None else book.said
+        if isinstance(outcome, Refused) and outcome.refusal is Refusal.INVALID and isinstance(book.outcome, Uncertain):
+            # This refusal does not judge the bytes, so an earlier POST of them may have created the task.
+            outcome = book.outcome
+        return RepeatedSubmit(task=book.task, outcome=outcome)
 
     def _book(self, task: Task) -> SubmissionRecorder:
         configured = self.providers[task.provider]

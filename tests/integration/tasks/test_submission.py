@@ -219,9 +219,9 @@ async def test_a_repeat_sends_the_same_bytes_under_the_same_key(tmp_path: Path) 
         task = await desk.submitted(an_order())
         assert (task.state, desk.submission.is_repeatable(task, T0)) == (TaskState.UNCERTAIN, True)
         desk.time.now_ms += 60_000
-        assert await desk.submission.repeat(await desk.stored(task)) == Receipt(
-            provider_task_id=ProviderTaskId("p1"), raw_state=""
-        )
+        repeated = await desk.submission.repeat(await desk.stored(task))
+        assert repeated.outcome == Receipt(provider_task_id=ProviderTaskId("p1"), raw_state="")
+        assert repeated.task == await desk.stored(task)
         assert len(set(desk.wire.sent)) == 1
         assert (await desk.stored(task)).state is TaskState.SUBMITTED
 
@@ -229,7 +229,7 @@ async def test_a_repeat_sends_the_same_bytes_under_the_same_key(tmp_path: Path) 
 async def test_a_refused_repeat_keeps_the_task_uncertain_and_says_what_it_was_told(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "ledger.db", *[LOST] * 3, hiapi_error(429, "rate_limit_exceeded")) as desk:
         task = await desk.submitted(an_order())
-        said = await desk.submission.repeat(await desk.stored(task))
+        said = (await desk.submission.repeat(await desk.stored(task))).outcome
         assert isinstance(said, Refused)
         assert said.refusal is Refusal.THROTTLED
         assert (await desk.stored(task)).state is TaskState.UNCERTAIN
@@ -265,7 +265,7 @@ async def test_a_key_that_came_with_other_bytes_settles_nothing(tmp_path: Path) 
 async def test_a_repeat_that_meets_a_missing_route_leaves_the_task_uncertain(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "ledger.db", *[LOST] * 3, hiapi_error(404, "NOT_FOUND")) as desk:
         task = await desk.submitted(an_order())
-        assert isinstance(await desk.submission.repeat(await desk.stored(task)), Uncertain)
+        assert isinstance((await desk.submission.repeat(await desk.stored(task))).outcome, Uncertain)
         assert (await desk.stored(task)).state is TaskState.UNCERTAIN
 
 

@@ -86,9 +86,7 @@ def test_each_poll_without_an_answer_doubles_the_wait_up_to_ten_minutes(misses: 
 
 
 @pytest.mark.parametrize(("retry_after_s", "wait_s"), [(1, 15), (200, 200), (10**9, 900)])
-def test_a_retry_after_lengthens_the_wait_to_a_quarter_of_an_hour_at_most(
-    retry_after_s: float, wait_s: int
-) -> None:
+def test_a_retry_after_lengthens_the_wait_to_a_quarter_of_an_hour_at_most(retry_after_s: float, wait_s: int) -> None:
     assert _unavailable_s(1, retry_after_s) == wait_s
 
 
