@@ -102,7 +102,7 @@ class ManualReconcile:
             limit=1,
         )
         if not leased:
-            return self._skipped(task, "somebody else is asking about it, or it has just ended")
+            return self._skipped(task, "another run is polling it, or it has just ended")
         item = self._planned(leased[0])
         (poll,) = await self.poller.record([await self.poller.poll(leased[0])], owner=owner)
         finding, after = poll.decision.result, poll.stored.state
