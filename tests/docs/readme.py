@@ -38,7 +38,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "The intent is durable before any money can be spent",
-        "tests/integration/submitter/test_submit.py::test_intent_comes_before_money_and_the_outcome_is_kept",
+        "tests/integration/tasks/test_submission.py::test_intent_comes_before_money_and_the_outcome_is_stored",
     ),
     (
         "A lost reply is never paid for twice, with or without an idempotency key at the provider",
@@ -46,7 +46,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "The same `Idempotency-Key` and body give the same task, at every provider",
-        "tests/integration/tasks/test_submission.py::test_the_same_key_and_order_give_the_same_task_and_one_post",
+        "tests/integration/tasks/test_submission.py::test_the_same_key_and_request_give_the_same_task_and_one_post",
     ),
     (
         "A missed callback is noticed, and the provider asked",

@@ -5,8 +5,7 @@ from typing import Any
 
 from receiver.store.codec import Row, readable, to_json
 from receiver.tasks.model.task import Notify, Task, Verdict
-from receiver.tasks.model.timeline import StoredObservation
-from submitter.model import Observation, Output, Source, TaskError, TaskId, TaskState
+from submitter.model import Observation, Output, Refusal, TaskError, TaskId, TaskState
 
 _PLAIN_TASK_FIELDS = (
     "id",
@@ -16,6 +15,7 @@ _PLAIN_TASK_FIELDS = (
     "raw_state",
     "progress",
     "request_hash",
+    "refusal_status",
     "submit_body",
     "idempotency_key",
     "created_ms",
@@ -57,6 +57,7 @@ def task_row(task: Task) -> dict[str, Any]:
         "notify_secret": task.notify.secret if task.notify else None,
         "outputs": to_json([output_values(output) for output in task.outputs]),
         "error": None if task.error is None else to_json(error_values(task.error)),
+        "refusal": None if task.refusal is None else task.refusal.value,
         "adopted": int(task.adopted),
         "callback_expected": int(task.callback_expected),
     }
@@ -73,6 +74,7 @@ def task_of(row: Row) -> Task:
         notify=notify,
         outputs=tuple(Output(**output) for output in json.loads(row["outputs"])),
         error=None if row["error"] is None else TaskError(**json.loads(row["error"])),
+        refusal=None if row["refusal"] is None else Refusal(row["refusal"]),
         adopted=bool(row["adopted"]),
         callback_expected=bool(row["callback_expected"]),
     )
@@ -89,7 +91,7 @@ def observation_row(name: str, task_id: TaskId, seen: Observation, verdict: Verd
         detail["error"] = error_values(seen.error)
     if seen.completed_at_ms is not None:
         detail["completed_at_ms"] = seen.completed_at_ms
-    if not seen.known_word:
+    if not seen.is_documented_state:
         detail["unknown_word"] = True
     return {
         "id": name,
@@ -102,17 +104,3 @@ def observation_row(name: str, task_id: TaskId, seen: Observation, verdict: Verd
         "detail": to_json(detail),
         "raw": readable(seen.raw),
     }
-
-
-def observation_of(row: Row) -> StoredObservation:
-    return StoredObservation(
-        id=row["id"],
-        task=row["task"],
-        at_ms=row["at_ms"],
-        source=Source(row["source"]),
-        state=TaskState(row["state"]),
-        raw_state=row["raw_state"],
-        verdict=Verdict(row["verdict"]),
-        detail=json.loads(row["detail"]),
-        raw=row["raw"],
-    )
