@@ -139,7 +139,7 @@ def _content_of(reply: FileReply, begun: int, planned: PlannedFile) -> _Content 
         return _Content(start=0, size=int(length) if re.fullmatch("[0-9]{1,18}", length) else None)
     found = _RANGE.fullmatch(reply.header("content-range") or "")
     if found is None or int(found[1]) != begun:
-        raise DownloadFailed(f"{host} answers with another piece of the file than the one asked for")
+        raise DownloadFailed(f"{host} answers with another piece of the file than the requested one")
     return _Content(start=begun, size=None if found[2] == "*" else int(found[2]))
 
 

@@ -172,7 +172,7 @@ class SubmissionRepository:
             return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
         (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
         if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
-            return SettleRefused(reason="the provider is being asked about it right now; look again in a minute")
+            return SettleRefused(reason="the provider is being polled about it right now; try again in a minute")
         return None
 
     async def _on_task(self, task_id: TaskId, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
