@@ -21,7 +21,7 @@ INSERT INTO tasks (
     notify_secret, idempotency_key, outputs, error, adopted, callback_expected, created_ms, submitted_ms, final_ms,
     deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes
 ) VALUES (
-    :id, :provider, :provider_task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
+    :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
     :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :adopted, :callback_expected, :created_ms,
     :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
     :submits, :final_event, :supersedes
@@ -29,7 +29,7 @@ INSERT INTO tasks (
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
-    task_id = :provider_task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
+    task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, outputs = :outputs, error = :error, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,

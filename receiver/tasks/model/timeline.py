@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.tasks.model.task import Verdict
 from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.model import Source, TaskState
 from submitter.timestamps import rfc3339
 
 
@@ -19,21 +17,6 @@ class TimelineEntry:
     kind: str
     summary: str
     detail: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObservation:
-    """A line of the observations table. `detail` holds progress, outputs, error or the reason, as JSON values."""
-
-    id: str
-    task: str
-    at_ms: int
-    source: Source
-    state: TaskState
-    raw_state: str
-    verdict: Verdict
-    detail: Mapping[str, Any]
-    raw: str
 
 
 Row = Mapping[str, Any]
