@@ -31,7 +31,7 @@ from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.open import ledger_at
-from receiver.store.retention import Pruner, Retention
+from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.submission import Submission, SubmissionRules
@@ -291,12 +291,14 @@ class _Wiring:
         )
 
     def _pruner(self) -> Pruner:
-        kept = Retention(
-            events=self.settings.retention.events_days,
-            attempts=self.settings.retention.attempts_days,
-            observations=self.settings.retention.observations_days,
+        days = self.settings.retention
+        return Pruner(
+            repository=self.store.retention,
+            events_days=days.events_days,
+            attempts_days=days.attempts_days,
+            observations_days=days.observations_days,
+            clock=now_ms,
         )
-        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
