@@ -106,7 +106,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
-            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
@@ -333,7 +333,7 @@ async def _api_keys(
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.metadata.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.get_or_create(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)

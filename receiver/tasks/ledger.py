@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from receiver.events.model.event import EventDraft, EventType
-from receiver.store.engine import Engine, OtherWasFaster, Tx
+from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.rows import observation_row, task_of, task_row
@@ -194,7 +194,7 @@ class _Batch:
         await tx.execute_many("insert_task", [task_row(task) for task in tasks])
         written = await tx.fetch_all("states_of_tasks", ids=[task.id for task in tasks])
         if len(written) < len(tasks):
-            raise OtherWasFaster
+            raise RetryTransaction
 
 
 def _numbered(outcome: RecordOutcome, seqs: dict[str, int]) -> RecordOutcome:

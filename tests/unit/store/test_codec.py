@@ -13,7 +13,7 @@ from receiver.events.model.event import Event
 from receiver.events.model.rows import EVENT_ROWS
 from receiver.store.accounts import ACCOUNT_ROWS, AccountStatus
 from receiver.store.codec import EMPTY_FOR_NONE, RowCodec
-from receiver.store.transfer.schema import table_shapes
+from receiver.store.transfer.schema import table_schemas
 from receiver.tasks.model.rows import TASK_ROWS
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, Delivery
@@ -40,7 +40,7 @@ ROW_CLASSES: list[tuple[type, RowCodec[Any], str, tuple[str, ...]]] = [
     (AccountStatus, ACCOUNT_ROWS, "accounts", ()),
 ]
 
-COLUMNS = {shape.name: {column.name for column in shape.columns} for shape in table_shapes()}
+COLUMNS = {schema.name: {column.name for column in schema.columns} for schema in table_schemas()}
 
 
 def _any(kind: type) -> st.SearchStrategy[Any]:
