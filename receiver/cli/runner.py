@@ -13,7 +13,7 @@ import typer
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import load_settings, open_services, start_journal
+from receiver.runtime.wiring import load_settings, open_services, start_logging
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
@@ -29,7 +29,7 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     to its end.
     """
     settings = load_settings()
-    start_journal(_quieter(settings))
+    start_logging(_quieter(settings))
     place = ledger_at(settings.database.url)
     if not making and isinstance(place, LedgerFile):
         _must_exist(place.path)

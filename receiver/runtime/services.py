@@ -70,20 +70,20 @@ Clock = Callable[[], int]  # unix milliseconds
 
 
 class CommitNotifier:
-    """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
+    """Notify this process's consumers (event feed, deliverer) of a commit that created events or deliveries.
 
-    On a server that tells of them, the commits of other processes ring it too.
+    With Postgres, commits of other processes notify it as well (LISTEN/NOTIFY).
     """
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[], None]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Callable[[], None]) -> None:
+        self._subscribers.append(subscriber)
 
-    def ring(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def notify(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

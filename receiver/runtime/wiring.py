@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,9 @@ from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import TokenRule, make_callback_url
-from receiver.config.api_keys import ApiKeyDigest
+from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.config.types import SCOPES
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
@@ -74,22 +73,28 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     return Settings.from_mapping({**written, **{name: text for name, text in real.items() if text.strip()}})
 
 
-def start_journal(settings: Settings) -> None:
-    """Once for a process, before anything is logged."""
-    accounts = [
-        each for account in settings.providers.accounts for each in (account.api_key, account.webhook_secret or "")
-    ]
-    keys = [*settings.callbacks.secret_keys, *(key.key for key in settings.api.keys)]
-    places = [ledger_at(url) for url in (settings.database.url, settings.database.listen_url) if url is not None]
-    passwords = [place.password or "" for place in places if isinstance(place, LedgerServer)]
-    log.set_up(level=settings.log.level, form=settings.log.format, secrets=[*accounts, *keys, *passwords])
+def start_logging(settings: Settings) -> None:
+    """Configure the log so that no secret of the settings reaches it. Call it once, before anything is logged."""
+    log.configure_logging(settings.log, secrets=_secrets_of(settings))
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    for account in settings.providers.accounts:
+        yield account.api_key
+        yield account.webhook_secret or ""
+    yield from settings.callbacks.secret_keys
+    yield from (key.key for key in settings.api.keys)
+    for url in (settings.database.url, settings.database.listen_url):
+        place = None if url is None else ledger_at(url)
+        if isinstance(place, LedgerServer):
+            yield place.password or ""
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def opened_store(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
+def open_store_from(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
     """The ledger as set; see `open_store`."""
     return open_store(settings.database.url, clock=now_ms, migrating=migrating, pool_size=settings.database.pool)
 
@@ -104,7 +109,7 @@ async def open_services(
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
+        store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
             await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
@@ -134,9 +139,9 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         pruner=services.pruner,
         ledger=services.store.ledger,
         clock=services.clock,
-        on_events=services.commit_notifier.ring,
+        on_events=services.commit_notifier.notify,
     )
-    services.commit_notifier.listen(worker.wake_deliverer)
+    services.commit_notifier.subscribe(worker.wake_deliverer)
     services.deliverer.on_room = worker.wake_deliverer
     worker.start()
     try:
@@ -146,10 +151,12 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def hearing(services: Services) -> AsyncIterator[None]:
+async def commit_listener(services: Services) -> AsyncIterator[None]:
     """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
     try:
-        listener = services.store.engine.listener(services.settings.database.listen_url, services.commit_notifier.ring)
+        listener = services.store.engine.listener(
+            services.settings.database.listen_url, services.commit_notifier.notify
+        )
     except StoreError as error:
         hint = "set it in the form postgresql://user:password@host:5432/database"
         raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
@@ -183,8 +190,8 @@ class _Wiring:
         feed = Feed(
             event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams.max_streams
         )
-        self.commit_notifier.listen(feed.wake)
-        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.ring)
+        self.commit_notifier.subscribe(feed.wake)
+        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.notify)
         providers = {
             account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
             for account in self.settings.providers.accounts
@@ -202,7 +209,7 @@ class _Wiring:
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
-            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
+            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
@@ -280,7 +287,7 @@ class _Wiring:
             transport=self.transport,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
+            on_events=self.commit_notifier.notify,
             manners=ReconcileManners(
                 owner=self.owner,
                 speed=self.settings.providers.speed,
@@ -306,7 +313,7 @@ class _Wiring:
             transport=self.webhook_transport,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
+            on_events=self.commit_notifier.notify,
             manners=DeliveryManners(
                 owner=self.owner,
                 backoff_s=self.settings.delivery.backoff_s,

@@ -17,7 +17,7 @@ from receiver.cli.doctor.here import now_ms
 from receiver.config.accounts import prefix_of
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
-from receiver.runtime.log import DropSecrets
+from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
@@ -70,7 +70,7 @@ def _unreached(account: Account, error: TransportError) -> Check:
 
 def _judged(account: Account, answer: StatusOutcome) -> Check:
     """Providers quote keys in their words; ours are hidden."""
-    hidden = DropSecrets([account.api_key])
+    hidden = RedactSecrets([account.api_key])
     match answer:
         case NotFound() | Observation():
             return well(account.name, f"takes the key at {account.base_url}")
