@@ -23,7 +23,7 @@ from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import open_engine
-from receiver.store.retention import Pruner, Pruning
+from receiver.store.retention import Pruner, RetentionRepository
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
@@ -101,7 +101,7 @@ class Store:
     events: EventLog
     deliveries: DeliveryRepository
     replays: Replays
-    retention: Pruning
+    retention: RetentionRepository
     metadata: MetadataRepository
     engine: Engine
 
@@ -173,7 +173,7 @@ def store_on(engine: Engine) -> Store:
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
         replays=Replays(engine, new_id),
-        retention=Pruning(engine),
+        retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
         engine=engine,
     )

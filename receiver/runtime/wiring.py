@@ -30,7 +30,7 @@ from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.open import ledger_at
-from receiver.store.retention import Pruner, Retention
+from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.submission import Submission
@@ -110,7 +110,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
-            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
@@ -292,12 +292,14 @@ class _Wiring:
         )
 
     def _pruner(self) -> Pruner:
-        kept = Retention(
-            events=self.settings.retention.events_days,
-            attempts=self.settings.retention.attempts_days,
-            observations=self.settings.retention.observations_days,
+        days = self.settings.retention
+        return Pruner(
+            repository=self.store.retention,
+            events_days=days.events_days,
+            attempts_days=days.attempts_days,
+            observations_days=days.observations_days,
+            clock=now_ms,
         )
-        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
@@ -332,7 +334,7 @@ async def _api_keys(
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.metadata.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.get_or_create(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)

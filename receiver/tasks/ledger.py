@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventDraft, EventType
-from receiver.store.engine import Engine, OtherWasFaster, Tx
+from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.rows import observation_row, task_of, task_row
@@ -210,7 +210,7 @@ class _Batch:
         await tx.execute_many("insert_task", [task_row(task) for task in tasks])
         written = await tx.fetch_all("states_of_tasks", ids=[task.id for task in tasks])
         if len(written) < len(tasks):
-            raise OtherWasFaster
+            raise RetryTransaction
 
 
 def _with_seq(outcome: RecordOutcome, seqs: dict[str, int]) -> RecordOutcome:

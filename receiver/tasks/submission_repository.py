@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import to_json
+from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
-from receiver.tasks.model.rows import error_values, task_of, task_row
+from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
 from submitter.model import (
     UNRESOLVED,
@@ -90,7 +90,7 @@ class SubmissionRepository:
 
         Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer.
         """
-        detail = {"refusal": refused.refusal.value, "error": error_values(refused.error), "status": refused.status}
+        detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
 
         async def work(tx: Tx, task: Task) -> Task:
             if task.state not in UNRESOLVED:

@@ -18,18 +18,19 @@ SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, callback_expected, created_ms, submitted_ms, final_ms,
-    deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes
+    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, callback_expected, created_ms,
+    submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits,
+    final_event, supersedes
 ) VALUES (
-    :id, :provider, :provider_task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
-    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted, :callback_expected, :created_ms,
-    :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
-    :submits, :final_event, :supersedes
+    :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
+    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted,
+    :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
+    :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes
 ) ON CONFLICT DO NOTHING;
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
-    task_id = :provider_task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
+    task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, outputs = :outputs, error = :error, refusal = :refusal,
     refusal_status = :refusal_status, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,

@@ -90,7 +90,7 @@ async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url:
 
 
 async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_listener, "PROOF_S", 0.5)
+    monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.5)
     async with _node(url) as store:
         rung: list[None] = []
         listener = store.engine.listener(None, lambda: rung.append(None))

@@ -18,8 +18,8 @@ def _task(task_id: str, state: str = "refused") -> str:
     error = json.dumps({"code": "c", "message": "m"})
     return f"""
 INSERT INTO tasks (
-    id, provider, state, raw_state, request, request_hash, labels, outputs, error, adopted, callback_expected, created_ms,
-    polls, submits
+    id, provider, state, raw_state, request, request_hash, labels, outputs, error, adopted, callback_expected,
+    created_ms, polls, submits
 ) VALUES ('{task_id}', 'hiapi', '{state}', '', '{{}}', '', '{{}}', '[]', '{error}', 0, 0, {T0}, 0, 1);
 """
 

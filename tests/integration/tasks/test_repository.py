@@ -129,8 +129,8 @@ async def test_what_is_not_there_is_none(store: Store) -> None:
 
 async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:
     assert await store.metadata.find("keys") is None
-    assert await store.metadata.keep("keys", "one") == "one"
-    assert await store.metadata.keep("keys", "two") == "one"
+    assert await store.metadata.get_or_create("keys", "one") == "one"
+    assert await store.metadata.get_or_create("keys", "two") == "one"
     assert await store.metadata.find("keys") == "one"
 
 
