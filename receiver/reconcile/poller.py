@@ -18,10 +18,10 @@ from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.model.redaction import mask, masked_status
+from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
 from receiver.tasks.submission import Submission
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
@@ -49,7 +49,7 @@ class Poller:
     transport: Transport
     submission: Submission
     ledger: Ledger
-    submissions: Submits
+    submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     #: The configured lease; see `poll_lease_ms`.
@@ -104,7 +104,7 @@ class Poller:
                 return PollOutcome(task=task, decision=decision, stored=task)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
-                decision = decisions.after_resubmit(task, repeated.outcome, self._context(task))
+                decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
                 return _stored(task, decision, repeated.task)
             case PollAction.MARK_UNCERTAIN:
                 reason, now_ms = decisions.why_uncertain(task), self.clock()
@@ -124,7 +124,7 @@ class Poller:
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
         answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return masked_status(answer, (configured.account.api_key,))
+        return redact_status(answer, (configured.account.api_key,))
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(
@@ -150,7 +150,7 @@ class Poller:
         """Log each undocumented state word once, and at level debug each answer that says nothing about the task."""
         if isinstance(answer, Unavailable):
             log.debug("no_usable_answer", task=task.id, provider=task.provider, reason=answer.reason)
-        if not isinstance(answer, Observation) or answer.known_word:
+        if not isinstance(answer, Observation) or answer.is_documented_state:
             return
         word = (task.provider, answer.raw_state[:80])
         if word not in self._logged_words:
@@ -220,7 +220,7 @@ class Poller:
 
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""
-        return f"{provider} {mask(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
+        return f"{provider} {redact(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
     async def _clear_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
         """End the alarm of a provider that accepts our key again after its pause."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import TokenRule, make_callback_url
+from receiver.callbacks.model import make_callback_url
 from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
@@ -32,11 +32,10 @@ from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.open import ledger_at
-from receiver.store.retention import Pruner, Retention
+from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
+from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManners
 from receiver.webhooks.model.cloudevents import origin_of
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
@@ -113,7 +112,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
-            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
@@ -251,30 +250,25 @@ class _Wiring:
 
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
         return Submission(
-            store=self.store,
+            submissions=self.store.submissions,
+            accounts=self.store.accounts,
             providers=providers,
             transport=self.transport,
-            rules=SubmissionRules(
-                callback_url=self._callback_url(),
-                notify=self._notify_rules(),
-                tries=self.settings.providers.submit_tries,
-                timeout_s=self.settings.providers.timeout_s,
-                deadline_s=self.settings.providers.deadline_s,
-                speed=self.settings.providers.speed,
-            ),
-            edges=SubmissionEdges(
-                clock=now_ms,
-                random=self.random,
-                random_bytes=secrets.token_bytes,
-                sleep=asyncio.sleep,
-                new_id=id_maker(secrets.token_bytes),
-            ),
+            settings=self.settings.providers,
+            guard=self.guard,
+            callback_url=self._callback_url(),
+            clock=now_ms,
+            random=self.random,
+            random_bytes=secrets.token_bytes,
+            sleep=asyncio.sleep,
+            new_id=id_maker(secrets.token_bytes),
         )
 
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
+            keys=self.secret_keys,
+            max_age_s=self.settings.callbacks.token_days * DAY_S,
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
@@ -316,12 +310,14 @@ class _Wiring:
         )
 
     def _pruner(self) -> Pruner:
-        kept = Retention(
-            events=self.settings.retention.events_days,
-            attempts=self.settings.retention.attempts_days,
-            observations=self.settings.retention.observations_days,
+        days = self.settings.retention
+        return Pruner(
+            repository=self.store.retention,
+            events_days=days.events_days,
+            attempts_days=days.attempts_days,
+            observations_days=days.observations_days,
+            clock=now_ms,
         )
-        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
@@ -356,7 +352,7 @@ async def _api_keys(
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.metadata.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.get_or_create(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)

@@ -1,11 +1,10 @@
 """A reconciler over a real ledger and a real submission, with a scripted transport, a fake clock and a fixed random."""
 
 import asyncio
-import json
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,16 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
-from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
+from receiver.tasks.submission import Submission
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
-from submitter.request import VideoRequest
 from tests.support.builders import T0, a_task
+from tests.support.submission_setup import FakeClock, a_request, reply
 
 Answer = HttpReply | Exception | Callable[[], Awaitable[HttpReply]]
 
@@ -52,11 +49,6 @@ def a_poll(task_id: str = "tsk_1", *, next_poll_ms: int | None, not_found: bool 
     return PollOutcome(task=task, decision=decision, stored=task)
 
 
-def json_reply(document: object, status: int = 200, **headers: str) -> HttpReply:
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return HttpReply(status=status, headers=named, body=json.dumps(document).encode())
-
-
 def hiapi(status: str, provider_task_id: str = "p1") -> HttpReply:
     """A task's detail as HiAPI documents it."""
     data: dict[str, Any] = {"taskId": provider_task_id, "status": status, "created": 1_790_000_000, "completed": 0}
@@ -64,18 +56,13 @@ def hiapi(status: str, provider_task_id: str = "p1") -> HttpReply:
         data["output"] = [{"url": "https://cdn.example/v.mp4", "type": "video", "expireAt": 1_790_604_930}]
     if status == "fail":
         data["error"] = {"code": "TASK_FAILED", "message": "the picture was refused"}
-    return json_reply({"code": 200, "message": "success", "data": data})
-
-
-def hiapi_receipt(provider_task_id: str = "p1") -> HttpReply:
-    """The answer to a submit as HiAPI documents it."""
-    return json_reply({"code": 200, "message": "success", "data": {"taskId": provider_task_id, "status": "queued"}})
+    return reply({"code": 200, "message": "success", "data": data})
 
 
 def modellix(status: str, provider_task_id: str = "p1") -> HttpReply:
     """A task as Modellix documents it."""
     result = {"resources": [{"url": "https://cdn.example/v.mp4", "type": "video"}]}
-    return json_reply(
+    return reply(
         {"code": 0, "message": "success", "data": {"task_id": provider_task_id, "status": status, "result": result}}
     )
 
@@ -124,9 +111,9 @@ class ReconcileSetup:
     submission: Submission
     reconciler: Reconciler
     manual: ManualReconcile
-    now_ms: int = T0
+    clock: FakeClock
     #: One entry for each call of `on_events`.
-    events: list[int] = field(default_factory=list)
+    events: list[int]
 
     async def add_task(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
         """A task that is due now: running with the provider's id, or with an open submit without one."""
@@ -140,8 +127,7 @@ class ReconcileSetup:
 
     async def submit(self) -> None:
         """Submit a task at HiAPI, which remembers idempotency keys."""
-        video = VideoRequest(model="happyhorse-1.1/text-to-video", prompt="a horse at dawn")
-        await self.submission.submit(TaskRequest(provider="hiapi", video=video))
+        await self.submission.submit(a_request("hiapi"))
 
     async def task(self, name: str = "tsk_1") -> Task:
         task = await self.store.tasks.task(TaskId(name))
@@ -157,25 +143,20 @@ class ReconcileSetup:
         return self.until_poll_s(await self.task(name))
 
     def until_poll_s(self, task: Task) -> float:
-        return (task.next_poll_ms or 0) / 1000 - self.now_ms / 1000
+        return (task.next_poll_ms or 0) / 1000 - self.clock.now_ms / 1000
 
     async def run(self, *, after_s: float = 0, limit: int = 50) -> ReconcileReport:
         """One scheduled run, some seconds later."""
-        self.now_ms += round(after_s * 1000)
+        self.clock.now_ms += round(after_s * 1000)
         return await self.reconciler.reconcile_once(limit=limit)
 
 
 @asynccontextmanager
 async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncIterator[ReconcileSetup]:
-    path, transport = folder / "ledger.db", ScriptedTransport()
+    path, transport, clock = folder / "ledger.db", ScriptedTransport(), FakeClock()
     providers = {name: a_provider(name) for name in ("hiapi", "modellix")}
-    settings = ReconcileSettings(concurrency=concurrency)
-    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
-        setup: ReconcileSetup
-
-        def clock() -> int:
-            return setup.now_ms
-
+    settings, events = ReconcileSettings(concurrency=concurrency), list[int]()
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=50) as store:
         submission = _submission(store, providers, transport, clock)
         poller = Poller(
             providers=providers,
@@ -189,7 +170,7 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
             lease_ms=60_000,
             clock=clock,
             random=lambda: 0.5,
-            on_events=lambda: setup.events.append(1),
+            on_events=lambda: events.append(1),
         )
         reconciler = Reconciler(poller=poller, polls=store.polls, settings=settings, owner="worker-1", clock=clock)
         manual = ManualReconcile(
@@ -201,34 +182,35 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
             owner="worker-1",
             clock=clock,
         )
-        setup = ReconcileSetup(
+        yield ReconcileSetup(
             store=store,
             path=path,
             transport=transport,
             submission=submission,
             reconciler=reconciler,
             manual=manual,
+            clock=clock,
+            events=events,
         )
-        yield setup
         await submission.drained()
 
 
 def _submission(
-    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, clock: Callable[[], int]
+    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, clock: FakeClock
 ) -> Submission:
-    notify = NotifyRules(refuse_url=lambda _: None, read_secret=decode_webhook_secret)
     return Submission(
-        store=store,
+        submissions=store.submissions,
+        accounts=store.accounts,
         providers=providers,
         transport=transport,
-        rules=SubmissionRules(callback_url=None, notify=notify, tries=1, timeout_s=TIMEOUT_S),
-        edges=SubmissionEdges(
-            clock=clock,
-            random=lambda: 0.5,
-            random_bytes=lambda count: bytes(range(count)),
-            sleep=lambda _: asyncio.sleep(0),
-            new_id=id_maker(bytes),
-        ),
+        settings=ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S),
+        guard=AddressGuard(),
+        callback_url=None,
+        clock=clock,
+        random=lambda: 0.5,
+        random_bytes=lambda count: bytes(range(count)),
+        sleep=clock.sleep,
+        new_id=id_maker(bytes),
     )
 
 

@@ -10,7 +10,8 @@ from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, Reco
 from submitter.http.messages import HttpReply
 from submitter.model import TaskId, TaskState
 from tests.support.builders import BUDGET, T0
-from tests.support.reconcile_setup import ReconcileSetup, hiapi, json_reply, modellix, open_reconcile_setup
+from tests.support.reconcile_setup import ReconcileSetup, hiapi, modellix, open_reconcile_setup
+from tests.support.submission_setup import reply
 
 ALL = ReconcileFilter()
 FAR_MS = T0 + 3_600_000
@@ -101,7 +102,7 @@ async def test_a_provider_that_throttles_is_not_polled_further(tmp_path: Path, m
     async with open_reconcile_setup(tmp_path, concurrency=2) as setup:
         for index in range(5):
             await setup.add_task(f"tsk_{index}", f"p{index}")
-            setup.transport.answer(f"p{index}", json_reply({"code": 429, "message": "slow down"}, 429))
+            setup.transport.answer(f"p{index}", reply({"code": 429, "message": "slow down"}, 429))
         report = await _reconcile(setup, mode=mode)
         assert (report.asked, report.skipped, setup.transport.queried) == (1, 4, ["p0"])
 

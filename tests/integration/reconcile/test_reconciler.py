@@ -13,7 +13,7 @@ from receiver.events.model.event import EventType
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import ConnectFailed, ExchangeTimeout, TransportError
 from submitter.http.messages import HttpReply
 from submitter.model import ProviderTaskId, Receipt, TaskError, TaskId, TaskState, Uncertain
@@ -24,14 +24,13 @@ from tests.support.reconcile_setup import (
     ReconcileSetup,
     held_until,
     hiapi,
-    hiapi_receipt,
-    json_reply,
     modellix,
     open_reconcile_setup,
 )
+from tests.support.submission_setup import hiapi_receipt, reply
 
-UNAUTHORIZED = json_reply({"code": 401, "message": "bad key key-of-hiapi", "data": None}, 401)
-UNKNOWN_TASK = json_reply({"code": 404, "message": "task not found", "data": None, "error_code": "NOT_FOUND"}, 404)
+UNAUTHORIZED = reply({"code": 401, "message": "bad key key-of-hiapi", "data": None}, 401)
+UNKNOWN_TASK = reply({"code": 404, "message": "task not found", "data": None, "error_code": "NOT_FOUND"}, 404)
 DAY_S = 86_400
 
 
@@ -115,7 +114,7 @@ async def test_a_throttle_pauses_that_provider_only(setup: ReconcileSetup) -> No
     await setup.add_task("tsk_1", "p1")
     await setup.add_task("tsk_2", "p2", next_poll_ms=T0 + 1000)
     await setup.add_task("tsk_3", "p3", provider="modellix", next_poll_ms=T0 + 1000)
-    setup.transport.answer("p1", json_reply({"code": 429, "message": "slow down"}, 429, retry_after="20"))
+    setup.transport.answer("p1", reply({"code": 429, "message": "slow down"}, 429, retry_after="20"))
     setup.transport.answer("p2", hiapi("success", "p2"))
     setup.transport.answer("p3", modellix("success", "p3"))
     assert (await setup.run()).paused == ("hiapi",)
@@ -139,7 +138,7 @@ async def test_a_denied_key_raises_an_alarm_that_never_holds_the_key(setup: Reco
 async def test_a_failure_that_quotes_our_key_is_recorded_without_it(setup: ReconcileSetup) -> None:
     await setup.add_task()
     failure = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
-    setup.transport.answer("p1", json_reply({"code": 200, "message": "success", "data": failure}))
+    setup.transport.answer("p1", reply({"code": 200, "message": "success", "data": failure}))
     await setup.run()
     (event,) = await setup.store.events.events(0)
     assert '"no rights for [hidden]"' in event.body
@@ -197,7 +196,7 @@ async def test_no_usable_answer_delays_the_next_poll_and_changes_nothing_else(
     for _ in range(3):
         assert (await setup.run()).missed == 1
         waits.append(await setup.wait_s())
-        setup.now_ms += round(waits[-1] * 1000)
+        setup.clock.now_ms += round(waits[-1] * 1000)
     assert waits == [15, 30, 60]
     assert (await setup.task()).state is TaskState.RUNNING
 
@@ -209,7 +208,7 @@ async def test_one_usable_answer_ends_the_back_off(setup: ReconcileSetup) -> Non
     for _ in range(4):
         await setup.run()
         waits.append(await setup.wait_s())
-        setup.now_ms += round(waits[-1] * 1000)
+        setup.clock.now_ms += round(waits[-1] * 1000)
     assert waits == [15, 30, 15, 15]
 
 
@@ -291,7 +290,7 @@ async def test_an_uncertain_submit_is_repeated_later_and_later(setup: ReconcileS
     assert (waits, len(setup.transport.submits)) == ([15, 15, 30], 4)
 
 
-class _ReceiptIntervenes(Submits):
+class _ReceiptIntervenes(SubmissionRepository):
     """The receipt of a submit is stored just before or just after the submit is marked uncertain."""
 
     first = True

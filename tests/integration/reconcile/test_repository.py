@@ -63,7 +63,7 @@ async def test_releasing_counts_the_poll_and_sets_the_next(store: Store) -> None
 async def test_releasing_never_makes_a_task_due_that_has_ended(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.ledger.record([a_report(claim="tsk_0")], DUE)
+    await store.ledger.record([a_report(expected_task_id="tsk_0")], DUE)
     await store.polls.release([a_poll("tsk_0", next_poll_ms=DUE + 5)], owner="a", now_ms=DUE)
     task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
@@ -152,6 +152,6 @@ async def test_a_poll_without_a_next_time_never_ends_the_polls_of_a_live_task(st
 
 async def test_make_due_makes_only_unfinished_tasks_due(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
-    await store.ledger.record([a_report(claim="tsk_1")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]

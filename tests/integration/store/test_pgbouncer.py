@@ -44,7 +44,7 @@ async def _node(url: str) -> AsyncIterator[Store]:
 
 async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(url: str) -> None:
     async with _node(url) as one, _node(url) as two, _node(url) as three:
-        reports = [a_report(provider_task_id=f"same{number}", adopt=True) for number in range(TASKS)]
+        reports = [a_report(provider_task_id=f"same{number}", allow_adoption=True) for number in range(TASKS)]
         await asyncio.gather(*(node.ledger.record([each], T0) for node in (one, two, three) for each in reports))
         found = await one.events.events(0, limit=1000)
         last = await one.events.last_seq()
@@ -90,7 +90,7 @@ async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url:
 
 
 async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_listener, "PROOF_S", 0.5)
+    monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.5)
     async with _node(url) as store:
         rung: list[None] = []
         listener = store.engine.listener(None, lambda: rung.append(None))
