@@ -14,6 +14,7 @@ from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.events.log import EventLog
+from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
@@ -23,12 +24,12 @@ from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import open_engine
-from receiver.store.retention import Pruner, Pruning
+from receiver.store.retention import Pruner, RetentionRepository
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission import Submission
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
@@ -91,7 +92,7 @@ class Store:
     """The rooms, over one engine."""
 
     ledger: Ledger
-    submissions: Submits
+    submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -101,7 +102,7 @@ class Store:
     events: EventLog
     deliveries: DeliveryRepository
     replays: Replays
-    retention: Pruning
+    retention: RetentionRepository
     metadata: MetadataRepository
     engine: Engine
 
@@ -128,6 +129,7 @@ class Services:
     subscribing: Subscribing
     intake: Intake
     reconciler: Reconciler
+    manual_reconcile: ManualReconcile
     deliverer: Deliverer
     replaying: Replaying
     pruner: Pruner
@@ -163,7 +165,7 @@ def store_on(engine: Engine) -> Store:
     emitter = EventPublisher(new_id)
     return Store(
         ledger=Ledger(engine, new_id, emitter),
-        submissions=Submits(engine, new_id),
+        submissions=SubmissionRepository(engine, new_id),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
@@ -173,7 +175,7 @@ def store_on(engine: Engine) -> Store:
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
         replays=Replays(engine, new_id),
-        retention=Pruning(engine),
+        retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
         engine=engine,
     )
