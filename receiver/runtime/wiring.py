@@ -25,7 +25,8 @@ from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
+from receiver.runtime.readiness import Readiness
+from receiver.runtime.services import CommitNotifier, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
@@ -211,7 +212,7 @@ class _Wiring:
             replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
-            readiness=Readiness(prove=self.store.check, clock=now_ms),
+            readiness=Readiness(probe=self.store.check, clock=now_ms),
             commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
