@@ -13,6 +13,8 @@ from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
 from receiver.runtime.readiness import Readiness
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
@@ -62,6 +64,8 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     outbox: Outbox
     subscriptions: Subscriptions
     tasks: TaskRepository
@@ -131,7 +135,9 @@ def store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, emitter),
         submissions=Submits(engine, new_id),
-        polls=PollRepository(engine, new_id),
+        polls=PollRepository(engine),
+        accounts=ProviderAccountRepository(engine),
+        audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),
         tasks=TaskRepository(engine),

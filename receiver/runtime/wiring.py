@@ -45,6 +45,7 @@ from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, Subscribing, SubscribingEdges
 from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.model import TaskId
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 
@@ -241,7 +242,7 @@ class _Wiring:
             ),
         )
 
-    def _callback_url(self) -> Callable[[str, str, int], str] | None:
+    def _callback_url(self) -> Callable[[str, TaskId, int], str] | None:
         url = self.settings.public_url
         return None if url is None else partial(make_callback_url, url, self.secret_keys)
 

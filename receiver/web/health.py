@@ -16,7 +16,7 @@ async def show_alive(_call: RequestContext[NoQuery, NoBody]) -> Answer:
 async def show_ready(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """503 when the ledger cannot be written. A paused provider is shown, and is no reason to send nobody here."""
     await call.services.readiness.check()
-    accounts = await call.services.store.polls.accounts()
+    accounts = await call.services.store.accounts.all()
     now_ms = call.services.clock()
     return Answer(body={"status": "ready", "accounts": [_account_view(account, now_ms) for account in accounts]})
 

@@ -92,7 +92,7 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
 async def _contents(store: Store) -> tuple[Check, ...]:
     counts = await store.tasks.counts()
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
-    checks = list(_alarms(await store.polls.accounts()))
+    checks = list(_alarms(await store.accounts.all()))
     checks += await _webhooks(store)
     if uncertain:
         hint = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from submitter.model import TaskId
 from submitter.timestamps import rfc3339
 
 
@@ -29,12 +30,12 @@ TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
 class Event:
     """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed.
 
-    `task` is our id of the task that it is about, None for an event about a subscription.
+    `task_id` is our id of the task that it is about, None for an event about a subscription.
     """
 
     seq: int
     id: str
-    task: str | None
+    task_id: TaskId | None
     type: EventType
     at_ms: int
     supersedes: str | None
@@ -69,7 +70,7 @@ class EventDraft:
 
     id: str
     facts: EventFacts
-    subject: str | None
+    subject: TaskId | None
     data: Mapping[str, Any]
     notify_url: str | None = None
 
@@ -84,7 +85,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     return Event(
         seq=seq,
         id=draft.id,
-        task=draft.subject,
+        task_id=draft.subject,
         type=draft.facts.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],

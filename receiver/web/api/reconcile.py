@@ -10,6 +10,7 @@ from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.schemas.tasks import NoQuery, ReconcileOrder, ReconcileTaskOrder, SettleOrder, report_view
 from submitter.errors import Violation
+from submitter.model import ProviderTaskId
 
 
 async def reconcile_task(call: RequestContext[NoQuery, ReconcileTaskOrder]) -> Answer:
@@ -54,4 +55,6 @@ async def _settle(call: RequestContext[NoQuery, SettleOrder], task: Task) -> Tas
     if call.body.task_id is None:
         return await submits.settle_refuse(task.id, actor=actor, now_ms=now_ms)
     # Asked about at once: the operator has seen it at the provider, so it is there.
-    return await submits.settle_adopt(task.id, call.body.task_id, next_poll_ms=now_ms, actor=actor, now_ms=now_ms)
+    return await submits.settle_adopt(
+        task.id, ProviderTaskId(call.body.task_id), next_poll_ms=now_ms, actor=actor, now_ms=now_ms
+    )

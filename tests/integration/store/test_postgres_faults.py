@@ -76,7 +76,7 @@ async def _has_tasks(service: Served) -> None:
 async def _assert_one_event_each(service: Served) -> None:
     events = await service.services.store.events.events(0, limit=1000)
     assert [event.seq for event in events] == list(range(1, TASKS + 1))
-    assert {event.task for event in events} == {f"tsk_{number}" for number in range(TASKS)}
+    assert {event.task_id for event in events} == {f"tsk_{number}" for number in range(TASKS)}
 
 
 async def _subscribed(service: Served, url: str) -> None:

@@ -15,11 +15,11 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.services import Store, open_store
 from receiver.runtime.worker import DELIVERING_AT_ONCE, JobRunner
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint_health import BreakerState, breaker_state
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import T0, a_report, notified
 from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until
 from tests.support.delivery_fixtures import DAY_MS, happen, owed, subscribe
