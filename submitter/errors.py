@@ -1,25 +1,32 @@
-"""Every exception of the submitter.
+"""The exceptions of both packages, under one base, and those of the submitter.
 
-    SubmitterError
-    ├── InvalidRequest        the caller asked for what the provider does not take; nothing was sent
-    ├── CallbackError         a callback that must not count
-    │   ├── BadSignature      absent where a secret is configured, or wrong
-    │   ├── StaleCallback     rightly signed, outside the replay window
-    │   └── UnreadableCallback  not what the provider documents
-    ├── WebhookNotVerified    a webhook of ours, or what claims to be one, that must not count
-    ├── ClientError           a running receiver did not do what our client asked of it
-    │   ├── ReceiverUnreachable  no answer, or none that can be read, after every try
-    │   ├── ReceiverRefused   answered with a problem, whose fields it carries
-    │   ├── CursorExpired     events after the cursor are no longer kept
-    │   └── NotEnded          the wait is over and the task is not
-    └── TransportError        one HTTP exchange did not give a reply
-        ├── ConnectFailed     no byte of the request left: surely nothing was created
-        ├── ExchangeTimeout   sent, not answered in time
-        ├── ExchangeBroken    sent, connection lost or reply unreadable as HTTP
-        ├── ReplyTooLarge     the reply passed the size cap
-        └── AddressForbidden  the address guard refused the host; nothing was sent
+    WhenfinalError
+    ├── SubmitterError
+    │   ├── InvalidRequest        the provider does not accept what the caller asked for; nothing was sent
+    │   ├── CallbackError         a callback that must not count
+    │   │   ├── BadSignature      absent where a secret is configured, or wrong
+    │   │   ├── StaleCallback     the signature is right, its time is outside the replay window
+    │   │   └── UnreadableCallback  not what the provider documents
+    │   ├── WebhookNotVerified    a webhook, or what claims to be one of ours, that must not count
+    │   ├── ClientError           a running receiver did not do what our client asked of it
+    │   │   ├── ReceiverUnreachable  no answer, or none that can be read, after every try
+    │   │   ├── ReceiverRefused   answered with a problem, whose fields it carries
+    │   │   ├── CursorExpired     events after the cursor have been deleted
+    │   │   └── NotEnded          the wait is over and the task has not ended
+    │   └── TransportError        one HTTP exchange did not give a reply
+    │       ├── ConnectFailed     no byte of the request left: surely nothing was created
+    │       ├── ExchangeTimeout   sent, no reply in time
+    │       ├── ExchangeBroken    sent, connection lost or reply unreadable as HTTP
+    │       ├── ReplyTooLarge     the reply passed the size cap
+    │       └── AddressForbidden  the address guard refused the host; nothing was sent
+    ├── ConfigError               settings that are missing, malformed or contradict each other (`receiver.config`)
+    ├── TokenError                a callback token that does not count (`receiver.callbacks`)
+    ├── StoreError                the ledger did not do what was asked; nothing was changed (`receiver.store`)
+    ├── DatabaseMisconfigured     a database URL that can not be opened (`receiver.store`)
+    └── DownloadFailed, CommandFailed, …  for the commands (`receiver.tasks`, `receiver.cli`)
 
-Expected answers of a provider (refused, throttled, not found) are values, in `model`, not exceptions.
+Expected answers of a provider (refused, throttled, not found) are values, in `model`, not exceptions. What a caller or
+a provider may rightly send to the receiver is answered with values, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +34,7 @@ from dataclasses import dataclass
 
 
 class WhenfinalError(Exception):
-    """Base of all."""
+    """Base of all exceptions of both packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +52,8 @@ class Violation:
         return f"{self.field}: {self.rule}; accepted: {self.accepted}"
 
 
-class SubmitterError(Exception):
-    """Base of all."""
+class SubmitterError(WhenfinalError):
+    """Base of the submitter's exceptions."""
 
 
 class InvalidRequest(SubmitterError):
