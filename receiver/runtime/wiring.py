@@ -27,7 +27,8 @@ from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
+from receiver.runtime.readiness import Readiness
+from receiver.runtime.services import CommitNotifier, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
@@ -215,7 +216,7 @@ class _Wiring:
             replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
-            readiness=Readiness(prove=self.store.check, clock=now_ms),
+            readiness=Readiness(probe=self.store.check, clock=now_ms),
             commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
