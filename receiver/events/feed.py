@@ -18,7 +18,7 @@ from receiver.events.log import EventLog
 from receiver.events.model.buffer import EncodedEvent, EventBuffer
 from receiver.events.model.event import EventType
 from receiver.store.errors import StoreError
-from submitter.model import ENDED, UNRESOLVED, TaskState
+from submitter.model import ENDED, UNRESOLVED, TaskId, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ STATES_EVERY_S = 1.0  # how late the end of a task without an event may be seen
 
 
 #: Returns the states of those of these tasks that exist, by our id.
-TaskStates = Callable[[Sequence[str]], Awaitable[Mapping[str, TaskState]]]
+TaskStates = Callable[[Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskState]]]
 
 
 class Feed:
@@ -81,7 +81,7 @@ class Feed:
         """Read the log now, because something was committed."""
         self._hint.set()
 
-    async def wait_for_task(self, task_id: str, /, *, timeout_s: float) -> None:
+    async def wait_for_task(self, task_id: TaskId, /, *, timeout_s: float) -> None:
         """Return when the task has ended, does not exist, the time is up or the feed is closed.
 
         The caller reads which of them it was. While the log cannot be read, the wait goes on.
@@ -146,7 +146,7 @@ class Feed:
         if self._ready is not None:
             await self._ready.wait()
 
-    async def _check_states(self, task_ids: Sequence[str]) -> None:
+    async def _check_states(self, task_ids: Sequence[TaskId]) -> None:
         """Wake up waiters of those of these tasks that have ended. States that cannot be read now are read later."""
         try:
             states = await self._task_states(task_ids)
@@ -185,7 +185,7 @@ class Feed:
             return cursor
         if page[0].seq != cursor + 1:
             self._buffer.restart(page[0].seq - 1)  # this process was suspended so long that events were deleted
-        self._waiters.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
+        self._waiters.wake(event.task_id for event in page if event.task_id and event.type is not EventType.OVERDUE)
         if self._followers:
             self._buffer.add([EncodedEvent.of(event) for event in page])
             await self._wake_followers()
@@ -228,20 +228,20 @@ class TaskWaiters:
     """The requests that wait for tasks. Each has an `asyncio.Event` of its own; a task may have many of them."""
 
     def __init__(self) -> None:
-        self._woken: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._unresolved: set[str] = set()
+        self._woken: defaultdict[TaskId, set[asyncio.Event]] = defaultdict(set)
+        self._unresolved: set[TaskId] = set()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def unresolved(self) -> Sequence[str]:
+    def unresolved(self) -> Sequence[TaskId]:
         """Tasks whose state must be read again, because they may end, or may have ended, without an event."""
         return list(self._unresolved)
 
     @contextmanager
-    def waiting(self, task_id: str) -> Iterator[asyncio.Event]:
+    def waiting(self, task_id: TaskId) -> Iterator[asyncio.Event]:
         """Add a waiter; the event is set when its task has ended."""
         woken = asyncio.Event()
         self._woken[task_id].add(woken)
@@ -255,7 +255,7 @@ class TaskWaiters:
                 del self._woken[task_id]
                 self._unresolved.discard(task_id)
 
-    def update(self, states: Mapping[str, TaskState | None]) -> None:
+    def update(self, states: Mapping[TaskId, TaskState | None]) -> None:
         """Take in the states that were read. None: there is no such task, so nothing to wait for."""
         for task_id, state in states.items():
             if state is None or state in ENDED:
@@ -265,11 +265,11 @@ class TaskWaiters:
             else:
                 self._unresolved.discard(task_id)
 
-    def check_later(self, task_ids: Iterable[str]) -> None:
+    def check_later(self, task_ids: Iterable[TaskId]) -> None:
         """Read the states of these tasks again, as long as somebody waits for them."""
         self._unresolved.update(task_id for task_id in task_ids if task_id in self._woken)
 
-    def wake(self, task_ids: Iterable[str]) -> None:
+    def wake(self, task_ids: Iterable[TaskId]) -> None:
         for task_id in task_ids:
             for woken in self._woken.get(task_id, ()):
                 woken.set()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.events.model.event import Event, EventType
+from receiver.events.model.event import Event
 from receiver.events.model.query import (
     SCAN_LIMIT,
     EventFilter,
@@ -12,7 +12,8 @@ from receiver.events.model.query import (
     needs_body,
     slice_of,
 )
-from receiver.store.engine import Reader, Row
+from receiver.events.model.rows import event_of
+from receiver.store.engine import Reader
 from receiver.store.repository import Repository
 
 ALL_EVENTS = EventFilter()
@@ -40,18 +41,6 @@ class EventLog(Repository):
     async def last_seq(self) -> int:
         """The number of the newest event; 0 before the first."""
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
-
-
-def event_of(row: Row) -> Event:
-    return Event(
-        seq=row["seq"],
-        id=row["id"],
-        task=row["task"] or None,
-        type=EventType(row["type"]),
-        at_ms=row["at_ms"],
-        supersedes=row["supersedes"],
-        body=row["body"],
-    )
 
 
 async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: int) -> SliceOutcome:

@@ -18,30 +18,32 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import TokenRule, make_callback_url
-from receiver.config.api_keys import ApiKeyDigest
+from receiver.callbacks.model import make_callback_url
+from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.config.types import SCOPES
 from receiver.events.feed import Feed
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.reconcile.manual import ManualReconcile
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
+from receiver.runtime.readiness import Readiness
+from receiver.runtime.services import CommitNotifier, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.open import ledger_at
-from receiver.store.retention import Pruner, Retention
+from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
+from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
 from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.model import TaskId
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 
@@ -108,7 +110,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
-            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
@@ -196,6 +198,7 @@ class _Wiring:
             for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
+        poller = self._poller(providers, submission)
         return Services(
             settings=self.settings,
             store=self.store,
@@ -206,12 +209,13 @@ class _Wiring:
             submission=submission,
             subscriptions=self._subscriptions(),
             intake=self._intake(providers, commits),
-            reconciler=self._reconciler(providers, submission),
+            reconciler=self._reconciler(poller),
+            manual_reconcile=self._manual_reconcile(poller),
             deliverer=self._deliverer(),
             replay=ReplayService(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
-            readiness=Readiness(prove=self.store.check, clock=now_ms),
+            readiness=Readiness(probe=self.store.check, clock=now_ms),
             commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
@@ -230,36 +234,31 @@ class _Wiring:
             new_id=id_maker(secrets.token_bytes),
         )
 
-    def _callback_url(self) -> Callable[[str, str, int], str] | None:
+    def _callback_url(self) -> Callable[[str, TaskId, int], str] | None:
         url = self.settings.public_url
         return None if url is None else partial(make_callback_url, url, self.secret_keys)
 
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
         return Submission(
-            store=self.store,
+            submissions=self.store.submissions,
+            accounts=self.store.accounts,
             providers=providers,
             transport=self.transport,
-            rules=SubmissionRules(
-                callback_url=self._callback_url(),
-                guard=self.guard,
-                tries=self.settings.providers.submit_tries,
-                timeout_s=self.settings.providers.timeout_s,
-                deadline_s=self.settings.providers.deadline_s,
-                speed=self.settings.providers.speed,
-            ),
-            edges=SubmissionEdges(
-                clock=now_ms,
-                random=self.random,
-                random_bytes=secrets.token_bytes,
-                sleep=asyncio.sleep,
-                new_id=id_maker(secrets.token_bytes),
-            ),
+            settings=self.settings.providers,
+            guard=self.guard,
+            callback_url=self._callback_url(),
+            clock=now_ms,
+            random=self.random,
+            random_bytes=secrets.token_bytes,
+            sleep=asyncio.sleep,
+            new_id=id_maker(secrets.token_bytes),
         )
 
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
+            keys=self.secret_keys,
+            max_age_s=self.settings.callbacks.token_days * DAY_S,
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
@@ -268,31 +267,47 @@ class _Wiring:
             speed=self.settings.providers.speed,
         )
 
-    def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
-        return Reconciler(
-            store=self.store,
+    def _poller(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Poller:
+        return Poller(
             providers=providers,
-            submission=submission,
+            settings=self.settings.providers,
             transport=self.transport,
+            submission=submission,
+            ledger=self.store.ledger,
+            submissions=self.store.submissions,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            lease_ms=round(self.settings.lease_s * 1000),
             clock=now_ms,
             random=self.random,
             on_events=self.commit_notifier.notify,
-            manners=ReconcileManners(
-                owner=self.owner,
-                speed=self.settings.providers.speed,
-                lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile.concurrency,
-                timeout_s=self.settings.providers.timeout_s,
-            ),
+        )
+
+    def _reconciler(self, poller: Poller) -> Reconciler:
+        return Reconciler(
+            poller=poller, polls=self.store.polls, settings=self.settings.reconcile, owner=self.owner, clock=now_ms
+        )
+
+    def _manual_reconcile(self, poller: Poller) -> ManualReconcile:
+        return ManualReconcile(
+            poller=poller,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            audit=self.store.audit,
+            settings=self.settings.reconcile,
+            owner=self.owner,
+            clock=now_ms,
         )
 
     def _pruner(self) -> Pruner:
-        kept = Retention(
-            events=self.settings.retention.events_days,
-            attempts=self.settings.retention.attempts_days,
-            observations=self.settings.retention.observations_days,
+        days = self.settings.retention
+        return Pruner(
+            repository=self.store.retention,
+            events_days=days.events_days,
+            attempts_days=days.attempts_days,
+            observations_days=days.observations_days,
+            clock=now_ms,
         )
-        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
@@ -321,7 +336,7 @@ async def _api_keys(
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.metadata.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.get_or_create(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)

@@ -161,7 +161,7 @@ class Deliverer:
                 event_type=due.event_type.value,
                 source=source_of(self.public_url),
                 at_ms=due.event_at_ms,
-                subject=due.task,
+                subject=due.task_id,
             )
         if due.handshake and self.public_url is not None:
             headers += origin_headers(origin_of(self.public_url))

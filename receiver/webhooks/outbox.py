@@ -6,10 +6,10 @@ endpoints that are due, and its cost does not depend on how many deliveries wait
 
 Lock order. A transaction locks rows in this order: endpoints (by id), deliveries, subscriptions, the counter row of
 subscriptions, the counter row of events. It may skip some and never goes back, so no two transactions wait for each
-other in a circle. The counter of events is last, because every transaction that publishes waits for it, and the one that
-holds it must not wait for anything else. There is one exception: a transaction that disables a subscription publishes
-an event about it, which locks the endpoints of other subscriptions late. If two of those meet, Postgres ends one and
-the engine runs it again.
+other in a circle. The counter of events is last, because every transaction that publishes waits for it, and the one
+that holds it must not wait for anything else. There is one exception: a transaction that disables a subscription
+publishes an event about it, which locks the endpoints of other subscriptions late. If two of those meet, Postgres ends
+one and the engine runs it again.
 """
 
 from collections import Counter, defaultdict
@@ -35,10 +35,11 @@ from receiver.webhooks.model.endpoint_health import (
     should_disable,
 )
 from receiver.webhooks.model.retry import GONE
-from receiver.webhooks.model.rows import delivery_of, endpoint_row, limited_endpoint_of, subscription_of
+from receiver.webhooks.model.rows import attempt_row, delivery_of, endpoint_row, limited_endpoint_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
+from submitter.model import TaskId
 
 log = structlog.get_logger(__name__)
 
@@ -185,15 +186,11 @@ class Outbox:
         return disabled
 
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
-        attempt = result.attempt
         return {
+            **attempt_row(result.attempt),
             "id": self._new_id("att", now_ms),
             "delivery": result.delivery,
-            "at_ms": attempt.at_ms,
-            "latency_ms": attempt.latency_ms,
-            "status": attempt.status,
-            "error": attempt.error,
-            "response": attempt.response.replace("\x00", "\\x00"),
+            "response": result.attempt.response.replace("\x00", "\\x00"),
         }
 
 
@@ -280,7 +277,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
         event_at_ms=row["at_ms"],
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         url=row["url"] if is_subscribed else row["endpoint"],
         secrets=secrets if is_subscribed else (row["notify_secret"],),
         signing_keys=signing_keys,

@@ -6,6 +6,7 @@ Lock order: see `receiver.webhooks.outbox`. Here it means that endpoints are loc
 from collections.abc import Sequence
 
 from receiver.events.model.event import Event, EventDraft, event_of_draft
+from receiver.events.model.rows import event_row
 from receiver.store.engine import Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.rows import subscription_of
@@ -46,7 +47,7 @@ class EventPublisher:
         row = await tx.fetch_one("reserve_event_numbers", count=len(drafts))
         first = (row or {})["value"] - len(drafts) + 1
         events = [event_of_draft(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
-        await tx.execute_many("insert_event", [_event_row(event) for event in events])
+        await tx.execute_many("insert_event", [event_row(event) for event in events])
         rows = [
             _delivery_row(self._new_id("dlv", now_ms), event, recipient, now_ms)
             for event, group in zip(events, recipients, strict=True)
@@ -72,25 +73,13 @@ async def _read_active(tx: Tx) -> tuple[Subscription, ...]:
     return tuple(subscription_of(row) for row in await tx.fetch_all("active_subscriptions"))
 
 
-def _event_row(event: Event) -> dict[str, Value]:
-    return {
-        "seq": event.seq,
-        "id": event.id,
-        "task": event.task or "",
-        "type": event.type.value,
-        "at_ms": event.at_ms,
-        "supersedes": event.supersedes,
-        "body": event.body,
-    }
-
-
 def _delivery_row(delivery_id: str, event: Event, recipient: Recipient, now_ms: int) -> dict[str, Value]:
     return {
         "id": delivery_id,
         "event_seq": event.seq,
         "event_id": event.id,
         "event_type": event.type.value,
-        "task": event.task or "",
+        "task": event.task_id or "",
         "subscription": recipient.subscription,
         "endpoint_id": recipient.endpoint_id,
         "endpoint": recipient.url,

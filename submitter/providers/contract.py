@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
-from submitter.model import CancelOutcome, ListedTask, Observation, Output, StatusOutcome, SubmitOutcome
+from submitter.model import CancelOutcome, ListedTask, Observation, Output, ProviderTaskId, StatusOutcome, SubmitOutcome
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
@@ -118,14 +118,6 @@ class SubmitContext:
     idempotency_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackReport:
-    """A readable callback. `verified`: the provider's own signature was present and right."""
-
-    observation: Observation
-    verified: bool
-
-
 class Provider(Protocol):
     """The functions of an adapter module, called by position, so that an adapter may name what it leaves unread."""
 
@@ -137,13 +129,16 @@ class Provider(Protocol):
 
     def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome: ...
 
-    def build_status(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
+    def build_status(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
-    def parse_status(self, provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    def parse_status(self, provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
         """A reply that speaks of another id is Unavailable."""
 
-    def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
-        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right."""
+    def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> Observation:
+        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right.
+
+        `signature_verified` of the observation says whether there was a signature and it was right.
+        """
 
 
 class ListsTasks(Protocol):
@@ -158,7 +153,7 @@ class ListsTasks(Protocol):
 class CancelsTasks(Protocol):
     """Optional: the provider can cancel a waiting task."""
 
-    def build_cancel(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
+    def build_cancel(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
 

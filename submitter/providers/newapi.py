@@ -21,6 +21,7 @@ from submitter.model import (
     NotFound,
     Observation,
     Output,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Source,
@@ -37,7 +38,6 @@ from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
     Budget,
-    CallbackReport,
     Capabilities,
     ModelFamily,
     PollAdvice,
@@ -221,11 +221,11 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return get(account, f"{route(account)}/{in_path(provider_task_id)}")
 
 
-def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A task that failed may carry an `error` object too, so its status word is looked for first."""
     document = read_object(reply.body)
     task = _task_in(reply, document)
@@ -237,7 +237,7 @@ def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -
     return _observe(provider_task_id, task, account, reply.body)
 
 
-def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
+def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> Observation:
     raise UnreadableCallback(f"{account.name} does not call back")
 
 
@@ -304,7 +304,7 @@ def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutc
     return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
 
 
-def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: ProviderTaskId, task: object, account: Account, raw: bytes) -> Observation:
     word = text_at(task, "status")
     state, known = state_of(word, STATES)
     ended = state in {TaskState.SUCCEEDED, TaskState.FAILED}
@@ -313,7 +313,7 @@ def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) 
         state=state,
         source=Source.POLL,
         raw_state=word,
-        known_word=known,
+        is_documented_state=known,
         progress=percent(at(task, "progress")),
         outputs=(_output(provider_task_id, task, account),) if state is TaskState.SUCCEEDED else (),
         error=_reason(task) if state is TaskState.FAILED else None,
@@ -324,7 +324,7 @@ def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) 
     )
 
 
-def _output(provider_task_id: str, task: object, account: Account) -> Output:
+def _output(provider_task_id: ProviderTaskId, task: object, account: Account) -> Output:
     """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
     proxy = f"{account.base_url}/v1/videos/{in_path(provider_task_id)}/content"
     url = next(_addresses(task, account), proxy)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from receiver.tasks.model.task import IncomingObservation, Notify, Task
-from submitter.model import Observation, Output, Source, TaskError, TaskKey, TaskState
+from submitter.model import Observation, Output, ProviderTaskId, Receipt, Source, TaskError, TaskId, TaskKey, TaskState
 from submitter.providers.contract import Budget
 
 T0 = 1_790_000_000_000  # some moment, unix ms
@@ -14,7 +14,7 @@ SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3RzIQ=="
 def a_task(name: str = "tsk_1", **changes: Any) -> Task:
     """A task at its opening, before the POST."""
     values: dict[str, Any] = {
-        "id": name,
+        "id": TaskId(name),
         "provider": "hiapi",
         "state": TaskState.SUBMITTING,
         "model": "happyhorse-1.1/reference-to-video",
@@ -31,7 +31,7 @@ def notified(name: str = "tsk_1", url: str = "https://hooks.example/a", **change
 
 def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any) -> Observation:
     values: dict[str, Any] = {
-        "key": TaskKey(provider=changes.pop("provider", "hiapi"), provider_task_id=provider_task_id),
+        "key": TaskKey(provider=changes.pop("provider", "hiapi"), provider_task_id=ProviderTaskId(provider_task_id)),
         "state": state,
         "source": Source.POLL,
         "raw_state": state.value,
@@ -43,9 +43,15 @@ def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str
     return Observation(**(values | changes))
 
 
+def a_receipt(provider_task_id: str = "p1", **changes: Any) -> Receipt:
+    return Receipt(provider_task_id=ProviderTaskId(provider_task_id), **changes)
+
+
 def a_report(
     state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any
 ) -> IncomingObservation:
-    """`claim`, `adopt` and `next_poll_ms` go to the report, all else to its observation."""
-    own = {name: changes.pop(name) for name in ("claim", "adopt", "next_poll_ms") if name in changes}
+    """`expected_task_id`, `allow_adoption` and `next_poll_ms` go to the report, all else to its observation."""
+    own = {
+        name: changes.pop(name) for name in ("expected_task_id", "allow_adoption", "next_poll_ms") if name in changes
+    }
     return IncomingObservation(observation=an_observation(state, provider_task_id, **changes), **own)

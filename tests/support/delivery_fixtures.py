@@ -33,14 +33,16 @@ async def publish_events(store: Store, count: int, *, at_ms: int = T0, first: in
     """`count` tasks that were submitted elsewhere succeed: one event each."""
     for begin in range(first, first + count, 500):
         numbers = range(begin, min(begin + 500, first + count))
-        await store.ledger.record([a_report(provider_task_id=f"e{number}", adopt=True) for number in numbers], at_ms)
+        await store.ledger.record(
+            [a_report(provider_task_id=f"e{number}", allow_adoption=True) for number in numbers], at_ms
+        )
 
 
 async def publish_event_of(store: Store, task_id: str, *, at_ms: int = T0, **changes: Any) -> None:
     """A task of ours succeeds."""
     await store.submissions.open_task(a_task(task_id, **changes), at_ms)
     await store.ledger.record(
-        [a_report(provider_task_id=task_id, claim=task_id, provider=changes.get("provider", "hiapi"))], at_ms
+        [a_report(provider_task_id=task_id, expected_task_id=task_id, provider=changes.get("provider", "hiapi"))], at_ms
     )
 
 

@@ -20,11 +20,11 @@ from receiver.config.types import is_loopback
 from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Denied, NotFound, Observation, StatusOutcome, Throttled, Unavailable
+from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
-NOBODYS_TASK = "whenfinal-doctor-asks-for-a-task-that-does-not-exist"
+NOBODYS_TASK = ProviderTaskId("whenfinal-doctor-asks-for-a-task-that-does-not-exist")
 
 PATIENCE_S = 15.0
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from submitter.model import TaskId
 from submitter.timestamps import rfc3339
 
 
@@ -29,8 +30,8 @@ class Event:
     #: Its number in the log; numbers have no gaps.
     seq: int
     id: str
-    #: Our id of the task that it is about; None for an event about a subscription.
-    task: str | None
+    #: The task that it is about; None for an event about a subscription.
+    task_id: TaskId | None
     type: EventType
     at_ms: int
     #: The id of the event that this one replaces.
@@ -63,8 +64,8 @@ class EventDraft:
 
     id: str
     facts: EventFacts
-    #: Our id of the task that it is about; None for an event about a subscription.
-    subject: str | None
+    #: The task that it is about; None for an event about a subscription.
+    subject: TaskId | None
     #: The members of the body's `data` beside number and id; JSON values only.
     data: Mapping[str, Any]
     #: The URL in the task's own `notify`.
@@ -81,7 +82,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     return Event(
         seq=seq,
         id=draft.id,
-        task=draft.subject,
+        task_id=draft.subject,
         type=draft.facts.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],

@@ -1,8 +1,8 @@
-"""What operators do to tasks by hand: ask the provider now, and settle a submit whose reply was lost."""
+"""What operators do to tasks: poll the provider now, and settle a submit whose reply was lost."""
 
 from typing import Any
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.model.views import task_view
 from receiver.web.api.tasks import find_task
@@ -10,6 +10,7 @@ from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.schemas.tasks import NoQuery, ReconcileOrder, ReconcileTaskOrder, SettleOrder, report_view
 from submitter.errors import Violation
+from submitter.model import ProviderTaskId
 
 
 async def reconcile_task(call: RequestContext[NoQuery, ReconcileTaskOrder]) -> Answer:
@@ -30,10 +31,9 @@ async def reconcile(call: RequestContext[NoQuery, ReconcileOrder]) -> Answer:
 
 async def _reconcile(call: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> Answer:
     order: ReconcileTaskOrder = call.body
-    report = await call.services.reconciler.by_hand(
-        condition, dry_run=order.dry_run, ask=order.ask, actor=f"key {call.actor}"
-    )
-    return Answer(body=report_view(report))
+    mode = ReconcileMode.of(dry_run=order.dry_run, ask=order.ask)
+    request = ManualRequest(condition=condition, mode=mode, actor=f"key {call.actor}")
+    return Answer(body=report_view(await call.services.manual_reconcile.run(request)))
 
 
 async def settle(call: RequestContext[NoQuery, SettleOrder]) -> Answer:
@@ -54,4 +54,6 @@ async def _settle(call: RequestContext[NoQuery, SettleOrder], task: Task) -> Tas
     if call.body.task_id is None:
         return await submits.settle_refuse(task.id, actor=actor, now_ms=now_ms)
     # Asked about at once: the operator has seen it at the provider, so it is there.
-    return await submits.settle_adopt(task.id, call.body.task_id, next_poll_ms=now_ms, actor=actor, now_ms=now_ms)
+    return await submits.settle_adopt(
+        task.id, ProviderTaskId(call.body.task_id), next_poll_ms=now_ms, actor=actor, now_ms=now_ms
+    )

@@ -14,7 +14,7 @@ from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_
 from receiver.web.schemas.tasks import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery, order_of
 from receiver.web.streaming import Exit
 from submitter.errors import Violation
-from submitter.model import ENDED, Refusal
+from submitter.model import ENDED, Refusal, TaskId
 from submitter.timestamps import rfc3339
 
 #: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
@@ -39,8 +39,8 @@ async def submit_task(call: RequestContext[NoQuery, TaskOrder]) -> Answer:
         case RefusedSubmit():
             raise ProblemError(_refused(result))
         case MismatchedKey():
-            detail = f"It belongs to task {result.task}, which was ordered otherwise."
-            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task}))
+            detail = f"It belongs to task {result.task_id}, which was ordered otherwise."
+            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
         case _:
             assert_never(result)
 
@@ -108,13 +108,13 @@ async def show_task(call: RequestContext[TaskQuery, NoBody]) -> Answer:
     return Answer(body=task_view(task), headers=headers)
 
 
-async def _wait(call: RequestContext[TaskQuery, NoBody], name: str, wait_s: int) -> None:
+async def _wait(call: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
     """As long as there is somebody to tell. Raise a 503 problem when too many wait already."""
     feed = call.services.feed
     if not feed.has_capacity:
         raise streams_full()
     async with Exit().watched(call.request.receive):
-        await feed.wait_for_task(name, timeout_s=wait_s)
+        await feed.wait_for_task(task_id, timeout_s=wait_s)
 
 
 def _preferred_wait_s(request: Request) -> int | None:
@@ -152,7 +152,7 @@ def _without_raw(detail: Mapping[str, Any]) -> dict[str, Any]:
 
 async def find_task(call: RequestContext[Any, Any]) -> Task:
     """The task in the path, by our id. Raise a 404 problem."""
-    task = await call.services.store.tasks.task(call.part("id"))
+    task = await call.services.store.tasks.task(TaskId(call.part("id")))
     if task is None:
         raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
     return task

@@ -66,7 +66,7 @@ def report_view(report: ReconcileSummary) -> dict[str, Any]:
 
 def _line_view(line: ReconcileItem) -> dict[str, Any]:
     return {
-        "task": line.task,
+        "task": line.task_id,
         "provider": line.provider,
         "task_id": line.provider_task_id,
         "state": line.state.value,

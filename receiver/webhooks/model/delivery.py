@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from receiver.events.model.event import EventType
+from submitter.model import TaskId
 
 
 class DeliveryState(StrEnum):
@@ -23,8 +24,8 @@ class Delivery:
     event_seq: int
     event_id: str
     event_type: EventType
-    #: Our id of the task that the event is about; None for an event about a subscription.
-    task: str | None
+    #: The task that the event is about; None for an event about a subscription.
+    task_id: TaskId | None
     #: None for the URL in the task's own `notify`.
     subscription: str | None = None
     #: The URL as it was when the delivery was added.
@@ -61,7 +62,7 @@ class DueDelivery:
     event_id: str
     event_type: EventType
     event_at_ms: int
-    task: str | None
+    task_id: TaskId | None
     #: Where the subscription points now.
     url: str
     #: The current secret first.

@@ -120,7 +120,7 @@ def delivery_view(delivery: Delivery) -> dict[str, Any]:
         "event_seq": delivery.event_seq,
         "event_id": delivery.event_id,
         "event_type": delivery.event_type.value,
-        "task": delivery.task,
+        "task": delivery.task_id,
         "subscription": delivery.subscription,
         "endpoint": delivery.endpoint,
         "state": delivery.state.value,

@@ -74,7 +74,7 @@ async def _add_one_each(store: Store, *subscribers: tuple[str, str]) -> None:
 async def _add_deliveries(store: Store, url: str, count: int = 1) -> None:
     for index in range(count):
         await store.submissions.open_task(notified(f"tsk_{index}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=f"p{index}", claim=f"tsk_{index}")], T0)
+        await store.ledger.record([a_report(provider_task_id=f"p{index}", expected_task_id=f"tsk_{index}")], T0)
 
 
 async def test_a_due_event_is_posted_as_signed_json_and_delivered(store: Store) -> None:
@@ -93,7 +93,7 @@ async def test_the_published_library_verifies_what_arrives(store: Store) -> None
 
     async with serving(replying(reply())) as server:
         await store.submissions.open_task(notified("tsk_1", server.url, labels={"film": "完成"}), T0)
-        await store.ledger.record([a_report(claim="tsk_1")], T0)
+        await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
         async with open_deliverer(store.outbox, clock=lambda: int(time.time() * 1000)) as deliverer:
             await deliverer.deliver_once(limit=1)
     request = server.requests[0]

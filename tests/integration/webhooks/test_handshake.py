@@ -177,7 +177,7 @@ async def test_every_delivery_after_consent_says_who_we_are(setup: SubscriptionS
 
     async with serving(answer) as server:
         await setup.create(server.url, handshake=True)
-        await setup.store.ledger.record([a_report(adopt=True)], T0)
+        await setup.store.ledger.record([a_report(allow_adoption=True)], T0)
         async with open_deliverer(setup.store.outbox, public_url=PUBLIC_URL) as deliverer:
             assert (await deliverer.deliver_once(limit=1)).delivered == 1
     assert headers_of(server.requests[1])["webhook-request-origin"] == ORIGIN

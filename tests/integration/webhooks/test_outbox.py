@@ -25,7 +25,7 @@ async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -
     for index in range(count):
         name = f"{url[-1]}{index}"
         await store.submissions.open_task(notified(f"tsk_{name}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=f"tsk_{name}")], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=f"tsk_{name}")], T0)
 
 
 async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_endpoint: int = 8) -> list[DueDelivery]:
@@ -154,7 +154,7 @@ async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_sa
     assert await store.outbox.record_attempts(results[:2], T0) == 1
     assert await store.outbox.record_attempts(results[2:], T0) == 0
     events = await store.events.events(3)
-    assert [(event.type, event.task) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
+    assert [(event.type, event.task_id) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
 
 
 async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_recorded_all_the_same(store: Store) -> None:

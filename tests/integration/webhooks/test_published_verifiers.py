@@ -87,7 +87,7 @@ async def _delivered(tmp_path: Path) -> Delivered:
     ):
         assert await store.subscriptions.add(_subscription(server.url, clock()), actor="a test", now_ms=clock())
         await store.submissions.open_task(a_task("tsk_1", labels={"电影": "完成 é 🎬"}), clock())
-        await store.ledger.record([a_report(claim="tsk_1")], clock())
+        await store.ledger.record([a_report(expected_task_id="tsk_1")], clock())
         async with open_deliverer(store.outbox, clock=clock) as deliverer:
             assert (await deliverer.deliver_once(limit=10)).delivered == 1
         (request,) = server.requests

@@ -18,12 +18,14 @@ from tests.support.builders import SECRET, T0
 from tests.support.delivery_fixtures import deliveries_of, finish, lease, publish_events, subscribe
 from tests.support.tables import rows_of
 
-DEED = AuditEntry(actor="ann", action="subscription changed")
+ENTRY = AuditEntry(actor="ann", action="subscription changed")
 
 
-async def _change(store: Store, name: str = "sub_1", *, forgive: bool = False, **changes: Any) -> Subscription | None:
+async def _change(
+    store: Store, name: str = "sub_1", *, reset_health: bool = False, **changes: Any
+) -> Subscription | None:
     return await store.subscriptions.change(
-        name, lambda stored: replace(stored, **changes), DEED, now_ms=T0, reset_health=forgive
+        name, lambda stored: replace(stored, **changes), ENTRY, now_ms=T0, reset_health=reset_health
     )
 
 
@@ -131,7 +133,7 @@ async def test_a_change_that_fails_leaves_everything_as_it_was(store: Store) -> 
         raise LookupError
 
     with pytest.raises(LookupError):
-        await store.subscriptions.change("sub_1", fail, DEED, now_ms=T0)
+        await store.subscriptions.change("sub_1", fail, ENTRY, now_ms=T0)
     assert (await _found(store), await _counter(store)) == (made, before)
 
 
@@ -145,23 +147,23 @@ async def test_changes_at_once_lose_nothing_even_by_two_processes(store: Store, 
             def change(stored: Subscription) -> Subscription:
                 return replace(stored, description=stored.description + f"{index:x}")
 
-            await room.change("sub_1", change, DEED, now_ms=T0)
+            await room.change("sub_1", change, ENTRY, now_ms=T0)
 
         await asyncio.gather(*(add(index) for index in range(16)))
     assert sorted((await _found(store)).description) == list("0123456789abcdef")
 
 
-async def test_a_new_address_or_a_pardon_starts_without_the_old_failures(store: Store) -> None:
-    for name in ("sub_moved", "sub_pardoned", "sub_described"):
+async def test_a_new_url_or_a_reset_clears_the_old_failures(store: Store) -> None:
+    for name in ("sub_moved", "sub_reset", "sub_described"):
         await subscribe(store, name)
     await publish_events(store, 6)
     await finish(store, await lease(store), DeliveryState.DEAD)
-    before = [await _failures(store, name) for name in ("sub_moved", "sub_pardoned", "sub_described")]
+    before = [await _failures(store, name) for name in ("sub_moved", "sub_reset", "sub_described")]
     assert min(before) > 0
     await _change(store, "sub_moved", url="https://hooks.example/new")
-    await _change(store, "sub_pardoned", reset_health=True)
+    await _change(store, "sub_reset", reset_health=True)
     await _change(store, "sub_described", description="x")
-    assert await _failures(store, "sub_moved") == await _failures(store, "sub_pardoned") == 0
+    assert await _failures(store, "sub_moved") == await _failures(store, "sub_reset") == 0
     assert await _failures(store, "sub_described") == before[2]
     seen = await store.subscriptions.find("sub_moved")
     assert seen is not None

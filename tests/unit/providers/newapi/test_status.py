@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from submitter.model import Denied, NotFound, Output, StatusOutcome, TaskError, TaskState, Throttled, Unavailable
+from submitter.model import (
+    Denied,
+    NotFound,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    TaskError,
+    TaskState,
+    Throttled,
+    Unavailable,
+)
 from submitter.providers import newapi
 from tests.unit.providers import recorded
 
@@ -43,7 +53,7 @@ TASK_LAYER = {
     "status_b_retrying": _seen("status_b_retrying", RUNNING, "RETRYING", progress=30),
     "status_b_pending_settlement": _seen("status_b_pending_settlement", RUNNING, "PENDING_SETTLEMENT", progress=30),
     "status_b_unknown": _seen("status_b_unknown", RUNNING, "UNKNOWN", progress=30),
-    "status_b_new_word": _seen("status_b_new_word", RUNNING, "ARCHIVED", progress=30, known_word=False),
+    "status_b_new_word": _seen("status_b_new_word", RUNNING, "ARCHIVED", progress=30, is_documented_state=False),
     "status_b_success": _seen(
         "status_b_success",
         SUCCEEDED,
@@ -110,4 +120,4 @@ EXPECTED = PUBLISHED | TASK_LAYER | OPENAI_STYLE | GEMINI_CHANNELS | NO_STATEMEN
 
 @pytest.mark.parametrize("name", recorded.names("newapi", "status"))
 def test_a_recorded_status_is_read_as_documented(name: str) -> None:
-    assert newapi.parse_status(TASK_ID, recorded.reply("newapi", name), ACCOUNT) == EXPECTED[name]
+    assert newapi.parse_status(ProviderTaskId(TASK_ID), recorded.reply("newapi", name), ACCOUNT) == EXPECTED[name]
