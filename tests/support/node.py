@@ -54,7 +54,7 @@ async def hold(store: Store) -> None:
 
 
 async def share(store: Store, owner: str) -> None:
-    """Leases from two lanes, one of a few at once and one of a few a second, as fast as it can."""
+    """Leases from two endpoints, one of a few at once and one of a few a second, as fast as it can."""
     got: Counter[str] = Counter()
     for turn in range(20):
         due = await store.outbox.lease_deliveries(

@@ -56,7 +56,7 @@ class DueDelivery:
     """A leased delivery with all that an attempt needs."""
 
     id: str
-    #: Who leased it. A different one for each lease, so that a late result never ends a newer lease.
+    #: The owner of the lease. A different one for each lease, so that a late result never ends a newer lease.
     owner: str
     endpoint_id: str
     event_id: str

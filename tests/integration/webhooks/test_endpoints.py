@@ -1,4 +1,4 @@
-"""What a subscription is sent, and endpoints that answer badly: each a clear outcome, and nobody else's business."""
+"""What a subscription is sent, and endpoints that answer badly: each outcome is clear and affects no other endpoint."""
 
 import asyncio
 import json
@@ -112,7 +112,7 @@ async def test_cloudevents_attributes_stand_beside_the_same_body_when_asked_for(
     assert not any(name.startswith("ce-") for name in headers_of(plain.requests[0]))
 
 
-async def test_a_subscription_that_moved_gets_what_it_is_owed_at_its_new_address(store: Store) -> None:
+async def test_a_subscription_that_moved_gets_pending_deliveries_at_its_new_url(store: Store) -> None:
     async with serving(replying(reply())) as old, serving(replying(reply())) as new:
         await subscribe(store, url=old.url)
         await publish_events(store, 1)
@@ -149,21 +149,21 @@ async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store
         await subscribe(store, url=server.url)
         await publish_events(store, 1)
         async with open_deliverer(store.outbox) as deliverer:
-            turn = asyncio.create_task(deliverer.deliver_once(limit=64))
+            run = asyncio.create_task(deliverer.deliver_once(limit=64))
             await server.until_requests(1)
             (delivery,) = await deliveries_of(store)
             left = await store.outbox.redeliver(delivery.id, actor="ann", now_ms=T0)
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
             may_answer.set()
-            assert (await turn).delivered == 1
+            assert (await run).delivered == 1
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
     assert left is not None
     assert len(server.requests) == 1
     assert await _audited(store, delivery) == []
 
 
-async def test_turns_of_one_process_never_end_each_others_lease(store: Store) -> None:
-    """The first turn outlives its lease; the second leases anew and its own end counts."""
+async def test_runs_of_one_process_never_end_each_others_lease(store: Store) -> None:
+    """The first run outlives its lease; the second leases again, and its own outcome counts."""
     may_answer = asyncio.Event()
 
     async def first_late(peer: Peer, number: int) -> None:
@@ -266,7 +266,7 @@ def saying(raw: bytes) -> Answering:
     ],
     ids=lambda each: each if isinstance(each, str) else getattr(each, "__name__", None),
 )
-async def test_a_bad_answer_is_told_in_words_and_holds_up_nobody_else(
+async def test_a_bad_answer_gives_a_clear_error_and_delays_nobody_else(
     store: Store, answer: Answering, state: DeliveryState, said: str | None
 ) -> None:
     async with serving(answer) as bad, serving(replying(reply())) as well:
@@ -307,7 +307,7 @@ async def test_a_name_that_comes_to_point_inside_is_refused_at_connect(store: St
     assert "see WHENFINAL_ALLOW_PRIVATE" in (delivery.last_error or "")
 
 
-async def test_every_body_says_its_place_in_the_one_order_of_events(store: Store) -> None:
+async def test_every_body_holds_the_number_of_its_event(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url)
         await publish_events(store, 5)

@@ -1,4 +1,4 @@
-"""Endpoints on real sockets are asked for their consent before anything is stored."""
+"""Endpoints on real sockets must consent before anything is stored."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ async def test_the_rate_that_an_endpoint_grants_becomes_its_limit(setup: Subscri
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "shown"),
     [
         (reply(), "without webhook-allowed-origin"),
         (reply(b"", b"WebHook-Allowed-Origin: other.example"), "other.example"),
@@ -51,10 +51,10 @@ async def test_the_rate_that_an_endpoint_grants_becomes_its_limit(setup: Subscri
         (b"nonsense\r\n\r\n", "ExchangeBroken"),
     ],
 )
-async def test_without_consent_nothing_is_stored(setup: SubscriptionSetup, raw: bytes, told: str) -> None:
+async def test_without_consent_nothing_is_stored(setup: SubscriptionSetup, raw: bytes, shown: str) -> None:
     async with serving(replying(raw)) as server:
         found = await violations_of(setup.create(server.url, handshake=True))
-    assert told in found["handshake"]
+    assert shown in found["handshake"]
     assert f"WebHook-Allowed-Origin: {ORIGIN}" in found["handshake"]
     assert await setup.stored() == []
 
@@ -155,17 +155,17 @@ async def test_consent_for_one_address_is_never_taken_for_another(setup: Subscri
     assert (switched.url, switched.granted_per_s, len(second.requests)) == (second.url, TWO_A_SECOND, 1)
 
 
-async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_kept(setup: SubscriptionSetup) -> None:
+async def test_changes_of_other_fields_while_an_endpoint_is_asked_are_stored(setup: SubscriptionSetup) -> None:
     held = _Held()
     async with serving(held.answering()) as server:
         made = await setup.create(server.url)
         switching = asyncio.create_task(setup.change(made.id, handshake=True, cloudevents=True))
         await _asked(server)
-        await setup.change(made.id, description="kept", models=["m"])
+        await setup.change(made.id, description="stored", models=["m"])
         held.go.set()
         await switching
     (stored,) = await setup.stored()
-    assert (stored.description, stored.filter.models, stored.cloudevents) == ("kept", frozenset("m"), True)
+    assert (stored.description, stored.filter.models, stored.cloudevents) == ("stored", frozenset("m"), True)
     assert (stored.handshake, stored.granted_per_s) == (True, TWO_A_SECOND)
 
 

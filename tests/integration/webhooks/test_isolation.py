@@ -1,4 +1,4 @@
-"""Whom one endpoint's trouble reaches: nobody else. Real sockets, real ledger."""
+"""An endpoint that hangs or fails delays no other. Real sockets, real ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,14 +22,14 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-async def turns_until(deliverer: Deliverer, server: RawServer, count: int) -> None:
-    """One turn after another, none waiting for the one before, until the server has had so many requests."""
-    turns = []
+async def run_until(deliverer: Deliverer, server: RawServer, count: int) -> None:
+    """One run after another, none waiting for the one before, until the server has had so many requests."""
+    runs = []
     async with asyncio.timeout(30):
         while len(server.requests) < count:
-            turns.append(asyncio.create_task(deliverer.deliver_once(limit=64)))
+            runs.append(asyncio.create_task(deliverer.deliver_once(limit=64)))
             await asyncio.sleep(0.01)
-    await cancel(turns)
+    await cancel(runs)
 
 
 async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_the_tasks_name(store: Store) -> None:
@@ -41,11 +41,11 @@ async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_th
         await subscribe(store, url=well.url)
         await publish_events(store, 50, first=500)
         async with open_deliverer(store.outbox, concurrency=32) as deliverer:
-            await turns_until(deliverer, well, 50)
+            await run_until(deliverer, well, 50)
             assert 1 <= len(hung.requests) <= 8
 
 
-async def test_what_happens_now_does_not_wait_behind_a_replay(store: Store) -> None:
+async def test_new_events_do_not_wait_behind_a_replay(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url, max_in_flight=1)
         await publish_events(store, 30)

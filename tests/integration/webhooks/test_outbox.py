@@ -1,4 +1,4 @@
-"""What is owed to endpoints."""
+"""The outbox: leases, attempts, and what follows from them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ from tests.support.builders import SECRET, T0, a_report, notified
 from tests.support.delivery_fixtures import deliveries_of, publish_event_of, publish_events, set_state, subscribe
 
 
-async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -> None:
+async def _add_deliveries(store: Store, count: int, url: str = "https://hooks.example/a") -> None:
     for index in range(count):
         name = f"{url[-1]}{index}"
         await store.submissions.open_task(notified(f"tsk_{name}", url), T0)
@@ -42,7 +42,7 @@ def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, s
 
 
 async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> None:
-    await _owe(store, 1)
+    await _add_deliveries(store, 1)
     (due,) = await _lease(store)
     (event,) = await store.events.events(0)
     assert (due.url, due.secrets, due.body, due.event_id, due.attempts) == (
@@ -57,27 +57,27 @@ async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> 
 
 async def test_two_workers_never_lease_the_same_delivery(store: Store) -> None:
     for letter in "abcd":
-        await _owe(store, 5, f"https://{letter}.example/{letter}")
+        await _add_deliveries(store, 5, f"https://{letter}.example/{letter}")
     runs = await asyncio.gather(*(_lease(store, f"w{n}", per_endpoint=2) for n in range(4)))
     leased = [due.id for run in runs for due in run]
     assert len(leased) == len(set(leased)) == 8
 
 
 async def test_an_endpoint_never_has_more_in_flight_than_its_share(store: Store) -> None:
-    await _owe(store, 6)
+    await _add_deliveries(store, 6)
     assert len(await _lease(store, per_endpoint=4)) == 4
     assert await _lease(store, "b", per_endpoint=4) == []
 
 
-async def test_endpoints_take_turns(store: Store) -> None:
-    await _owe(store, 50, "https://a.example/a")
-    await _owe(store, 1, "https://b.example/b")
+async def test_endpoints_share_a_lease(store: Store) -> None:
+    await _add_deliveries(store, 50, "https://a.example/a")
+    await _add_deliveries(store, 1, "https://b.example/b")
     leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_endpoint=8)
     assert {due.url for due in leased} == {"https://a.example/a", "https://b.example/b"}
 
 
 async def test_a_failed_attempt_is_due_again_at_its_time(store: Store) -> None:
-    await _owe(store, 1)
+    await _add_deliveries(store, 1)
     (due,) = await _lease(store)
     await store.outbox.record_attempts([_result(due, DeliveryState.PENDING, T0 + 5_000)], T0)
     assert await _lease(store, now_ms=T0 + 4_999) == []
@@ -87,20 +87,20 @@ async def test_a_failed_attempt_is_due_again_at_its_time(store: Store) -> None:
     assert (attempt.status, attempt.response) == (500, "no\\x00")
 
 
-async def test_a_dead_letter_rests_until_it_is_redelivered(store: Store) -> None:
-    await _owe(store, 1)
+async def test_a_dead_letter_is_not_leased_until_it_is_redelivered(store: Store) -> None:
+    await _add_deliveries(store, 1)
     (due,) = await _lease(store)
     await store.outbox.record_attempts([_result(due, DeliveryState.DEAD)], T0)
     assert await _lease(store, now_ms=T0 + 10**9) == []
     assert len((await store.deliveries.deliveries(state=DeliveryState.DEAD)).items) == 1
-    revived = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
-    assert revived is not None
+    requeued = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
+    assert requeued is not None
     (again,) = await _lease(store, now_ms=T0 + 1)
     assert (again.id, again.event_id, again.attempts) == (due.id, due.event_id, 0)
 
 
-async def test_an_owner_that_lost_its_lease_leaves_only_its_attempt(store: Store) -> None:
-    await _owe(store, 1)
+async def test_an_owner_that_lost_its_lease_adds_only_its_attempt(store: Store) -> None:
+    await _add_deliveries(store, 1)
     (late,) = await _lease(store, "late")
     (taken,) = await _lease(store, "next", now_ms=T0 + 10_000)
     await store.outbox.record_attempts([_result(taken, DeliveryState.DELIVERED, status=204)], T0 + 10_001)
@@ -111,7 +111,7 @@ async def test_an_owner_that_lost_its_lease_leaves_only_its_attempt(store: Store
     assert len(await store.deliveries.attempts(late.id)) == 2
 
 
-async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_all_that_signs(store: Store) -> None:
+async def test_a_leased_delivery_carries_the_current_url_and_every_key_that_signs(store: Store) -> None:
     keys = {"signing_key": "whsk_new", "previous_signing_key": "whsk_old"}
     await subscribe(store, previous_secret="whsec_old", previous_until_ms=T0 + 10, cloudevents=True, **keys)
     await publish_events(store, 1)
@@ -125,7 +125,7 @@ async def test_what_is_leased_of_a_subscription_carries_where_it_points_now_and_
     assert (later.secrets, later.signing_keys) == ((SECRET,), ("whsk_new",))
 
 
-async def test_a_lane_says_when_something_of_it_can_be_leased_next(store: Store) -> None:
+async def test_an_endpoint_holds_when_a_delivery_of_it_can_be_leased_next(store: Store) -> None:
     await subscribe(store)
     await publish_events(store, 2)
     assert await _next_due(store) == T0
@@ -164,14 +164,12 @@ async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_record
     assert await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     assert await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0) == 0
     assert len(await store.deliveries.attempts(due.id)) == 1
-    revived = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
-    assert revived is not None
-    assert revived.state is DeliveryState.DEAD
+    requeued = await store.outbox.redeliver(due.id, actor="ann", now_ms=T0 + 1)
+    assert requeued is not None
+    assert requeued.state is DeliveryState.DEAD
 
 
-async def test_a_change_of_subscriptions_counts_from_the_next_event_on_whoever_made_it(
-    store: Store, database_url: str
-) -> None:
+async def test_a_change_by_any_process_counts_from_the_next_event_on(store: Store, database_url: str) -> None:
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
         await publish_events(store, 1)
         await subscribe(other)
@@ -181,7 +179,7 @@ async def test_a_change_of_subscriptions_counts_from_the_next_event_on_whoever_m
     assert [each.event_seq for each in await deliveries_of(store)] == [2]
 
 
-async def test_a_disabling_that_is_rolled_back_is_not_remembered(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disabling_that_is_rolled_back_is_not_cached(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     await subscribe(store)
     await publish_events(store, 1)
     (due,) = await _lease(store)
@@ -207,7 +205,7 @@ def _failing_at(statement: str, run: Callable[..., Awaitable[None]]) -> Callable
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_leasing_costs_no_more_when_a_lane_has_a_hundred_thousand_waiting(store: Store) -> None:
+async def test_leasing_costs_no_more_when_an_endpoint_has_a_hundred_thousand_pending(store: Store) -> None:
     await subscribe(store, "sub_long")
     await subscribe(store, "sub_short", filter=EventFilter(labels={"team": "red"}))
     await publish_event_of(store, "tsk_1", labels={"team": "red"})
@@ -260,5 +258,5 @@ async def _steps(store: Store, owner: str, now_ms: int) -> int:
     return counted[0]
 
 
-async def test_redelivering_what_is_not_there_changes_nothing(store: Store) -> None:
+async def test_redelivering_an_unknown_delivery_changes_nothing(store: Store) -> None:
     assert await store.outbox.redeliver("dlv_none", actor="ann", now_ms=T0) is None

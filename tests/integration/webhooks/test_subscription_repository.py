@@ -1,4 +1,4 @@
-"""The room of subscriptions: what is stored, counted, seen and forgotten."""
+"""Storing subscriptions: what is added, changed, found and deleted."""
 
 import asyncio
 from dataclasses import replace
@@ -65,7 +65,7 @@ async def test_what_is_added_is_found_as_it_was(store: Store) -> None:
     assert await store.subscriptions.find("sub_2") is None
 
 
-async def test_a_lane_is_seen_with_the_lower_of_the_limits(store: Store) -> None:
+async def test_an_endpoint_is_found_with_the_lower_of_the_limits(store: Store) -> None:
     await subscribe(store, rate_per_s=5.0, granted_per_s=2.0, max_in_flight=3)
     await publish_events(store, 1)
     seen = await store.subscriptions.find("sub_1")
@@ -84,7 +84,7 @@ async def test_pages_are_newest_first_and_end(store: Store) -> None:
     assert (await store.subscriptions.page(limit=3, cursor="sub_0")).items == ()
 
 
-async def test_no_more_are_taken_than_there_may_be(store: Store) -> None:
+async def test_no_more_are_stored_than_the_limit(store: Store) -> None:
     rows = [subscription_row(_subscription(f"sub_{number:04d}")) for number in range(MOST_SUBSCRIPTIONS)]
     await store.engine.write(lambda tx: tx.execute_many("insert_subscription", rows))
     before = await _counter(store)
@@ -110,7 +110,7 @@ async def test_every_change_is_counted(store: Store) -> None:
     assert counts == sorted(set(counts))
 
 
-async def test_who_is_owed_follows_the_changes_at_once(store: Store) -> None:
+async def test_recipients_follow_the_changes_at_once(store: Store) -> None:
     await publish_events(store, 1, first=1)
     await subscribe(store)
     await publish_events(store, 1, first=2)
@@ -142,12 +142,12 @@ async def test_changes_at_once_lose_nothing_even_by_two_processes(store: Store, 
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
 
         async def add(index: int) -> None:
-            room = (store, other)[index % 2].subscriptions
+            repository = (store, other)[index % 2].subscriptions
 
             def change(stored: Subscription) -> Subscription:
                 return replace(stored, description=stored.description + f"{index:x}")
 
-            await room.change("sub_1", change, ENTRY, now_ms=T0)
+            await repository.change("sub_1", change, ENTRY, now_ms=T0)
 
         await asyncio.gather(*(add(index) for index in range(16)))
     assert sorted((await _found(store)).description) == list("0123456789abcdef")
@@ -182,7 +182,7 @@ async def _failures(store: Store, name: str) -> int:
     return seen.endpoint.failures
 
 
-async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Store, database_url: str) -> None:
+async def test_a_deleted_one_is_not_found_and_has_no_secrets(store: Store, database_url: str) -> None:
     await subscribe(store, signing_key="whsk_1", previous_secret="whsec_0", previous_until_ms=T0 + 9)
     assert await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     assert not await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)

@@ -1,4 +1,4 @@
-"""Subscriptions made, changed, rotated and tried out: a real ledger, and endpoints on real sockets."""
+"""Subscriptions created, changed, rotated and tested: a real ledger, and endpoints on real sockets."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def test_a_subscription_is_made_with_a_secret_of_its_own(setup: Subscripti
     assert await setup.stored() == [second, first]
 
 
-async def test_a_bad_order_names_everything_and_stores_and_sends_nothing(setup: SubscriptionSetup) -> None:
+async def test_a_bad_request_names_everything_and_stores_and_sends_nothing(setup: SubscriptionSetup) -> None:
     async with serving(replying(CONSENT)) as server:
         found = await violations_of(setup.create(server.url, types=["task.done"], handshake=True, rate_per_s=0.0))
         assert server.requests == []
@@ -52,7 +52,7 @@ async def test_a_bad_order_names_everything_and_stores_and_sends_nothing(setup: 
     assert await setup.stored() == []
 
 
-async def test_one_too_many_is_refused_with_the_cure(setup: SubscriptionSetup) -> None:
+async def test_one_too_many_is_refused_with_a_hint(setup: SubscriptionSetup) -> None:
     made = await setup.create("https://hooks.example/a")
     rows = [{**subscription_row(made), "id": f"sub_{number:04d}"} for number in range(MOST_SUBSCRIPTIONS - 1)]
     await setup.store.engine.write(lambda tx: tx.execute_many("insert_subscription", rows))
@@ -103,7 +103,7 @@ async def test_a_bad_change_changes_nothing(setup: SubscriptionSetup) -> None:
     assert await setup.stored() == [made]
 
 
-async def test_many_changes_at_once_are_all_kept(setup: SubscriptionSetup) -> None:
+async def test_many_changes_at_once_are_all_stored(setup: SubscriptionSetup) -> None:
     made = await setup.create("https://hooks.example/a")
     changes: list[dict[str, Any]] = [
         {"description": "x"},
@@ -153,7 +153,7 @@ def _is_signed(request: bytes, key: str, now_ms: int) -> bool:
     return True
 
 
-async def test_the_same_rotation_again_does_not_push_out_the_old_secret(setup: SubscriptionSetup) -> None:
+async def test_the_same_rotation_again_does_not_end_the_old_secret(setup: SubscriptionSetup) -> None:
     made = await setup.create("https://hooks.example/a")
     await setup.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
     again = setup.service.rotate(made.id, secret=NEW_SECRET, overlap_s=60, actor="ann")
@@ -169,7 +169,7 @@ async def test_an_unfit_secret_or_overlap_rotates_nothing(setup: SubscriptionSet
     assert await setup.stored() == [made]
 
 
-# Trying out.
+# Tests.
 
 
 async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(setup: SubscriptionSetup) -> None:
@@ -208,7 +208,7 @@ async def test_a_test_carries_what_the_subscription_asked_for(setup: Subscriptio
     assert (headers["ce-id"], headers["webhook-request-origin"]) == (headers["webhook-id"], ORIGIN)
 
 
-async def test_a_disabled_subscription_can_be_tried_out(setup: SubscriptionSetup) -> None:
+async def test_a_disabled_subscription_can_be_tested(setup: SubscriptionSetup) -> None:
     async with serving(replying(reply())) as server:
         made = await setup.create(server.url)
         await setup.change(made.id, enabled=False)
@@ -217,7 +217,7 @@ async def test_a_disabled_subscription_can_be_tried_out(setup: SubscriptionSetup
     assert attempt.status == 200
 
 
-async def test_a_test_tells_what_went_wrong_and_is_not_repeated(setup: SubscriptionSetup) -> None:
+async def test_a_test_returns_what_went_wrong_and_is_not_repeated(setup: SubscriptionSetup) -> None:
     async with serving(replying(reply(b"broken", status=b"500 No"))) as server:
         made = await setup.create(server.url)
         failed = await setup.service.test(made.id, actor="ann")

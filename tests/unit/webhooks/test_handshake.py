@@ -98,5 +98,5 @@ def test_a_refusal_quotes_a_stranger_only_so_far() -> None:
     assert "\x1b" not in str(_read(*_yes(origin="\x1b[2J")))
 
 
-def test_what_is_needed_is_told_to_whoever_runs_the_endpoint() -> None:
+def test_the_needed_answer_names_the_headers() -> None:
     assert f"WebHook-Allowed-Origin: {ORIGIN}" in needed_answer(ORIGIN)

@@ -1,4 +1,4 @@
-"""How a subscription looks to outsiders, as JSON and in tables."""
+"""Subscriptions, tests and replays as JSON and in tables."""
 
 import json
 from typing import Any
@@ -101,11 +101,11 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_breaker_tells_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
+def test_the_state_of_the_breaker_says_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
     assert subscription_view(_subscription(), endpoint, now_ms=T0)["breaker"]["state"] == state
 
 
-def test_what_is_over_is_not_told() -> None:
+def test_what_has_ended_is_not_shown() -> None:
     view = subscription_view(_full(), _failing(paused_until_ms=T0 + 1), now_ms=T0 + 1000)
     assert (view["previous_secret_until"], view["breaker"]["paused_until"]) == (None, None)
     assert view["breaker"]["failing_since"] == "2026-09-21T14:12:20.000Z"
@@ -143,7 +143,7 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
+def test_a_listing_fits_and_names_state_breaker_and_problem(width: int) -> None:
     seen = [
         SubscriptionStatus(subscription=_full(), endpoint=_failing()),
         SubscriptionStatus(subscription=_subscription(), endpoint=_failing()),
@@ -163,7 +163,7 @@ def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
 
 
-def test_a_sheet_tells_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
+def test_a_sheet_says_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
     endpoint = _failing()
     drawn = " ".join(_drawn(subscription_sheet(_full(), endpoint, T0), 200).split())
     assert all(
