@@ -21,7 +21,7 @@ def new_id(prefix: str, now_ms: int, random_bytes: bytes) -> str:
 
 
 def id_maker(random: Callable[[int], bytes]) -> IdMaker:
-    """`random(n)` returns n random bytes, as `secrets.token_bytes` does. Ids of one maker sort in the order of making."""
+    """`random(n)` gives n random bytes, as `secrets.token_bytes` does. Ids of one maker sort in the order of making."""
     last = [0, 0]
 
     def make(prefix: str, now_ms: int) -> str:
