@@ -16,15 +16,16 @@ from receiver.reconcile.model.decisions import Circumstances, Finding, FollowUp,
 from receiver.reconcile.model.report import PollResult
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreError
-from receiver.tasks.model.redaction import mask, masked_status
+from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.submission import RepeatedSubmit
 from submitter.errors import TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import (
+    UNRESOLVED,
     Observation,
     ProviderTaskId,
     StatusOutcome,
-    SubmitOutcome,
     TaskId,
     TaskState,
     Unavailable,
@@ -37,8 +38,6 @@ log = structlog.get_logger(__name__)
 REMEMBERED = 10_000  # tasks and words kept in memory; forgetting one costs an early look or a second log line
 
 ALARM_CHARACTERS = 300
-
-_OPEN = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
 
 #: Findings that prove that the provider takes our key.
 _ANSWERED = frozenset({Finding.STATED, Finding.NOT_FOUND, Finding.FORGOTTEN, Finding.RECEIPT})
@@ -62,7 +61,7 @@ class Repeats(Protocol):
 
     def is_repeatable(self, task: Task, now_ms: int) -> bool: ...
 
-    async def repeat(self, task: Task) -> SubmitOutcome: ...
+    async def repeat(self, task: Task) -> RepeatedSubmit: ...
 
 
 class Records(Protocol):
@@ -138,8 +137,8 @@ class Poller:
                 self._note_answer(task, answer)
                 return decisions.after_answer(task, answer, self._at(task))
             case Plan.REPEAT:
-                outcome = await self.submission.repeat(task)
-                return decisions.after_repeat(task, outcome, self._at(task))
+                repeated = await self.submission.repeat(task)
+                return decisions.after_repeat(task, repeated.reply, self._at(task))
             case Plan.DOUBT:
                 doubt, now_ms = decisions.doubt_about(task), self.clock()
                 after = await self.submits.store_uncertain(task.id, doubt, next_poll_ms=None, now_ms=now_ms)
@@ -157,7 +156,7 @@ class Poller:
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
         said = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return masked_status(said, (configured.account.api_key,))
+        return redact_status(said, (configured.account.api_key,))
 
     def _at(self, task: Task) -> Circumstances:
         return Circumstances(
@@ -181,7 +180,7 @@ class Poller:
         """Each undocumented state word once; an answer without a statement only for those who debug."""
         if isinstance(answer, Unavailable):
             log.debug("no_usable_answer", task=task.id, provider=task.provider, reason=answer.reason)
-        if not isinstance(answer, Observation) or answer.known_word:
+        if not isinstance(answer, Observation) or answer.is_documented_state:
             return
         word = (task.provider, answer.raw_state[:80])
         if word not in self._words:
@@ -239,7 +238,7 @@ class Poller:
             return RecordedPoll(looked=looked, state=outcome.task.state, changed=changed)
         if outcome is not None:
             log.error("answer_fits_no_task", task=looked.task.id, provider=looked.task.provider)
-        state = _AFTER_SUBMIT.get(looked.follow_up.finding, before) if before in _OPEN else before
+        state = _AFTER_SUBMIT.get(looked.follow_up.finding, before) if before in UNRESOLVED else before
         return RecordedPoll(looked=looked, state=state, changed=state is not before)
 
     async def _pause(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
@@ -255,7 +254,7 @@ class Poller:
 
     def _without_key(self, provider: str, words: str) -> str:
         """Providers like to quote the key that they refuse."""
-        return f"{provider} {mask(words, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
+        return f"{provider} {redact(words, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
     async def _end_alarms(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
         """A provider that answers us again after its pause has been cured."""

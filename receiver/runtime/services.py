@@ -28,7 +28,7 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission import Submission
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
@@ -91,7 +91,7 @@ class Store:
     """The rooms, over one engine."""
 
     ledger: Ledger
-    submissions: Submits
+    submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -163,7 +163,7 @@ def store_on(engine: Engine) -> Store:
     emitter = EventPublisher(new_id)
     return Store(
         ledger=Ledger(engine, new_id, emitter),
-        submissions=Submits(engine, new_id),
+        submissions=SubmissionRepository(engine, new_id),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),

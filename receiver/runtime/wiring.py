@@ -18,7 +18,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import TokenRule, make_callback_url
+from receiver.callbacks.model import make_callback_url
 from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
@@ -33,8 +33,7 @@ from receiver.store.open import ledger_at
 from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
+from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManners
 from receiver.webhooks.model.cloudevents import origin_of
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
@@ -247,30 +246,25 @@ class _Wiring:
 
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
         return Submission(
-            store=self.store,
+            submissions=self.store.submissions,
+            accounts=self.store.accounts,
             providers=providers,
             transport=self.transport,
-            rules=SubmissionRules(
-                callback_url=self._callback_url(),
-                notify=self._notify_rules(),
-                tries=self.settings.providers.submit_tries,
-                timeout_s=self.settings.providers.timeout_s,
-                deadline_s=self.settings.providers.deadline_s,
-                speed=self.settings.providers.speed,
-            ),
-            edges=SubmissionEdges(
-                clock=now_ms,
-                random=self.random,
-                random_bytes=secrets.token_bytes,
-                sleep=asyncio.sleep,
-                new_id=id_maker(secrets.token_bytes),
-            ),
+            settings=self.settings.providers,
+            guard=self.guard,
+            callback_url=self._callback_url(),
+            clock=now_ms,
+            random=self.random,
+            random_bytes=secrets.token_bytes,
+            sleep=asyncio.sleep,
+            new_id=id_maker(secrets.token_bytes),
         )
 
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
+            keys=self.secret_keys,
+            max_age_s=self.settings.callbacks.token_days * DAY_S,
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,

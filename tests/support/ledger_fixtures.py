@@ -40,7 +40,7 @@ async def fill(url: str) -> None:
         for number in range(5):
             await happen(store, 1, first=number + 1, at_ms=T0 + number)
         await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
-        await store.ledger.record([a_report(TaskState.FAILED, claim="tsk_1")], T0)
+        await store.ledger.record([a_report(TaskState.FAILED, expected_task_id="tsk_1")], T0)
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):

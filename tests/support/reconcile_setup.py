@@ -12,6 +12,7 @@ from typing import Any
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.tasks.model.task import Task
+from receiver.tasks.submission import RepeatedSubmit
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import Receipt, SubmitOutcome, TaskId, TaskState, Uncertain
 from submitter.providers.contract import Account, ConfiguredProvider
@@ -82,15 +83,15 @@ class Keyed:
     def is_repeatable(self, task: Task, now_ms: int) -> bool:
         return self.outcome is not None
 
-    async def repeat(self, task: Task) -> SubmitOutcome:
+    async def repeat(self, task: Task) -> RepeatedSubmit:
         assert self.store is not None
         outcome = self.outcome
         if isinstance(outcome, Receipt):
-            await self.store.submissions.store_receipt(task.id, outcome, next_poll_ms=T0, now_ms=T0)
+            task = await self.store.submissions.store_receipt(task.id, outcome, next_poll_ms=T0, now_ms=T0)
         elif isinstance(outcome, Uncertain):
-            await self.store.submissions.store_uncertain(task.id, outcome, next_poll_ms=T0, now_ms=T0)
+            task = await self.store.submissions.store_uncertain(task.id, outcome, next_poll_ms=T0, now_ms=T0)
         assert outcome is not None
-        return outcome
+        return RepeatedSubmit(task=task, reply=outcome)
 
 
 @dataclass(eq=False)

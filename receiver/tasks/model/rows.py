@@ -12,27 +12,29 @@ TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"}, flattened=["
 task_row, task_of = TASK_ROWS.to_row, TASK_ROWS.from_row
 
 
-def observation_row(name: str, task_id: TaskId, seen: Observation, verdict: Verdict, now_ms: int) -> dict[str, Any]:
-    """`name` is the observation's own id."""
-    detail: dict[str, Any] = {"task_id": seen.key.provider_task_id}
-    if seen.progress is not None:
-        detail["progress"] = seen.progress
-    if seen.outputs:
-        detail["outputs"] = [json_object(output) for output in seen.outputs]
-    if seen.error is not None:
-        detail["error"] = json_object(seen.error)
-    if seen.completed_at_ms is not None:
-        detail["completed_at_ms"] = seen.completed_at_ms
-    if not seen.known_word:
+def observation_row(
+    observation_id: str, task_id: TaskId, observation: Observation, verdict: Verdict, now_ms: int
+) -> dict[str, Any]:
+    """A line of the timeline. Absent facts are left out of `detail`."""
+    detail: dict[str, Any] = {"task_id": observation.key.provider_task_id}
+    if observation.progress is not None:
+        detail["progress"] = observation.progress
+    if observation.outputs:
+        detail["outputs"] = [json_object(output) for output in observation.outputs]
+    if observation.error is not None:
+        detail["error"] = json_object(observation.error)
+    if observation.completed_at_ms is not None:
+        detail["completed_at_ms"] = observation.completed_at_ms
+    if not observation.is_documented_state:
         detail["unknown_word"] = True
     return {
-        "id": name,
+        "id": observation_id,
         "task": task_id,
         "at_ms": now_ms,
-        "source": seen.source.value,
-        "state": seen.state.value,
-        "raw_state": seen.raw_state,
+        "source": observation.source.value,
+        "state": observation.state.value,
+        "raw_state": observation.raw_state,
         "verdict": verdict.value,
         "detail": to_json(detail),
-        "raw": readable(seen.raw),
+        "raw": readable(observation.raw),
     }

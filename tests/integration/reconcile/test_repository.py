@@ -64,7 +64,7 @@ async def test_finishing_counts_the_look_and_sets_the_next(store: Store) -> None
 async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.ledger.record([a_report(claim="tsk_0")], DUE)
+    await store.ledger.record([a_report(expected_task_id="tsk_0")], DUE)
     await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5)], DUE)
     task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
@@ -155,6 +155,6 @@ async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(st
 
 async def test_make_due_wakes_an_unfinished_task_only(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
-    await store.ledger.record([a_report(claim="tsk_1")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]

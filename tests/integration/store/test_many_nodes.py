@@ -114,8 +114,8 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
         for number in range(20):
             await store.submissions.open_task(a_task(f"tsk_{number}"), T0)
             await asyncio.gather(
-                store.ledger.record([a_report(provider_task_id=f"p{number}", claim=f"tsk_{number}")], T0),
-                other.ledger.record([a_report(provider_task_id=f"p{number}", adopt=True)], T0),
+                store.ledger.record([a_report(provider_task_id=f"p{number}", expected_task_id=f"tsk_{number}")], T0),
+                other.ledger.record([a_report(provider_task_id=f"p{number}", allow_adoption=True)], T0),
             )
     counts = Counter(event.task_id for event in await store.events.events(0, limit=100))
     by_key = [await store.tasks.task_by_key("hiapi", ProviderTaskId(f"p{number}")) for number in range(20)]
@@ -172,7 +172,7 @@ async def test_a_node_that_is_killed_in_a_transaction_leaves_neither_a_gap_nor_a
     async with _node(database_url, "hold") as node:
         _tell_to_begin([node])
         assert await _heard(node) == "holding"
-        waiting = asyncio.create_task(store.ledger.record([a_report(adopt=True)], T0))
+        waiting = asyncio.create_task(store.ledger.record([a_report(allow_adoption=True)], T0))
         node.send_signal(signal.SIGKILL)
         await asyncio.wait_for(waiting, PATIENCE_S)
     assert [event.seq for event in await store.events.events(0)] == [1]
@@ -193,7 +193,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
         frozen = asyncio.create_task(other.engine.write(work))
         await holding.wait()
         with pytest.raises(StoreUnavailable, match="lock timeout"):
-            await store.ledger.record([a_report(adopt=True)], T0)
+            await store.ledger.record([a_report(allow_adoption=True)], T0)
         await _until_recorded(store)
         for turn in set(other.engine._turns):  # type: ignore[attr-defined] # it wakes up at last
             turn.cancel()
@@ -205,7 +205,7 @@ async def _until_recorded(store: Store) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                await store.ledger.record([a_report(adopt=True)], T0)
+                await store.ledger.record([a_report(allow_adoption=True)], T0)
             except StoreUnavailable:
                 continue
             return

@@ -44,7 +44,7 @@ async def _node(url: str) -> AsyncIterator[Store]:
 
 async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(url: str) -> None:
     async with _node(url) as one, _node(url) as two, _node(url) as three:
-        reports = [a_report(provider_task_id=f"same{number}", adopt=True) for number in range(TASKS)]
+        reports = [a_report(provider_task_id=f"same{number}", allow_adoption=True) for number in range(TASKS)]
         await asyncio.gather(*(node.ledger.record([each], T0) for node in (one, two, three) for each in reports))
         found = await one.events.events(0, limit=1000)
         last = await one.events.last_seq()

@@ -177,9 +177,9 @@ async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_
 ) -> None:
     for name, ended_ms in [("long_gone", T0), ("just_ended", NOW), ("alive", None)]:
         await store.submissions.open_task(notified(name), T0)
-        await store.ledger.record([a_report(TaskState.RUNNING, name, claim=name)], T0)
+        await store.ledger.record([a_report(TaskState.RUNNING, name, expected_task_id=name)], T0)
         if ended_ms is not None:
-            await store.ledger.record([a_report(provider_task_id=name, claim=name)], ended_ms)
+            await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], ended_ms)
     before = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
     batch = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
     after = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
@@ -239,7 +239,7 @@ async def test_a_delivery_that_is_being_posted_does_not_become_a_dead_letter(sto
 async def test_a_notify_that_only_failed_for_as_long_as_events_stay_gets_dead_letters(store: Store) -> None:
     for name, url in [("t1", "https://down.example/a"), ("t2", "https://slow.example/a")]:
         await store.submissions.open_task(notified(name, url), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
     (down,) = [due for due in await lease(store) if due.lane.startswith("https://down")]
     await end(store, [down], PENDING)
     assert await _dead_letter_stalled(store, now_ms=NOW) == PruneBatch(count=1)
@@ -309,7 +309,7 @@ async def test_endpoints_of_notify_with_nothing_pending_go_if_they_are_healthy_o
     await subscribe(store)
     for number, url in enumerate(urls):
         await store.submissions.open_task(notified(f"t{number}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=f"t{number}", claim=f"t{number}")], T0)
+        await store.ledger.record([a_report(provider_task_id=f"t{number}", expected_task_id=f"t{number}")], T0)
     long_ago = {due.lane: due for due in await lease(store, lease_ms=1)}
     await end(store, [long_ago[urls[3]]], DEAD)
     lately = {due.lane: due for due in await lease(store, now_ms=NOW)}
@@ -324,7 +324,7 @@ async def test_an_event_for_an_endpoint_that_was_removed_adds_it_again(store: St
     await happen_to(store, "t1")
     for name in ("t2", "t3"):
         await store.submissions.open_task(notified(name), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
         assert await end_all(store) == 1
         assert (await _remove_idle_endpoints(store)).count == 1
 

@@ -104,7 +104,7 @@ async def test_a_service_goes_on_with_the_new_database(source: str, target: str)
     async with open_store(target, clock=lambda: T0, migrating=False, pool_size=2) as store:
         last = await store.events.last_seq()
         assert last == 6
-        await store.ledger.record([a_report(provider_task_id="new", adopt=True)], T0 + 1)
+        await store.ledger.record([a_report(provider_task_id="new", allow_adoption=True)], T0 + 1)
         assert [event.seq for event in await store.events.events(last)] == [last + 1]
         assert await store.metadata.get_or_create("signing_key", "another") == "k" * 43
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from receiver.reconcile.model.report import ReconcileFilter
-from receiver.tasks.download import Download, DownloadFailed, Planned, plan
+from receiver.tasks.download import Download, DownloadFailed, PlannedFile, plan
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
 from submitter.http.address_guard import AddressGuard
@@ -108,8 +108,8 @@ class Shelf:
     steps: list[int] = field(default_factory=list)
 
     @property
-    def planned(self) -> Planned:
-        return Planned(output=Output(url=self.server.url), path=self.folder / "f.mp4")
+    def planned(self) -> PlannedFile:
+        return PlannedFile(output=Output(url=self.server.url), path=self.folder / "f.mp4")
 
     async def fetch(self) -> int:
         return await self.download.fetch(self.planned, lambda kept, _: self.steps.append(kept))
