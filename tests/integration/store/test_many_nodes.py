@@ -195,7 +195,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             await store.ledger.record([a_report(allow_adoption=True)], T0)
         await _until_recorded(store)
-        for turn in set(other.engine._turns):  # type: ignore[attr-defined] # it wakes up at last
+        for turn in set(other.engine._running):  # type: ignore[attr-defined] # it wakes up at last
             turn.cancel()
         await asyncio.gather(frozen, return_exceptions=True)
     assert [event.seq for event in await store.events.events(0)] == [1]
