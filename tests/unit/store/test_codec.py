@@ -110,7 +110,7 @@ CODEC = RowCodec(
 
 
 def test_each_type_has_its_column() -> None:
-    point = Point(x=2, is_marked=True)
+    point, pair = Point(x=2, is_marked=True), Pair(first="b")
     value = Everything(
         name=Name("a"),
         colour=Colour.RED,
@@ -118,7 +118,7 @@ def test_each_type_has_its_column() -> None:
         labels={"é": [1]},
         points=(point,),
         best=point,
-        flat=Pair(first="b"),
+        flat=pair,
     )
     assert CODEC.to_row(value) == {
         "title": "a",
