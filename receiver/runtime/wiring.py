@@ -23,9 +23,12 @@ from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.reconcile.manual import ManualReconcile
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
+from receiver.runtime.readiness import Readiness
+from receiver.runtime.services import CommitNotifier, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
@@ -196,6 +199,7 @@ class _Wiring:
             for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
+        poller = self._poller(providers, submission)
         return Services(
             settings=self.settings,
             store=self.store,
@@ -206,12 +210,13 @@ class _Wiring:
             submission=submission,
             subscribing=self._subscribing(),
             intake=self._intake(providers, commits),
-            reconciler=self._reconciler(providers, submission),
+            reconciler=self._reconciler(poller),
+            manual_reconcile=self._manual_reconcile(poller),
             deliverer=self._deliverer(),
             replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
-            readiness=Readiness(prove=self.store.check, clock=now_ms),
+            readiness=Readiness(probe=self.store.check, clock=now_ms),
             commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
@@ -273,22 +278,36 @@ class _Wiring:
             speed=self.settings.providers.speed,
         )
 
-    def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
-        return Reconciler(
-            store=self.store,
+    def _poller(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Poller:
+        return Poller(
             providers=providers,
-            submission=submission,
+            settings=self.settings.providers,
             transport=self.transport,
+            submission=submission,
+            ledger=self.store.ledger,
+            submissions=self.store.submissions,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            lease_ms=round(self.settings.lease_s * 1000),
             clock=now_ms,
             random=self.random,
             on_events=self.commit_notifier.notify,
-            manners=ReconcileManners(
-                owner=self.owner,
-                speed=self.settings.providers.speed,
-                lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile.concurrency,
-                timeout_s=self.settings.providers.timeout_s,
-            ),
+        )
+
+    def _reconciler(self, poller: Poller) -> Reconciler:
+        return Reconciler(
+            poller=poller, polls=self.store.polls, settings=self.settings.reconcile, owner=self.owner, clock=now_ms
+        )
+
+    def _manual_reconcile(self, poller: Poller) -> ManualReconcile:
+        return ManualReconcile(
+            poller=poller,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            audit=self.store.audit,
+            settings=self.settings.reconcile,
+            owner=self.owner,
+            clock=now_ms,
         )
 
     def _pruner(self) -> Pruner:

@@ -60,7 +60,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A slow or hanging provider delays neither other providers nor callbacks",
-        "tests/integration/reconcile/test_reconciler.py::test_a_provider_that_hangs_holds_back_neither_results_nor_the_next_turn",
+        "tests/integration/reconcile/test_reconciler.py::test_a_provider_that_hangs_delays_neither_results_nor_the_next_run",
     ),
     (
         "On Postgres, killing a `web` and a `worker` under load loses nothing, doubles nothing and pays nothing twice",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from receiver.config.settings import ProvidersSettings
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.request import TaskRequest
@@ -109,15 +110,22 @@ async def _a_service(folder: Path, simulator: Simulator) -> AsyncIterator[Servic
     url = f"sqlite:///{folder / 'ledger.db'}"
     async with open_transport(TransportLimits()) as transport, open_store(url, clock=_now_ms, migrating=True) as store:
         submission = _submission(store, providers, transport)
-        reconciler = Reconciler(
-            store=store,
+        poller = Poller(
             providers=providers,
-            submission=submission,
+            settings=ProvidersSettings(speed=SPEED),
             transport=transport,
+            submission=submission,
+            ledger=store.ledger,
+            submissions=store.submissions,
+            polls=store.polls,
+            accounts=store.accounts,
+            lease_ms=60_000,
             clock=_now_ms,
             random=random.random,
             on_events=lambda: None,
-            manners=ReconcileManners(owner="worker-1", speed=SPEED),
+        )
+        reconciler = Reconciler(
+            poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="worker-1", clock=_now_ms
         )
         yield Service(simulator=simulator, store=store, submission=submission, reconciler=reconciler)
         await submission.drained()

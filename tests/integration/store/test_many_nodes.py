@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from receiver.reconcile.model.report import PollResult
 from receiver.runtime.services import Store, open_store
 from receiver.store import postgres
 from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
-from submitter.model import ProviderTaskId, TaskId, TaskState
+from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
 from tests.support.delivery_fixtures import happen, owed, subscribe
+from tests.support.reconcile_setup import a_poll
 
 ROOT = Path(__file__).parents[3]
 NODES, TASKS = 8, 60
@@ -155,7 +155,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_due"), owner="dead", next_poll_ms=T0)], later)
+    await store.polls.release([a_poll("tsk_due", next_poll_ms=T0)], owner="dead", now_ms=later)
     assert {each.state for each in await owed(store)} == {DeliveryState.PENDING}
     assert await _leased(store, later + 1) == ([], [])  # still the second owner's
 

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.reconcile.model.report import PollResult
 from receiver.runtime.services import Store, open_store
 from receiver.store import postgres_listener
 from receiver.store.accounts import AccountStatus
@@ -19,6 +18,7 @@ from tests.support.builders import BUDGET, T0, a_receipt, a_report, a_task
 from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.pgbouncer import SERVERS, NoPooler, pooled
 from tests.support.postgres import Databases
+from tests.support.reconcile_setup import a_poll
 
 NODES, TASKS = 3, 40
 
@@ -60,7 +60,7 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         (due,) = await store.polls.lease_due("hiapi", budget=BUDGET, owner="w", now_ms=T0, lease_ms=1000, limit=10)
         assert due.id == "tsk_way"
         await store.ledger.record([a_report(provider_task_id="way")], T0)
-        await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_way"), owner="w", next_poll_ms=None)], T0)
+        await store.polls.release([a_poll("tsk_way", next_poll_ms=None)], owner="w", now_ms=T0)
         assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
         assert [each.task_id for each in owed] == ["tsk_way"]

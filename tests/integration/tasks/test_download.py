@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.download import Download, DownloadFailed, PlannedFile, plan
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
@@ -42,7 +42,9 @@ async def _finished(service: Served, order: dict[str, Any]) -> Task:
     name = (await service.post("/v1/tasks", order)).json()["id"]
     while True:
         chosen = ReconcileFilter(task=name)
-        await service.services.reconciler.by_hand(chosen, dry_run=False, ask=True, actor="test")
+        await service.services.manual_reconcile.run(
+            ManualRequest(condition=chosen, mode=ReconcileMode.APPLY, actor="test")
+        )
         task = await service.services.store.tasks.task(name)
         assert task is not None
         if task.state in ENDED:

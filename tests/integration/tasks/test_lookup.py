@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import Task
 from receiver.tasks.operator import NoList, NotCanceled, TaskOperator, rank
 from submitter.errors import TransportError
@@ -110,7 +110,9 @@ async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(sc
     assert await _cancel(service, task) == CancelAccepted()
     due = await _task(service, task.id)
     assert (due.state, (due.next_poll_ms or 0) <= service.services.clock()) == (TaskState.SUBMITTED, True)
-    await service.services.reconciler.by_hand(ReconcileFilter(task=task.id), dry_run=False, ask=True, actor="test")
+    await service.services.manual_reconcile.run(
+        ManualRequest(condition=ReconcileFilter(task=task.id), mode=ReconcileMode.APPLY, actor="test")
+    )
     assert (await _task(service, task.id)).state is TaskState.CANCELED
     (event,) = await service.services.store.events.events(0)
     assert event.type == "task.canceled"
