@@ -3,7 +3,7 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- reserve_event_numbers: reserve the next `count` event numbers; the row stays locked until the commit, so numbers appear in order
+-- reserve_event_numbers: the next `count` event numbers; locked until the commit, so they appear in order
 UPDATE counters SET value = value + :count WHERE name = 'events' RETURNING value;
 
 -- insert_event: add an event
@@ -14,10 +14,11 @@ VALUES (:seq, :id, :task, :type, :at_ms, :supersedes, :body);
 INSERT INTO deliveries (
     id, event_seq, event_id, event_type, task, subscription, endpoint_id, endpoint, state, attempts, due_ms, created_ms
 ) VALUES (
-    :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :due_ms, :due_ms
+    :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :due_ms,
+    :due_ms
 );
 
--- due_endpoints: endpoints with something to lease, least recently leased first, with how many deliveries each has leased
+-- due_endpoints: endpoints with something to lease, least recently leased first, and what each has leased already
 SELECT ep.*, s.rate_per_s, s.granted_per_s, s.max_in_flight, (
     SELECT COUNT(*) FROM deliveries d WHERE d.endpoint_id = ep.id AND d.lease_until_ms > :now_ms
 ) AS busy
@@ -29,7 +30,7 @@ FROM (
 ) ep LEFT JOIN subscriptions s ON s.id = ep.id
 ORDER BY ep.last_leased_ms, ep.id;
 
--- leasable_deliveries: due deliveries of an endpoint that nobody has leased, replays or not, longest due first; reads no more than `count`
+-- leasable_deliveries: due deliveries of an endpoint, not leased, replays or not, longest due first
 SELECT id, endpoint_id FROM deliveries
 WHERE endpoint_id = :endpoint_id AND is_replay = :is_replay AND due_ms <= :now_ms
   AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
@@ -67,10 +68,11 @@ FROM endpoints WHERE id IN (:ids...) ORDER BY id {lock};
 -- update_endpoint: store an endpoint's health and the time of its last lease
 UPDATE endpoints SET
     last_leased_ms = :last_leased_ms, paused_until_ms = :paused_until_ms, failures = :failures,
-    failing_since_ms = :failing_since_ms, throttled_rate_per_s = :throttled_rate_per_s, tokens = :tokens, refilled_ms = :refilled_ms
+    failing_since_ms = :failing_since_ms, throttled_rate_per_s = :throttled_rate_per_s,
+    tokens = :tokens, refilled_ms = :refilled_ms
 WHERE id = :id;
 
--- update_endpoint_due_time: when a delivery can be leased next: the first due one, or the end of a lease; NULL when nothing is pending
+-- update_endpoint_due_time: when a delivery can be leased next: when one is due or a lease ends; NULL: nothing pending
 UPDATE endpoints SET next_due_ms = (
     SELECT MIN(n.at_ms) FROM (
         SELECT (
@@ -191,9 +193,11 @@ ORDER BY e.seq;
 
 -- requeue_delivery: add or requeue the delivery of an event to a subscription; one that is pending stays as it is
 INSERT INTO deliveries (
-    id, event_seq, event_id, event_type, task, subscription, endpoint_id, endpoint, state, attempts, due_ms, is_replay, created_ms
+    id, event_seq, event_id, event_type, task, subscription, endpoint_id, endpoint, state, attempts, due_ms, is_replay,
+    created_ms
 ) VALUES (
-    :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :now_ms, 1, :now_ms
+    :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :now_ms, 1,
+    :now_ms
 ) ON CONFLICT (subscription, event_seq) DO UPDATE SET
     state = 'pending', attempts = 0, due_ms = excluded.due_ms, is_replay = 1, endpoint = excluded.endpoint,
     finished_ms = NULL, lease_owner = NULL, lease_until_ms = NULL
@@ -243,4 +247,5 @@ ORDER BY id DESC LIMIT :limit;
 SELECT * FROM endpoints WHERE id IN (:ids...);
 
 -- reset_endpoint_health: clear an endpoint's failures, pause and throttling
-UPDATE endpoints SET failures = 0, failing_since_ms = NULL, paused_until_ms = NULL, throttled_rate_per_s = NULL WHERE id = :id;
+UPDATE endpoints SET failures = 0, failing_since_ms = NULL, paused_until_ms = NULL, throttled_rate_per_s = NULL
+WHERE id = :id;
