@@ -29,14 +29,11 @@ from receiver.store.ids import id_maker
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.submission import Submission
-from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManners
-from receiver.webhooks.model.cloudevents import origin_of
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
-from receiver.webhooks.model.request import SubscriptionRules
-from receiver.webhooks.replay import Replaying
+from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import POSTS_AT_ONCE, Subscribing, SubscribingEdges
-from submitter.http.address_guard import AddressGuard, check_endpoint
+from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
+from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import Transport, TransportLimits, open_transport
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
@@ -96,7 +93,7 @@ def _connect(
     """Give each service what it needs; nothing here waits or fails."""
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
-    feed = Feed(event_log=store.events, task_states=store.tasks.states, seats=settings.streams.max_streams)
+    feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
     notifier.subscribe(feed.wake)
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
     providers = {
@@ -113,12 +110,12 @@ def _connect(
         webhook_transport=webhook_transport,
         commits=commits,
         submission=submission,
-        subscribing=_subscribing(settings, store, guard, webhook_transport),
+        subscriptions=_subscriptions(settings, store, webhook_transport),
         intake=_intake(settings, store, keys, commits, providers),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
         deliverer=_deliverer(settings, store, webhook_transport, notifier, owner),
-        replaying=Replaying(replays=store.replays, clock=now_ms, on_due=notifier.notify),
+        replay=ReplayService(replays=store.replays, clock=now_ms, on_due=notifier.notify),
         pruner=_pruner(settings, store),
         feed=feed,
         readiness=Readiness(probe=store.check, clock=now_ms),
@@ -205,18 +202,16 @@ def _manual_reconcile(settings: Settings, store: Store, poller: Poller, owner: s
     )
 
 
-def _subscribing(settings: Settings, store: Store, guard: AddressGuard, transport: Transport) -> Subscribing:
-    return Subscribing(
-        room=store.subscriptions,
+def _subscriptions(settings: Settings, store: Store, transport: Transport) -> SubscriptionService:
+    return SubscriptionService(
+        subscriptions=store.subscriptions,
         transport=transport,
-        rules=SubscriptionRules(
-            notify=NotifyRules(refuse_url=lambda url: check_endpoint(url, guard), read_secret=decode_webhook_secret),
-            providers=tuple(account.name for account in settings.providers.accounts),
-            most_in_flight=settings.delivery.concurrency,
-            origin=_origin(settings),
-        ),
-        source=settings.public_url or DEFAULT_SOURCE,
-        edges=SubscribingEdges(clock=now_ms, random_bytes=secrets.token_bytes, new_id=id_maker(secrets.token_bytes)),
+        settings=settings.delivery,
+        providers=tuple(account.name for account in settings.providers.accounts),
+        public_url=settings.public_url,
+        clock=now_ms,
+        random_bytes=secrets.token_bytes,
+        new_id=id_maker(secrets.token_bytes),
     )
 
 
@@ -226,24 +221,14 @@ def _deliverer(
     return Deliverer(
         outbox=store.outbox,
         transport=transport,
+        settings=settings.delivery,
+        owner=owner,
+        lease_ms=round(settings.lease_s * 1000),
+        public_url=settings.public_url,
         clock=now_ms,
         random=random,
         on_events=notifier.notify,
-        manners=DeliveryManners(
-            owner=owner,
-            backoff_s=settings.delivery.backoff_s,
-            lease_ms=round(settings.lease_s * 1000),
-            concurrency=settings.delivery.concurrency,
-            per_lane=settings.delivery.per_endpoint,
-            give_up_ms=round(settings.delivery.give_up_days * DAY_S * 1000),
-            source=settings.public_url or DEFAULT_SOURCE,
-            origin=_origin(settings),
-        ),
     )
-
-
-def _origin(settings: Settings) -> str | None:
-    return None if settings.public_url is None else origin_of(settings.public_url)
 
 
 def _pruner(settings: Settings, store: Store) -> Pruner:
@@ -286,7 +271,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         on_events=services.commit_notifier.notify,
     )
     services.commit_notifier.subscribe(worker.wake_deliverer)
-    services.deliverer.on_room = worker.wake_deliverer
+    services.deliverer.on_capacity = worker.wake_deliverer
     worker.start()
     try:
         yield worker
@@ -309,7 +294,7 @@ async def commit_listener(services: Services) -> AsyncIterator[None]:
     if listener is None:
         yield
         return
-    services.feed.hears_others = lambda: listener.is_live
+    services.feed.is_notified = lambda: listener.is_live
     listening = asyncio.create_task(listener.run())
     try:
         yield

@@ -36,7 +36,7 @@ async def record(store: Store, seed: str, count: str) -> None:
 
 async def lease(store: Store, owner: str) -> None:
     """Takes all that is due and never comes back with it."""
-    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner=owner, now_ms=T0, lease_ms=60_000, limit=100)
     _tell({"deliveries": [each.id for each in due], "tasks": [task.id for task in tasks]})
     await asyncio.Event().wait()
@@ -46,7 +46,7 @@ async def hold(store: Store) -> None:
     """Stays in the middle of a transaction, with the number of the next event taken."""
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
+        await tx.fetch_one("reserve_event_numbers", count=1)
         _tell("holding")
         await asyncio.Event().wait()
 
@@ -54,13 +54,13 @@ async def hold(store: Store) -> None:
 
 
 async def share(store: Store, owner: str) -> None:
-    """Leases from two lanes, one of a few at once and one of a few a second, as fast as it can."""
+    """Leases from two endpoints, one of a few at once and one of a few a second, as fast as it can."""
     got: Counter[str] = Counter()
     for turn in range(20):
         due = await store.outbox.lease_deliveries(
-            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_lane=100
+            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100
         )
-        got.update(each.lane for each in due)
+        got.update(each.endpoint_id for each in due)
     _tell(got)
 
 

@@ -21,7 +21,7 @@ from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
-from tests.support.delivery_fixtures import happen, owed, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_events, subscribe
 from tests.support.reconcile_setup import a_poll
 
 ROOT = Path(__file__).parents[3]
@@ -91,7 +91,7 @@ async def test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_ta
     assert await asyncio.wait_for(reading, PATIENCE_S) == list(range(1, 2 * TASKS + 1))
     events = await store.events.events(0, limit=10 * TASKS)
     assert len({event.task_id for event in events}) == len(events) == 2 * TASKS
-    assert [each.event_seq for each in await owed(store)] == list(range(1, 2 * TASKS + 1))
+    assert [each.event_seq for each in await deliveries_of(store)] == list(range(1, 2 * TASKS + 1))
 
 
 async def test_a_submit_with_the_same_key_at_two_nodes_opens_one_task(store: Store, database_url: str) -> None:
@@ -126,8 +126,8 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
 async def test_workers_together_never_lease_more_of_a_lane_than_it_takes(store: Store, database_url: str) -> None:
     await subscribe(store, "sub_few_at_once", max_in_flight=3)
     await subscribe(store, "sub_few_a_second", rate_per_s=5.0)
-    await happen(store, 100)
-    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_lane=1)
+    await publish_events(store, 100)
+    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_endpoint=1)
     found = await _run_at_once(database_url, *(("share", f"w{n}") for n in range(4)))
     leased = sum((Counter(each) for each in found), Counter[str]())
     assert leased["sub_few_at_once"] == 3
@@ -138,7 +138,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
     store: Store, database_url: str
 ) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     await store.submissions.open_task(a_task("tsk_due", next_poll_ms=T0), T0)
     async with _node(database_url, "lease", "dead") as node:
         _tell_to_begin([node])
@@ -151,17 +151,17 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
     assert await _leased(store, later) == (sorted(held["deliveries"]), ["tsk_due"])
     spoken = Attempt(at_ms=T0, latency_ms=1, status=204, error=None)
     late = [
-        AttemptResult(delivery=name, owner="dead", lane="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
+        AttemptResult(delivery=name, owner="dead", endpoint_id="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
     await store.polls.release([a_poll("tsk_due", next_poll_ms=T0)], owner="dead", now_ms=later)
-    assert {each.state for each in await owed(store)} == {DeliveryState.PENDING}
+    assert {each.state for each in await deliveries_of(store)} == {DeliveryState.PENDING}
     assert await _leased(store, later + 1) == ([], [])  # still the second owner's
 
 
 async def _leased(store: Store, now_ms: int) -> tuple[list[str], list[str]]:
-    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner="next", now_ms=now_ms, lease_ms=9_000, limit=100)
     return sorted(each.id for each in due), [task.id for task in tasks]
 
@@ -185,7 +185,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
     holding = asyncio.Event()
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
+        await tx.fetch_one("reserve_event_numbers", count=1)
         holding.set()
         await asyncio.sleep(PATIENCE_S)
 

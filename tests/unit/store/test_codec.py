@@ -17,8 +17,8 @@ from receiver.store.transfer.schema import table_schemas
 from receiver.tasks.model.rows import TASK_ROWS
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, Delivery
-from receiver.webhooks.model.endpoint_health import Lane
-from receiver.webhooks.model.rows import ATTEMPT_ROWS, DELIVERY_ROWS, LANE_ROWS, SUBSCRIPTION_ROWS
+from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.rows import ATTEMPT_ROWS, DELIVERY_ROWS, ENDPOINT_ROWS, SUBSCRIPTION_ROWS
 from receiver.webhooks.model.subscription import Subscription
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2))
@@ -34,7 +34,7 @@ ROW_CLASSES: list[tuple[type, RowCodec[Any], str, tuple[str, ...]]] = [
     (Task, TASK_ROWS, "tasks", ()),
     (Event, EVENT_ROWS, "events", ()),
     (Subscription, SUBSCRIPTION_ROWS, "subscriptions", ()),
-    (Lane, LANE_ROWS, "lanes", ("limit_per_s", "max_in_flight")),
+    (EndpointState, ENDPOINT_ROWS, "lanes", ("limit_per_s", "max_in_flight")),
     (Delivery, DELIVERY_ROWS, "deliveries", ()),
     (Attempt, ATTEMPT_ROWS, "attempts", ()),
     (AccountStatus, ACCOUNT_ROWS, "accounts", ()),
