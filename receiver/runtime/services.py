@@ -60,7 +60,7 @@ class CommitNotifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The rooms, over one engine."""
+    """The repositories, over one engine."""
 
     ledger: Ledger
     submissions: SubmissionRepository
@@ -88,7 +88,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Services:
-    """Open from beginning to end of a process; see `receiver.bootstrap.open_services`."""
+    """Open from beginning to end of a process; see `receiver.runtime.wiring.open_services`."""
 
     settings: Settings
     store: Store
