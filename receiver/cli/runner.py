@@ -12,8 +12,9 @@ import typer
 
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain
 from receiver.config.settings import Settings
+from receiver.runtime.environment import load_settings, start_logging
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import load_settings, open_services, start_journal
+from receiver.runtime.wiring import open_services
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
@@ -30,7 +31,7 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, creatin
     that can not be used, ConfigError for wrong settings, typer.Exit after Ctrl-C.
     """
     settings = load_settings()
-    start_journal(_quieter(settings))
+    start_logging(_quieter(settings))
     place = ledger_at(settings.database.url)
     if not creating and isinstance(place, LedgerFile):
         _must_exist(place.path)

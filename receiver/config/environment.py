@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Le
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -58,7 +57,7 @@ class Setting:
     what: str
     danger: str
     choices: tuple[str, ...]
-    #: What its text may be, such as "a number from 1 to 10"; empty where the reader of the text says it.
+    #: What its text may be, such as "a number from 1 to 10", where no reader of its type says it.
     accepted: str
 
 
@@ -87,34 +86,20 @@ def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any]) 
         what=field.description or "",
         danger=about["danger"],
         choices=choices,
-        accepted=f"one of {', '.join(choices)}" if choices else _accepted_numbers(field),
+        accepted=_accepted(field, choices, about["accepted"]),
     )
+
+
+def _accepted(field: FieldInfo, choices: tuple[str, ...], numbers: str) -> str:
+    if choices:
+        return f"one of {', '.join(choices)}"
+    return f"a whole {numbers}" if field.annotation is int else f"a {numbers}"
 
 
 def _text_of(default: object) -> str:
     if isinstance(default, tuple):
         return ",".join(str(each) for each in default)
     return "" if default is None else str(default)
-
-
-def _accepted_numbers(field: FieldInfo) -> str:
-    if field.annotation in {int, float}:
-        noun = "a whole number" if field.annotation is int else "a number"
-        return f"{noun} from {_bounds(field.metadata)}"
-    if get_origin(field.annotation) is tuple:
-        item = FieldInfo.from_annotation(get_args(field.annotation)[0])
-        return f"a list of numbers from {_bounds(item.metadata)}, comma between" if item.annotation is float else ""
-    return ""
-
-
-def _bounds(metadata: Iterable[object]) -> str:
-    low = next(each.ge for each in metadata if isinstance(each, Ge))
-    high = next(each.le for each in metadata if isinstance(each, Le))
-    return f"{_plain(low)} to {_plain(high)}"
-
-
-def _plain(number: object) -> str:
-    return str(number).removesuffix(".0")
 
 
 def nest_values(given: Mapping[str, str], settings: Iterable[Setting]) -> dict[str, Any]:

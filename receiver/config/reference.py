@@ -25,7 +25,7 @@ def render_env_example(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
     return "\n".join([*_OPENING, *ours, *theirs]).rstrip("\n") + "\n"
 
 
-def render_readme_table(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
+def render_settings_table(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
     """A Markdown table of every setting."""
     ours = sorted(list_settings(Settings), key=lambda each: list(Group).index(Group(each.group)))
     rows = [(f"`{each.env}`", each.default, each.unit, each.what, each.danger) for each in ours]

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import InstanceOf, ValidationError, model_validator
 
 from receiver.config.accounts import PROVIDERS, read_accounts
+from receiver.config.api_keys import ApiKeys
 from receiver.config.contradictions import check_listen_url, check_order, check_public_url, check_speed
 from receiver.config.environment import (
     Contradictions,
@@ -23,7 +24,6 @@ from receiver.config.environment import (
 from receiver.config.errors import ConfigError
 from receiver.config.types import (
     AnyCase,
-    ApiKeys,
     DatabaseUrl,
     Decimal,
     Group,

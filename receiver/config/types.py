@@ -7,31 +7,28 @@ defaults are values already.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from receiver.store.url import FORMS, read_database_url
 
 Network = IPv4Network | IPv6Network
 
-SCOPES = frozenset({"submit", "read", "operate"})
-
 #: Characters of a key that a person made: 96 bits when they are random letters and digits.
 SHORTEST_KEY = 16
+
+LONGEST_WAIT_S = 604_800  # a week, between two attempts
 
 _WHOLE = re.compile(r"[0-9]{1,15}")
 
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
 _VISIBLE = re.compile(r"[!-~]+")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -66,15 +63,6 @@ class InvalidValue(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """A bearer key of our own API as it stands in the settings."""
-
-    name: str
-    scopes: frozenset[str]
-    key: str = field(repr=False)
-
-
 def setting(  # noqa: PLR0913 - one argument for each thing that .env.example says about a setting
     env: str,
     default: object = None,
@@ -83,7 +71,7 @@ def setting(  # noqa: PLR0913 - one argument for each thing that .env.example sa
     group: Group | Literal[""] = "",
     unit: str = "",
     danger: str = "",
-    between: tuple[float | None, float | None] = (None, None),
+    between: tuple[float, float] | None = None,
     secret: bool = False,
 ) -> Any:  # noqa: ANN401 - the type of the field is what its annotation says
     """A pydantic field that is read from the environment variable `env`.
@@ -91,9 +79,10 @@ def setting(  # noqa: PLR0913 - one argument for each thing that .env.example sa
     `danger` says what a bad value does; empty where none can do harm. `between` is inclusive.
     A secret does not show in a repr.
     """
-    ge, le = between
-    about: JsonDict = {"env": env, "group": group, "unit": unit, "danger": danger}
-    return Field(default=default, ge=ge, le=le, description=what, repr=not secret, json_schema_extra=about)
+    low, high = between or (None, None)
+    accepted = "" if between is None else f"number from {low} to {high}"
+    about: JsonDict = {"env": env, "group": group, "unit": unit, "danger": danger, "accepted": accepted}
+    return Field(default=default, ge=low, le=high, description=what, repr=not secret, json_schema_extra=about)
 
 
 def entries(text: str) -> Iterator[tuple[int, str]]:
@@ -165,11 +154,12 @@ def _read_decimal(text: str) -> float:
     return float(text)
 
 
-def _read_decimals(text: str) -> tuple[str, ...]:
-    numbers = tuple(part for _, part in entries(text))
-    if not numbers:
-        raise ValueError("no number")
-    return numbers
+def _read_waits(text: str) -> tuple[float, ...]:
+    parts = [part for _, part in entries(text)]
+    if not parts or not all(_DECIMAL.fullmatch(part) and float(part) <= LONGEST_WAIT_S for part in parts):
+        accepted = f"a comma-separated list of numbers from 0 to {LONGEST_WAIT_S}"
+        raise InvalidValue(f"it is not {accepted}", hint=f"set {accepted}")
+    return tuple(float(part) for part in parts)
 
 
 def _read_database_url(text: str) -> str:
@@ -179,32 +169,14 @@ def _read_database_url(text: str) -> str:
 
 
 def _read_secret_keys(text: str) -> tuple[str, ...]:
-    keys = tuple(_long_key(place, part) for place, part in entries(text))
+    keys = tuple(read_long_key(place, part) for place, part in entries(text))
     if len(set(keys)) < len(keys):
         raise InvalidValue("it holds the same key twice", hint="name each key once, oldest to newest")
     return keys
 
 
-def _read_api_keys(text: str) -> tuple[ApiKey, ...]:
-    keys = tuple(_api_key(place, part) for place, part in entries(text))
-    for what, values in (("name", [key.name for key in keys]), ("key", [key.key for key in keys])):
-        if len(set(values)) < len(values):
-            raise InvalidValue(f"it holds the same {what} twice", hint=f"give each entry its own {what}")
-    return keys
-
-
-def _api_key(place: int, text: str) -> ApiKey:
-    name, scopes, key = (*text.split(":", 2), "", "")[:3]
-    hint = "write each entry as name:scope+scope:key, scopes being submit, read and operate"
-    if not _NAME.fullmatch(name):
-        raise InvalidValue(f"entry {place} has no valid name", hint=hint)
-    wanted = frozenset(scopes.split("+"))
-    if not wanted <= SCOPES:
-        raise InvalidValue(f"entry {place} names a scope that does not exist", hint=hint)
-    return ApiKey(name=name, scopes=wanted, key=_long_key(place, key))
-
-
-def _long_key(place: int, text: str) -> str:
+def read_long_key(place: int, text: str) -> str:
+    """A key that a person made, the entry at `place` of its setting."""
     if len(text) < SHORTEST_KEY or not _VISIBLE.fullmatch(text):
         raise InvalidValue(
             f"the key of entry {place} is shorter than {SHORTEST_KEY} characters or holds blanks",
@@ -245,28 +217,26 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _read(reader: Callable[[str], object]) -> BeforeValidator:
+def from_text(reader: Callable[[str], object]) -> BeforeValidator:
+    """Read a text with `reader`, and leave any other value as it is."""
     return BeforeValidator(lambda value: reader(value) if isinstance(value, str) else value)
 
 
-Whole = Annotated[int, _read(_read_whole)]
+Whole = Annotated[int, from_text(_read_whole)]
 
-Decimal = Annotated[float, _read(_read_decimal)]
+Decimal = Annotated[float, from_text(_read_decimal)]
 
-HttpUrl = Annotated[str, _read(read_url)]
+HttpUrl = Annotated[str, from_text(read_url)]
 
-DatabaseUrl = Annotated[str, _read(_read_database_url)]
+DatabaseUrl = Annotated[str, from_text(_read_database_url)]
 
-HeaderText = Annotated[str, _read(read_secret)]
+HeaderText = Annotated[str, from_text(read_secret)]
 
-SecretKeys = Annotated[tuple[str, ...], _read(_read_secret_keys)]
+SecretKeys = Annotated[tuple[str, ...], from_text(_read_secret_keys)]
 
-ApiKeys = Annotated[tuple[InstanceOf[ApiKey], ...], _read(_read_api_keys)]
+Networks = Annotated[tuple[Network, ...], from_text(_read_networks)]
 
-Networks = Annotated[tuple[Network, ...], _read(_read_networks)]
-
-#: Waits of at most a week.
-Waits = Annotated[tuple[Annotated[Decimal, Field(ge=0, le=604_800)], ...], _read(_read_decimals)]
+Waits = Annotated[tuple[float, ...], from_text(_read_waits)]
 
 #: Goes before a `Literal`: upper and lower case are the same.
-AnyCase = _read(str.lower)
+AnyCase = from_text(str.lower)

@@ -1,11 +1,7 @@
-"""Whether the ledger can be written now, found out by writing, and however many ask, at most once in a while.
+"""The repositories over one engine, and the services of a running process."""
 
-Anyone may ask without a key, so the question must not cost a commit each time.
-"""
-
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,8 +10,10 @@ from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.events.log import EventLog
+from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.runtime.readiness import Readiness
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
@@ -23,85 +21,59 @@ from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import open_engine
-from receiver.store.retention import Pruner, Pruning
+from receiver.store.retention import Pruner, RetentionRepository
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission import Submission
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
-from receiver.webhooks.replay import Replaying
-from receiver.webhooks.replay_repository import Replays
-from receiver.webhooks.subscription_repository import Subscriptions
-from receiver.webhooks.subscriptions import Subscribing
+from receiver.webhooks.replay import ReplayService
+from receiver.webhooks.replay_repository import ReplayRepository
+from receiver.webhooks.subscription_repository import SubscriptionRepository
+from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.transport import Transport
 from submitter.providers.contract import ConfiguredProvider
-
-FRESH_MS = 1000  # how old an answer may be; shorter than any load balancer's own interval
-
-
-class Readiness:
-    """One for a process. `prove` raises StoreUnavailable when the ledger cannot be written."""
-
-    def __init__(self, *, prove: Callable[[], Awaitable[None]], clock: Callable[[], int]) -> None:
-        self._prove = prove
-        self._clock = clock
-        self._proof: asyncio.Task[None] | None = None
-        self._begun_ms = 0
-
-    async def check(self) -> None:
-        """Raise what the newest proof raised. All who ask while one is under way, or fresh, share it."""
-        if self._proof is None or (self._proof.done() and not self._is_fresh()):
-            self._begun_ms = self._clock()
-            self._proof = asyncio.create_task(self._run())
-        await asyncio.shield(self._proof)
-
-    def _is_fresh(self) -> bool:
-        return 0 <= self._clock() - self._begun_ms < FRESH_MS
-
-    async def _run(self) -> None:
-        await self._prove()
-
 
 Clock = Callable[[], int]  # unix milliseconds
 
 
 class CommitNotifier:
-    """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
+    """Notify this process's consumers (event feed, deliverer) of a commit that created events or deliveries.
 
-    On a server that tells of them, the commits of other processes ring it too.
+    With Postgres, commits of other processes notify it as well (LISTEN/NOTIFY).
     """
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[], None]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Callable[[], None]) -> None:
+        self._subscribers.append(subscriber)
 
-    def ring(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def notify(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The rooms, over one engine."""
+    """The repositories, over one engine."""
 
     ledger: Ledger
-    submissions: Submits
+    submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
-    subscriptions: Subscriptions
+    subscriptions: SubscriptionRepository
     tasks: TaskRepository
     events: EventLog
     deliveries: DeliveryRepository
-    replays: Replays
-    retention: Pruning
+    replays: ReplayRepository
+    retention: RetentionRepository
     metadata: MetadataRepository
     engine: Engine
 
@@ -116,7 +88,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Services:
-    """Open from beginning to end of a process; see `receiver.bootstrap.open_services`."""
+    """Open from beginning to end of a process; see `receiver.runtime.wiring.open_services`."""
 
     settings: Settings
     store: Store
@@ -125,11 +97,12 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
-    subscribing: Subscribing
+    subscriptions: SubscriptionService
     intake: Intake
     reconciler: Reconciler
+    manual_reconcile: ManualReconcile
     deliverer: Deliverer
-    replaying: Replaying
+    replay: ReplayService
     pruner: Pruner
     feed: Feed
     readiness: Readiness
@@ -160,20 +133,20 @@ async def open_store(
 
 def store_on(engine: Engine) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    emitter = EventPublisher(new_id)
+    publisher = EventPublisher(new_id)
     return Store(
-        ledger=Ledger(engine, new_id, emitter),
-        submissions=Submits(engine, new_id),
+        ledger=Ledger(engine, new_id, publisher),
+        submissions=SubmissionRepository(engine, new_id),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
-        outbox=Outbox(engine, new_id, emitter),
-        subscriptions=Subscriptions(engine, new_id),
+        outbox=Outbox(engine, new_id, publisher),
+        subscriptions=SubscriptionRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
-        replays=Replays(engine, new_id),
-        retention=Pruning(engine),
+        replays=ReplayRepository(engine, new_id),
+        retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
         engine=engine,
     )

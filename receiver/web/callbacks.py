@@ -7,8 +7,8 @@ from typing import assert_never
 
 import structlog
 
-from receiver.callbacks.model import Counted, IntakeOutcome, Malformed, NoSuchProvider, NotOurs, TokenOfAnotherTask
-from receiver.tasks.model.task import Verdict
+from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.endpoint import Answer, RequestContext
 from receiver.web.json_body import check_type, read_body
 from receiver.web.problems import Kind, Problem, ProblemError
@@ -28,7 +28,7 @@ async def receive_callback(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """With a token in the path or, for providers that sign, without."""
     provider = call.part("provider")
     if provider not in call.services.providers:
-        raise ProblemError(_problem_of(NoSuchProvider()))
+        raise ProblemError(_problem_of(UnknownProvider()))
     check_type(call.request, CALLBACK_TYPES)
     body = await read_body(call.request, max_bytes=call.services.settings.callbacks.max_bytes)
     callback = Callback(headers=_headers(call.request.scope["headers"]), body=body)
@@ -42,26 +42,26 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
 
 
 def _answer(provider: str, outcome: IntakeOutcome) -> Answer:
-    if isinstance(outcome, Counted):
+    if isinstance(outcome, Accepted):
         applied = outcome.verdict is Verdict.APPLIED
         return Answer(status=204) if applied else Answer(body={"verdict": outcome.verdict.value})
     log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=_reason(outcome))
     raise ProblemError(_problem_of(outcome))
 
 
-def _problem_of(outcome: NotOurs | Malformed | NoSuchProvider | TokenOfAnotherTask) -> Problem:
+def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
     match outcome:
-        case NotOurs():
+        case Unauthenticated():
             return Problem(Kind.NOT_OURS, headers=_CHALLENGE)
         case Malformed():
             return Problem(Kind.MALFORMED, "The body is not what the provider documents.")
-        case NoSuchProvider():
+        case UnknownProvider():
             return Problem(Kind.NOT_FOUND, "No provider of that name is configured.")
-        case TokenOfAnotherTask():
+        case TaskMismatch():
             return Problem(Kind.CONFLICT, "The token in the path was made for another task.")
         case _:
             assert_never(outcome)
 
 
-def _reason(outcome: NotOurs | Malformed | NoSuchProvider | TokenOfAnotherTask) -> str | None:
-    return None if isinstance(outcome, NoSuchProvider) else outcome.reason
+def _reason(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> str | None:
+    return None if isinstance(outcome, UnknownProvider) else outcome.reason

@@ -22,9 +22,8 @@ from tempfile import TemporaryDirectory
 
 from receiver.config.settings import DeliverySettings
 from receiver.runtime.services import Store, open_store
-from receiver.runtime.worker import Worker
-from receiver.store.retention import PruneReport
-from receiver.webhooks.deliverer import Deliverer, DeliveryManners
+from receiver.runtime.worker import DELIVER_EVERY_S, DELIVER_LIMIT, DELIVERING_AT_ONCE, JobRunner
+from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter.http.address_guard import AddressGuard
@@ -75,19 +74,6 @@ class Isolation:
         return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
-class Idle:
-    """What a worker does besides delivering: nothing."""
-
-    async def reconcile_once(self, *, limit: int) -> int:
-        return 0
-
-    async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        return 0
-
-    async def prune_once(self) -> PruneReport:
-        return PruneReport()
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -96,15 +82,15 @@ def _now_ms() -> int:
 class _Arm:
     name: str
     store: Store
-    worker: Worker
+    job: JobRunner
     endpoints: int
     made: int = 0
 
     async def round(self) -> None:
         """One event for every endpoint, until all but the first have it."""
         self.made += 1
-        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", adopt=True)], _now_ms())
-        self.worker.wake_deliverer()
+        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", allow_adoption=True)], _now_ms())
+        self.job.start_run()
         async with asyncio.timeout(ROUND_LIMIT_S):
             while await self._waiting():
                 await asyncio.sleep(0.01)
@@ -175,24 +161,37 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         for number in range(endpoints):
             kind = first if number == 0 else "good"
             await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
-        manners = DeliveryManners(
+        deliverer = Deliverer(
+            outbox=store.outbox,
+            transport=transport,
+            settings=_DEFAULT,
             owner=name,
-            backoff_s=_DEFAULT.backoff_s,
-            concurrency=concurrency,
-            per_lane=_DEFAULT.per_endpoint,
+            lease_ms=60_000,
+            public_url=None,
+            clock=_now_ms,
+            random=secrets.SystemRandom().random,
         )
-        random = secrets.SystemRandom().random
-        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)
-        idle = Idle()
-        worker = Worker(
-            reconciler=idle, deliverer=deliverer, ledger=idle, pruner=idle, clock=_now_ms, on_events=lambda: None
+        job = JobRunner(
+            "deliver",
+            lambda: deliverer.deliver_once(limit=DELIVER_LIMIT),
+            at_once=DELIVERING_AT_ONCE,
+            clock=_now_ms,
         )
-        deliverer.on_room = worker.wake_deliverer
-        worker.start()
+        deliverer.on_capacity = job.start_run
+        ticks = asyncio.create_task(_tick(job))
         try:
-            yield _Arm(name=name, store=store, worker=worker, endpoints=endpoints)
+            yield _Arm(name=name, store=store, job=job, endpoints=endpoints)
         finally:
-            await worker.stop()
+            ticks.cancel()
+            await asyncio.wait([ticks])
+            await job.close()
+
+
+async def _tick(job: JobRunner) -> None:
+    """Deliver as often as the worker does."""
+    while True:
+        job.start_run()
+        await asyncio.sleep(DELIVER_EVERY_S)
 
 
 def _subscription(number: int, url: str) -> Subscription:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from receiver.config.accounts import prefix_of
-from receiver.config.reference import render_env_example, render_readme_table
+from receiver.config.reference import render_env_example, render_settings_table
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
 from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
@@ -110,7 +110,7 @@ def promise_table(promises: Sequence[tuple[str, str]]) -> str:
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "accounts": (README, accounts_table),
     "providers": (SUBMITTER, provider_table),
-    "settings": (DOCS / "settings.md", render_readme_table),
+    "settings": (DOCS / "settings.md", render_settings_table),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
 }

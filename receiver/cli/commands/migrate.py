@@ -13,9 +13,10 @@ from receiver.cli.display.tables import cell, table
 from receiver.cli.options import Json
 from receiver.cli.runner import ledger_named
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import load_settings, now_ms, opened_store, start_journal
+from receiver.runtime.environment import load_settings, start_logging
+from receiver.runtime.wiring import now_ms, open_store_from
 from receiver.store.open import ledger_at
-from receiver.store.transfer.transfer import Compared, Moved, OnProgress, move
+from receiver.store.transfer.transfer import OnProgress, TableComparison, TransferReport, transfer
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url
 
 _SHOWN = 12  # characters of a checksum in a table; --json has all
@@ -33,7 +34,7 @@ To = Annotated[
 
 def migrate(*, source: From = None, target: To = None, as_json: Json = False) -> None:
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     if source is None and target is None:
         if as_json:
             raise CommandFailed("--json is for a copy: give --from, --to or both", status=USAGE)
@@ -44,7 +45,7 @@ def migrate(*, source: From = None, target: To = None, as_json: Json = False) ->
 
 def _update_schema(settings: Settings) -> None:
     async def apply() -> None:
-        async with opened_store(settings, migrating=True):
+        async with open_store_from(settings, migrating=True):
             note(f"the ledger {ledger_at(settings.database.url)} is up to date")
 
     with ledger_named(settings):
@@ -55,19 +56,19 @@ def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
     source, target = _place("--from", source_url), _place("--to", target_url)
     try:
         with _progress_by_table() as on_progress:
-            moved = move(source_url, target_url, now_ms=now_ms(), on_progress=on_progress)
+            report = transfer(source_url, target_url, now_ms=now_ms(), on_progress=on_progress)
     except KeyboardInterrupt:
         complain(["interrupted; nothing was copied"])
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        emit(moved_view(moved, source, target))
+        emit(transfer_view(report, source, target))
     else:
-        _show_table(moved, source, target)
-    for each in moved.tables:
+        _show_table(report, source, target)
+    for each in report.tables:
         if each.altered:
             note(f"{each.table}: {each.altered} rows had NUL, which Postgres can not store; the copy has U+FFFD")
-    if moved.different:
-        names = ", ".join(moved.different)
+    if report.different:
+        names = ", ".join(report.different)
         raise CommandFailed(f"the copy of {names} differs from the source, so it was rolled back; {target} is empty")
 
 
@@ -94,7 +95,7 @@ def _progress_by_table() -> Iterator[OnProgress]:
         yield on_progress
 
 
-def _show_table(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
+def _show_table(report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
     rows = [
         (
             cell(each.table),
@@ -104,26 +105,28 @@ def _show_table(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerF
             cell(each.target.sha256[:_SHOWN]),
             cell("same" if each.is_same else "DIFFERS"),
         )
-        for each in moved.tables
+        for each in report.tables
     ]
     show(table("table", "rows", "copied", "checksum", "of the copy", "", rows=rows))
-    if not moved.different:
-        show(cell(f"\ncopied {moved.rows} rows from {source} to {target}"))
+    if not report.different:
+        show(cell(f"\ncopied {report.rows} rows from {source} to {target}"))
         note("set WHENFINAL_DATABASE_URL to the new ledger before you start anything; never run on both")
 
 
-def moved_view(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> dict[str, object]:
+def transfer_view(
+    report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer
+) -> dict[str, object]:
     """As `--json` prints it. Neither place contains a password."""
     return {
         "from": str(source),
         "to": str(target),
-        "same": not moved.different,
-        "rows": moved.rows,
-        "tables": [_table_view(each) for each in moved.tables],
+        "same": not report.different,
+        "rows": report.rows,
+        "tables": [_table_view(each) for each in report.tables],
     }
 
 
-def _table_view(each: Compared) -> dict[str, object]:
+def _table_view(each: TableComparison) -> dict[str, object]:
     return {
         "table": each.table,
         "same": each.is_same,

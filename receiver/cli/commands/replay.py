@@ -14,7 +14,15 @@ from receiver.cli.display.subscription_tables import replay_line
 from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, with_message
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich, find_violations, is_bounded
+from receiver.webhooks.model.replay import (
+    ReplayCount,
+    ReplayRange,
+    ReplayWhich,
+    SubscriptionNotActive,
+    SubscriptionNotFound,
+    is_bounded,
+    validate_replay,
+)
 from receiver.webhooks.model.views import replay_view
 from submitter.errors import InvalidRequest
 
@@ -64,7 +72,7 @@ def replay(
 ) -> None:
     if not dry_run and not yes:
         counted = _replay(subscription_id, given, dry_run=True)
-        confirm(f"Make {counted.made_due} deliveries to {subscription_id} due?", yes=counted.made_due == 0)
+        confirm(f"Make {counted.requeued} deliveries to {subscription_id} due?", yes=counted.requeued == 0)
     count = _replay(subscription_id, given, dry_run=dry_run)
     if as_json:
         emit(replay_view(subscription_id, count, dry_run=dry_run))
@@ -73,12 +81,12 @@ def replay(
 
 
 def _replay(subscription_id: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
-    async def work(services: Services) -> ReplayCount | NotActive | None:
+    async def work(services: Services) -> ReplayCount:
         wanted = _range_of(given, services.clock())
         _check(wanted, services)
         with progress() as bar:
             line = bar.add_task("counted" if dry_run else "replayed", total=None)
-            return await services.replaying.replay(
+            return await services.replay.replay(
                 subscription_id,
                 wanted,
                 dry_run=dry_run,
@@ -86,20 +94,21 @@ def _replay(subscription_id: str, given: ReplayOptions, *, dry_run: bool) -> Rep
                 on_progress=lambda done, total: bar.update(line, completed=done, total=total),
             )
 
-    count = with_services(work)
-    if count is None:
-        raise missing(subscription_id)
-    if isinstance(count, NotActive):
-        reason = f" ({count.reason})" if count.reason else ""
+    try:
+        return with_services(work)
+    except SubscriptionNotFound:
+        raise missing(subscription_id) from None
+    except SubscriptionNotActive as error:
+        reason = f" ({error.reason})" if error.reason else ""
         hint = f"whenfinal subscriptions enable {subscription_id}"
-        raise CommandFailed(f"{subscription_id} is disabled{reason} and gets no webhooks; enable it first: {hint}")
-    return count
+        message = f"{subscription_id} is disabled{reason} and gets no webhooks; enable it first: {hint}"
+        raise CommandFailed(message) from None
 
 
 def _check(wanted: ReplayRange, services: Services) -> None:
     if not is_bounded(wanted):
         raise CommandFailed(_UNBOUNDED, status=USAGE)
-    violations = tuple(find_violations(wanted, tuple(services.providers)))
+    violations = tuple(validate_replay(wanted, tuple(services.providers)))
     if violations:
         raise InvalidRequest(violations)
 

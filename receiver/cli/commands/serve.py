@@ -11,7 +11,8 @@ import typer
 from receiver.cli.console import note
 from receiver.cli.runner import cannot_listen, ledger_named, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import hearing, load_settings, open_services, start_journal, working
+from receiver.runtime.environment import load_settings, start_logging
+from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import WEB_AND_WORKER, create_app
@@ -32,14 +33,14 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 def worker() -> None:
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     with ledger_named(settings):
         asyncio.run(_work(settings))
 
 
 def _serve(host: str, port: int, roles: frozenset[str]) -> None:
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     try:
         listener = server.bind(host, port)
     except OSError as error:
@@ -69,7 +70,7 @@ def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]
 
 async def _work(settings: Settings) -> None:
     with stopped_by_signal() as stopped:
-        async with open_services(settings) as services, hearing(services), working(services):
+        async with open_services(settings) as services, commit_listener(services), working(services):
             note(f"working; {summary(settings)}")
             await stopped.wait()
 

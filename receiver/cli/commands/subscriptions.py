@@ -24,10 +24,10 @@ from receiver.cli.options import (
 )
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.webhooks.model.delivery import Attempt, Owed
+from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import is_delivered, owed_view, probe_view, secret_view, subscription_view
+from receiver.webhooks.model.views import backlog_view, probe_view, secret_view, subscription_view
 
 SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
@@ -107,8 +107,8 @@ def create(
     request = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_given_fields(given))
 
     async def work(services: Services) -> tuple[SubscriptionStatus, int]:
-        made = await services.subscribing.create(request, actor=ACTOR)
-        return SubscriptionStatus(subscription=made, lane=None), services.clock()
+        made = await services.subscriptions.create(request, actor=ACTOR)
+        return SubscriptionStatus(subscription=made, endpoint=None), services.clock()
 
     seen, now_ms = with_services(work, creating=True)
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -122,7 +122,7 @@ def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json 
     found, has_more, now_ms = with_services(work)
     if as_json:
         for each in found:
-            emit(subscription_view(each.subscription, each.lane, now_ms=now_ms))
+            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms))
     else:
         show(subscriptions_table(found, now_ms) if found else _none_found(state))
     if has_more:
@@ -134,16 +134,16 @@ def _none_found(state: SubscriptionState | None) -> str:
 
 
 def show_subscription(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[SubscriptionStatus, Owed, int]:
+    async def work(services: Services) -> tuple[SubscriptionStatus, Backlog, int]:
         seen, now_ms = await _seen(services, subscription_id)
-        return seen, await services.store.deliveries.owed(subscription_id), now_ms
+        return seen, await services.store.deliveries.backlog(subscription_id), now_ms
 
-    seen, owed, now_ms = with_services(work)
-    own, lane = seen.subscription, seen.lane
+    seen, backlog, now_ms = with_services(work)
+    own, endpoint = seen.subscription, seen.endpoint
     if as_json:
-        emit(subscription_view(own, lane, now_ms=now_ms) | {"deliveries": owed_view(owed)})
+        emit(subscription_view(own, endpoint, now_ms=now_ms) | {"deliveries": backlog_view(backlog)})
     else:
-        show(subscription_sheet(own, lane, now_ms, owed))
+        show(subscription_sheet(own, endpoint, now_ms, backlog))
 
 
 @options_from(ChangeOptions)
@@ -175,7 +175,7 @@ def delete(subscription_id: SubscriptionId, *, yes: Yes = False, as_json: Json =
     confirm(f"Delete {subscription_id}, which sends to {seen.subscription.url}?", yes=yes)
 
     async def work(services: Services) -> bool:
-        return await services.subscribing.delete(subscription_id, actor=ACTOR)
+        return await services.subscriptions.delete(subscription_id, actor=ACTOR)
 
     if not with_services(work):
         raise missing(subscription_id)
@@ -203,7 +203,7 @@ def rotate_secret(
     secret = read_secret(secret_file)
 
     async def rotate(services: Services) -> Subscription | None:
-        return await services.subscribing.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
+        return await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
 
     seen, now_ms = with_services(lambda services: _after(services, subscription_id, rotate))
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -211,7 +211,7 @@ def rotate_secret(
 
 def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
     async def work(services: Services) -> Attempt | None:
-        return await services.subscribing.test(subscription_id, actor=ACTOR)
+        return await services.subscriptions.test(subscription_id, actor=ACTOR)
 
     attempt = with_services(work)
     if attempt is None:
@@ -220,7 +220,7 @@ def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
         emit(probe_view(attempt))
     else:
         show(probe_line(attempt))
-    if not is_delivered(attempt):
+    if not attempt.is_success:
         raise typer.Exit(WRONG)
 
 
@@ -243,7 +243,7 @@ def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:
 
 def _changed(subscription_id: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
     async def work(services: Services) -> Subscription | None:
-        return await services.subscribing.change(subscription_id, changes, actor=ACTOR)
+        return await services.subscriptions.change(subscription_id, changes, actor=ACTOR)
 
     return with_services(lambda services: _after(services, subscription_id, work))
 
@@ -256,7 +256,7 @@ async def _after(
     if changed is None:
         raise missing(subscription_id)
     seen = await services.store.subscriptions.find(subscription_id)
-    return SubscriptionStatus(subscription=changed, lane=seen.lane if seen else None), services.clock()
+    return SubscriptionStatus(subscription=changed, endpoint=seen.endpoint if seen else None), services.clock()
 
 
 async def _seen(services: Services, subscription_id: str) -> tuple[SubscriptionStatus, int]:
@@ -268,19 +268,19 @@ async def _seen(services: Services, subscription_id: str) -> tuple[SubscriptionS
 
 def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
     if as_json:
-        emit(subscription_view(seen.subscription, seen.lane, now_ms=now_ms))
+        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms))
     else:
-        show(subscription_sheet(seen.subscription, seen.lane, now_ms))
+        show(subscription_sheet(seen.subscription, seen.endpoint, now_ms))
 
 
 def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
     """A secret from a file is not printed again. With --json it always is, as in the API."""
     own = seen.subscription
     if as_json:
-        emit(subscription_view(own, seen.lane, now_ms=now_ms) | secret_view(own))
+        emit(subscription_view(own, seen.endpoint, now_ms=now_ms) | secret_view(own))
         return
     secrets = [f"signing secret, shown only now: {own.secret}"] if made else []
-    show(subscription_sheet(own, seen.lane, now_ms), *secrets)
+    show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)
 
 
 def missing(subscription_id: str) -> CommandFailed:

@@ -16,10 +16,9 @@ from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.model.views import task_view
-from receiver.tasks.operator import Canceling, Candidate, Candidates, Lookup, NoList, NotCanceled, say_no_answer
+from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
-from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 from submitter.timestamps import rfc3339
 
 ACTOR = "command line"
@@ -181,15 +180,7 @@ def _show_candidates(task_name: str, *, as_json: bool) -> None:
 
 async def _candidates(services: Services, task: Task) -> Candidates:
     configured = configured_provider(services, task)
-    lookup = Lookup(
-        lists=LISTS_TASKS,
-        transport=services.transport,
-        tasks=services.store.tasks,
-        accounts=services.store.accounts,
-        clock=services.clock,
-        speed=services.settings.providers.speed,
-    )
-    seen = await lookup.candidates(task, configured)
+    seen = await operator_of(services).find_candidates(task, configured)
     if isinstance(seen, Candidates):
         return seen
     if isinstance(seen, NoList):
@@ -199,7 +190,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
             f"{title} documents no list of tasks; search the console of the account at {base_url} "
             f"for a task of {task.model or 'this request'} created at about {made}"
         )
-    raise CommandFailed(f"{task.provider} gave no list of its tasks: {say_no_answer(seen)}")
+    raise CommandFailed(f"{task.provider} gave no list of its tasks: {describe_no_answer(seen)}")
 
 
 def _candidate_view(candidate: Candidate) -> dict[str, Any]:
@@ -217,16 +208,8 @@ def _candidate_view(candidate: Candidate) -> dict[str, Any]:
 def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
         task = await find_task(services, task_name)
-        canceling = Canceling(
-            cancels=CANCELS_TASKS,
-            transport=services.transport,
-            ledger=services.store.ledger,
-            accounts=services.store.accounts,
-            audit=services.store.audit,
-            clock=services.clock,
-            speed=services.settings.providers.speed,
-        )
-        return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
+        configured = configured_provider(services, task)
+        return task, await operator_of(services).cancel(task, configured, actor=ACTOR)
 
     task, outcome = with_services(work)
     if isinstance(outcome, NotCanceled):
@@ -236,6 +219,18 @@ def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
     else:
         show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll shows its end:")
         show(f"whenfinal reconcile --task {task.id}")
+
+
+def operator_of(services: Services) -> TaskOperator:
+    return TaskOperator(
+        tasks=services.store.tasks,
+        ledger=services.store.ledger,
+        accounts=services.store.accounts,
+        audit=services.store.audit,
+        transport=services.transport,
+        clock=services.clock,
+        speed=services.settings.providers.speed,
+    )
 
 
 def configured_provider(services: Services, task: Task) -> ConfiguredProvider:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import TimelineEntry
+from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
+from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
-from submitter.timestamps import parse_rfc3339_ms
 
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
@@ -152,19 +152,18 @@ def _settling(task: Task, context: TaskContext) -> Iterator[str]:
 
 
 def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
-    details = (entry.detail for entry in timeline if entry.kind == "delivery")
-    dated = [(parse_rfc3339_ms(each["due_at"]), each) for each in details if each.get("due_at")]
+    dated = [(each.due_ms, each) for each in timeline if isinstance(each, DeliveryEntry) and each.due_ms is not None]
     due = sorted(dated, key=lambda pair: pair[0])
     for due_ms, delivery in due[:DUE_SHOWN]:
         when = "is due now" if due_ms <= now_ms else f"is due {format_when(due_ms, now_ms)}"
-        waits = "waits until the subscription is enabled" if delivery["held"] else when
-        yield f"Its webhook to {delivery['subscription'] or delivery['endpoint']} {waits}: {delivery['delivery']}."
+        waits = "waits until the subscription is enabled" if delivery.is_held else when
+        yield f"Its webhook to {delivery.subscription or delivery.endpoint} {waits}: {delivery.delivery_id}."
     if len(due) > DUE_SHOWN:
         yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 
 
 def _dead_letters(timeline: Sequence[TimelineEntry]) -> Iterator[str]:
     for entry in timeline:
-        if entry.kind == "delivery" and entry.detail.get("state") == "dead":
-            command = f"whenfinal deliveries redeliver {entry.detail['delivery']}"
+        if isinstance(entry, DeliveryEntry) and entry.state is DeliveryState.DEAD:
+            command = f"whenfinal deliveries redeliver {entry.delivery_id}"
             yield f"A webhook is a dead letter; redeliver it when the endpoint works again: {command}"

@@ -14,7 +14,7 @@ from receiver.cli.doctor.here import now_ms
 from receiver.config.accounts import prefix_of
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
-from receiver.runtime.log import DropSecrets
+from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
@@ -69,7 +69,7 @@ def _no_answer(account: Account, error: TransportError) -> Check:
 
 def _answer_check(account: Account, answer: StatusOutcome) -> Check:
     """Whether the key is accepted. Our key is hidden in the provider's message, which may quote it."""
-    hidden = DropSecrets([account.api_key])
+    hidden = RedactSecrets([account.api_key])
     match answer:
         case NotFound() | Observation():
             return ok(account.name, f"accepts the key at {account.base_url}")

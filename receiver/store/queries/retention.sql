@@ -3,62 +3,62 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- wipe_previous_keys: what signed along and does so no more
+-- clear_expired_keys: previous keys of rotations that are over
 UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
 WHERE previous_until_ms <= :now_ms;
 
--- next_deleted_subscription: one whose deletion is not complete
+-- next_deleted_subscription: the next one whose deletion is not complete
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
 
--- unfinished_of_lane: some of what an endpoint is owed
-SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL
-ORDER BY replayed, due_ms LIMIT :limit;
+-- unfinished_of_endpoint: some pending deliveries of an endpoint
+SELECT id, lease_until_ms FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL
+ORDER BY is_replay, due_ms LIMIT :limit;
 
--- bury_delivery: give one up without another attempt, unless one is under way
+-- mark_delivery_dead: make one a dead letter without another attempt, unless one is under way
 UPDATE deliveries SET
     state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- remove_lane: forget an endpoint
-DELETE FROM lanes WHERE id = :id;
+-- remove_endpoint: delete an endpoint
+DELETE FROM endpoints WHERE id = :id;
 
--- remove_idle_lane: forget an endpoint that owes nothing, if it still owes nothing
-DELETE FROM lanes WHERE id = :id AND next_due_ms IS NULL;
+-- remove_idle_endpoint: delete an endpoint, unless something became pending
+DELETE FROM endpoints WHERE id = :id AND next_due_ms IS NULL;
 
 -- remove_subscription: the end of a deletion
 DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
 
--- unfinished_by_age: what is owed, the oldest events first, with who waits for it
+-- unfinished_by_age: pending deliveries, the oldest events first, with their subscription and endpoint
 SELECT
-    d.id, d.event_seq, d.lane, d.subscription, d.lease_until_ms, e.at_ms AS event_ms, s.state AS subscription_state,
-    l.failing_since_ms
+    d.id, d.event_seq, d.endpoint_id, d.subscription, d.lease_until_ms, e.at_ms AS event_ms,
+    s.state AS subscription_state, ep.failing_since_ms
 FROM deliveries d JOIN events e ON e.seq = d.event_seq
-    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN lanes l ON l.id = d.lane
+    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN endpoints ep ON ep.id = d.endpoint_id
 WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
 ORDER BY d.event_seq, d.id LIMIT :limit;
 
--- oldest_unfinished: the oldest event that is still owed to somebody
+-- oldest_unfinished: the oldest event with a pending delivery
 SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
 
--- oldest_events: where retention begins; held, so that no replay makes due what is about to go
+-- oldest_events: where retention begins; locked, so that no replay requeues what is about to be deleted
 SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};
 
--- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
+-- delivery_past: the event of the first delivery beyond a number of them, if there are more up to an event
 SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;
 
 -- deliveries_of_events: all deliveries up to an event
 SELECT id FROM deliveries WHERE event_seq <= :last;
 
--- remove_attempts_of_delivery: its history
+-- remove_attempts_of_delivery: all attempts of a delivery
 DELETE FROM attempts WHERE delivery = :delivery;
 
 -- remove_deliveries_of_events: all deliveries up to an event
 DELETE FROM deliveries WHERE event_seq <= :last;
 
--- remove_events: all up to one
+-- remove_events: all events up to one
 DELETE FROM events WHERE seq <= :last;
 
--- old_attempts: attempts past a mark, oldest first, with whether their delivery is still due
+-- old_attempts: attempts after a cursor, oldest first, with whether their delivery is still due
 SELECT a.id, a.at_ms, d.due_ms FROM attempts a LEFT JOIN deliveries d ON d.id = a.delivery
 WHERE a.at_ms < :before_ms AND a.at_ms >= :after_ms AND (a.at_ms > :after_ms OR a.id > :after_id)
 ORDER BY a.at_ms, a.id LIMIT :limit;
@@ -66,14 +66,14 @@ ORDER BY a.at_ms, a.id LIMIT :limit;
 -- remove_attempt: one HTTP try
 DELETE FROM attempts WHERE id = :id;
 
--- old_observations: lines of timelines past a mark, oldest first, with how their task is
+-- old_observations: observations after a cursor, oldest first, with the state of their task
 SELECT o.id, o.at_ms, t.state, t.final_ms FROM observations o JOIN tasks t ON t.id = o.task
 WHERE o.at_ms < :before_ms AND o.at_ms >= :after_ms AND (o.at_ms > :after_ms OR o.id > :after_id)
 ORDER BY o.at_ms, o.id LIMIT :limit;
 
--- remove_observation: one line of a timeline
+-- remove_observation: one observation
 DELETE FROM observations WHERE id = :id;
 
--- lanes_by_id: endpoints past an id, with the subscription that each may belong to
-SELECT l.*, s.id AS subscription FROM lanes l LEFT JOIN subscriptions s ON s.id = l.id
-WHERE l.id > :after ORDER BY l.id LIMIT :limit;
+-- endpoints_by_id: endpoints past an id, with the subscription that each may belong to
+SELECT ep.*, s.id AS subscription FROM endpoints ep LEFT JOIN subscriptions s ON s.id = ep.id
+WHERE ep.id > :after ORDER BY ep.id LIMIT :limit;

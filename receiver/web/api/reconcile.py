@@ -1,8 +1,8 @@
-"""What operators do to tasks by hand: ask the provider now, and settle a submit whose reply was lost."""
+"""What operators do to tasks: poll the provider now, and settle a submit whose reply was lost."""
 
 from typing import Any
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.model.views import task_view
 from receiver.web.api.tasks import find_task
@@ -31,10 +31,9 @@ async def reconcile(call: RequestContext[NoQuery, ReconcileOrder]) -> Answer:
 
 async def _reconcile(call: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> Answer:
     order: ReconcileTaskOrder = call.body
-    report = await call.services.reconciler.by_hand(
-        condition, dry_run=order.dry_run, ask=order.ask, actor=f"key {call.actor}"
-    )
-    return Answer(body=report_view(report))
+    mode = ReconcileMode.of(dry_run=order.dry_run, ask=order.ask)
+    request = ManualRequest(condition=condition, mode=mode, actor=f"key {call.actor}")
+    return Answer(body=report_view(await call.services.manual_reconcile.run(request)))
 
 
 async def settle(call: RequestContext[NoQuery, SettleOrder]) -> Answer:

@@ -1,50 +1,27 @@
-"""Between rows and values of subscriptions and lanes. Pure."""
+"""Rows of subscriptions, endpoints, deliveries and attempts. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.store.codec import Row, to_json
-from receiver.webhooks.model.endpoint_health import Lane
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-
-_PLAIN = (
-    "id",
-    "url",
-    "description",
-    "secret",
-    "previous_secret",
-    "signing_key",
-    "previous_signing_key",
-    "previous_until_ms",
-    "rate_per_s",
-    "granted_per_s",
-    "max_in_flight",
-    "created_ms",
-    "changed_ms",
-    "disabled_ms",
-    "disabled_reason",
-)
-
-_LANE = (
-    "id",
-    "next_due_ms",
-    "served_ms",
-    "paused_until_ms",
-    "failures",
-    "failing_since_ms",
-    "slow_per_s",
-    "tokens",
-    "refilled_ms",
-)
+from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
+from receiver.webhooks.model.delivery import Attempt, Delivery
+from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.subscription import Subscription
 
 
 def filter_json(wanted: EventFilter) -> str:
-    """Sorted, so that equal filters are equal texts."""
-    words = {name: sorted(getattr(wanted, name)) for name in ("types", "providers", "models")}
-    return to_json({**words, "labels": dict(sorted(wanted.labels.items()))})
+    """JSON with sorted words, so that equal filters give equal texts."""
+    return to_json(
+        {
+            "types": sorted(wanted.types),
+            "providers": sorted(wanted.providers),
+            "models": sorted(wanted.models),
+            "labels": dict(sorted(wanted.labels.items())),
+        }
+    )
 
 
 def filter_of(text: str) -> EventFilter:
@@ -57,45 +34,36 @@ def filter_of(text: str) -> EventFilter:
     )
 
 
-def subscription_row(subscription: Subscription) -> dict[str, Any]:
-    """Every column of `subscriptions`."""
-    return {
-        **{name: getattr(subscription, name) for name in _PLAIN},
-        "state": subscription.state.value,
-        "filter": filter_json(subscription.filter),
-        "cloudevents": int(subscription.cloudevents),
-        "handshake": int(subscription.handshake),
-    }
+SUBSCRIPTION_ROWS = RowCodec(Subscription, converted={"filter": Conversion(filter_json, filter_of)})
+
+subscription_row, subscription_of = SUBSCRIPTION_ROWS.to_row, SUBSCRIPTION_ROWS.from_row
+
+#: The limits are columns of the subscription.
+ENDPOINT_ROWS = RowCodec(EndpointState, excluded=["limit_per_s", "max_in_flight"])
+
+endpoint_row = ENDPOINT_ROWS.to_row
+
+DELIVERY_ROWS = RowCodec(Delivery, renamed={"task_id": "task"}, converted={"task_id": EMPTY_FOR_NONE})
+
+delivery_of = DELIVERY_ROWS.from_row
+
+#: What is not stored decides only about the next attempt.
+ATTEMPT_ROWS = RowCodec(Attempt, excluded=["retry_after_s", "is_permanent"])
+
+attempt_row, attempt_of = ATTEMPT_ROWS.to_row, ATTEMPT_ROWS.from_row
 
 
-def subscription_of(row: Row) -> Subscription:
-    return Subscription(
-        **{name: row[name] for name in _PLAIN},
-        state=SubscriptionState(row["state"]),
-        filter=filter_of(row["filter"]),
-        cloudevents=bool(row["cloudevents"]),
-        handshake=bool(row["handshake"]),
-    )
+def endpoint_of(row: Row, subscription: Subscription) -> EndpointState:
+    """The endpoint with the limits of its subscription."""
+    limit_per_s = _lower(subscription.rate_per_s, subscription.granted_per_s)
+    return ENDPOINT_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=subscription.max_in_flight)
 
 
-def lane_row(lane: Lane) -> dict[str, Any]:
-    """Every column of `lanes`."""
-    return {name: getattr(lane, name) for name in _LANE}
+def limited_endpoint_of(row: Row) -> EndpointState:
+    """The endpoint of a row that also holds the limits of its subscription, NULL where it has none."""
+    limit_per_s = _lower(row["rate_per_s"], row["granted_per_s"])
+    return ENDPOINT_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=row["max_in_flight"])
 
 
-def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
-    """With the limits of its subscription, if it has one."""
-    if subscription is None:
-        return _lane(row, rates=(), max_in_flight=None)
-    rates = (subscription.rate_per_s, subscription.granted_per_s)
-    return _lane(row, rates=rates, max_in_flight=subscription.max_in_flight)
-
-
-def limited_lane_of(row: Row) -> Lane:
-    """From a row that holds the limits of its subscription as well, NULL where it has none."""
-    return _lane(row, rates=(row["rate_per_s"], row["granted_per_s"]), max_in_flight=row["max_in_flight"])
-
-
-def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
-    limit_per_s = min((rate for rate in rates if rate is not None), default=None)
-    return Lane(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)
+def _lower(*rates: float | None) -> float | None:
+    return min((rate for rate in rates if rate is not None), default=None)

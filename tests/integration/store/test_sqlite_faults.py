@@ -22,7 +22,7 @@ def _url(path: Path) -> str:
 
 
 async def _record(store: Store, provider_task_id: str = "p1") -> object:
-    return (await store.ledger.record([a_report(provider_task_id=provider_task_id, adopt=True)], T0))[0]
+    return (await store.ledger.record([a_report(provider_task_id=provider_task_id, allow_adoption=True)], T0))[0]
 
 
 async def _record_until_refused(store: Store) -> None:
@@ -49,7 +49,7 @@ async def test_a_full_disk_at_commit_loses_nothing_and_claims_nothing(tmp_path: 
         await _record(store)
 
         async def fill(tx: Tx) -> None:
-            await tx.run_script("PRAGMA max_page_count = 1;\n")  # SQLite keeps to the pages that are there
+            await tx.run_script("PRAGMA max_page_count = 1;\n")  # SQLite uses only the pages that exist
 
         await store.engine.write(fill)
         with pytest.raises(StoreUnavailable, match="full"):
@@ -116,7 +116,7 @@ async def test_transactions_of_two_coroutines_do_not_mix(tmp_path: Path) -> None
     async with open_store(_url(tmp_path / "a.db"), clock=lambda: T0, migrating=True) as store:
 
         async def failing(tx: Tx) -> None:
-            await tx.execute("keep", name="half", value="x")
+            await tx.execute("insert_metadata", name="half", value="x")
             await asyncio.sleep(0.01)
             raise LookupError
 

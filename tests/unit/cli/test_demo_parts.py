@@ -22,7 +22,7 @@ from receiver.cli.demo.records import (
 from receiver.cli.demo.shown import Shown
 from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Received, Wanted, tally
 from receiver.config.settings import Settings
-from receiver.tasks.model.timeline import tell
+from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
 
 SETUP = new_setup(Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
@@ -76,7 +76,7 @@ def test_a_settlement_is_a_command_that_one_can_type() -> None:
 def _entry(source: str, state: str, verdict: str) -> Mapping[str, Any]:
     row = {"at_ms": 1, "source": source, "state": state, "raw_state": "WORD (odd)", "verdict": verdict}
     rows: dict[str, list[Any]] = {kind: [] for kind in ("audit", "event", "delivery", "attempt")}
-    (entry,) = tell({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})
+    (entry,) = build_timeline({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})
     return {"kind": entry.kind, "detail": entry.detail}
 
 

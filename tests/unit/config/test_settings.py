@@ -1,4 +1,4 @@
-"""The environment in, one value or every problem out."""
+"""Environment variables become settings, or every problem is named."""
 
 from ipaddress import ip_network
 from operator import attrgetter
@@ -10,7 +10,7 @@ from dotenv import dotenv_values
 
 from receiver.config.environment import list_settings
 from receiver.config.errors import ConfigError
-from receiver.config.reference import render_env_example, render_readme_table
+from receiver.config.reference import render_env_example, render_settings_table
 from receiver.config.settings import Settings, read_settings
 from submitter.providers.registry import ADAPTERS
 
@@ -25,7 +25,7 @@ def settings_of(**given: str) -> Settings:
 
 
 def problems_of(given: dict[str, str]) -> dict[str, str]:
-    """Variable → rule and cure; fails when the settings are accepted."""
+    """Variable → rule and hint; fails when the settings are accepted."""
     read = read_settings(given)
     assert not isinstance(read, Settings)
     return {problem.variable: f"{problem.rule}; {problem.hint}" for problem in read}
@@ -69,12 +69,12 @@ def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
         ("WHENFINAL_LOG_LEVEL", "DEBUG", "debug"),
     ],
 )
-def test_a_good_text_becomes_its_value(variable: str, text: str, value: object) -> None:
+def test_a_valid_text_becomes_its_value(variable: str, text: str, value: object) -> None:
     (path,) = (each.path for each in list_settings(Settings) if each.env == variable)
     assert attrgetter(".".join(path))(Settings.from_mapping({variable: text})) == value
 
 
-def test_only_a_server_is_listened_to() -> None:
+def test_only_a_postgres_server_is_listened_to() -> None:
     server = "postgresql://ann:hush-hush@db/when"
     listening = {"WHENFINAL_DATABASE_LISTEN_URL": server}
     settings = Settings.from_mapping({"WHENFINAL_DATABASE_URL": server} | listening)
@@ -128,27 +128,27 @@ BAD = [
 
 
 @pytest.mark.parametrize(("variable", "text"), BAD)
-def test_a_bad_text_is_named_by_its_variable_and_never_repeated(variable: str, text: str) -> None:
+def test_an_invalid_text_is_named_by_its_variable_and_never_repeated(variable: str, text: str) -> None:
     problems = problems_of({variable: text})
     assert list(problems) == [variable]
     assert len(text) < 5 or text not in problems[variable]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         settings_of(WHENFINAL_LEASE_S="x", WHENFINAL_LOG_LEVEL="x", WHENFINAL_TYPO="x", WHENFINAL_PROVIDERS="hiapi")
     names = ("WHENFINAL_LEASE_S", "WHENFINAL_LOG_LEVEL", "WHENFINAL_TYPO", "HIAPI_API_KEY")
     assert all(name in str(caught.value) for name in names)
 
 
-def test_a_mistyped_variable_is_answered_with_the_nearest_one() -> None:
+def test_for_a_mistyped_variable_the_nearest_one_is_suggested() -> None:
     assert problems_of({"WHENFINAL_PUBLIC_ULR": "x"}) == {
         "WHENFINAL_PUBLIC_ULR": "there is no such setting; did you mean WHENFINAL_PUBLIC_URL?"
     }
 
 
 @pytest.mark.parametrize(
-    ("slip", "meant"),
+    ("mistyped", "meant"),
     [
         ("HIAPI_APIKEY", "HIAPI_API_KEY"),
         ("DASHSCOPE_API_KY", "DASHSCOPE_API_KEY"),
@@ -156,14 +156,16 @@ def test_a_mistyped_variable_is_answered_with_the_nearest_one() -> None:
         ("modellix_api_key", "MODELLIX_API_KEY"),
     ],
 )
-def test_a_slip_in_a_providers_key_is_named_while_no_provider_has_one(slip: str, meant: str) -> None:
-    assert problems_of({slip: "k"}) == {
-        slip: f"there is no such setting, and no provider has a key; did you mean {meant}?"
+def test_a_mistyped_provider_key_is_named_while_no_provider_has_one(mistyped: str, meant: str) -> None:
+    assert problems_of({mistyped: "k"}) == {
+        mistyped: f"there is no such setting, and no provider has a key; did you mean {meant}?"
     }
-    assert [each.name for each in Settings.from_mapping({**LOOPBACK_HIAPI, slip: "k"}).providers.accounts] == ["hiapi"]
+    assert [each.name for each in Settings.from_mapping({**LOOPBACK_HIAPI, mistyped: "k"}).providers.accounts] == [
+        "hiapi"
+    ]
 
 
-def test_a_slip_in_what_a_named_provider_lacks_is_named() -> None:
+def test_a_mistyped_setting_that_a_named_provider_lacks_is_named() -> None:
     given = {"WHENFINAL_PROVIDERS": "gate=newapi", "GATE_APIKEY": "k", "GATE_BASE_UR": "https://gate.example"}
     problems = problems_of(given)
     assert problems["GATE_API_KEY"].endswith("; GATE_APIKEY is set: give it this name")
@@ -181,14 +183,14 @@ def test_a_slip_in_what_a_named_provider_lacks_is_named() -> None:
         "SOME_API_KY",
     ],
 )
-def test_what_others_set_under_a_providers_prefix_is_no_slip(name: str) -> None:
+def test_variables_of_other_programs_under_a_providers_prefix_are_no_mistakes(name: str) -> None:
     assert Settings.from_mapping({name: "k"}).providers.accounts == ()
-    lacking = problems_of({"WHENFINAL_PROVIDERS": "hiapi,dashscope", name: "k"})
-    assert not any(name in words for words in lacking.values())
+    missing = problems_of({"WHENFINAL_PROVIDERS": "hiapi,dashscope", name: "k"})
+    assert not any(name in message for message in missing.values())
 
 
-def test_variables_of_others_are_left_alone() -> None:
-    assert settings_of(DASHSCOPE_HTTP_BASE_URL="x", PATH="/bin", HIAPI_BASE_URL="not looked at") == settings_of()
+def test_variables_of_other_programs_are_ignored() -> None:
+    assert settings_of(DASHSCOPE_HTTP_BASE_URL="x", PATH="/bin", HIAPI_BASE_URL="not read") == settings_of()
 
 
 def test_a_key_alone_configures_its_provider() -> None:
@@ -197,7 +199,7 @@ def test_a_key_alone_configures_its_provider() -> None:
     assert (account.api_key, account.webhook_secret, account.signature_window_s) == ("key-of-hiapi", None, 300)
 
 
-def test_named_providers_are_the_only_ones_and_keep_their_order() -> None:
+def test_only_named_providers_are_used_in_their_order() -> None:
     given = {**HIAPI, "TOKENBAY_API_KEY": "k", "MODELLIX_API_KEY": "k", "WHENFINAL_PROVIDERS": "modellix, hiapi"}
     assert [account.name for account in Settings.from_mapping(given).providers.accounts] == ["modellix", "hiapi"]
 
@@ -220,7 +222,7 @@ def test_a_gateway_on_a_private_network_may_be_plain_http() -> None:
     assert Settings.from_mapping(given).providers.accounts[0].base_url == "http://new-api:3000"
 
 
-def test_an_adapters_switch_has_its_default_and_takes_its_choices() -> None:
+def test_an_adapters_option_has_its_default_and_takes_its_choices() -> None:
     given = {"MODELLIX_API_KEY": "k"}
     assert Settings.from_mapping(given).providers.accounts[0].options == {"path": "async"}
     assert Settings.from_mapping({**given, "MODELLIX_PATH": "plain"}).providers.accounts[0].options == {"path": "plain"}
@@ -281,8 +283,8 @@ def test_the_example_file_as_it_is_changes_nothing() -> None:
     assert "WHENFINAL_PUBLIC_URL" in given
 
 
-def test_every_setting_stands_in_the_readme_table() -> None:
-    table = render_readme_table()
+def test_every_setting_is_in_the_table() -> None:
+    table = render_settings_table()
     assert all(f"`{each.env}`" in table for each in list_settings(Settings))
     assert {line.count(" | ") for line in table.splitlines()[2:]} == {4}
 
@@ -296,5 +298,5 @@ def test_every_adapter_has_its_section_in_the_example_file() -> None:
     "name",
     ["WHENFINAL_PORT", "WHENFINAL_SERVICE_HOST", "WHENFINAL_SERVICE_PORT_HTTP", "WHENFINAL_PORT_8000_TCP_ADDR"],
 )
-def test_what_a_cluster_sets_for_a_service_of_our_name_is_no_typo(name: str) -> None:
+def test_variables_that_a_cluster_sets_for_a_service_of_our_name_are_accepted(name: str) -> None:
     assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).providers.accounts == ()
