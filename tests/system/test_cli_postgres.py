@@ -44,7 +44,7 @@ def test_a_ledger_is_made_served_read_and_examined(cli: Cli, server: Server, url
     assert "run `whenfinal migrate`" in behind.err
     assert there.run("migrate").err.splitlines() == [f"the ledger {shown} is up to date"]
     with there.running("serve", "--port", "0") as process:
-        assert shown in process.said("serving ")
+        assert shown in process.line_with("serving ")
         assert there.run("tasks", "list", "--json").status == 0
         assert process.stop() == 0
     examined = there.run("doctor", "--offline", "--json").values[0]["checks"]
@@ -98,8 +98,8 @@ def test_a_database_that_can_not_be_opened_is_one_line_and_a_hint_without_the_pa
     (check,) = [check for check in examined.values[0]["checks"] if check["name"] == "database"]
     assert words in check["what"]
     assert advice in check["cure"]
-    said = ended.err + examined.out + examined.err
-    assert not any(secret in said for secret in (PASSWORD, WRITTEN, "cret-word", "cret-ward"))
+    printed = ended.err + examined.out + examined.err
+    assert not any(secret in printed for secret in (PASSWORD, WRITTEN, "cret-word", "cret-ward"))
 
 
 @pytest.mark.parametrize("arguments", [("migrate",), ("doctor", "--offline")])

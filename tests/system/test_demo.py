@@ -32,7 +32,7 @@ class Run:
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
         self.popen = popen
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -42,7 +42,7 @@ class Run:
         with self._changed:
             self._changed.wait_for(lambda: self._found(words) is not None or self._is_over())
         found = self._found(words)
-        assert found is not None, self.said
+        assert found is not None, self.lines
         return found
 
     def result(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Run:
         return status
 
     def _found(self, words: str) -> str | None:
-        return next((line for line in self.said if words in line), None)
+        return next((line for line in self.lines if words in line), None)
 
     def _is_over(self) -> bool:
         return not self._reader.is_alive() or self.popen.poll() is not None
@@ -70,7 +70,7 @@ class Run:
         assert self.popen.stderr is not None
         for line in self.popen.stderr:
             with self._changed:
-                self.said.append(line)
+                self.lines.append(line)
                 self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
@@ -167,7 +167,7 @@ def test_tasks_end_by_callback_where_there_is_one_and_by_polling(serving: Servin
 
 
 def test_the_operator_settles_both_what_was_made_and_what_was_not(serving: ServingDemo) -> None:
-    settled = [line for line in serving.run.said if "tasks settle" in line]
+    settled = [line for line in serving.run.lines if "tasks settle" in line]
     assert any("--task-id" in line for line in settled)
     assert any("--refused" in line for line in settled)
 
@@ -187,12 +187,12 @@ def test_with_keep_the_demo_serves_until_it_is_stopped(serving: ServingDemo) -> 
 def test_a_receiver_killed_in_the_middle_and_started_again_comes_to_the_same_end(tmp_path: Path) -> None:
     with _demo(tmp_path, "--kill-at", "15", "--seed", "3") as run:
         result = run.result()
-        assert run.end() == 0, (result, run.said)
+        assert run.end() == 0, (result, run.lines)
     assert result["verdict"] == ZEROS
     assert sum(row["webhooks"] for row in result["providers"]) == 60
     assert sum(row["streamed"] for row in result["providers"]) == 60
     assert result["shown"]["resumed_at"] == 20
-    assert any("killed the receiver" in line for line in run.said)
+    assert any("killed the receiver" in line for line in run.lines)
 
 
 @pytest.mark.parametrize(("place", "name"), [(0, "simulator"), (1, "receiver")])
@@ -202,8 +202,8 @@ def test_a_process_of_the_demo_that_dies_ends_it_at_once_with_its_log(tmp_path: 
         origins = _origins(run)
         os.kill(_pid_of(origins[place].rpartition(":")[2]), signal.SIGKILL)
         assert run.end() == WRONG
-    assert f"the {name} ended with status -9; the last lines of its log:" in "".join(run.said)
-    assert "Traceback" not in "".join(run.said)
+    assert f"the {name} ended with status -9; the last lines of its log:" in "".join(run.lines)
+    assert "Traceback" not in "".join(run.lines)
     assert all(_is_gone(origin) for origin in origins)
 
 
@@ -213,7 +213,7 @@ def test_a_stopped_demo_leaves_no_process_and_no_file(tmp_path: Path, number: in
         run.line("submitted 0/60")
         origins = _origins(run)
         assert run.end(number) == INTERRUPTED
-    assert run.said[-1] == "whenfinal: interrupted\n"
+    assert run.lines[-1] == "whenfinal: interrupted\n"
     assert all(_is_gone(origin) for origin in origins)
     assert list(tmp_path.iterdir()) == []
 

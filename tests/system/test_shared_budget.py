@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.cli import PATIENCE_S, Cli, read_settings
+from tests.support.cli import TIMEOUT_S, Cli, read_settings
 from tests.support.postgres import Databases
 
 SPEED = "2"  # a platform that documents 20 queries a second then takes 40
@@ -29,7 +29,7 @@ def ledger(databases: Databases) -> Iterator[str]:
 
 def _until_polled(origin: str) -> Any:
     """The simulator's records, when they have that many polls, or one that was throttled."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while True:
         books = httpx.get(f"{origin}/_simulator/books", trust_env=False, timeout=30).json()
         if books["throttled"] or sum(task["status_queries"] for task in books["tasks"]) >= POLLS:
@@ -57,6 +57,6 @@ def test_four_workers_together_never_poll_faster_than_the_platform_allows_one_ac
         with ExitStack() as stack:
             workers = [stack.enter_context(node.running("worker")) for _ in range(WORKERS)]
             for worker in workers:
-                assert worker.said("working; ")
+                assert worker.line_with("working; ")
             books = _until_polled(origin)
         assert books["throttled"] == []

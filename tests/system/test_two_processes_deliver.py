@@ -17,7 +17,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
+from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli
 
 CALLBACK_SECRET = "the-webhook-secret-of-these-tests"
 EVENTS = 60
@@ -69,7 +69,7 @@ def http() -> Iterator[httpx.Client]:
 
 
 def _until(is_so: Callable[[], object]) -> None:
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + TIMEOUT_S
     while not is_so():
         assert time.monotonic() < until_s
         time.sleep(0.05)

@@ -68,9 +68,9 @@ def test_what_is_wrong_is_named_with_its_line(content: str | bytes, words: str) 
 
 
 def test_all_bad_lines_are_named_up_to_a_number() -> None:
-    said = _refused("\n".join([GOOD, *["{}"] * (MOST_SHOWN + 5)])).splitlines()
-    assert said[0].startswith("f:2:")
-    assert said[-2:] == ["… and 5 more", "nothing was submitted"]
+    lines = _refused("\n".join([GOOD, *["{}"] * (MOST_SHOWN + 5)])).splitlines()
+    assert lines[0].startswith("f:2:")
+    assert lines[-2:] == ["… and 5 more", "nothing was submitted"]
 
 
 def test_one_key_is_not_for_many_requests() -> None:

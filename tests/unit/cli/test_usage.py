@@ -14,7 +14,7 @@ from submitter.errors import InvalidRequest, Violation
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("tasks list --older-than 10", "not a duration"),
         ("tasks list --label nosign", "not of the form name=value"),
@@ -45,14 +45,14 @@ from submitter.errors import InvalidRequest, Violation
         ("nonsense", "No such command"),
     ],
 )
-def test_wrong_words_are_named(words: str, said: str) -> None:
+def test_wrong_usage_is_named(words: str, message: str) -> None:
     result = CliRunner().invoke(build(words.split()), words.split())
     assert (result.exit_code, result.stdout) == (2, "")
-    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("reconcile --ask", "--ask goes with --dry-run"),
         ("tasks settle tsk_x", "give one of --task-id ID, --refused and --look"),
@@ -69,10 +69,10 @@ def test_wrong_words_are_named(words: str, said: str) -> None:
         ("simulate --fault stuck=nan", "not a chance from 0 to 1"),
     ],
 )
-def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
+def test_options_that_do_not_go_together_are_named(words: str, message: str) -> None:
     failed = CliRunner().invoke(build(words.split()), words.split()).exception
     assert isinstance(failed, CommandFailed)
-    assert (failed.status, said in str(failed)) == (2, True)
+    assert (failed.status, message in str(failed)) == (2, True)
 
 
 @pytest.mark.parametrize(
