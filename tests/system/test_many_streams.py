@@ -91,7 +91,7 @@ class Crowd:
         return await asyncio.gather(*(self.ask("/v1/events/stream", begins=b"retry: 3000\n") for _ in range(count)))
 
     async def wait(self, *numbers: int) -> list[Line]:
-        """When a wait has begun, the server asks for the body, which is empty. So the question shows that it has begun."""
+        """Return when the waits have begun: the server asks for the body, which is empty, as soon as one has."""
         return await asyncio.gather(*(self._wait(f"/v1/tasks/tsk_{number}?wait=600") for number in numbers))
 
     async def _wait(self, target: str) -> Line:
