@@ -25,9 +25,9 @@ A copy needs both ledgers to itself: stop serve, web and worker first.
 The old ledger is not changed.
 """
 
-_DEMO_HELP = """Run the whole service against simulated providers with faults, and count what came out.
+_DEMO_HELP = """Run the whole service against simulated providers with faults.
 
-Exit 1 if a task was lost, doubled or paid twice, and name it.
+At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
 """
 
 _COMMANDS = "receiver.cli.commands"
