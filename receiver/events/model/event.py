@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from submitter.timestamps import rfc3339
 
 
@@ -63,8 +65,8 @@ class EventFacts:
 class EventDraft:
     """An event without its number.
 
-    `subject` is our id of the task that it is about, None for an event about a subscription. `data` is what the body
-    says beside number and id: JSON values only. `notify_url` is where the task's own webhooks go.
+    `subject` is our id of the task that it is about, None for an event about a subscription. `data` holds the
+    members of the body beside number and id: JSON values and models of `submitter.api`. `notify_url` is where the task's own webhooks go.
     """
 
     id: str
@@ -75,9 +77,9 @@ class EventDraft:
 
 
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
-    """The event as it is stored, with its webhook body. `data.supersedes` names the event that this one replaces."""
+    """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.facts.type.value,
+        "type": draft.facts.type,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }
@@ -88,12 +90,12 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         type=draft.facts.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        body=to_json(body).decode(),
     )
 
 
 def event_view(event: Event) -> dict[str, Any]:
-    """The same facts as the webhook's body, flat."""
+    """Return `submitter.api.Event` as JSON values: those of the stored body, which an older version may have written."""
     body = json.loads(event.body)
     about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {
