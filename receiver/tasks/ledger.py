@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from receiver.events.model.event import EventDraft, EventType
 from receiver.store.engine import Engine, OtherWasFaster, Tx
 from receiver.store.ids import IdMaker
+from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.rows import observation_row, task_of, task_row
 from receiver.tasks.model.task import (
@@ -22,7 +23,6 @@ from receiver.tasks.model.task import (
     UnknownTask,
     Verdict,
 )
-from receiver.tasks.model.views import task_draft
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import TaskKey, TaskState
 

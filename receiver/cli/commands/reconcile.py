@@ -12,7 +12,7 @@ from receiver.cli.runner import with_services
 from receiver.reconcile.model.decisions import Finding
 from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
 from receiver.runtime.services import Services
-from receiver.web.schemas.tasks import report_view
+from submitter import api
 
 #: Answers that leave something for a person to cure.
 _TROUBLES = frozenset({Finding.DENIED, Finding.UNAVAILABLE, Finding.THROTTLED})
@@ -44,7 +44,7 @@ def reconcile(
 
     report = with_services(work)
     if as_json:
-        emit(report_view(report))
+        emit(api.ReconcileSummary.model_validate(report).json_values())
     else:
         show(reconcile_table(report, dry_run=dry_run))
     if any(line.finding in _TROUBLES for line in report.tasks):

@@ -15,7 +15,7 @@ from receiver.cli.options import FilterOptions, Json, filter_of, one_of, taking,
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich, find_violations, is_bounded
-from receiver.webhooks.model.views import replay_view
+from receiver.webhooks.model.views import replay_result
 from submitter.errors import InvalidRequest
 
 _FIRST = "--from-seq"
@@ -62,7 +62,7 @@ def replay(
         confirm(f"Make {counted.made_due} deliveries to {name} due?", yes=counted.made_due == 0)
     count = _replay(name, given, dry_run=dry_run)
     if as_json:
-        emit(replay_view(name, count, dry_run=dry_run))
+        emit(replay_result(name, count, dry_run=dry_run).json_values())
     else:
         show(replay_line(count, dry_run=dry_run))
 

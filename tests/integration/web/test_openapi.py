@@ -9,11 +9,11 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from pydantic import TypeAdapter
+from receiver.tasks.model.views import task_view
 from starlette.routing import Route
 
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
-from receiver.tasks.model.views import task_view
 from receiver.web.app import build_app
 from receiver.web.openapi import statuses
 from receiver.web.routes import ROUTES

@@ -7,7 +7,7 @@ import pytest
 from receiver.events.model.buffer import EventBuffer, Told
 from receiver.events.model.event import Event, EventType, event_of_draft
 from receiver.events.model.sse import event_frame, keep_alive, reset_frame
-from receiver.tasks.model.views import task_draft
+from receiver.tasks.model.event import task_draft
 from tests.support.builders import T0, a_task
 
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from receiver.tasks.model.views import task_draft, task_view
 
 from receiver.events.model.event import EventType, event_of_draft, event_view
-from receiver.tasks.model.views import task_draft, task_view
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.model.views import disabled_draft
 from submitter.model import Output, TaskError
