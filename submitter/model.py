@@ -6,6 +6,13 @@ Never here: a decision about what a state may become (`receiver.lifecycle`), or 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NewType
+
+#: Our id of a task: `tsk_` and 26 characters that sort by time.
+TaskId = NewType("TaskId", str)
+
+#: The provider's id of a task. Only unique together with the provider's name, see `TaskKey`.
+ProviderTaskId = NewType("ProviderTaskId", str)
 
 
 class TaskState(StrEnum):
@@ -46,7 +53,7 @@ class TaskKey:
     """The provider's own name for a task. `provider` is the configured name, not the adapter's."""
 
     provider: str
-    provider_task_id: str
+    provider_task_id: ProviderTaskId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +123,7 @@ class Refusal(StrEnum):
 class Receipt:
     """The provider's answer that names the task."""
 
-    provider_task_id: str
+    provider_task_id: ProviderTaskId
     state: TaskState = TaskState.SUBMITTED
     raw_state: str = ""
     replayed: bool = False
@@ -199,7 +206,7 @@ CancelOutcome = CancelAccepted | CancelRefused | NotFound | Throttled | Denied |
 class ListedTask:
     """One row of a provider's task list: enough to find a lost submit by eye, never enough to end a task."""
 
-    provider_task_id: str
+    provider_task_id: ProviderTaskId
     raw_state: str
     model: str | None = None
     created_at_ms: int | None = None

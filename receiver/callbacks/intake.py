@@ -33,7 +33,7 @@ from receiver.tasks.model.task import (
 )
 from submitter.errors import CallbackError, UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import ENDED, Observation, TaskState
+from submitter.model import ENDED, Observation, ProviderTaskId, TaskId, TaskState
 from submitter.providers import schedule
 from submitter.providers.contract import CallbackReport, ConfiguredProvider
 
@@ -44,13 +44,13 @@ class Commits(Protocol):
 
 
 class MakesDue(Protocol):
-    async def make_due(self, ids: Sequence[str], now_ms: int) -> None: ...
+    async def make_due(self, ids: Sequence[TaskId], now_ms: int) -> None: ...
 
 
 class FindsTasks(Protocol):
-    async def task(self, name: str, /) -> Task | None: ...
+    async def task(self, task_id: TaskId, /) -> Task | None: ...
 
-    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,11 +100,11 @@ class Intake:
         seen = masked_observation(report.observation, (configured.account.api_key,))
         if claim is None and not report.verified:
             return NotOurs(reason="neither a token of ours nor a provider signature")
-        if claim is not None and claim.task is None and not report.verified and not seen.thin:
+        if claim is not None and claim.task_id is None and not report.verified and not seen.thin:
             return NotOurs(reason="an account-wide token counts only for messages without a result")
         incoming = IncomingObservation(
             observation=seen,
-            claim=None if claim is None else claim.task,
+            claim=None if claim is None else claim.task_id,
             adopt=report.verified,
             next_poll_ms=self._next_look_ms(configured),
         )

@@ -23,6 +23,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from receiver.tasks.model.task import Verdict
 from submitter.errors import WhenfinalError
+from submitter.model import TaskId
 
 
 class TokenError(WhenfinalError):
@@ -101,17 +102,17 @@ class CallbackClaim:
     """What a token of ours says: the account that was given it and, unless it is account-wide, the task."""
 
     provider: str
-    task: str | None
+    task_id: TaskId | None
 
 
-def make_callback_token(keys: Sequence[str], *, provider: str, task: str | None, now_s: int) -> str:
+def make_callback_token(keys: Sequence[str], *, provider: str, task_id: TaskId | None, now_s: int) -> str:
     """At most `TOKEN_CAP` characters, all fit for a path. `keys` oldest to newest; the newest signs.
 
-    `task` None makes an account-wide token. Raise ValueError for names that are not ours.
+    `task_id` None makes an account-wide token. Raise ValueError for names that are not ours.
     """
-    if task is not None and not (task.startswith(_TASK_PREFIX) and len(task) > len(_TASK_PREFIX)):
+    if task_id is not None and not (task_id.startswith(_TASK_PREFIX) and len(task_id) > len(_TASK_PREFIX)):
         raise ValueError("a callback token is made for a task of ours")
-    payload = _FIELDS.join((provider, (task or "").removeprefix(_TASK_PREFIX), _to_base_36(now_s)))
+    payload = _FIELDS.join((provider, (task_id or "").removeprefix(_TASK_PREFIX), _to_base_36(now_s)))
     token = _signer(keys).sign(payload).decode()
     if not _PAYLOAD.fullmatch(payload) or len(token) > TOKEN_CAP:
         raise ValueError("the names are too long for a callback token, or hold what no path may")
@@ -126,7 +127,7 @@ def read_callback_token(keys: Sequence[str], token: str, *, now_s: int, max_age_
     provider, task, issued = found.groups()
     if now_s - int(issued, 36) > max_age_s:
         raise ExpiredToken(f"the token is older than {max_age_s} s")
-    return CallbackClaim(provider=provider, task=_TASK_PREFIX + task if task else None)
+    return CallbackClaim(provider=provider, task_id=TaskId(_TASK_PREFIX + task) if task else None)
 
 
 def _signed_text(keys: Sequence[str], token: str) -> str:
@@ -155,7 +156,7 @@ def _to_base_36(number: int) -> str:
     return digits or "0"
 
 
-def make_callback_url(public_url: str, keys: Sequence[str], provider: str, task: str, now_s: int) -> str:
+def make_callback_url(public_url: str, keys: Sequence[str], provider: str, task_id: TaskId, now_s: int) -> str:
     """The address that one task's callbacks are posted to. Raise ValueError as `make_callback_token`."""
-    token = make_callback_token(keys, provider=provider, task=task, now_s=now_s)
+    token = make_callback_token(keys, provider=provider, task_id=task_id, now_s=now_s)
     return f"{public_url}/callbacks/{provider}/{token}"

@@ -5,7 +5,6 @@ import errno
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import typer
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import load_settings, open_services, start_journal
+from receiver.runtime.wiring import load_settings, open_services, start_logging
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
@@ -30,8 +29,8 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
     to its end.
     """
     settings = load_settings()
-    start_journal(_quieter(settings))
-    place = ledger_at(settings.database_url)
+    start_logging(_quieter(settings))
+    place = ledger_at(settings.database.url)
     if not making and isinstance(place, LedgerFile):
         _must_exist(place.path)
 
@@ -55,13 +54,15 @@ def ledger_named(settings: Settings) -> Iterator[None]:
     except SchemaBehind:
         raise  # it says what to run
     except StoreError as error:
-        place = ledger_at(settings.database_url)
+        place = ledger_at(settings.database.url)
         raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` names the cure") from error
 
 
 def _quieter(settings: Settings) -> Settings:
     """A command that ends by itself tells its result; of the log only what went wrong belongs beside it."""
-    return replace(settings, log_level="warning") if settings.log_level == "info" else settings
+    if settings.log.level != "info":
+        return settings
+    return settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
 
 
 def _must_exist(path: Path) -> None:

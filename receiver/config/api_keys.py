@@ -1,12 +1,53 @@
-"""What a running process is made of, as one value that `bootstrap` wires and everybody else is handed."""
+"""The bearer keys of our own API: as they are set, and as a request is compared with them."""
 
+import re
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import InstanceOf
+
+from receiver.config.types import InvalidValue, entries, from_text, read_long_key
+
+SCOPES = frozenset({"submit", "read", "operate"})
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as it stands in the settings."""
+
+    name: str
+    scopes: frozenset[str]
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyDigest:
-    """A bearer key as it is compared: SHA-256 of its bytes. The key itself is known only to its owner."""
+    """A key as it is compared: the SHA-256 of its bytes. Only its owner knows the key itself."""
 
     name: str
     scopes: frozenset[str]
     sha256: bytes = field(repr=False)
+
+
+def _read_api_keys(text: str) -> tuple[ApiKey, ...]:
+    keys = tuple(_api_key(place, part) for place, part in entries(text))
+    for what, values in (("name", [key.name for key in keys]), ("key", [key.key for key in keys])):
+        if len(set(values)) < len(values):
+            raise InvalidValue(f"it holds the same {what} twice", hint=f"give each entry its own {what}")
+    return keys
+
+
+def _api_key(place: int, text: str) -> ApiKey:
+    name, scopes, key = (*text.split(":", 2), "", "")[:3]
+    hint = "write each entry as name:scope+scope:key, scopes being submit, read and operate"
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(f"entry {place} has no valid name", hint=hint)
+    wanted = frozenset(scopes.split("+"))
+    if not wanted <= SCOPES:
+        raise InvalidValue(f"entry {place} names a scope that does not exist", hint=hint)
+    return ApiKey(name=name, scopes=wanted, key=read_long_key(place, key))
+
+
+ApiKeys = Annotated[tuple[InstanceOf[ApiKey], ...], from_text(_read_api_keys)]

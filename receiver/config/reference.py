@@ -1,41 +1,13 @@
-"""Everything that can be set, as one frozen value.
-
-Pure: the environment comes in as a mapping. A text that breaks a rule and settings that contradict each other stop the
-start, all named at once; nothing is guessed, rounded or ignored. No secret reaches a message or a repr.
-"""
+"""The settings as people read them: `.env.example` and the table of the reference, rendered from the models' fields."""
 
 from collections.abc import Iterator, Mapping
 
-from receiver.config.accounts import PROVIDERS, prefix_of
-from receiver.config.fields import CALLBACK_KNOBS, KNOBS, PROVIDER_KNOBS, SIGNATURE_WINDOW_S, ProviderKnob
+from receiver.config.accounts import PROVIDERS, AccountSettings, CallbackAccountSettings, prefix_of
+from receiver.config.environment import Setting, list_settings
+from receiver.config.settings import Settings
+from receiver.config.types import Group
 from submitter.providers.contract import Capabilities, Provider
 from submitter.providers.registry import ADAPTERS
-
-# The same tables for people.
-
-
-def render_env_example(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
-    """`.env.example`: every setting with default, unit and danger. What has a default is commented out."""
-    groups = dict.fromkeys(knob.group for knob in KNOBS)
-    ours = [line for group in groups for line in _group_lines(group)]
-    theirs = [line for name, adapter in adapters.items() for line in _adapter_lines(name, adapter.CAPABILITIES)]
-    return "\n".join([*_OPENING, *ours, *theirs]).rstrip("\n") + "\n"
-
-
-def render_readme_table(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
-    """A Markdown table of every setting, as the README holds it between its markers."""
-    rows = [(f"`{knob.name}`", knob.default, knob.unit, knob.what, knob.danger) for knob in KNOBS]
-    rows += [(f"`{{NAME}}_{knob.suffix}`", "", knob.unit, knob.what, knob.danger) for knob in PROVIDER_KNOBS]
-    rows += [
-        (f"`{{NAME}}_{knob.suffix}`", _callback_default(knob), knob.unit, knob.what, knob.danger)
-        for knob in CALLBACK_KNOBS
-    ]
-    for name, adapter in adapters.items():
-        for option, choices in adapter.CAPABILITIES.options.items():
-            rows.append((f"`{prefix_of(name)}{option.upper()}`", choices[0], "", _option_text(choices), ""))
-    head = ["| setting | default | unit | what | danger |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([*head, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)])
-
 
 _OPENING = (
     "# Copy to .env for development; in production set the same names in the environment, which wins over .env.",
@@ -43,14 +15,37 @@ _OPENING = (
     "",
 )
 
+_TABLE_HEAD = ("| setting | default | unit | what | danger |", "| --- | --- | --- | --- | --- |")
 
-def _group_lines(group: str) -> Iterator[str]:
+
+def render_env_example(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
+    """`.env.example`: every setting with default, unit and danger. What has a default is commented out."""
+    ours = [line for group in Group for line in _group_lines(group)]
+    theirs = [line for name, adapter in adapters.items() for line in _adapter_lines(name, adapter.CAPABILITIES)]
+    return "\n".join([*_OPENING, *ours, *theirs]).rstrip("\n") + "\n"
+
+
+def render_settings_table(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
+    """A Markdown table of every setting."""
+    ours = sorted(list_settings(Settings), key=lambda each: list(Group).index(Group(each.group)))
+    rows = [(f"`{each.env}`", each.default, each.unit, each.what, each.danger) for each in ours]
+    rows += [
+        (f"`{{NAME}}_{each.env}`", each.default, each.unit, each.what, each.danger)
+        for each in list_settings(CallbackAccountSettings)
+    ]
+    for name, adapter in adapters.items():
+        for option, choices in adapter.CAPABILITIES.options.items():
+            rows.append((f"`{prefix_of(name)}{option.upper()}`", choices[0], "", _option_text(choices), ""))
+    lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join([*_TABLE_HEAD, *lines])
+
+
+def _group_lines(group: Group) -> Iterator[str]:
     yield f"# ---- {group}"
     yield ""
-    for knob in KNOBS:
-        if knob.group == group:
-            choices = f" One of {', '.join(knob.choices)}." if knob.choices else ""
-            yield from _lines(knob.name, knob.default, knob.unit, knob.what + choices, knob.danger)
+    for each in list_settings(Settings):
+        if each.group == group:
+            yield from _setting_lines(each)
 
 
 def _adapter_lines(name: str, can: Capabilities) -> Iterator[str]:
@@ -59,13 +54,16 @@ def _adapter_lines(name: str, can: Capabilities) -> Iterator[str]:
         yield f"# Used once it is named in {PROVIDERS}; a second gateway is {{name}}={name} with its own prefix."
     yield ""
     prefix = prefix_of(name)
-    for knob in PROVIDER_KNOBS:
-        default = can.default_base_url or "" if knob.suffix == "BASE_URL" else ""
-        yield from _lines(prefix + knob.suffix, default, knob.unit, knob.what, knob.danger)
-    for knob in CALLBACK_KNOBS if can.callback else ():
-        yield from _lines(prefix + knob.suffix, _callback_default(knob), knob.unit, knob.what, knob.danger)
+    for each in list_settings(CallbackAccountSettings if can.callback else AccountSettings):
+        default = can.default_base_url or "" if each.env == "BASE_URL" else each.default
+        yield from _lines(prefix + each.env, default, each.unit, each.what, each.danger)
     for option, choices in can.options.items():
         yield from _lines(prefix + option.upper(), choices[0], "", _option_text(choices), "")
+
+
+def _setting_lines(setting: Setting) -> Iterator[str]:
+    choices = f" One of {', '.join(setting.choices)}." if setting.choices else ""
+    return _lines(setting.env, setting.default, setting.unit, setting.what + choices, setting.danger)
 
 
 def _lines(name: str, default: str, unit: str, what: str, danger: str) -> Iterator[str]:
@@ -74,10 +72,6 @@ def _lines(name: str, default: str, unit: str, what: str, danger: str) -> Iterat
         yield f"# Danger: {danger}"
     yield f"#{name}={default}" if default else f"{name}="
     yield ""
-
-
-def _callback_default(knob: ProviderKnob) -> str:
-    return str(SIGNATURE_WINDOW_S) if knob.suffix == "SIGNATURE_WINDOW_S" else ""
 
 
 def _option_text(choices: tuple[str, ...]) -> str:

@@ -1,177 +1,384 @@
-"""Everything that can be set, as one frozen value.
+"""Every setting of the service, in frozen sections. A setting that is not here does not exist.
 
-Pure: the environment comes in as a mapping. A text that breaks a rule and settings that contradict each other stop the
-start, all named at once; nothing is guessed, rounded or ignored. No secret reaches a message or a repr.
+Pure: the environment comes in as a mapping (see `receiver.config.environment`). A text that breaks a rule and settings
+that contradict each other stop the start, all named at once; nothing is guessed, rounded or ignored. No secret reaches
+a message or a repr. `.env.example` and the reference are rendered from these fields.
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Literal
 
-from receiver.config.accounts import Problem, read_accounts
-from receiver.config.errors import ConfigError
-from receiver.config.fields import (
-    KNOBS,
-    PREFIX,
-    Kind,
-    Knob,
+from pydantic import InstanceOf, ValidationError, model_validator
+
+from receiver.config.accounts import PROVIDERS, read_accounts
+from receiver.config.api_keys import ApiKeys
+from receiver.config.contradictions import check_listen_url, check_order, check_public_url, check_speed
+from receiver.config.environment import (
+    Contradictions,
+    SettingProblem,
+    find_problems,
+    find_unknown_names,
+    list_settings,
+    nest_values,
 )
-from receiver.config.parsing import ApiKey, Network, Unfit, host_address, is_loopback, read_knob
-from receiver.store.url import LedgerServer, read_database_url
-from submitter.providers.contract import Account, Provider
+from receiver.config.errors import ConfigError
+from receiver.config.types import (
+    AnyCase,
+    DatabaseUrl,
+    Decimal,
+    Group,
+    HttpUrl,
+    Networks,
+    SecretKeys,
+    Section,
+    Waits,
+    Whole,
+    setting,
+)
+from submitter.providers.contract import Account
 from submitter.providers.registry import ADAPTERS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Meaning, unit and danger of each field stand in `KNOBS`. Both database URLs may hold a password."""
+class DatabaseSettings(Section):
+    """Both URLs may hold a password."""
 
-    public_url: str | None
-    database_url: str = field(repr=False)
-    database_pool: int
-    database_listen_url: str | None = field(repr=False)
-    secret_keys: tuple[str, ...] = field(repr=False)
-    api_keys: tuple[ApiKey, ...]
-    accounts: tuple[Account, ...]
-    provider_timeout_s: float
-    provider_speed: float
-    submit_tries: int
-    deadline_s: int
-    lease_s: float
-    reconcile_concurrency: int
-    callback_token_days: int
-    allow_private: tuple[Network, ...]
-    delivery_concurrency: int
-    delivery_per_endpoint: int
-    webhook_connect_s: float
-    webhook_timeout_s: float
-    webhook_backoff_s: tuple[float, ...]
-    give_up_days: float
-    stream_keepalive_s: float
-    streams_max: int
-    keep_events_days: float
-    keep_attempts_days: float
-    keep_observations_days: float
-    callback_max_bytes: int
-    api_max_bytes: int
-    wait_max_s: int
-    log_level: str
-    log_format: str
+    url: DatabaseUrl = setting(
+        "WHENFINAL_DATABASE_URL",
+        "sqlite:///whenfinal.db",
+        group=Group.REACH,
+        unit="URL",
+        what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database."
+        " The connection may go through pgbouncer, also in transaction mode.",
+        danger="Another URL is another ledger: tasks in flight are forgotten. Never a file on a network file system.",
+        secret=True,
+    )
+    pool: Whole = setting(
+        "WHENFINAL_DATABASE_POOL",
+        10,
+        between=(2, 1000),
+        group=Group.REACH,
+        unit="connections",
+        what="Most connections of one process to a Postgres server. SQLite does not use it.",
+        danger="All processes together must stay below the server's `max_connections`. Too few give 503 under load.",
+    )
+    listen_url: DatabaseUrl | None = setting(
+        "WHENFINAL_DATABASE_LISTEN_URL",
+        group=Group.REACH,
+        unit="URL",
+        what="Postgres only: one more connection, which is notified when another process commits. Unset: the database "
+        "URL. Behind a pooler in transaction mode (pgbouncer) set the address of the Postgres server itself.",
+        danger="Without notifications, each process queries for new events 10 times a second; the log says so once.",
+        secret=True,
+    )
+
+
+class ProvidersSettings(Section):
+    """The provider accounts, and what is the same for all of them."""
+
+    accounts: tuple[InstanceOf[Account], ...] = setting(
+        "WHENFINAL_PROVIDERS",
+        (),
+        group=Group.PROVIDERS,
+        unit="names, comma between",
+        what="Accounts to use: `name`, or `name=adapter` for a second account or gateway. Unset: each with a key set.",
+        danger="A task in flight at a provider that is left out is no longer polled.",
+    )
+    timeout_s: Decimal = setting(
+        "WHENFINAL_PROVIDER_TIMEOUT_S",
+        60,
+        between=(0.1, 600),
+        group=Group.PROVIDERS,
+        unit="seconds",
+        what="Longest wait for one reply of a provider.",
+        danger="Too short makes paid submits uncertain.",
+    )
+    speed: Decimal = setting(
+        "WHENFINAL_PROVIDER_SPEED",
+        1,
+        between=(0.01, 100_000),
+        group=Group.PROVIDERS,
+        unit="times",
+        what="How much faster the providers' clocks run than ours; for the simulator only.",
+        danger="Divides polling waits and retention; refused unless every provider is on this machine.",
+    )
+    submit_tries: Whole = setting(
+        "WHENFINAL_SUBMIT_TRIES",
+        3,
+        between=(1, 10),
+        group=Group.SUBMITS,
+        unit="tries",
+        what="Most POSTs of one submit. A POST is repeated only when it surely created nothing or when the provider "
+        "knows our idempotency key.",
+    )
+    deadline_s: Whole = setting(
+        "WHENFINAL_DEADLINE_S",
+        1800,
+        between=(1, 604_800),
+        group=Group.SUBMITS,
+        unit="seconds",
+        what="When an unfinished task becomes overdue, unless the submit says otherwise. Polling goes on.",
+    )
+
+
+class ReconcileSettings(Section):
+    concurrency: Whole = setting(
+        "WHENFINAL_RECONCILE_CONCURRENCY",
+        32,
+        between=(1, 1000),
+        group=Group.POLLS,
+        unit="requests",
+        what="Most polls at once, over all providers.",
+    )
+
+
+class CallbacksSettings(Section):
+    secret_keys: SecretKeys = setting(
+        "WHENFINAL_SECRET_KEYS",
+        (),
+        group=Group.KEYS,
+        unit="texts, comma between",
+        what="Keys that sign callback URLs, oldest to newest; the last one signs. Unset: the ledger stores one.",
+        danger="Anyone with a key can forge callbacks. Removing a key invalidates the callback URLs it signed.",
+        secret=True,
+    )
+    token_days: Whole = setting(
+        "WHENFINAL_CALLBACK_TOKEN_DAYS",
+        30,
+        between=(1, 3650),
+        group=Group.POLLS,
+        unit="days",
+        what="How long a callback URL is valid.",
+        danger="A later callback is refused; polling finds the end instead.",
+    )
+    max_bytes: Whole = setting(
+        "WHENFINAL_CALLBACK_MAX_BYTES",
+        1_048_576,
+        between=(1024, 67_108_864),
+        group=Group.LIMITS,
+        unit="bytes",
+        what="Largest callback that is read.",
+    )
+
+
+class DeliverySettings(Section):
+    allow_private: Networks = setting(
+        "WHENFINAL_ALLOW_PRIVATE",
+        (),
+        group=Group.WEBHOOKS,
+        unit="CIDRs, comma between",
+        what="Private networks that webhooks may reach, also by plain http. Unset: public addresses only, by https.",
+        danger="Anyone who may submit can make this service post into these networks.",
+    )
+    concurrency: Whole = setting(
+        "WHENFINAL_DELIVERY_CONCURRENCY",
+        64,
+        between=(1, 1000),
+        group=Group.WEBHOOKS,
+        unit="requests",
+        what="Most webhooks in flight at once.",
+    )
+    per_endpoint: Whole = setting(
+        "WHENFINAL_DELIVERY_PER_ENDPOINT",
+        8,
+        between=(1, 1000),
+        group=Group.WEBHOOKS,
+        unit="requests",
+        what="Most webhooks in flight at once to one endpoint.",
+    )
+    connect_s: Decimal = setting(
+        "WHENFINAL_WEBHOOK_CONNECT_S",
+        5,
+        between=(0.1, 60),
+        group=Group.WEBHOOKS,
+        unit="seconds",
+        what="Longest wait for a webhook's connection.",
+    )
+    timeout_s: Decimal = setting(
+        "WHENFINAL_WEBHOOK_TIMEOUT_S",
+        15,
+        between=(0.1, 600),
+        group=Group.WEBHOOKS,
+        unit="seconds",
+        what="Longest wait for the reply to a webhook, connection included.",
+        danger="An endpoint that works longer than this gets the same webhook again.",
+    )
+    backoff_s: Waits = setting(
+        "WHENFINAL_WEBHOOK_BACKOFF_S",
+        (5, 30, 120, 600, 3600, 14_400, 43_200),
+        group=Group.WEBHOOKS,
+        unit="seconds, comma between",
+        what="Waits between the attempts of one delivery; after the last it is a dead letter.",
+    )
+    give_up_days: Decimal = setting(
+        "WHENFINAL_GIVE_UP_DAYS",
+        5,
+        between=(0.01, 365),
+        group=Group.WEBHOOKS,
+        unit="days",
+        what="A subscription that has only failed for this long is disabled.",
+        danger="A disabled subscription gets no new deliveries; replay what it missed.",
+    )
+
+
+class StreamsSettings(Section):
+    keepalive_s: Decimal = setting(
+        "WHENFINAL_STREAM_KEEPALIVE_S",
+        15,
+        between=(0.1, 600),
+        group=Group.STREAMS,
+        unit="seconds",
+        what="An idle stream sends a comment this often.",
+        danger="If it is longer than a proxy's idle timeout, the proxy ends the streams.",
+    )
+    max_streams: Whole = setting(
+        "WHENFINAL_STREAMS_MAX",
+        12_000,
+        between=(1, 1_000_000),
+        group=Group.STREAMS,
+        unit="requests",
+        what="Most streams and waits open at once in one process; the next one gets 503.",
+        danger="Each takes a file descriptor and some 30 KB; the process needs as many (`ulimit -n`).",
+    )
+
+
+class RetentionSettings(Section):
+    events_days: Decimal = setting(
+        "WHENFINAL_KEEP_EVENTS_DAYS",
+        30,
+        between=(0.01, 3650),
+        group=Group.RETENTION,
+        unit="days",
+        what="How long events and their finished deliveries are stored; for as long they can be read and replayed.",
+        danger="Older cursors get 410 or a `reset` event. Events with pending deliveries are never deleted.",
+    )
+    attempts_days: Decimal = setting(
+        "WHENFINAL_KEEP_ATTEMPTS_DAYS",
+        30,
+        between=(0.01, 3650),
+        group=Group.RETENTION,
+        unit="days",
+        what="How long the attempts of finished deliveries are stored.",
+    )
+    observations_days: Decimal = setting(
+        "WHENFINAL_KEEP_OBSERVATIONS_DAYS",
+        30,
+        between=(0.01, 3650),
+        group=Group.RETENTION,
+        unit="days",
+        what="How long the timeline of a task that has ended is stored.",
+    )
+
+
+class ApiSettings(Section):
+    keys: ApiKeys = setting(
+        "WHENFINAL_API_KEYS",
+        (),
+        group=Group.KEYS,
+        unit="name:scope+scope:key, comma between",
+        what="Bearer keys of /v1 with scopes submit, read, operate. Unset: the first start makes and shows one.",
+        danger="`submit` spends money at the providers, `operate` changes tasks.",
+    )
+    max_bytes: Whole = setting(
+        "WHENFINAL_API_MAX_BYTES",
+        33_554_432,
+        between=(1024, 268_435_456),
+        group=Group.LIMITS,
+        unit="bytes",
+        what="Largest request to /v1; pictures may come as data URIs.",
+        danger="A request is in memory while it is read.",
+    )
+    wait_max_s: Whole = setting(
+        "WHENFINAL_WAIT_MAX_S",
+        60,
+        between=(1, 3600),
+        group=Group.LIMITS,
+        unit="seconds",
+        what="Longest `?wait=` of one request; proxies in front must wait longer.",
+    )
+
+
+class LogSettings(Section):
+    level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = setting(
+        "WHENFINAL_LOG_LEVEL", "info", group=Group.LOGS, what="Minimum log level."
+    )
+    format: Annotated[Literal["console", "json"], AnyCase] = setting(
+        "WHENFINAL_LOG_FORMAT", "console", group=Group.LOGS, what="Lines for people, or one JSON object a line."
+    )
+
+
+class Settings(Section):
+    """All settings of a process: what concerns everything, and a section for each part."""
+
+    public_url: HttpUrl | None = setting(
+        "WHENFINAL_PUBLIC_URL",
+        group=Group.REACH,
+        unit="URL",
+        what="Where providers reach this service; callbacks go to {this}/callbacks/…. Unset: every task is polled.",
+        danger="Whoever answers at this URL sees the callbacks. It must be https, except with simulated providers.",
+    )
+    lease_s: Decimal = setting(
+        "WHENFINAL_LEASE_S",
+        60,
+        between=(1, 3600),
+        group=Group.POLLS,
+        unit="seconds",
+        what="How long a process leases a task or delivery that it works on; after a crash others wait that long.",
+        danger="If it is shorter than the provider and webhook timeouts, two processes do the same work.",
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    providers: ProvidersSettings = ProvidersSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
+    callbacks: CallbacksSettings = CallbacksSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    streams: StreamsSettings = StreamsSettings()
+    retention: RetentionSettings = RetentionSettings()
+    api: ApiSettings = ApiSettings()
+    log: LogSettings = LogSettings()
 
     @classmethod
-    def from_mapping(cls, mapping: Mapping[str, str], adapters: Mapping[str, Provider] = ADAPTERS) -> "Settings":
-        """Unset and blank are the same. Raise ConfigError that names every problem, a line each."""
-        read = read_settings(mapping, adapters)
+    def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
+        """Read environment variables; unset and blank are the same. Raise ConfigError that names every problem."""
+        read = read_settings(mapping)
         if isinstance(read, Settings):
             return read
         if len(read) == 1:
             raise ConfigError(f"{read[0].variable}: {read[0].rule}", hint=read[0].hint)
         lines = "".join(f"\n  {problem}" for problem in read)
-        raise ConfigError(f"{len(read)} settings are wrong:{lines}\n", hint="cure them all, then start again")
+        raise ConfigError(f"{len(read)} settings are wrong:{lines}\n", hint="correct them all, then start again")
+
+    @model_validator(mode="after")
+    def _check_contradictions(self) -> "Settings":
+        problems = tuple(self._contradictions())
+        if problems:
+            raise Contradictions(problems)
+        return self
+
+    def _contradictions(self) -> Iterator[SettingProblem]:
+        accounts = self.providers.accounts
+        yield from check_public_url(self.public_url, [a for a in accounts if ADAPTERS[a.adapter].CAPABILITIES.callback])
+        yield from check_listen_url(self.database.url, self.database.listen_url)
+        yield from check_speed(self.providers.speed, accounts)
+        lease = ("WHENFINAL_LEASE_S", self.lease_s)
+        webhook = ("WHENFINAL_WEBHOOK_TIMEOUT_S", self.delivery.timeout_s)
+        concurrency = ("WHENFINAL_DELIVERY_CONCURRENCY", self.delivery.concurrency)
+        yield from check_order(
+            ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, *lease),
+            (*webhook, *lease),
+            ("WHENFINAL_WEBHOOK_CONNECT_S", self.delivery.connect_s, *webhook),
+            ("WHENFINAL_DELIVERY_PER_ENDPOINT", self.delivery.per_endpoint, *concurrency),
+        )
 
 
-def read_settings(
-    mapping: Mapping[str, str], adapters: Mapping[str, Provider] = ADAPTERS
-) -> Settings | tuple[Problem, ...]:
-    """The settings, or every problem found: texts first, then contradictions, which need readable texts."""
+def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem, ...]:
+    """The settings, or every problem found. Contradictions are looked for once every text can be read."""
+    known = list_settings(Settings)
     given = {name: text.strip() for name, text in mapping.items() if text.strip()}
-    accounts, problems = read_accounts(given, adapters)
-    values, unfit = _read_knobs(given)
-    found = (*_unknown(given), *unfit, *problems)
-    if found:
-        return found
-    settings = Settings(accounts=accounts, **values)
-    return tuple(_contradictions(settings, adapters)) or settings
-
-
-def _read_knobs(given: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for knob in KNOBS:
-        text = given.get(knob.name, knob.default)
-        if knob.kind is Kind.PROVIDERS:
-            continue
-        try:
-            values[knob.field] = read_knob(knob, text) if text else _unset(knob)
-        except Unfit as unfit:
-            problems.append(Problem(variable=knob.name, rule=unfit.rule, hint=unfit.hint))
-    return values, problems
-
-
-def _unset(knob: Knob) -> tuple[()] | None:
-    return None if knob.kind in {Kind.PUBLIC_URL, Kind.DATABASE_URL} else ()
-
-
-#: What Kubernetes sets in every container for a service that is named whenfinal.
-_SERVICE_LINK = re.compile(r"WHENFINAL_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
-
-
-def _unknown(given: Mapping[str, str]) -> Iterator[Problem]:
-    """Our own prefix only: any other variable may be somebody else's."""
-    known = [knob.name for knob in KNOBS]
-    for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "take it out; .env.example lists every setting"
-            yield Problem(variable=name, rule="there is no such setting", hint=hint)
-
-
-def _contradictions(settings: Settings, adapters: Mapping[str, Provider]) -> Iterator[Problem]:
-    callers = [each for each in settings.accounts if adapters[each.adapter].CAPABILITIES.callback]
-    yield from _public_url_problems(settings, callers)
-    yield from _listen_url_problems(settings)
-    far = [account.name for account in settings.accounts if not is_loopback(account.base_url)]
-    if settings.provider_speed != 1 and far:
-        yield Problem(
-            variable="WHENFINAL_PROVIDER_SPEED",
-            rule=f"{', '.join(far)} is no simulator on this machine and keeps real time",
-            hint="leave it out, or set every provider's base URL to the simulator",
-        )
-    for short, long in _NOT_LONGER:
-        if getattr(settings, short.removeprefix(PREFIX).lower()) > getattr(settings, long.removeprefix(PREFIX).lower()):
-            yield Problem(variable=short, rule=f"it is more than {long}", hint=f"lower it, or raise {long}")
-
-
-#: The first must not be more than the second.
-_NOT_LONGER = (
-    ("WHENFINAL_PROVIDER_TIMEOUT_S", "WHENFINAL_LEASE_S"),
-    ("WHENFINAL_WEBHOOK_TIMEOUT_S", "WHENFINAL_LEASE_S"),
-    ("WHENFINAL_WEBHOOK_CONNECT_S", "WHENFINAL_WEBHOOK_TIMEOUT_S"),
-    ("WHENFINAL_DELIVERY_PER_ENDPOINT", "WHENFINAL_DELIVERY_CONCURRENCY"),
-)
-
-
-def _public_url_problems(settings: Settings, callers: list[Account]) -> Iterator[Problem]:
-    """A provider elsewhere needs an address that it can reach and that nobody between can read."""
-    url = settings.public_url
-    far = [account.name for account in callers if not is_loopback(account.base_url)]
-    if url is None or not far:
-        return
-    address = host_address(url)
-    if is_loopback(url) or (address is not None and not address.is_global):
-        yield Problem(
-            variable="WHENFINAL_PUBLIC_URL",
-            rule=f"{', '.join(far)} can not reach an address of this machine or a private network",
-            hint="set the address that the internet knows, or leave it out to poll instead",
-        )
-    elif not url.startswith("https://"):
-        yield Problem(
-            variable="WHENFINAL_PUBLIC_URL",
-            rule=f"callbacks of {', '.join(far)} would cross the internet unencrypted",
-            hint="use https, or leave it out to poll instead",
-        )
-
-
-def _listen_url_problems(settings: Settings) -> Iterator[Problem]:
-    if settings.database_listen_url is None:
-        return
-    for url in (settings.database_listen_url, settings.database_url):
-        if not isinstance(read_database_url(url), LedgerServer):
-            yield Problem(
-                variable="WHENFINAL_DATABASE_LISTEN_URL",
-                rule="only a Postgres server can be listened to",
-                hint="set both database URLs to postgresql://…, or leave this one out",
-            )
-            return
+    accounts, problems = read_accounts(given, ADAPTERS)
+    values = nest_values({name: text for name, text in given.items() if name != PROVIDERS}, known)
+    values["providers"] = {**values.get("providers", {}), "accounts": accounts}
+    found = [*find_unknown_names(given, known)]
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        return (*found, *find_problems(error, known), *problems)
+    return (*found, *problems) or settings

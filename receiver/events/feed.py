@@ -18,7 +18,7 @@ from receiver.events.log import EventLog
 from receiver.events.model.buffer import EventBuffer, Told
 from receiver.events.model.event import EventType
 from receiver.store.errors import StoreError
-from submitter.model import ENDED, TaskState
+from submitter.model import ENDED, TaskId, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ DOUBTS_EVERY_S = 1.0  # how late the end of a task may be seen that ends without
 
 
 #: The states of those of these tasks that are there, by our id.
-TaskStates = Callable[[Sequence[str]], Awaitable[Mapping[str, TaskState]]]
+TaskStates = Callable[[Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskState]]]
 
 
 class Feed:
@@ -78,18 +78,18 @@ class Feed:
         """Something was committed: look now. Other processes' commits come here too while `hears_others`."""
         self._hint.set()
 
-    async def wait_for_task(self, name: str, /, *, timeout_s: float) -> None:
+    async def wait_for_task(self, task_id: TaskId, /, *, timeout_s: float) -> None:
         """Return when the task has ended, the time is up or the feed is closed; the caller reads which.
 
         A ledger that cannot be read is waited out.
         """
         try:
-            with self._waits.waiting(name) as woken:
+            with self._waits.waiting(task_id) as woken:
                 async with asyncio.timeout(timeout_s):
                     # In this order nothing slips through: events after the loop's start wake us, and what was before
                     # it is read.
                     await self._started()
-                    await self._note([name])
+                    await self._note([task_id])
                     if not self._closed:
                         await woken.wait()
         except TimeoutError:
@@ -143,13 +143,13 @@ class Feed:
         if self._ready is not None:
             await self._ready.wait()
 
-    async def _note(self, names: Sequence[str]) -> None:
+    async def _note(self, task_ids: Sequence[TaskId]) -> None:
         """Wake those of these tasks that have ended; what can not be read now is asked again later."""
         try:
-            states = await self._task_states(names)
-            self._waits.note({name: states.get(name) for name in names})
+            states = await self._task_states(task_ids)
+            self._waits.note({task_id: states.get(task_id) for task_id in task_ids})
         except StoreError:
-            self._waits.doubt(names)
+            self._waits.doubt(task_ids)
 
     async def _run(self, ready: asyncio.Event) -> None:
         cursor: int | None = None
@@ -182,7 +182,7 @@ class Feed:
             return cursor
         if page[0].seq != cursor + 1:
             self._ring.restart(page[0].seq - 1)  # this process slept for so long that events between are kept no longer
-        self._waits.wake(event.task for event in page if event.task and event.type is not EventType.OVERDUE)
+        self._waits.wake(event.task_id for event in page if event.task_id and event.type is not EventType.OVERDUE)
         if self._followers:
             self._ring.add([Told.of(event) for event in page])
             await self._tell()
@@ -229,49 +229,49 @@ class Waits:
     """Each waiter has an `asyncio.Event` of its own, and a task as many waiters as there are."""
 
     def __init__(self) -> None:
-        self._woken: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._doubtful: set[str] = set()
+        self._woken: defaultdict[TaskId, set[asyncio.Event]] = defaultdict(set)
+        self._doubtful: set[TaskId] = set()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def doubtful(self) -> Sequence[str]:
+    def doubtful(self) -> Sequence[TaskId]:
         """Tasks that may end, or may have ended, without an event to come."""
         return list(self._doubtful)
 
     @contextmanager
-    def waiting(self, name: str) -> Iterator[asyncio.Event]:
+    def waiting(self, task_id: TaskId) -> Iterator[asyncio.Event]:
         woken = asyncio.Event()
-        self._woken[name].add(woken)
+        self._woken[task_id].add(woken)
         self._count += 1
         try:
             yield woken
         finally:
             self._count -= 1
-            self._woken[name].discard(woken)
-            if not self._woken[name]:
-                del self._woken[name]
-                self._doubtful.discard(name)
+            self._woken[task_id].discard(woken)
+            if not self._woken[task_id]:
+                del self._woken[task_id]
+                self._doubtful.discard(task_id)
 
-    def note(self, states: Mapping[str, TaskState | None]) -> None:
+    def note(self, states: Mapping[TaskId, TaskState | None]) -> None:
         """What a look at these tasks said; None: there is no such task, so nothing to wait for."""
-        for name, state in states.items():
+        for task_id, state in states.items():
             if state is None or state in ENDED:
-                self.wake([name])
+                self.wake([task_id])
             elif state in DOUBTFUL:
-                self.doubt([name])
+                self.doubt([task_id])
             else:
-                self._doubtful.discard(name)
+                self._doubtful.discard(task_id)
 
-    def doubt(self, names: Iterable[str]) -> None:
+    def doubt(self, task_ids: Iterable[TaskId]) -> None:
         """Ask about these again, as long as somebody waits for them."""
-        self._doubtful.update(name for name in names if name in self._woken)
+        self._doubtful.update(task_id for task_id in task_ids if task_id in self._woken)
 
-    def wake(self, names: Iterable[str]) -> None:
-        for name in names:
-            for woken in self._woken.get(name, ()):
+    def wake(self, task_ids: Iterable[TaskId]) -> None:
+        for task_id in task_ids:
+            for woken in self._woken.get(task_id, ()):
                 woken.set()
 
     def wake_all(self) -> None:

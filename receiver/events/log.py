@@ -14,6 +14,7 @@ from receiver.events.model.query import (
 )
 from receiver.store.engine import Reader, Row
 from receiver.store.repository import Repository
+from submitter.model import TaskId
 
 ALL_EVENTS = EventFilter()
 
@@ -44,7 +45,7 @@ def event_of(row: Row) -> Event:
     return Event(
         seq=row["seq"],
         id=row["id"],
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         type=EventType(row["type"]),
         at_ms=row["at_ms"],
         supersedes=row["supersedes"],

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from receiver.reconcile.model.decisions import Finding, Plan
 from receiver.reconcile.model.report import (
@@ -20,12 +20,13 @@ from receiver.reconcile.model.report import (
     ReconcileSummary,
 )
 from receiver.reconcile.poller import Poller
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
 from submitter.providers import schedule
-from submitter.providers.contract import Budget, ConfiguredProvider
+from submitter.providers.contract import ConfiguredProvider
 
 T = TypeVar("T")
 
@@ -43,12 +44,6 @@ class HandPolls(Protocol):
         self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
     ) -> list[Task]: ...
 
-    async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
-
-    async def audit(
-        self, *, actor: str, action: str, task: str | None, detail: Mapping[str, Any], now_ms: int
-    ) -> None: ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ManualReconcile:
@@ -56,6 +51,8 @@ class ManualReconcile:
 
     asking: Poller
     polls: HandPolls
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     providers: Mapping[str, ConfiguredProvider]
     clock: Callable[[], int]
     lease_ms: int
@@ -84,7 +81,7 @@ class ManualReconcile:
         if order.mode is ReconcileMode.SAY or not open_tasks:
             return skipped + [self._line(task) for task in open_tasks]
         budget = schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.asking.speed)
-        await self.polls.debit(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
+        await self.accounts.consume(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
         work = self._do if order.mode is ReconcileMode.DO else self._preview
         return skipped + await _all([work(task, order) for task in open_tasks])
 
@@ -107,7 +104,8 @@ class ManualReconcile:
         booked = (await self.asking.book([await self.asking.look(held[0])], owner=order.owner))[0]
         finding = booked.looked.follow_up.finding
         detail = {"finding": finding.value, "before": line.state.value, "after": booked.state.value}
-        await self.polls.audit(actor=order.actor, action="reconcile", task=task.id, detail=detail, now_ms=self.clock())
+        entry = AuditEntry(actor=order.actor, action="reconcile", detail=detail, task_id=task.id)
+        await self.audit.record(entry, now_ms=self.clock())
         return replace(line, finding=finding, after=booked.state)
 
     async def _preview(self, task: Task, order: ManualRequest) -> ReconcileItem:
@@ -124,7 +122,7 @@ class ManualReconcile:
     def _line(self, task: Task, *, skipped: str | None = None) -> ReconcileItem:
         plan = Plan.LEAVE if skipped is not None else self.asking.plan(task)
         return ReconcileItem(
-            task=task.id,
+            task_id=task.id,
             provider=task.provider,
             provider_task_id=task.provider_task_id,
             state=task.state,

@@ -14,13 +14,22 @@ import structlog
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Circumstances, Finding, FollowUp, Pause, Plan
 from receiver.reconcile.model.report import PollResult
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
 from submitter.errors import TransportError
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Observation, StatusOutcome, SubmitOutcome, TaskState, Unavailable, Uncertain
+from submitter.model import (
+    Observation,
+    ProviderTaskId,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskId,
+    TaskState,
+    Unavailable,
+    Uncertain,
+)
 from submitter.providers.contract import ConfiguredProvider
 
 log = structlog.get_logger(__name__)
@@ -62,18 +71,12 @@ class Records(Protocol):
 
 class Doubts(Protocol):
     async def store_uncertain(
-        self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
+        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
     ) -> Task: ...
 
 
 class Finishes(Protocol):
     async def finish_poll(self, results: Sequence[PollResult], now_ms: int) -> None: ...
-
-    async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None: ...
-
-    async def unpause(self, provider: str) -> None: ...
-
-    async def accounts(self) -> list[AccountStatus]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +106,13 @@ class Poller:
     ledger: Records
     submits: Doubts
     polls: Finishes
+    accounts: ProviderAccountRepository
     clock: Callable[[], int]
     random: Callable[[], float]
     on_events: Callable[[], None]
     speed: float
     timeout_s: float
-    _misses: dict[str, int] = field(default_factory=dict, init=False)
+    _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
 
     def plan(self, task: Task) -> Plan:
@@ -130,7 +134,7 @@ class Poller:
     async def _carry_out(self, task: Task, plan: Plan) -> FollowUp:
         match plan:
             case Plan.ASK:
-                answer = await self._ask(task, task.provider_task_id or "")
+                answer = await self._ask(task, task.provider_task_id or ProviderTaskId(""))
                 self._note_answer(task, answer)
                 return decisions.after_answer(task, answer, self._at(task))
             case Plan.REPEAT:
@@ -145,7 +149,7 @@ class Poller:
             case _:
                 assert_never(plan)
 
-    async def _ask(self, task: Task, provider_task_id: str) -> StatusOutcome:
+    async def _ask(self, task: Task, provider_task_id: ProviderTaskId) -> StatusOutcome:
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
@@ -247,7 +251,7 @@ class Poller:
         for name, pause in longest.items():
             alarm = None if pause.alarm is None else self._without_key(name, pause.alarm)
             log.warning("provider_paused", provider=name, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
-            await self.polls.pause(name, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms)
+            await self.accounts.pause(name, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms)
 
     def _without_key(self, provider: str, words: str) -> str:
         """Providers like to quote the key that they refuse."""
@@ -258,16 +262,16 @@ class Poller:
         findings = Counter((entry.looked.task.provider, entry.looked.follow_up.finding) for entry in booked)
         denied = {name for name, finding in findings if finding is Finding.DENIED}
         answering = {name for name, finding in findings if finding in _ANSWERED} - denied
-        for account in await self.polls.accounts() if answering else []:
+        for account in await self.accounts.all() if answering else []:
             if account.provider in answering and account.alarm and (account.paused_until_ms or 0) <= now_ms:
                 log.info("provider_answers_again", provider=account.provider)
-                await self.polls.unpause(account.provider)
+                await self.accounts.unpause(account.provider)
 
 
 def _poll_result(looked: PollOutcome, owner: str) -> PollResult:
     follow_up = looked.follow_up
     return PollResult(
-        task=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found
+        task_id=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found
     )
 
 

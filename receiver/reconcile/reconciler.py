@@ -22,6 +22,8 @@ from receiver.reconcile.model.report import (
     ReconcileSummary,
 )
 from receiver.reconcile.poller import Doubts, Finishes, Poller, PollOutcome, RecordedPoll, Records, Repeats, Sends
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditLog
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from submitter.providers import schedule
@@ -51,6 +53,12 @@ class ReconcileRooms(Protocol):
 
     @property
     def polls(self) -> ReconcilePolls: ...
+
+    @property
+    def accounts(self) -> ProviderAccountRepository: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +115,7 @@ class Reconciler:
             ledger=self.store.ledger,
             submits=self.store.submissions,
             polls=self.store.polls,
+            accounts=self.store.accounts,
             clock=self.clock,
             random=self.random,
             on_events=self.on_events,
@@ -131,6 +140,8 @@ class Reconciler:
         work = ManualReconcile(
             asking=self._asking,
             polls=self.store.polls,
+            accounts=self.store.accounts,
+            audit=self.store.audit,
             providers=self.providers,
             clock=self.clock,
             lease_ms=self.manners.poll_lease_ms,

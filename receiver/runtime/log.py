@@ -1,6 +1,6 @@
-"""The log: one set-up for a process, and the processor that keeps secrets out of every line.
+"""The log of a process: its configuration, and the processor that removes secrets from every line.
 
-Lines of libraries (uvicorn, asyncio, apscheduler) go the same way as our own, so nothing bypasses the processor.
+Lines of libraries (uvicorn, asyncio, apscheduler) take the same way as our own, so none bypasses the processor.
 """
 
 import logging
@@ -12,31 +12,33 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from receiver.config.settings import LogSettings
+
 HIDDEN = "[hidden]"
 
-SHORTEST_SECRET = 6  # shorter texts are no secrets, and hiding them would tear ordinary words apart
+SHORTEST_SECRET = 6  # shorter texts are not secrets, and hiding them would damage ordinary words
 
-DEEPEST = 6  # levels of nested values that are looked through; what lies deeper is left out
+MAX_DEPTH = 6  # levels of nested values that are searched; anything deeper is hidden
 
-#: Parts of a key whose value is never written.
+#: Parts of a name whose value is never written.
 _SECRET_NAME = re.compile(r"secret|token|password|authorization|cookie|signature|api_?key|bearer", re.IGNORECASE)
 
-#: Secrets known by their form: bearer headers, signing secrets, our own keys, callback tokens in a path.
+#: Secrets that have a known form: bearer headers, signing secrets, our own keys, callback tokens in a path.
 _SECRET_FORM = re.compile(
     r"(?P<before>\bBearer\s+|/callbacks/[^/\s]+/)[^\s\"'?]+|\bwhsec_[A-Za-z0-9+/=_-]+|\bwf_[A-Za-z0-9_-]{16,}",
     re.IGNORECASE,
 )
 
 
-class DropSecrets:
-    """Hides the values given, whatever looks like a secret, and every value under a secret's name."""
+class RedactSecrets:
+    """Hide the given values, texts in the form of a secret, and every value whose name is that of a secret."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: one secret may be a part of another.
+        # The longest first, because one secret may be a part of another.
         self._secrets = sorted({each for each in secrets if len(each) >= SHORTEST_SECRET}, key=len, reverse=True)
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-        return {name: self._value(name, value, DEEPEST) for name, value in line.items()}
+        return {name: self._value(name, value, MAX_DEPTH) for name, value in line.items()}
 
     def text(self, text: str) -> str:
         for secret in self._secrets:
@@ -44,7 +46,7 @@ class DropSecrets:
         return _SECRET_FORM.sub(lambda found: (found["before"] or "") + HIDDEN, text)
 
     def _value(self, name: object, value: Any, depth: int) -> Any:  # noqa: ANN401 - a line holds any value
-        """Numbers stay whatever their name is: `tokens` are also what is in a purse."""
+        """Numbers stay whatever their name is, because `tokens` also counts those of a rate budget."""
         if value is None or isinstance(value, bool | int | float):
             return value
         if depth == 0 or _SECRET_NAME.search(str(name)):
@@ -56,8 +58,11 @@ class DropSecrets:
         return self.text(str(value))
 
 
-def set_up(*, level: str, form: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Once for a process; `form` is console or json, `stream` None means stderr."""
+def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Configure structlog and the standard library's root logger; call it once in a process.
+
+    `secrets` are redacted in every line; `stream` None means stderr.
+    """
     out = sys.stderr if stream is None else stream
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -76,11 +81,12 @@ def set_up(*, level: str, form: str, secrets: Iterable[str] = (), stream: TextIO
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    _route_everything(logging.getLogger(), out, _formatter(form, shared, DropSecrets(secrets), out), level)
+    formatter = _formatter(settings.format, shared, RedactSecrets(secrets), out)
+    _route_everything(logging.getLogger(), out, formatter, settings.level)
 
 
-def _formatter(form: str, shared: list[Processor], drop: DropSecrets, out: TextIO) -> logging.Formatter:
-    """Exceptions become text before the secrets go: a traceback may quote a value."""
+def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO) -> logging.Formatter:
+    """Exceptions are formatted before secrets are redacted, because a traceback may quote a value."""
     last: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if form == "json"
@@ -91,7 +97,7 @@ def _formatter(form: str, shared: list[Processor], drop: DropSecrets, out: TextI
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            drop,
+            redact,
             last,
         ],
     )

@@ -16,6 +16,8 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
@@ -68,20 +70,20 @@ Clock = Callable[[], int]  # unix milliseconds
 
 
 class CommitNotifier:
-    """Rung after a commit that made events or deliveries due, heard by everybody in this process who lives off them.
+    """Notify this process's consumers (event feed, deliverer) of a commit that created events or deliveries.
 
-    On a server that tells of them, the commits of other processes ring it too.
+    With Postgres, commits of other processes notify it as well (LISTEN/NOTIFY).
     """
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[], None]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Callable[[], None]) -> None:
+        self._subscribers.append(subscriber)
 
-    def ring(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def notify(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,8 @@ class Store:
     ledger: Ledger
     submissions: Submits
     polls: PollRepository
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     outbox: Outbox
     subscriptions: Subscriptions
     tasks: TaskRepository
@@ -160,7 +164,9 @@ def store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, emitter),
         submissions=Submits(engine, new_id),
-        polls=PollRepository(engine, new_id),
+        polls=PollRepository(engine),
+        accounts=ProviderAccountRepository(engine),
+        audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, emitter),
         subscriptions=Subscriptions(engine, new_id),
         tasks=TaskRepository(engine),

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +19,8 @@ from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import TokenRule, make_callback_url
-from receiver.config.api_keys import ApiKeyDigest
+from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
-from receiver.config.parsing import SCOPES
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.reconcile.reconciler import ReconcileManners, Reconciler
@@ -45,6 +44,7 @@ from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, Subscribing, SubscribingEdges
 from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.model import TaskId
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 
@@ -73,22 +73,30 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     return Settings.from_mapping({**written, **{name: text for name, text in real.items() if text.strip()}})
 
 
-def start_journal(settings: Settings) -> None:
-    """Once for a process, before anything is logged."""
-    accounts = [each for account in settings.accounts for each in (account.api_key, account.webhook_secret or "")]
-    keys = [*settings.secret_keys, *(key.key for key in settings.api_keys)]
-    places = [ledger_at(url) for url in (settings.database_url, settings.database_listen_url) if url is not None]
-    passwords = [place.password or "" for place in places if isinstance(place, LedgerServer)]
-    log.set_up(level=settings.log_level, form=settings.log_format, secrets=[*accounts, *keys, *passwords])
+def start_logging(settings: Settings) -> None:
+    """Configure the log so that no secret of the settings reaches it. Call it once, before anything is logged."""
+    log.configure_logging(settings.log, secrets=_secrets_of(settings))
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    for account in settings.providers.accounts:
+        yield account.api_key
+        yield account.webhook_secret or ""
+    yield from settings.callbacks.secret_keys
+    yield from (key.key for key in settings.api.keys)
+    for url in (settings.database.url, settings.database.listen_url):
+        place = None if url is None else ledger_at(url)
+        if isinstance(place, LedgerServer):
+            yield place.password or ""
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def opened_store(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
+def open_store_from(settings: Settings, *, migrating: bool) -> AbstractAsyncContextManager[Store]:
     """The ledger as set; see `open_store`."""
-    return open_store(settings.database_url, clock=now_ms, migrating=migrating, pool_size=settings.database_pool)
+    return open_store(settings.database.url, clock=now_ms, migrating=migrating, pool_size=settings.database.pool)
 
 
 @asynccontextmanager
@@ -101,12 +109,12 @@ async def open_services(
     Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(opened_store(settings, migrating=migrating))
-        secret_keys = settings.secret_keys or (
+        store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
+        secret_keys = settings.callbacks.secret_keys or (
             await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
-        guard = AddressGuard(allow=settings.allow_private)
+        guard = AddressGuard(allow=settings.delivery.allow_private)
         wiring = _Wiring(
             settings=settings,
             store=store,
@@ -131,9 +139,9 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         pruner=services.pruner,
         ledger=services.store.ledger,
         clock=services.clock,
-        on_events=services.commit_notifier.ring,
+        on_events=services.commit_notifier.notify,
     )
-    services.commit_notifier.listen(worker.wake_deliverer)
+    services.commit_notifier.subscribe(worker.wake_deliverer)
     services.deliverer.on_room = worker.wake_deliverer
     worker.start()
     try:
@@ -143,10 +151,12 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 
 
 @asynccontextmanager
-async def hearing(services: Services) -> AsyncIterator[None]:
+async def commit_listener(services: Services) -> AsyncIterator[None]:
     """What other processes commit rings this one's bell too, where the ledger can tell. Raise ConfigError."""
     try:
-        listener = services.store.engine.listener(services.settings.database_listen_url, services.commit_notifier.ring)
+        listener = services.store.engine.listener(
+            services.settings.database.listen_url, services.commit_notifier.notify
+        )
     except StoreError as error:
         hint = "set it in the form postgresql://user:password@host:5432/database"
         raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
@@ -177,12 +187,14 @@ class _Wiring:
     random: Callable[[], float] = field(default_factory=lambda: secrets.SystemRandom().random)
 
     def services(self, api_keys: tuple[ApiKeyDigest, ...]) -> Services:
-        feed = Feed(event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams_max)
-        self.commit_notifier.listen(feed.wake)
-        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.ring)
+        feed = Feed(
+            event_log=self.store.events, task_states=self.store.tasks.states, seats=self.settings.streams.max_streams
+        )
+        self.commit_notifier.subscribe(feed.wake)
+        commits = GroupCommit(self.store.ledger, clock=now_ms, on_events=self.commit_notifier.notify)
         providers = {
             account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
-            for account in self.settings.accounts
+            for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
         return Services(
@@ -197,7 +209,7 @@ class _Wiring:
             intake=self._intake(providers, commits),
             reconciler=self._reconciler(providers, submission),
             deliverer=self._deliverer(),
-            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.ring),
+            replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
             readiness=Readiness(prove=self.store.check, clock=now_ms),
@@ -219,8 +231,8 @@ class _Wiring:
             transport=self.webhook_transport,
             rules=SubscriptionRules(
                 notify=self._notify_rules(),
-                providers=tuple(account.name for account in self.settings.accounts),
-                most_in_flight=self.settings.delivery_concurrency,
+                providers=tuple(account.name for account in self.settings.providers.accounts),
+                most_in_flight=self.settings.delivery.concurrency,
                 origin=self._origin(),
             ),
             source=self.settings.public_url or DEFAULT_SOURCE,
@@ -229,7 +241,7 @@ class _Wiring:
             ),
         )
 
-    def _callback_url(self) -> Callable[[str, str, int], str] | None:
+    def _callback_url(self) -> Callable[[str, TaskId, int], str] | None:
         url = self.settings.public_url
         return None if url is None else partial(make_callback_url, url, self.secret_keys)
 
@@ -241,10 +253,10 @@ class _Wiring:
             rules=SubmissionRules(
                 callback_url=self._callback_url(),
                 notify=self._notify_rules(),
-                tries=self.settings.submit_tries,
-                timeout_s=self.settings.provider_timeout_s,
-                deadline_s=self.settings.deadline_s,
-                speed=self.settings.provider_speed,
+                tries=self.settings.providers.submit_tries,
+                timeout_s=self.settings.providers.timeout_s,
+                deadline_s=self.settings.providers.deadline_s,
+                speed=self.settings.providers.speed,
             ),
             edges=SubmissionEdges(
                 clock=now_ms,
@@ -258,13 +270,13 @@ class _Wiring:
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callback_token_days * DAY_S),
+            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
             clock=now_ms,
             random=self.random,
-            speed=self.settings.provider_speed,
+            speed=self.settings.providers.speed,
         )
 
     def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
@@ -275,21 +287,21 @@ class _Wiring:
             transport=self.transport,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
+            on_events=self.commit_notifier.notify,
             manners=ReconcileManners(
                 owner=self.owner,
-                speed=self.settings.provider_speed,
+                speed=self.settings.providers.speed,
                 lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile_concurrency,
-                timeout_s=self.settings.provider_timeout_s,
+                concurrency=self.settings.reconcile.concurrency,
+                timeout_s=self.settings.providers.timeout_s,
             ),
         )
 
     def _pruner(self) -> Pruner:
         kept = Retention(
-            events=self.settings.keep_events_days,
-            attempts=self.settings.keep_attempts_days,
-            observations=self.settings.keep_observations_days,
+            events=self.settings.retention.events_days,
+            attempts=self.settings.retention.attempts_days,
+            observations=self.settings.retention.observations_days,
         )
         return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
@@ -299,14 +311,14 @@ class _Wiring:
             transport=self.webhook_transport,
             clock=now_ms,
             random=self.random,
-            on_events=self.commit_notifier.ring,
+            on_events=self.commit_notifier.notify,
             manners=DeliveryManners(
                 owner=self.owner,
-                backoff_s=self.settings.webhook_backoff_s,
+                backoff_s=self.settings.delivery.backoff_s,
                 lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.delivery_concurrency,
-                per_lane=self.settings.delivery_per_endpoint,
-                give_up_ms=round(self.settings.give_up_days * DAY_S * 1000),
+                concurrency=self.settings.delivery.concurrency,
+                per_lane=self.settings.delivery.per_endpoint,
+                give_up_ms=round(self.settings.delivery.give_up_days * DAY_S * 1000),
                 source=self.settings.public_url or DEFAULT_SOURCE,
                 origin=self._origin(),
             ),
@@ -317,10 +329,10 @@ async def _api_keys(
     settings: Settings, store: Store, show_key: Callable[[str], None] | None
 ) -> tuple[ApiKeyDigest, ...]:
     """The keys that are set, or the one that was made at the first start."""
-    if settings.api_keys:
+    if settings.api.keys:
         return tuple(
             ApiKeyDigest(name=each.name, scopes=each.scopes, sha256=hashlib.sha256(each.key.encode()).digest())
-            for each in settings.api_keys
+            for each in settings.api.keys
         )
     kept = await store.metadata.find(API_KEY_NAME)
     if kept is None and show_key is not None:
@@ -334,17 +346,17 @@ async def _api_keys(
 
 def _provider_limits(settings: Settings) -> TransportLimits:
     """Submits come on top of what the reconciler asks at once."""
-    whole_s = settings.provider_timeout_s
-    connections = SUBMITS_AT_ONCE + settings.reconcile_concurrency
+    whole_s = settings.providers.timeout_s
+    connections = SUBMITS_AT_ONCE + settings.reconcile.concurrency
     return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
 
 
 def _webhook_limits(settings: Settings) -> TransportLimits:
     return TransportLimits(
-        connect_s=settings.webhook_connect_s,
-        whole_s=settings.webhook_timeout_s,
+        connect_s=settings.delivery.connect_s,
+        whole_s=settings.delivery.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery_concurrency + POSTS_AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE,
         cut_replies=True,
     )
 

@@ -1,9 +1,9 @@
-"""The ticks: when the once-functions run, and how they stop.
+"""The periodic jobs: when they run, and how they stop.
 
-Wiring, no logic. APScheduler only says "now": on shutdown it would cancel a coroutine of its own, so a tick is never
-the work. It begins a turn, which belongs to us and always comes to its end. It also follows the wall clock, which may
-be set: forward, it would make up for every tick of the years between, one by one; back, it would wait them out. So a
-tick is reckoned from the last one's time, and a clock that went back begins the ticks anew.
+APScheduler cancels running coroutines on shutdown. A job therefore only starts a run, a task that we own, and `stop`
+waits for it. APScheduler also follows the wall clock, which may be set. Set forward, it would make up for every tick of
+the years between, one by one; set back, it would wait until the old time comes again. So the next tick is counted from
+the current time, and after the clock went back all ticks are scheduled anew.
 """
 
 import asyncio
@@ -11,13 +11,15 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from receiver.store.retention import PruneReport
+from receiver.reconcile.reconciler import Reconciler
+from receiver.store.retention import Pruner
+from receiver.tasks.ledger import Ledger
+from receiver.webhooks.deliverer import Deliverer
 
 log = structlog.get_logger(__name__)
 
@@ -31,47 +33,34 @@ PRUNE_EVERY_S = 60.0
 
 PRUNE_FIRST_S = 5.0  # after the start, which has more urgent things to do
 
-PRUNE_AGAIN_S = 1.0  # after a turn that left some
+PRUNE_AGAIN_S = 1.0  # after a run that left some
 
 WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 
-POKE_DELAY_S = 0.01  # commits come in bursts; one turn serves all of a moment
+WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
 
-RECONCILE_LIMIT = 32  # tasks of each provider in one turn
+RECONCILE_LIMIT = 32  # tasks of each provider in one run
 
-DELIVER_LIMIT = 64  # deliveries in one turn
+DELIVER_LIMIT = 64  # deliveries in one run
 
-OVERDUE_LIMIT = 200  # tasks in one turn
+OVERDUE_LIMIT = 200  # tasks in one run
 
-#: Turns at the same time. A turn lasts as long as its slowest exchange, and one peer that hangs must not keep the next
-#: turn from the others; leases keep turns apart.
+#: Runs of one job at the same time. A run lasts as long as its slowest request, and one peer that hangs must not stop
+#: the next run from serving the others; leases keep the runs apart.
 OVERLAPPING = 32
 
-DELIVERING_AT_ONCE = 1000  # a turn without a place ends at once, so it is the places that bound them
+DELIVERING_AT_ONCE = 1000  # a run without a free slot ends at once, so the deliverer's slots are the limit
 
-QUIET_MS = 60_000  # the same trouble is said again only after this long
+QUIET_MS = 60_000  # the same error is logged again only after this long
 
 Clock = Callable[[], int]
 
 
-class Reconciles(Protocol):
-    async def reconcile_once(self, *, limit: int) -> object: ...
+class JobRunner:
+    """The runs of one job, at most `at_once` at a time.
 
-
-class Delivers(Protocol):
-    async def deliver_once(self, *, limit: int) -> object: ...
-
-
-class MarksOverdue(Protocol):
-    async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int: ...
-
-
-class Prunes(Protocol):
-    async def prune_once(self) -> PruneReport: ...
-
-
-class Turns:
-    """The turns of one kind of work. A turn that fails is said in one line, and the next one goes on."""
+    A run that fails is logged in one line; the next one starts as usual.
+    """
 
     def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, at_once: int, clock: Clock) -> None:
         self._name = name
@@ -79,54 +68,55 @@ class Turns:
         self._at_once = at_once
         self._clock = clock
         self._running: set[asyncio.Task[None]] = set()
-        self._wanted = False
-        self._closed = False
-        self._said: dict[str, int] = {}
+        self._run_skipped = False
+        self._is_closed = False
+        self._logged_ms: dict[str, int] = {}
 
     async def tick(self) -> None:
-        """Begin a turn unless enough are under way. APScheduler would run a plain function in a thread."""
-        self.begin()
+        """A coroutine for APScheduler, which would call a plain function in a thread."""
+        self.start_run()
 
-    def begin(self) -> None:
-        if self._closed:
+    def start_run(self) -> None:
+        """Start a run. If too many are running, one starts when the next of them ends, however often this is called."""
+        if self._is_closed:
             return
         if len(self._running) >= self._at_once:
-            self._wanted = True
+            self._run_skipped = True
             return
-        turn = asyncio.create_task(self._turn())
-        self._running.add(turn)
-        turn.add_done_callback(self._ended)
+        run = asyncio.create_task(self._run())
+        self._running.add(run)
+        run.add_done_callback(self._run_ended)
 
-    def _ended(self, turn: asyncio.Task[None]) -> None:
-        self._running.discard(turn)
-        if self._wanted:
-            self._wanted = False
-            self.begin()
+    def _run_ended(self, run: asyncio.Task[None]) -> None:
+        self._running.discard(run)
+        if self._run_skipped:
+            self._run_skipped = False
+            self.start_run()
 
-    async def _turn(self) -> None:
+    async def _run(self) -> None:
         try:
             await self._work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next turn must come
-            self._complain(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next run must come
+            self._log_error(error)
 
-    def _complain(self, error: Exception) -> None:
-        words, now_ms = f"{type(error).__name__}: {error}", self._clock()
-        self._said = {text: at_ms for text, at_ms in self._said.items() if 0 <= now_ms - at_ms < QUIET_MS}
-        if words in self._said:
+    def _log_error(self, error: Exception) -> None:
+        message, now_ms = f"{type(error).__name__}: {error}", self._clock()
+        self._logged_ms = {text: at_ms for text, at_ms in self._logged_ms.items() if 0 <= now_ms - at_ms < QUIET_MS}
+        if message in self._logged_ms:
             return
-        self._said[words] = now_ms
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        log.error("turn_failed", turn=self._name, error=words, at=f"{place.name}:{place.lineno}")
+        self._logged_ms[message] = now_ms
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("job_failed", job=self._name, error=message, at=f"{frame.name}:{frame.lineno}")
 
     async def close(self) -> None:
-        """Begin no more, and wait for those under way."""
-        self._closed = True
+        """Start no more runs, and wait for those that are running."""
+        self._is_closed = True
         while self._running:
             await asyncio.wait(self._running)
 
 
 class _Every(BaseTrigger):  # type: ignore[misc]  # the library comes without types
-    """An interval after the moment of asking, however long ago the time before was meant to be."""
+    """An interval after the current time, however long ago the previous tick was due."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval = timedelta(seconds=interval_s)
@@ -136,15 +126,18 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # the library comes without ty
 
 
 class Worker:
-    """`on_events` is called after `task.overdue` events were made. Start and stop it in one running event loop."""
+    """Runs the jobs of one process. Start and stop it in one running event loop.
+
+    `on_events` is called after `task.overdue` events were published.
+    """
 
     def __init__(
         self,
         *,
-        reconciler: Reconciles,
-        deliverer: Delivers,
-        ledger: MarksOverdue,
-        pruner: Prunes,
+        reconciler: Reconciler,
+        deliverer: Deliverer,
+        ledger: Ledger,
+        pruner: Pruner,
         clock: Clock,
         on_events: Callable[[], None],
     ) -> None:
@@ -152,79 +145,82 @@ class Worker:
         self._pruner = pruner
         self._clock = clock
         self._on_events = on_events
-        self._poked: asyncio.TimerHandle | None = None
-        self._reconciling = self._turns("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
-        self._delivering = self._turns(
+        self._reconcile = self._job("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
+        self._deliver = self._job(
             "deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT), at_once=DELIVERING_AT_ONCE
         )
-        self._marking = self._turns("overdue", self._mark_overdue, at_once=1)
-        self._pruning = self._turns("prune", self._prune, at_once=1)
-        self._prune_soon: asyncio.TimerHandle | None = None
+        self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
+        self._prune = self._job("prune", self._prune_once, at_once=1)
         self._scheduler: AsyncIOScheduler | None = None
-        self._watching: asyncio.TimerHandle | None = None
+        self._deliver_timer: asyncio.TimerHandle | None = None
+        self._prune_timer: asyncio.TimerHandle | None = None
+        self._watch_timer: asyncio.TimerHandle | None = None
 
-    def _turns(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> Turns:
-        return Turns(name, work, at_once=at_once, clock=self._clock)
+    def _job(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> JobRunner:
+        return JobRunner(name, work, at_once=at_once, clock=self._clock)
 
     def start(self) -> None:
-        # It reports every run at INFO and every skipped one at WARNING; neither says anything about our work.
+        # It logs every run at INFO and every skipped one at WARNING; neither says anything about our jobs.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
-        self._every(RECONCILE_EVERY_S, self._reconciling)
-        self._every(DELIVER_EVERY_S, self._delivering)
-        self._every(OVERDUE_EVERY_S, self._marking)
-        self._every(PRUNE_EVERY_S, self._pruning)
+        self._every(RECONCILE_EVERY_S, self._reconcile)
+        self._every(DELIVER_EVERY_S, self._deliver)
+        self._every(OVERDUE_EVERY_S, self._overdue)
+        self._every(PRUNE_EVERY_S, self._prune)
         self._scheduler.start()
         self._prune_in(PRUNE_FIRST_S)
-        self._watch(self._clock())
+        self._watch_clock(self._clock())
 
-    def _every(self, interval_s: float, turns: Turns) -> None:
+    def _every(self, interval_s: float, job: JobRunner) -> None:
         if self._scheduler is not None:
             trigger = _Every(interval_s)
-            self._scheduler.add_job(turns.tick, trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
+            self._scheduler.add_job(job.tick, trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
 
-    def _watch(self, seen_ms: int) -> None:
-        """By the event loop's clock, which nobody sets."""
+    def _watch_clock(self, previous_ms: int) -> None:
+        """Timed by the event loop's clock, which can not be set."""
         now_ms = self._clock()
-        if self._scheduler is not None and now_ms < seen_ms:
-            log.warning("clock_set_back", by_ms=seen_ms - now_ms)
+        if self._scheduler is not None and now_ms < previous_ms:
+            log.warning("clock_set_back", by_ms=previous_ms - now_ms)
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=datetime.fromtimestamp(now_ms / 1000, UTC))
-        self._watching = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch, now_ms)
+        self._watch_timer = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch_clock, now_ms)
 
     async def stop(self) -> None:
-        """No more ticks, then the turns in flight to their end, then the scheduler. Twice is once."""
+        """Stop the ticks, wait for the runs in flight, then shut the scheduler down. May be called more than once."""
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             scheduler.remove_all_jobs()
-        for timer in (self._poked, self._watching, self._prune_soon):
+        for timer in (self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for turns in (self._reconciling, self._delivering, self._marking, self._pruning):
-            await turns.close()
+        for job in (self._reconcile, self._deliver, self._overdue, self._prune):
+            await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # it shuts down in a callback of the loop
 
     def wake_deliverer(self) -> None:
-        """Something has just become due: deliver now and not at the next tick. Only from the loop's own thread."""
-        if self._poked is None and self._scheduler is not None:
-            self._poked = asyncio.get_running_loop().call_later(POKE_DELAY_S, self._deliver_now)
+        """Start a delivery run now, not at the next tick. Call it in the event loop's own thread.
+
+        It does nothing before `start` and after `stop`.
+        """
+        if self._deliver_timer is None and self._scheduler is not None:
+            self._deliver_timer = asyncio.get_running_loop().call_later(WAKE_DELAY_S, self._deliver_now)
 
     def _deliver_now(self) -> None:
-        self._poked = None
-        self._delivering.begin()
+        self._deliver_timer = None
+        self._deliver.start_run()
 
     async def _mark_overdue(self) -> None:
         if await self._ledger.mark_overdue(self._clock(), limit=OVERDUE_LIMIT):
             self._on_events()
             self.wake_deliverer()
 
-    async def _prune(self) -> None:
+    async def _prune_once(self) -> None:
         report = await self._pruner.prune_once()
         if report.has_more:
             self._prune_in(PRUNE_AGAIN_S)
 
-    def _prune_in(self, wait_s: float) -> None:
+    def _prune_in(self, delay_s: float) -> None:
         if self._scheduler is not None:
-            self._prune_soon = asyncio.get_running_loop().call_later(wait_s, self._pruning.begin)
+            self._prune_timer = asyncio.get_running_loop().call_later(delay_s, self._prune.start_run)

@@ -1,22 +1,28 @@
-"""What the ledger holds, as plain values. Times are unix milliseconds, made by the caller of a verb.
+"""Each provider's account: its rate budget, which polls and submits of all processes share, and its pause.
 
-Pure. The store turns rows into these and back; every other room sees only these.
+The rate budget is a token bucket: one request takes one token, and tokens come back with time up to the burst.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from receiver.store.codec import Row
+from receiver.store.engine import Tx
+from receiver.store.repository import Repository
+from submitter.providers.contract import Budget
+from submitter.providers.schedule import refill, refilled_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """A provider's shared purse of requests and whether it is paused. `alarm` asks for an operator."""
+    """A provider's rate budget and pause."""
 
     provider: str
+    #: Requests left as of `refilled_ms`; below zero after submits that did not wait for the budget.
     tokens: float
     refilled_ms: int
     paused_until_ms: int | None = None
     paused_reason: str | None = None
+    #: Asks for an operator, for example because the provider denies the key. It stays until `unpause`.
     alarm: str | None = None
 
 
@@ -29,3 +35,64 @@ def account_of(row: Row) -> AccountStatus:
         paused_reason=row["paused_reason"],
         alarm=row["alarm"],
     )
+
+
+class ProviderAccountRepository(Repository):
+    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+
+    async def consume(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus:
+        """Take `count` tokens, also when there are fewer (submits); never below minus the burst. Return what is left.
+
+        Polls wait for the budget: `PollRepository.lease_due` takes no more than there is.
+        """
+
+        async def work(tx: Tx) -> AccountStatus:
+            account = await refill_tokens(tx, provider, budget, now_ms)
+            return await set_tokens(tx, account, max(account.tokens - count, -float(budget.burst)))
+
+        return await self._engine.write(work)
+
+    async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None:
+        """Send no polls to a provider until a time. A longer pause stays, and so does an alarm until `unpause`."""
+
+        async def work(tx: Tx) -> None:
+            await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
+            await tx.execute("pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm)
+
+        await self._engine.write(work)
+
+    async def unpause(self, provider: str) -> None:
+        """End the pause and the alarm of a provider that answers again."""
+
+        async def work(tx: Tx) -> None:
+            await tx.execute("unpause_account", provider=provider)
+
+        await self._engine.write(work)
+
+    async def all(self) -> list[AccountStatus]:
+        """Every account that was used or paused so far, by name."""
+        return await self._all("all_accounts", account_of)
+
+
+async def refill_tokens(tx: Tx, provider: str, budget: Budget, now_ms: int) -> AccountStatus:
+    """The account with its tokens as of now, its row locked until the transaction ends; new accounts start full.
+
+    The tokens that came back are not stored: `set_tokens` stores what is left of them.
+    """
+    row = await tx.fetch_one("account", provider=provider)
+    if row is None:
+        await tx.execute("open_account", provider=provider, tokens=float(budget.burst), now_ms=now_ms)
+        row = await tx.fetch_one("account", provider=provider)
+    account = account_of(row or {})
+    refilled_ms = refilled_until(account.refilled_ms, now_ms)
+    if refilled_ms < account.refilled_ms:
+        # Stored at once, because the clock was set back: an empty budget would stay empty until it has caught up.
+        await set_tokens(tx, replace(account, refilled_ms=refilled_ms), account.tokens)
+    tokens = refill(account.tokens, account.refilled_ms, now_ms, budget)
+    return replace(account, tokens=tokens, refilled_ms=refilled_ms)
+
+
+async def set_tokens(tx: Tx, account: AccountStatus, tokens: float) -> AccountStatus:
+    """Store what is left of an account's tokens."""
+    await tx.execute("set_tokens", provider=account.provider, tokens=tokens, refilled_ms=account.refilled_ms)
+    return replace(account, tokens=tokens)

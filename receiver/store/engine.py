@@ -5,7 +5,6 @@ in names of statements and never see a dialect.
 """
 
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Protocol, TypeVar
@@ -132,13 +131,3 @@ def expand_lists(statement: str, params: Mapping[str, Param]) -> tuple[str, Mapp
         placeholders = ", ".join(f":{name}_{index}" for index in range(len(values)))
         statement = statement.replace(f":{name}...", placeholders)
     return statement, flat
-
-
-def split_script(script: str) -> Iterator[str]:
-    """Its statements, each with the comments before it."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""

@@ -3,6 +3,8 @@
 What has been applied is known by file name, so that two branches that both add a fourth step can be merged.
 """
 
+import sqlite3
+from collections.abc import Iterator
 from importlib.resources import files
 
 from receiver.store.engine import Engine, Tx
@@ -44,3 +46,13 @@ async def migrate(engine: Engine, now_ms: int) -> tuple[str, ...]:
     while (name := await engine.write(apply_next)) is not None:
         applied.append(name)
     return tuple(applied)
+
+
+def split_script(script: str) -> Iterator[str]:
+    """Its statements, each with the comments before it."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""

@@ -29,9 +29,9 @@ from receiver.store.engine import (
     Value,
     expand_lists,
     load_queries,
-    split_script,
 )
 from receiver.store.errors import StoreError, StoreUnavailable
+from receiver.store.migrate import split_script
 from receiver.store.postgres_listener import ANNOUNCE, CHANNEL, PostgresListener
 from receiver.store.postgres_pool import Connection, Pool
 

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries, split_script
+from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries
 from receiver.store.errors import StoreError, StoreUnavailable
+from receiver.store.migrate import split_script
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from receiver.tasks.model.task import (
     Verdict,
 )
 from receiver.webhooks.publisher import EventPublisher
-from submitter.model import TaskKey, TaskState
+from submitter.model import TaskId, TaskKey, TaskState
 
 
 class Ledger:
@@ -69,16 +69,16 @@ class Ledger:
 
         return await self._engine.write(work)
 
-    async def make_due(self, ids: Sequence[str], now_ms: int) -> None:
+    async def make_due(self, task_ids: Sequence[TaskId], now_ms: int) -> None:
         """The reconciler looks at these unfinished tasks at its next turn."""
 
         async def work(tx: Tx) -> None:
-            await tx.execute_many("make_due", [{"id": name, "now_ms": now_ms} for name in sorted(ids)])
+            await tx.execute_many("make_due", [{"id": task_id, "now_ms": now_ms} for task_id in sorted(task_ids)])
 
         await self._engine.write(work)
 
 
-async def _load(tx: Tx, reports: Sequence[IncomingObservation]) -> dict[str, Task]:
+async def _load(tx: Tx, reports: Sequence[IncomingObservation]) -> dict[TaskId, Task]:
     """Every task that the reports may speak of, by our id."""
     found = await tx.fetch_all(
         "tasks_by_keys_or_ids",
@@ -92,7 +92,7 @@ async def _load(tx: Tx, reports: Sequence[IncomingObservation]) -> dict[str, Tas
 class _Noted:
     """A line for the timeline."""
 
-    task: str
+    task_id: TaskId
     report: IncomingObservation
     verdict: Verdict
 
@@ -100,7 +100,7 @@ class _Noted:
 class _Batch:
     """The state of one transaction in memory: reads are done, writes are gathered."""
 
-    def __init__(self, tasks: dict[str, Task], new_id: IdMaker, now_ms: int) -> None:
+    def __init__(self, tasks: dict[TaskId, Task], new_id: IdMaker, now_ms: int) -> None:
         self._tasks = tasks
         self._by_key = {
             TaskKey(provider=t.provider, provider_task_id=t.provider_task_id): t.id
@@ -109,8 +109,8 @@ class _Batch:
         }
         self._new_id = new_id
         self._now_ms = now_ms
-        self._adopted: set[str] = set()
-        self._changed: set[str] = set()
+        self._adopted: set[TaskId] = set()
+        self._changed: set[TaskId] = set()
         self._notes: list[_Noted] = []
         self._drafts: list[EventDraft] = []
 
@@ -141,7 +141,7 @@ class _Batch:
     def _adopt(self, report: IncomingObservation) -> Task:
         """A task that was submitted elsewhere; from now on it is ours to remember."""
         task = Task(
-            id=self._new_id("tsk", self._now_ms),
+            id=TaskId(self._new_id("tsk", self._now_ms)),
             provider=report.observation.key.provider,
             provider_task_id=report.observation.key.provider_task_id,
             state=TaskState.SUBMITTED,
@@ -168,7 +168,7 @@ class _Batch:
         if after.provider_task_id is not None:
             self._by_key[TaskKey(provider=after.provider, provider_task_id=after.provider_task_id)] = after.id
         if change.noteworthy:
-            self._notes.append(_Noted(task=after.id, report=report, verdict=change.verdict))
+            self._notes.append(_Noted(task_id=after.id, report=report, verdict=change.verdict))
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], emitter: EventPublisher) -> list[RecordOutcome]:
         """The gathered writes; the outcomes with the numbers that their events got."""
@@ -176,7 +176,7 @@ class _Batch:
         changed = sorted(self._changed - self._adopted)
         await tx.execute_many("update_task", [task_row(self._tasks[name]) for name in changed])
         lines = [
-            observation_row(self._new_id("obs", self._now_ms), n.task, n.report.observation, n.verdict, self._now_ms)
+            observation_row(self._new_id("obs", self._now_ms), n.task_id, n.report.observation, n.verdict, self._now_ms)
             for n in self._notes
         ]
         await tx.execute_many("insert_observation", lines)

@@ -6,9 +6,10 @@ the provider's own word decides.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.redaction import mask, masked_status
 from receiver.tasks.model.task import Task
 from submitter.http.messages import HttpCall, HttpReply
@@ -21,26 +22,18 @@ from submitter.model import (
     ListedTask,
     NotFound,
     Observation,
+    ProviderTaskId,
     StatusOutcome,
+    TaskId,
     Throttled,
     Unavailable,
 )
 from submitter.providers import schedule
-from submitter.providers.contract import Budget, CancelsTasks, ConfiguredProvider, ListsTasks
+from submitter.providers.contract import CancelsTasks, ConfiguredProvider, ListsTasks
 
 
 class MakesDue(Protocol):
-    async def make_due(self, ids: Sequence[str], now_ms: int) -> None: ...
-
-
-class Purses(Protocol):
-    async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
-
-
-class Audits(Purses, Protocol):
-    async def audit(
-        self, *, actor: str, action: str, task: str | None, detail: Mapping[str, Any], now_ms: int
-    ) -> None: ...
+    async def make_due(self, ids: Sequence[TaskId], now_ms: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +54,8 @@ class Canceling:
     cancels: Mapping[str, CancelsTasks]
     transport: Sends
     ledger: MakesDue
-    polls: Audits
+    accounts: ProviderAccountRepository
+    audit: AuditLog
     clock: Callable[[], int]
     speed: float
 
@@ -77,15 +71,15 @@ class Canceling:
             return NotCanceled(reason="the provider's id is not known yet; once it is, try again")
         outcome = await self._ask(task, task.provider_task_id, adapter, configured)
         words = mask(_words(outcome), (configured.account.api_key,))
-        detail = {"answer": words}
-        await self.polls.audit(actor=actor, action="cancel", task=task.id, detail=detail, now_ms=self.clock())
+        entry = AuditEntry(actor=actor, action="cancel", detail={"answer": words}, task_id=task.id)
+        await self.audit.record(entry, now_ms=self.clock())
         return outcome if isinstance(outcome, CancelAccepted) else NotCanceled(reason=words)
 
     async def _ask(
-        self, task: Task, provider_task_id: str, adapter: CancelsTasks, configured: ConfiguredProvider
+        self, task: Task, provider_task_id: ProviderTaskId, adapter: CancelsTasks, configured: ConfiguredProvider
     ) -> CancelOutcome:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
-        await self.polls.debit(task.provider, budget=budget, count=1, now_ms=self.clock())
+        await self.accounts.consume(task.provider, budget=budget, count=1, now_ms=self.clock())
         try:
             return adapter.parse_cancel(
                 await self.transport.send(adapter.build_cancel(provider_task_id, configured.account))
@@ -110,7 +104,7 @@ LATE_MS = 900_000  # the longest submit, and a provider's clock that is ahead
 
 
 class FindsTasks(Protocol):
-    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None: ...
+    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +136,7 @@ class Lookup:
     lists: Mapping[str, ListsTasks]
     transport: Sends
     tasks: FindsTasks
-    purses: Purses
+    accounts: ProviderAccountRepository
     clock: Callable[[], int]
     speed: float
 
@@ -157,7 +151,7 @@ class Lookup:
         # Under a key the submit may have been sent again at any time until now.
         until_ms = now_ms if can.idempotency_s else min(now_ms, task.created_ms + LATE_MS)
         budget = schedule.scaled(can.budget, self.speed)
-        await self.purses.debit(task.provider, budget=budget, count=1, now_ms=now_ms)
+        await self.accounts.consume(task.provider, budget=budget, count=1, now_ms=now_ms)
         call = adapter.build_list(account, since_ms=since_ms, until_ms=until_ms)
         rows = adapter.parse_list(await self.transport.send(call))
         if not isinstance(rows, tuple):

@@ -8,7 +8,7 @@ from receiver.store.repository import NEWEST, Page, Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry, tell
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 
 STATES_AT_ONCE = 512
 _FOR_EVER_MS = 2**62
@@ -17,36 +17,36 @@ _FOR_EVER_MS = 2**62
 class TaskRepository(Repository):
     """Reads tasks. A task changes through `receiver.tasks.ledger` and `receiver.tasks.submission_repository` only."""
 
-    async def task(self, name: str) -> Task | None:
-        return await self._one("task_by_id", task_of, id=name)
+    async def task(self, task_id: TaskId) -> Task | None:
+        return await self._one("task_by_id", task_of, id=task_id)
 
-    async def states(self, names: Sequence[str]) -> Mapping[str, TaskState]:
+    async def states(self, task_ids: Sequence[TaskId]) -> Mapping[TaskId, TaskState]:
         """Of those of these tasks that are there."""
 
-        async def work(reader: Reader) -> dict[str, TaskState]:
-            batches = [names[start : start + STATES_AT_ONCE] for start in range(0, len(names), STATES_AT_ONCE)]
+        async def work(reader: Reader) -> dict[TaskId, TaskState]:
+            batches = [task_ids[start : start + STATES_AT_ONCE] for start in range(0, len(task_ids), STATES_AT_ONCE)]
             found = [row for batch in batches for row in await reader.fetch_all("states_of_tasks", ids=batch)]
-            return {row["id"]: TaskState(row["state"]) for row in found}
+            return {TaskId(row["id"]): TaskState(row["state"]) for row in found}
 
         return await self._engine.read(work)
 
-    async def task_by_key(self, provider: str, provider_task_id: str) -> Task | None:
+    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None:
         return await self._one("task_by_key", task_of, provider=provider, provider_task_id=provider_task_id)
 
     async def tasks(self, wanted: TaskFilter) -> Page[Task]:
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)
 
-    async def timeline(self, name: str) -> list[TimelineEntry]:
+    async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
         """Everything that happened to a task, in order; empty for a task that is not there."""
 
         async def work(reader: Reader) -> dict[str, list[Row]]:
             return {
-                "observation": await reader.fetch_all("observations_of_task", task=name),
-                "event": await reader.fetch_all("events_of_task", task=name),
-                "delivery": await reader.fetch_all("deliveries_of_task", task=name),
-                "attempt": await reader.fetch_all("attempts_of_task", task=name),
-                "audit": await reader.fetch_all("audit_of_task", task=name),
+                "observation": await reader.fetch_all("observations_of_task", task=task_id),
+                "event": await reader.fetch_all("events_of_task", task=task_id),
+                "delivery": await reader.fetch_all("deliveries_of_task", task=task_id),
+                "attempt": await reader.fetch_all("attempts_of_task", task=task_id),
+                "audit": await reader.fetch_all("audit_of_task", task=task_id),
             }
 
         return tell(await self._engine.read(work))

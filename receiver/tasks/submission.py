@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.request import (
     TaskRequest,
@@ -24,11 +25,11 @@ from receiver.tasks.model.request import (
 )
 from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.submission_recorder import Metered, Purses, SubmissionEdges, SubmissionRecorder, Submits
+from receiver.tasks.submission_recorder import Metered, SubmissionEdges, SubmissionRecorder, Submits
 from receiver.webhooks.model.endpoint import NotifyRules, new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
 from submitter.http.messages import HttpCall
-from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState, Uncertain
+from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskId, TaskState, Uncertain
 from submitter.providers import validation
 from submitter.providers.contract import Account, Provider, SubmitContext
 from submitter.request import RawRequest, VideoRequest
@@ -68,7 +69,7 @@ class Configured(Protocol):
 
 
 class ReadsTimelines(Protocol):
-    async def timeline(self, name: str, /) -> list[TimelineEntry]: ...
+    async def timeline(self, task_id: TaskId, /) -> list[TimelineEntry]: ...
 
 
 class SubmissionRooms(Protocol):
@@ -78,7 +79,7 @@ class SubmissionRooms(Protocol):
     def submissions(self) -> Submits: ...
 
     @property
-    def polls(self) -> Purses: ...
+    def accounts(self) -> ProviderAccountRepository: ...
 
     @property
     def tasks(self) -> ReadsTimelines: ...
@@ -88,7 +89,7 @@ class SubmissionRooms(Protocol):
 class SubmissionRules:
     """`callback_url` makes the address for (provider, our task id, unix seconds); None: no callbacks are asked for."""
 
-    callback_url: Callable[[str, str, int], str] | None
+    callback_url: Callable[[str, TaskId, int], str] | None
     notify: NotifyRules
     tries: int = 3
     timeout_s: float = 60.0
@@ -119,9 +120,9 @@ class RefusedSubmit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MismatchedKey:
-    """The idempotency key was used before, for another order; `task` is that one's id."""
+    """The idempotency key was used before, for another order; `task_id` is that one's id."""
 
-    task: str
+    task_id: TaskId
 
 
 SubmitResult = Submitted | RefusedSubmit | MismatchedKey
@@ -198,7 +199,7 @@ class Submission:
         now_ms = self.edges.clock()
         dead_s = REPEATS_START_WITHIN_S + self.rules.timeout_s + DEAD_SUBMIT_MARGIN_S
         return Task(
-            id=self.edges.new_id("tsk", now_ms),
+            id=TaskId(self.edges.new_id("tsk", now_ms)),
             provider=order.provider,
             state=TaskState.SUBMITTING,
             model=order.request.model if order.request else None,
@@ -250,7 +251,7 @@ class Submission:
         if body is None:
             raise ValueError("a submit is repeated that may not be")
         call = replace(alike, body=body)
-        # One try, since the reconciler comes again by itself; it also has debited the purse.
+        # One try, since the reconciler comes again by itself; it has taken a token of the rate budget, too.
         wanted = self._wanted(task, call, tries=1, in_doubt=True)
         book = self._book(task)
         answer = await post(wanted, self._edges(self.transport))
@@ -266,7 +267,7 @@ class Submission:
         return SubmissionRecorder(
             task=task,
             submits=self.store.submissions,
-            purses=self.store.polls,
+            accounts=self.store.accounts,
             can=configured.adapter.CAPABILITIES,
             edges=self.edges,
             speed=self.rules.speed,
@@ -291,7 +292,7 @@ class Submission:
         if earlier is None:
             raise ValueError("a submit that was not sent has an earlier task")
         if isinstance(earlier, IdempotencyMismatch):
-            return MismatchedKey(task=earlier.task)
+            return MismatchedKey(task_id=earlier.task_id)
         if earlier.state is not TaskState.REFUSED:
             return Submitted(task=earlier, replayed=True)
         refused = _refused_before(earlier, await self.store.tasks.timeline(earlier.id))

@@ -10,15 +10,15 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from receiver.store.accounts import AccountStatus
+from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.redaction import masked_submit
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, Uncertain
+from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskId, Uncertain
 from submitter.providers import schedule
-from submitter.providers.contract import Budget, Capabilities
+from submitter.providers.contract import Capabilities
 from submitter.submit import Answer, Sends
 
 log = structlog.get_logger(__name__)
@@ -32,19 +32,13 @@ ALARM_CHARACTERS = 300
 class Submits(Protocol):
     async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch: ...
 
-    async def store_receipt(self, name: str, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task: ...
+    async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task: ...
 
-    async def store_refused(self, name: str, refused: Refused, now_ms: int) -> Task: ...
+    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task: ...
 
     async def store_uncertain(
-        self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
+        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
     ) -> Task: ...
-
-
-class Purses(Protocol):
-    async def debit(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus: ...
-
-    async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +62,7 @@ class SubmissionRecorder:
 
     task: Task
     submits: Submits
-    purses: Purses
+    accounts: ProviderAccountRepository
     can: Capabilities
     edges: SubmissionEdges
     speed: float
@@ -89,15 +83,15 @@ class SubmissionRecorder:
         self.task = await self._insist(self.outcome)
         await self._tell_account(self.said)
 
-    async def debit(self) -> None:
-        """A purse that cannot be debited stops no submit: at worst the provider is asked a little too fast."""
+    async def consume(self) -> None:
+        """Failing to take a token stops no submit: at worst the provider gets requests a little too fast."""
         if not self.can.budget.submits_count:
             return
         budget = schedule.scaled(self.can.budget, self.speed)
         try:
-            await self.purses.debit(self.task.provider, budget=budget, count=1, now_ms=self.edges.clock())
+            await self.accounts.consume(self.task.provider, budget=budget, count=1, now_ms=self.edges.clock())
         except StoreUnavailable as error:
-            log.warning("purse_not_debited", provider=self.task.provider, error=str(error))
+            log.warning("rate_budget_not_updated", provider=self.task.provider, error=str(error))
 
     async def _insist(self, outcome: SubmitOutcome) -> Task:
         for pause_s in STORE_PAUSES_S:
@@ -165,10 +159,10 @@ class SubmissionRecorder:
         match refused.refusal:
             case Refusal.THROTTLED:
                 until_ms = schedule.throttled_until_ms(now_ms, retry_after_s=refused.retry_after_s, speed=self.speed)
-                await self.purses.pause(provider, until_ms=until_ms, reason="throttled", alarm=None, now_ms=now_ms)
+                await self.accounts.pause(provider, until_ms=until_ms, reason="throttled", alarm=None, now_ms=now_ms)
             case Refusal.DENIED:
                 until_ms = schedule.denied_until_ms(now_ms)
-                await self.purses.pause(provider, until_ms=until_ms, reason="denied", alarm=words, now_ms=now_ms)
+                await self.accounts.pause(provider, until_ms=until_ms, reason="denied", alarm=words, now_ms=now_ms)
             case Refusal.QUOTA:
                 # What is paid for can still be asked about, so nothing pauses.
                 log.error("provider_out_of_quota", provider=provider, words=words)
@@ -180,11 +174,11 @@ class SubmissionRecorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metered:
-    """Sends, and takes each call out of the account's purse, which polls share."""
+    """Sends, and takes each call out of the account's rate budget, which polls share."""
 
     transport: Sends
     book: SubmissionRecorder
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        await self.book.debit()
+        await self.book.consume()
         return await self.transport.send(call, timeout_s=timeout_s)

@@ -8,13 +8,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import error_values, task_of, task_row
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
-from submitter.model import Observation, Receipt, Refused, Source, TaskError, TaskKey, TaskState, Uncertain
+from submitter.model import (
+    Observation,
+    ProviderTaskId,
+    Receipt,
+    Refused,
+    Source,
+    TaskError,
+    TaskId,
+    TaskKey,
+    TaskState,
+    Uncertain,
+)
 
 T = TypeVar("T")
 
@@ -43,11 +55,11 @@ class Submits:
                 message = f"task {task.id} can not be opened twice"
                 raise ValueError(message)
             earlier = task_of(row)
-            return earlier if earlier.request_hash == task.request_hash else IdempotencyMismatch(task=earlier.id)
+            return earlier if earlier.request_hash == task.request_hash else IdempotencyMismatch(task_id=earlier.id)
 
         return await self._engine.write(work)
 
-    async def store_receipt(self, name: str, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
+    async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
         """The provider named the task. A state that a callback brought earlier is kept.
 
         An id that the ledger knows as another task's is believed for neither: the task stays uncertain and says why.
@@ -69,9 +81,9 @@ class Submits:
             await self._note(tx, after, now_ms, verdict=change.verdict, detail=detail)
             return after
 
-        return await self._on_task(name, work)
+        return await self._on_task(task_id, work)
 
-    async def store_refused(self, name: str, refused: Refused, now_ms: int) -> Task:
+    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task:
         """Surely nothing was created. Changes nothing when the provider has meanwhile spoken of the task."""
         detail = {"refusal": refused.refusal.value, "error": error_values(refused.error), "status": refused.status}
 
@@ -89,9 +101,11 @@ class Submits:
             )
             return await self._save(tx, after, now_ms, detail)
 
-        return await self._on_task(name, work)
+        return await self._on_task(task_id, work)
 
-    async def store_uncertain(self, name: str, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int) -> Task:
+    async def store_uncertain(
+        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
+    ) -> Task:
         """The task may exist and may have been paid. Changes nothing when the provider has meanwhile spoken of it."""
 
         async def work(tx: Tx, task: Task) -> Task:
@@ -103,10 +117,10 @@ class Submits:
             )
             return await self._save(tx, after, now_ms, {"reason": uncertain.reason})
 
-        return await self._on_task(name, work)
+        return await self._on_task(task_id, work)
 
     async def settle_adopt(
-        self, name: str, provider_task_id: str, *, next_poll_ms: int, actor: str, now_ms: int
+        self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int
     ) -> Task | SettleRefused:
         """By hand: the uncertain submit did create this task of the provider."""
 
@@ -126,9 +140,9 @@ class Submits:
             )
             return await self._settle(tx, after, actor, now_ms, {"task_id": provider_task_id})
 
-        return await self._on_task(name, work)
+        return await self._on_task(task_id, work)
 
-    async def settle_refuse(self, name: str, *, actor: str, now_ms: int) -> Task | SettleRefused:
+    async def settle_refuse(self, task_id: TaskId, *, actor: str, now_ms: int) -> Task | SettleRefused:
         """By hand: the uncertain submit created nothing."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
@@ -140,7 +154,7 @@ class Submits:
             )
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
-        return await self._on_task(name, work)
+        return await self._on_task(task_id, work)
 
     async def _why_not_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
         """A look under way may be repeating the POST: what a person says meanwhile could be untrue a moment later."""
@@ -151,22 +165,22 @@ class Submits:
             return SettleRefused(reason="the provider is being asked about it right now; look again in a minute")
         return None
 
-    async def _on_task(self, name: str, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
+    async def _on_task(self, task_id: TaskId, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
         async def transaction(tx: Tx) -> T:
-            found = await tx.fetch_all("tasks_by_ids", ids=[name])
+            found = await tx.fetch_all("tasks_by_ids", ids=[task_id])
             if not found:
-                message = f"no task {name}"
+                message = f"no task {task_id}"
                 raise KeyError(message)
             return await work(tx, task_of(found[0]))
 
         return await self._engine.write(transaction)
 
-    async def _is_free(self, tx: Tx, task: Task, provider_task_id: str) -> bool:
+    async def _is_free(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId) -> bool:
         """Whether the provider's id is this task's already, or nobody's."""
         owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
         return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
 
-    async def _doubtful(self, tx: Tx, task: Task, provider_task_id: str, now_ms: int) -> Task:
+    async def _doubtful(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
         if task.state not in _OPEN:
             await self._note(
                 tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
@@ -185,15 +199,8 @@ class Submits:
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await tx.execute(
-            "insert_audit",
-            id=self._new_id("aud", now_ms),
-            at_ms=now_ms,
-            actor=actor,
-            action="settle",
-            task=task.id,
-            detail=to_json(detail),
-        )
+        entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
+        await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         await self._note(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
         return task
 

@@ -16,7 +16,7 @@ from starlette.routing import Match, Route
 
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import hearing, open_services, working
+from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.errors import StoreError
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
@@ -46,7 +46,7 @@ def create_app(
         showing = show_key or _show_on_stderr
         async with (
             open_services(settings, migrating=migrating, show_key=showing) as services,
-            hearing(services),
+            commit_listener(services),
             AsyncExitStack() as stack,
         ):
             if "worker" in roles:

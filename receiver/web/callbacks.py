@@ -31,7 +31,7 @@ async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnsw
     if provider not in context.services.providers:
         raise ProblemError(_problem_of(NoSuchProvider()))
     check_type(context.request, CALLBACK_TYPES)
-    body = await read_body(context.request, max_bytes=context.services.settings.callback_max_bytes)
+    body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
     callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
     outcome = await context.services.intake.receive(provider, context.request.path_params.get("token"), callback)
     return _answer(provider, outcome)

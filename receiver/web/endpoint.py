@@ -118,7 +118,7 @@ class Endpoint(Generic[Q, B]):
     async def _read_body(self, request: Request, services: Services) -> B:
         if self.body is NoBody:
             return self.body()
-        max_bytes = services.settings.api_max_bytes
+        max_bytes = services.settings.api.max_bytes
         if "content-type" not in request.headers and self.optional_body:
             body = await read_body(request, max_bytes=max_bytes)
             if not body:

@@ -15,7 +15,7 @@ async def show_alive(_context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Answer 503 when the ledger cannot be written. A paused provider is shown and does not make it 503."""
     await context.services.readiness.check()
-    accounts = await context.services.store.polls.accounts()
+    accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()
     return JsonAnswer(body=Readiness(accounts=tuple(_account(account, now_ms) for account in accounts)))
 

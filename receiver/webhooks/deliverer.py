@@ -189,7 +189,7 @@ class Deliverer:
             event_type=due.event_type.value,
             source=self.manners.source,
             at_ms=due.event_at_ms,
-            subject=due.task,
+            subject=due.task_id,
         )
 
     def _decide(self, due: DueDelivery, posted: Posted) -> tuple[DeliveryState, int | None]:

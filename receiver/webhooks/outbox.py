@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from receiver.events.model.event import EventType
-from receiver.store.codec import to_json
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import endpoint_health
@@ -23,6 +23,7 @@ from receiver.webhooks.model.rows import lane_row, limited_lane_of, subscription
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
+from submitter.model import TaskId
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +123,9 @@ class Outbox:
             if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
                 await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
                 await tx.announce()
-                await self._audit(tx, now_ms, actor, "redeliver", {"delivery": delivery}, task=found["task"] or None)
+                task_id = found["task"] or None
+                entry = AuditEntry(actor=actor, action="redeliver", detail={"delivery": delivery}, task_id=task_id)
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             row = await tx.fetch_one("delivery_by_id", id=delivery)
             return None if row is None else delivery_of(row)
 
@@ -147,23 +150,11 @@ class Outbox:
         await tx.execute("touch_subscriptions")
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
-            await self._audit(tx, now_ms, "service", "subscription disabled", detail)
+            entry = AuditEntry(actor="service", action="subscription disabled", detail=detail)
+            await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         drafts = [disabled_draft(self._new_id("evt", now_ms), each) for each in disabled]
         await self._emitter.emit(tx, drafts, now_ms=now_ms)
         return disabled
-
-    async def _audit(
-        self, tx: Tx, now_ms: int, actor: str, action: str, detail: Mapping[str, Any], task: str | None = None
-    ) -> None:
-        await tx.execute(
-            "insert_audit",
-            id=self._new_id("aud", now_ms),
-            at_ms=now_ms,
-            actor=actor,
-            action=action,
-            task=task,
-            detail=to_json(detail),
-        )
 
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
         attempt = result.attempt
@@ -264,7 +255,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
         event_at_ms=row["at_ms"],
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         endpoint=row["url"] if is_subscribed else row["endpoint"],
         secrets=secrets if is_subscribed else (row["notify_secret"],),
         signing_keys=signing_keys,
@@ -293,7 +284,7 @@ def delivery_of(row: Row) -> Delivery:
         event_seq=row["event_seq"],
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
-        task=row["task"] or None,
+        task_id=TaskId(row["task"]) if row["task"] else None,
         subscription=row["subscription"],
         endpoint=row["endpoint"],
         state=DeliveryState(row["state"]),

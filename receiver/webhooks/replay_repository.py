@@ -8,7 +8,7 @@ from typing import Any
 from receiver.events.log import event_of
 from receiver.events.model.event import Event, EventFacts
 from receiver.events.model.query import matches
-from receiver.store.codec import to_json
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.delivery import DeliveryState
@@ -66,15 +66,9 @@ class Replays:
         async def work(tx: Tx) -> ReplayScope | NotActive | None:
             scope = await _scope(tx, name, wanted)
             if isinstance(scope, ReplayScope):
-                await tx.execute(
-                    "insert_audit",
-                    id=self._new_id("aud", now_ms),
-                    at_ms=now_ms,
-                    actor=actor,
-                    action="subscription replayed",
-                    task=None,
-                    detail=to_json({"subscription": name, **_range_values(wanted)}),
-                )
+                detail = {"subscription": name, **_range_values(wanted)}
+                entry = AuditEntry(actor=actor, action="subscription replayed", detail=detail)
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return scope
 
         return await self._engine.write(work)

@@ -1,10 +1,9 @@
 """Who subscribes to what. Every change is counted, so that whoever remembers subscriptions knows to look again."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
-from receiver.store.codec import to_json
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Page
@@ -14,15 +13,6 @@ from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 MOST_SUBSCRIPTIONS = 1000  # every event is held against each
 
 _BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """What the audit says beside which subscription it was. No secret and no address goes into `detail`."""
-
-    actor: str
-    action: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Subscriptions:
@@ -122,15 +112,8 @@ class Subscriptions:
         return await self._engine.read(work)
 
     async def _audit(self, tx: Tx, name: str, deed: AuditEntry, now_ms: int) -> None:
-        await tx.execute(
-            "insert_audit",
-            id=self._new_id("aud", now_ms),
-            at_ms=now_ms,
-            actor=deed.actor,
-            action=deed.action,
-            task=None,
-            detail=to_json({"subscription": name, **deed.detail}),
-        )
+        entry = replace(deed, detail={"subscription": name, **deed.detail})
+        await record_audit(tx, self._new_id, entry, now_ms=now_ms)
 
 
 async def _with_lanes(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:

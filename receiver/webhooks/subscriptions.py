@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from receiver.store.audit import AuditEntry
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.cloudevents import (
     Denied,
@@ -35,7 +36,7 @@ from receiver.webhooks.model.request import (
 )
 from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
 from receiver.webhooks.sender import Sends, Webhook, post
-from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, AuditEntry
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from submitter.errors import AddressForbidden, InvalidRequest, TransportError, Violation
 from submitter.http.messages import Headers
 from submitter.standard_webhooks import new_signing_key

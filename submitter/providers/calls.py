@@ -32,6 +32,6 @@ def post_json(account: Account, path: str, body: Mapping[str, Any], *more: tuple
     return HttpCall(method="POST", url=account.base_url + path, headers=headers, body=as_json(body))
 
 
-def in_path(provider_task_id: str) -> str:
-    """An id as one path segment: it can neither climb nor add a query."""
-    return quote(provider_task_id, safe="", errors="replace")
+def in_path(name: str) -> str:
+    """An id or a model's name as one path segment: it can neither climb nor add a query."""
+    return quote(name, safe="", errors="replace")

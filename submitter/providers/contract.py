@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
-from submitter.model import CancelOutcome, ListedTask, Observation, Output, StatusOutcome, SubmitOutcome
+from submitter.model import CancelOutcome, ListedTask, Observation, Output, ProviderTaskId, StatusOutcome, SubmitOutcome
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
@@ -137,9 +137,9 @@ class Provider(Protocol):
 
     def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome: ...
 
-    def build_status(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
+    def build_status(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
-    def parse_status(self, provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+    def parse_status(self, provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
         """A reply that speaks of another id is Unavailable."""
 
     def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
@@ -158,7 +158,7 @@ class ListsTasks(Protocol):
 class CancelsTasks(Protocol):
     """Optional: the provider can cancel a waiting task."""
 
-    def build_cancel(self, provider_task_id: str, account: Account, /) -> HttpCall: ...
+    def build_cancel(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
 

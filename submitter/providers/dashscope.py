@@ -25,6 +25,7 @@ from submitter.model import (
     NotFound,
     Observation,
     Output,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Source,
@@ -171,11 +172,11 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return get(account, f"/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
     fault = fault_in(reply, document)
     if fault:
@@ -229,7 +230,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     )
 
 
-def build_cancel(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_cancel(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return HttpCall(
         method="POST", url=f"{account.base_url}/tasks/{in_path(provider_task_id)}/cancel", headers=bearer(account)
     )
@@ -259,7 +260,7 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
-def _observe(provider_task_id: str, output: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: ProviderTaskId, output: object, account: Account, raw: bytes) -> Observation:
     word = text_at(output, "task_status")
     state, known = state_of(word, STATES)
     ended_at_ms = ms_from_text(at(output, "end_time"), BEIJING)
@@ -276,7 +277,7 @@ def _observe(provider_task_id: str, output: object, account: Account, raw: bytes
     )
 
 
-def _thin(provider_task_id: str, word: str, data: object, account: Account, raw: bytes) -> Observation:
+def _thin(provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes) -> Observation:
     """The event holds neither URL nor error text, so every end must be asked for once more."""
     state, known = state_of(word, STATES)
     return Observation(

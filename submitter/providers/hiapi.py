@@ -20,6 +20,7 @@ from submitter.model import (
     NotFound,
     Observation,
     Output,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Source,
@@ -142,11 +143,11 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     return Receipt(provider_task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
 
 
-def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return get(account, f"/v1/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """404 means an unknown task or another account's, but only in the documented envelope: a proxy has its own 404s."""
     document = read_object(reply.body)
     fault = fault_in(reply, document)

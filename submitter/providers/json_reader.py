@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from submitter.http.messages import HttpReply
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskState
 
 JsonObject = Mapping[str, object]
 
@@ -91,11 +91,11 @@ def first_text(*values: object) -> str:
     return next((found for found in map(text, values) if found), "")
 
 
-def usable_id(value: object) -> str | None:
+def usable_id(value: object) -> ProviderTaskId | None:
     """A usable task id: it will stand in a URL, so it has bounded length, is printable and is no dot segment."""
     if not isinstance(value, str) or not 0 < len(value) <= TASK_ID_CAP or not value.isprintable():
         return None
-    return value if value.strip(". ") else None
+    return ProviderTaskId(value) if value.strip(". ") else None
 
 
 def state_of(word: str, words: StateWords) -> tuple[TaskState, bool]:

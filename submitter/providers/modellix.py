@@ -19,6 +19,7 @@ from submitter.model import (
     NotFound,
     Observation,
     Output,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Refused,
@@ -151,11 +152,11 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return get(account, f"/tasks/{in_path(provider_task_id)}")
 
 
-def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
     fault = fault_in(reply, document)
     if fault and fault.status == 404 and document is not None:
@@ -197,14 +198,14 @@ def _with_path_advice(refused: Refused) -> Refused:
     return Refused(refusal=refused.refusal, error=error, status=refused.status, retry_after_s=refused.retry_after_s)
 
 
-def _tells_of_failure(reply: HttpReply, data: object, provider_task_id: str) -> bool:
+def _tells_of_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
     """Whether a failed task comes with a non-zero code is in no document, so both readings must end it."""
     state, _ = state_of(text_at(data, "status"), STATES)
     return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == provider_task_id
 
 
 def _observe(
-    provider_task_id: str, data: object, account: Account, raw: bytes, stated: TaskError | None
+    provider_task_id: ProviderTaskId, data: object, account: Account, raw: bytes, stated: TaskError | None
 ) -> Observation:
     word = text_at(data, "status")
     state, known = state_of(word, STATES)

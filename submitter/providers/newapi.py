@@ -21,6 +21,7 @@ from submitter.model import (
     NotFound,
     Observation,
     Output,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Source,
@@ -221,11 +222,11 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
 
 
-def build_status(provider_task_id: str, account: Account, /) -> HttpCall:
+def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
     return get(account, f"{route(account)}/{in_path(provider_task_id)}")
 
 
-def parse_status(provider_task_id: str, reply: HttpReply, account: Account, /) -> StatusOutcome:
+def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A task that failed may carry an `error` object too, so its status word is looked for first."""
     document = read_object(reply.body)
     task = _task_in(reply, document)
@@ -304,7 +305,7 @@ def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutc
     return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
 
 
-def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) -> Observation:
+def _observe(provider_task_id: ProviderTaskId, task: object, account: Account, raw: bytes) -> Observation:
     word = text_at(task, "status")
     state, known = state_of(word, STATES)
     ended = state in {TaskState.SUCCEEDED, TaskState.FAILED}
@@ -324,7 +325,7 @@ def _observe(provider_task_id: str, task: object, account: Account, raw: bytes) 
     )
 
 
-def _output(provider_task_id: str, task: object, account: Account) -> Output:
+def _output(provider_task_id: ProviderTaskId, task: object, account: Account) -> Output:
     """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
     proxy = f"{account.base_url}/v1/videos/{in_path(provider_task_id)}/content"
     url = next(_addresses(task, account), proxy)

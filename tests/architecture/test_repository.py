@@ -9,6 +9,7 @@ from tests.architecture.syntax import ROOT
 
 VISIBLE = {
     "CHANGELOG.md",
+    "LICENSE",
     "Procfile",
     "README.md",
     "pyproject.toml",

@@ -17,6 +17,7 @@ from typing import cast
 import uvloop
 
 from receiver.callbacks.model import make_callback_token
+from submitter.model import TaskId
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -51,7 +52,7 @@ class Book:
 
 def request_of(number: int, key: str) -> bytes:
     """One whole HTTP request: the end of that task, under its own token."""
-    token = make_callback_token((key,), provider="hiapi", task=name_of(number), now_s=int(time.time()))
+    token = make_callback_token((key,), provider="hiapi", task_id=TaskId(name_of(number)), now_s=int(time.time()))
     output = [{"url": f"https://cdn.example/{number}.mp4", "type": "video", "expireAt": int(time.time()) + 604_800}]
     said = {"taskId": provider_name_of(number), "model": "happyhorse-1.1/text-to-video", "status": "success"}
     body = json.dumps({**said, "created": 1, "completed": 2, "output": output}).encode()

@@ -20,10 +20,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from receiver.config.fields import KNOBS
+from receiver.config.settings import DeliverySettings
 from receiver.runtime.services import Store, open_store
-from receiver.runtime.worker import Worker
-from receiver.store.retention import PruneReport
+from receiver.runtime.worker import DELIVER_EVERY_S, DELIVER_LIMIT, DELIVERING_AT_ONCE, JobRunner
 from receiver.webhooks.deliverer import Deliverer, DeliveryManners
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
@@ -32,7 +31,7 @@ from submitter.http.transport import TransportLimits, open_transport
 from tests.support.builders import SECRET, a_report
 
 ROUND_LIMIT_S = 30.0
-_DEFAULT = {knob.field: knob.default for knob in KNOBS}
+_DEFAULT = DeliverySettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +74,6 @@ class Isolation:
         return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
-class Idle:
-    """What a worker does besides delivering: nothing."""
-
-    async def reconcile_once(self, *, limit: int) -> int:
-        return 0
-
-    async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        return 0
-
-    async def prune_once(self) -> PruneReport:
-        return PruneReport()
-
-
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -96,7 +82,7 @@ def _now_ms() -> int:
 class _Arm:
     name: str
     store: Store
-    worker: Worker
+    job: JobRunner
     endpoints: int
     made: int = 0
 
@@ -104,7 +90,7 @@ class _Arm:
         """One event for every endpoint, until all but the first have it."""
         self.made += 1
         await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", adopt=True)], _now_ms())
-        self.worker.wake_deliverer()
+        self.job.start_run()
         async with asyncio.timeout(ROUND_LIMIT_S):
             while await self._waiting():
                 await asyncio.sleep(0.01)
@@ -160,10 +146,10 @@ async def measure(*, endpoints: int, rounds: int, on_round: Callable[[], None]) 
 @asynccontextmanager
 async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) -> AsyncIterator[_Arm]:
     guard = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
-    concurrency = int(_DEFAULT["delivery_concurrency"])
+    concurrency = _DEFAULT.concurrency
     limits = TransportLimits(
-        connect_s=float(_DEFAULT["webhook_connect_s"]),
-        whole_s=float(_DEFAULT["webhook_timeout_s"]),
+        connect_s=_DEFAULT.connect_s,
+        whole_s=_DEFAULT.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
         connections=concurrency,
         cut_replies=True,
@@ -177,22 +163,33 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
             await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
         manners = DeliveryManners(
             owner=name,
-            backoff_s=tuple(float(step) for step in _DEFAULT["webhook_backoff_s"].split(",")),
+            backoff_s=_DEFAULT.backoff_s,
             concurrency=concurrency,
-            per_lane=int(_DEFAULT["delivery_per_endpoint"]),
+            per_lane=_DEFAULT.per_endpoint,
         )
         random = secrets.SystemRandom().random
         deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)
-        idle = Idle()
-        worker = Worker(
-            reconciler=idle, deliverer=deliverer, ledger=idle, pruner=idle, clock=_now_ms, on_events=lambda: None
+        job = JobRunner(
+            "deliver",
+            lambda: deliverer.deliver_once(limit=DELIVER_LIMIT),
+            at_once=DELIVERING_AT_ONCE,
+            clock=_now_ms,
         )
-        deliverer.on_room = worker.wake_deliverer
-        worker.start()
+        deliverer.on_room = job.start_run
+        ticks = asyncio.create_task(_tick(job))
         try:
-            yield _Arm(name=name, store=store, worker=worker, endpoints=endpoints)
+            yield _Arm(name=name, store=store, job=job, endpoints=endpoints)
         finally:
-            await worker.stop()
+            ticks.cancel()
+            await asyncio.wait([ticks])
+            await job.close()
+
+
+async def _tick(job: JobRunner) -> None:
+    """Deliver as often as the worker does."""
+    while True:
+        job.start_run()
+        await asyncio.sleep(DELIVER_EVERY_S)
 
 
 def _subscription(number: int, url: str) -> Subscription:

@@ -1,36 +1,43 @@
-"""The README says what the code says, and promises only what a test proves."""
+"""The README stays short, in the agreed order; the glossary stays small."""
 
 import re
 
-import pytest
-
-from receiver.cli.main import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS
-from tests.docs.readme import PROMISES, README, ROOT, SUBSCRIBER_PROMISES, blocks, render
+from tests.docs.pages import README, RECEIVER, without_fences
 
 TEXT = README.read_text(encoding="utf-8")
+MAX_LINES = 150
+MAX_WORDS = 900  # beside code
+MAX_GLOSSARY = 20
+SECTIONS = (
+    "Quickstart without a key",
+    "Being told",
+    "Python client",
+    "Your provider",
+    "Production",
+    "When something is wrong",
+    "Guarantees",
+)
 
 
-@pytest.mark.parametrize("name", ["providers", "settings", "promises", "subscriber"])
-def test_a_block_made_from_the_code_is_up_to_date(name: str) -> None:
-    assert blocks(TEXT)[name] == render(name), "run: .venv/bin/python tests/docs/readme.py"
+def test_the_readme_stays_within_its_lines_and_words() -> None:
+    assert len(TEXT.splitlines()) <= MAX_LINES
+    assert len(without_fences(TEXT).split()) <= MAX_WORDS
 
 
-@pytest.mark.parametrize("proof", [proof for _, proof in (*PROMISES, *SUBSCRIBER_PROMISES)])
-def test_every_promise_names_a_test_that_is_there(proof: str) -> None:
-    path, _, name = proof.partition("::")
-    assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_readme_has_its_sections_in_the_agreed_order() -> None:
+    assert tuple(re.findall(r"^## (.+)$", TEXT, re.MULTILINE)) == SECTIONS
 
 
-def test_every_link_of_the_readmes_leads_to_a_file() -> None:
-    for page in (README, ROOT / "receiver" / "README.md", ROOT / "submitter" / "README.md"):
-        for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def test_the_readme_names_six_guarantees_and_five_commands_for_trouble() -> None:
+    assert len(re.findall(r"^\d\. ", _section(TEXT, "Guarantees"), re.MULTILINE)) == 6
+    assert len(re.findall(r"^\| `whenfinal ", _section(TEXT, "When something is wrong"), re.MULTILINE)) == 5
 
 
-def test_every_command_that_the_readme_names_is_there() -> None:
-    groups = {"tasks": TASK_COMMANDS, "deliveries": DELIVERY_COMMANDS, "subscriptions": SUBSCRIPTION_COMMANDS}
-    known = {name for name, *_ in COMMANDS} | set(groups)
-    named = set(re.findall(r"whenfinal ([a-z]+)", TEXT))
-    assert named - {"is", "serves", "submits"} <= known
-    for group, commands in groups.items():
-        assert set(re.findall(rf"whenfinal {group} ([a-z-]+)", TEXT)) <= {name for name, *_ in commands}
+def test_the_glossary_has_at_most_twenty_words_and_no_word_twice() -> None:
+    words = re.findall(r"^\| ([a-z ]+) \|", _section(RECEIVER.read_text(encoding="utf-8"), "Glossary"), re.MULTILINE)
+    words.remove("word")
+    assert 0 < len(words) == len(set(words)) <= MAX_GLOSSARY
+
+
+def _section(text: str, heading: str) -> str:
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]

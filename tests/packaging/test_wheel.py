@@ -15,7 +15,7 @@ PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
 pytestmark = pytest.mark.timeout(300)
 
-#: What `pip install 'whenfinal[postgres]'` is for.
+#: What the extra `postgres` is for.
 NEED_PSYCOPG = {
     f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")
 }
@@ -73,6 +73,14 @@ def test_the_wheel_holds_its_statements_migrations_and_type_marks(wheel: Path) -
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"receiver/py.typed", "submitter/py.typed", "receiver/store/queries/tasks.sql"} <= names
     assert any(re.fullmatch(r"receiver/store/migrations/\d+\w*\.sql", name) for name in names)
+
+
+def test_the_wheel_holds_the_licence_and_names_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        (licence,) = (name for name in files.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+        assert files.read(licence) == (ROOT / "LICENSE").read_bytes()
+        metadata = files.read(licence.removesuffix("licenses/LICENSE") + "METADATA").decode()
+    assert {"License-Expression: MIT", "License-File: LICENSE"} <= set(metadata.splitlines())
 
 
 def test_the_installed_command_answers_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:

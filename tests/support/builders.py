@@ -3,7 +3,7 @@
 from typing import Any
 
 from receiver.tasks.model.task import IncomingObservation, Notify, Task
-from submitter.model import Observation, Output, Source, TaskError, TaskKey, TaskState
+from submitter.model import Observation, Output, ProviderTaskId, Receipt, Source, TaskError, TaskId, TaskKey, TaskState
 from submitter.providers.contract import Budget
 
 T0 = 1_790_000_000_000  # some moment, unix ms
@@ -14,7 +14,7 @@ SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3RzIQ=="
 def a_task(name: str = "tsk_1", **changes: Any) -> Task:
     """A task at its opening, before the POST."""
     values: dict[str, Any] = {
-        "id": name,
+        "id": TaskId(name),
         "provider": "hiapi",
         "state": TaskState.SUBMITTING,
         "model": "happyhorse-1.1/reference-to-video",
@@ -31,7 +31,7 @@ def notified(name: str = "tsk_1", url: str = "https://hooks.example/a", **change
 
 def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any) -> Observation:
     values: dict[str, Any] = {
-        "key": TaskKey(provider=changes.pop("provider", "hiapi"), provider_task_id=provider_task_id),
+        "key": TaskKey(provider=changes.pop("provider", "hiapi"), provider_task_id=ProviderTaskId(provider_task_id)),
         "state": state,
         "source": Source.POLL,
         "raw_state": state.value,
@@ -41,6 +41,10 @@ def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str
     if state is TaskState.FAILED:
         values["error"] = TaskError(code="TASK_FAILED", message="the picture was refused")
     return Observation(**(values | changes))
+
+
+def a_receipt(provider_task_id: str = "p1", **changes: Any) -> Receipt:
+    return Receipt(provider_task_id=ProviderTaskId(provider_task_id), **changes)
 
 
 def a_report(

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.runtime.services import Store
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import SECRET, T0, a_report, a_task
 
 DAY_MS = 86_400_000

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from receiver.runtime.services import open_store
+from receiver.store.audit import AuditEntry
 from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableShape, table_shapes
 from receiver.store.transfer.transfer import Moved, OnProgress, move
@@ -44,7 +45,7 @@ async def furnish(url: str) -> None:
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await end(store, await lease(store, limit=1), state)
-        await store.polls.audit(actor="ann", action="looked", task=None, detail={"why": AWKWARD}, now_ms=T0)
+        await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.keep("signing_key", "k" * 43)
 
 

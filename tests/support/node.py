@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
+from receiver.config.settings import LogSettings
 from receiver.runtime import log
 from receiver.runtime.services import Store, open_store
 from receiver.store.engine import Tx
@@ -72,7 +73,7 @@ def _tell(what: object) -> None:
 
 
 async def main(url: str, verb: str, *arguments: str) -> None:
-    log.set_up(level="warning", form="console")
+    log.configure_logging(LogSettings(level="warning"))
     async with open_store(url, clock=lambda: T0, migrating=False) as store:
         _tell("ready")
         await asyncio.to_thread(sys.stdin.readline)

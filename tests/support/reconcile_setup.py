@@ -13,7 +13,7 @@ from receiver.reconcile.reconciler import ReconcileManners, Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.tasks.model.task import Task
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Receipt, SubmitOutcome, TaskState, Uncertain
+from submitter.model import Receipt, SubmitOutcome, TaskId, TaskState, Uncertain
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_task
@@ -114,7 +114,7 @@ class Scene:
         await self.store.submissions.open_task(a_task(name, **(values | changes)), T0)
 
     async def task(self, name: str = "tsk_1") -> Task:
-        task = await self.store.tasks.task(name)
+        task = await self.store.tasks.task(TaskId(name))
         assert task is not None
         return task
 

@@ -19,7 +19,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.web.app import build_app
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.builders import T0, a_task
 
@@ -63,9 +63,10 @@ class Served:
         }
         await self.services.store.submissions.open_task(a_task(name, **(values | changes)), T0)
 
-    def callback_path(self, task: str | None = "tsk_1", provider: str = "hiapi", **changes: Any) -> str:
+    def callback_path(self, task_id: str | None = "tsk_1", provider: str = "hiapi", **changes: Any) -> str:
         now_s = int(time.time()) - changes.get("age_s", 0)
-        token = make_callback_token([changes.get("key", SECRET_KEY)], provider=provider, task=task, now_s=now_s)
+        named = None if task_id is None else TaskId(task_id)
+        token = make_callback_token([changes.get("key", SECRET_KEY)], provider=provider, task_id=named, now_s=now_s)
         return f"/callbacks/{provider}/{token}"
 
     async def calls_back(self, path: str | None = None, **changes: Any) -> httpx.Response:

@@ -17,7 +17,7 @@ import pytest
 
 from receiver.callbacks.model import make_callback_token
 from receiver.runtime.services import open_store
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_task
 from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
 from tests.support.delivery_fixtures import happen
@@ -148,7 +148,7 @@ async def _run(server: Process, folder: Path) -> None:
             _measured("megabytes for them", _memory_mb(server) - before_mb)
             began_s = time.monotonic()
             told = asyncio.create_task(_are_told(streams, waiter))
-            token = make_callback_token([SECRET_KEY], provider="hiapi", task="tsk_0", now_s=int(time.time()))
+            token = make_callback_token([SECRET_KEY], provider="hiapi", task_id=TaskId("tsk_0"), now_s=int(time.time()))
             assert (await http.post(f"/callbacks/hiapi/{token}", json=CALLBACK)).status_code == 204
             _measured("seconds until the callback was answered", time.monotonic() - began_s)
             assert (await http.get("/healthz")).status_code == 200

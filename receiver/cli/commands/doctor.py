@@ -50,7 +50,7 @@ async def _examined(*, offline: bool) -> tuple[Check, ...]:
 
 
 async def _asked(settings: Settings) -> tuple[Check, ...]:
-    if not settings.accounts and settings.public_url is None:
+    if not settings.providers.accounts and settings.public_url is None:
         return ()
     async with open_transport(TransportLimits()) as transport:
         return await check_network(settings, transport)

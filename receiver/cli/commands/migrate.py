@@ -13,7 +13,7 @@ from receiver.cli.display.tables import cell, table
 from receiver.cli.options import Json
 from receiver.cli.runner import ledger_named
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import load_settings, now_ms, opened_store, start_journal
+from receiver.runtime.wiring import load_settings, now_ms, open_store_from, start_logging
 from receiver.store.open import ledger_at
 from receiver.store.transfer.transfer import Compared, Moved, OnProgress, move
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url
@@ -39,19 +39,19 @@ def migrate(*, source: From = None, target: To = None, as_json: Json = False) ->
     The old ledger stays as it is.
     """
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     if source is None and target is None:
         if as_json:
             raise CommandFailed("--json is for a copy: say --from, --to or both", status=USAGE)
         _bring_up_to_date(settings)
     else:
-        _copy(source or settings.database_url, target or settings.database_url, as_json=as_json)
+        _copy(source or settings.database.url, target or settings.database.url, as_json=as_json)
 
 
 def _bring_up_to_date(settings: Settings) -> None:
     async def apply() -> None:
-        async with opened_store(settings, migrating=True):
-            note(f"the ledger {ledger_at(settings.database_url)} is up to date")
+        async with open_store_from(settings, migrating=True):
+            note(f"the ledger {ledger_at(settings.database.url)} is up to date")
 
     with ledger_named(settings):
         asyncio.run(apply())

@@ -11,7 +11,7 @@ import typer
 from receiver.cli.console import note
 from receiver.cli.runner import ledger_named, port_trouble, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import hearing, load_settings, open_services, start_journal, working
+from receiver.runtime.wiring import commit_listener, load_settings, open_services, start_logging, working
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import WEB_AND_WORKER, create_app
@@ -35,19 +35,19 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 def worker() -> None:
     """Run reconciling and webhooks, over the same ledger as `web`. It listens on no port."""
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     with ledger_named(settings):
         asyncio.run(_work(settings))
 
 
 def _serve(host: str, port: int, roles: frozenset[str]) -> None:
     settings = load_settings()
-    start_journal(settings)
+    start_logging(settings)
     try:
         listener = server.bind(host, port)
     except OSError as error:
         raise port_trouble(host, port, error) from error
-    _allow_files(settings.streams_max + server.SPARE_FILES)
+    _allow_files(settings.streams.max_streams + server.SPARE_FILES)
     with listener:
         _serve_on(listener, settings, roles)
 
@@ -72,7 +72,7 @@ def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]
 
 async def _work(settings: Settings) -> None:
     with stopped_by_signal() as told:
-        async with open_services(settings) as services, hearing(services), working(services):
+        async with open_services(settings) as services, commit_listener(services), working(services):
             note(f"working; {summary(settings)}")
             await told.wait()
 
@@ -85,8 +85,8 @@ def show_first_key(url: str, key: str) -> None:
 
 def summary(settings: Settings) -> str:
     """Ledger and providers in one line; which of them call back."""
-    names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.accounts]
-    return f"ledger {ledger_at(settings.database_url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
+    names = [f"{account.name} ({_way(settings, account.adapter)})" for account in settings.providers.accounts]
+    return f"ledger {ledger_at(settings.database.url)}; providers: {', '.join(names) or 'none, see whenfinal doctor'}"
 
 
 def _way(settings: Settings, adapter: str) -> str:

@@ -153,8 +153,8 @@ class _Run:
             case RefusedSubmit(task=task, refused=refused, replayed=replayed):
                 words = f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"
                 return LineResult(number=read.number, task=task, replayed=replayed, trouble=words)
-            case MismatchedKey(task=name):
-                return LineResult(number=read.number, trouble=f"its key was used for another order, {name}")
+            case MismatchedKey(task_id=task_id):
+                return LineResult(number=read.number, trouble=f"its key was used for another order, {task_id}")
             case _:
                 assert_never(outcome)
 

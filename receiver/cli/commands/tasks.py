@@ -16,7 +16,7 @@ from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import Canceling, Candidate, Candidates, Lookup, NoList, NotCanceled, say_no_answer
 from submitter import api
-from submitter.model import CancelAccepted, TaskState
+from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 from submitter.timestamps import rfc3339
@@ -111,7 +111,7 @@ async def _explained(services: Services, name: str) -> _Explained:
     task = await find_task(services, name)
     notes = await services.store.tasks.timeline(task.id)
     now_ms = services.clock()
-    accounts = {account.provider: account for account in await services.store.polls.accounts()}
+    accounts = {account.provider: account for account in await services.store.accounts.all()}
     situation = Situation(
         now_ms=now_ms,
         repeatable=services.submission.is_repeatable(task, now_ms),
@@ -189,9 +189,9 @@ async def _candidates(services: Services, task: Task) -> Candidates:
         lists=LISTS_TASKS,
         transport=services.transport,
         tasks=services.store.tasks,
-        purses=services.store.polls,
+        accounts=services.store.accounts,
         clock=services.clock,
-        speed=services.settings.provider_speed,
+        speed=services.settings.providers.speed,
     )
     seen = await lookup.candidates(task, configured)
     if isinstance(seen, Candidates):
@@ -227,9 +227,10 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
             cancels=CANCELS_TASKS,
             transport=services.transport,
             ledger=services.store.ledger,
-            polls=services.store.polls,
+            accounts=services.store.accounts,
+            audit=services.store.audit,
             clock=services.clock,
-            speed=services.settings.provider_speed,
+            speed=services.settings.providers.speed,
         )
         return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
 
@@ -256,14 +257,15 @@ async def _settled(services: Services, task: Task, provider_task_id: str | None)
         return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
     # Looked at by the next turn: the task is older than its receipt, and may have ended long ago.
     return await services.store.submissions.settle_adopt(
-        task.id, provider_task_id, next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
+        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
     )
 
 
-async def find_task(services: Services, name: str) -> Task:
-    provider, slash, provider_task_id = name.partition("/")
+async def find_task(services: Services, given_id: str) -> Task:
+    """`given_id` is our id, or `provider/id` with the provider's."""
+    provider, slash, rest = given_id.partition("/")
     tasks = services.store.tasks
-    task = await (tasks.task_by_key(provider, provider_task_id) if slash else tasks.task(name))
+    task = await (tasks.task_by_key(provider, ProviderTaskId(rest)) if slash else tasks.task(TaskId(given_id)))
     if task is None:
-        raise CommandFailed(f"there is no task {name}; see `whenfinal tasks list`")
+        raise CommandFailed(f"there is no task {given_id}; see `whenfinal tasks list`")
     return task

@@ -202,7 +202,13 @@ def _told(line: StoryLine) -> Text:
 
 def events_table(events: Sequence[Event]) -> Table:
     rows = [
-        (cell(event.seq), cell(rfc3339(event.at_ms)), cell(event.type.value), cell(event.task), cell(event.supersedes))
+        (
+            cell(event.seq),
+            cell(rfc3339(event.at_ms)),
+            cell(event.type.value),
+            cell(event.task_id),
+            cell(event.supersedes),
+        )
         for event in events
     ]
     return table("seq", "time", "type", "task", "supersedes", rows=rows)
@@ -223,7 +229,7 @@ def candidates_table(candidates: Sequence[Candidate]) -> Table:
 
 def event_line(event: Event) -> Text:
     """One event of a live list."""
-    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task or ''}".rstrip())
+    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task_id or ''}".rstrip())
 
 
 def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
@@ -235,7 +241,7 @@ def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
             cell(None if each.due_ms is None else say_when(each.due_ms, now_ms)),
             cell(each.last_error or each.last_status),
             cell(each.event_type.value),
-            cell(each.task),
+            cell(each.task_id),
             cell(each.subscription),
             cell(each.endpoint),
         )
@@ -270,7 +276,7 @@ def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableTyp
 def _hand_row(line: ReconcileItem) -> tuple[Text, ...]:
     after = None if line.after in {None, line.state} else line.after
     return (
-        cell(line.task),
+        cell(line.task_id),
         cell(line.provider),
         state_cell(line.state),
         cell(line.plan.value if line.skipped is None else f"skipped: {line.skipped}"),

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from receiver.config.accounts import prefix_of
 from receiver.config.errors import ConfigError
-from receiver.config.parsing import is_loopback
 from receiver.config.settings import Settings
+from receiver.config.types import is_loopback
 from receiver.store.url import LedgerFile, LedgerServer
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
@@ -100,13 +100,13 @@ def check_settings(settings: Settings, adapters: Mapping[str, Provider] = ADAPTE
     yield _public_url(settings)
     yield _secret_keys(settings)
     yield _api_keys(settings)
-    for account in settings.accounts:
+    for account in settings.providers.accounts:
         yield from _account(account, adapters)
 
 
 def _providers(settings: Settings, adapters: Mapping[str, Provider]) -> Check:
-    if settings.accounts:
-        return well("providers", ", ".join(account.name for account in settings.accounts))
+    if settings.providers.accounts:
+        return well("providers", ", ".join(account.name for account in settings.providers.accounts))
     names = [prefix_of(name) + "API_KEY" for name, each in adapters.items() if each.CAPABILITIES.default_base_url]
     hint = f"set the key of at least one, in the environment or in .env: {', '.join(names)}"
     return fail("providers", "none is configured, so nothing can be submitted", hint=hint)
@@ -122,26 +122,29 @@ def _public_url(settings: Settings) -> Check:
 
 
 def _secret_keys(settings: Settings) -> Check:
-    short = sum(len(key) < LONG_SECRET for key in settings.secret_keys)
+    short = sum(len(key) < LONG_SECRET for key in settings.callbacks.secret_keys)
     if short:
-        what = f"{short} of {len(settings.secret_keys)} shorter than {LONG_SECRET} characters"
+        what = f"{short} of {len(settings.callbacks.secret_keys)} shorter than {LONG_SECRET} characters"
         hint = (
             "add a new last one to WHENFINAL_SECRET_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
         return warn("secret keys", what, hint=hint)
     return well(
-        "secret keys", f"{len(settings.secret_keys)} set" if settings.secret_keys else "made and kept by the ledger"
+        "secret keys",
+        f"{len(settings.callbacks.secret_keys)} set"
+        if settings.callbacks.secret_keys
+        else "made and kept by the ledger",
     )
 
 
 def _api_keys(settings: Settings) -> Check:
-    short = [key.name for key in settings.api_keys if len(key.key) < LONG_SECRET]
+    short = [key.name for key in settings.api.keys if len(key.key) < LONG_SECRET]
     if short:
         hint = "use longer ones in WHENFINAL_API_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         return warn("API keys", f"shorter than {LONG_SECRET} characters: {', '.join(short)}", hint=hint)
     return well(
         "API keys",
-        f"{len(settings.api_keys)} set" if settings.api_keys else "none set: the first start makes one and shows it",
+        f"{len(settings.api.keys)} set" if settings.api.keys else "none set: the first start makes one and shows it",
     )
 
 

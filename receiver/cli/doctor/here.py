@@ -54,7 +54,7 @@ async def check_clock() -> Check:
 
 
 async def check_database(settings: Settings) -> tuple[Check, ...]:
-    place = ledger_at(settings.database_url)
+    place = ledger_at(settings.database.url)
     if isinstance(place, LedgerServer):
         return await _present(settings, place)
     if not place.path.exists():
@@ -75,7 +75,7 @@ def _absent(path: Path) -> Check:
 
 async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tuple[Check, ...]:
     opening = open_store(
-        settings.database_url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS, pool_size=2
+        settings.database.url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS, pool_size=2
     )
     try:
         async with opening as store:
@@ -92,7 +92,7 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
 async def _contents(store: Store) -> tuple[Check, ...]:
     counts = await store.tasks.counts()
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
-    checks = list(_alarms(await store.polls.accounts()))
+    checks = list(_alarms(await store.accounts.all()))
     checks += await _webhooks(store)
     if uncertain:
         hint = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"

@@ -15,16 +15,16 @@ from receiver.cli.display.durations import say_duration
 from receiver.cli.doctor.checks import Check, fail, warn, well
 from receiver.cli.doctor.here import now_ms
 from receiver.config.accounts import prefix_of
-from receiver.config.parsing import is_loopback
 from receiver.config.settings import Settings
-from receiver.runtime.log import DropSecrets
+from receiver.config.types import is_loopback
+from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Denied, NotFound, Observation, StatusOutcome, Throttled, Unavailable
+from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
-NOBODYS_TASK = "whenfinal-doctor-asks-for-a-task-that-does-not-exist"
+NOBODYS_TASK = ProviderTaskId("whenfinal-doctor-asks-for-a-task-that-does-not-exist")
 
 PATIENCE_S = 15.0
 
@@ -41,7 +41,7 @@ async def check_network(
     settings: Settings, transport: Sends, adapters: Mapping[str, Provider] = ADAPTERS
 ) -> tuple[Check, ...]:
     """All at once; a provider that hangs keeps nobody longer than its own patience."""
-    asked = [_ask(account, adapters[account.adapter], transport) for account in settings.accounts]
+    asked = [_ask(account, adapters[account.adapter], transport) for account in settings.providers.accounts]
     checks = [each for group in await asyncio.gather(*asked) for each in group]
     if settings.public_url is not None:
         checks.append(await _public_url(settings.public_url, transport))
@@ -70,7 +70,7 @@ def _unreached(account: Account, error: TransportError) -> Check:
 
 def _judged(account: Account, answer: StatusOutcome) -> Check:
     """Providers quote keys in their words; ours are hidden."""
-    hidden = DropSecrets([account.api_key])
+    hidden = RedactSecrets([account.api_key])
     match answer:
         case NotFound() | Observation():
             return well(account.name, f"takes the key at {account.base_url}")

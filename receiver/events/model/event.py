@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pydantic_core import to_json
 
+from submitter.model import TaskId
 from submitter.timestamps import rfc3339
 
 
@@ -31,12 +32,12 @@ TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
 class Event:
     """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed.
 
-    `task` is our id of the task that it is about, None for an event about a subscription.
+    `task_id` is our id of the task that it is about, None for an event about a subscription.
     """
 
     seq: int
     id: str
-    task: str | None
+    task_id: TaskId | None
     type: EventType
     at_ms: int
     supersedes: str | None
@@ -65,13 +66,14 @@ class EventFacts:
 class EventDraft:
     """An event without its number.
 
-    `subject` is our id of the task that it is about, None for an event about a subscription. `data` holds the
-    members of the body beside number and id: JSON values and models of `submitter.api`. `notify_url` is where the task's own webhooks go.
+    `subject` is our id of the task that it is about, None for an event about a subscription. `data` holds the members
+    of the body beside number and id: JSON values and models of `submitter.api`. `notify_url` is where the task's own
+    webhooks go.
     """
 
     id: str
     facts: EventFacts
-    subject: str | None
+    subject: TaskId | None
     data: Mapping[str, Any]
     notify_url: str | None = None
 
@@ -86,7 +88,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     return Event(
         seq=seq,
         id=draft.id,
-        task=draft.subject,
+        task_id=draft.subject,
         type=draft.facts.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
@@ -95,7 +97,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
 
 
 def event_view(event: Event) -> dict[str, Any]:
-    """Return `submitter.api.Event` as JSON values: those of the stored body, which an older version may have written."""
+    """Return the event as the API shows it. Its values are those of the stored body: an older version may have made it."""
     body = json.loads(event.body)
     about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {

@@ -14,6 +14,7 @@ from submitter.model import (
     Denied,
     NotFound,
     Observation,
+    ProviderTaskId,
     Receipt,
     Refusal,
     Refused,
@@ -192,7 +193,7 @@ def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowU
 def _expired(task: Task, answer: NotFound) -> Observation:
     message = "the provider no longer knows the task, and the time for which it keeps tasks has passed"
     return Observation(
-        key=TaskKey(provider=task.provider, provider_task_id=task.provider_task_id or ""),
+        key=TaskKey(provider=task.provider, provider_task_id=task.provider_task_id or ProviderTaskId("")),
         state=TaskState.EXPIRED,
         source=Source.CLOCK,
         raw_state=task.raw_state,

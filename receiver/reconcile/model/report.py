@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from receiver.reconcile.model.decisions import Finding, Plan
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 
 
 class ReconcileMode(Enum):
@@ -25,9 +25,9 @@ class ReconcileItem:
     `after` is the state that the answer means, stored or (on a dry run) not. `skipped` says why nothing was asked.
     """
 
-    task: str
+    task_id: TaskId
     provider: str
-    provider_task_id: str | None
+    provider_task_id: ProviderTaskId | None
     state: TaskState
     plan: Plan
     finding: Finding | None = None
@@ -66,7 +66,7 @@ class ManualRequest:
 class PollResult:
     """What a look at a task leaves behind. `not_found`: True starts or keeps the "not found" clock, False clears it."""
 
-    task: str
+    task_id: TaskId
     owner: str
     next_poll_ms: int | None
     not_found: bool = False

@@ -3,19 +3,19 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- account: a provider's purse and pause
+-- account: a provider's rate budget and pause
 SELECT * FROM accounts WHERE provider = :provider {lock};
 
--- all_accounts: every purse
+-- all_accounts: every account
 SELECT * FROM accounts ORDER BY provider;
 
--- open_account: a full purse for a provider seen for the first time
+-- open_account: an account that is used or paused for the first time
 INSERT INTO accounts (provider, tokens, refilled_ms) VALUES (:provider, :tokens, :now_ms) ON CONFLICT DO NOTHING;
 
--- set_purse: what is left after a debit
+-- set_tokens: what is left of a rate budget
 UPDATE accounts SET tokens = :tokens, refilled_ms = :refilled_ms WHERE provider = :provider;
 
--- pause_account: ask nothing of a provider until a time; a longer pause and a standing alarm are kept
+-- pause_account: no polls until a time; a longer pause and an alarm stay
 UPDATE accounts SET
     paused_until_ms = CASE WHEN paused_until_ms > :until_ms THEN paused_until_ms ELSE :until_ms END,
     paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm)

@@ -6,7 +6,7 @@ from typing import Any
 from receiver.store.codec import Row, readable, to_json
 from receiver.tasks.model.task import Notify, Task, Verdict
 from receiver.tasks.model.timeline import StoredObservation
-from submitter.model import Observation, Output, Source, TaskError, TaskState
+from submitter.model import Observation, Output, Source, TaskError, TaskId, TaskState
 
 _PLAIN_TASK_FIELDS = (
     "id",
@@ -78,7 +78,7 @@ def task_of(row: Row) -> Task:
     )
 
 
-def observation_row(name: str, task: str, seen: Observation, verdict: Verdict, now_ms: int) -> dict[str, Any]:
+def observation_row(name: str, task_id: TaskId, seen: Observation, verdict: Verdict, now_ms: int) -> dict[str, Any]:
     """`name` is the observation's own id."""
     detail: dict[str, Any] = {"task_id": seen.key.provider_task_id}
     if seen.progress is not None:
@@ -93,7 +93,7 @@ def observation_row(name: str, task: str, seen: Observation, verdict: Verdict, n
         detail["unknown_word"] = True
     return {
         "id": name,
-        "task": task,
+        "task": task_id,
         "at_ms": now_ms,
         "source": seen.source.value,
         "state": seen.state.value,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from submitter.model import Observation, Output, TaskError, TaskState
+from submitter.model import Observation, Output, ProviderTaskId, TaskError, TaskId, TaskState
 
 
 class Verdict(StrEnum):
@@ -38,10 +38,10 @@ class Task:
     provider has said "not found".
     """
 
-    id: str
+    id: TaskId
     provider: str
     state: TaskState
-    provider_task_id: str | None = None
+    provider_task_id: ProviderTaskId | None = None
     model: str | None = None
     raw_state: str = ""
     progress: int | None = None
@@ -78,7 +78,7 @@ class IncomingObservation:
     """
 
     observation: Observation
-    claim: str | None = None
+    claim: TaskId | None = None
     adopt: bool = False
     next_poll_ms: int | None = None
 
@@ -96,7 +96,7 @@ class Recorded:
 class Conflicting:
     """The claim and the provider's id belong to different tasks. Nothing was changed."""
 
-    claim: str
+    claim: TaskId
     reason: str
 
 
@@ -124,7 +124,7 @@ class TaskFilter:
 class IdempotencyMismatch:
     """The key was used before with another body."""
 
-    task: str
+    task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

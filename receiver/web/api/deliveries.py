@@ -35,7 +35,7 @@ async def redeliver(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     if owner is not None and await services.store.subscriptions.find(owner) is None:
         detail = "Its subscription was deleted, and nothing is sent for it any more."
         raise ProblemError(Problem(Kind.CONFLICT, detail, instance=f"/v1/deliveries/{delivery.id}"))
-    services.commit_notifier.ring()
+    services.commit_notifier.notify()
     return JsonAnswer(body=Delivery.model_validate(delivery), status=202)
 
 

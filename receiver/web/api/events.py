@@ -48,7 +48,7 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
         event_log=services.store.events,
         wanted=wanted,
         cursor=last_seq if cursor is None else cursor,
-        keepalive_s=services.settings.stream_keepalive_s,
+        keepalive_s=services.settings.streams.keepalive_s,
     )
     return EventStream(feed=services.feed, follower=follower)
 

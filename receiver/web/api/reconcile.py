@@ -10,6 +10,7 @@ from receiver.web.problems import Kind, Problem, ProblemError, invalid
 from receiver.web.schemas.tasks import NoQuery, ReconcileRequest, ReconcileTaskRequest, SettleRequest
 from submitter import api
 from submitter.errors import Violation
+from submitter.model import ProviderTaskId
 
 
 async def reconcile_task(context: RequestContext[NoQuery, ReconcileTaskRequest]) -> JsonAnswer:
@@ -54,5 +55,5 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
         return await submits.settle_refuse(task.id, actor=context.actor, now_ms=now_ms)
     # Polled at once, because the operator has seen it at the provider: it is visible there.
     return await submits.settle_adopt(
-        task.id, provider_task_id, next_poll_ms=now_ms, actor=context.actor, now_ms=now_ms
+        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=context.actor, now_ms=now_ms
     )

@@ -15,7 +15,7 @@ from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery
 from receiver.web.streaming import Disconnect
 from submitter import api
 from submitter.errors import Violation
-from submitter.model import ENDED, Refusal
+from submitter.model import ENDED, Refusal, TaskId
 
 #: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
 _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
@@ -39,8 +39,8 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
         case RefusedSubmit():
             raise ProblemError(_refused(result))
         case MismatchedKey():
-            detail = f"It belongs to task {result.task}, which was submitted with another body."
-            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task}))
+            detail = f"It belongs to task {result.task_id}, which was submitted with another body."
+            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
         case _:
             assert_never(result)
 
@@ -100,7 +100,7 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
     """Answer at once, or when the task has ended or the wait is over."""
     preferred_s = _preferred_wait_s(context.request)
     wait_s = context.query.wait if context.query.wait is not None else preferred_s
-    _check_wait(wait_s, context.services.settings.wait_max_s)
+    _check_wait(wait_s, context.services.settings.api.wait_max_s)
     task = await find_task(context)
     if wait_s and task.state not in ENDED:
         await _wait(context, task.id, wait_s)
@@ -109,7 +109,7 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
     return JsonAnswer(body=api.Task.model_validate(task), headers=headers)
 
 
-async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: str, wait_s: int) -> None:
+async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
     """Return when the task has ended, the time is over or the client has gone. Raise a 503 problem without a slot."""
     feed = context.services.feed
     if not feed.has_room:
@@ -151,7 +151,7 @@ def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
 
 async def find_task(context: RequestContext[Any, Any]) -> Task:
     """Return the task of the path, by our id. Raise a 404 problem."""
-    task = await context.services.store.tasks.task(context.path_param("id"))
+    task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
     if task is None:
         raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
     return task

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from receiver.events.model.event import EventType
+from submitter.model import TaskId
 
 
 class DeliveryState(StrEnum):
@@ -26,7 +27,7 @@ class Delivery:
     event_seq: int
     event_id: str
     event_type: EventType
-    task: str | None
+    task_id: TaskId | None
     subscription: str | None = None
     endpoint: str
     state: DeliveryState
@@ -63,7 +64,7 @@ class DueDelivery:
     event_id: str
     event_type: EventType
     event_at_ms: int
-    task: str | None
+    task_id: TaskId | None
     endpoint: str
     secrets: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[str, ...] = field(default=(), repr=False)

@@ -28,7 +28,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Task, Verdict
 from submitter.http.messages import Callback
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
 from submitter.providers.hiapi_signature import signature
 from submitter.providers.registry import ADAPTERS
@@ -58,7 +58,7 @@ class Door:
         await self.store.submissions.open_task(a_task(name, **values), T0)
 
     async def task(self, name: str = "tsk_1") -> Task:
-        task = await self.store.tasks.task(name)
+        task = await self.store.tasks.task(TaskId(name))
         assert task is not None
         return task
 
@@ -94,9 +94,10 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
 
 
 def a_token(
-    task: str | None = "tsk_1", provider: str = "hiapi", *, made_s: int = T0 // 1000, key: str = KEYS[1]
+    task_id: str | None = "tsk_1", provider: str = "hiapi", *, made_s: int = T0 // 1000, key: str = KEYS[1]
 ) -> str:
-    return make_callback_token([key], provider=provider, task=task, now_s=made_s)
+    named = None if task_id is None else TaskId(task_id)
+    return make_callback_token([key], provider=provider, task_id=named, now_s=made_s)
 
 
 def a_callback(status: str = "success", provider_task_id: str = "p1", *, bare: bool = False) -> Callback:
@@ -232,7 +233,7 @@ async def test_a_right_signature_needs_no_token(door: Door) -> None:
 
 async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(door: Door) -> None:
     assert await door.gets(signed(a_callback(provider_task_id="elsewhere")), None, "signed") == APPLIED
-    task = await door.store.tasks.task_by_key("signed", "elsewhere")
+    task = await door.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere"))
     assert task is not None
     assert (task.adopted, task.state, await door.events()) == (True, TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 

@@ -43,7 +43,7 @@ async def _ends(service: Served, *numbers: int) -> None:
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
     await service.services.store.ledger.record([a_report(provider_task_id=f"p{number}") for number in numbers], T0)
-    service.services.commit_notifier.ring()
+    service.services.commit_notifier.notify()
 
 
 async def _first(count: int, events: AsyncGenerator[Event]) -> list[int]:

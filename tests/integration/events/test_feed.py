@@ -12,7 +12,7 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.events.model.event import Event
 from receiver.runtime.services import Store, open_store
-from submitter.model import Refusal, Refused, TaskError, TaskState
+from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 
 LONG_S = 600.0  # a wait that ends in a test did not end by its time
@@ -57,7 +57,7 @@ async def _store(path: Path) -> AsyncIterator[Store]:
 
 async def _waits(feed: Feed, name: str, timeout_s: float = LONG_S) -> "asyncio.Task[None]":
     """A waiter that has come as far as its waiting."""
-    waiter = asyncio.create_task(feed.wait_for_task(name, timeout_s=timeout_s))
+    waiter = asyncio.create_task(feed.wait_for_task(TaskId(name), timeout_s=timeout_s))
     await asyncio.sleep(0.05)
     assert not waiter.done()
     return waiter
@@ -131,27 +131,27 @@ async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
 @pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
 async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
     await _end(store, "p1")
-    await asyncio.wait_for(_feed(store).wait_for_task(name, timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(_feed(store).wait_for_task(TaskId(name), timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
-    async def ends_meanwhile(task_ids: Sequence[str]) -> Mapping[str, TaskState]:
+    async def ends_meanwhile(task_ids: Sequence[TaskId]) -> Mapping[TaskId, TaskState]:
         found = await store.tasks.states(task_ids)
         await _end(store, "p1")
         return found
 
     feed = Feed(event_log=store.events, task_states=ends_meanwhile, seats=SEATS)
-    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
-    await _feed(store).wait_for_task("tsk_1", timeout_s=0.05)
+    await _feed(store).wait_for_task(TaskId("tsk_1"), timeout_s=0.05)
 
 
 async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
     log = CountingLog(store)
     feed = _feed(store, log=log)
-    await feed.wait_for_task("tsk_1", timeout_s=0.05)
+    await feed.wait_for_task(TaskId("tsk_1"), timeout_s=0.05)
     await asyncio.sleep(0.05)
     looks = log.looks
     feed.wake()
@@ -162,7 +162,7 @@ async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
 async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
     log = CountingLog(store)
     feed = _feed(store, log=log)
-    waiters = [asyncio.create_task(feed.wait_for_task("tsk_1", timeout_s=0.3)) for _ in range(50)]
+    waiters = [asyncio.create_task(feed.wait_for_task(TaskId("tsk_1"), timeout_s=0.3)) for _ in range(50)]
     await asyncio.gather(*waiters)
     assert log.looks < 50
 
@@ -184,7 +184,7 @@ async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
     waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
     feed.close()
     await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
-    await asyncio.wait_for(feed.wait_for_task("tsk_1", timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), PATIENCE_S)
 
 
 async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
@@ -214,7 +214,9 @@ async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_even
     feed = _feed(store)
     waiter = await _waits(feed, "tsk_3")
     error = TaskError(code="bad", message="the picture is too small")
-    await store.submissions.store_refused("tsk_3", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    await store.submissions.store_refused(
+        TaskId("tsk_3"), Refused(refusal=Refusal.INVALID, error=error, status=422), T0
+    )
     assert await store.events.last_seq() == 0
     await asyncio.wait_for(waiter, PATIENCE_S)
 

@@ -8,7 +8,7 @@ import pytest
 from receiver.reconcile.model.decisions import Finding, Plan
 from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
 from submitter.http.messages import HttpReply
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from tests.support.builders import BUDGET, T0
 from tests.support.reconcile_setup import Scene, a_scene, hiapi, json_reply, modellix
 
@@ -29,14 +29,14 @@ async def _order(
 
 
 async def _audits(scene: Scene, name: str = "tsk_1") -> list[str]:
-    return [note.kind for note in await scene.store.tasks.timeline(name) if note.kind == "audit"]
+    return [note.kind for note in await scene.store.tasks.timeline(TaskId(name)) if note.kind == "audit"]
 
 
 async def test_a_dry_run_says_what_it_would_ask_and_asks_nobody(scene: Scene) -> None:
     await scene.has(next_poll_ms=FAR_MS)
     report = await _order(scene, dry_run=True)
     (line,) = report.tasks
-    assert (line.task, line.plan, line.finding, line.after) == ("tsk_1", Plan.ASK, None, None)
+    assert (line.task_id, line.plan, line.finding, line.after) == ("tsk_1", Plan.ASK, None, None)
     assert (report.asked, report.changed, scene.wire.asked) == (0, 0, [])
 
 
@@ -111,7 +111,7 @@ async def test_what_is_asked_by_hand_is_taken_from_the_purse(scene: Scene) -> No
         await scene.has(f"tsk_{index}", f"p{index}")
         scene.wire.answer(f"p{index}", hiapi("handling", f"p{index}"))
     await _order(scene)
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert account.tokens < 0
 
 
@@ -121,7 +121,7 @@ async def test_a_fault_in_one_look_fails_no_other(scene: Scene) -> None:
     scene.wire.answer("p1", ZeroDivisionError("a bug"))
     scene.wire.answer("p2", hiapi("success", "p2"))
     report = await _order(scene)
-    assert {line.task: line.finding for line in report.tasks} == {
+    assert {line.task_id: line.finding for line in report.tasks} == {
         "tsk_1": Finding.UNAVAILABLE,
         "tsk_2": Finding.STATED,
     }

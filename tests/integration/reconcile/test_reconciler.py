@@ -13,8 +13,8 @@ from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.task import Task
 from submitter.errors import ConnectFailed, ExchangeTimeout, TransportError
 from submitter.http.messages import HttpReply
-from submitter.model import Receipt, TaskError, TaskState, Uncertain
-from tests.support.builders import T0, a_report
+from submitter.model import TaskError, TaskState, Uncertain
+from tests.support.builders import T0, a_receipt, a_report
 from tests.support.reconcile_setup import Scene, a_scene, held_until, hiapi, json_reply, modellix
 
 UNAUTHORIZED = json_reply({"code": 401, "message": "bad key key-of-hiapi", "data": None}, 401)
@@ -117,7 +117,7 @@ async def test_a_denied_key_raises_an_alarm_that_never_holds_the_key(scene: Scen
     scene.wire.answer("p1", UNAUTHORIZED)
     with capture_logs() as lines:
         await scene.turn()
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert account.alarm == "hiapi answers 401: bad key [hidden]"
     assert account.paused_until_ms == T0 + 300_000
     assert "key-of-hiapi" not in str(lines)
@@ -137,7 +137,7 @@ async def test_an_alarm_ends_when_the_provider_answers_again(scene: Scene) -> No
     scene.wire.answer("p1", UNAUTHORIZED, hiapi("handling"))
     await scene.turn()
     await scene.turn(after_s=400)
-    (account,) = await scene.store.polls.accounts()
+    (account,) = await scene.store.accounts.all()
     assert (account.alarm, account.paused_until_ms) == (None, None)
 
 
@@ -251,7 +251,7 @@ async def test_an_uncertain_submit_that_can_no_longer_be_repeated_is_left_to_cal
 
 
 async def test_an_orphaned_submit_is_repeated_where_the_provider_remembers_its_key(scene: Scene) -> None:
-    scene.submits.outcome = Receipt(provider_task_id="p1", replayed=True)
+    scene.submits.outcome = a_receipt("p1", replayed=True)
     await scene.has(provider_task_id=None)
     report = await scene.turn()
     task = await scene.task()
@@ -272,7 +272,7 @@ async def test_a_receipt_that_comes_while_its_submit_is_called_uncertain_is_look
     await scene.has(provider_task_id=None, provider="modellix")
 
     def receive(task: Task, now_ms: int) -> bool:
-        late = Receipt(provider_task_id="p9")
+        late = a_receipt("p9")
         storing = scene.store.submissions.store_receipt(task.id, late, next_poll_ms=T0 + 7000, now_ms=T0)
         receipts.append(asyncio.ensure_future(storing))
         return False

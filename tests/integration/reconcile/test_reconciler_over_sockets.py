@@ -20,7 +20,7 @@ from receiver.tasks.submission import Submission, SubmissionRules
 from receiver.tasks.submission_recorder import SubmissionEdges
 from receiver.webhooks.model.endpoint import NotifyRules
 from submitter.http.transport import Transport, TransportLimits, open_transport
-from submitter.model import ENDED, TaskState
+from submitter.model import ENDED, TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from submitter.request import VideoRequest
@@ -55,7 +55,7 @@ class Service:
             await self.submission.submit(TaskRequest(provider=platform, video=_a_video(platform)))
 
     async def task(self, name: str) -> Task:
-        task = await self.store.tasks.task(name)
+        task = await self.store.tasks.task(TaskId(name))
         assert task is not None
         return task
 
@@ -66,7 +66,7 @@ class Service:
             if sum(number for (_, state), number in counts.items() if state in ENDED) == count:
                 break
             await asyncio.sleep(0.02)
-        tasks = [event.task for event in await self.store.events.events(0) if event.task is not None]
+        tasks = [event.task_id for event in await self.store.events.events(0) if event.task_id is not None]
         return {task: (await self.task(task)).state for task in tasks}
 
 

@@ -1,11 +1,11 @@
-"""Leases and purses."""
+"""Leases and rate budgets."""
 
 import asyncio
 
 from receiver.reconcile.model.report import PollResult, ReconcileFilter
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import Task
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
 
@@ -41,8 +41,8 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
     await _lease(store, "slow")
     assert await _lease(store, "next", now_ms=DUE + 9_999) == []
     assert len(await _lease(store, "next", now_ms=DUE + 10_000)) == 1
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="slow", next_poll_ms=None)], DUE + 10_001)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="slow", next_poll_ms=None)], DUE + 10_001)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.next_poll_ms, task.polls) == (DUE, 0)
 
@@ -50,11 +50,13 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
 async def test_finishing_counts_the_look_and_sets_the_next(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=DUE + 5, not_found=True)], DUE)
+    await store.polls.finish_poll(
+        [PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5, not_found=True)], DUE
+    )
     (task,) = await _lease(store, "b", now_ms=DUE + 5)
     assert (task.polls, task.missing_since_ms) == (1, DUE)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="b", next_poll_ms=DUE + 9)], DUE + 6)
-    after = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="b", next_poll_ms=DUE + 9)], DUE + 6)
+    after = await store.tasks.task(TaskId("tsk_0"))
     assert after is not None
     assert after.missing_since_ms is None
 
@@ -63,13 +65,13 @@ async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -
     await _open(store, 1)
     await _lease(store, "a")
     await store.ledger.record([a_report(claim="tsk_0")], DUE)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=DUE + 5)], DUE)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5)], DUE)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.state, task.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
 
-async def test_the_purse_bounds_what_is_leased_and_fills_with_time(store: Store) -> None:
+async def test_the_rate_budget_bounds_what_is_leased_and_refills_with_time(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 10)
     assert len(await _lease(store, "a", budget=budget)) == 3
@@ -77,7 +79,7 @@ async def test_the_purse_bounds_what_is_leased_and_fills_with_time(store: Store)
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
 
 
-async def test_an_empty_purse_fills_again_though_the_clock_was_set_back(store: Store) -> None:
+async def test_an_empty_rate_budget_refills_although_the_clock_was_set_back(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 5, next_poll_ms=T0)
     await _lease(store, "a", budget=budget, now_ms=DUE + 3_600_000)
@@ -85,10 +87,10 @@ async def test_an_empty_purse_fills_again_though_the_clock_was_set_back(store: S
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 2_000)) == 2
 
 
-async def test_submits_take_from_the_same_purse_and_may_overdraw_it(store: Store) -> None:
+async def test_submits_consume_the_same_rate_budget_and_may_overdraw_it(store: Store) -> None:
     budget = Budget(per_s=1.0, burst=3, submits_count=True)
     await _open(store, 5)
-    account = await store.polls.debit("hiapi", budget=budget, count=5, now_ms=DUE)
+    account = await store.accounts.consume("hiapi", budget=budget, count=5, now_ms=DUE)
     assert account.tokens == -2.0
     assert await _lease(store, "a", budget=budget, now_ms=DUE + 2_000) == []
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 3_000)) == 1
@@ -96,18 +98,18 @@ async def test_submits_take_from_the_same_purse_and_may_overdraw_it(store: Store
 
 async def test_a_paused_provider_is_asked_nothing_until_the_pause_ends(store: Store) -> None:
     await _open(store, 1)
-    await store.polls.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
     assert await _lease(store, "a") == []
     assert len(await _lease(store, "a", now_ms=DUE + 1_000)) == 1
 
 
 async def test_a_longer_pause_and_an_alarm_stay_until_the_provider_answers(store: Store) -> None:
-    await store.polls.pause("hiapi", until_ms=DUE + 900, reason="denied", alarm="key refused", now_ms=DUE)
-    await store.polls.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
-    (account,) = await store.polls.accounts()
+    await store.accounts.pause("hiapi", until_ms=DUE + 900, reason="denied", alarm="key refused", now_ms=DUE)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
+    (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.alarm) == (DUE + 900, "key refused")
-    await store.polls.unpause("hiapi")
-    (account,) = await store.polls.accounts()
+    await store.accounts.unpause("hiapi")
+    (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.alarm) == (None, None)
 
 
@@ -135,16 +137,18 @@ async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: St
 async def test_what_is_made_due_during_a_look_is_looked_at_again_at_once(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "asking")
-    await store.ledger.make_due(["tsk_0"], DUE + 5)
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6)
+    await store.ledger.make_due([TaskId("tsk_0")], DUE + 5)
+    await store.polls.finish_poll(
+        [PollResult(task_id=TaskId("tsk_0"), owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6
+    )
     assert [task.id for task in await _lease(store, "next", now_ms=DUE + 7)] == ["tsk_0"]
 
 
 async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(store: Store) -> None:
     await _open(store, 1, provider_task_id="p0", state=TaskState.RUNNING)
     await _lease(store, "a")
-    await store.polls.finish_poll([PollResult(task="tsk_0", owner="a", next_poll_ms=None)], DUE)
-    task = await store.tasks.task("tsk_0")
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=None)], DUE)
+    task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert task.next_poll_ms == DUE
 
@@ -152,5 +156,5 @@ async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(st
 async def test_make_due_wakes_an_unfinished_task_only(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
     await store.ledger.record([a_report(claim="tsk_1")], T0)
-    await store.ledger.make_due(["tsk_0", "tsk_1"], DUE)
+    await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]

@@ -11,7 +11,7 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events import feed
 from receiver.runtime import worker
-from receiver.runtime.wiring import hearing, open_services, working
+from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.webhooks.model.delivery import DeliveryState
 from tests.support.pgbouncer import NoPooler, pooled
 from tests.support.postgres import Databases
@@ -49,7 +49,7 @@ def _ledger(request: pytest.FixtureRequest, url: str) -> Iterator[Mapping[str, s
 @asynccontextmanager
 async def _node(folder: Path, ledger: Mapping[str, str]) -> AsyncIterator[Served]:
     """It serves, and hears what the others commit."""
-    async with served(folder, None, **ledger) as node, hearing(node.services):
+    async with served(folder, None, **ledger) as node, commit_listener(node.services):
         async with asyncio.timeout(PATIENCE_S):
             while not node.services.feed.hears_others():
                 await asyncio.sleep(0.005)
@@ -110,7 +110,7 @@ async def test_where_nothing_can_be_heard_events_of_others_are_found_by_looking(
     async with (
         served(tmp_path, None, **ledger) as one,
         served(tmp_path, None, **ledger, WHENFINAL_DATABASE_LISTEN_URL=NOBODY) as other,
-        hearing(other.services),
+        commit_listener(other.services),
     ):
         await one.has()
         async with listening(other.http) as listener:
@@ -120,14 +120,14 @@ async def test_where_nothing_can_be_heard_events_of_others_are_found_by_looking(
 
 
 async def test_a_file_has_nothing_to_listen_to(tmp_path: Path) -> None:
-    async with served(tmp_path) as node, hearing(node.services):
+    async with served(tmp_path) as node, commit_listener(node.services):
         assert not node.services.feed.hears_others()
 
 
 async def test_a_listening_url_that_postgres_does_not_understand_stops_the_start(url: str) -> None:
     given = {"WHENFINAL_DATABASE_URL": url, "WHENFINAL_DATABASE_LISTEN_URL": f"{url}?no_such_option=1"}
     with pytest.raises(ConfigError, match="WHENFINAL_DATABASE_LISTEN_URL"):
-        async with open_services(Settings.from_mapping(given)) as services, hearing(services):
+        async with open_services(Settings.from_mapping(given)) as services, commit_listener(services):
             pass
 
 

@@ -45,7 +45,7 @@ def test_the_real_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("WHENFINAL_LOG_LEVEL=debug\nWHENFINAL_LOG_FORMAT=json\nWHENFINAL_LEASE_S=\n")
     settings = load_settings({"WHENFINAL_LOG_LEVEL": "error", "WHENFINAL_LOG_FORMAT": " "}, file)
-    assert (settings.log_level, settings.log_format, settings.lease_s) == ("error", "json", 60)
+    assert (settings.log.level, settings.log.format, settings.lease_s) == ("error", "json", 60)
 
 
 def test_without_a_file_the_environment_is_enough(tmp_path: Path) -> None:

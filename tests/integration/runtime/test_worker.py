@@ -1,66 +1,97 @@
-"""Ticks on a real scheduler: turns begin, overlap, fail and stop."""
+"""The periodic jobs on a real scheduler, with the real services: runs start, overlap, fail and stop."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, tzinfo
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 from apscheduler.schedulers import base as scheduling
 from structlog.testing import capture_logs
 
-from receiver.runtime import worker as ticks
-from receiver.runtime.worker import Turns, Worker
+from receiver.config.settings import Settings
+from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime import worker as jobs
+from receiver.runtime.services import Services
+from receiver.runtime.wiring import now_ms, open_services, working
+from receiver.runtime.worker import JobRunner, Worker
+from receiver.store import retention
 from receiver.store.errors import StoreUnavailable
-from receiver.store.retention import PruneReport
-from tests.support.builders import T0
+from receiver.store.retention import Pruner
+from receiver.tasks.ledger import Ledger
+from receiver.webhooks.deliverer import Deliverer
+from submitter.model import TaskState
+from tests.support.builders import T0, a_task
 
-Work = Callable[[], Awaitable[object]]
 OFTEN_S = 0.005
+DAY_MS = 86_400_000
+
+#: The verb of each service that a job calls.
+RECONCILE = (Reconciler, "reconcile_once")
+DELIVER = (Deliverer, "deliver_once")
+OVERDUE = (Ledger, "mark_overdue")
+PRUNE = (Pruner, "prune_once")
+
+Before = Callable[[], Awaitable[object]]
 
 
-class Turn:
-    """A once-function that counts its turns and does what the test says."""
+class Runs:
+    """Counts the calls of a service's verb, and can hold or fail each before the service does its work."""
 
-    def __init__(self, work: Work | None = None) -> None:
-        self.begun = 0
-        self.under_way = 0
+    def __init__(self, before: Before | None = None) -> None:
+        self.started = 0
+        self.running = 0
         self.most_at_once = 0
-        self.turns_needed = 0
-        self._work = work
+        self.results: list[Any] = []
+        self._before = before
         self._changed = asyncio.Event()
 
-    async def run(self) -> int:
-        self.begun += 1
-        self.under_way += 1
-        self.most_at_once = max(self.most_at_once, self.under_way)
+    async def run(self, work: Before | None = None) -> object:
+        self.started += 1
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
         self._changed.set()
         try:
-            if self._work is not None:
-                await self._work()
+            if self._before is not None:
+                await self._before()
+            self.results.append(None if work is None else await work())
         finally:
-            self.under_way -= 1
-        return 0
+            self.running -= 1
+        return self.results[-1]
 
-    async def reconcile_once(self, *, limit: int) -> int:
-        return await self.run()
+    async def until_started(self, times: int) -> None:
+        async with asyncio.timeout(30):
+            while self.started < times:
+                self._changed.clear()
+                await self._changed.wait()
 
-    async def deliver_once(self, *, limit: int) -> int:
-        return await self.run()
 
-    async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        await self.run()
-        return 1
+Watch = Callable[..., Runs]
 
-    async def prune_once(self) -> PruneReport:
-        await self.run()
-        return PruneReport(has_more=self.begun < self.turns_needed)
 
-    async def has_begun(self, times: int) -> None:
-        while self.begun < times:
-            self._changed.clear()
-            await self._changed.wait()
+@pytest.fixture(name="watch")
+def _watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    def watch(verb: tuple[type, str], before: Before | None = None) -> Runs:
+        owner, name = verb
+        original, runs = getattr(owner, name), Runs(before)
+
+        async def watched(*arguments: Any, **named: Any) -> object:
+            return await runs.run(lambda: original(*arguments, **named))
+
+        monkeypatch.setattr(owner, name, watched)
+        return runs
+
+    return watch
+
+
+@pytest.fixture(name="services")
+async def _services(tmp_path: Path) -> AsyncIterator[Services]:
+    settings = Settings.from_mapping({"WHENFINAL_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}"})
+    async with open_services(settings) as services:
+        yield services
 
 
 async def _fail() -> None:
@@ -68,7 +99,7 @@ async def _fail() -> None:
 
 
 class WallClock:
-    """The machine's, as somebody sets it; the scheduler reads it as well."""
+    """The machine's clock, as an operator sets it; the scheduler reads it as well."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.set_by_s = 0
@@ -84,192 +115,199 @@ class WallClock:
         return time.time_ns() // 1_000_000 + self.set_by_s * 1000
 
 
-def _worker(
-    *,
-    reconcile: Turn | None = None,
-    deliver: Turn | None = None,
-    overdue: Turn | None = None,
-    prune: Turn | None = None,
-    events: list[int],
-    clock: Callable[[], int] = lambda: T0,
-) -> Worker:
+def _worker(services: Services) -> Worker:
+    """A worker that has not started."""
     return Worker(
-        reconciler=reconcile or Turn(),
-        deliverer=deliver or Turn(),
-        ledger=overdue or Turn(),
-        pruner=prune or Turn(),
-        clock=clock,
-        on_events=lambda: events.append(1),
+        reconciler=services.reconciler,
+        deliverer=services.deliverer,
+        ledger=services.store.ledger,
+        pruner=services.pruner,
+        clock=services.clock,
+        on_events=services.commit_notifier.notify,
     )
+
+
+async def _open_late_tasks(services: Services, count: int, *, deadline_ms: int) -> None:
+    for number in range(count):
+        task = a_task(
+            f"tsk_{number}",
+            state=TaskState.RUNNING,
+            provider_task_id=f"p{number}",
+            next_poll_ms=None,
+            deadline_ms=deadline_ms,
+        )
+        await services.store.submissions.open_task(task, deadline_ms)
 
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S", "PRUNE_EVERY_S"):
-        monkeypatch.setattr(ticks, name, OFTEN_S)
+        monkeypatch.setattr(jobs, name, OFTEN_S)
 
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RECONCILE_EVERY_S", "DELIVER_EVERY_S", "OVERDUE_EVERY_S", "PRUNE_EVERY_S"):
-        monkeypatch.setattr(ticks, name, 3600.0)
+        monkeypatch.setattr(jobs, name, 3600.0)
 
 
 @pytest.mark.usefixtures("often")
-async def test_every_kind_of_work_gets_its_turns() -> None:
-    kinds = Turn(), Turn(), Turn(), Turn()
-    worker = _worker(reconcile=kinds[0], deliver=kinds[1], overdue=kinds[2], prune=kinds[3], events=[])
-    worker.start()
-    await asyncio.gather(*(turn.has_begun(3) for turn in kinds))
-    await worker.stop()
+async def test_every_job_runs_again_and_again(services: Services, watch: Watch) -> None:
+    watched = [watch(verb) for verb in (RECONCILE, DELIVER, OVERDUE, PRUNE)]
+    async with working(services):
+        await asyncio.gather(*(runs.until_started(3) for runs in watched))
 
 
 @pytest.mark.usefixtures("often")
-async def test_a_turn_that_fails_is_followed_by_the_next_one() -> None:
-    failing = Turn(_fail)
-    worker = _worker(reconcile=failing, events=[])
-    worker.start()
-    await failing.has_begun(3)
-    await worker.stop()
+async def test_a_run_that_fails_is_followed_by_the_next_one(services: Services, watch: Watch) -> None:
+    failing = watch(RECONCILE, _fail)
+    async with working(services):
+        await failing.until_started(3)
 
 
 @pytest.mark.usefixtures("often")
-async def test_a_turn_that_hangs_does_not_keep_the_next_from_its_work() -> None:
+async def test_a_run_that_hangs_does_not_stop_the_next_from_starting(services: Services, watch: Watch) -> None:
     release = asyncio.Event()
-    hanging = Turn(release.wait)
-    worker = _worker(deliver=hanging, events=[])
-    worker.start()
-    await hanging.has_begun(3)
-    release.set()
-    await worker.stop()
+    hanging = watch(DELIVER, release.wait)
+    async with working(services):
+        await hanging.until_started(3)
+        release.set()
 
 
-@pytest.mark.parametrize(
-    "worker_with",
-    [lambda turn: _worker(overdue=turn, events=[]), lambda turn: _worker(prune=turn, events=[])],
-    ids=["overdue", "retention"],
-)
+@pytest.mark.parametrize("verb", [OVERDUE, PRUNE], ids=["overdue", "retention"])
 @pytest.mark.usefixtures("often")
-async def test_two_turns_of_the_overdue_clock_or_of_retention_never_overlap(
-    worker_with: Callable[[Turn], Worker],
+async def test_two_runs_of_the_overdue_job_or_of_retention_never_overlap(
+    services: Services, watch: Watch, verb: tuple[type, str]
 ) -> None:
-    slow = Turn(lambda: asyncio.sleep(3 * OFTEN_S))
-    worker = worker_with(slow)
-    worker.start()
-    await slow.has_begun(4)
-    await worker.stop()
+    slow = watch(verb, lambda: asyncio.sleep(3 * OFTEN_S))
+    async with working(services):
+        await slow.until_started(4)
     assert slow.most_at_once == 1
 
 
 @pytest.mark.usefixtures("never")
-async def test_retention_begins_soon_after_the_start_and_goes_on_while_there_is_more(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_retention_runs_soon_after_the_start_and_goes_on_while_there_is_more(
+    services: Services, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("PRUNE_FIRST_S", "PRUNE_AGAIN_S"):
-        monkeypatch.setattr(ticks, name, OFTEN_S)
-    pruning = Turn()
-    pruning.turns_needed = 3
-    worker = _worker(prune=pruning, events=[])
-    worker.start()
-    await pruning.has_begun(3)
-    await asyncio.sleep(5 * OFTEN_S)
-    await worker.stop()
-    assert pruning.begun == 3
+    for module, name, value in (
+        (jobs, "PRUNE_FIRST_S", OFTEN_S),
+        (jobs, "PRUNE_AGAIN_S", OFTEN_S),
+        (retention, "LIMIT", 1),
+        (retention, "BATCHES", 1),
+    ):
+        monkeypatch.setattr(module, name, value)
+    old_ms = now_ms() - 40 * DAY_MS
+    await _open_late_tasks(services, 3, deadline_ms=old_ms)
+    assert await services.store.ledger.mark_overdue(old_ms) == 3
+    pruning = watch(PRUNE)
+    async with working(services):
+        async with asyncio.timeout(30):
+            while await services.store.events.events(0, limit=10) or pruning.results[-1].has_more:
+                await asyncio.sleep(OFTEN_S)
+        ended = len(pruning.results)
+        await asyncio.sleep(5 * OFTEN_S)
+    assert [report.has_more for report in pruning.results] == [True] * (ended - 1) + [False]
+    assert ended >= 3
 
 
 @pytest.mark.usefixtures("often")
-async def test_stopping_waits_for_the_turn_in_flight_and_lets_no_other_begin() -> None:
+async def test_stopping_waits_for_the_run_in_flight_and_starts_no_other(services: Services, watch: Watch) -> None:
     release = asyncio.Event()
-    slow = Turn(release.wait)
-    worker = _worker(reconcile=slow, events=[])
+    slow = watch(RECONCILE, release.wait)
+    worker = _worker(services)
     worker.start()
-    await slow.has_begun(1)
+    await slow.until_started(1)
     stopping = asyncio.create_task(worker.stop())
     await asyncio.sleep(5 * OFTEN_S)
-    begun, was_done = slow.begun, stopping.done()
+    started, was_done = slow.started, stopping.done()
     release.set()
     await stopping
-    assert (was_done, slow.under_way, slow.begun) == (False, 0, begun)
+    assert (was_done, slow.running, slow.started) == (False, 0, started)
 
 
 @pytest.mark.usefixtures("never")
-async def test_a_poke_delivers_without_waiting_for_the_tick() -> None:
-    deliver = Turn()
-    worker = _worker(deliver=deliver, events=[])
-    worker.start()
-    for _ in range(50):
-        worker.wake_deliverer()
-    await deliver.has_begun(1)
-    await worker.stop()
-    assert deliver.begun == 1
+async def test_waking_the_deliverer_starts_one_run_without_waiting_for_the_tick(
+    services: Services, watch: Watch
+) -> None:
+    delivering = watch(DELIVER)
+    async with working(services) as worker:
+        for _ in range(50):
+            worker.wake_deliverer()
+        await delivering.until_started(1)
+    assert delivering.started == 1
 
 
-async def test_a_poke_before_the_start_or_after_the_stop_does_nothing() -> None:
-    deliver = Turn()
-    worker = _worker(deliver=deliver, events=[])
+async def test_waking_the_deliverer_before_the_start_or_after_the_stop_does_nothing(
+    services: Services, watch: Watch
+) -> None:
+    delivering = watch(DELIVER)
+    worker = _worker(services)
     worker.wake_deliverer()
     await worker.stop()
     worker.wake_deliverer()
-    await asyncio.sleep(2 * ticks.POKE_DELAY_S)
-    assert deliver.begun == 0
+    await asyncio.sleep(2 * jobs.WAKE_DELAY_S)
+    assert delivering.started == 0
 
 
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("set_by_s", [-3600, 40 * 366 * 86_400])
-async def test_ticks_go_on_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch, set_by_s: int) -> None:
-    monkeypatch.setattr(ticks, "WATCH_EVERY_S", OFTEN_S)
-    looking, delivering, clock = Turn(), Turn(), WallClock(monkeypatch)
-    worker = _worker(reconcile=looking, deliver=delivering, events=[], clock=clock)
-    worker.start()
-    await asyncio.gather(looking.has_begun(2), delivering.has_begun(2))
-    clock.set_by_s = set_by_s
-    await asyncio.gather(*(turn.has_begun(turn.begun + 3) for turn in (looking, delivering)))
-    await worker.stop()
+async def test_jobs_go_on_when_the_clock_is_set(
+    services: Services, watch: Watch, monkeypatch: pytest.MonkeyPatch, set_by_s: int
+) -> None:
+    monkeypatch.setattr(jobs, "WATCH_EVERY_S", OFTEN_S)
+    watched, clock = [watch(RECONCILE), watch(DELIVER)], WallClock(monkeypatch)
+    async with working(replace(services, clock=clock)):
+        await asyncio.gather(*(runs.until_started(2) for runs in watched))
+        clock.set_by_s = set_by_s
+        await asyncio.gather(*(runs.until_started(runs.started + 3) for runs in watched))
 
 
 @pytest.mark.usefixtures("often")
-async def test_tasks_that_became_overdue_are_told_to_those_who_wait() -> None:
-    marking, events = Turn(), list[int]()
-    worker = _worker(overdue=marking, events=events)
-    worker.start()
-    await marking.has_begun(2)
-    await worker.stop()
-    assert len(events) == marking.begun
+async def test_tasks_that_became_overdue_notify_the_consumers_once(services: Services, watch: Watch) -> None:
+    notified: list[int] = []
+    services.commit_notifier.subscribe(lambda: notified.append(1))
+    await _open_late_tasks(services, 1, deadline_ms=now_ms() - 1)
+    marking = watch(OVERDUE)
+    async with working(services):
+        await marking.until_started(3)
+    assert marking.results == [1] + [0] * (len(marking.results) - 1)
+    assert notified == [1]
 
 
 @pytest.mark.usefixtures("often")
-async def test_stopping_twice_is_stopping_once_and_a_worker_may_stop_unstarted() -> None:
-    worker = _worker(events=[])
+async def test_a_worker_may_stop_twice_and_without_having_started(services: Services) -> None:
+    worker = _worker(services)
     worker.start()
     await worker.stop()
     await worker.stop()
-    await _worker(events=[]).stop()
+    await _worker(services).stop()
 
 
-async def test_the_same_trouble_is_said_once_a_minute_and_another_at_once() -> None:
-    now_ms, words = [T0], ["locked", "locked", "full", "locked"]
+async def test_the_same_error_is_logged_once_a_minute_and_another_at_once() -> None:
+    clock_ms, messages = [T0], ["locked", "locked", "full", "locked"]
 
     async def fail() -> None:
-        raise StoreUnavailable(words.pop(0))
+        raise StoreUnavailable(messages.pop(0))
 
-    turns = Turns("reconcile", fail, at_once=1, clock=lambda: now_ms[0])
+    job = JobRunner("reconcile", fail, at_once=1, clock=lambda: clock_ms[0])
     with capture_logs() as lines:
-        for at_ms in (T0, T0 + 1, T0 + 2, T0 + ticks.QUIET_MS + 1):
-            now_ms[0] = at_ms
-            turns.begin()
+        for at_ms in (T0, T0 + 1, T0 + 2, T0 + jobs.QUIET_MS + 1):
+            clock_ms[0] = at_ms
+            job.start_run()
             await asyncio.sleep(0.001)
     assert [line["error"] for line in lines] == [f"StoreUnavailable: {text}" for text in ("locked", "full", "locked")]
-    await turns.close()
+    assert {(line["event"], line["job"]) for line in lines} == {("job_failed", "reconcile")}
+    await job.close()
 
 
-async def test_work_asked_for_while_all_places_are_taken_begins_when_one_is_free() -> None:
+async def test_a_run_that_was_skipped_starts_once_when_another_ends() -> None:
     release = asyncio.Event()
-    full = Turn(release.wait)
-    turns = Turns("deliver", full.run, at_once=1, clock=lambda: T0)
+    busy = Runs(release.wait)
+    job = JobRunner("deliver", busy.run, at_once=1, clock=lambda: T0)
     for _ in range(5):
-        turns.begin()
-    await full.has_begun(1)
+        job.start_run()
+    await busy.until_started(1)
     release.set()
-    await full.has_begun(2)
-    await turns.close()
-    assert full.begun == 2
+    await busy.until_started(2)
+    await job.close()
+    assert busy.started == 2

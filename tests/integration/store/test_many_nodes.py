@@ -20,7 +20,7 @@ from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
 from tests.support.delivery_fixtures import happen, owed, subscribe
 
@@ -90,7 +90,7 @@ async def test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_ta
     assert verdicts == {"applied": 2 * TASKS, "duplicate": 2 * TASKS * (NODES - 1)}
     assert await asyncio.wait_for(reading, PATIENCE_S) == list(range(1, 2 * TASKS + 1))
     events = await store.events.events(0, limit=10 * TASKS)
-    assert len({event.task for event in events}) == len(events) == 2 * TASKS
+    assert len({event.task_id for event in events}) == len(events) == 2 * TASKS
     assert [each.event_seq for each in await owed(store)] == list(range(1, 2 * TASKS + 1))
 
 
@@ -117,8 +117,8 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
                 store.ledger.record([a_report(provider_task_id=f"p{number}", claim=f"tsk_{number}")], T0),
                 other.ledger.record([a_report(provider_task_id=f"p{number}", adopt=True)], T0),
             )
-    counts = Counter(event.task for event in await store.events.events(0, limit=100))
-    by_key = [await store.tasks.task_by_key("hiapi", f"p{number}") for number in range(20)]
+    counts = Counter(event.task_id for event in await store.events.events(0, limit=100))
+    by_key = [await store.tasks.task_by_key("hiapi", ProviderTaskId(f"p{number}")) for number in range(20)]
     assert all(task is not None and task.state is TaskState.SUCCEEDED and counts[task.id] == 1 for task in by_key)
     assert await store.events.last_seq() == 20
 
@@ -155,7 +155,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
-    await store.polls.finish_poll([PollResult(task="tsk_due", owner="dead", next_poll_ms=T0)], later)
+    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_due"), owner="dead", next_poll_ms=T0)], later)
     assert {each.state for each in await owed(store)} == {DeliveryState.PENDING}
     assert await _leased(store, later + 1) == ([], [])  # still the second owner's
 
@@ -211,7 +211,7 @@ async def _until_recorded(store: Store) -> None:
             return
 
 
-async def test_a_purse_is_one_whatever_the_clocks_of_the_nodes_say(store: Store, database_url: str) -> None:
+async def test_a_rate_budget_is_one_whatever_the_clocks_of_the_nodes_say(store: Store, database_url: str) -> None:
     for number in range(200):
         await store.submissions.open_task(a_task(f"tsk_{number:03}", next_poll_ms=T0 - 9_000), T0)
     async with open_store(database_url, clock=lambda: T0, migrating=False) as behind:

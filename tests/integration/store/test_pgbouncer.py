@@ -14,8 +14,8 @@ from receiver.store import postgres_listener
 from receiver.store.accounts import AccountStatus
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
-from submitter.model import Receipt, TaskState
-from tests.support.builders import BUDGET, T0, a_report, a_task
+from submitter.model import TaskId, TaskState
+from tests.support.builders import BUDGET, T0, a_receipt, a_report, a_task
 from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.pgbouncer import SERVERS, NoPooler, pooled
 from tests.support.postgres import Databases
@@ -49,21 +49,21 @@ async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_
         found = await one.events.events(0, limit=1000)
         last = await one.events.last_seq()
         assert [event.seq for event in found] == list(range(1, last + 1))
-        assert len({event.task for event in found}) == len(found) == TASKS
+        assert len({event.task_id for event in found}) == len(found) == TASKS
 
 
 async def test_a_task_goes_all_its_way(url: str) -> None:
     async with _node(url) as store:
         await subscribe(store)
         await store.submissions.open_task(a_task("tsk_way"), T0)
-        await store.submissions.store_receipt("tsk_way", Receipt(provider_task_id="way"), next_poll_ms=T0, now_ms=T0)
+        await store.submissions.store_receipt(TaskId("tsk_way"), a_receipt("way"), next_poll_ms=T0, now_ms=T0)
         (due,) = await store.polls.lease_due("hiapi", budget=BUDGET, owner="w", now_ms=T0, lease_ms=1000, limit=10)
         assert due.id == "tsk_way"
         await store.ledger.record([a_report(provider_task_id="way")], T0)
-        await store.polls.finish_poll([PollResult(task="tsk_way", owner="w", next_poll_ms=None)], T0)
-        assert isinstance(await store.polls.debit("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
+        await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_way"), owner="w", next_poll_ms=None)], T0)
+        assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
-        assert [each.task for each in owed] == ["tsk_way"]
+        assert [each.task_id for each in owed] == ["tsk_way"]
         await end(store, owed)
         wanted = ReplayRange(first_seq=await store.events.last_seq())
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0)
@@ -71,7 +71,7 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         batch = await store.replays.batch("sub_1", wanted, scope, limit=10, now_ms=T0)
         assert isinstance(batch, ReplayBatch)
         assert (batch.made_due, len(await lease(store))) == (1, 1)
-        task = await store.tasks.task("tsk_way")
+        task = await store.tasks.task(TaskId("tsk_way"))
         assert task is not None
         assert task.state is TaskState.SUCCEEDED
         await store.check()

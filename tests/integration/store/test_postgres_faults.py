@@ -76,7 +76,7 @@ async def _has_tasks(service: Served) -> None:
 async def _assert_one_event_each(service: Served) -> None:
     events = await service.services.store.events.events(0, limit=1000)
     assert [event.seq for event in events] == list(range(1, TASKS + 1))
-    assert {event.task for event in events} == {f"tsk_{number}" for number in range(TASKS)}
+    assert {event.task_id for event in events} == {f"tsk_{number}" for number in range(TASKS)}
 
 
 async def _subscribed(service: Served, url: str) -> None:
@@ -179,7 +179,7 @@ async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_a
 ) -> None:
     monkeypatch.setattr(postgres, "CALLER_S", 0.5)
     await service.has()
-    stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database_url))
+    stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database.url))
     try:
         is_problem(await service.calls_back(), 503)
         is_problem(await service.get("/v1/tasks/tsk_1"), 503)

@@ -14,7 +14,7 @@ from receiver.store.engine import Listener, Tx
 from receiver.store.errors import StoreError
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.postgres import Databases, NoServer, Server, no_server, own_server
@@ -107,7 +107,7 @@ async def test_what_makes_neither_an_event_nor_a_due_delivery_rings_nobody(one: 
     async with _listening(other) as theirs:
         await one.submissions.open_task(a_task("tsk_1", provider_task_id="p1", state=TaskState.RUNNING), T0)
         await one.ledger.record([a_report(TaskState.RUNNING, progress=0.5)], T0)
-        await one.ledger.make_due(["tsk_1"], T0)
+        await one.ledger.make_due([TaskId("tsk_1")], T0)
         assert await one.ledger.mark_overdue(T0) == 0
         await one.check()
         await happen(one, 1)

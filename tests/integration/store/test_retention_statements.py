@@ -10,7 +10,7 @@ from receiver.store.retention import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LON
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.model import Refusal, Refused, TaskError, TaskState
+from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from tests.support.builders import SECRET, T0, a_report, notified
 from tests.support.delivery_fixtures import DAY_MS, end, end_all, happen, happen_to, lease, owed, seqs, subscribe, turn
 from tests.support.tables import reading_on, rows_of
@@ -185,17 +185,17 @@ async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_
     after = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
     assert swept.gone == before["long_gone"] > 0
     assert after == before - Counter({"long_gone": swept.gone})
-    assert await store.tasks.task("long_gone") is not None
-    assert [note.kind for note in await store.tasks.timeline("long_gone")] == ["event", "delivery"]
+    assert await store.tasks.task(TaskId("long_gone")) is not None
+    assert [note.kind for note in await store.tasks.timeline(TaskId("long_gone"))] == ["event", "delivery"]
 
 
 async def test_a_task_that_was_refused_loses_its_timeline_too(store: Store) -> None:
     await store.submissions.open_task(notified("t1"), T0)
     error = TaskError(code="bad_prompt", message="too long")
-    await store.submissions.store_refused("t1", Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
+    await store.submissions.store_refused(TaskId("t1"), Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
     swept = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
     assert swept.gone == 2
-    assert await store.tasks.timeline("t1") == []
+    assert await store.tasks.timeline(TaskId("t1")) == []
 
 
 async def test_what_a_disabled_subscription_is_owed_for_too_long_becomes_a_dead_letter(store: Store) -> None:

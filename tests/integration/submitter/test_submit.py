@@ -13,11 +13,12 @@ from submitter.errors import (
     TransportError,
 )
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.submit import Answer, Submit, SubmitEdges, post, submit
+from tests.support.builders import a_receipt
 
 CALL = HttpCall(method="POST", url="https://provider.example/tasks", body=b'{"model":"m"}')
-RECEIPT = Receipt(provider_task_id="p1")
+RECEIPT = a_receipt("p1")
 LOST = Uncertain(reason="no task id in the reply")
 AT_WORK = Uncertain(reason="the same key is at work", retry_after_s=5.0)
 

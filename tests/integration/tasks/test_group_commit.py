@@ -11,7 +11,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import MAX_BATCH, GroupCommit
 from receiver.tasks.model.task import Recorded, Verdict
 from receiver.webhooks import publisher
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import T0, a_report
 from tests.support.delivery_fixtures import happen, owed, subscribe
 
@@ -83,7 +83,7 @@ async def test_a_caller_that_goes_away_takes_nothing_with_it(store: Store) -> No
     with pytest.raises(asyncio.CancelledError):
         await gone
     assert isinstance(await stays, Recorded)
-    assert await store.tasks.task_by_key("hiapi", "p1") is not None
+    assert await store.tasks.task_by_key("hiapi", ProviderTaskId("p1")) is not None
 
 
 async def test_listeners_are_woken_only_by_events(store: Store) -> None:

@@ -8,16 +8,16 @@ import pytest
 from receiver.events.model.event import EventType
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import Conflicting, Recorded, RecordOutcome, Task, TaskFilter, UnknownTask, Verdict
-from submitter.model import Receipt, Source, TaskState
-from tests.support.builders import T0, a_report, a_task, an_observation, notified
+from submitter.model import ProviderTaskId, Source, TaskId, TaskState
+from tests.support.builders import T0, a_receipt, a_report, a_task, an_observation, notified
 
 LATER = T0 + 5_000
 
 
 async def _submitted(store: Store, name: str = "tsk_1", provider_task_id: str = "p1", **changes: object) -> Task:
     await store.submissions.open_task(a_task(name, **changes), T0)
-    receipt = Receipt(provider_task_id=provider_task_id, raw_state="queued")
-    return await store.submissions.store_receipt(name, receipt, next_poll_ms=T0 + 15_000, now_ms=T0 + 100)
+    receipt = a_receipt(provider_task_id, raw_state="queued")
+    return await store.submissions.store_receipt(TaskId(name), receipt, next_poll_ms=T0 + 15_000, now_ms=T0 + 100)
 
 
 def _verdicts(outcomes: list[RecordOutcome]) -> list[Verdict]:
@@ -43,7 +43,7 @@ async def test_reports_of_one_batch_on_one_task_are_taken_in_order(store: Store)
         "duplicate",
         "stale",
     ]
-    task = await store.tasks.task("tsk_1")
+    task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert (task.state, task.outputs, task.error) == (TaskState.FAILED, (), an_observation(TaskState.FAILED).error)
 
@@ -51,7 +51,7 @@ async def test_reports_of_one_batch_on_one_task_are_taken_in_order(store: Store)
 async def test_a_contradiction_is_on_the_timeline_and_makes_no_event(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report(), a_report(TaskState.FAILED)], LATER)
-    notes = [note.summary for note in await store.tasks.timeline("tsk_1")]
+    notes = [note.summary for note in await store.tasks.timeline(TaskId("tsk_1"))]
     assert "poll says failed: contradiction" in notes
     assert await store.events.last_seq() == 1
 
@@ -77,7 +77,7 @@ async def test_event_numbers_have_no_gap_and_the_body_carries_them(store: Store)
 async def test_an_end_clears_the_next_look_and_keeps_the_soonest_expiry(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report()], LATER)
-    task = await store.tasks.task("tsk_1")
+    task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert (task.next_poll_ms, task.final_ms, task.result_expires_ms) == (None, LATER, T0 + 86_400_000)
 
@@ -86,7 +86,7 @@ async def test_a_callback_before_the_receipt_ends_the_task_and_the_receipt_chang
     await store.submissions.open_task(a_task(), T0)
     (outcome,) = await store.ledger.record([a_report(claim="tsk_1")], LATER)
     assert isinstance(outcome, Recorded)
-    after = await store.submissions.store_receipt("tsk_1", Receipt(provider_task_id="p1"), next_poll_ms=1, now_ms=LATER)
+    after = await store.submissions.store_receipt(TaskId("tsk_1"), a_receipt("p1"), next_poll_ms=1, now_ms=LATER)
     assert (after.state, after.provider_task_id, after.next_poll_ms) == (TaskState.SUCCEEDED, "p1", None)
     assert await store.events.last_seq() == 1
 
@@ -94,7 +94,7 @@ async def test_a_callback_before_the_receipt_ends_the_task_and_the_receipt_chang
 async def test_a_callback_settles_an_uncertain_submit(store: Store) -> None:
     await store.submissions.open_task(a_task(state=TaskState.UNCERTAIN, submit_body="{}"), T0)
     await store.ledger.record([a_report(claim="tsk_1")], LATER)
-    task = await store.tasks.task_by_key("hiapi", "p1")
+    task = await store.tasks.task_by_key("hiapi", ProviderTaskId("p1"))
     assert task is not None
     assert (task.id, task.state, task.submit_body) == ("tsk_1", TaskState.SUCCEEDED, None)
 
@@ -128,7 +128,7 @@ async def test_an_unknown_task_is_adopted_only_where_that_is_allowed(store: Stor
     first, second = await store.ledger.record([a_report(adopt=True, model="m"), a_report(adopt=True)], LATER)
     assert isinstance(refused, UnknownTask)
     assert _verdicts([first, second]) == [Verdict.APPLIED, Verdict.DUPLICATE]
-    task = await store.tasks.task_by_key("hiapi", "p1")
+    task = await store.tasks.task_by_key("hiapi", ProviderTaskId("p1"))
     assert task is not None
     assert (task.adopted, task.model, task.state) == (True, "m", TaskState.SUCCEEDED)
 
@@ -152,7 +152,7 @@ async def test_overdue_is_said_once_and_polling_goes_on(store: Store) -> None:
     assert await store.ledger.mark_overdue(T0 + 999) == 0
     assert await store.ledger.mark_overdue(LATER) == 1
     assert await store.ledger.mark_overdue(LATER) == 0
-    task = await store.tasks.task("tsk_1")
+    task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert (task.state, task.next_poll_ms) == (TaskState.SUBMITTED, T0 + 15_000)
     assert [event.type for event in await store.events.events(0)] == [EventType.OVERDUE]
@@ -161,7 +161,7 @@ async def test_overdue_is_said_once_and_polling_goes_on(store: Store) -> None:
 async def test_raw_bytes_that_are_no_text_are_kept_readable(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report(raw=b'\xff\x00{"a":1}')], LATER)
-    raws = [note.detail.get("raw") for note in await store.tasks.timeline("tsk_1")]
+    raws = [note.detail.get("raw") for note in await store.tasks.timeline(TaskId("tsk_1"))]
     assert '\\xff\\x00{"a":1}' in raws
 
 
@@ -169,7 +169,7 @@ async def test_an_event_owes_one_delivery_to_the_endpoint_that_the_task_named(st
     await store.submissions.open_task(notified(), T0)
     await store.ledger.record([a_report(claim="tsk_1"), a_report(claim="tsk_1")], LATER)
     (delivery,) = (await store.deliveries.deliveries()).items
-    assert (delivery.task, delivery.endpoint, delivery.due_ms) == ("tsk_1", "https://hooks.example/a", LATER)
+    assert (delivery.task_id, delivery.endpoint, delivery.due_ms) == ("tsk_1", "https://hooks.example/a", LATER)
 
 
 async def test_a_failing_batch_leaves_nothing_behind(store: Store) -> None:

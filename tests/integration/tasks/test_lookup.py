@@ -11,7 +11,7 @@ from receiver.reconcile.model.report import ReconcileFilter
 from receiver.tasks.model.task import Task
 from receiver.tasks.operator import Canceling, Lookup, NoList, NotCanceled, rank
 from submitter.errors import TransportError
-from submitter.model import CancelAccepted, Denied, ListedTask, TaskState
+from submitter.model import CancelAccepted, Denied, ListedTask, ProviderTaskId, TaskId, TaskState
 from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 from submitter.simulator import Simulator
 from tests.support.builders import a_task
@@ -28,7 +28,7 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def _task(service: Served, name: str) -> Task:
-    task = await service.services.store.tasks.task(name)
+    task = await service.services.store.tasks.task(TaskId(name))
     assert task is not None
     return task
 
@@ -43,7 +43,7 @@ async def _looked_up(service: Served, task: Task) -> Any:
         lists=LISTS_TASKS,
         transport=services.transport,
         tasks=services.store.tasks,
-        purses=services.store.polls,
+        accounts=services.store.accounts,
         clock=services.clock,
         speed=1.0,
     )
@@ -56,7 +56,8 @@ async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
         cancels=CANCELS_TASKS,
         transport=services.transport,
         ledger=services.store.ledger,
-        polls=services.store.polls,
+        accounts=services.store.accounts,
+        audit=services.store.audit,
         clock=services.clock,
         speed=1.0,
     )
@@ -103,7 +104,7 @@ async def test_a_denied_list_is_told_as_denied(tmp_path: Path) -> None:
 
 def test_the_same_model_comes_first_and_then_the_nearest_in_time() -> None:
     rows = [
-        ListedTask(provider_task_id=name, raw_state="queued", model=model, created_at_ms=at_ms)
+        ListedTask(provider_task_id=ProviderTaskId(name), raw_state="queued", model=model, created_at_ms=at_ms)
         for name, model, at_ms in (("a", "other", 1_000), ("b", "m", None), ("c", "m", 9_000), ("d", "m", 2_000))
     ]
     ranked = rank(a_task(model="m", created_ms=1_000), rows)

@@ -4,7 +4,7 @@ from receiver.runtime.services import Store
 from receiver.tasks.model.task import TaskFilter
 from receiver.webhooks.model.delivery import DeliveryState, Owed
 from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe, turn
 
@@ -99,7 +99,7 @@ async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: St
 async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
     await _open(store, 1)
     await store.ledger.record([a_report(TaskState.RUNNING, claim="tsk_000"), a_report()], T0 + 9)
-    kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline("tsk_000")]
+    kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline(TaskId("tsk_000"))]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
 
@@ -111,7 +111,7 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
     await turn(store, SubscriptionState.DISABLED, "sub_1")
     await turn(store, SubscriptionState.DISABLED, "sub_2")
-    notes = await store.tasks.timeline("tsk_000")
+    notes = await store.tasks.timeline(TaskId("tsk_000"))
     owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
     assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
         "sub_1": ("delivered", False),
@@ -122,9 +122,9 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
 
 
 async def test_what_is_not_there_is_none(store: Store) -> None:
-    assert await store.tasks.task("tsk_none") is None
-    assert await store.tasks.task_by_key("hiapi", "none") is None
-    assert await store.tasks.timeline("tsk_none") == []
+    assert await store.tasks.task(TaskId("tsk_none")) is None
+    assert await store.tasks.task_by_key("hiapi", ProviderTaskId("none")) is None
+    assert await store.tasks.timeline(TaskId("tsk_none")) == []
 
 
 async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:

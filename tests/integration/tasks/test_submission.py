@@ -16,7 +16,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.tasks.submission import MismatchedKey, Submitted
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import ConnectFailed, ExchangeBroken, InvalidRequest
-from submitter.model import Receipt, Refusal, Refused, TaskState, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, TaskState, Uncertain
 from submitter.providers.contract import ConfiguredProvider
 from submitter.request import RawRequest, VideoRequest
 from tests.support.builders import T0
@@ -61,7 +61,7 @@ async def test_the_provider_is_told_to_call_back_under_a_token_of_this_task(desk
     before, _, token = address.rpartition("/")
     assert before == f"{PUBLIC_URL}/callbacks/hiapi"
     claim = read_callback_token(["a key to sign callback tokens"], token, now_s=T0 // 1000, max_age_s=60)
-    assert claim == CallbackClaim(provider="hiapi", task=task.id)
+    assert claim == CallbackClaim(provider="hiapi", task_id=task.id)
 
 
 async def test_without_a_public_url_no_callback_is_asked_for(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_the_same_key_and_order_give_the_same_task_and_one_post(desk: Desk
 async def test_the_same_key_with_another_order_is_a_mismatch(desk: Desk) -> None:
     first = await desk.submitted(an_order(idempotency_key="k"))
     other = an_order(idempotency_key="k", prompt="a cow at dusk")
-    assert await desk.submission.submit(other) == MismatchedKey(task=first.id)
+    assert await desk.submission.submit(other) == MismatchedKey(task_id=first.id)
     assert len(desk.wire.sent) == 1
 
 
@@ -219,7 +219,9 @@ async def test_a_repeat_sends_the_same_bytes_under_the_same_key(tmp_path: Path) 
         task = await desk.submitted(an_order())
         assert (task.state, desk.submission.is_repeatable(task, T0)) == (TaskState.UNCERTAIN, True)
         desk.time.now_ms += 60_000
-        assert await desk.submission.repeat(await desk.stored(task)) == Receipt(provider_task_id="p1", raw_state="")
+        assert await desk.submission.repeat(await desk.stored(task)) == Receipt(
+            provider_task_id=ProviderTaskId("p1"), raw_state=""
+        )
         assert len(set(desk.wire.sent)) == 1
         assert (await desk.stored(task)).state is TaskState.SUBMITTED
 
@@ -310,7 +312,7 @@ async def test_throttling_pauses_the_account(tmp_path: Path) -> None:
     throttled = hiapi_error(429, "rate_limit_exceeded", retry_after="30")
     async with a_desk(tmp_path / "ledger.db", throttled) as desk:
         assert (await desk.refused(an_order())).refused.retry_after_s == 30
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert (account.paused_until_ms, account.alarm) == (T0 + 30_000, None)
 
 
@@ -318,7 +320,7 @@ async def test_a_denied_key_pauses_the_account_and_raises_an_alarm_that_does_not
     denied = hiapi_error(401, "UNAUTHORIZED", f"wrong key {API_KEY}")
     async with a_desk(tmp_path / "ledger.db", denied) as desk:
         result = await desk.refused(an_order())
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert account.alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
         assert API_KEY not in repr(result) + repr(await desk.store.tasks.timeline(result.task.id))
 
@@ -335,7 +337,7 @@ async def test_a_quoted_callback_address_is_kept_without_its_token(tmp_path: Pat
 async def test_every_post_is_taken_out_of_the_purse_that_polls_share(tmp_path: Path) -> None:
     async with a_desk(tmp_path / "ledger.db", *[ConnectFailed("refused")] * 3) as desk:
         await desk.refused(an_order())
-        (account,) = await desk.store.polls.accounts()
+        (account,) = await desk.store.accounts.all()
         assert account.tokens == pytest.approx(7 + 1.5 * 50 / 60, abs=0.5)
 
 

@@ -7,8 +7,8 @@ import pytest
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import IdempotencyMismatch, Recorded, SettleRefused, Task, Verdict
-from submitter.model import Receipt, Refusal, Refused, TaskError, TaskState, Uncertain
-from tests.support.builders import T0, a_report, a_task
+from submitter.model import ProviderTaskId, Refusal, Refused, TaskError, TaskId, TaskState, Uncertain
+from tests.support.builders import T0, a_receipt, a_report, a_task
 
 NEXT = T0 + 15_000
 REFUSED = Refused(refusal=Refusal.INVALID, error=TaskError(code="INVALID_REQUEST", message="no"), status=400)
@@ -24,8 +24,8 @@ async def test_the_same_key_and_request_give_the_task_that_came_first(store: Sto
 async def test_the_same_key_with_another_request_is_a_mismatch(store: Store) -> None:
     await store.submissions.open_task(a_task("tsk_1", idempotency_key="k"), T0)
     other = await store.submissions.open_task(a_task("tsk_2", idempotency_key="k", request_hash="other"), T0)
-    assert other == IdempotencyMismatch(task="tsk_1")
-    assert await store.tasks.task("tsk_2") is None
+    assert other == IdempotencyMismatch(task_id=TaskId("tsk_1"))
+    assert await store.tasks.task(TaskId("tsk_2")) is None
 
 
 async def test_many_opens_with_one_key_at_once_make_one_task(store: Store) -> None:
@@ -37,9 +37,12 @@ async def test_many_opens_with_one_key_at_once_make_one_task(store: Store) -> No
 async def test_a_receipt_names_the_task_and_forgets_the_body(store: Store) -> None:
     await store.submissions.open_task(a_task(submit_body='{"a":1}'), T0)
     await store.submissions.store_receipt(
-        "tsk_1", Receipt(provider_task_id="p1", raw_state="queued"), next_poll_ms=NEXT, now_ms=T0
+        TaskId("tsk_1"),
+        a_receipt("p1", raw_state="queued"),
+        next_poll_ms=NEXT,
+        now_ms=T0,
     )
-    task = await store.tasks.task("tsk_1")
+    task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert (task.provider_task_id, task.state, task.raw_state, task.next_poll_ms) == (
         "p1",
@@ -53,8 +56,8 @@ async def test_a_receipt_names_the_task_and_forgets_the_body(store: Store) -> No
 async def test_a_receipt_with_another_tasks_id_is_believed_for_neither(store: Store) -> None:
     for name in ("tsk_1", "tsk_2"):
         await store.submissions.open_task(a_task(name), T0)
-    await store.submissions.store_receipt("tsk_1", Receipt(provider_task_id="p1"), next_poll_ms=NEXT, now_ms=T0)
-    after = await store.submissions.store_receipt("tsk_2", Receipt(provider_task_id="p1"), next_poll_ms=NEXT, now_ms=T0)
+    await store.submissions.store_receipt(TaskId("tsk_1"), a_receipt("p1"), next_poll_ms=NEXT, now_ms=T0)
+    after = await store.submissions.store_receipt(TaskId("tsk_2"), a_receipt("p1"), next_poll_ms=NEXT, now_ms=T0)
     assert (after.state, after.provider_task_id) == (TaskState.UNCERTAIN, None)
     assert after.error is not None
     assert "p1" in after.error.message
@@ -63,34 +66,36 @@ async def test_a_receipt_with_another_tasks_id_is_believed_for_neither(store: St
 async def test_a_refusal_after_a_callback_changes_nothing(store: Store) -> None:
     await store.submissions.open_task(a_task(), T0)
     await store.ledger.record([a_report(claim="tsk_1")], T0)
-    assert (await store.submissions.store_refused("tsk_1", REFUSED, T0)).state is TaskState.SUCCEEDED
+    assert (await store.submissions.store_refused(TaskId("tsk_1"), REFUSED, T0)).state is TaskState.SUCCEEDED
     uncertain = Uncertain(reason="timeout")
-    after = await store.submissions.store_uncertain("tsk_1", uncertain, next_poll_ms=NEXT, now_ms=T0)
+    after = await store.submissions.store_uncertain(TaskId("tsk_1"), uncertain, next_poll_ms=NEXT, now_ms=T0)
     assert (after.state, after.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
 
 async def test_a_refused_submit_keeps_the_providers_words(store: Store) -> None:
     await store.submissions.open_task(a_task(), T0)
-    after = await store.submissions.store_refused("tsk_1", REFUSED, T0)
+    after = await store.submissions.store_refused(TaskId("tsk_1"), REFUSED, T0)
     assert (after.state, after.error, after.next_poll_ms) == (TaskState.REFUSED, REFUSED.error, None)
 
 
 async def _uncertain(store: Store, name: str = "tsk_1") -> None:
     await store.submissions.open_task(a_task(name, submit_body="{}"), T0)
-    await store.submissions.store_uncertain(name, Uncertain(reason="reset"), next_poll_ms=None, now_ms=T0)
+    await store.submissions.store_uncertain(TaskId(name), Uncertain(reason="reset"), next_poll_ms=None, now_ms=T0)
 
 
 async def test_settling_adopts_the_providers_task(store: Store) -> None:
     await _uncertain(store)
-    settled = await store.submissions.settle_adopt("tsk_1", "p7", next_poll_ms=NEXT, actor="ann", now_ms=T0)
+    settled = await store.submissions.settle_adopt(
+        TaskId("tsk_1"), ProviderTaskId("p7"), next_poll_ms=NEXT, actor="ann", now_ms=T0
+    )
     assert isinstance(settled, Task)
     assert (settled.state, settled.provider_task_id, settled.next_poll_ms) == (TaskState.SUBMITTED, "p7", NEXT)
-    assert "ann: settle" in [note.summary for note in await store.tasks.timeline("tsk_1")]
+    assert "ann: settle" in [note.summary for note in await store.tasks.timeline(TaskId("tsk_1"))]
 
 
 async def test_settling_as_refused_ends_it_until_the_provider_says_otherwise(store: Store) -> None:
     await _uncertain(store)
-    settled = await store.submissions.settle_refuse("tsk_1", actor="ann", now_ms=T0)
+    settled = await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0)
     assert isinstance(settled, Task)
     assert settled.state is TaskState.REFUSED
     (outcome,) = await store.ledger.record([a_report(claim="tsk_1")], T0)
@@ -101,9 +106,11 @@ async def test_settling_as_refused_ends_it_until_the_provider_says_otherwise(sto
 async def test_only_an_uncertain_task_can_be_settled_and_only_with_a_free_id(store: Store) -> None:
     await _uncertain(store)
     await store.submissions.open_task(a_task("tsk_2"), T0)
-    await store.submissions.store_receipt("tsk_2", Receipt(provider_task_id="p2"), next_poll_ms=NEXT, now_ms=T0)
-    taken = await store.submissions.settle_adopt("tsk_1", "p2", next_poll_ms=NEXT, actor="ann", now_ms=T0)
-    certain = await store.submissions.settle_refuse("tsk_2", actor="ann", now_ms=T0)
+    await store.submissions.store_receipt(TaskId("tsk_2"), a_receipt("p2"), next_poll_ms=NEXT, now_ms=T0)
+    taken = await store.submissions.settle_adopt(
+        TaskId("tsk_1"), ProviderTaskId("p2"), next_poll_ms=NEXT, actor="ann", now_ms=T0
+    )
+    certain = await store.submissions.settle_refuse(TaskId("tsk_2"), actor="ann", now_ms=T0)
     assert isinstance(taken, SettleRefused)
     assert isinstance(certain, SettleRefused)
 
@@ -112,13 +119,15 @@ async def test_nothing_is_settled_while_the_submit_may_be_under_way_again(store:
     await _uncertain(store)
     one = ReconcileFilter(task="tsk_1")
     await store.polls.lease_by_filter(one, owner="w", now_ms=T0, lease_ms=60_000, limit=1)
-    early = await store.submissions.settle_refuse("tsk_1", actor="ann", now_ms=T0 + 59_999)
-    adopted = await store.submissions.settle_adopt("tsk_1", "p7", next_poll_ms=NEXT, actor="ann", now_ms=T0)
+    early = await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0 + 59_999)
+    adopted = await store.submissions.settle_adopt(
+        TaskId("tsk_1"), ProviderTaskId("p7"), next_poll_ms=NEXT, actor="ann", now_ms=T0
+    )
     assert isinstance(early, SettleRefused)
     assert isinstance(adopted, SettleRefused)
-    assert isinstance(await store.submissions.settle_refuse("tsk_1", actor="ann", now_ms=T0 + 60_000), Task)
+    assert isinstance(await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0 + 60_000), Task)
 
 
 async def test_a_receipt_for_a_task_that_is_not_there_is_an_error(store: Store) -> None:
     with pytest.raises(KeyError, match="tsk_none"):
-        await store.submissions.store_refused("tsk_none", REFUSED, T0)
+        await store.submissions.store_refused(TaskId("tsk_none"), REFUSED, T0)

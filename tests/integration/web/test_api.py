@@ -35,7 +35,7 @@ async def _simulated(tmp_path: Path) -> AsyncIterator[tuple[Served, Simulator]]:
 async def _finish(service: Served, *task_ids: str) -> None:
     """News from a provider, as the ledger gets them."""
     await service.services.store.ledger.record([a_report(provider_task_id=each) for each in task_ids], T0 + 1000)
-    service.services.commit_notifier.ring()
+    service.services.commit_notifier.notify()
 
 
 # Submit.

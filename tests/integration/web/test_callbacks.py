@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from submitter.model import TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from submitter.providers.hiapi_signature import signature
 from tests.support.service import HIAPI_SECRET, Served, a_callback_body, is_problem, served
 
@@ -24,7 +24,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def _state(service: Served, name: str = "tsk_1") -> TaskState:
-    task = await service.services.store.tasks.task(name)
+    task = await service.services.store.tasks.task(TaskId(name))
     assert task is not None
     return task.state
 
@@ -152,7 +152,7 @@ async def test_a_right_signature_needs_no_token_and_adopts_an_unknown_task(servi
     body = json.dumps(a_callback_body(provider_task_id="elsewhere")).encode()
     reply = await service.http.post("/callbacks/signed", content=body, headers=_signed(body))
     assert reply.status_code == 204
-    assert await service.services.store.tasks.task_by_key("signed", "elsewhere") is not None
+    assert await service.services.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere")) is not None
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
     owed = (await service.get("/v1/deliveries")).json()["deliveries"]
     assert {each["subscription"] for each in owed} == {made["id"], None}
     names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": owed[0]["id"]}
-    await service.services.store.polls.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
+    await service.services.store.accounts.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
     for route in ROUTES:
         if route.method == "GET" and not route.streams:
             kind = route.path.removeprefix("/v1/").partition("/")[0]

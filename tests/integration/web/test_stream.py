@@ -35,7 +35,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 async def _happen(service: Served, count: int, first: int = 1) -> None:
     await happen(service.services.store, count, first=first)
-    service.services.commit_notifier.ring()
+    service.services.commit_notifier.notify()
 
 
 async def _until(met: Callable[[], bool]) -> None:
@@ -71,7 +71,7 @@ async def test_a_stream_tells_each_event_as_it_happens_with_its_number_type_and_
         assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
         assert "x-request-id" in headers
         await happen_to(service.services.store, "tsk_1", labels={"film": "line\nbreak\r\u2028\x85 ünï"})
-        service.services.commit_notifier.ring()
+        service.services.commit_notifier.notify()
         block = await stream.event()
     (event,) = await service.services.store.events.events(0)
     assert (block["id"], block["event"]) == ("1", "task.succeeded")
@@ -102,7 +102,7 @@ async def test_a_stream_is_filtered_as_a_page_is_live_and_from_the_past(service:
         await happen_to(store, "tsk_2", labels={"film": "a"})
         await happen_to(store, "tsk_3", labels={"film": "a"}, provider="dashscope")
         await happen_to(store, "tsk_4", labels={"film": "a", "x": "y"}, provider="signed")
-        service.services.commit_notifier.ring()
+        service.services.commit_notifier.notify()
         async with listening(service.http, query) as late:
             assert await live.seqs(2) == await late.seqs(2) == [2, 4]
 
@@ -128,7 +128,7 @@ async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(se
             delivery=due.id, owner=due.owner, lane=due.lane, attempt=gone, state=DeliveryState.DEAD, due_ms=None
         )
         assert await service.services.store.outbox.record_attempts([result], now_ms) == 1
-        service.services.commit_notifier.ring()
+        service.services.commit_notifier.notify()
         said = await stream.data()
     assert (said["type"], said["task"], said["subscription"]["id"]) == ("subscription.disabled", None, made["id"])
 
@@ -184,10 +184,10 @@ async def test_catching_up_and_going_live_loses_and_doubles_nothing(service: Ser
         for burst in range(12):
             await happen(store, 40, first=burst * 40 + 1)
             if burst % 3:
-                service.services.commit_notifier.ring()
+                service.services.commit_notifier.notify()
             begins.append(burst * 13)
             streams.append(await stack.enter_async_context(listening(service.http, f"after={burst * 13}")))
-        service.services.commit_notifier.ring()
+        service.services.commit_notifier.notify()
         for begin, stream in zip(begins, streams, strict=True):
             assert await stream.seqs(480 - begin) == list(range(begin + 1, 481))
 

@@ -62,7 +62,7 @@ def _due(name: str, endpoint: str, **changes: Any) -> DueDelivery:
         "lane": endpoint,
         "event_type": EventType.SUCCEEDED,
         "event_at_ms": T0,
-        "task": "tsk_1",
+        "task_id": "tsk_1",
         "secrets": (SECRET,),
         "body": "{}",
         "attempts": 0,

@@ -13,15 +13,13 @@ from structlog.testing import capture_logs
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.runtime import worker as worker_ticks
 from receiver.runtime.services import Store, open_store
-from receiver.runtime.worker import Worker
+from receiver.runtime.worker import DELIVERING_AT_ONCE, JobRunner
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint_health import BreakerState, breaker_state
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
-from tests.bench.isolation import Idle
 from tests.support.builders import T0, a_report, notified
 from tests.support.deliverer_setup import Clock, body_of, cancel, delivering, headers_of, lane_of, take_turn, until
 from tests.support.delivery_fixtures import DAY_MS, happen, owed, subscribe
@@ -271,28 +269,20 @@ async def test_one_subscription_that_hangs_with_a_long_backlog_holds_up_nobody_e
 
 
 async def test_a_backlog_is_worked_off_turn_after_turn_without_waiting_for_ticks(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store,
 ) -> None:
-    monkeypatch.setattr(worker_ticks, "DELIVER_EVERY_S", 3600.0)
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url)
         await happen(store, 100)
         async with delivering(store.outbox) as deliverer:
-            idle = Idle()
-            worker = Worker(
-                reconciler=idle,
-                deliverer=deliverer,
-                ledger=idle,
-                pruner=idle,
-                clock=lambda: T0,
-                on_events=lambda: None,
+            job = JobRunner(
+                "deliver", lambda: deliverer.deliver_once(limit=64), at_once=DELIVERING_AT_ONCE, clock=lambda: T0
             )
-            deliverer.on_room = worker.wake_deliverer
-            worker.start()
-            worker.wake_deliverer()
+            deliverer.on_room = job.start_run
+            job.start_run()
             async with asyncio.timeout(30):
                 await server.until_requests(100)
-            await worker.stop()
+            await job.close()
     assert {each.state for each in await owed(store)} == {DeliveryState.DELIVERED}
 
 

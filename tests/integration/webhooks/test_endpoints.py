@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from receiver.runtime.services import Store, open_store
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
-from receiver.webhooks.subscription_repository import AuditEntry
 from submitter.errors import WebhookNotVerified
 from submitter.http.address_guard import AddressGuard
+from submitter.model import TaskId
 from submitter.standard_webhooks import new_signing_key, public_key, verify_webhook
 from tests.support.builders import SECRET, T0
 from tests.support.deliverer_setup import (
@@ -134,7 +135,7 @@ async def test_redelivering_posts_the_same_message_again_under_the_same_id(store
 
 
 async def _audited(store: Store, delivery: Delivery) -> list[str]:
-    return [note.summary for note in await store.tasks.timeline(delivery.task or "") if note.kind == "audit"]
+    return [note.summary for note in await store.tasks.timeline(TaskId(delivery.task_id or "")) if note.kind == "audit"]
 
 
 async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store) -> None:

@@ -10,13 +10,13 @@ import pytest
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.services import Store, open_store
+from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
 from receiver.store.sqlite import SqliteEngine, SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
-from receiver.webhooks.subscription_repository import AuditEntry
 from tests.support.builders import SECRET, T0, a_report, notified
 from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe, turn
 
@@ -152,7 +152,7 @@ async def test_a_subscription_is_disabled_once_however_many_of_its_deliveries_sa
     assert await store.outbox.record_attempts(results[:2], T0) == 1
     assert await store.outbox.record_attempts(results[2:], T0) == 0
     events = await store.events.events(3)
-    assert [(event.type, event.task) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
+    assert [(event.type, event.task_id) for event in events] == [(EventType.SUBSCRIPTION_DISABLED, None)]
 
 
 async def test_an_attempt_of_a_subscription_that_was_deleted_meanwhile_is_recorded_all_the_same(store: Store) -> None:

@@ -9,10 +9,11 @@ import pytest
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.services import Store, open_store
+from receiver.store.audit import AuditEntry
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from receiver.webhooks.model.rows import subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, AuditEntry
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from tests.support.builders import SECRET, T0
 from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe
 from tests.support.tables import rows_of

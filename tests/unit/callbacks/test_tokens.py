@@ -13,15 +13,17 @@ from receiver.callbacks.model import (
     read_callback_token,
 )
 from receiver.webhooks.model.endpoint import decode_webhook_secret, new_webhook_secret
+from submitter.model import TaskId
 
 OLD, NEW, OTHER = "old-key-" * 4, "new-key-" * 4, "other-key-" * 4
 NOW_S = 1_790_000_000
 DAY_S = 86_400
-TASK = "tsk_" + "01k9" + "z" * 22
+TASK = TaskId("tsk_" + "01k9" + "z" * 22)
 
 
-def _make(keys: tuple[str, ...] = (OLD, NEW), provider: str = "hiapi", task: str | None = TASK) -> str:
-    return make_callback_token(keys, provider=provider, task=task, now_s=NOW_S)
+def _make(keys: tuple[str, ...] = (OLD, NEW), provider: str = "hiapi", task_id: str | None = TASK) -> str:
+    named = None if task_id is None else TaskId(task_id)
+    return make_callback_token(keys, provider=provider, task_id=named, now_s=NOW_S)
 
 
 def _read(token: str, keys: tuple[str, ...] = (OLD, NEW), now_s: int = NOW_S) -> CallbackClaim:
@@ -29,32 +31,32 @@ def _read(token: str, keys: tuple[str, ...] = (OLD, NEW), now_s: int = NOW_S) ->
 
 
 def test_a_token_says_for_whom_it_was_made() -> None:
-    assert _read(_make()) == CallbackClaim(provider="hiapi", task=TASK)
+    assert _read(_make()) == CallbackClaim(provider="hiapi", task_id=TASK)
 
 
 def test_an_account_wide_token_names_no_task() -> None:
-    assert _read(_make(task=None)) == CallbackClaim(provider="hiapi", task=None)
+    assert _read(_make(task_id=None)) == CallbackClaim(provider="hiapi", task_id=None)
 
 
 def test_the_longest_account_name_still_gives_a_short_token_fit_for_a_path() -> None:
     token = _make(provider="a" * 40)
     assert len(token) <= TOKEN_CAP == 120
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
-    assert _read(token).task == TASK
+    assert _read(token).task_id == TASK
 
 
 @pytest.mark.parametrize(
-    ("provider", "task"),
+    ("provider", "task_id"),
     [("a" * 43, TASK), ("a/b", TASK), ("a~b", TASK), ("", TASK), ("hiapi", "tsk_"), ("hiapi", "job_1"), ("hiapi", "")],
 )
-def test_no_token_is_made_for_names_that_are_not_ours(provider: str, task: str) -> None:
+def test_no_token_is_made_for_names_that_are_not_ours(provider: str, task_id: str) -> None:
     with pytest.raises(ValueError, match="callback token"):
-        _make(provider=provider, task=task)
+        _make(provider=provider, task_id=task_id)
 
 
 def test_a_token_of_the_old_key_counts_until_the_key_is_taken_out() -> None:
     token = _make(keys=(OLD,))
-    assert _read(token, keys=(OLD, NEW)).task == TASK
+    assert _read(token, keys=(OLD, NEW)).task_id == TASK
     with pytest.raises(ForgedToken):
         _read(token, keys=(NEW,))
 
@@ -64,13 +66,13 @@ def test_the_newest_key_signs() -> None:
 
 
 def test_a_token_ends_after_its_age_to_the_second() -> None:
-    assert _read(_make(), now_s=NOW_S + 30 * DAY_S).task == TASK
+    assert _read(_make(), now_s=NOW_S + 30 * DAY_S).task_id == TASK
     with pytest.raises(ExpiredToken):
         _read(_make(), now_s=NOW_S + 30 * DAY_S + 1)
 
 
 def test_a_clock_that_was_set_back_costs_no_callback() -> None:
-    assert _read(_make(), now_s=NOW_S - DAY_S).task == TASK
+    assert _read(_make(), now_s=NOW_S - DAY_S).task_id == TASK
 
 
 def test_a_forged_token_is_forged_even_when_it_is_old() -> None:

@@ -34,9 +34,9 @@ ENTRY = BookEntry(
 
 def test_the_environment_of_the_demo_makes_settings_for_all_five_simulated_providers() -> None:
     settings = Settings.from_mapping(make_environment(PLACES, Keys(api="a" * 32, signing="s" * 32, webhook=SECRET)))
-    assert {account.name for account in settings.accounts} == set(PLATFORMS)
-    assert all(account.base_url.startswith(PLACES.simulator) for account in settings.accounts)
-    assert settings.database_url == "sqlite:////demo/ledger.db"
+    assert {account.name for account in settings.providers.accounts} == set(PLATFORMS)
+    assert all(account.base_url.startswith(PLACES.simulator) for account in settings.providers.accounts)
+    assert settings.database.url == "sqlite:////demo/ledger.db"
 
 
 def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:

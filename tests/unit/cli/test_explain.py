@@ -9,16 +9,16 @@ from receiver.cli.display.explain import Situation, look_ahead, say_offset, tell
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
-from submitter.model import ENDED, TaskState
+from submitter.model import ENDED, ProviderTaskId, TaskId, TaskState
 
 NOW = Situation(now_ms=10_000, repeatable=False, configured=True)
-UNCERTAIN = Task(id="tsk_1", provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
+UNCERTAIN = Task(id=TaskId("tsk_1"), provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
 DUE = "1970-01-01T00:02:10.000Z"
 RUNNING = Task(
-    id="tsk_1",
+    id=TaskId("tsk_1"),
     provider="hiapi",
     state=TaskState.RUNNING,
-    provider_task_id="x",
+    provider_task_id=ProviderTaskId("x"),
     created_ms=0,
     submitted_ms=1,
     next_poll_ms=70_000,

@@ -1,15 +1,16 @@
-"""The environment in, one value or every problem out."""
+"""Environment variables become settings, or every problem is named."""
 
 from ipaddress import ip_network
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dotenv import dotenv_values
 
+from receiver.config.environment import list_settings
 from receiver.config.errors import ConfigError
-from receiver.config.fields import KNOBS
-from receiver.config.reference import render_env_example, render_readme_table
+from receiver.config.reference import render_env_example, render_settings_table
 from receiver.config.settings import Settings, read_settings
 from submitter.providers.registry import ADAPTERS
 
@@ -24,7 +25,7 @@ def settings_of(**given: str) -> Settings:
 
 
 def problems_of(given: dict[str, str]) -> dict[str, str]:
-    """Variable → rule and cure; fails when the settings are accepted."""
+    """Variable → rule and hint; fails when the settings are accepted."""
     read = read_settings(given)
     assert not isinstance(read, Settings)
     return {problem.variable: f"{problem.rule}; {problem.hint}" for problem in read}
@@ -32,18 +33,27 @@ def problems_of(given: dict[str, str]) -> dict[str, str]:
 
 def test_an_empty_environment_gives_every_default() -> None:
     settings = settings_of()
-    assert (settings.public_url, settings.database_url, settings.accounts) == (None, "sqlite:///whenfinal.db", ())
-    assert settings.webhook_backoff_s == (5, 30, 120, 600, 3600, 14400, 43200)
-    assert (settings.callback_max_bytes, settings.provider_timeout_s, settings.submit_tries) == (1_048_576, 60, 3)
+    assert (settings.public_url, settings.database.url, settings.providers.accounts) == (
+        None,
+        "sqlite:///whenfinal.db",
+        (),
+    )
+    assert settings.delivery.backoff_s == (5, 30, 120, 600, 3600, 14400, 43200)
+    assert (settings.callbacks.max_bytes, settings.providers.timeout_s, settings.providers.submit_tries) == (
+        1_048_576,
+        60,
+        3,
+    )
 
 
 def test_blank_is_the_same_as_unset() -> None:
-    assert Settings.from_mapping({knob.name: "  " for knob in KNOBS}) == settings_of()
+    assert Settings.from_mapping({each.env: "  " for each in list_settings(Settings)}) == settings_of()
 
 
-def test_every_knob_but_the_providers_is_a_field_of_the_settings() -> None:
-    fields = {knob.field for knob in KNOBS} - {"providers"} | {"accounts"}
-    assert fields == set(Settings.__slots__)
+def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
+    known = list_settings(Settings)
+    assert len({each.env for each in known}) == len({each.path for each in known}) == 31
+    assert all(each.env.startswith("WHENFINAL_") and each.group and each.what for each in known)
 
 
 @pytest.mark.parametrize(
@@ -59,23 +69,23 @@ def test_every_knob_but_the_providers_is_a_field_of_the_settings() -> None:
         ("WHENFINAL_LOG_LEVEL", "DEBUG", "debug"),
     ],
 )
-def test_a_good_text_becomes_its_value(variable: str, text: str, value: object) -> None:
-    field = variable.removeprefix("WHENFINAL_").lower()
-    assert getattr(Settings.from_mapping({variable: text}), field) == value
+def test_a_valid_text_becomes_its_value(variable: str, text: str, value: object) -> None:
+    (path,) = (each.path for each in list_settings(Settings) if each.env == variable)
+    assert attrgetter(".".join(path))(Settings.from_mapping({variable: text})) == value
 
 
-def test_only_a_server_is_listened_to() -> None:
+def test_only_a_postgres_server_is_listened_to() -> None:
     server = "postgresql://ann:hush-hush@db/when"
     listening = {"WHENFINAL_DATABASE_LISTEN_URL": server}
     settings = Settings.from_mapping({"WHENFINAL_DATABASE_URL": server} | listening)
-    assert settings.database_listen_url == server
+    assert settings.database.listen_url == server
     assert "hush" not in repr(settings)
     for given in (listening, {"WHENFINAL_DATABASE_URL": server, "WHENFINAL_DATABASE_LISTEN_URL": "sqlite:///a.db"}):
         assert "only a Postgres server" in problems_of(given)["WHENFINAL_DATABASE_LISTEN_URL"]
 
 
 def test_an_api_key_has_a_name_and_scopes() -> None:
-    (key,) = settings_of(WHENFINAL_API_KEYS=f"ci:submit+read:{LONG_KEY}:more").api_keys
+    (key,) = settings_of(WHENFINAL_API_KEYS=f"ci:submit+read:{LONG_KEY}:more").api.keys
     assert (key.name, key.scopes, key.key) == ("ci", frozenset({"submit", "read"}), f"{LONG_KEY}:more")
 
 
@@ -118,27 +128,27 @@ BAD = [
 
 
 @pytest.mark.parametrize(("variable", "text"), BAD)
-def test_a_bad_text_is_named_by_its_variable_and_never_repeated(variable: str, text: str) -> None:
+def test_an_invalid_text_is_named_by_its_variable_and_never_repeated(variable: str, text: str) -> None:
     problems = problems_of({variable: text})
     assert list(problems) == [variable]
     assert len(text) < 5 or text not in problems[variable]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         settings_of(WHENFINAL_LEASE_S="x", WHENFINAL_LOG_LEVEL="x", WHENFINAL_TYPO="x", WHENFINAL_PROVIDERS="hiapi")
     names = ("WHENFINAL_LEASE_S", "WHENFINAL_LOG_LEVEL", "WHENFINAL_TYPO", "HIAPI_API_KEY")
     assert all(name in str(caught.value) for name in names)
 
 
-def test_a_mistyped_variable_is_answered_with_the_nearest_one() -> None:
+def test_for_a_mistyped_variable_the_nearest_one_is_suggested() -> None:
     assert problems_of({"WHENFINAL_PUBLIC_ULR": "x"}) == {
         "WHENFINAL_PUBLIC_ULR": "there is no such setting; did you mean WHENFINAL_PUBLIC_URL?"
     }
 
 
 @pytest.mark.parametrize(
-    ("slip", "meant"),
+    ("mistyped", "meant"),
     [
         ("HIAPI_APIKEY", "HIAPI_API_KEY"),
         ("DASHSCOPE_API_KY", "DASHSCOPE_API_KEY"),
@@ -146,14 +156,16 @@ def test_a_mistyped_variable_is_answered_with_the_nearest_one() -> None:
         ("modellix_api_key", "MODELLIX_API_KEY"),
     ],
 )
-def test_a_slip_in_a_providers_key_is_named_while_no_provider_has_one(slip: str, meant: str) -> None:
-    assert problems_of({slip: "k"}) == {
-        slip: f"there is no such setting, and no provider has a key; did you mean {meant}?"
+def test_a_mistyped_provider_key_is_named_while_no_provider_has_one(mistyped: str, meant: str) -> None:
+    assert problems_of({mistyped: "k"}) == {
+        mistyped: f"there is no such setting, and no provider has a key; did you mean {meant}?"
     }
-    assert [each.name for each in Settings.from_mapping({**LOOPBACK_HIAPI, slip: "k"}).accounts] == ["hiapi"]
+    assert [each.name for each in Settings.from_mapping({**LOOPBACK_HIAPI, mistyped: "k"}).providers.accounts] == [
+        "hiapi"
+    ]
 
 
-def test_a_slip_in_what_a_named_provider_lacks_is_named() -> None:
+def test_a_mistyped_setting_that_a_named_provider_lacks_is_named() -> None:
     given = {"WHENFINAL_PROVIDERS": "gate=newapi", "GATE_APIKEY": "k", "GATE_BASE_UR": "https://gate.example"}
     problems = problems_of(given)
     assert problems["GATE_API_KEY"].endswith("; GATE_APIKEY is set: give it this name")
@@ -171,25 +183,25 @@ def test_a_slip_in_what_a_named_provider_lacks_is_named() -> None:
         "SOME_API_KY",
     ],
 )
-def test_what_others_set_under_a_providers_prefix_is_no_slip(name: str) -> None:
-    assert Settings.from_mapping({name: "k"}).accounts == ()
-    lacking = problems_of({"WHENFINAL_PROVIDERS": "hiapi,dashscope", name: "k"})
-    assert not any(name in words for words in lacking.values())
+def test_variables_of_other_programs_under_a_providers_prefix_are_no_mistakes(name: str) -> None:
+    assert Settings.from_mapping({name: "k"}).providers.accounts == ()
+    missing = problems_of({"WHENFINAL_PROVIDERS": "hiapi,dashscope", name: "k"})
+    assert not any(name in message for message in missing.values())
 
 
-def test_variables_of_others_are_left_alone() -> None:
-    assert settings_of(DASHSCOPE_HTTP_BASE_URL="x", PATH="/bin", HIAPI_BASE_URL="not looked at") == settings_of()
+def test_variables_of_other_programs_are_ignored() -> None:
+    assert settings_of(DASHSCOPE_HTTP_BASE_URL="x", PATH="/bin", HIAPI_BASE_URL="not read") == settings_of()
 
 
 def test_a_key_alone_configures_its_provider() -> None:
-    (account,) = Settings.from_mapping(HIAPI).accounts
+    (account,) = Settings.from_mapping(HIAPI).providers.accounts
     assert (account.name, account.adapter, account.base_url) == ("hiapi", "hiapi", "https://api.hiapi.ai")
     assert (account.api_key, account.webhook_secret, account.signature_window_s) == ("key-of-hiapi", None, 300)
 
 
-def test_named_providers_are_the_only_ones_and_keep_their_order() -> None:
+def test_only_named_providers_are_used_in_their_order() -> None:
     given = {**HIAPI, "TOKENBAY_API_KEY": "k", "MODELLIX_API_KEY": "k", "WHENFINAL_PROVIDERS": "modellix, hiapi"}
-    assert [account.name for account in Settings.from_mapping(given).accounts] == ["modellix", "hiapi"]
+    assert [account.name for account in Settings.from_mapping(given).providers.accounts] == ["modellix", "hiapi"]
 
 
 def test_a_second_account_reads_its_own_variables() -> None:
@@ -200,20 +212,20 @@ def test_a_second_account_reads_its_own_variables() -> None:
         "HIAPI_B_WEBHOOK_SECRET": "s",
         "HIAPI_B_SIGNATURE_WINDOW_S": "0",
     }
-    (account,) = Settings.from_mapping(given).accounts
+    (account,) = Settings.from_mapping(given).providers.accounts
     assert (account.name, account.adapter, account.base_url) == ("hiapi-b", "hiapi", "https://b.example/v")
     assert (account.webhook_secret, account.signature_window_s) == ("s", 0)
 
 
 def test_a_gateway_on_a_private_network_may_be_plain_http() -> None:
     given = {"WHENFINAL_PROVIDERS": "gate=newapi", "GATE_API_KEY": "k", "GATE_BASE_URL": "http://new-api:3000"}
-    assert Settings.from_mapping(given).accounts[0].base_url == "http://new-api:3000"
+    assert Settings.from_mapping(given).providers.accounts[0].base_url == "http://new-api:3000"
 
 
-def test_an_adapters_switch_has_its_default_and_takes_its_choices() -> None:
+def test_an_adapters_option_has_its_default_and_takes_its_choices() -> None:
     given = {"MODELLIX_API_KEY": "k"}
-    assert Settings.from_mapping(given).accounts[0].options == {"path": "async"}
-    assert Settings.from_mapping({**given, "MODELLIX_PATH": "plain"}).accounts[0].options == {"path": "plain"}
+    assert Settings.from_mapping(given).providers.accounts[0].options == {"path": "async"}
+    assert Settings.from_mapping({**given, "MODELLIX_PATH": "plain"}).providers.accounts[0].options == {"path": "plain"}
 
 
 CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
@@ -247,7 +259,7 @@ def test_a_contradiction_names_the_variable_to_change(given: dict[str, str], var
 def test_with_simulated_providers_callbacks_may_be_plain_and_time_may_run_faster() -> None:
     given = {**LOOPBACK_HIAPI, "WHENFINAL_PUBLIC_URL": "http://127.0.0.1:8000", "WHENFINAL_PROVIDER_SPEED": "60"}
     settings = Settings.from_mapping(given)
-    assert (settings.public_url, settings.provider_speed) == ("http://127.0.0.1:8000", 60)
+    assert (settings.public_url, settings.providers.speed) == ("http://127.0.0.1:8000", 60)
 
 
 def test_a_repr_shows_no_secret() -> None:
@@ -271,9 +283,9 @@ def test_the_example_file_as_it_is_changes_nothing() -> None:
     assert "WHENFINAL_PUBLIC_URL" in given
 
 
-def test_every_setting_stands_in_the_readme_table() -> None:
-    table = render_readme_table()
-    assert all(f"`{knob.name}`" in table for knob in KNOBS)
+def test_every_setting_is_in_the_table() -> None:
+    table = render_settings_table()
+    assert all(f"`{each.env}`" in table for each in list_settings(Settings))
     assert {line.count(" | ") for line in table.splitlines()[2:]} == {4}
 
 
@@ -286,5 +298,5 @@ def test_every_adapter_has_its_section_in_the_example_file() -> None:
     "name",
     ["WHENFINAL_PORT", "WHENFINAL_SERVICE_HOST", "WHENFINAL_SERVICE_PORT_HTTP", "WHENFINAL_PORT_8000_TCP_ADDR"],
 )
-def test_what_a_cluster_sets_for_a_service_of_our_name_is_no_typo(name: str) -> None:
-    assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).accounts == ()
+def test_variables_that_a_cluster_sets_for_a_service_of_our_name_are_accepted(name: str) -> None:
+    assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).providers.accounts == ()

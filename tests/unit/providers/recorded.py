@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from submitter.http.messages import Callback, Headers, HttpReply
-from submitter.model import Observation, Source, TaskKey, TaskState
+from submitter.model import Observation, ProviderTaskId, Source, TaskKey, TaskState
 from submitter.providers.contract import Account
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ def polled(
 ) -> Observation:
     """What a poll that brought the recorded reply must come to."""
     return Observation(
-        key=TaskKey(provider=adapter, provider_task_id=provider_task_id),
+        key=TaskKey(provider=adapter, provider_task_id=ProviderTaskId(provider_task_id)),
         state=state,
         source=Source.POLL,
         raw_state=raw_state,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from submitter.model import ProviderTaskId
 from submitter.providers.registry import ADAPTERS, SERVES_FILES
 from tests.unit.providers import recorded
 
@@ -62,6 +63,6 @@ def test_every_recorded_payload_says_where_and_when_it_was_read(path: Path) -> N
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_name_of_the_account_and_not_of_the_adapter_is_in_the_key(adapter: str) -> None:
-    url = ADAPTERS[adapter].build_status("t-1", recorded.account(adapter, name="second")).url
+    url = ADAPTERS[adapter].build_status(ProviderTaskId("t-1"), recorded.account(adapter, name="second")).url
     assert url.startswith(recorded.BASE_URLS[adapter])
     assert url.endswith("/t-1")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from submitter import model
 from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
-from submitter.model import Observation, Receipt
+from submitter.model import Observation, ProviderTaskId, Receipt
 from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, LISTS_TASKS
 from tests.unit.providers import recorded
 
@@ -89,7 +89,7 @@ PAYLOADS = [(adapter, name) for adapter in ADAPTERS for name in recorded.names(a
 def _check_everything(adapter: str, status: int, body: bytes, retry_after: str = "") -> None:
     module, account = ADAPTERS[adapter], recorded.account(adapter)
     reply = HttpReply(status=status, headers=(("retry-after", retry_after),), body=body)
-    receipt, seen = module.parse_receipt(reply), module.parse_status("t-1", reply, account)
+    receipt, seen = module.parse_receipt(reply), module.parse_status(ProviderTaskId("t-1"), reply, account)
     assert isinstance(receipt, SUBMIT_OUTCOMES)
     assert isinstance(seen, STATUS_OUTCOMES)
     _check_storable(receipt)

@@ -9,7 +9,6 @@ from receiver.reconcile.model.decisions import Circumstances, Finding, Plan
 from submitter.model import (
     Denied,
     NotFound,
-    Receipt,
     Refusal,
     Refused,
     Source,
@@ -21,7 +20,7 @@ from submitter.model import (
     Uncertain,
 )
 from submitter.providers.registry import ADAPTERS
-from tests.support.builders import T0, a_task, an_observation
+from tests.support.builders import T0, a_receipt, a_task, an_observation
 
 AT = Circumstances(now_ms=T0, random=0.5, speed=1, capabilities=ADAPTERS["hiapi"].CAPABILITIES)
 RUNNING = a_task(state=TaskState.RUNNING, provider_task_id="p1", submitted_ms=T0 - 200_000)
@@ -112,7 +111,7 @@ def test_misses_in_a_row_lengthen_the_wait() -> None:
 
 def test_a_receipt_found_by_repeating_is_followed_by_a_first_look() -> None:
     task = a_task(state=TaskState.UNCERTAIN, callback_expected=True)
-    follow_up = decisions.after_repeat(task, Receipt(provider_task_id="p1", replayed=True), AT)
+    follow_up = decisions.after_repeat(task, a_receipt("p1", replayed=True), AT)
     assert (follow_up.finding, follow_up.next_poll_ms) == (Finding.RECEIPT, T0 + 180_000)
 
 

@@ -1,4 +1,4 @@
-"""What reaches the log, and what never does."""
+"""What is written to the log, and what is never written."""
 
 import io
 import json
@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 import structlog
 
-from receiver.runtime.log import DropSecrets, set_up
+from receiver.config.settings import LogSettings
+from receiver.runtime.log import RedactSecrets, configure_logging
 
 SECRET = "s3cr3t/of-the+account"
 
 
 @pytest.fixture
 def out() -> Iterator[io.StringIO]:
-    """A set-up log as JSON lines; what was set up before comes back afterwards."""
+    """The configured log as JSON lines; the previous configuration comes back afterwards."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     stream = io.StringIO()
-    set_up(level="info", form="json", secrets=[SECRET], stream=stream)
+    configure_logging(LogSettings(format="json"), secrets=[SECRET], stream=stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -69,7 +70,7 @@ def test_lines_of_libraries_go_the_same_way(out: io.StringIO) -> None:
 
 
 def test_ordinary_values_are_left_as_they_are(out: io.StringIO) -> None:
-    structlog.get_logger("a").info("purse", tokens=3.5, task="tsk_1", ids=["a", "b"], until_ms=7, ok=None)
+    structlog.get_logger("a").info("rate_budget", tokens=3.5, task="tsk_1", ids=["a", "b"], until_ms=7, ok=None)
     (line,) = lines(out)
     assert (line["tokens"], line["task"], line["ids"], line["until_ms"], line["ok"]) == (
         3.5,
@@ -80,7 +81,7 @@ def test_ordinary_values_are_left_as_they_are(out: io.StringIO) -> None:
     )
 
 
-def test_what_is_less_grave_than_the_level_is_not_written(out: io.StringIO) -> None:
+def test_a_line_below_the_level_is_not_written(out: io.StringIO) -> None:
     structlog.get_logger("a").debug("detail")
     assert out.getvalue() == ""
 
@@ -89,7 +90,7 @@ def test_people_get_one_readable_line() -> None:
     stream = io.StringIO()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    set_up(level="info", form="console", stream=stream)
+    configure_logging(LogSettings(), stream=stream)
     structlog.get_logger("a").info("started", port=8000)
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -98,5 +99,5 @@ def test_people_get_one_readable_line() -> None:
     assert "port=8000" in stream.getvalue()
 
 
-def test_short_texts_are_no_secrets() -> None:
-    assert DropSecrets(["a", ""]).text("a banana") == "a banana"
+def test_short_texts_are_not_secrets() -> None:
+    assert RedactSecrets(["a", ""]).text("a banana") == "a banana"

@@ -7,7 +7,7 @@ from submitter.model import (
     Denied,
     NotFound,
     Observation,
-    Receipt,
+    ProviderTaskId,
     Refusal,
     Refused,
     Source,
@@ -19,11 +19,12 @@ from submitter.model import (
     Unavailable,
     Uncertain,
 )
+from tests.support.builders import a_receipt
 
 KEY = "sk-of-the-account"
 QUOTED = TaskError(code=f"bad {KEY}", message=f"the key {KEY} is wrong")
 FAILED = Observation(
-    key=TaskKey(provider="hiapi", provider_task_id="p1"),
+    key=TaskKey(provider="hiapi", provider_task_id=ProviderTaskId("p1")),
     state=TaskState.FAILED,
     source=Source.POLL,
     raw_state="fail",
@@ -42,7 +43,7 @@ def test_an_answer_about_a_task_is_kept_without_the_key(said: StatusOutcome) -> 
 
 
 def test_what_quotes_nothing_stays_as_it_is() -> None:
-    assert masked_submit(Receipt(provider_task_id="p1"), (KEY,)) == Receipt(provider_task_id="p1")
+    assert masked_submit(a_receipt("p1"), (KEY,)) == a_receipt("p1")
     assert masked_status(NotFound(), (KEY,)) == NotFound()
     assert masked_observation(FAILED, ("other",)) == FAILED
 

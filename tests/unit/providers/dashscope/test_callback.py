@@ -4,7 +4,7 @@ import pytest
 
 from submitter.errors import BadSignature, UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import Observation, Source, TaskKey, TaskState
+from submitter.model import Observation, ProviderTaskId, Source, TaskKey, TaskState
 from submitter.providers import dashscope
 from tests.unit.providers import recorded
 
@@ -21,7 +21,7 @@ def test_an_event_names_the_end_and_asks_for_a_question(name: str, state: TaskSt
     report = dashscope.parse_callback(callback, ACCOUNT, 0)
     assert not report.verified
     assert report.observation == Observation(
-        key=TaskKey(provider="dashscope", provider_task_id=TASK_ID),
+        key=TaskKey(provider="dashscope", provider_task_id=ProviderTaskId(TASK_ID)),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,

@@ -3,7 +3,7 @@
 import pytest
 
 from submitter.http.messages import HttpReply
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import dashscope
 from tests.unit.providers import recorded
 
@@ -15,7 +15,7 @@ def _refused(refusal: Refusal, status: int, code: str, message: str | None = Non
 
 
 EXPECTED: dict[str, SubmitOutcome] = {
-    "receipt_created": Receipt(provider_task_id=TASK_ID, raw_state="PENDING"),
+    "receipt_created": Receipt(provider_task_id=ProviderTaskId(TASK_ID), raw_state="PENDING"),
     "receipt_without_id": Uncertain(reason="accepted without a readable output.task_id"),
     "refused_400_arrearage": _refused(Refusal.QUOTA, 400, "Arrearage"),
     "refused_400_badrequest_emptymodel": _refused(Refusal.INVALID, 400, "BadRequest.EmptyModel"),

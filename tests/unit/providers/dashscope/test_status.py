@@ -11,6 +11,7 @@ from submitter.model import (
     ListedTask,
     NotFound,
     Output,
+    ProviderTaskId,
     StatusOutcome,
     TaskError,
     TaskState,
@@ -20,7 +21,7 @@ from submitter.model import (
 from submitter.providers import dashscope
 from tests.unit.providers import recorded
 
-TASK_ID = "bbbbbbbb-0000-0000-0000-000000000001"
+TASK_ID = ProviderTaskId("bbbbbbbb-0000-0000-0000-000000000001")
 ACCOUNT = recorded.account("dashscope")
 ENDED_AT_MS = 1_788_228_090_400  # 2026-09-01 10:01:30.400 in Beijing
 DAY_MS = 86_400_000
@@ -82,7 +83,10 @@ def test_a_recorded_status_is_read_as_documented(name: str) -> None:
 
 def test_the_list_reads_the_time_of_making_in_milliseconds() -> None:
     row = ListedTask(
-        provider_task_id=TASK_ID, raw_state="SUCCEEDED", model="happyhorse-1.0-r2v", created_at_ms=1_788_228_000_100
+        provider_task_id=TASK_ID,
+        raw_state="SUCCEEDED",
+        model="happyhorse-1.0-r2v",
+        created_at_ms=1_788_228_000_100,
     )
     assert dashscope.parse_list(recorded.reply("dashscope", "list")) == (row,)
 
@@ -100,7 +104,7 @@ def test_the_list_spans_at_most_the_last_day_in_beijing_time() -> None:
 
 
 def test_a_cancel_is_a_post_without_a_body() -> None:
-    call = dashscope.build_cancel("a/b", ACCOUNT)
+    call = dashscope.build_cancel(ProviderTaskId("a/b"), ACCOUNT)
     assert (call.method, call.body) == ("POST", b"")
     assert call.url == "https://dashscope-intl.aliyuncs.com/api/v1/tasks/a%2Fb/cancel"
 

@@ -7,7 +7,7 @@ import pytest
 
 from submitter.errors import BadSignature, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import Observation, Output, Source, TaskError, TaskKey, TaskState
+from submitter.model import Observation, Output, ProviderTaskId, Source, TaskError, TaskKey, TaskState
 from submitter.providers import hiapi, hiapi_signature
 from submitter.providers.contract import Account
 from tests.unit.providers import recorded
@@ -24,7 +24,7 @@ TIMESTAMP, SIGNATURE = "x-hiapi-timestamp", "x-hiapi-signature"
 
 def _seen(name: str, state: TaskState, raw_state: str, **more: Any) -> Observation:
     return Observation(
-        key=TaskKey(provider="hiapi", provider_task_id=TASK_ID),
+        key=TaskKey(provider="hiapi", provider_task_id=ProviderTaskId(TASK_ID)),
         state=state,
         source=Source.CALLBACK,
         raw_state=raw_state,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import hiapi
 from tests.unit.providers import recorded
 
@@ -18,8 +18,8 @@ INVALID_400 = _refused(Refusal.INVALID, 400, "INVALID_REQUEST", "duration out of
 AT_WORK = Uncertain(reason="HTTP 409, IDEMPOTENCY_KEY_PROCESSING: same key still running", retry_after_s=5.0)
 MISMATCH = Uncertain(reason="HTTP 422, IDEMPOTENCY_KEY_MISMATCH: same key, other body")
 EXPECTED: dict[str, SubmitOutcome] = {
-    "receipt_created": Receipt(provider_task_id=TASK_ID),
-    "receipt_replayed": Receipt(provider_task_id=TASK_ID, replayed=True),
+    "receipt_created": Receipt(provider_task_id=ProviderTaskId(TASK_ID)),
+    "receipt_replayed": Receipt(provider_task_id=ProviderTaskId(TASK_ID), replayed=True),
     "receipt_without_id": Uncertain(reason="accepted without a readable data.taskId"),
     "receipt_cut": Uncertain(
         reason="HTTP 200, unreadable: the reply is not the JSON object that the provider documents"

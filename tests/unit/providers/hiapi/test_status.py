@@ -9,6 +9,7 @@ from submitter.model import (
     ListedTask,
     NotFound,
     Output,
+    ProviderTaskId,
     StatusOutcome,
     TaskError,
     TaskState,
@@ -18,7 +19,7 @@ from submitter.model import (
 from submitter.providers import hiapi
 from tests.unit.providers import recorded
 
-TASK_ID = "tk-hiapi-01k0example0000000000000ab"
+TASK_ID = ProviderTaskId("tk-hiapi-01k0example0000000000000ab")
 MODEL = "happyhorse-1.1/reference-to-video"
 VIDEO = Output(url="https://cdn.example/v.mp4", expires_at_ms=1_790_604_930_000)
 FIRST_FRAME = Output(url="https://cdn.example/f.png", type="first_frame", expires_at_ms=1_790_604_930_000)
@@ -67,7 +68,12 @@ def test_a_recorded_status_is_read_as_documented(name: str) -> None:
 def test_the_list_gives_every_task_with_the_time_of_its_making() -> None:
     rows = (
         ListedTask(provider_task_id=TASK_ID, raw_state="handling", model=MODEL, created_at_ms=1_790_000_000_000),
-        ListedTask(provider_task_id="tk-hiapi-2", raw_state="success", model=MODEL, created_at_ms=1_789_999_000_000),
+        ListedTask(
+            provider_task_id=ProviderTaskId("tk-hiapi-2"),
+            raw_state="success",
+            model=MODEL,
+            created_at_ms=1_789_999_000_000,
+        ),
     )
     assert hiapi.parse_list(recorded.reply("hiapi", "list")) == rows
 
@@ -82,5 +88,5 @@ def test_the_list_asks_for_the_largest_page() -> None:
 
 
 def test_an_id_cannot_leave_its_place_in_the_address() -> None:
-    call = hiapi.build_status("../keys?x=1#y", recorded.account("hiapi"))
+    call = hiapi.build_status(ProviderTaskId("../keys?x=1#y"), recorded.account("hiapi"))
     assert call.url == "https://api.hiapi.ai/v1/tasks/..%2Fkeys%3Fx%3D1%23y"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import modellix
 from tests.unit.providers import recorded
 
@@ -17,7 +17,7 @@ WRONG_PATH = (
 )
 NO_MONEY = _refused(Refusal.QUOTA, 402, "Payment Required: balance")
 EXPECTED: dict[str, SubmitOutcome] = {
-    "receipt_created": Receipt(provider_task_id="task-0001", raw_state="pending"),
+    "receipt_created": Receipt(provider_task_id=ProviderTaskId("task-0001"), raw_state="pending"),
     "receipt_without_id": Uncertain(reason="accepted without a readable data.task_id"),
     "refused_400": _refused(Refusal.INVALID, 400, "Bad Request: duration"),
     "refused_401": _refused(Refusal.DENIED, 401, "Unauthorized: key"),

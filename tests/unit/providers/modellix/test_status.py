@@ -6,7 +6,16 @@ import pytest
 
 from submitter.errors import UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import NotFound, Output, StatusOutcome, TaskError, TaskState, Throttled, Unavailable
+from submitter.model import (
+    NotFound,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    TaskError,
+    TaskState,
+    Throttled,
+    Unavailable,
+)
 from submitter.providers import modellix
 from tests.unit.providers import recorded
 
@@ -53,7 +62,7 @@ EXPECTED: dict[str, StatusOutcome] = {
 @pytest.mark.parametrize("name", recorded.names("modellix", "status"))
 def test_a_recorded_status_is_read_as_documented(name: str) -> None:
     reply = recorded.reply("modellix", name)
-    assert modellix.parse_status(TASK_ID, reply, recorded.account("modellix")) == EXPECTED[name]
+    assert modellix.parse_status(ProviderTaskId(TASK_ID), reply, recorded.account("modellix")) == EXPECTED[name]
 
 
 def test_modellix_does_not_call_back() -> None:

@@ -1,6 +1,6 @@
 """What ModelStream publishes, and that the rest is the family's."""
 
-from submitter.model import Output, Receipt, Refusal, Refused, TaskError, TaskState
+from submitter.model import Output, ProviderTaskId, Receipt, Refusal, Refused, TaskError, TaskState
 from submitter.providers import modelstream
 from tests.unit.providers import recorded
 
@@ -9,7 +9,7 @@ TASK_ID = "abcd1234efgh"
 
 def test_the_published_receipt_names_the_task() -> None:
     receipt = modelstream.parse_receipt(recorded.reply("modelstream", "receipt_queued"))
-    assert receipt == Receipt(provider_task_id=TASK_ID, raw_state="queued")
+    assert receipt == Receipt(provider_task_id=ProviderTaskId(TASK_ID), raw_state="queued")
 
 
 def test_the_published_error_is_a_refusal() -> None:
@@ -20,7 +20,7 @@ def test_the_published_error_is_a_refusal() -> None:
 
 def test_a_success_in_the_shape_of_the_family_brings_its_file() -> None:
     seen = modelstream.parse_status(
-        TASK_ID, recorded.reply("modelstream", "status_success"), recorded.account("modelstream")
+        ProviderTaskId(TASK_ID), recorded.reply("modelstream", "status_success"), recorded.account("modelstream")
     )
     assert seen == recorded.polled(
         "modelstream",
@@ -35,5 +35,5 @@ def test_a_success_in_the_shape_of_the_family_brings_its_file() -> None:
 
 
 def test_tasks_are_asked_for_on_the_route_they_were_sent_to() -> None:
-    call = modelstream.build_status(TASK_ID, recorded.account("modelstream"))
+    call = modelstream.build_status(ProviderTaskId(TASK_ID), recorded.account("modelstream"))
     assert call.url == "https://api.modelstream.ai/v1/video/generations/abcd1234efgh"

@@ -3,7 +3,7 @@
 import pytest
 
 from submitter.http.messages import HttpReply
-from submitter.model import Observation, Output
+from submitter.model import Observation, Output, ProviderTaskId
 from submitter.providers import newapi
 from tests.unit.providers import recorded
 
@@ -13,7 +13,7 @@ KEY = (("authorization", "Bearer key-1"),)
 
 def _output(result_url: str) -> Output:
     body = b'{"status":"SUCCESS","result_url":"%s"}' % result_url.encode()
-    seen = newapi.parse_status("task_abc", HttpReply(status=200, body=body), ACCOUNT)
+    seen = newapi.parse_status(ProviderTaskId("task_abc"), HttpReply(status=200, body=body), ACCOUNT)
     assert isinstance(seen, Observation)
     return seen.outputs[0]
 

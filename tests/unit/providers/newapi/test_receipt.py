@@ -2,7 +2,7 @@
 
 import pytest
 
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import newapi
 from tests.unit.providers import recorded
 
@@ -13,12 +13,12 @@ def _refused(refusal: Refusal, status: int, code: str, message: str) -> Refused:
     return Refused(refusal=refusal, error=TaskError(code=code, message=message), status=status)
 
 
-QUEUED = Receipt(provider_task_id=TASK_ID, raw_state="queued")
+QUEUED = Receipt(provider_task_id=ProviderTaskId(TASK_ID), raw_state="queued")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_published": QUEUED,
     "receipt_201": QUEUED,
     "receipt_openai": QUEUED,
-    "receipt_under_data": Receipt(provider_task_id=TASK_ID),
+    "receipt_under_data": Receipt(provider_task_id=ProviderTaskId(TASK_ID)),
     "receipt_without_id": Uncertain(reason="accepted without a readable task_id or id"),
     "refused_400_published": _refused(Refusal.INVALID, 400, "invalid_parameter", "duration must be 3 to 15"),
     "refused_400_upstream": _refused(Refusal.INVALID, 400, "ali_api_error", "InvalidParameter: picture too small"),

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from submitter.model import Denied, NotFound, Output, StatusOutcome, TaskError, TaskState, Throttled, Unavailable
+from submitter.model import (
+    Denied,
+    NotFound,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    TaskError,
+    TaskState,
+    Throttled,
+    Unavailable,
+)
 from submitter.providers import newapi
 from tests.unit.providers import recorded
 
@@ -110,4 +120,4 @@ EXPECTED = PUBLISHED | TASK_LAYER | OPENAI_STYLE | GEMINI_CHANNELS | NO_STATEMEN
 
 @pytest.mark.parametrize("name", recorded.names("newapi", "status"))
 def test_a_recorded_status_is_read_as_documented(name: str) -> None:
-    assert newapi.parse_status(TASK_ID, recorded.reply("newapi", name), ACCOUNT) == EXPECTED[name]
+    assert newapi.parse_status(ProviderTaskId(TASK_ID), recorded.reply("newapi", name), ACCOUNT) == EXPECTED[name]

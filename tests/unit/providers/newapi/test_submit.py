@@ -6,6 +6,7 @@ import pytest
 
 from submitter.errors import UnreadableCallback
 from submitter.http.messages import Callback
+from submitter.model import ProviderTaskId
 from submitter.providers import newapi
 from submitter.providers.contract import SubmitContext
 from submitter.request import RawRequest, VideoRequest
@@ -40,8 +41,8 @@ def test_the_route_is_a_setting_for_submits_and_questions() -> None:
     request = RawRequest(body={"model": "x"})
     assert newapi.build_submit(request, ACCOUNT, CONTEXT).url == "https://gateway.example/v1/video/generations"
     assert newapi.build_submit(request, OTHER_ROUTE, CONTEXT).url == "https://gateway.example/v1/videos"
-    assert newapi.build_status("t", ACCOUNT).url == "https://gateway.example/v1/video/generations/t"
-    assert newapi.build_status("t", OTHER_ROUTE).url == "https://gateway.example/v1/videos/t"
+    assert newapi.build_status(ProviderTaskId("t"), ACCOUNT).url == "https://gateway.example/v1/video/generations/t"
+    assert newapi.build_status(ProviderTaskId("t"), OTHER_ROUTE).url == "https://gateway.example/v1/videos/t"
 
 
 def test_a_raw_body_goes_unchanged_to_the_path_it_names() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 from submitter.providers import tokenbay
 from tests.unit.providers import recorded
 
@@ -15,7 +15,7 @@ def _uncertain(status: int, message: str) -> Uncertain:
     return Uncertain(reason=f"HTTP {status}, tokenbay_error: {message}")
 
 
-QUEUED = Receipt(provider_task_id="task_abc", raw_state="QUEUED")
+QUEUED = Receipt(provider_task_id=ProviderTaskId("task_abc"), raw_state="QUEUED")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_queued": QUEUED,
     "receipt_id_only": QUEUED,

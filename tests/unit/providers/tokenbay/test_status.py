@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from submitter.model import Denied, NotFound, Output, StatusOutcome, TaskError, TaskState, Throttled, Unavailable
+from submitter.model import (
+    Denied,
+    NotFound,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    TaskError,
+    TaskState,
+    Throttled,
+    Unavailable,
+)
 from submitter.providers import tokenbay
 from tests.unit.providers import recorded
 
@@ -48,4 +58,4 @@ EXPECTED: dict[str, StatusOutcome] = {
 @pytest.mark.parametrize("name", recorded.names("tokenbay", "status"))
 def test_a_recorded_status_is_read_as_documented(name: str) -> None:
     reply = recorded.reply("tokenbay", name)
-    assert tokenbay.parse_status(TASK_ID, reply, recorded.account("tokenbay")) == EXPECTED[name]
+    assert tokenbay.parse_status(ProviderTaskId(TASK_ID), reply, recorded.account("tokenbay")) == EXPECTED[name]

@@ -1,0 +1,128 @@
+"""What is rendered from the code: `python tests/docs/pages.py` writes the tables of the pages, and `.env.example`."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from receiver.config.accounts import prefix_of
+from receiver.config.reference import render_env_example, render_settings_table
+from submitter.providers.contract import Capabilities, ModelFamily
+from submitter.providers.registry import ADAPTERS
+from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+RECEIVER = ROOT / "receiver" / "README.md"
+SUBMITTER = ROOT / "submitter" / "README.md"
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+DOCS = ROOT / "receiver" / "docs"
+
+_BLOCK = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", re.DOTALL)
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    """Every page that readers meet. Pages of installed packages are not ours."""
+    hidden = (ROOT / ".github").rglob("*.md")
+    ours = (page for folder in ("receiver", "submitter", "tests") for page in (ROOT / folder).rglob("*.md"))
+    return sorted([*ROOT.glob("*.md"), *hidden, *ours])
+
+
+def fences(text: str, *languages: str) -> list[str]:
+    """The code blocks in these languages, or in any."""
+    return [body for language, body in _FENCE.findall(text) if not languages or language in languages]
+
+
+def without_fences(text: str) -> str:
+    return _FENCE.sub("", text)
+
+
+def blocks(text: str) -> dict[str, str]:
+    """What stands between the markers, by name."""
+    return {name: body.strip("\n") for name, body in _BLOCK.findall(text)}
+
+
+def without_blocks(text: str) -> str:
+    return _BLOCK.sub("", text)
+
+
+def accounts_table() -> str:
+    """What to set for each provider. Providers that differ in their name only share a row."""
+    rows: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for name, adapter in ADAPTERS.items():
+        can = adapter.CAPABILITIES
+        rows.setdefault((_account_settings(can), _end_reported_by(can)), []).append(name)
+    lines = [_account_row(names, suffixes, end) for (suffixes, end), names in rows.items()]
+    return "\n".join(["| provider | settings | end reported by |", "| --- | --- | --- |", *lines])
+
+
+def _account_settings(can: Capabilities) -> tuple[str, ...]:
+    named = () if can.default_base_url else ("BASE_URL", "WHENFINAL_PROVIDERS")
+    secret = ("WEBHOOK_SECRET",) if can.callback else ()
+    return ("API_KEY", *named, *secret)
+
+
+def _account_row(names: Sequence[str], suffixes: Sequence[str], end: str) -> str:
+    prefix = prefix_of(names[0]) if len(names) == 1 else "{NAME}_"
+    named = ", ".join(f"`{name}`" for name in names)
+    settings = ", ".join(f"`{name if name.startswith('WHENFINAL_') else prefix + name}`" for name in suffixes)
+    return f"| {named} | {settings} | {end} |"
+
+
+def _end_reported_by(can: Capabilities) -> str:
+    return "callback, otherwise polling" if can.callback else "polling"
+
+
+def provider_table() -> str:
+    rows = [_provider_row(name, adapter.CAPABILITIES) for name, adapter in ADAPTERS.items()]
+    head = "| `provider` | platform | `model` in `video` | end reported by | after a lost reply | polled |"
+    return "\n".join([head, "| --- " * 6 + "|", *rows])
+
+
+def _provider_row(name: str, can: Capabilities) -> str:
+    models = "<br>".join(f"{_names(family)} {_limits(family)}" for family in can.families)
+    lost = "repeated with its idempotency key" if can.idempotency_s else "`uncertain`, never repeated"
+    polled = (
+        f"after {can.poll.first_s:g} s, then every {can.poll.every_s:g} s; at most {can.budget.per_s * 60:g} a minute"
+    )
+    return f"| `{name}` | {can.title} | {models or 'by `raw`'} | {_end_reported_by(can)} | {lost} | {polled} |"
+
+
+def _names(family: ModelFamily) -> str:
+    return ", ".join(f"`{model}`" for model in family.models)
+
+
+def _limits(family: ModelFamily) -> str:
+    pictures = (
+        f"{family.reference_images[0]}–{family.reference_images[1]} pictures, " if family.reference_images else ""
+    )
+    first = "first frame, " if family.first_frame else ""
+    ratios = f"{len(family.ratios)} ratios" if family.ratios else "ratio of the picture"
+    return f"({pictures}{first}{family.duration_s[0]}–{family.duration_s[1]} s, {ratios})"
+
+
+def promise_table(promises: Sequence[tuple[str, str]]) -> str:
+    rows = [f"| {words} | `{test}` |" for words, test in promises]
+    return "\n".join(["| promise | proved by |", "| --- | --- |", *rows])
+
+
+#: Each table by the name of its markers: its page, and what makes it.
+TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
+    "accounts": (README, accounts_table),
+    "providers": (SUBMITTER, provider_table),
+    "settings": (DOCS / "settings.md", render_settings_table),
+    "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
+    "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
+}
+
+
+def write() -> None:
+    for name, (page, render) in TABLES.items():
+        before, opening, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        page.write_text(f"{before}{opening}{render()}\n{closing}{after}", encoding="utf-8")
+    (ROOT / ".env.example").write_text(render_env_example(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,177 @@
+"""What a user and a subscriber may rely on, each with the test that proves it: `receiver/docs/guarantees.md`."""
+
+#: For those who submit and operate: the sentence, and the test as file::name.
+PROMISES: tuple[tuple[str, str], ...] = (
+    (
+        "A task gets exactly one terminal event, however often its end is reported and by whom",
+        "tests/integration/tasks/test_ledger.py::test_thirty_callbacks_at_once_make_one_event",
+    ),
+    (
+        "The first reported end is final; a different one is stored as a contradiction and makes no event",
+        "tests/integration/tasks/test_ledger.py::test_a_contradiction_is_on_the_timeline_and_makes_no_event",
+    ),
+    (
+        "A callback finds its task before, during and after the receipt",
+        "tests/integration/callbacks/test_intake.py::test_a_callback_that_beats_the_receipt_finds_its_task",
+    ),
+    (
+        "A callback is answered 2xx only after it is durable; otherwise 503 with `Retry-After`",
+        "tests/system/test_ledger_faults.py::test_a_disk_that_is_full_at_commit_answers_503_and_what_was_answered_204_is_kept",
+    ),
+    (
+        "A killed process loses nothing that was answered",
+        "tests/system/test_ledger_faults.py::test_kill_9_amid_callbacks_loses_nothing_that_was_answered",
+    ),
+    (
+        "A submit is durable before it is sent, because sending it may cost money",
+        "tests/integration/submitter/test_submit.py::test_intent_comes_before_money_and_the_outcome_is_kept",
+    ),
+    (
+        "A submit whose reply was lost is never paid for twice, with or without an idempotency key at the provider",
+        "tests/integration/runtime/test_wiring.py::test_a_lost_reply_at_a_platform_without_keys_is_never_paid_twice",
+    ),
+    (
+        "The same `Idempotency-Key` and body give the same task, at every provider",
+        "tests/integration/tasks/test_submission.py::test_the_same_key_and_order_give_the_same_task_and_one_post",
+    ),
+    (
+        "A missing callback is noticed, and the provider is polled",
+        "tests/integration/reconcile/test_reconciler_over_sockets.py::test_every_platforms_tasks_end_once_though_no_callback_ever_comes",
+    ),
+    (
+        "An unknown state word does not end a task, and “not found” does not fail it",
+        "tests/integration/reconcile/test_reconciler_over_sockets.py::test_no_fault_of_a_status_query_ends_a_task_wrongly",
+    ),
+    (
+        "A callback token works for its own task only",
+        "tests/integration/callbacks/test_intake.py::test_a_token_never_works_for_another_task",
+    ),
+    (
+        "If a webhook secret is set, a callback without a valid signature is refused",
+        "tests/integration/callbacks/test_intake.py::test_where_a_secret_is_set_a_token_cannot_replace_the_signature",
+    ),
+    (
+        "Events are numbered without gaps, in the order of their commits",
+        "tests/integration/tasks/test_ledger.py::test_event_numbers_have_no_gap_and_the_body_carries_them",
+    ),
+    (
+        "Webhooks verify with other Standard Webhooks libraries",
+        "tests/unit/submitter/test_standard_webhooks.py::test_what_we_sign_the_published_libraries_verify",
+    ),
+    (
+        "A slow or hanging provider delays neither other providers nor callbacks",
+        "tests/integration/reconcile/test_reconciler.py::test_a_provider_that_hangs_holds_back_neither_results_nor_the_next_turn",
+    ),
+    (
+        "On Postgres, killing a `web` and a `worker` under load loses nothing, doubles nothing and pays nothing twice",
+        "tests/system/test_many_nodes.py::test_a_web_and_a_worker_killed_under_load_lose_nothing_and_double_nothing",
+    ),
+    (
+        "Eight processes that record the same ends at once make one event for each task, numbered without gaps",
+        "tests/integration/store/test_many_nodes.py::test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_task",
+    ),
+    (
+        "While Postgres is away callbacks are answered 503, and work continues when it is back",
+        "tests/integration/store/test_postgres_faults.py::test_a_restart_amid_callbacks_loses_nothing_and_doubles_nothing_and_deliveries_go_on",
+    ),
+    (
+        "A ledger is copied between SQLite and Postgres whole or not at all, and every table is compared",
+        "tests/integration/store/test_transfer.py::test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again",
+    ),
+    (
+        "Secrets reach neither the log nor an error",
+        "tests/unit/runtime/test_log.py::test_no_secret_is_written",
+    ),
+)
+
+#: For subscribers, in the same form.
+SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
+    (
+        "Every event that passes a subscription's filter is posted until it is answered 2xx or the attempts are spent",
+        "tests/integration/webhooks/test_endpoints.py::test_every_subscription_that_wants_an_event_gets_it_under_the_same_id_with_its_own_signature",
+    ),
+    (
+        "An event keeps its `webhook-id` and its body when it is retried, redelivered or replayed",
+        "tests/integration/webhooks/test_replay.py::test_a_replayed_webhook_has_the_same_id_and_body_and_a_signature_of_now",
+    ),
+    (
+        "Webhooks verify with the published packages `standardwebhooks`, `svix` and `openai`",
+        "tests/integration/webhooks/test_published_verifiers.py::test_a_published_library_verifies_a_delivery_in_a_rotation",
+    ),
+    (
+        "After a rotation both secrets sign, for 24 hours unless `--overlap` sets another time",
+        "tests/integration/webhooks/test_endpoints.py::test_a_rotated_secret_signs_beside_the_one_before_until_the_overlap_ends",
+    ),
+    (
+        "`seq` is in every body; a consumer that follows it misses nothing and sees nothing twice",
+        "tests/integration/webhooks/test_endpoints.py::test_every_body_says_its_place_in_the_one_order_of_events",
+    ),
+    (
+        "Webhook, page and stream contain the same event, under the same filters",
+        "tests/integration/client/test_events.py::test_a_webhook_tells_the_same_event_as_the_stream",
+    ),
+    (
+        "A broken stream is resumed with `Last-Event-ID` and misses nothing; the client resumes by itself",
+        "tests/integration/client/test_events.py::test_every_event_comes_once_and_in_order_through_a_line_that_keeps_breaking",
+    ),
+    (
+        "A cursor older than the stored events gets 410 or a `reset` event, with the cursor to continue from",
+        "tests/integration/client/test_events.py::test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stream",
+    ),
+    (
+        "A stream in another process on the same file reads new events every 100 ms",
+        "tests/integration/web/test_stream.py::test_an_event_that_another_process_recorded_is_told_without_a_hint",
+    ),
+    (
+        "A wait for a task that has already ended is answered at once",
+        "tests/integration/events/test_feed.py::test_what_has_ended_or_is_not_there_is_not_waited_for",
+    ),
+    (
+        "10,000 idle streams and waits fit into one process",
+        "tests/system/test_many_streams.py::test_ten_thousand_wait_and_listen_in_one_process",
+    ),
+    (
+        "429 and 503 with `Retry-After` slow down the whole subscription and use up no attempts of waiting deliveries",
+        "tests/integration/webhooks/test_endpoint_health.py::test_one_request_to_wait_makes_the_whole_subscription_wait_and_spends_no_attempt",
+    ),
+    (
+        "A failing endpoint is probed by one delivery at a time, and waiting deliveries use up no attempts",
+        "tests/integration/webhooks/test_endpoint_health.py::test_after_five_failures_due_deliveries_wait_until_one_probe_is_answered",
+    ),
+    (
+        "The subscription's own rate and concurrency limits are kept",
+        "tests/integration/webhooks/test_endpoint_health.py::test_a_subscriptions_own_rate_is_kept",
+    ),
+    (
+        "Another subscriber that hangs does not delay yours, whatever its backlog",
+        "tests/integration/webhooks/test_endpoint_health.py::test_one_subscription_that_hangs_with_a_long_backlog_holds_up_nobody_else",
+    ),
+    (
+        "Five days of failures without a success disable a subscription, as 410 does at once; an event reports it",
+        "tests/integration/webhooks/test_endpoint_health.py::test_five_days_of_nothing_but_failures_disable_a_subscription_with_the_last_reason",
+    ),
+    (
+        "The pending deliveries of a disabled subscription are sent after it is enabled again",
+        "tests/integration/webhooks/test_endpoint_health.py::test_what_a_disabled_subscription_was_owed_comes_once_it_is_enabled_again",
+    ),
+    (
+        "A range of events can be replayed by number, time and filter; a delivery that is due is not doubled",
+        "tests/integration/webhooks/test_replay_repository.py::test_replays_and_deliveries_side_by_side_never_double_what_is_due",
+    ),
+    (
+        "New events do not wait behind a replay",
+        "tests/integration/webhooks/test_isolation.py::test_what_happens_now_does_not_wait_behind_a_replay",
+    ),
+    (
+        "An event with a pending delivery is not deleted",
+        "tests/integration/store/test_retention_statements.py::test_no_event_goes_at_or_beyond_one_that_is_still_owed",
+    ),
+    (
+        "Redirects are not followed, and private addresses are refused at connect, whatever the name resolves to",
+        "tests/integration/webhooks/test_endpoints.py::test_a_name_that_comes_to_point_inside_is_refused_at_connect",
+    ),
+    (
+        "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
+        "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+)
