@@ -9,21 +9,22 @@ _FORM = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
-_EXAMPLE = "2026-09-21T14:13:20Z"
+EXAMPLE = "2026-09-21T14:13:20Z"
 
-_SHOWN_CHARACTERS = 60  # of the text, in an error
+SHOWN_CHARACTERS = 60  # of the text, in an error
 
 
 def parse_rfc3339_ms(text: str) -> int:
     """Return unix milliseconds. Raise ValueError that names the form, also for a time without an offset."""
-    at_ms = _parse(text)
+    at_ms = find_rfc3339_ms(text)
     if at_ms is None:
-        message = f"{text[:_SHOWN_CHARACTERS]!r} is not a time in RFC 3339; write it as {_EXAMPLE}"
+        message = f"{text[:SHOWN_CHARACTERS]!r} is not a time in RFC 3339; write it as {EXAMPLE}"
         raise ValueError(message)
     return at_ms
 
 
-def _parse(text: str) -> int | None:
+def find_rfc3339_ms(text: str) -> int | None:
+    """Return unix milliseconds, or None for text that is not a time in RFC 3339 with its offset."""
     if not _FORM.fullmatch(text):
         return None
     try:

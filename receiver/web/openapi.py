@@ -1,8 +1,8 @@
 """`/openapi.json`, made from the table of endpoints and their models, so that it cannot differ from them. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,8 +17,6 @@ from receiver.web.schemas.tasks import NoBody
 from submitter.api import Problem
 
 _REF = "#/components/schemas/{model}"
-
-_PATH_PARAM = re.compile(r"(?<=/)[^/]+/\{([a-z_]+)\}")
 
 _REQUEST_ID = {
     "X-Request-Id": {
@@ -74,11 +72,10 @@ def statuses(endpoint: Endpoint[Any, Any]) -> tuple[int, ...]:
 def _schemas(routes: Endpoints) -> tuple[Schemas, Mapping[str, Any]]:
     """Return a reference to the schema of each model, and the schemas by name."""
     bodies = [endpoint.body for endpoint in routes if endpoint.body is not NoBody]
-    answers = [model for endpoint in routes for model in endpoint.answers.values() if model is not None]
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "validation") for model in dict.fromkeys(bodies)),
-        *((model, "serialization") for model in dict.fromkeys([Problem, *answers])),
-    ]
+    answers: list[type[BaseModel]] = [Problem]
+    answers += [model for endpoint in routes for model in endpoint.answers.values() if model is not None]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in dict.fromkeys(bodies)]
+    wanted += [(model, "serialization") for model in dict.fromkeys(answers)]
     by_model, definitions = models_json_schema(wanted, ref_template=_REF)
     return {model: by_model[model, mode] for model, mode in wanted}, definitions["$defs"]
 
@@ -109,9 +106,10 @@ def _content(model: type[BaseModel], references: Schemas) -> dict[str, Any]:
 
 
 def _parameters(endpoint: Endpoint[Any, Any]) -> Iterator[dict[str, Any]]:
-    for found in _PATH_PARAM.finditer(endpoint.path):
-        description, example = examples.PATH_PARAMS[found[0]]
-        yield _parameter(found[1], "path", description, example) | {"required": True}
+    for before, part in pairwise(endpoint.path.split("/")):
+        if part.startswith("{"):
+            description, example = examples.PATH_PARAMS[f"{before}/{part}"]
+            yield _parameter(part.strip("{}"), "path", description, example) | {"required": True}
     for name, header in endpoint.headers.items():
         yield _parameter(name, "header", header.description, header.example)
     schema = endpoint.query.model_json_schema(ref_template=_REF)

@@ -111,7 +111,7 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
         async def opened() -> AsyncIterator[Services]:
             yield services
 
-        url = await stack.enter_async_context(serving(build_app(opened, settings), listener))
+        url = await stack.enter_async_context(serving(build_app(opened), listener))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, timeout=90))
         stack.callback(services.feed.close)
         yield Served(url=url, services=services, http=http)

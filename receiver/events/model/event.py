@@ -97,7 +97,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
 
 
 def event_view(event: Event) -> dict[str, Any]:
-    """Return the event as the API shows it. Its values are those of the stored body: an older version may have made it."""
+    """Return the event as the API shows it: the values of its stored body, which an older version may have made."""
     body = json.loads(event.body)
     about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {

@@ -45,7 +45,7 @@ class TaskRequest:
 def find_violations(order: TaskRequest, rules: NotifyRules) -> Iterator[Violation]:
     """Every broken rule, in the order of the fields."""
     if (order.video is None) == (order.raw is None):
-        yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
+        yield Violation(field="video", rule="give exactly one of `video` and `raw`", accepted="one of the two")
     yield from label_violations(order.labels)
     yield from _notify(order, rules)
     if order.deadline_s is not None and not 1 <= order.deadline_s <= LONGEST_DEADLINE_S:

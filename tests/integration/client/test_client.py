@@ -75,7 +75,7 @@ async def test_a_task_is_submitted_and_waited_for(simulated: tuple[Served, Simul
     service, sim = simulated
     async with Client(service.url, KEY) as client:
         task = await client.submit(provider="hiapi", video=VIDEO, labels={"film": "1"})
-        sim.finish(task.task_id or "")
+        sim.finish(task.provider_task_id or "")
         ended = await client.wait(task.id, timeout_s=30)
     assert isinstance(ended, Task)
     assert (ended.state, ended.labels, ended.is_ended) == (TaskState.SUCCEEDED, {"film": "1"}, True)
@@ -98,7 +98,7 @@ async def test_a_lost_answer_is_asked_for_again_and_paid_for_once(
     service, sim = simulated
     async with _scripted(service.url, faults) as url, Client(url, KEY) as client:
         task = await client.submit(provider="hiapi", video=VIDEO)
-    assert [booked.task_id for booked in sim.books().tasks] == [task.task_id]
+    assert [booked.task_id for booked in sim.books().tasks] == [task.provider_task_id]
 
 
 async def test_two_submits_are_two_tasks_and_the_same_key_is_one(simulated: tuple[Served, Simulator]) -> None:

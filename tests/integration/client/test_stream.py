@@ -11,7 +11,7 @@ import pytest
 from submitter import Client, Event, SubscriptionDisabled
 from submitter.client import client as module
 from submitter.client import stream
-from submitter.client.stream import Following
+from submitter.client.stream import EventFollower
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, replying, serving
 from tests.support.stream_bytes import (
@@ -335,7 +335,7 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
         holding(STREAM, blocks(3)),
     )
     async with serving(in_turn(*answers)) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
-        follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
+        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
     assert pauses[:6] == [7.0, 1.0, 3.0, 7.0, 12.0, 4.0]
@@ -352,7 +352,7 @@ async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(m
 
     answers = in_turn(*[saying(STREAM, b"retry: 0\n\n")] * 3, holding(STREAM, blocks(1)))
     async with serving(answers) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
-        follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
+        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert (await anext(events)).seq == 1
     assert pauses == pytest.approx([0.125, 0.25, 0.5])

@@ -16,7 +16,7 @@ from receiver.store.errors import StoreError
 from receiver.web.routes import ROUTES
 from tests.support.service import KEYS, Served, a_callback_body, is_problem, served
 
-CLOSED = [route for route in ROUTES if route.right is not None]
+CLOSED = [route for route in ROUTES if route.scope is not None]
 KEY = KEYS["all"][1]
 
 
@@ -83,12 +83,12 @@ async def test_the_scheme_may_be_written_in_any_case(service: Served, value: str
 
 @pytest.mark.parametrize("route", CLOSED, ids=lambda route: f"{route.method} {route.path}")
 async def test_a_key_without_the_scope_is_answered_403_that_names_it(service: Served, route: Any) -> None:
-    for name in {"submit", "read", "operate"} - {route.right.value}:
+    for name in {"submit", "read", "operate"} - {route.scope.value}:
         reply = await service.http.request(route.method, _path(route.path), headers=service.key(name))
-        assert route.right.value in is_problem(reply, 403)["detail"]
-        assert f'scope="{route.right.value}"' in reply.headers["www-authenticate"]
-    right = service.key(route.right.value)
-    async with service.http.stream(route.method, _path(route.path), headers=right) as reply:  # one of them never ends
+        assert route.scope.value in is_problem(reply, 403)["detail"]
+        assert f'scope="{route.scope.value}"' in reply.headers["www-authenticate"]
+    key = service.key(route.scope.value)
+    async with service.http.stream(route.method, _path(route.path), headers=key) as reply:  # one of them never ends
         assert reply.status_code not in {401, 403, 500}
 
 

@@ -15,7 +15,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from receiver.events.model.event import EventType
-from receiver.web.schemas.subscriptions import SubscriptionChangeBody, SubscriptionOrderBody
+from receiver.web.schemas.subscriptions import ChangeSubscriptionRequest, CreateSubscriptionRequest
 from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
@@ -79,8 +79,8 @@ async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
 
 def test_the_bodies_have_the_fields_that_the_service_knows() -> None:
     order = set(SubscriptionRequest.__dataclass_fields__)
-    assert set(SubscriptionOrderBody.model_fields) == order
-    assert set(SubscriptionChangeBody.model_fields) == order - {"secret"} | {"enabled"}
+    assert set(CreateSubscriptionRequest.model_fields) == order
+    assert set(ChangeSubscriptionRequest.model_fields) == order - {"secret"} | {"enabled"}
 
 
 async def test_subscriptions_are_paged_newest_first(service: Served) -> None:
@@ -367,9 +367,9 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
 
 async def test_the_document_lists_the_event_types_and_gives_a_change_no_defaults(service: Served) -> None:
     schemas = (await service.http.get("/openapi.json")).json()["components"]["schemas"]
-    words = schemas["SubscriptionOrderBody"]["properties"]["types"]["items"]["enum"]
+    words = schemas["CreateSubscriptionRequest"]["properties"]["types"]["items"]["enum"]
     assert set(words) == set(EventType)
-    assert not any("default" in each for each in schemas["SubscriptionChangeBody"]["properties"].values())
+    assert not any("default" in each for each in schemas["ChangeSubscriptionRequest"]["properties"].values())
 
 
 async def test_the_story_of_what_was_done_by_hand_holds_no_secret(service: Served, tmp_path: Path) -> None:

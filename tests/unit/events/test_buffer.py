@@ -1,6 +1,7 @@
 """The newest events in memory: which cursors it can serve, and what it says on the wire."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -66,7 +67,8 @@ def test_an_event_is_three_lines_whatever_its_words_hold() -> None:
 
 
 def test_words_that_no_encoding_knows_do_not_break_a_stream() -> None:
-    assert b"?" in event_frame(_event(7, film="\ud800"))
+    event = _event(7, film="!")
+    assert b"?" in event_frame(replace(event, body=event.body.replace("!", "\\ud800")))
 
 
 def test_a_reset_carries_the_cursor_to_go_on_from() -> None:

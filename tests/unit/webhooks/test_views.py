@@ -1,21 +1,20 @@
-"""How a subscription looks to outsiders, as JSON and in tables."""
+"""A subscription as outsiders see it, as JSON and in tables."""
 
 import json
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 
 from receiver.cli.display.subscription_tables import probe_line, replay_line, subscription_sheet, subscriptions_table
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import Lane
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
+from receiver.webhooks.model.views import probe_result, replay_result, subscription_view
+from submitter import api_webhooks
 from submitter.standard_webhooks import new_signing_key
 from tests.support.builders import SECRET, T0
 
@@ -72,16 +71,18 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
 @pytest.mark.parametrize("lane", [None, Lane(id=NAME), _failing()], ids=["new", "well", "failing"])
-def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: Lane | None) -> None:
-    view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
-    assert list(view) == list(SubscriptionShape.model_fields)
-    TypeAdapter(SubscriptionShape).validate_python(view)
-    TypeAdapter(SubscriptionWithSecret).validate_python(view | secret_view(subscription))
+def test_a_view_is_read_back_from_its_json_as_it_was(subscription: Subscription, lane: Lane | None) -> None:
+    view = subscription_view(subscription, lane, now_ms=T0)
+    values = json.loads(json.dumps(view.json_values()))
+    assert api_webhooks.Subscription.model_validate(values) == view
+    with_secret = api_webhooks.SubscriptionWithSecret(**dict(view), secret=subscription.secret)
+    assert with_secret.json_values() == values | {"secret": subscription.secret}
+    assert subscription.secret not in repr(with_secret)
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
     own, lane = _full(), _failing()
-    shown = json.dumps(subscription_view(own, lane, now_ms=T0))
+    shown = json.dumps(subscription_view(own, lane, now_ms=T0).json_values())
     shown += _drawn(subscription_sheet(own, lane, T0), 300)
     shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, lane=lane)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
@@ -99,14 +100,14 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_breaker_tells_whether_anything_is_sent(lane: Lane | None, state: str) -> None:
-    assert subscription_view(_subscription(), lane, now_ms=T0)["breaker"]["state"] == state
+def test_the_breaker_shows_whether_anything_is_sent(lane: Lane | None, state: str) -> None:
+    assert subscription_view(_subscription(), lane, now_ms=T0).breaker.state == state
 
 
-def test_what_is_over_is_not_told() -> None:
+def test_what_is_over_is_null() -> None:
     view = subscription_view(_full(), _failing(paused_until_ms=T0 + 1), now_ms=T0 + 1000)
-    assert (view["previous_secret_until"], view["breaker"]["paused_until"]) == (None, None)
-    assert view["breaker"]["failing_since"] == "2026-09-21T14:12:20.000Z"
+    assert (view.previous_secret_until, view.breaker.paused_until) == (None, None)
+    assert view.breaker.failing_since == "2026-09-21T14:12:20.000Z"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,8 @@ def test_what_is_over_is_not_told() -> None:
 )
 def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None, *, delivered: bool) -> None:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=error, response="x")
-    view = probe_view(attempt)
-    TypeAdapter(ProbeShape).validate_python(view)
-    assert (view["delivered"], view["status"], view["response"]) == (delivered, status, "x")
+    result = probe_result(attempt)
+    assert (result.delivered, result.status, result.response) == (delivered, status, "x")
     assert probe_line(attempt).plain.startswith("delivered" if delivered else "not delivered")
 
 
@@ -133,7 +133,14 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
 )
 def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
     count = ReplayCount(matched=3, made_due=2, oldest_seq=7)
-    TypeAdapter(ReplayShape).validate_python(replay_view(NAME, count, dry_run=dry_run))
+    result = replay_result(NAME, count, dry_run=dry_run)
+    assert result.json_values() == {
+        "subscription": NAME,
+        "matched": 3,
+        "made_due": 2,
+        "oldest_seq": 7,
+        "dry_run": dry_run,
+    }
     line = replay_line(count, dry_run=dry_run).plain
     assert said in line
     assert "what is kept begins with event 7" in line
@@ -141,7 +148,7 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
+def test_a_listing_fits_and_names_state_breaker_and_problem(width: int) -> None:
     seen = [
         SubscriptionStatus(subscription=_full(), lane=_failing()),
         SubscriptionStatus(subscription=_subscription(), lane=_failing()),
@@ -161,7 +168,7 @@ def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
 
 
-def test_a_sheet_tells_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
+def test_a_sheet_says_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
     lane = _failing()
     drawn = " ".join(_drawn(subscription_sheet(_full(), lane, T0), 200).split())
     assert all(
