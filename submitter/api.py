@@ -284,7 +284,7 @@ class CallbackVerdict(ApiModel):
 class Health(ApiModel):
     """The process is alive."""
 
-    status: Literal["alive"] = "alive"
+    status: Literal["alive"]
 
 
 class Account(ApiModel):
@@ -299,7 +299,7 @@ class Account(ApiModel):
 class Readiness(ApiModel):
     """The ledger can be written."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready"]
     accounts: tuple[Account, ...]
 
 

@@ -9,7 +9,7 @@ from submitter.timestamps import rfc3339
 
 async def show_alive(_context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Answer without using the ledger, because a restart would not help against a full disk."""
-    return JsonAnswer(body=Health())
+    return JsonAnswer(body=Health(status="alive"))
 
 
 async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
@@ -17,7 +17,7 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     await context.services.readiness.check()
     accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()
-    return JsonAnswer(body=Readiness(accounts=tuple(_account(account, now_ms) for account in accounts)))
+    return JsonAnswer(body=Readiness(status="ready", accounts=tuple(_account(account, now_ms) for account in accounts)))
 
 
 async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:

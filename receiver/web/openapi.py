@@ -28,6 +28,8 @@ _REQUEST_ID = {
 
 _DESCRIPTION = "Submit tasks to video providers, and get exactly one reliable completion event for each."
 
+_CALLBACK_BODY = {"title": "CallbackBody", "description": "What the provider documents.", "type": "object"}
+
 Endpoints = Sequence[Endpoint[Any, Any]]
 
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
@@ -70,14 +72,21 @@ def statuses(endpoint: Endpoint[Any, Any]) -> tuple[int, ...]:
 
 
 def _schemas(routes: Endpoints) -> tuple[Schemas, Mapping[str, Any]]:
-    """Return a reference to the schema of each model, and the schemas by name."""
+    """Return a reference to the schema of each model, and the schemas by name.
+
+    They have no defaults: generated clients would require, or send, what the caller of the API may leave out.
+    """
     bodies = [endpoint.body for endpoint in routes if endpoint.body is not NoBody]
     answers: list[type[BaseModel]] = [Problem]
     answers += [model for endpoint in routes for model in endpoint.answers.values() if model is not None]
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in dict.fromkeys(bodies)]
     wanted += [(model, "serialization") for model in dict.fromkeys(answers)]
     by_model, definitions = models_json_schema(wanted, ref_template=_REF)
-    return {model: by_model[model, mode] for model, mode in wanted}, definitions["$defs"]
+    components = {**definitions["$defs"], "CallbackBody": _CALLBACK_BODY}
+    for component in components.values():
+        for member in component.get("properties", {}).values():
+            member.pop("default", None)
+    return {model: by_model[model, mode] for model, mode in wanted}, components
 
 
 def _operation(endpoint: Endpoint[Any, Any], references: Schemas) -> dict[str, Any]:
@@ -93,7 +102,7 @@ def _operation(endpoint: Endpoint[Any, Any], references: Schemas) -> dict[str, A
         content = {"application/json": _content(endpoint.body, references)}
         described["requestBody"] = {"required": not endpoint.optional_body, "content": content}
     elif endpoint.body_types:
-        media = {"schema": {"type": "object"}, "example": examples.CALLBACK}
+        media = {"schema": {"$ref": _REF.format(model="CallbackBody")}, "example": examples.CALLBACK}
         described["requestBody"] = {"required": True, "content": dict.fromkeys(sorted(endpoint.body_types), media)}
     if endpoint.scope is not None:
         described["security"] = [{"key": [endpoint.scope.value]}]

@@ -50,12 +50,8 @@ class CreateSubscriptionRequest(RequestBody):
         return SubscriptionRequest(**dict(self))
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
-#: The description has no default, so that a generated client does not send what its caller left out.
-_NOT_GIVEN: Any = Field(default=None, json_schema_extra=_without_default)
+#: Stands for what was not given; `changes` leaves it out, also where null has a meaning of its own.
+_NOT_GIVEN: Any = Field(default=None)
 
 
 class ChangeSubscriptionRequest(RequestBody):
@@ -97,8 +93,9 @@ Moment = Annotated[
 class ReplayRequest(RequestBody):
     """Events with `first_seq <= seq <= last_seq` and `since <= time < until` that pass both filters.
 
-    At least one bound, or `which: dead`; `first_seq: 1` replays everything. `which`: all of them, only dead letters, or
-    only events that have no delivery for this subscription (`missing`). `dry_run` counts and changes nothing.
+    At least one bound, or `which: dead`; `first_seq: 1` replays everything. `which`: all of them (the default), only
+    dead letters, or only events that have no delivery for this subscription (`missing`). `dry_run` counts and changes
+    nothing.
     """
 
     first_seq: int | None = Field(default=None, ge=0, le=LAST_SEQ)
@@ -129,7 +126,7 @@ class ReplayRequest(RequestBody):
 
 
 class RotateSecretRequest(RequestBody):
-    """Without a secret one is made. The old one signs as well for `overlap_s`; 0 ends it at once."""
+    """Without a secret one is made. The old one signs as well for `overlap_s`, a day by default; 0 ends it at once."""
 
     secret: str | None = None
     overlap_s: float = Field(default=DEFAULT_OVERLAP_S, ge=0, le=LONGEST_OVERLAP_S)

@@ -73,6 +73,8 @@ async def test_each_body_is_described_by_the_model_that_reads_it(service: Served
         name = described["schema"]["$ref"].rpartition("/")[2]
         expected = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
         expected.pop("$defs", None)
+        for member in expected.get("properties", {}).values():
+            member.pop("default", None)  # generated clients would require or send it
         assert document["components"]["schemas"][name] == expected
 
 
