@@ -1,25 +1,38 @@
-"""Every exception of the submitter.
+"""Every exception of the project hangs below `WhenfinalError`; those of `submitter` and of its client are here.
 
-    SubmitterError
-    ├── InvalidRequest        the caller asked for what the provider does not take; nothing was sent
-    ├── CallbackError         a callback that must not count
-    │   ├── BadSignature      absent where a secret is configured, or wrong
-    │   ├── StaleCallback     rightly signed, outside the replay window
+    WhenfinalError
+    ├── InvalidRequest          the request breaks rules of ours, of the provider or of the model; nothing was sent
+    ├── CallbackError           a callback that does not count
+    │   ├── BadSignature        absent where a secret is configured, or wrong
+    │   ├── StaleCallback       the signature is right and its time is outside the replay window
     │   └── UnreadableCallback  not what the provider documents
-    ├── WebhookNotVerified    a webhook of ours, or what claims to be one, that must not count
-    ├── ClientError           a running receiver did not do what our client asked of it
-    │   ├── ReceiverUnreachable  no answer, or none that can be read, after every try
-    │   ├── ReceiverRefused   answered with a problem, whose fields it carries
-    │   ├── CursorExpired     events after the cursor are no longer kept
-    │   └── NotEnded          the wait is over and the task is not
-    └── TransportError        one HTTP exchange did not give a reply
-        ├── ConnectFailed     no byte of the request left: surely nothing was created
-        ├── ExchangeTimeout   sent, not answered in time
-        ├── ExchangeBroken    sent, connection lost or reply unreadable as HTTP
-        ├── ReplyTooLarge     the reply passed the size cap
-        └── AddressForbidden  the address guard refused the host; nothing was sent
+    ├── WebhookNotVerified      a message that is not a verified webhook of ours
+    ├── TransportError          an HTTP exchange gave no reply
+    │   ├── ConnectFailed       no byte of the request left: surely nothing was created
+    │   ├── AddressForbidden    the address guard refused the host; nothing was sent
+    │   ├── ExchangeTimeout     sent, not answered in time
+    │   ├── ExchangeBroken      sent, connection lost or reply unreadable as HTTP
+    │   └── ReplyTooLarge       the reply passed the size cap
+    ├── ClientError             a running receiver did not do what our client asked for
+    │   ├── ReceiverUnreachable no answer, or none that can be read, after every try
+    │   ├── ReceiverRefused     answered with a problem, whose fields it carries
+    │   ├── CursorExpired       events after the cursor are no longer stored
+    │   └── NotEnded            the wait is over and the task has not ended
+    │
+    │   in receiver/
+    ├── ConfigError             config/errors.py: settings that are missing, malformed or contradictory
+    ├── StoreError              store/errors.py: a transaction was rolled back as a whole
+    │   ├── StoreUnavailable    locked, full, read-only or gone: trying again may help
+    │   ├── SchemaBehind        the database lacks migrations
+    │   └── TransferRefused     a ledger can not be copied from there, or to there
+    ├── DatabaseMisconfigured   store/errors.py: the database cannot be opened as it is set
+    ├── TokenError              callbacks/model.py: a callback token that does not count
+    │   ├── ForgedToken         not signed with one of our keys, or not a token at all
+    │   └── ExpiredToken        signed with one of our keys, and too old
+    ├── DownloadFailed          tasks/download.py: a file could not be fetched or stored
+    └── CommandFailed           cli/console.py: a command ends with this message and exit status
 
-Expected answers of a provider (refused, throttled, not found) are values, in `model`, not exceptions.
+An expected answer of a provider (refused, throttled, not found) is a value of `submitter.model`, not an exception.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +40,7 @@ from dataclasses import dataclass
 
 
 class WhenfinalError(Exception):
-    """Base of all."""
+    """Base of every exception of `submitter` and `receiver`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +58,7 @@ class Violation:
         return f"{self.field}: {self.rule}; accepted: {self.accepted}"
 
 
-class SubmitterError(Exception):
-    """Base of all."""
-
-
-class InvalidRequest(SubmitterError):
+class InvalidRequest(WhenfinalError):
     """Refused before any network; carries every violation found, never only the first."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
@@ -57,7 +66,7 @@ class InvalidRequest(SubmitterError):
         self.violations = tuple(violations)
 
 
-class CallbackError(SubmitterError):
+class CallbackError(WhenfinalError):
     """Base of the reasons for which a callback does not count."""
 
 
@@ -73,35 +82,35 @@ class UnreadableCallback(CallbackError):
     """The body is not the JSON that the provider documents."""
 
 
-class WebhookNotVerified(SubmitterError):
+class WebhookNotVerified(WhenfinalError):
     """A header is missing, malformed or repeated, no signature is right, or the time is outside the window."""
 
 
-class ClientError(SubmitterError):
-    """Base of what the client of a running receiver raises."""
+class ClientError(WhenfinalError):
+    """Base of the exceptions of the client of a running receiver."""
 
 
 class ReceiverUnreachable(ClientError):
-    """Whether the request was carried out is not known; the same idempotency key asks again without paying twice."""
+    """The request may have been carried out. Repeating it with the same idempotency key does not pay twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverProblem:
-    """An RFC 9457 problem of the receiver. `provider` holds `name`, `code` and `message` where the provider refused.
-
-    `task` is the id of a task that stays readable. `retry_after_s`: when trying again makes sense, None for never.
-    `oldest_after` is there when a cursor has expired.
-    """
+    """An RFC 9457 problem of the receiver."""
 
     status: int
     type: str
     title: str
     detail: str | None = None
     errors: tuple[Violation, ...] = ()
+    #: `name`, `code` and `message` of a provider that refused.
     provider: Mapping[str, str] | None = None
+    #: The id of a task that stays readable.
     task: str | None = None
     request_id: str | None = None
+    #: When trying again makes sense; None for never.
     retry_after_s: float | None = None
+    #: The cursor to go on with, when the given one has expired.
     oldest_after: int | None = None
 
 
@@ -114,7 +123,7 @@ class ReceiverRefused(ClientError):
 
 
 class CursorExpired(ClientError):
-    """Events after the cursor were there and are no longer kept. All that still are come after `oldest_after`."""
+    """Some events after the cursor are no longer stored. All that are stored come after `oldest_after`."""
 
     def __init__(self, oldest_after: int) -> None:
         super().__init__(f"events after this cursor are no longer kept; those that are come after {oldest_after}")
@@ -130,8 +139,8 @@ class NotEnded(ClientError):
         self.state = state
 
 
-class TransportError(SubmitterError):
-    """Base of the ways in which one HTTP exchange gives no reply. Messages never hold headers or bodies."""
+class TransportError(WhenfinalError):
+    """One HTTP exchange gave no reply. Messages never hold headers or bodies."""
 
 
 class ConnectFailed(TransportError):

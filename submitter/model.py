@@ -1,7 +1,7 @@
 """What the whole project says about a task. Pure values; times are unix milliseconds.
 
-Here: names of states and outcomes, and the values that adapters make of a provider's words.
-Never here: a decision about what a state may become (`receiver.lifecycle`), or any HTTP.
+Here stand the names of states and outcomes, and the values that an adapter makes of a provider's answer. What a state
+may become is decided in `receiver.tasks.model.lifecycle`; there is no HTTP here.
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,12 @@ TERMINAL = REPORTED_FINAL | {TaskState.EXPIRED}
 #: States that need no more work from us: terminal ones and a submit that created nothing.
 ENDED = TERMINAL | {TaskState.REFUSED}
 
+#: States in which nobody knows yet whether the provider created the task.
+UNRESOLVED = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
+
 
 class Source(StrEnum):
-    """Who brought an observation."""
+    """Where an observation comes from."""
 
     SUBMIT = "submit"
     CALLBACK = "callback"
@@ -50,7 +53,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class TaskKey:
-    """The provider's own name for a task. `provider` is the configured name, not the adapter's."""
+    """Identifies a task at its provider. `provider` is the configured name, not the adapter's."""
 
     provider: str
     provider_task_id: ProviderTaskId
@@ -80,39 +83,38 @@ class TaskError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One statement about a task's state, whoever brought it.
-
-    `state` is SUBMITTED (the provider has it waiting), RUNNING, a reported end, or EXPIRED with source CLOCK.
-    `raw_state` is the provider's own word. `known_word` is False for a word that is in no document: the state is then
-    RUNNING. `progress` is 0-100. `thin`: the message names an end without its result, so the provider must be asked.
-    `model` helps to adopt a task submitted elsewhere. `raw` is the message as received.
-    """
+    """One statement about a task's state."""
 
     key: TaskKey
+    #: SUBMITTED (the provider has it waiting), RUNNING, a reported end, or EXPIRED with source CLOCK.
     state: TaskState
     source: Source
+    #: The provider's own word for the state.
     raw_state: str
-    known_word: bool = True
+    #: False for a word that no document of the provider names; `state` is then RUNNING.
+    is_documented_state: bool = True
+    #: 0 to 100.
     progress: int | None = None
     outputs: tuple[Output, ...] = ()
     error: TaskError | None = None
+    #: Needed only when the task was submitted elsewhere and is adopted.
     model: str | None = None
     completed_at_ms: int | None = None
-    thin: bool = False
+    #: The message names an end without its result, so the provider has to be polled.
+    without_result: bool = False
+    #: A callback that the provider signed, and the signature is right.
+    signature_verified: bool = False
+    #: The message as received.
     raw: bytes = b""
-
-    @property
-    def is_final(self) -> bool:
-        return self.state in TERMINAL
 
 
 # What a submit can come to.
 
 
 class Refusal(StrEnum):
-    """Why a provider surely created nothing; decides who can cure it and whether waiting helps."""
+    """Why a provider surely created nothing; decides who can correct it and whether waiting helps."""
 
-    INVALID = "invalid"  # the request is wrong: cure it, do not repeat it
+    INVALID = "invalid"  # the request is wrong: correct it, do not repeat it
     DENIED = "denied"  # our key or our rights: an operator must act
     QUOTA = "quota"  # no money left: an operator must act
     THROTTLED = "throttled"  # too fast or too many at once: waiting helps
@@ -121,11 +123,12 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The provider's answer that names the task."""
+    """The provider's answer to a submit that names the task."""
 
     provider_task_id: ProviderTaskId
     state: TaskState = TaskState.SUBMITTED
     raw_state: str = ""
+    #: The provider says that it answers an earlier POST with the same idempotency key.
     replayed: bool = False
 
 
@@ -135,21 +138,23 @@ class Refused:
 
     refusal: Refusal
     error: TaskError
+    #: HTTP status of the answer; None where no POST reached the provider, or the answer to it is no longer stored.
     status: int | None = None
     retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncertain:
-    """The task may exist and may have been paid. `retry_after_s`: the provider says the same key is still at work."""
+    """The task may exist and may have been paid."""
 
     reason: str
+    #: The provider says that an earlier POST with the same idempotency key is still being processed.
     retry_after_s: float | None = None
 
 
 SubmitOutcome = Receipt | Refused | Uncertain
 
-# What asking for a status can come to, beside an Observation.
+# What a poll can come to, beside an Observation.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +166,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled:
-    """Asked too fast. `retry_after_s` is None where the provider gives no time."""
+    """Too many requests. `retry_after_s` is None where the provider gives no time."""
 
     retry_after_s: float | None = None
 
@@ -176,7 +181,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """No usable statement this time: 5xx, HTML, cut JSON, another task's id. Says nothing about the task."""
+    """No usable answer: 5xx, HTML, cut JSON, another task's id. It says nothing about the task."""
 
     reason: str
     retry_after_s: float | None = None
@@ -184,12 +189,12 @@ class Unavailable:
 
 StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable
 
-# What a wish to cancel can come to.
+# What a cancellation request can come to.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAccepted:
-    """The provider took the wish; only a later status says whether it won the race with the scheduler."""
+    """The provider accepted the cancellation request; only a later status tells whether the task was canceled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +209,7 @@ CancelOutcome = CancelAccepted | CancelRefused | NotFound | Throttled | Denied |
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedTask:
-    """One row of a provider's task list: enough to find a lost submit by eye, never enough to end a task."""
+    """One row of a provider's task list: enough for a person to find a lost submit, not enough to end a task."""
 
     provider_task_id: ProviderTaskId
     raw_state: str

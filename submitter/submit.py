@@ -1,142 +1,111 @@
-"""One submit: intent, POST, outcome. The only place where a POST that may cost money is sent, and sent again.
+"""When the POST of a submit is sent again, and when never. The only place where a POST that may cost money is sent.
 
-The rule that never bends: a POST is repeated only when surely nothing was created, or when the provider knows our
-idempotency key and gets byte-identical content. Everything else is uncertain, and is never cured by paying again.
+The rule that never bends: a POST is repeated only when surely nothing was created, or when the provider remembers our
+idempotency key and gets byte-identical content. Everything else is uncertain, and is never settled by paying again.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
-from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.messages import HttpReply
 from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 
-REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer; most clients and proxies give up after 30 s or more
+REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer, and most clients and proxies give up after 30 s
 
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
 
+#: Refusals that pass by themselves.
 _PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
 
-#: Statuses that judge the bytes themselves; 404 and its like judge the route, which may have been another before.
-_OF_THE_BYTES = frozenset({400, 413, 415, 422})
+#: Statuses that judge the bytes themselves. 404 and its like judge the route, which may have been another before.
+_JUDGES_BYTES = frozenset({400, 413, 415, 422})
 
+#: Sends the POST of one submit, each time the same bytes. Raises TransportError, and of these ConnectFailed and
+#: AddressForbidden only if no byte has left.
+Post = Callable[[], Awaitable[HttpReply]]
 
-class Sends(Protocol):
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        """Raise TransportError: ConnectFailed and AddressForbidden only when no byte of the request has left."""
-
-
-class SubmitLedger(Protocol):
-    """What must be durable around the POST."""
-
-    async def keep_intent(self) -> bool:
-        """Return once the intent is durable; False when this submit is not ours to send, since another has it."""
-
-    async def keep_answer(self, answer: "Answer") -> None:
-        """Return once the outcome is durable."""
+ParseReceipt = Callable[[HttpReply], SubmitOutcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submit:
-    """A call that is ready to be sent. `timeout_s` is for each POST.
+class SubmitAttempt:
+    """What one submit came to, after one or more POSTs of the same bytes."""
 
-    `keyed`: the call carries an idempotency key that the provider remembers. `in_doubt`: an earlier POST of these bytes
-    under this key got no clear answer.
-    """
-
-    call: HttpCall
-    parse_receipt: Callable[[HttpReply], SubmitOutcome]
-    keyed: bool
-    tries: int
-    timeout_s: float
-    in_doubt: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitEdges:
-    """`clock` gives unix milliseconds; `sleep` takes seconds."""
-
-    transport: Sends
-    clock: Callable[[], int]
-    sleep: Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """`outcome` is what the submit came to; `said` is what its last POST alone was answered."""
-
+    #: What is true of the task, in the light of all POSTs.
     outcome: SubmitOutcome
-    said: SubmitOutcome
+    #: What the last POST alone was answered.
+    last_reply: SubmitOutcome
 
 
-async def submit(wanted: Submit, ledger: SubmitLedger, edges: SubmitEdges) -> Answer | None:
-    """None when the ledger says that the submit is not ours to send; then nothing was sent."""
-    if not await ledger.keep_intent():
-        return None
-    answer = await post(wanted, edges)
-    await ledger.keep_answer(answer)
-    return answer
+async def post_with_retries(
+    post: Post,
+    parse_receipt: ParseReceipt,
+    *,
+    is_idempotent: bool,
+    max_tries: int,
+    clock: Callable[[], int],
+    sleep: Callable[[float], Awaitable[None]],
+) -> SubmitAttempt:
+    """POST, and repeat the POST where that is safe, until the answer is clear or the tries or the time are spent.
 
-
-async def post(wanted: Submit, edges: SubmitEdges) -> Answer:
-    """Send, and repeat where that is safe, until the answer is clear or tries or patience are spent.
-
-    Never raises for anything that a network or a provider does.
+    Return a Receipt (created), Refused (surely nothing was created) or Uncertain as `outcome`. Never raises for
+    anything that a network or a provider does. `is_idempotent`: the POST carries an idempotency key that the provider
+    remembers. `clock` gives unix milliseconds, `sleep` takes seconds.
     """
-    started_ms = edges.clock()
-    doubt, number = wanted.in_doubt, 1
+    started_ms = clock()
+    earlier_attempt_unanswered, number = False, 1
     while True:
-        said = await _post_once(wanted, edges)
-        answer = Answer(outcome=weigh(said, in_doubt=doubt), said=said)
-        doubt = doubt or isinstance(said, Uncertain)
-        pause_s = pause_before_repeat(answer.outcome, number=number, keyed=wanted.keyed)
-        waited_s = (edges.clock() - started_ms) / 1000
-        if number >= wanted.tries or pause_s is None or waited_s + pause_s > REPEATS_START_WITHIN_S:
-            return answer
-        await edges.sleep(pause_s)
+        reply = await post_once(post, parse_receipt)
+        outcome = with_earlier_attempt(reply) if earlier_attempt_unanswered else reply
+        pause_s = pause_before_repeat(outcome, number=number, is_idempotent=is_idempotent)
+        waited_s = (clock() - started_ms) / 1000
+        if number >= max_tries or pause_s is None or waited_s + pause_s > REPEATS_START_WITHIN_S:
+            return SubmitAttempt(outcome=outcome, last_reply=reply)
+        earlier_attempt_unanswered = earlier_attempt_unanswered or isinstance(reply, Uncertain)
+        await sleep(pause_s)
         number += 1
 
 
-def weigh(said: SubmitOutcome, *, in_doubt: bool) -> SubmitOutcome:
-    """An answer in the light of an earlier POST of the same bytes that got none.
+async def post_once(post: Post, parse_receipt: ParseReceipt) -> SubmitOutcome:
+    """What one POST was answered; never raises for anything that a network or a provider does."""
+    try:
+        reply = await post()
+    except (ConnectFailed, AddressForbidden) as error:
+        code = "connect_failed" if isinstance(error, ConnectFailed) else "address_forbidden"
+        return Refused(refusal=Refusal.UNAVAILABLE, error=TaskError(code=code, message=str(error)))
+    except TransportError as error:
+        return Uncertain(reason=f"{type(error).__name__}: {error}")
+    return parse_receipt(reply)
 
-    "Too fast" or "wrong key" speaks of this POST only: the earlier one may have been taken. "Invalid" speaks of
-    the bytes, and those are the same.
+
+def with_earlier_attempt(reply: SubmitOutcome) -> SubmitOutcome:
+    """What a reply means when an earlier POST of the same bytes got no clear answer.
+
+    "Too fast" or "wrong key" concerns this POST only: the earlier one may have been accepted. "Invalid" concerns the
+    bytes, and those are the same.
     """
-    if in_doubt and isinstance(said, Refused) and not _judges_bytes(said):
-        words = f"an earlier POST got no clear answer, then: {said.error.code}: {said.error.message}"
-        return Uncertain(reason=words, retry_after_s=said.retry_after_s)
-    return said
+    if not isinstance(reply, Refused) or (reply.refusal is Refusal.INVALID and reply.status in _JUDGES_BYTES):
+        return reply
+    reason = f"an earlier POST got no clear answer, then: {reply.error.code}: {reply.error.message}"
+    return Uncertain(reason=reason, retry_after_s=reply.retry_after_s)
 
 
-def _judges_bytes(said: Refused) -> bool:
-    return said.refusal is Refusal.INVALID and said.status in _OF_THE_BYTES
-
-
-def pause_before_repeat(outcome: SubmitOutcome, *, number: int, keyed: bool) -> float | None:
-    """Seconds before the next POST, `number` having been made; None when there must be no next one."""
+def pause_before_repeat(outcome: SubmitOutcome, *, number: int, is_idempotent: bool) -> float | None:
+    """Seconds before the next POST after POST `number`; None when there must be no next one."""
     match outcome:
         case Receipt():
             return None
         case Refused():
             may_repeat = outcome.refusal in _PASSING
         case Uncertain():
-            may_repeat = keyed
+            may_repeat = is_idempotent
         case _:
             assert_never(outcome)
     if not may_repeat:
         return None
-    own_s: float = FIRST_PAUSE_S * 2 ** (number - 1)
-    return own_s if outcome.retry_after_s is None else max(outcome.retry_after_s, FIRST_PAUSE_S)
-
-
-async def _post_once(wanted: Submit, edges: SubmitEdges) -> SubmitOutcome:
-    try:
-        reply = await edges.transport.send(wanted.call, timeout_s=wanted.timeout_s)
-    except (ConnectFailed, AddressForbidden) as error:
-        code = "connect_failed" if isinstance(error, ConnectFailed) else "address_forbidden"
-        return Refused(refusal=Refusal.UNAVAILABLE, error=TaskError(code=code, message=str(error)))
-    except TransportError as error:
-        return Uncertain(reason=f"{type(error).__name__}: {error}")
-    return wanted.parse_receipt(reply)
+    if outcome.retry_after_s is not None:
+        return max(outcome.retry_after_s, FIRST_PAUSE_S)
+    pause_s: float = FIRST_PAUSE_S * 2 ** (number - 1)
+    return pause_s

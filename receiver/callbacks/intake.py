@@ -1,152 +1,142 @@
-"""A callback arrives: whose is it, what does it say, and what has the ledger made of it.
+"""A callback arrives: check whose it is, read it, and record it.
 
-Flow: gather (token, adapter), decide, record. The order of the checks is the one in which a stranger learns least:
-nothing of a body is believed before the path token or the provider's own signature has been found right.
-Never here: HTTP statuses (`receiver.web.callbacks`), or asking the provider (`receiver.reconciler`).
+The checks run in this order so that an unauthenticated caller learns nothing about our tasks: nothing of a body is
+believed before the token in the path or the provider's own signature was verified. HTTP statuses are decided in
+`receiver.web.callbacks`; the provider is polled by `receiver.reconcile`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, assert_never
+from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from receiver.callbacks.model import (
-    CallbackClaim,
-    Counted,
+    Accepted,
+    CallbackToken,
     IntakeOutcome,
     Malformed,
-    NoSuchProvider,
-    NotOurs,
     TokenError,
-    TokenOfAnotherTask,
-    TokenRule,
+    Unauthenticated,
+    UnknownProvider,
     read_callback_token,
 )
-from receiver.tasks.model.redaction import masked_observation
-from receiver.tasks.model.task import (
-    Conflicting,
-    IncomingObservation,
-    Recorded,
-    RecordOutcome,
-    Task,
-    UnknownTask,
-    Verdict,
-)
+from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.ledger import Ledger
+from receiver.tasks.model.redaction import redact_observation
+from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
+from receiver.tasks.repository import TaskRepository
 from submitter.errors import CallbackError, UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import ENDED, Observation, ProviderTaskId, TaskId, TaskState
+from submitter.model import ENDED, Observation, TaskState
 from submitter.providers import schedule
-from submitter.providers.contract import CallbackReport, ConfiguredProvider
-
-
-class Commits(Protocol):
-    async def record(self, report: IncomingObservation) -> RecordOutcome:
-        """Returns once the outcome is durable."""
-
-
-class MakesDue(Protocol):
-    async def make_due(self, ids: Sequence[TaskId], now_ms: int) -> None: ...
-
-
-class FindsTasks(Protocol):
-    async def task(self, task_id: TaskId, /) -> Task | None: ...
-
-    async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None: ...
+from submitter.providers.contract import ConfiguredProvider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Intake:
-    """`speed` as in `receiver.schedule`."""
+    """One for a process."""
 
     providers: Mapping[str, ConfiguredProvider]
-    tokens: TokenRule
-    commits: Commits
-    ledger: MakesDue
-    tasks: FindsTasks
+    #: Sign callback tokens; oldest to newest.
+    keys: Sequence[str] = field(repr=False)
+    #: How old a callback token may be.
+    max_age_s: int
+    commits: GroupCommit
+    ledger: Ledger
+    tasks: TaskRepository
     clock: Callable[[], int]
     random: Callable[[], float]
+    #: How much faster the providers' clocks run than ours.
     speed: float = 1.0
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
-        """Counted only once it is durable. Raise StoreUnavailable when it could not be made so."""
+        """Verify, read and record a callback.
+
+        Return Accepted once it is durable, with what the ledger made of it. The other outcomes changed nothing:
+        UnknownProvider, Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of
+        another task. Raise StoreUnavailable when the callback could not be made durable.
+        """
         configured = self.providers.get(provider)
         if configured is None:
-            return NoSuchProvider()
+            return UnknownProvider()
         now_ms = self.clock()
-        claim = self._claim(provider, token, now_ms)
-        if isinstance(claim, NotOurs):
-            return claim
+        read = self._read_token(provider, token, now_ms)
+        if isinstance(read, Unauthenticated):
+            return read
         try:
-            report = configured.adapter.parse_callback(callback, configured.account, now_ms)
+            observation = configured.adapter.parse_callback(callback, configured.account, now_ms)
         except UnreadableCallback as error:
             return Malformed(reason=str(error))
         except CallbackError as error:
-            return NotOurs(reason=str(error))
-        return await self._count(configured, claim, report)
+            return Unauthenticated(reason=str(error))
+        return await self._accept(configured, read, observation)
 
-    def _claim(self, provider: str, token: str | None, now_ms: int) -> CallbackClaim | NotOurs | None:
+    def _read_token(self, provider: str, token: str | None, now_ms: int) -> CallbackToken | Unauthenticated | None:
         if token is None:
             return None
         try:
-            claim = read_callback_token(self.tokens.keys, token, now_s=now_ms // 1000, max_age_s=self.tokens.max_age_s)
+            read = read_callback_token(self.keys, token, now_s=now_ms // 1000, max_age_s=self.max_age_s)
         except TokenError:
-            return NotOurs(reason="the token in the path is not ours or too old")
-        if claim.provider != provider:
-            return NotOurs(reason="the token in the path was made for another provider")
-        return claim
+            return Unauthenticated(reason="the token in the path is not ours or too old")
+        if read.provider != provider:
+            return Unauthenticated(reason="the token in the path was made for another provider")
+        return read
 
-    async def _count(
-        self, configured: ConfiguredProvider, claim: CallbackClaim | None, report: CallbackReport
+    async def _accept(
+        self, configured: ConfiguredProvider, token: CallbackToken | None, observation: Observation
     ) -> IntakeOutcome:
-        seen = masked_observation(report.observation, (configured.account.api_key,))
-        if claim is None and not report.verified:
-            return NotOurs(reason="neither a token of ours nor a provider signature")
-        if claim is not None and claim.task_id is None and not report.verified and not seen.thin:
-            return NotOurs(reason="an account-wide token counts only for messages without a result")
+        if token is None and not observation.signature_verified:
+            return Unauthenticated(reason="neither a token of ours nor a provider signature")
+        is_account_wide = token is not None and token.task_id is None
+        if is_account_wide and not observation.signature_verified and not observation.without_result:
+            return Unauthenticated(reason="an account-wide token counts only for messages without a result")
         incoming = IncomingObservation(
-            observation=seen,
-            claim=None if claim is None else claim.task_id,
-            adopt=report.verified,
-            next_poll_ms=self._next_look_ms(configured),
+            observation=redact_observation(observation, (configured.account.api_key,)),
+            expected_task_id=None if token is None else token.task_id,
+            allow_adoption=observation.signature_verified,
+            next_poll_ms=self._next_poll_ms(configured),
         )
-        return await (self._count_thin(incoming) if seen.thin else self._record(incoming))
+        if observation.without_result:
+            return await self._accept_without_result(incoming)
+        return await self._record(incoming)
 
-    def _next_look_ms(self, configured: ConfiguredProvider) -> int:
-        """A task that speaks before its end may not have been looked after until now (uncertain, adopted)."""
+    def _next_poll_ms(self, configured: ConfiguredProvider) -> int:
+        """For a task that has not ended: it may never have been polled until now (uncertain, adopted)."""
         advice = configured.adapter.CAPABILITIES.poll
         return schedule.first_poll_ms(
             self.clock(), advice, callback_expected=True, speed=self.speed, random=self.random()
         )
 
-    async def _record(self, report: IncomingObservation) -> IntakeOutcome:
-        outcome = await self.commits.record(report)
+    async def _record(self, incoming: IncomingObservation) -> IntakeOutcome:
+        outcome = await self.commits.record(incoming)
         match outcome:
             case Recorded():
-                return Counted(verdict=outcome.verdict)
-            case Conflicting():
-                return TokenOfAnotherTask(reason=outcome.reason)
+                return Accepted(verdict=outcome.verdict)
+            case TaskMismatch():
+                return outcome
             case UnknownTask():
-                return NotOurs(reason="no such task")
+                return Unauthenticated(reason="no such task")
             case _:
                 assert_never(outcome)
 
-    async def _count_thin(self, report: IncomingObservation) -> IntakeOutcome:
-        """An end without its result is no end yet: the task is asked about at once."""
-        key = report.observation.key
+    async def _accept_without_result(self, incoming: IncomingObservation) -> IntakeOutcome:
+        """An end without its result does not end the task: the task becomes due, and a poll brings the result."""
+        key, expected = incoming.observation.key, incoming.expected_task_id
         known = await self.tasks.task_by_key(key.provider, key.provider_task_id)
         if known is None:
-            return await self._record(_as_sign_of_life(report, self.clock()))
-        if report.claim not in {None, known.id}:
-            return TokenOfAnotherTask(reason="the token was made for another task than the one reported")
+            return await self._record(_as_running(incoming, self.clock()))
+        if expected is not None and expected != known.id:
+            reason = "the token was made for another task than the one reported"
+            return TaskMismatch(expected_task_id=expected, reason=reason)
         if known.state in ENDED - {TaskState.EXPIRED}:
-            return Counted(verdict=Verdict.DUPLICATE)
+            return Accepted(verdict=Verdict.DUPLICATE)
         await self.ledger.make_due([known.id], self.clock())
-        return Counted(verdict=Verdict.APPLIED)
+        return Accepted(verdict=Verdict.APPLIED)
 
 
-def _as_sign_of_life(report: IncomingObservation, now_ms: int) -> IncomingObservation:
-    """A thin message as what it proves: the task exists under this id. The look at `now_ms` brings its end.
+def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservation:
+    """What a message without a result proves: the task exists under this id. The poll at `now_ms` finds its end.
 
-    For a task whose receipt was lost this is how its id becomes known; the provider's own word is kept.
+    For a task whose receipt was lost this is how its id becomes known. The provider's own word for the state stays.
     """
-    alive: Observation = replace(report.observation, state=TaskState.RUNNING, thin=False)
-    return replace(report, observation=alive, next_poll_ms=now_ms)
+    running = replace(incoming.observation, state=TaskState.RUNNING, without_result=False)
+    return replace(incoming, observation=running, next_poll_ms=now_ms)

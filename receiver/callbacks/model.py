@@ -1,93 +1,68 @@
-"""Every exception of the receiver.
+"""Callback tokens, and what a callback can come to. Pure.
 
-    ReceiverError
-    ├── ConfigError           settings that are missing, malformed or contradict each other
-    ├── TokenError            a callback token that does not count
-    │   ├── ForgedToken       not made with one of our keys, or not a token at all
-    │   └── ExpiredToken      ours, and older than a token may be
-    └── StoreError            the ledger could not do what was asked; nothing was changed
-        ├── StoreUnavailable  locked, full, read-only or gone: trying again may help
-        ├── SchemaBehind      the database has not had all migrations
-        └── MoveRefused       a ledger can not be copied from there, or to there
-
-What a caller or a provider may rightly send is answered with values, not with these.
+A token is the last part of a callback URL. It names the provider and usually the task, and is signed with a key of
+ours. The signature is checked before anything inside a token is read.
 """
 
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from receiver.tasks.model.task import Verdict
+from receiver.tasks.model.task import TaskMismatch, Verdict
 from submitter.errors import WhenfinalError
 from submitter.model import TaskId
 
 
 class TokenError(WhenfinalError):
-    """Base of the reasons for which a callback token does not count."""
+    """A callback token does not count."""
 
 
 class ForgedToken(TokenError):
-    """The signature is not by one of our keys."""
+    """Not signed with one of our keys, or not a token at all."""
 
 
 class ExpiredToken(TokenError):
-    """Rightly signed and too old."""
+    """Signed with one of our keys, and too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """It is ours and it is durable."""
+class Accepted:
+    """The callback is authentic and durable."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotOurs:
-    """Neither a token of ours nor a right signature, or a task that we do not have."""
+class Unauthenticated:
+    """There is neither a token of ours nor a right signature, or there is no such task."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Malformed:
-    """Not what the provider documents."""
+    """The body is not what the provider documents."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoSuchProvider:
+class UnknownProvider:
     """No account of that name is configured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenOfAnotherTask:
-    """The token is ours and was made for another task than the one the body names."""
-
-    reason: str
-
-
-IntakeOutcome = Counted | NotOurs | Malformed | NoSuchProvider | TokenOfAnotherTask
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRule:
-    """How callback tokens are read: our keys, oldest to newest, and how old a token may be."""
-
-    keys: Sequence[str] = field(repr=False)
-    max_age_s: int
-
+IntakeOutcome = Accepted | Unauthenticated | Malformed | UnknownProvider | TaskMismatch
 
 #: A provider may cut or refuse a long callback address; ours leaves room for the longest public URL.
 TOKEN_CAP = 120
 
 _CALLBACK_SALT = b"whenfinal callback token 1"
 
-_TASK_PREFIX = "tsk_"  # every task has it, so the token goes without
+_TASK_PREFIX = "tsk_"  # every task id has it, so the token leaves it out
 
 _FIELDS = "~"
 
@@ -98,17 +73,18 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackClaim:
-    """What a token of ours says: the account that was given it and, unless it is account-wide, the task."""
+class CallbackToken:
+    """What a token of ours says."""
 
     provider: str
+    #: None for an account-wide token.
     task_id: TaskId | None
 
 
 def make_callback_token(keys: Sequence[str], *, provider: str, task_id: TaskId | None, now_s: int) -> str:
-    """At most `TOKEN_CAP` characters, all fit for a path. `keys` oldest to newest; the newest signs.
+    """A token of at most `TOKEN_CAP` characters, all fit for a path. `keys` oldest to newest; the newest signs.
 
-    `task_id` None makes an account-wide token. Raise ValueError for names that are not ours.
+    `task_id` None makes an account-wide token. Raise ValueError for an id that is not ours and for names too long.
     """
     if task_id is not None and not (task_id.startswith(_TASK_PREFIX) and len(task_id) > len(_TASK_PREFIX)):
         raise ValueError("a callback token is made for a task of ours")
@@ -119,15 +95,18 @@ def make_callback_token(keys: Sequence[str], *, provider: str, task_id: TaskId |
     return token
 
 
-def read_callback_token(keys: Sequence[str], token: str, *, now_s: int, max_age_s: int) -> CallbackClaim:
-    """Raise ForgedToken or ExpiredToken, whatever the text. A time ahead of `now_s` is of our own clock and counts."""
+def read_callback_token(keys: Sequence[str], token: str, *, now_s: int, max_age_s: int) -> CallbackToken:
+    """Verify a token. Raise ForgedToken or ExpiredToken, whatever the text is.
+
+    A time ahead of `now_s` counts, because a token of ours has it from our own clock, which may have been set back.
+    """
     found = _PAYLOAD.fullmatch(_signed_text(keys, token))
     if found is None:
         raise ForgedToken("the token has another form than ours")
     provider, task, issued = found.groups()
     if now_s - int(issued, 36) > max_age_s:
         raise ExpiredToken(f"the token is older than {max_age_s} s")
-    return CallbackClaim(provider=provider, task_id=TaskId(_TASK_PREFIX + task) if task else None)
+    return CallbackToken(provider=provider, task_id=TaskId(_TASK_PREFIX + task) if task else None)
 
 
 def _signed_text(keys: Sequence[str], token: str) -> str:

@@ -14,7 +14,7 @@ import typer
 from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, show
 from receiver.config.errors import ConfigError
 from receiver.store.errors import DatabaseMisconfigured
-from submitter.errors import InvalidRequest, SubmitterError, WhenfinalError
+from submitter.errors import InvalidRequest, WhenfinalError
 
 _HELP = "One service that turns any asynchronous video provider into one reliable completion event."
 
@@ -107,7 +107,7 @@ def main() -> None:
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)
-    except (WhenfinalError, SubmitterError) as error:
+    except WhenfinalError as error:
         complain(lines_of(error))
         sys.exit(status_of(error))
 
@@ -121,7 +121,7 @@ def check_words(said: Sequence[str]) -> None:
             raise CommandFailed(f"word {place} of the command is not UTF-8: {word!r}", status=USAGE) from None
 
 
-def lines_of(error: WhenfinalError | SubmitterError) -> list[str]:
+def lines_of(error: WhenfinalError) -> list[str]:
     """A line for each problem."""
     if isinstance(error, InvalidRequest):
         return [str(violation) for violation in error.violations]
@@ -130,7 +130,7 @@ def lines_of(error: WhenfinalError | SubmitterError) -> list[str]:
     return str(error).splitlines() or [type(error).__name__]
 
 
-def status_of(error: WhenfinalError | SubmitterError) -> int:
+def status_of(error: WhenfinalError) -> int:
     if isinstance(error, CommandFailed):
         return error.status
     return USAGE if isinstance(error, ConfigError | DatabaseMisconfigured | InvalidRequest) else WRONG

@@ -18,7 +18,7 @@ from receiver.events.log import EventLog
 from receiver.events.model.buffer import EventBuffer, Told
 from receiver.events.model.event import EventType
 from receiver.store.errors import StoreError
-from submitter.model import ENDED, TaskId, TaskState
+from submitter.model import ENDED, UNRESOLVED, TaskId, TaskState
 
 log = structlog.get_logger(__name__)
 
@@ -221,10 +221,6 @@ def _longer(pause_s: float | None, error: StoreError) -> float:
     return min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-#: A submit that creates nothing ends its task without an event, so that such an end has to be asked for.
-DOUBTFUL = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
-
-
 class Waits:
     """Each waiter has an `asyncio.Event` of its own, and a task as many waiters as there are."""
 
@@ -260,7 +256,7 @@ class Waits:
         for task_id, state in states.items():
             if state is None or state in ENDED:
                 self.wake([task_id])
-            elif state in DOUBTFUL:
+            elif state in UNRESOLVED:  # a submit that creates nothing ends its task without an event
                 self.doubt([task_id])
             else:
                 self._doubtful.discard(task_id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.events.model.event import Event, EventType
+from receiver.events.model.event import Event
 from receiver.events.model.query import (
     SCANNED,
     EventFilter,
@@ -12,9 +12,9 @@ from receiver.events.model.query import (
     asks_bodies,
     cut,
 )
-from receiver.store.engine import Reader, Row
+from receiver.events.model.rows import event_of
+from receiver.store.engine import Reader
 from receiver.store.repository import Repository
-from submitter.model import TaskId
 
 ALL_EVENTS = EventFilter()
 
@@ -39,18 +39,6 @@ class EventLog(Repository):
 
     async def last_seq(self) -> int:
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
-
-
-def event_of(row: Row) -> Event:
-    return Event(
-        seq=row["seq"],
-        id=row["id"],
-        task_id=TaskId(row["task"]) if row["task"] else None,
-        type=EventType(row["type"]),
-        at_ms=row["at_ms"],
-        supersedes=row["supersedes"],
-        body=row["body"],
-    )
 
 
 async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: int) -> SliceOutcome:

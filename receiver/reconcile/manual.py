@@ -1,17 +1,18 @@
-"""Reconcile by hand: the same looks, chosen by a filter and not by the clock.
+"""Reconcile when a person asks for it: the same polls, chosen by a filter instead of the schedule.
 
-Three ways: say what would be asked; ask and say what would change, changing nothing; or do it, with an audit line for
-each task. Due times and pauses are no hindrance, but every request is debited, nobody's lease is broken, and a provider
-that throttles or denies is asked no further.
+Due times and pauses do not matter, but each request takes a token of the rate budget, no lease is broken, and a
+provider that throttles or denies us is not polled further.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from receiver.reconcile.model.decisions import Finding, Plan
+from receiver.config.settings import ReconcileSettings
+from receiver.reconcile.model.decisions import PollAction, PollResult
 from receiver.reconcile.model.report import (
     ManualRequest,
     ReconcileFilter,
@@ -20,114 +21,124 @@ from receiver.reconcile.model.report import (
     ReconcileSummary,
 )
 from receiver.reconcile.poller import Poller
+from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
-from submitter.providers import schedule
-from submitter.providers.contract import ConfiguredProvider
 
 T = TypeVar("T")
 
-LIMIT = 200  # tasks an order; more is a second order, so that a request for it ends in reasonable time
+MAX_TASKS = 200  # of one run, so that its HTTP request ends in reasonable time; a second run takes the next ones
 
-_STOPS = frozenset({Finding.THROTTLED, Finding.DENIED})
-
-
-class HandPolls(Protocol):
-    """The verbs that an order uses beside those of a look."""
-
-    async def find_by_filter(self, condition: ReconcileFilter, *, now_ms: int, limit: int) -> list[Task]: ...
-
-    async def lease_by_filter(
-        self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
-    ) -> list[Task]: ...
+#: Results after which a provider is not polled further.
+_STOPS = frozenset({PollResult.THROTTLED, PollResult.DENIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ManualReconcile:
-    """Carries out orders. `at_once`: looks at one provider at the same time."""
+    """One for a process."""
 
-    asking: Poller
-    polls: HandPolls
+    poller: Poller
+    polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
-    providers: Mapping[str, ConfiguredProvider]
+    settings: ReconcileSettings
+    #: Names this process and no other.
+    owner: str
+    #: Unix milliseconds.
     clock: Callable[[], int]
-    lease_ms: int
-    at_once: int
+    _leases: Iterator[int] = field(default_factory=itertools.count, init=False)
 
-    async def carry_out(self, order: ManualRequest) -> ReconcileSummary:
-        """Raise StoreUnavailable; what was booked before that stays."""
-        found = await self.polls.find_by_filter(order.condition, now_ms=self.clock(), limit=LIMIT)
-        by_provider = groupby(sorted(found, key=lambda task: task.provider), key=lambda task: task.provider)
-        rounds = [self._round(name, list(tasks), order) for name, tasks in by_provider]
-        return _report([line for lines in await _all(rounds) for line in lines])
+    async def run(self, request: ManualRequest) -> ReconcileSummary:
+        """Poll the matching unfinished tasks, at most MAX_TASKS, each provider's tasks in groups of a few at once.
 
-    async def _round(self, provider: str, tasks: Sequence[Task], order: ManualRequest) -> list[ReconcileItem]:
-        lines: list[ReconcileItem] = []
-        for group in _groups(tasks, self.at_once):
-            if any(line.finding in _STOPS for line in lines):
-                lines += [self._line(task, skipped="the provider throttles or denies us now") for task in group]
+        Returns a line for each task: what was done, or why it was skipped. Raises StoreUnavailable; what was recorded
+        before that stays.
+        """
+        tasks = await self.polls.find_by_filter(request.condition, now_ms=self.clock(), limit=MAX_TASKS)
+        by_provider = groupby(sorted(tasks, key=lambda task: task.provider), key=lambda task: task.provider)
+        runs = [self._run_provider(provider, list(own), request) for provider, own in by_provider]
+        return ReconcileSummary.of([item for items in await _finish_all(runs) for item in items])
+
+    async def _run_provider(self, provider: str, tasks: Sequence[Task], request: ManualRequest) -> list[ReconcileItem]:
+        items: list[ReconcileItem] = []
+        for group in _groups(tasks, max(1, self.settings.concurrency // max(1, len(self.poller.providers)))):
+            if any(item.finding in _STOPS for item in items):
+                items += [self._skipped(task, "the provider throttles or denies us now") for task in group]
             else:
-                lines += await self._group(provider, group, order)
-        return lines
+                items += await self._run_group(provider, group, request)
+        return items
 
-    async def _group(self, provider: str, group: Sequence[Task], order: ManualRequest) -> list[ReconcileItem]:
+    async def _run_group(self, provider: str, group: Sequence[Task], request: ManualRequest) -> list[ReconcileItem]:
         reasons = {task.id: self._reason_to_skip(task) for task in group}
-        open_tasks = [task for task in group if reasons[task.id] is None]
-        skipped = [self._line(task, skipped=reasons[task.id]) for task in group if reasons[task.id] is not None]
-        if order.mode is ReconcileMode.SAY or not open_tasks:
-            return skipped + [self._line(task) for task in open_tasks]
-        budget = schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.asking.speed)
-        await self.accounts.consume(provider, budget=budget, count=len(open_tasks), now_ms=self.clock())
-        work = self._do if order.mode is ReconcileMode.DO else self._preview
-        return skipped + await _all([work(task, order) for task in open_tasks])
+        skipped = [self._skipped(task, reason) for task in group if (reason := reasons[task.id]) is not None]
+        tasks = [task for task in group if reasons[task.id] is None]
+        if request.mode is ReconcileMode.PLAN or not tasks:
+            return skipped + [self._planned(task) for task in tasks]
+        budget = self.poller.rate_budget(provider)
+        await self.accounts.consume(provider, budget=budget, count=len(tasks), now_ms=self.clock())
+        if request.mode is ReconcileMode.DRY_RUN:
+            return skipped + await _finish_all([self._preview(task) for task in tasks])
+        return skipped + await _finish_all([self._apply(task, request.actor) for task in tasks])
 
     def _reason_to_skip(self, task: Task) -> str | None:
-        if task.provider not in self.providers:
+        if task.provider not in self.poller.providers:
             return "the provider is not configured"
         if task.state is TaskState.SUBMITTING and (task.next_poll_ms or 0) > self.clock():
             return "its submit is still under way"
-        if task.state is TaskState.UNCERTAIN and self.asking.plan(task) is Plan.DOUBT:
+        if task.state is TaskState.UNCERTAIN and self.poller.plan(task) is PollAction.MARK_UNCERTAIN:
             return "only a callback or a person can settle it"
         return None
 
-    async def _do(self, task: Task, order: ManualRequest) -> ReconcileItem:
-        held = await self.polls.lease_by_filter(
-            ReconcileFilter(task=task.id), owner=order.owner, now_ms=self.clock(), lease_ms=self.lease_ms, limit=1
+    async def _apply(self, task: Task, actor: str) -> ReconcileItem:
+        owner = f"{self.owner}.manual.{next(self._leases)}"
+        leased = await self.polls.lease_by_filter(
+            ReconcileFilter(task=task.id),
+            owner=owner,
+            now_ms=self.clock(),
+            lease_ms=self.poller.poll_lease_ms,
+            limit=1,
         )
-        if not held:
-            return self._line(task, skipped="somebody else is asking about it, or it has just ended")
-        line = self._line(held[0])
-        booked = (await self.asking.book([await self.asking.look(held[0])], owner=order.owner))[0]
-        finding = booked.looked.follow_up.finding
-        detail = {"finding": finding.value, "before": line.state.value, "after": booked.state.value}
-        entry = AuditEntry(actor=order.actor, action="reconcile", detail=detail, task_id=task.id)
+        if not leased:
+            return self._skipped(task, "another run is polling it, or it has just ended")
+        item = self._planned(leased[0])
+        (poll,) = await self.poller.record([await self.poller.poll(leased[0])], owner=owner)
+        finding, after = poll.decision.result, poll.stored.state
+        detail = {"finding": finding.value, "before": item.state.value, "after": after.value}
+        entry = AuditEntry(actor=actor, action="reconcile", detail=detail, task_id=task.id)
         await self.audit.record(entry, now_ms=self.clock())
-        return replace(line, finding=finding, after=booked.state)
+        return replace(item, finding=finding, after=after)
 
-    async def _preview(self, task: Task, order: ManualRequest) -> ReconcileItem:
-        """Only a status can be asked for without effects; a submit that would be repeated is left as it is."""
-        line = self._line(task)
-        if line.plan is not Plan.ASK:
-            return line
-        follow_up = (await self.asking.look(task)).follow_up
+    async def _preview(self, task: Task) -> ReconcileItem:
+        """Poll without recording. Only a status query has no effect, so a submit is not repeated here."""
+        item = self._planned(task)
+        if item.plan is not PollAction.QUERY:
+            return item
+        decision = (await self.poller.poll(task)).decision
         after = task.state
-        if follow_up.report is not None:
-            after = verdict_on(task.state, follow_up.report.observation.state)[1]
-        return replace(line, finding=follow_up.finding, after=after)
+        if decision.observation is not None:
+            after = verdict_on(task.state, decision.observation.observation.state)[1]
+        return replace(item, finding=decision.result, after=after)
 
-    def _line(self, task: Task, *, skipped: str | None = None) -> ReconcileItem:
-        plan = Plan.LEAVE if skipped is not None else self.asking.plan(task)
+    def _planned(self, task: Task) -> ReconcileItem:
         return ReconcileItem(
             task_id=task.id,
             provider=task.provider,
             provider_task_id=task.provider_task_id,
             state=task.state,
-            plan=plan,
-            skipped=skipped,
+            plan=self.poller.plan(task),
+        )
+
+    def _skipped(self, task: Task, reason: str) -> ReconcileItem:
+        return ReconcileItem(
+            task_id=task.id,
+            provider=task.provider,
+            provider_task_id=task.provider_task_id,
+            state=task.state,
+            plan=PollAction.SKIP,
+            skipped=reason,
         )
 
 
@@ -135,19 +146,10 @@ def _groups(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
     return (tasks[start : start + size] for start in range(0, len(tasks), size))
 
 
-async def _all(works: Sequence[Coroutine[None, None, T]]) -> list[T]:
-    """Every one comes to its end, also when another fails; then the first failure is raised."""
+async def _finish_all(works: Sequence[Coroutine[None, None, T]]) -> list[T]:
+    """The results, once every coroutine has ended. Raises the first failure, after the others have ended too."""
     results = await asyncio.gather(*works, return_exceptions=True)
-    failures = [result for result in results if isinstance(result, BaseException)]
-    if failures:
-        raise failures[0]
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
     return [result for result in results if not isinstance(result, BaseException)]
-
-
-def _report(lines: Sequence[ReconcileItem]) -> ReconcileSummary:
-    return ReconcileSummary(
-        asked=sum(line.finding is not None and line.plan is not Plan.DOUBT for line in lines),
-        changed=sum(line.after not in {None, line.state} for line in lines),
-        skipped=sum(line.skipped is not None for line in lines),
-        tasks=tuple(lines),
-    )

@@ -1,285 +1,257 @@
-"""One look carried out, and what a group of looks leaves in the ledger.
+"""Poll one task, and record what a group of polls found.
 
-Flow: `receiver.looks` decides. Nothing that a provider does, and no fault of one adapter, leaves `look`
-as an exception.
+`receiver.reconcile.model.decisions` decides; this module calls the provider and the repositories. `poll` raises nothing
+because of a provider or a faulty adapter, so one task never fails the others of its run.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
 import structlog
 
+from receiver.config.settings import ProvidersSettings
 from receiver.reconcile.model import decisions
-from receiver.reconcile.model.decisions import Circumstances, Finding, FollowUp, Pause, Plan
-from receiver.reconcile.model.report import PollResult
+from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
+from receiver.reconcile.model.report import PollOutcome
+from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreError
-from receiver.tasks.model.redaction import mask, masked_status
-from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.ledger import Ledger
+from receiver.tasks.model.redaction import redact, redact_status
+from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.submission import Submission
+from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
-from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import (
-    Observation,
-    ProviderTaskId,
-    StatusOutcome,
-    SubmitOutcome,
-    TaskId,
-    TaskState,
-    Unavailable,
-    Uncertain,
-)
-from submitter.providers.contract import ConfiguredProvider
+from submitter.http.transport import Transport
+from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.providers import schedule
+from submitter.providers.contract import Budget, ConfiguredProvider
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 10_000  # tasks and words kept in memory; forgetting one costs an early look or a second log line
+MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an early poll or a second log line
 
 ALARM_CHARACTERS = 300
 
-_OPEN = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
+RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
-#: Findings that prove that the provider takes our key.
-_ANSWERED = frozenset({Finding.STATED, Finding.NOT_FOUND, Finding.FORGOTTEN, Finding.RECEIPT})
-
-#: States after a look at an open submit; what is not named leaves it as it was.
-_AFTER_SUBMIT: Mapping[Finding, TaskState] = {
-    Finding.RECEIPT: TaskState.SUBMITTED,
-    Finding.REFUSED: TaskState.REFUSED,
-    Finding.UNCERTAIN: TaskState.UNCERTAIN,
-    Finding.THROTTLED: TaskState.UNCERTAIN,
-    Finding.DENIED: TaskState.UNCERTAIN,
-}
+#: Results that prove that the provider accepts our key.
+_KEY_ACCEPTED = frozenset({PollResult.OBSERVED, PollResult.NOT_FOUND, PollResult.FORGOTTEN, PollResult.RECEIPT})
 
 
-class Sends(Protocol):
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply: ...
-
-
-class Repeats(Protocol):
-    """The submit flow; `repeat` has its outcome in the ledger when it returns."""
-
-    def is_repeatable(self, task: Task, now_ms: int) -> bool: ...
-
-    async def repeat(self, task: Task) -> SubmitOutcome: ...
-
-
-class Records(Protocol):
-    async def record(self, reports: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]: ...
-
-
-class Doubts(Protocol):
-    async def store_uncertain(
-        self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
-    ) -> Task: ...
-
-
-class Finishes(Protocol):
-    async def finish_poll(self, results: Sequence[PollResult], now_ms: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollOutcome:
-    """A task as it was leased, and what a look at it came to."""
-
-    task: Task
-    follow_up: FollowUp
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedPoll:
-    """A look that is in the ledger, and the task's state after it. `changed`: by this look, not by other news."""
-
-    looked: PollOutcome
-    state: TaskState
-    changed: bool
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Poller:
-    """`on_events` is called after a commit that made events; `speed` as in `receiver.schedule`."""
+    """One for a process."""
 
     providers: Mapping[str, ConfiguredProvider]
-    submission: Repeats
-    transport: Sends
-    ledger: Records
-    submits: Doubts
-    polls: Finishes
+    settings: ProvidersSettings
+    transport: Transport
+    submission: Submission
+    ledger: Ledger
+    submissions: SubmissionRepository
+    polls: PollRepository
     accounts: ProviderAccountRepository
+    #: The configured lease; see `poll_lease_ms`.
+    lease_ms: int
+    #: Unix milliseconds.
     clock: Callable[[], int]
+    #: Numbers in [0, 1).
     random: Callable[[], float]
+    #: Called after a commit that made events.
     on_events: Callable[[], None]
-    speed: float
-    timeout_s: float
     _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
-    _words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
+    _logged_words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
 
-    def plan(self, task: Task) -> Plan:
-        return decisions.plan_poll(task, repeatable=self.submission.is_repeatable(task, self.clock()))
+    @property
+    def poll_lease_ms(self) -> int:
+        """How long to lease a task for one poll: the configured lease, or longer where a poll may take longer.
 
-    async def look(self, task: Task) -> PollOutcome:
-        """Changes the ledger only where the submit itself is open: a repeat stores its outcome, a doubt is stored."""
+        A lease that ended before its poll would let a hanging provider be polled again and again, without back-off.
+        """
+        return max(self.lease_ms, round(self.settings.timeout_s * 1000) + RECORDING_MS)
+
+    def rate_budget(self, provider: str) -> Budget:
+        return schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.settings.speed)
+
+    def plan(self, task: Task) -> PollAction:
+        """What `poll` would do with the task now."""
+        return decisions.plan_poll(task, is_repeatable=self.submission.is_repeatable(task, self.clock()))
+
+    async def poll(self, task: Task) -> PollOutcome:
+        """Do what the task's state calls for, and decide what follows.
+
+        A status query stores nothing: `record` does. A repeated submit and the mark "uncertain" are stored here.
+        Raises nothing: when the database or an adapter fails, the outcome is "no usable answer".
+        """
         try:
-            follow_up = await self._carry_out(task, self.plan(task))
+            outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
-            log.warning("look_not_stored", task=task.id, provider=task.provider, error=str(error))
-            follow_up = self._gave_up(task, "the ledger was not there")
+            log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))
+            outcome = self._failed(task, "the ledger was not there")
         except Exception:
-            log.exception("look_failed", task=task.id, provider=task.provider)
-            follow_up = self._gave_up(task, "a fault of ours")
-        self._count_miss(task, follow_up)
-        return PollOutcome(task=task, follow_up=follow_up)
+            log.exception("poll_failed", task=task.id, provider=task.provider)
+            outcome = self._failed(task, "a fault of ours")
+        self._count_misses(outcome)
+        return outcome
 
-    async def _carry_out(self, task: Task, plan: Plan) -> FollowUp:
-        match plan:
-            case Plan.ASK:
-                answer = await self._ask(task, task.provider_task_id or ProviderTaskId(""))
-                self._note_answer(task, answer)
-                return decisions.after_answer(task, answer, self._at(task))
-            case Plan.REPEAT:
-                outcome = await self.submission.repeat(task)
-                return decisions.after_repeat(task, outcome, self._at(task))
-            case Plan.DOUBT:
-                doubt, now_ms = decisions.doubt_about(task), self.clock()
-                after = await self.submits.store_uncertain(task.id, doubt, next_poll_ms=None, now_ms=now_ms)
-                return decisions.after_doubt(after, self._at(task))
-            case Plan.LEAVE:
-                return decisions.left_alone()
+    async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
+        match action:
+            case PollAction.QUERY:
+                answer = await self._query(task)
+                self._log_answer(task, answer)
+                decision = decisions.after_answer(task, answer, self._context(task))
+                return PollOutcome(task=task, decision=decision, stored=task)
+            case PollAction.RESUBMIT:
+                repeated = await self.submission.repeat(task)
+                decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
+                return _stored(task, decision, repeated.task)
+            case PollAction.MARK_UNCERTAIN:
+                reason, now_ms = decisions.why_uncertain(task), self.clock()
+                stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
+                return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
+            case PollAction.SKIP:
+                return PollOutcome(task=task, decision=decisions.after_skip(), stored=task)
             case _:
-                assert_never(plan)
+                assert_never(action)
 
-    async def _ask(self, task: Task, provider_task_id: ProviderTaskId) -> StatusOutcome:
+    async def _query(self, task: Task) -> StatusOutcome:
+        provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
-            reply = await self.transport.send(call, timeout_s=self.timeout_s)
+            reply = await self.transport.send(call, timeout_s=self.settings.timeout_s)
         except TransportError as error:
             return Unavailable(reason=f"{type(error).__name__}: {error}")
-        said = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return masked_status(said, (configured.account.api_key,))
+        answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
+        return redact_status(answer, (configured.account.api_key,))
 
-    def _at(self, task: Task) -> Circumstances:
-        return Circumstances(
+    def _context(self, task: Task) -> PollContext:
+        return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            speed=self.speed,
+            speed=self.settings.speed,
             capabilities=self.providers[task.provider].adapter.CAPABILITIES,
             misses=self._misses.get(task.id, 0),
         )
 
-    def _gave_up(self, task: Task, reason: str) -> FollowUp:
-        return decisions.after_answer(task, Unavailable(reason=reason), self._at(task))
+    def _failed(self, task: Task, reason: str) -> PollOutcome:
+        decision = decisions.after_answer(task, Unavailable(reason=reason), self._context(task))
+        return PollOutcome(task=task, decision=decision, stored=task)
 
-    def _count_miss(self, task: Task, follow_up: FollowUp) -> None:
-        missed = self._misses.pop(task.id, 0)
-        if follow_up.finding in {Finding.UNAVAILABLE, Finding.UNCERTAIN} and follow_up.next_poll_ms is not None:
-            self._misses[task.id] = missed + 1
+    def _count_misses(self, outcome: PollOutcome) -> None:
+        task_id, decision = outcome.task.id, outcome.decision
+        misses = self._misses.pop(task_id, 0)
+        if decision.result in {PollResult.UNAVAILABLE, PollResult.UNCERTAIN} and decision.next_poll_ms is not None:
+            self._misses[task_id] = misses + 1
         _forget_oldest(self._misses)
 
-    def _note_answer(self, task: Task, answer: StatusOutcome) -> None:
-        """Each undocumented state word once; an answer without a statement only for those who debug."""
+    def _log_answer(self, task: Task, answer: StatusOutcome) -> None:
+        """Log each undocumented state word once, and at level debug each answer that says nothing about the task."""
         if isinstance(answer, Unavailable):
             log.debug("no_usable_answer", task=task.id, provider=task.provider, reason=answer.reason)
-        if not isinstance(answer, Observation) or answer.known_word:
+        if not isinstance(answer, Observation) or answer.is_documented_state:
             return
         word = (task.provider, answer.raw_state[:80])
-        if word not in self._words:
-            self._words[word] = None
-            _forget_oldest(self._words)
+        if word not in self._logged_words:
+            self._logged_words[word] = None
+            _forget_oldest(self._logged_words)
             log.warning("unknown_state_word", provider=word[0], word=word[1], task=task.id)
 
-    async def book(self, looked: Sequence[PollOutcome], *, owner: str) -> list[RecordedPoll]:
-        """Reports first, leases last: what is cut off in between is asked again. Raise StoreUnavailable."""
+    async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
+        """Store what the polls of one owner found: observations, pauses and ended alarms; then release the leases.
+
+        Returns the polls with their tasks as stored. Raises StoreUnavailable; what was stored before that stays.
+        """
         now_ms = self.clock()
-        booked = await self._record(looked, now_ms)
-        await self._pause(booked, now_ms)
-        await self._end_alarms(booked, now_ms)
-        results = [_poll_result(entry.looked, owner) for entry in booked]
-        # Without a time of ours nothing is set: news that came meanwhile keeps its time, and the lease ends alone.
-        await self.polls.finish_poll([result for result in results if result.next_poll_ms is not None], now_ms)
-        return booked
+        recorded = await self._record_observations(polls, now_ms)
+        await self._pause_providers(recorded, now_ms)
+        await self._clear_alarms(recorded, now_ms)
+        # Last, because a crash before this only repeats the polls. Without a time of ours a lease ends by itself, so
+        # that a time which was stored meanwhile, for example by a callback, is not overwritten.
+        timed = [poll for poll in recorded if poll.decision.next_poll_ms is not None]
+        await self.polls.release(timed, owner=owner, now_ms=now_ms)
+        return recorded
 
-    async def _record(self, looked: Sequence[PollOutcome], now_ms: int) -> list[RecordedPoll]:
-        with_news = [entry for entry in looked if entry.follow_up.report is not None]
+    async def _record_observations(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
+        """All in one transaction. When that fails by a fault of ours, one by one, so that one failure is alone."""
         try:
-            outcomes = await self._record_reports(with_news, now_ms)
+            return await self._record_together(polls, now_ms)
         except StoreError:
             raise
         except Exception:
-            log.exception("batch_not_recorded", tasks=[entry.task.id for entry in with_news])
-            return [await self._record_alone(entry, now_ms) for entry in looked]
-        told = dict(zip((entry.task.id for entry in with_news), outcomes, strict=True))
-        return [self._booked(entry, told.get(entry.task.id)) for entry in looked]
+            log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
+        return [await self._record_alone(poll, now_ms) for poll in polls]
 
-    async def _record_alone(self, looked: PollOutcome, now_ms: int) -> RecordedPoll:
-        """One at a time, so that a report that cannot be recorded holds back no other."""
-        if looked.follow_up.report is None:
-            return self._booked(looked, None)
+    async def _record_alone(self, poll: PollOutcome, now_ms: int) -> PollOutcome:
         try:
-            outcomes = await self._record_reports([looked], now_ms)
+            return (await self._record_together([poll], now_ms))[0]
         except StoreError:
             raise
         except Exception:
-            log.exception("look_not_recorded", task=looked.task.id, provider=looked.task.provider)
-            return self._booked(replace(looked, follow_up=self._gave_up(looked.task, "a fault of ours")), None)
-        return self._booked(looked, outcomes[0])
+            log.exception("poll_not_recorded", task=poll.task.id, provider=poll.task.provider)
+            return self._failed(poll.task, "a fault of ours")
 
-    async def _record_reports(self, looked: Sequence[PollOutcome], now_ms: int) -> list[RecordOutcome]:
-        reports = [entry.follow_up.report for entry in looked if entry.follow_up.report is not None]
-        outcomes = await self.ledger.record(reports, now_ms) if reports else []
+    async def _record_together(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
+        observations = {
+            poll.task.id: poll.decision.observation for poll in polls if poll.decision.observation is not None
+        }
+        if not observations:
+            return list(polls)
+        outcomes = await self.ledger.record(list(observations.values()), now_ms)
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
             self.on_events()
-        return outcomes
+        by_task = dict(zip(observations, outcomes, strict=True))
+        return [_recorded(poll, by_task[poll.task.id]) if poll.task.id in by_task else poll for poll in polls]
 
-    def _booked(self, looked: PollOutcome, outcome: RecordOutcome | None) -> RecordedPoll:
-        before = looked.task.state
-        if isinstance(outcome, Recorded):
-            changed = outcome.verdict is Verdict.APPLIED and outcome.task.state is not before
-            return RecordedPoll(looked=looked, state=outcome.task.state, changed=changed)
-        if outcome is not None:
-            log.error("answer_fits_no_task", task=looked.task.id, provider=looked.task.provider)
-        state = _AFTER_SUBMIT.get(looked.follow_up.finding, before) if before in _OPEN else before
-        return RecordedPoll(looked=looked, state=state, changed=state is not before)
+    async def _pause_providers(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """One pause for each provider: an alarm first, because a longer pause must not hide it, then the longest."""
+        pauses: dict[str, Pause] = {}
+        for poll in polls:
+            provider, pause = poll.task.provider, poll.decision.pause
+            if pause is not None and (provider not in pauses or _urgency(pause) > _urgency(pauses[provider])):
+                pauses[provider] = pause
+        for provider, pause in pauses.items():
+            alarm = None if pause.alarm is None else self._redacted_alarm(provider, pause.alarm)
+            log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
+            await self.accounts.pause(
+                provider, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms
+            )
 
-    async def _pause(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
-        longest: dict[str, Pause] = {}
-        for entry in booked:
-            name, pause = entry.looked.task.provider, entry.looked.follow_up.pause
-            if pause is not None and (name not in longest or _weight(pause) > _weight(longest[name])):
-                longest[name] = pause
-        for name, pause in longest.items():
-            alarm = None if pause.alarm is None else self._without_key(name, pause.alarm)
-            log.warning("provider_paused", provider=name, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
-            await self.accounts.pause(name, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms)
+    def _redacted_alarm(self, provider: str, message: str) -> str:
+        """Without our key, because providers quote the key that they refuse."""
+        return f"{provider} {redact(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
-    def _without_key(self, provider: str, words: str) -> str:
-        """Providers like to quote the key that they refuse."""
-        return f"{provider} {mask(words, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
-
-    async def _end_alarms(self, booked: Sequence[RecordedPoll], now_ms: int) -> None:
-        """A provider that answers us again after its pause has been cured."""
-        findings = Counter((entry.looked.task.provider, entry.looked.follow_up.finding) for entry in booked)
-        denied = {name for name, finding in findings if finding is Finding.DENIED}
-        answering = {name for name, finding in findings if finding in _ANSWERED} - denied
-        for account in await self.accounts.all() if answering else []:
-            if account.provider in answering and account.alarm and (account.paused_until_ms or 0) <= now_ms:
+    async def _clear_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """End the alarm of a provider that accepts our key again after its pause."""
+        denying = {poll.task.provider for poll in polls if poll.decision.result is PollResult.DENIED}
+        accepting = {poll.task.provider for poll in polls if poll.decision.result in _KEY_ACCEPTED} - denying
+        if not accepting:
+            return
+        for account in await self.accounts.all():
+            if account.provider in accepting and account.alarm and (account.paused_until_ms or 0) <= now_ms:
                 log.info("provider_answers_again", provider=account.provider)
                 await self.accounts.unpause(account.provider)
 
 
-def _poll_result(looked: PollOutcome, owner: str) -> PollResult:
-    follow_up = looked.follow_up
-    return PollResult(
-        task_id=looked.task.id, owner=owner, next_poll_ms=follow_up.next_poll_ms, not_found=follow_up.not_found
-    )
+def _stored(task: Task, decision: PollDecision, stored: Task) -> PollOutcome:
+    """A poll whose change of an open submit is stored. A task that was skipped after all was changed by another."""
+    changed = stored.state is not task.state and decision.result is not PollResult.SKIPPED
+    return PollOutcome(task=task, decision=decision, stored=stored, changed=changed)
 
 
-def _weight(pause: Pause) -> tuple[bool, int]:
-    """An alarm is never lost to a longer pause without one."""
+def _recorded(poll: PollOutcome, outcome: RecordOutcome) -> PollOutcome:
+    if not isinstance(outcome, Recorded):
+        log.error("observation_fits_no_task", task=poll.task.id, provider=poll.task.provider)
+        return poll
+    changed = outcome.verdict is Verdict.APPLIED and outcome.task.state is not poll.task.state
+    return replace(poll, stored=outcome.task, changed=changed)
+
+
+def _urgency(pause: Pause) -> tuple[bool, int]:
     return pause.alarm is not None, pause.until_ms
 
 
-def _forget_oldest(kept: dict[Any, Any]) -> None:
-    while len(kept) > REMEMBERED:
-        del kept[next(iter(kept))]
+def _forget_oldest(remembered: dict[Any, Any]) -> None:
+    while len(remembered) > MAX_REMEMBERED:
+        del remembered[next(iter(remembered))]

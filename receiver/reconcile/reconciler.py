@@ -1,234 +1,130 @@
-"""Ask the providers about tasks that have been silent: by the clock here, by hand through `receiver.by_hand`.
+"""Poll the tasks that are due, by schedule.
 
-Flow: lease what is due, look at all of it at once, book what is ready, in groups as they finish. Turns may overlap:
-leases keep them apart, and no provider may take all the places, so one that hangs slows only itself.
+Runs may overlap, because leases keep them apart. No provider may take all slots, so one that hangs delays only itself.
 """
 
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
-from receiver.reconcile.manual import HandPolls, ManualReconcile
-from receiver.reconcile.model.decisions import Finding
-from receiver.reconcile.model.report import (
-    ManualRequest,
-    ReconcileFilter,
-    ReconcileMode,
-    ReconcileSummary,
-)
-from receiver.reconcile.poller import Doubts, Finishes, Poller, PollOutcome, RecordedPoll, Records, Repeats, Sends
-from receiver.store.accounts import ProviderAccountRepository
-from receiver.store.audit import AuditLog
+from receiver.config.settings import ReconcileSettings
+from receiver.reconcile.model.report import PollOutcome, ReconcileReport
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.repository import PollRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
-from submitter.providers import schedule
-from submitter.providers.contract import Budget, ConfiguredProvider
-
-__all__ = ["ReconcileManners", "ReconcileReport", "ReconcileRooms", "Reconciler"]
+from receiver.webhooks.slots import Slots
 
 log = structlog.get_logger(__name__)
-
-BOOKING_MS = 15_000  # from the last byte of an answer to its place in a ledger that is locked for a while
-
-
-class ReconcilePolls(Finishes, HandPolls, Protocol):
-    async def lease_due(
-        self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
-    ) -> list[Task]: ...
-
-
-class ReconcileRooms(Protocol):
-    """The rooms of the store that a turn enters."""
-
-    @property
-    def ledger(self) -> Records: ...
-
-    @property
-    def submissions(self) -> Doubts: ...
-
-    @property
-    def polls(self) -> ReconcilePolls: ...
-
-    @property
-    def accounts(self) -> ProviderAccountRepository: ...
-
-    @property
-    def audit(self) -> AuditLog: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileManners:
-    """`owner` names this process and no other, `speed` is as in `receiver.schedule`.
-
-    `concurrency`: looks at the same time. `timeout_s` bounds the one request of a look; a shorter lease is stretched.
-    """
-
-    owner: str
-    speed: float = 1.0
-    lease_ms: int = 60_000
-    concurrency: int = 32
-    timeout_s: float = 60.0
-
-    @property
-    def poll_lease_ms(self) -> int:
-        """A lease that ends before its look would let a hanging provider be asked again and again, without back-off."""
-        return max(self.lease_ms, round(self.timeout_s * 1000) + BOOKING_MS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileReport:
-    """`changed`: tasks whose state changed by what was learned. `missed`: looks without a usable answer."""
-
-    asked: int
-    changed: int
-    missed: int
-    paused: tuple[str, ...]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Reconciler:
-    """`on_events` is called after a commit that made events. `dice` gives numbers in [0, 1)."""
+    """One for a process; its runs together never poll more than `settings.concurrency` tasks at once."""
 
-    store: ReconcileRooms
-    providers: Mapping[str, ConfiguredProvider]
-    submission: Repeats
-    transport: Sends
+    poller: Poller
+    polls: PollRepository
+    settings: ReconcileSettings
+    #: Names this process and no other.
+    owner: str
+    #: Unix milliseconds.
     clock: Callable[[], int]
-    random: Callable[[], float]
-    on_events: Callable[[], None]
-    manners: ReconcileManners
-    _asking: Poller = field(init=False)
+    _runs: Iterator[int] = field(default_factory=itertools.count, init=False)
+    _slots: Slots = field(init=False)
+    #: Slots taken, by provider.
     _taken: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
 
     def __post_init__(self) -> None:
-        self._asking = Poller(
-            providers=self.providers,
-            submission=self.submission,
-            transport=self.transport,
-            ledger=self.store.ledger,
-            submits=self.store.submissions,
-            polls=self.store.polls,
-            accounts=self.store.accounts,
-            clock=self.clock,
-            random=self.random,
-            on_events=self.on_events,
-            speed=self.manners.speed,
-            timeout_s=self.manners.timeout_s,
-        )
+        self._slots = Slots(self.settings.concurrency, on_capacity=lambda: None)
 
     async def reconcile_once(self, *, limit: int) -> ReconcileReport:
-        """One turn; at most `limit` tasks of each provider. Empty while another turn is still leasing.
+        """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
 
-        Raise StoreUnavailable when nothing could be leased or some looks could not be booked; their leases run out, and
-        they are asked again.
+        Returns when all polls are recorded; returns an empty report while another run is still leasing.
+        Raises StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
+        end by themselves, and their tasks are polled again.
         """
-        owner = self._new_owner()
-        return _report(await self._book_as_ready(await self._start_looks(owner, limit), owner))
+        # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.
+        owner = f"{self.owner}.{next(self._runs)}"
+        return ReconcileReport.of(await self._record_as_ready(await self._start_polls(owner, limit), owner))
 
-    async def by_hand(self, condition: ReconcileFilter, /, *, dry_run: bool, ask: bool, actor: str) -> ReconcileSummary:
-        """At most `receiver.by_hand.LIMIT` tasks; with `dry_run` nothing changes, and providers are asked if `ask`.
-
-        Raise StoreUnavailable; what was booked before that stays.
-        """
-        work = ManualReconcile(
-            asking=self._asking,
-            polls=self.store.polls,
-            accounts=self.store.accounts,
-            audit=self.store.audit,
-            providers=self.providers,
-            clock=self.clock,
-            lease_ms=self.manners.poll_lease_ms,
-            at_once=max(1, self.manners.concurrency // max(1, len(self.providers))),
-        )
-        mode = ReconcileMode.DO if not dry_run else ReconcileMode.ASK if ask else ReconcileMode.SAY
-        return await work.carry_out(ManualRequest(condition=condition, mode=mode, actor=actor, owner=self._new_owner()))
-
-    def _new_owner(self) -> str:
-        """One for each turn, so that a turn which lost a lease to a later one of this process is refused as well."""
-        return f"{self.manners.owner}.{next(self._turns)}"
-
-    async def _start_looks(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
+    async def _start_polls(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         if self._leasing.locked():
-            return set()  # turns that queue for a busy ledger would only keep callbacks waiting behind them
+            return set()  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
             return await self._lease_and_start(owner, limit)
 
     async def _lease_and_start(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
-        looks: set[asyncio.Task[PollOutcome]] = set()
-        for name in self.providers:
+        polls: set[asyncio.Task[PollOutcome]] = set()
+        for provider in self.poller.providers:
             try:
-                leased = await self._lease(name, owner, limit)
+                leased = await self._lease(provider, owner, limit)
             except StoreError as error:
-                if not looks:
+                if not polls:
                     raise
-                log.warning("nothing_leased", provider=name, error=str(error))
+                log.warning("nothing_leased", provider=provider, error=str(error))
                 break
-            looks |= {self._start(task) for task in leased}
-        return looks
+            polls |= {self._start(task) for task in leased}
+        return polls
 
     async def _lease(self, provider: str, owner: str, limit: int) -> list[Task]:
-        share = min(limit, self._share(provider))
-        if share < 1:
+        slots = self._take_slots(provider, limit)
+        if slots == 0:
             return []
         leased: list[Task] = []
-        self._taken[provider] += share  # before the wait, because another turn may count places meanwhile
         try:
-            leased = await self.store.polls.lease_due(
+            leased = await self.polls.lease_due(
                 provider,
-                budget=schedule.scaled(self.providers[provider].adapter.CAPABILITIES.budget, self.manners.speed),
+                budget=self.poller.rate_budget(provider),
                 owner=owner,
                 now_ms=self.clock(),
-                lease_ms=self.manners.poll_lease_ms,
-                limit=share,
+                lease_ms=self.poller.poll_lease_ms,
+                limit=slots,
             )
         finally:
-            self._taken[provider] -= share - len(leased)
+            self._give_back(provider, slots - len(leased))
         return leased
 
-    def _share(self, provider: str) -> int:
-        """Half of what the others leave, less what it has: however many hang, the next one still gets a place."""
-        mine = self._taken[provider]
-        left_by_others = self.manners.concurrency - (self._taken.total() - mine)
-        return (left_by_others + 1) // 2 - mine
+    def _take_slots(self, provider: str, limit: int) -> int:
+        """Take at most half of the slots that the other providers leave, counting those that this provider has.
+
+        However many providers hang, the next one still gets a slot.
+        """
+        taken = self._taken[provider]
+        share = (self._slots.free + taken + 1) // 2 - taken
+        slots = self._slots.take(max(0, min(limit, share)))
+        self._taken[provider] += slots
+        return slots
+
+    def _give_back(self, provider: str, slots: int) -> None:
+        self._taken[provider] -= slots
+        self._slots.give_back(slots)
 
     def _start(self, task: Task) -> asyncio.Task[PollOutcome]:
-        look = asyncio.create_task(self._asking.look(task))
-        look.add_done_callback(lambda _: self._taken.subtract([task.provider]))
-        return look
+        poll = asyncio.create_task(self.poller.poll(task))
+        poll.add_done_callback(lambda _: self._give_back(task.provider, 1))
+        return poll
 
-    async def _book_as_ready(self, looks: set[asyncio.Task[PollOutcome]], owner: str) -> list[RecordedPoll]:
-        """What finishes while one group is being written makes the next group."""
-        booked: list[RecordedPoll] = []
-        failure: Exception | None = None
-        pending = looks
+    async def _record_as_ready(self, polls: set[asyncio.Task[PollOutcome]], owner: str) -> list[PollOutcome]:
+        """Record polls in groups: what ends while one group is being written makes the next."""
+        recorded: list[PollOutcome] = []
+        failure: StoreError | None = None
+        pending = polls
         try:
             while pending:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 try:
-                    booked += await self._asking.book([look.result() for look in done], owner=owner)
+                    recorded += await self.poller.record([poll.result() for poll in done], owner=owner)
                 except StoreError as error:
-                    failure = error  # the others may still be booked, and the leases of these run out
+                    failure = error  # raised at the end, because the other polls may still be recorded
         finally:
-            for look in pending:
-                look.cancel()
+            for poll in pending:
+                poll.cancel()
         if failure is not None:
             raise failure
-        return booked
-
-
-def _report(booked: Sequence[RecordedPoll]) -> ReconcileReport:
-    follow_ups = [entry.looked.follow_up for entry in booked]
-    paused = {entry.looked.task.provider for entry in booked if entry.looked.follow_up.pause is not None}
-    return ReconcileReport(
-        asked=sum(follow_up.finding is not Finding.LEFT for follow_up in follow_ups),
-        changed=sum(entry.changed for entry in booked),
-        missed=sum(follow_up.finding is Finding.UNAVAILABLE for follow_up in follow_ups),
-        paused=tuple(sorted(paused)),
-    )
+        return recorded

@@ -1,30 +1,32 @@
-"""The reconciler's leases.
+"""The leases of polls.
 
-A task may be leased when it is due, no lease on it is still running, its provider is not paused and the rate budget has
-a token left. A lease ends by itself; whoever comes back later than that is refused.
+A task may be leased when it is due, nobody else leases it, its provider is not paused and the rate budget has a token.
+A lease ends by itself; after that its former owner can no longer change it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from receiver.reconcile.model.report import PollResult, ReconcileFilter
+from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import Engine, Reader, Tx
+from receiver.store.engine import Reader, Tx
+from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
 from submitter.providers.contract import Budget
 
 
-class PollRepository:
-    """Each verb is one transaction and raises StoreUnavailable as a whole."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class PollRepository(Repository):
+    """Each method is one transaction, and raises StoreUnavailable when nothing of it was stored."""
 
     async def lease_due(
         self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
     ) -> list[Task]:
-        """At most `limit` due tasks, each for one token of the rate budget, taken in the same transaction."""
+        """Lease due tasks, the longest due first: at most `limit`, and no more than the rate budget has tokens.
+
+        The tokens are taken in the same transaction. Returns the leased tasks, none while the provider is paused.
+        """
+        # Most runs find nothing due; a read does not wait for the writer.
         if not await self._engine.read(lambda reader: _any_due(reader, provider, now_ms)):
             return []
 
@@ -43,7 +45,7 @@ class PollRepository:
     async def lease_by_filter(
         self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
     ) -> list[Task]:
-        """By hand: due or not, paused or not, but never what somebody else holds."""
+        """Lease unfinished tasks for a manual run, due or not, paused or not. Tasks that others lease are left out."""
 
         async def work(tx: Tx) -> list[Task]:
             found = await _unfinished(tx, condition, now_ms, limit)
@@ -52,28 +54,32 @@ class PollRepository:
         return await self._engine.write(work)
 
     async def find_by_filter(self, condition: ReconcileFilter, *, now_ms: int, limit: int) -> list[Task]:
-        """What `lease_by_filter` would look at, leased or not. Changes nothing."""
+        """The tasks that `lease_by_filter` would lease, and those that others lease. Changes nothing."""
 
         async def work(reader: Reader) -> list[Task]:
             return [task_of(row) for row in await _unfinished(reader, condition, now_ms, limit)]
 
         return await self._engine.read(work)
 
-    async def finish_poll(self, results: Sequence[PollResult], now_ms: int) -> None:
-        """End the leases and set the next looks. A result whose owner no longer holds the lease changes nothing."""
-        lines = [
+    async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
+        """Count the polls, set the times of the next ones and end the leases.
+
+        A task that `owner` no longer leases is not changed, and a decision without a time never ends the polls of a
+        task that is submitted or running.
+        """
+        rows = [
             {
-                "id": result.task_id,
-                "owner": result.owner,
-                "next_poll_ms": result.next_poll_ms,
-                "not_found": int(result.not_found),
+                "id": poll.task.id,
+                "owner": owner,
+                "next_poll_ms": poll.decision.next_poll_ms,
+                "not_found": int(poll.decision.not_found),
                 "now_ms": now_ms,
             }
-            for result in sorted(results, key=lambda result: result.task_id)
+            for poll in sorted(polls, key=lambda poll: poll.task.id)
         ]
 
         async def work(tx: Tx) -> None:
-            await tx.execute_many("finish_poll", lines)
+            await tx.execute_many("release_task", rows)
 
         await self._engine.write(work)
 
@@ -83,12 +89,12 @@ async def _any_due(reader: Reader, provider: str, now_ms: int) -> bool:
 
 
 async def _lease(tx: Tx, found: Sequence[Mapping[str, Any]], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:
-    claims = [{"id": row["id"], "owner": owner, "now_ms": now_ms, "until_ms": until_ms} for row in found]
-    await tx.execute_many("lease_task", claims)
-    if not claims:
+    leases = [{"id": row["id"], "owner": owner, "now_ms": now_ms, "until_ms": until_ms} for row in found]
+    if not leases:
         return []
-    held = await tx.fetch_all("leased_tasks", ids=[claim["id"] for claim in claims], owner=owner)
-    return [task_of(row) for row in held]
+    await tx.execute_many("lease_task", leases)
+    leased = await tx.fetch_all("leased_tasks", ids=[lease["id"] for lease in leases], owner=owner)
+    return [task_of(row) for row in leased]
 
 
 async def _unfinished(

@@ -1,11 +1,7 @@
-"""Whether the ledger can be written now, found out by writing, and however many ask, at most once in a while.
+"""The repositories over one engine, and the services of a running process."""
 
-Anyone may ask without a key, so the question must not cost a commit each time.
-"""
-
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,8 +10,10 @@ from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.events.log import EventLog
+from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.reconcile.repository import PollRepository
+from receiver.runtime.readiness import Readiness
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
@@ -23,12 +21,12 @@ from receiver.store.ids import id_maker
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import open_engine
-from receiver.store.retention import Pruner, Pruning
+from receiver.store.retention import Pruner, RetentionRepository
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission import Submission
-from receiver.tasks.submission_repository import Submits
+from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
@@ -39,32 +37,6 @@ from receiver.webhooks.subscription_repository import Subscriptions
 from receiver.webhooks.subscriptions import Subscribing
 from submitter.http.transport import Transport
 from submitter.providers.contract import ConfiguredProvider
-
-FRESH_MS = 1000  # how old an answer may be; shorter than any load balancer's own interval
-
-
-class Readiness:
-    """One for a process. `prove` raises StoreUnavailable when the ledger cannot be written."""
-
-    def __init__(self, *, prove: Callable[[], Awaitable[None]], clock: Callable[[], int]) -> None:
-        self._prove = prove
-        self._clock = clock
-        self._proof: asyncio.Task[None] | None = None
-        self._begun_ms = 0
-
-    async def check(self) -> None:
-        """Raise what the newest proof raised. All who ask while one is under way, or fresh, share it."""
-        if self._proof is None or (self._proof.done() and not self._is_fresh()):
-            self._begun_ms = self._clock()
-            self._proof = asyncio.create_task(self._run())
-        await asyncio.shield(self._proof)
-
-    def _is_fresh(self) -> bool:
-        return 0 <= self._clock() - self._begun_ms < FRESH_MS
-
-    async def _run(self) -> None:
-        await self._prove()
-
 
 Clock = Callable[[], int]  # unix milliseconds
 
@@ -91,7 +63,7 @@ class Store:
     """The rooms, over one engine."""
 
     ledger: Ledger
-    submissions: Submits
+    submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -101,7 +73,7 @@ class Store:
     events: EventLog
     deliveries: DeliveryRepository
     replays: Replays
-    retention: Pruning
+    retention: RetentionRepository
     metadata: MetadataRepository
     engine: Engine
 
@@ -128,6 +100,7 @@ class Services:
     subscribing: Subscribing
     intake: Intake
     reconciler: Reconciler
+    manual_reconcile: ManualReconcile
     deliverer: Deliverer
     replaying: Replaying
     pruner: Pruner
@@ -163,7 +136,7 @@ def store_on(engine: Engine) -> Store:
     emitter = EventPublisher(new_id)
     return Store(
         ledger=Ledger(engine, new_id, emitter),
-        submissions=Submits(engine, new_id),
+        submissions=SubmissionRepository(engine, new_id),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
@@ -173,7 +146,7 @@ def store_on(engine: Engine) -> Store:
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
         replays=Replays(engine, new_id),
-        retention=Pruning(engine),
+        retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
         engine=engine,
     )

@@ -18,23 +18,25 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from receiver.callbacks.intake import Intake
-from receiver.callbacks.model import TokenRule, make_callback_url
+from receiver.callbacks.model import make_callback_url
 from receiver.config.api_keys import SCOPES, ApiKeyDigest
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.reconcile.manual import ManualReconcile
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import log
-from receiver.runtime.services import CommitNotifier, Readiness, Services, Store, open_store
+from receiver.runtime.readiness import Readiness
+from receiver.runtime.services import CommitNotifier, Services, Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.open import ledger_at
-from receiver.store.retention import Pruner, Retention
+from receiver.store.retention import Pruner
 from receiver.store.url import LedgerServer
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
+from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import DEFAULT_SOURCE, Deliverer, DeliveryManners
 from receiver.webhooks.model.cloudevents import origin_of
 from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
@@ -111,7 +113,7 @@ async def open_services(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
         secret_keys = settings.callbacks.secret_keys or (
-            await store.metadata.keep(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
+            await store.metadata.get_or_create(SIGNING_KEY_NAME, secrets.token_urlsafe(KEY_BYTES)),
         )
         api_keys = await _api_keys(settings, store, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
@@ -197,6 +199,7 @@ class _Wiring:
             for account in self.settings.providers.accounts
         }
         submission = self._submission(providers)
+        poller = self._poller(providers, submission)
         return Services(
             settings=self.settings,
             store=self.store,
@@ -207,12 +210,13 @@ class _Wiring:
             submission=submission,
             subscribing=self._subscribing(),
             intake=self._intake(providers, commits),
-            reconciler=self._reconciler(providers, submission),
+            reconciler=self._reconciler(poller),
+            manual_reconcile=self._manual_reconcile(poller),
             deliverer=self._deliverer(),
             replaying=Replaying(replays=self.store.replays, clock=now_ms, on_due=self.commit_notifier.notify),
             pruner=self._pruner(),
             feed=feed,
-            readiness=Readiness(prove=self.store.check, clock=now_ms),
+            readiness=Readiness(probe=self.store.check, clock=now_ms),
             commit_notifier=self.commit_notifier,
             clock=now_ms,
             secret_keys=self.secret_keys,
@@ -247,30 +251,25 @@ class _Wiring:
 
     def _submission(self, providers: Mapping[str, ConfiguredProvider]) -> Submission:
         return Submission(
-            store=self.store,
+            submissions=self.store.submissions,
+            accounts=self.store.accounts,
             providers=providers,
             transport=self.transport,
-            rules=SubmissionRules(
-                callback_url=self._callback_url(),
-                notify=self._notify_rules(),
-                tries=self.settings.providers.submit_tries,
-                timeout_s=self.settings.providers.timeout_s,
-                deadline_s=self.settings.providers.deadline_s,
-                speed=self.settings.providers.speed,
-            ),
-            edges=SubmissionEdges(
-                clock=now_ms,
-                random=self.random,
-                random_bytes=secrets.token_bytes,
-                sleep=asyncio.sleep,
-                new_id=id_maker(secrets.token_bytes),
-            ),
+            settings=self.settings.providers,
+            guard=self.guard,
+            callback_url=self._callback_url(),
+            clock=now_ms,
+            random=self.random,
+            random_bytes=secrets.token_bytes,
+            sleep=asyncio.sleep,
+            new_id=id_maker(secrets.token_bytes),
         )
 
     def _intake(self, providers: Mapping[str, ConfiguredProvider], commits: GroupCommit) -> Intake:
         return Intake(
             providers=providers,
-            tokens=TokenRule(keys=self.secret_keys, max_age_s=self.settings.callbacks.token_days * DAY_S),
+            keys=self.secret_keys,
+            max_age_s=self.settings.callbacks.token_days * DAY_S,
             commits=commits,
             ledger=self.store.ledger,
             tasks=self.store.tasks,
@@ -279,31 +278,47 @@ class _Wiring:
             speed=self.settings.providers.speed,
         )
 
-    def _reconciler(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Reconciler:
-        return Reconciler(
-            store=self.store,
+    def _poller(self, providers: Mapping[str, ConfiguredProvider], submission: Submission) -> Poller:
+        return Poller(
             providers=providers,
-            submission=submission,
+            settings=self.settings.providers,
             transport=self.transport,
+            submission=submission,
+            ledger=self.store.ledger,
+            submissions=self.store.submissions,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            lease_ms=round(self.settings.lease_s * 1000),
             clock=now_ms,
             random=self.random,
             on_events=self.commit_notifier.notify,
-            manners=ReconcileManners(
-                owner=self.owner,
-                speed=self.settings.providers.speed,
-                lease_ms=round(self.settings.lease_s * 1000),
-                concurrency=self.settings.reconcile.concurrency,
-                timeout_s=self.settings.providers.timeout_s,
-            ),
+        )
+
+    def _reconciler(self, poller: Poller) -> Reconciler:
+        return Reconciler(
+            poller=poller, polls=self.store.polls, settings=self.settings.reconcile, owner=self.owner, clock=now_ms
+        )
+
+    def _manual_reconcile(self, poller: Poller) -> ManualReconcile:
+        return ManualReconcile(
+            poller=poller,
+            polls=self.store.polls,
+            accounts=self.store.accounts,
+            audit=self.store.audit,
+            settings=self.settings.reconcile,
+            owner=self.owner,
+            clock=now_ms,
         )
 
     def _pruner(self) -> Pruner:
-        kept = Retention(
-            events=self.settings.retention.events_days,
-            attempts=self.settings.retention.attempts_days,
-            observations=self.settings.retention.observations_days,
+        days = self.settings.retention
+        return Pruner(
+            repository=self.store.retention,
+            events_days=days.events_days,
+            attempts_days=days.attempts_days,
+            observations_days=days.observations_days,
+            clock=now_ms,
         )
-        return Pruner(pruning=self.store.retention, retention=kept, clock=now_ms)
 
     def _deliverer(self) -> Deliverer:
         return Deliverer(
@@ -338,7 +353,7 @@ async def _api_keys(
     if kept is None and show_key is not None:
         made = f"wf_{secrets.token_urlsafe(KEY_BYTES)}"
         digest = hashlib.sha256(made.encode()).hexdigest()
-        kept = await store.metadata.keep(API_KEY_NAME, digest)
+        kept = await store.metadata.get_or_create(API_KEY_NAME, digest)
         if kept == digest:  # else another process was faster, and shows its own
             show_key(made)
     return () if kept is None else (ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(kept)),)

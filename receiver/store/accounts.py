@@ -5,7 +5,7 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 
 from dataclasses import dataclass, replace
 
-from receiver.store.codec import Row
+from receiver.store.codec import RowCodec
 from receiver.store.engine import Tx
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
@@ -26,15 +26,9 @@ class AccountStatus:
     alarm: str | None = None
 
 
-def account_of(row: Row) -> AccountStatus:
-    return AccountStatus(
-        provider=row["provider"],
-        tokens=row["tokens"],
-        refilled_ms=row["refilled_ms"],
-        paused_until_ms=row["paused_until_ms"],
-        paused_reason=row["paused_reason"],
-        alarm=row["alarm"],
-    )
+ACCOUNT_ROWS = RowCodec(AccountStatus)
+
+account_of = ACCOUNT_ROWS.from_row
 
 
 class ProviderAccountRepository(Repository):

@@ -1,7 +1,6 @@
-"""What a database must offer, and how the named statements of `queries.sql` are read.
+"""What a database must offer, and how the named statements in `queries/` are read.
 
-An engine gives transactions; the rooms (`ledger`, `submits`, `polls`, `outbox`, `reading`, `kept`) speak only
-in names of statements and never see a dialect.
+An engine runs transactions. Repositories name statements and never see a dialect.
 """
 
 import re
@@ -23,10 +22,10 @@ _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 _LIST = re.compile(r":(\w+)\.\.\.")
 
 
-class OtherWasFaster(Exception):
-    """Raised by the work of a transaction that met a row it had not found before: run it again from its start.
+class RetryTransaction(Exception):
+    """Raised inside a transaction that met a row which it had not found before: run it again from its start.
 
-    Only an engine on which transactions overlap ever sees it.
+    Happens only on an engine whose transactions overlap.
     """
 
 
@@ -51,56 +50,56 @@ class Tx(Reader, Protocol):
         """What the statement finds for each row, one after the other."""
 
     async def announce(self) -> None:
-        """Once this is committed, whoever listens in another process hears that there is something new.
+        """Notify other processes once this is committed. A second call in one transaction changes nothing."""
 
-        Twice is once.
-        """
-
-    async def hold_schema(self) -> None:
-        """Nobody else changes the schema until this transaction ends, which may now take as long as it needs."""
+    async def lock_schema(self) -> None:
+        """Lock the schema until this transaction ends, and lift the limits on how long the transaction may take."""
 
     async def run_script(self, script: str) -> None:
-        """Several statements, inside this transaction. For migrations only."""
+        """Run several statements in this transaction. For migrations only."""
 
 
 class Listener(Protocol):
-    """Hears what other processes announce; `is_live` while it does."""
+    """Receives what other processes announce."""
 
     @property
-    def is_live(self) -> bool: ...
+    def is_live(self) -> bool:
+        """Whether announcements arrive now."""
 
     async def run(self) -> None:
-        """Until cancelled; connects by itself, and anew."""
+        """Listen until cancelled; connects by itself, and again after a loss."""
 
 
 class Engine(Protocol):
-    """All methods raise StoreUnavailable when the database cannot.
+    """All methods raise StoreUnavailable when the database is not available now.
 
-    Then nothing was committed, or, where the connection was lost during the commit itself, all of it.
+    Then nothing was committed, or everything, where the connection was lost during the commit.
     """
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        """Run `work` in one transaction, durable on return; rows that it reads with a lock nobody else changes.
+        """Run `work` in one transaction, durable on return. Rows that it reads with a lock stay as they are.
 
-        `work` may be run again from its start, so that it must change nothing but the database and its own locals.
-        A cancelled caller does not cut the transaction in half: it runs to its end on its own.
+        `work` may be run again from its start, so it must change nothing but the database and its own locals. A
+        cancelled caller does not cut the transaction in half: it runs to its end in a task of its own.
         """
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
         """Never waits for a writer."""
 
-    def listener(self, url: str | None, on_news: Callable[[], None]) -> Listener | None:
-        """None where nothing is announced. `url`: where to listen, if not where the database is.
+    def listener(self, url: str | None, on_commit: Callable[[], None]) -> Listener | None:
+        """Call `on_commit` after what other processes announce. None for an engine that announces nothing.
+
+        `url`: where to listen, if not where the database is.
 
         Raise StoreError for a URL that names no server.
         """
 
     async def close(self) -> None:
-        """Waits for transactions in flight."""
+        """Wait for running transactions, then close all connections."""
 
 
 def load_queries(*, lock: str, skip_locked: str) -> Mapping[str, str]:
-    """Name → statement, with the dialect's row-lock clauses put in."""
+    """Statements by name, with the dialect's row-lock clauses in them."""
     return {
         name: body.strip().removesuffix(";").replace("{lock}", lock).replace("{skip_locked}", skip_locked)
         for file in files("receiver.store").joinpath("queries").iterdir()

@@ -1,18 +1,18 @@
-"""Every error of the ledger; `submitter.errors` draws the whole tree."""
+"""Errors of the ledger. `submitter.errors` draws the whole tree."""
 
 from submitter.errors import WhenfinalError
 
 
 class StoreError(WhenfinalError):
-    """Every error of the ledger; `submitter.errors` draws the whole tree."""
+    """The transaction was rolled back as a whole."""
 
 
 class StoreUnavailable(StoreError):
-    """Every error of the ledger; `submitter.errors` draws the whole tree."""
+    """Locked for too long, disk full, read-only, or closed. Nothing was committed, and trying again may help."""
 
 
 class SchemaBehind(StoreError):
-    """Every error of the ledger; `submitter.errors` draws the whole tree."""
+    """`missing` names the migrations that have not been applied."""
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__(f"the database lacks {', '.join(missing)}; run `whenfinal migrate`")
@@ -20,7 +20,7 @@ class SchemaBehind(StoreError):
 
 
 class TransferRefused(StoreError):
-    """Every error of the ledger; `submitter.errors` draws the whole tree."""
+    """The message names the ledger that is not fit for the copy, and the hint. Nothing was copied."""
 
 
 class DatabaseMisconfigured(WhenfinalError):

@@ -1,6 +1,6 @@
-"""Numbered SQL files, forward only, each applied once in a transaction that holds the schema.
+"""Migrations: numbered SQL files, forward only, each applied once in a transaction that locks the schema.
 
-What has been applied is known by file name, so that two branches that both add a fourth step can be merged.
+Applied ones are recorded by file name, so that two branches that both add a fourth one can be merged.
 """
 
 import sqlite3
@@ -19,21 +19,21 @@ def known_migrations() -> tuple[tuple[str, str], ...]:
 
 
 async def _missing(tx: Tx) -> list[tuple[str, str]]:
-    await tx.hold_schema()
+    await tx.lock_schema()
     await tx.execute("open_migrations")
     applied = {row["name"] for row in await tx.fetch_all("applied_migrations")}
     return [(name, script) for name, script in known_migrations() if name not in applied]
 
 
 async def check_schema(engine: Engine) -> None:
-    """Raise SchemaBehind when the program knows a migration that the database has not had."""
+    """Raise SchemaBehind when a migration of this program was not applied to the database."""
     missing = await engine.write(_missing)
     if missing:
         raise SchemaBehind(tuple(name for name, _ in missing))
 
 
 async def migrate(engine: Engine, now_ms: int) -> tuple[str, ...]:
-    """Apply what is missing; the names that were applied by this call. Safe when several processes start at once."""
+    """Apply what is missing; return the names of what this call applied. Several processes may call it at once."""
 
     async def apply_next(tx: Tx) -> str | None:
         for name, script in await _missing(tx):

@@ -1,8 +1,8 @@
-"""The engine for many nodes: Postgres by psycopg 3, a few connections, transactions at READ COMMITTED.
+"""The engine for many nodes: Postgres with psycopg 3, a small pool, transactions at READ COMMITTED.
 
-Nothing of it lives in a session (no SET, no prepared statement, no lock beyond a transaction), so that a pooler in
-transaction mode may stand between. A transaction is sent as a pipeline: only a statement whose answer is asked for
-costs a round trip.
+It stores no state in a session (no SET, no prepared statement, no lock beyond a transaction), so that a pooler in
+transaction mode may be in between. A transaction is sent as a pipeline: only a statement whose result is read costs a
+round trip.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from receiver.store.engine import (
-    OtherWasFaster,
     Param,
     Reader,
+    RetryTransaction,
     Row,
     Tx,
     Value,
@@ -43,22 +43,22 @@ OLDEST_SERVER = 14
 
 CONNECT_S = 5
 
-FREE_S = 5.0  # how long a transaction waits for a connection of the pool
+POOL_TIMEOUT_S = 5.0  # how long a transaction waits for a connection of the pool
 
-CALLER_S = 40.0  # how long a caller waits in all; longer than the server lets any statement run
+CALL_TIMEOUT_S = 40.0  # how long a caller waits in all; more than the statement timeout of the server
 
-TRIES = 8  # of one transaction that others cut short; each time all but one of those that clash get on
+TRIES = 8  # of one transaction that conflicts with others; of those in conflict, at least one succeeds each time
 
-#: For this transaction only. A node that stops in the middle of one must not hold the others up for ever.
+#: For this transaction only. A node that stops in the middle of one must not block the others for ever.
 _LIMITS = """SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '30s', true),
     set_config('idle_in_transaction_session_timeout', '15s', true)"""
 
 _NO_LIMIT = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
 
-_HOLD_SCHEMA = "SELECT pg_advisory_xact_lock(7310893012281)"  # any number that no other program would choose
+_LOCK_SCHEMA = "SELECT pg_advisory_xact_lock(7310893012281)"  # any number that no other program would choose
 
-#: A dead peer is noticed within seconds. What the user's URL says goes before.
-_MANNERS: Mapping[str, str | int] = {
+#: A dead server is noticed within seconds. Options in the user's URL override these.
+_CONNECTION_OPTIONS: Mapping[str, str | int] = {
     "connect_timeout": CONNECT_S,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -72,10 +72,10 @@ _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 _TEXT = re.compile(r"\bTEXT\b")
 
-#: Another transaction was in the way; the same one may well get through the next time.
-_CLASHES = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, OtherWasFaster)
+#: Another transaction was in the way; the same one may succeed when it is run again.
+_CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation, RetryTransaction)
 
-_CANNOT_NOW = (
+_UNAVAILABLE = (
     psycopg.OperationalError,
     errors.ReadOnlySqlTransaction,
     errors.IdleInTransactionSessionTimeout,
@@ -90,7 +90,7 @@ def _queries() -> Mapping[str, str]:
 
 @lru_cache(maxsize=1024)
 def placeholders(statement: str) -> str:
-    """`:name` as psycopg wants it."""
+    """A statement with the placeholders of psycopg instead of `:name`."""
     return _PLACEHOLDER.sub(r"%(\1)s", statement.replace("%", "%%"))
 
 
@@ -100,7 +100,7 @@ def _prepared(name: str, params: Mapping[str, Param]) -> tuple[str, dict[str, An
 
 
 def _storable(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Postgres has no NUL in a text: one that got this far is shown as the mark for what can not be shown."""
+    """Texts with U+FFFD instead of NUL, which Postgres cannot store."""
     return {
         name: value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
         for name, value in params.items()
@@ -122,16 +122,16 @@ class PostgresReader:
 
 
 class PostgresTx(PostgresReader):
-    """The same inside a transaction, pipelined. An error shows at the next answer that is asked for."""
+    """The same inside a transaction, pipelined: an error is raised where the next result is read."""
 
-    def __init__(self, connection: Connection, pipeline: psycopg.AsyncPipeline, voice: str) -> None:
+    def __init__(self, connection: Connection, pipeline: psycopg.AsyncPipeline, node_id: str) -> None:
         super().__init__(connection)
         self._pipeline = pipeline
-        self._voice = voice
+        self._node_id = node_id
 
     async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
         cursor = await self._connection.execute(*_prepared(name, params))
-        await self._pipeline.sync()  # without it the server would not count the time that nothing is asked of it
+        await self._pipeline.sync()  # without it the idle timeout of the server would not run
         return await cursor.fetchall()
 
     async def execute(self, name: str, /, **params: Param) -> int:
@@ -151,14 +151,14 @@ class PostgresTx(PostgresReader):
         return [found for cursor in sent for found in await cursor.fetchall()]
 
     async def announce(self) -> None:
-        await self._connection.execute(ANNOUNCE, {"word": self._voice})
+        await self._connection.execute(ANNOUNCE, {"payload": self._node_id})
 
-    async def hold_schema(self) -> None:
+    async def lock_schema(self) -> None:
         await self._connection.execute(_NO_LIMIT)
-        await self._connection.execute(_HOLD_SCHEMA)
+        await self._connection.execute(_LOCK_SCHEMA)
 
     async def run_script(self, script: str) -> None:
-        # Ids and cursors are compared: byte by byte as in SQLite, not by the dictionary of the server's country.
+        # Ids and cursors are compared byte by byte, as in SQLite, and not in the order of the server's locale.
         for statement in split_script(_TEXT.sub('TEXT COLLATE "C"', script)):
             await self._connection.execute(statement.encode())
             await self._pipeline.sync()
@@ -170,114 +170,120 @@ class PostgresEngine:
     def __init__(self, pool: Pool, conninfo: str) -> None:
         self._pool = pool
         self._conninfo = conninfo
-        self._voice = secrets.token_hex(8)  # by which a process knows its own announcements
-        self._turns: set[asyncio.Task[Any]] = set()
+        self._node_id = secrets.token_hex(8)  # by which a process recognises its own announcements
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return await self._waited_for(self._turn(self._written(work)))
+        return await self._result_in_time(self._start(self._write_with_retries(work)))
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        turn = self._turn(self._seen(work))
+        reading = self._start(self._read(work))
         try:
-            return await self._waited_for(turn)
+            return await self._result_in_time(reading)
         finally:
-            turn.cancel()  # whoever goes away no longer needs it
+            reading.cancel()  # a cancelled caller no longer needs it
 
-    def listener(self, url: str | None, on_news: Callable[[], None]) -> PostgresListener:
+    def listener(self, url: str | None, on_commit: Callable[[], None]) -> PostgresListener:
         conninfo = self._conninfo if url is None else conninfo_of(url)
-        return PostgresListener(ear=lambda: _ear(conninfo), say=self._say, own=self._voice, on_news=on_news)
+        return PostgresListener(
+            connect=lambda: _listening_connection(conninfo),
+            announce=self._announce,
+            node_id=self._node_id,
+            on_commit=on_commit,
+        )
 
-    async def _say(self, word: str) -> None:
-        async with _translated(), self._pool.connection(patience_s=FREE_S) as connection:
-            await connection.execute(ANNOUNCE, {"word": word})
+    async def _announce(self, payload: str) -> None:
+        async with _translated(), self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
+            await connection.execute(ANNOUNCE, {"payload": payload})
 
     async def close(self) -> None:
-        if self._turns:
-            _, hanging = await asyncio.wait(self._turns, timeout=CALLER_S)
-            for turn in hanging:
-                turn.cancel()
+        if self._running:
+            _, hanging = await asyncio.wait(self._running, timeout=CALL_TIMEOUT_S)
+            for task in hanging:
+                task.cancel()
         await self._pool.close()
 
-    def _turn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        turn = asyncio.create_task(work)
-        self._turns.add(turn)
-        turn.add_done_callback(self._ended)
-        return turn
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run it in a task of its own, so that a cancelled caller does not cut a transaction in half."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
-    def _ended(self, turn: asyncio.Task[Any]) -> None:
-        self._turns.discard(turn)
-        if not turn.cancelled():
-            turn.exception()  # a caller that went away leaves nobody else to look at it
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # asyncio logs exceptions that nobody reads, such as one whose caller was cancelled
 
-    async def _waited_for(self, turn: asyncio.Task[T]) -> T:
-        """The limits of the server end what takes too long; this is for a server that does nothing at all."""
-        done, _ = await asyncio.wait({turn}, timeout=CALLER_S)
+    async def _result_in_time(self, task: asyncio.Task[T]) -> T:
+        """The server's own limits end what takes too long; this one is for a server that does not answer at all."""
+        done, _ = await asyncio.wait({task}, timeout=CALL_TIMEOUT_S)
         if not done:
-            raise StoreUnavailable(f"no answer from the database within {CALLER_S:g} s")
-        return turn.result()
+            raise StoreUnavailable(f"no answer from the database within {CALL_TIMEOUT_S:g} s")
+        return task.result()
 
-    async def _written(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def _write_with_retries(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         async with _translated():
-            for turn in range(1, TRIES):
+            for attempt in range(1, TRIES):
                 try:
                     return await self._transaction(work)
-                except _CLASHES as clash:
-                    log.debug("transaction_again", turn=turn, clash=type(clash).__name__)
-                    # Those that clashed must not come back in step.
-                    await asyncio.sleep(random.uniform(0, 0.005 * 2**turn))  # noqa: S311 - no secret hangs on it
+                except _CONFLICTS as conflict:
+                    log.debug("transaction_retried", attempt=attempt, conflict=type(conflict).__name__)
+                    # Random, because transactions that conflicted must not start again at the same time.
+                    await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret hangs on it
             return await self._transaction(work)
 
     async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        async with self._pool.connection(patience_s=FREE_S) as connection:
+        async with self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
             try:
                 async with connection.pipeline() as pipeline:
                     await connection.execute("BEGIN")
                     await connection.execute(_LIMITS)
-                    result = await work(PostgresTx(connection, pipeline, self._voice))
+                    result = await work(PostgresTx(connection, pipeline, self._node_id))
                     await connection.execute("COMMIT")
             except BaseException as error:
                 await _roll_back(connection, error)
                 raise
             return result
 
-    async def _seen(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        async with _translated(), self._pool.connection(patience_s=FREE_S) as connection:
+    async def _read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        async with _translated(), self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
             return await work(PostgresReader(connection))
 
 
 async def _roll_back(connection: Connection, error: BaseException) -> None:
     if isinstance(error, errors.ReadOnlySqlTransaction):
-        await connection.close()  # the server is no longer the one to write to; the name may mean another by now
+        await connection.close()  # it is a standby by now, and its name may lead to the new primary
     with suppress(psycopg.Error):
         await connection.execute("ROLLBACK")
 
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
-    """Postgres's errors as ours, in one line and without the row that they are about."""
+    """Raise Postgres's errors as ours, in one line and without the row that they are about."""
     try:
         yield
     except psycopg.IntegrityError as error:
-        raise StoreError(words_of(error)) from None
-    except _CANNOT_NOW as error:
-        raise StoreUnavailable(words_of(error)) from error
+        raise StoreError(message_of(error)) from None
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(message_of(error)) from error
     except psycopg.Error as error:
-        raise StoreError(words_of(error)) from error
-    except OtherWasFaster as error:
-        raise StoreUnavailable("others change the same rows without an end") from error
+        raise StoreError(message_of(error)) from error
+    except RetryTransaction as error:
+        raise StoreUnavailable("other transactions change the same rows all the time") from error
 
 
-def words_of(error: psycopg.Error) -> str:
+def message_of(error: psycopg.Error) -> str:
     return " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
 
 
 def conninfo_of(url: str) -> str:
-    """Raise StoreError without the words of the library, which may repeat the password."""
+    """Raise StoreError without the message of the library, which may repeat the password."""
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
         raise StoreError("its URL is not one that Postgres understands") from None
-    return make_conninfo("", **{**_MANNERS, **given})
+    return make_conninfo("", **{**_CONNECTION_OPTIONS, **given})
 
 
 async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
@@ -290,14 +296,14 @@ async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
         )
 
     pool = Pool(connect, size=pool_size)
-    async with _translated(), pool.connection(patience_s=FREE_S) as first:
-        check_fit(first)
+    async with _translated(), pool.connection(timeout_s=POOL_TIMEOUT_S) as first:
+        check_server(first)
     return PostgresEngine(pool, conninfo)
 
 
 @asynccontextmanager
-async def _ear(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A connection beside the pool that listens."""
+async def _listening_connection(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection outside the pool that listens."""
     async with _translated():
         connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
         try:
@@ -307,7 +313,7 @@ async def _ear(conninfo: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
             await connection.close()
 
 
-def check_fit(connection: psycopg.BaseConnection[Any]) -> None:
+def check_server(connection: psycopg.BaseConnection[Any]) -> None:
     """Raise StoreError for a server or database that can not hold a ledger."""
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:

@@ -1,7 +1,7 @@
-"""Hearing what other processes commit: LISTEN on a connection of its own, for as long as the process runs.
+"""Receive what other processes commit: LISTEN on a connection of its own, for as long as the process runs.
 
-What is heard is only a hint to look, and whoever must see everything looks now and then without one. The connection may
-not be the one that transactions take: a pooler in transaction mode would give it to others between two statements.
+An announcement is only a hint to look; every consumer also polls from time to time. The connection is not one of the
+pool's, because a pooler in transaction mode would give it to others between two statements.
 """
 
 import asyncio
@@ -20,37 +20,42 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "whenfinal"
 
-ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %(word)s)"
+ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %(payload)s)"
 
-FIRST_PAUSE_S = 0.1  # before it connects anew
+FIRST_PAUSE_S = 0.1  # before it connects again
 
 LONGEST_PAUSE_S = 15.0
 
-READY_S = 20.0  # to connect and to hear the proof
+CONNECT_TIMEOUT_S = 20.0  # to connect and to verify the channel
 
-PROOF_S = 5.0
+VERIFY_TIMEOUT_S = 5.0
 
-_PROOF = "?"  # how a word begins that is no news
+_VERIFY_PREFIX = "?"  # begins payloads that announce nothing
 
-Ear = Callable[[], AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]]
+Connect = Callable[[], AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]]
 
 
 class PostgresListener:
-    """`ear` opens a connection that listens. `say` sends a word the way that announcements take, for a proof.
+    """Calls `on_commit` for each announcement of another process, and once each time that listening begins.
 
-    `own` is the word of this process's transactions, who ring for themselves. `on_news` is called for every other, and
-    once after each time that listening begins: something may have been missed.
+    The latter because announcements may have been missed before. `connect` opens a connection that listens. `announce`
+    sends a payload the way that transactions do. `node_id` is the payload of this process's own transactions.
     """
 
     def __init__(
-        self, *, ear: Ear, say: Callable[[str], Awaitable[None]], own: str, on_news: Callable[[], None]
+        self,
+        *,
+        connect: Connect,
+        announce: Callable[[str], Awaitable[None]],
+        node_id: str,
+        on_commit: Callable[[], None],
     ) -> None:
-        self._ear = ear
-        self._say = say
-        self._own = own
-        self._on_news = on_news
+        self._connect = connect
+        self._announce = announce
+        self._node_id = node_id
+        self._on_commit = on_commit
         self._is_live = False
-        self._complained = False
+        self._has_warned = False
         self._pause_s = FIRST_PAUSE_S
 
     @property
@@ -58,52 +63,52 @@ class PostgresListener:
         return self._is_live
 
     async def run(self) -> None:
-        """Until cancelled. What goes wrong is said in one line, and then not again until it has gone well."""
+        """Listen until cancelled. Log one warning when listening fails, and no more until it has succeeded again."""
         while True:
             try:
                 await self._listen()
-            except Exception as error:  # noqa: BLE001 - whatever it is, there is polling, and the next try
-                self._complain(error)
-            # Nodes that lost the same server must not come back in step.
+            except Exception as error:  # noqa: BLE001 - consumers poll meanwhile, and it tries again
+                self._warn(error)
+            # Random, because nodes that lost the same server must not come back at the same time.
             await asyncio.sleep(self._pause_s * random.uniform(0.5, 1))  # noqa: S311 - no secret hangs on it
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:
         """Until the connection is lost."""
-        async with asyncio.timeout(READY_S) as limit, self._ear() as connection:
-            await self._prove(connection)
+        async with asyncio.timeout(CONNECT_TIMEOUT_S) as limit, self._connect() as connection:
+            await self._verify_channel(connection)
             limit.reschedule(None)
-            self._is_live, self._complained, self._pause_s = True, False, FIRST_PAUSE_S
+            self._is_live, self._has_warned, self._pause_s = True, False, FIRST_PAUSE_S
             log.info("listening")
             try:
-                self._on_news()
-                await self._hear(connection)
+                self._on_commit()
+                await self._receive(connection)
             finally:
                 self._is_live = False
 
-    async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        async with aclosing(connection.notifies()) as heard:
-            async for each in heard:
-                if each.payload != self._own and not each.payload.startswith(_PROOF):
-                    self._on_news()
+    async def _receive(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        async with aclosing(connection.notifies()) as received:
+            async for each in received:
+                if each.payload != self._node_id and not each.payload.startswith(_VERIFY_PREFIX):
+                    self._on_commit()
 
-    async def _prove(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """A pooler takes LISTEN and never tells, and another database takes it too: only what arrives is a proof."""
-        word = f"{_PROOF}{secrets.token_hex(8)}"
-        await self._say(word)
-        async with aclosing(connection.notifies(timeout=PROOF_S)) as heard:
-            async for each in heard:
-                if each.payload == word:
+    async def _verify_channel(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Send a payload and wait for it, because a pooler or another database accepts LISTEN and delivers nothing."""
+        payload = f"{_VERIFY_PREFIX}{secrets.token_hex(8)}"
+        await self._announce(payload)
+        async with aclosing(connection.notifies(timeout=VERIFY_TIMEOUT_S)) as received:
+            async for each in received:
+                if each.payload == payload:
                     return
-        await connection.execute("UNLISTEN *")  # what a pooler gives to others should not listen for us
+        await connection.execute("UNLISTEN *")  # a pooler gives the connection to others, which must not listen
         raise StoreUnavailable(
-            "what is announced does not arrive: it is another database, or a pooler is in between; set"
+            "announcements do not arrive: it is another database, or a pooler is in between; set"
             " WHENFINAL_DATABASE_LISTEN_URL to the server itself"
         )
 
-    def _complain(self, error: Exception) -> None:
-        if self._complained:
+    def _warn(self, error: Exception) -> None:
+        if self._has_warned:
             return
-        self._complained = True
-        words = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        log.warning("not_listening", error=words or type(error).__name__, instead="polling")
+        self._has_warned = True
+        message = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        log.warning("not_listening", error=message or type(error).__name__, instead="polling")

@@ -1,7 +1,7 @@
-"""Connections to Postgres, opened when they are needed and kept for the next who needs one.
+"""A pool of connections to Postgres, opened when they are needed and reused.
 
-None is opened ahead and nothing runs in the background: after an outage the next caller gets on at once, and during one
-it hears at once what the server said. (`psycopg_pool` lets callers wait for its own back-off, several seconds long.)
+None is opened ahead and nothing runs in the background: after an outage the next caller succeeds at once, and during
+one it gets the error of the server at once. (`psycopg_pool` makes callers wait for its own back-off, several seconds.)
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from receiver.store.errors import StoreUnavailable
 
 Connection = psycopg.AsyncConnection[Row]
 
-OLDEST_S = 3600.0  # then another is opened: the name of the server may mean another machine by now
+OLDEST_S = 3600.0  # then a new one is opened, because the name of the server may mean another machine by now
 
 
 class Pool:
@@ -25,18 +25,18 @@ class Pool:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], *, size: int) -> None:
         self._connect = connect
-        self._places = asyncio.Semaphore(size)
+        self._slots = asyncio.Semaphore(size)
         self._idle: list[tuple[Connection, float]] = []  # each with the time at which it was opened
         self._is_closed = False
 
     @asynccontextmanager
-    async def connection(self, *, patience_s: float) -> AsyncIterator[Connection]:
-        """It goes back when its transaction is over, and is closed if that is not so."""
+    async def connection(self, *, timeout_s: float) -> AsyncIterator[Connection]:
+        """Borrow one. It goes back to the pool afterwards, or is closed when its transaction is not over."""
         try:
-            async with asyncio.timeout(patience_s):
-                await self._places.acquire()
+            async with asyncio.timeout(timeout_s):
+                await self._slots.acquire()
         except TimeoutError:
-            raise StoreUnavailable(f"no database connection came free within {patience_s:g} s") from None
+            raise StoreUnavailable(f"no database connection came free within {timeout_s:g} s") from None
         try:
             connection, opened_s = await self._take()
             try:
@@ -44,14 +44,14 @@ class Pool:
             finally:
                 await self._give_back(connection, opened_s)
         finally:
-            self._places.release()
+            self._slots.release()
 
     async def _take(self) -> tuple[Connection, float]:
         if self._is_closed:
             raise StoreUnavailable("the database has been closed")
         while self._idle:
-            connection, opened_s = self._idle.pop()  # the one used last: what is not needed grows old
-            if _still_there(connection):
+            connection, opened_s = self._idle.pop()  # the one used last, so that those that are not needed grow old
+            if _is_open(connection):
                 return connection, opened_s
             await _close(connection)
         return await self._connect(), _now_s()
@@ -64,7 +64,7 @@ class Pool:
             await _close(connection)
 
     async def close(self) -> None:
-        """What is in use is closed when it comes back."""
+        """Close idle connections now, and those in use when they come back."""
         self._is_closed = True
         while self._idle:
             await _close(self._idle.pop()[0])
@@ -79,8 +79,8 @@ async def _close(connection: Connection) -> None:
         await connection.close()
 
 
-def _still_there(connection: Connection) -> bool:
-    """An idle server has nothing to say: if there are words, it took its leave. Costs no round trip."""
+def _is_open(connection: Connection) -> bool:
+    """Whether the server has not closed it: an idle server sends nothing but its goodbye. Costs no round trip."""
     if connection.closed:
         return False
     poll = select.poll()

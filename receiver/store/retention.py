@@ -1,6 +1,7 @@
-"""Retention: what is old enough goes, a little at a time, giving way to everybody else in between.
+"""Retention: delete what is old enough, in short transactions with a pause after each.
 
-Flow. One turn is bounded; a ledger with much to prune takes several, and each goes on where the last one stopped.
+`Pruner` runs in every process that does background work. A run deletes a bounded number of rows; a ledger with more to
+delete takes several runs, and each goes on where the last one stopped.
 """
 
 import asyncio
@@ -8,23 +9,25 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from receiver.store.engine import Engine, Row, Tx
+from receiver.store.engine import Engine, Row, Tx, Value
 from submitter.model import ENDED
 
 log = structlog.get_logger(__name__)
 
-#: Where the next batch of one kind goes on, as (number, id).
-Mark = tuple[int, str]
+#: Where the next batch of one kind begins, as (time or number, id).
+PruneCursor = tuple[int, str]
+
+START: PruneCursor = (-(2**62), "")
 
 LIMIT = 500  # rows in one transaction
 
-BATCHES = 20  # transactions of one kind in one turn
+BATCHES = 20  # transactions of one kind in one run
 
-BREATH_S = 0.005  # between transactions, so that other processes on the ledger get the writer too
+PAUSE_BETWEEN_BATCHES_S = 0.005  # so that other processes on the ledger can write too
 
 DAY_MS = 86_400_000
 
@@ -36,253 +39,236 @@ FAILING_TOO_LONG = "kept for too long while the endpoint did nothing but fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """How many rows went (or became dead letters). `mark` None: the end was reached."""
+class PruneBatch:
+    """What one transaction did."""
 
-    gone: int = 0
-    mark: Mark | None = None
+    #: Rows that were deleted, or deliveries that became dead letters.
+    count: int = 0
+    #: Where the next batch begins; None at the end.
+    cursor: PruneCursor | None = None
 
 
-class Pruning:
+class RetentionRepository:
     """Each verb is one transaction over at most `limit` rows, and raises StoreUnavailable as a whole.
 
-    `before_ms`: what happened before that is old. `mark` is the last batch's, or `START`.
+    `before_ms`: what happened before that is old. `cursor` is the last batch's, or `START`.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def wipe_keys(self, mark: Mark, *, now_ms: int) -> Swept:
-        """The previous secrets and signing keys of rotations that are over; one for each subscription."""
+    async def clear_expired_keys(self, cursor: PruneCursor, *, now_ms: int) -> PruneBatch:
+        """Clear the previous secrets and signing keys of rotations that are over; counts subscriptions."""
 
-        async def work(tx: Tx) -> Swept:
-            wiped = await tx.execute("wipe_previous_keys", now_ms=now_ms)
-            if wiped:
+        async def work(tx: Tx) -> PruneBatch:
+            cleared = await tx.execute("clear_expired_keys", now_ms=now_ms)
+            if cleared:
                 await tx.execute("touch_subscriptions")
-            return Swept(gone=wiped)
+            return PruneBatch(count=cleared)
 
         return await self._engine.write(work)
 
-    async def bury_deleted(self, mark: Mark, *, limit: int, now_ms: int) -> Swept:
-        """What a deleted subscription is owed becomes dead letters; once nothing is, its row and lane go.
+    async def dead_letter_deleted(self, cursor: PruneCursor, *, limit: int, now_ms: int) -> PruneBatch:
+        """Turn pending deliveries of a deleted subscription into dead letters, then delete its row and its endpoint.
 
-        One that is being posted this moment comes to its end first.
+        A delivery that is being posted ends first.
         """
 
-        async def work(tx: Tx) -> Swept:
-            subscription = await tx.fetch_one("next_deleted_subscription", after=mark[1])
+        async def work(tx: Tx) -> PruneBatch:
+            subscription = await tx.fetch_one("next_deleted_subscription", after=cursor[1])
             if subscription is None:
-                return Swept()
+                return PruneBatch()
             name = subscription["id"]
-            owed = await tx.fetch_all("unfinished_of_lane", lane=name, limit=limit)
-            free = [row["id"] for row in owed if _is_free(row, now_ms)]
-            await _bury(tx, [(delivery, DELETED) for delivery in free], now_ms)
-            if owed:
-                return Swept(gone=len(free), mark=mark if free else (0, name))
+            pending = await tx.fetch_all("unfinished_of_lane", lane=name, limit=limit)
+            free = [row["id"] for row in pending if _is_free(row, now_ms)]
+            await _dead_letter(tx, [(delivery, DELETED) for delivery in free], now_ms)
+            if pending:
+                return PruneBatch(count=len(free), cursor=cursor if free else (0, name))
             await tx.execute("remove_lane", id=name)
             await tx.execute("remove_subscription", id=name)
-            return Swept(mark=(0, name))
+            return PruneBatch(cursor=(0, name))
 
         return await self._engine.write(work)
 
-    async def bury_held(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
-        """Old events that wait for nobody become dead letters, so that they do not hold retention up for ever.
+    async def dead_letter_stalled(self, cursor: PruneCursor, *, limit: int, before_ms: int, now_ms: int) -> PruneBatch:
+        """Turn pending deliveries of old events into dead letters where nothing delivers them.
 
-        For nobody: the subscription is disabled, or the host of a `notify` has only failed for as long.
+        That is where the subscription is disabled, or the host of a `notify` has only failed since `before_ms`.
+        Without this they would hold retention up for ever.
         """
 
-        async def work(tx: Tx) -> Swept:
-            found = await tx.fetch_all("unfinished_by_age", after_seq=mark[0], after_id=mark[1], limit=limit)
+        async def work(tx: Tx) -> PruneBatch:
+            found = await tx.fetch_all("unfinished_by_age", after_seq=cursor[0], after_id=cursor[1], limit=limit)
             old = list(takewhile(lambda row: row["event_ms"] < before_ms, found))
-            held = [(row, reason) for row in old if _is_free(row, now_ms) and (reason := _held_for(row, before_ms))]
-            lanes = sorted({row["lane"] for row, _ in held})
-            if not lanes:
-                return Swept(mark=_aged(old, limit))
-            await tx.fetch_all("lanes_by_ids", ids=lanes)  # before deliveries, as everywhere
-            await _bury(tx, [(row["id"], reason) for row, reason in held], now_ms)
-            await tx.execute_many("refresh_lane", [{"id": lane, "now_ms": now_ms} for lane in lanes])
-            return Swept(gone=len(held), mark=_aged(old, limit))
+            stalled = [(row, why) for row in old if _is_free(row, now_ms) and (why := _stalled_for(row, before_ms))]
+            endpoints = sorted({row["lane"] for row, _ in stalled})
+            if not endpoints:
+                return PruneBatch(cursor=_after_events(old, limit))
+            await tx.fetch_all("lanes_by_ids", ids=endpoints)  # locked before deliveries, as everywhere
+            await _dead_letter(tx, [(row["id"], why) for row, why in stalled], now_ms)
+            await tx.execute_many("refresh_lane", [{"id": endpoint, "now_ms": now_ms} for endpoint in endpoints])
+            return PruneBatch(count=len(stalled), cursor=_after_events(old, limit))
 
         return await self._engine.write(work)
 
-    async def remove_events(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
-        """The oldest events, never at or beyond one that is still owed to somebody.
+    async def remove_events(self, cursor: PruneCursor, *, limit: int, before_ms: int) -> PruneBatch:
+        """Delete the oldest events, none of them at or after the oldest one with a pending delivery.
 
-        An event goes with all its deliveries, so one that was sent to very many goes alone.
+        An event is deleted with all its deliveries, so one with very many deliveries is a batch of its own.
         """
 
-        async def work(tx: Tx) -> Swept:
+        async def work(tx: Tx) -> PruneBatch:
             found = await tx.fetch_all("oldest_events", limit=limit)
-            owed = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
+            pending = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
             seqs = [
                 row["seq"]
                 for row in takewhile(
-                    lambda row: row["at_ms"] < before_ms and (owed is None or row["seq"] < owed), found
+                    lambda row: row["at_ms"] < before_ms and (pending is None or row["seq"] < pending), found
                 )
             ]
             if not seqs:
-                return Swept()
-            crowd = await tx.fetch_one("delivery_past", last=seqs[-1], number=limit)
-            last = seqs[-1] if crowd is None else max(seqs[0], crowd["event_seq"] - 1)
-            owed_once = await tx.fetch_all("deliveries_of_events", last=last)
-            await tx.execute_many("remove_attempts_of_delivery", [{"delivery": row["id"]} for row in owed_once])
+                return PruneBatch()
+            too_many = await tx.fetch_one("delivery_past", last=seqs[-1], number=limit)
+            last = seqs[-1] if too_many is None else max(seqs[0], too_many["event_seq"] - 1)
+            deliveries = await tx.fetch_all("deliveries_of_events", last=last)
+            await tx.execute_many("remove_attempts_of_delivery", [{"delivery": row["id"]} for row in deliveries])
             await tx.execute("remove_deliveries_of_events", last=last)
-            return Swept(gone=await tx.execute("remove_events", last=last), mark=START)
+            return PruneBatch(count=await tx.execute("remove_events", last=last), cursor=START)
 
         return await self._engine.write(work)
 
-    async def remove_attempts(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
-        """Old attempts of finished deliveries."""
+    async def remove_attempts(self, cursor: PruneCursor, *, limit: int, before_ms: int) -> PruneBatch:
+        """Delete old attempts of finished deliveries."""
 
-        async def work(tx: Tx) -> Swept:
-            found = await tx.fetch_all("old_attempts", **_after(mark), before_ms=before_ms, limit=limit)
-            gone = [row["id"] for row in found if row["due_ms"] is None]
-            await tx.execute_many("remove_attempt", [{"id": name} for name in gone])
-            return Swept(gone=len(gone), mark=_mark(found, limit))
-
-        return await self._engine.write(work)
-
-    async def remove_observations(self, mark: Mark, *, limit: int, before_ms: int) -> Swept:
-        """The timeline of tasks that ended before; a task that lives, or ended lately, keeps all of its own."""
-
-        async def work(tx: Tx) -> Swept:
-            found = await tx.fetch_all("old_observations", **_after(mark), before_ms=before_ms, limit=limit)
-            gone = [row["id"] for row in found if row["state"] in ENDED and (row["final_ms"] or 0) < before_ms]
-            await tx.execute_many("remove_observation", [{"id": name} for name in gone])
-            return Swept(gone=len(gone), mark=_mark(found, limit))
+        async def work(tx: Tx) -> PruneBatch:
+            found = await tx.fetch_all("old_attempts", **_after(cursor), before_ms=before_ms, limit=limit)
+            removed = [row["id"] for row in found if row["due_ms"] is None]
+            await tx.execute_many("remove_attempt", [{"id": name} for name in removed])
+            return PruneBatch(count=len(removed), cursor=_after_rows(found, limit))
 
         return await self._engine.write(work)
 
-    async def remove_lanes(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept:
-        """Lanes of `notify` that owe nothing and are well, or were last posted to before."""
+    async def remove_observations(self, cursor: PruneCursor, *, limit: int, before_ms: int) -> PruneBatch:
+        """Delete old observations of tasks that ended before `before_ms`; other tasks keep their whole timeline."""
 
-        async def work(tx: Tx) -> Swept:
-            found = await tx.fetch_all("lanes_by_id", after=mark[1], limit=limit)
-            gone = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
-            await tx.execute_many("remove_idle_lane", [{"id": name} for name in gone])
-            return Swept(gone=len(gone), mark=(0, found[-1]["id"]) if len(found) == limit else None)
+        async def work(tx: Tx) -> PruneBatch:
+            found = await tx.fetch_all("old_observations", **_after(cursor), before_ms=before_ms, limit=limit)
+            removed = [row["id"] for row in found if row["state"] in ENDED and (row["final_ms"] or 0) < before_ms]
+            await tx.execute_many("remove_observation", [{"id": name} for name in removed])
+            return PruneBatch(count=len(removed), cursor=_after_rows(found, limit))
 
         return await self._engine.write(work)
 
+    async def remove_idle_endpoints(
+        self, cursor: PruneCursor, *, limit: int, before_ms: int, now_ms: int
+    ) -> PruneBatch:
+        """Delete endpoints of `notify` with nothing pending that are healthy, or were last used before `before_ms`."""
 
-class PruningRoom(Protocol):
-    async def wipe_keys(self, mark: Mark, *, now_ms: int) -> Swept: ...
+        async def work(tx: Tx) -> PruneBatch:
+            found = await tx.fetch_all("lanes_by_id", after=cursor[1], limit=limit)
+            removed = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
+            await tx.execute_many("remove_idle_lane", [{"id": name} for name in removed])
+            return PruneBatch(count=len(removed), cursor=(0, found[-1]["id"]) if len(found) == limit else None)
 
-    async def bury_deleted(self, mark: Mark, *, limit: int, now_ms: int) -> Swept: ...
-
-    async def bury_held(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept: ...
-
-    async def remove_events(self, mark: Mark, *, limit: int, before_ms: int) -> Swept: ...
-
-    async def remove_attempts(self, mark: Mark, *, limit: int, before_ms: int) -> Swept: ...
-
-    async def remove_observations(self, mark: Mark, *, limit: int, before_ms: int) -> Swept: ...
-
-    async def remove_lanes(self, mark: Mark, *, limit: int, before_ms: int, now_ms: int) -> Swept: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """In days."""
-
-    events: float
-    attempts: float
-    observations: float
+        return await self._engine.write(work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneReport:
-    """What went in one turn; `has_more`: the turn ended before the work did.
+    """What one run did."""
 
-    `keys` are rotations that ended, and with them the previous keys. `deleted` and `held` are deliveries that became
-    dead letters: of deleted subscriptions, and too old to wait longer.
-    """
-
+    #: Subscriptions whose previous keys were cleared.
     keys: int = 0
+    #: Deliveries of deleted subscriptions that became dead letters.
     deleted: int = 0
-    held: int = 0
+    #: Deliveries of old events that became dead letters because nothing delivers them.
+    stalled: int = 0
     events: int = 0
     attempts: int = 0
     observations: int = 0
-    lanes: int = 0
+    endpoints: int = 0
+    #: The run ended before everything was done.
     has_more: bool = False
 
 
-Sweep = Callable[[Mark], Awaitable[Swept]]
+Step = Callable[[PruneCursor], Awaitable[PruneBatch]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pruner:
-    """One turn at a time in a process; processes may prune side by side."""
+    """One run at a time in a process; several processes may prune at the same time.
 
-    pruning: PruningRoom
-    retention: Retention
+    Events, attempts and observations are deleted after that many days.
+    """
+
+    repository: RetentionRepository
+    events_days: float
+    attempts_days: float
+    observations_days: float
     clock: Callable[[], int]
-    _marks: dict[str, Mark] = field(default_factory=dict, init=False)
+    _cursors: dict[str, PruneCursor] = field(default_factory=dict, init=False)
 
     async def prune_once(self) -> PruneReport:
-        """Raise StoreUnavailable; what went before that is gone, and the next turn goes on."""
-        counts = {kind: await self._sweep(kind, sweep) for kind, sweep in self._sweeps(self.clock()).items()}
-        report = PruneReport(**counts, has_more=bool(self._marks))
-        _tell(report, counts)
+        """Run each step for at most `BATCHES` batches. Return what was done.
+
+        Raise StoreUnavailable; what was deleted before that stays deleted, and the next run goes on.
+        """
+        counts = {kind: await self._run(kind, step) for kind, step in self._steps(self.clock()).items()}
+        report = PruneReport(**counts, has_more=bool(self._cursors))
+        _log(report, counts)
         return report
 
-    def _sweeps(self, now_ms: int) -> Mapping[str, Sweep]:
-        """By the name of their count, in their order: what is given up no longer keeps its event."""
-        room, kept = self.pruning, self.retention
-        events_ms = _before(now_ms, kept.events)
+    def _steps(self, now_ms: int) -> Mapping[str, Step]:
+        """By the name of their count. Dead letters come first, because they no longer keep their events."""
+        rows, events_ms = self.repository, _before(now_ms, self.events_days)
+        attempts_ms, observations_ms = _before(now_ms, self.attempts_days), _before(now_ms, self.observations_days)
         return {
-            "keys": partial(room.wipe_keys, now_ms=now_ms),
-            "deleted": partial(room.bury_deleted, limit=LIMIT, now_ms=now_ms),
-            "held": partial(room.bury_held, limit=LIMIT, before_ms=events_ms, now_ms=now_ms),
-            "events": partial(room.remove_events, limit=LIMIT, before_ms=events_ms),
-            "attempts": partial(room.remove_attempts, limit=LIMIT, before_ms=_before(now_ms, kept.attempts)),
-            "observations": partial(
-                room.remove_observations, limit=LIMIT, before_ms=_before(now_ms, kept.observations)
-            ),
-            "lanes": partial(room.remove_lanes, limit=LIMIT, before_ms=_before(now_ms, 1), now_ms=now_ms),
+            "keys": partial(rows.clear_expired_keys, now_ms=now_ms),
+            "deleted": partial(rows.dead_letter_deleted, limit=LIMIT, now_ms=now_ms),
+            "stalled": partial(rows.dead_letter_stalled, limit=LIMIT, before_ms=events_ms, now_ms=now_ms),
+            "events": partial(rows.remove_events, limit=LIMIT, before_ms=events_ms),
+            "attempts": partial(rows.remove_attempts, limit=LIMIT, before_ms=attempts_ms),
+            "observations": partial(rows.remove_observations, limit=LIMIT, before_ms=observations_ms),
+            "endpoints": partial(rows.remove_idle_endpoints, limit=LIMIT, before_ms=_before(now_ms, 1), now_ms=now_ms),
         }
 
-    async def _sweep(self, kind: str, sweep: Sweep) -> int:
-        gone, mark = 0, self._marks.pop(kind, START)
+    async def _run(self, kind: str, step: Step) -> int:
+        count, cursor = 0, self._cursors.pop(kind, START)
         for _ in range(BATCHES):
-            swept = await sweep(mark)
-            gone += swept.gone
-            if swept.mark is None:
-                return gone
-            mark = swept.mark
-            await asyncio.sleep(BREATH_S)
-        self._marks[kind] = mark
-        return gone
+            batch = await step(cursor)
+            count += batch.count
+            if batch.cursor is None:
+                return count
+            cursor = batch.cursor
+            await asyncio.sleep(PAUSE_BETWEEN_BATCHES_S)
+        self._cursors[kind] = cursor
+        return count
 
 
 def _before(now_ms: int, days: float) -> int:
     return now_ms - round(days * DAY_MS)
 
 
-def _tell(report: PruneReport, counts: Mapping[str, int]) -> None:
-    went = {kind: count for kind, count in counts.items() if count}
-    if went:
-        log.info("pruned", **went)
-    if report.held:
-        log.warning("deliveries_given_up", deliveries=report.held)
+def _log(report: PruneReport, counts: Mapping[str, int]) -> None:
+    done = {kind: count for kind, count in counts.items() if count}
+    if done:
+        log.info("pruned", **done)
+    if report.stalled:
+        log.warning("deliveries_given_up", deliveries=report.stalled)
 
 
-START: Mark = (-(2**62), "")
-
-
-async def _bury(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:
-    await tx.execute_many(
-        "bury_delivery", [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
-    )
+async def _dead_letter(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:
+    """`deliveries`: each with the reason."""
+    rows: list[dict[str, Value]] = [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
+    await tx.execute_many("bury_delivery", rows)
 
 
 def _is_free(row: Row, now_ms: int) -> bool:
     return row["lease_until_ms"] is None or row["lease_until_ms"] <= now_ms
 
 
-def _held_for(row: Row, before_ms: int) -> str | None:
-    """Why nobody waits for it; None while somebody may."""
+def _stalled_for(row: Row, before_ms: int) -> str | None:
+    """Why nothing delivers it; None where something may."""
     if row["subscription"] is None:
         is_failing = row["failing_since_ms"] is not None and row["failing_since_ms"] < before_ms
         return FAILING_TOO_LONG if is_failing else None
@@ -291,21 +277,21 @@ def _held_for(row: Row, before_ms: int) -> str | None:
     return DISABLED_TOO_LONG if row["subscription_state"] == "disabled" else None
 
 
-def _is_idle(lane: Row, before_ms: int, now_ms: int) -> bool:
-    if lane["subscription"] is not None or lane["next_due_ms"] is not None:
+def _is_idle(endpoint: Row, before_ms: int, now_ms: int) -> bool:
+    if endpoint["subscription"] is not None or endpoint["next_due_ms"] is not None:
         return False
-    is_paused = lane["paused_until_ms"] is not None and lane["paused_until_ms"] > now_ms
-    is_well = not lane["failures"] and lane["slow_per_s"] is None and not is_paused
-    return is_well or lane["served_ms"] < before_ms
+    is_paused = endpoint["paused_until_ms"] is not None and endpoint["paused_until_ms"] > now_ms
+    is_healthy = not endpoint["failures"] and endpoint["slow_per_s"] is None and not is_paused
+    return is_healthy or endpoint["served_ms"] < before_ms
 
 
-def _after(mark: Mark) -> dict[str, Any]:
-    return {"after_ms": mark[0], "after_id": mark[1]}
+def _after(cursor: PruneCursor) -> dict[str, Any]:
+    return {"after_ms": cursor[0], "after_id": cursor[1]}
 
 
-def _aged(old: Sequence[Row], limit: int) -> Mark | None:
+def _after_events(old: Sequence[Row], limit: int) -> PruneCursor | None:
     return (old[-1]["event_seq"], old[-1]["id"]) if len(old) == limit else None
 
 
-def _mark(found: Sequence[Row], limit: int) -> Mark | None:
+def _after_rows(found: Sequence[Row], limit: int) -> PruneCursor | None:
     return (found[-1]["at_ms"], found[-1]["id"]) if len(found) == limit else None

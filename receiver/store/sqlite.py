@@ -1,8 +1,8 @@
 """The embedded engine: one SQLite file in WAL mode, one writer, a few readers.
 
-Traps that shaped it: a coroutine cancelled inside `BEGIN IMMEDIATE` would leave the only writer in a transaction that
-nobody ends, and two coroutines on one connection would mix theirs. So a transaction is one function, run in a task of
-its own that no caller can cancel, and the writer has one lock.
+A transaction is one function, run in a task of its own that no caller can cancel, because a coroutine cancelled inside
+`BEGIN IMMEDIATE` would leave the only writer in a transaction that never ends. The writer has a lock, because two
+coroutines on one connection would mix their transactions.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from receiver.store.migrate import split_script
 
 T = TypeVar("T")
 
-READERS = 2  # connections; a read is short, and more threads than cores only take turns
+READERS = 2  # connections; a read is short, and more threads than cores are not faster
 
 #: FULL: a commit is on the disk before a provider hears 2xx. The WAL may grow to 64 MiB before it is cut back.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -32768")
@@ -69,10 +69,10 @@ class SqliteTx(SqliteReader):
         return [found for params in rows for found in await self.fetch_all(name, **params)]
 
     async def announce(self) -> None:
-        """Other processes on the same file look again and again; there is no way to call them."""
+        """Nothing to do: other processes on the same file poll, because SQLite cannot notify them."""
 
-    async def hold_schema(self) -> None:
-        """There is one writer, and this is it."""
+    async def lock_schema(self) -> None:
+        """Nothing to do: no other process can write during this transaction."""
 
     async def run_script(self, script: str) -> None:
         # sqlite3's own executescript would commit first and so tear the transaction in two.
@@ -90,18 +90,18 @@ class SqliteEngine:
         for reader in readers:
             self._idle.put_nowait(reader)
         self._lock = asyncio.Lock()
-        self._turns: set[asyncio.Task[Any]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        turn = asyncio.create_task(self._transaction(work))
-        self._turns.add(turn)
-        turn.add_done_callback(self._ended)
-        return await asyncio.shield(turn)
+        running = asyncio.create_task(self._transaction(work))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return await asyncio.shield(running)
 
-    def _ended(self, turn: asyncio.Task[Any]) -> None:
-        self._turns.discard(turn)
-        if not turn.cancelled():
-            turn.exception()  # a caller that went away leaves nobody else to look at it
+    def _ended(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # asyncio logs exceptions that nobody reads, such as one whose caller was cancelled
 
     async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         async with self._lock:
@@ -128,12 +128,12 @@ class SqliteEngine:
         finally:
             self._idle.put_nowait(connection)
 
-    def listener(self, url: str | None, on_news: Callable[[], None]) -> None:
+    def listener(self, url: str | None, on_commit: Callable[[], None]) -> None:
         return None
 
     async def close(self) -> None:
-        while self._turns:
-            await asyncio.wait(self._turns)
+        while self._running:
+            await asyncio.wait(self._running)
         for connection in (*self._readers, self._writer):
             await connection.close()
 
@@ -156,7 +156,7 @@ def _translated() -> Iterator[None]:
 
 
 async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
-    """Open or create the file. `busy_timeout_ms`: how long a write waits for another process's before it gives up."""
+    """Open or create the file. `busy_timeout_ms`: how long a write waits for the write of another process."""
     opened: list[aiosqlite.Connection] = []
     try:
         with _translated():

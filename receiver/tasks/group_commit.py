@@ -1,6 +1,7 @@
-"""Group commit: reports that wait while one transaction is being written go into the next one together.
+"""Group commit: observations that arrive while one transaction is being written go together into the next one.
 
-No timer: a lone report is written at once, a flood in batches, and each caller hears back only after its own commit.
+There is no timer. A single observation is written at once, many are written in batches, and each caller gets its
+outcome only after its own commit.
 """
 
 import asyncio
@@ -12,13 +13,13 @@ from receiver.store.errors import StoreUnavailable
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome
 
-MAX_BATCH = 256  # reports in one transaction; bounds how long the first of them waits
+MAX_BATCH = 256  # observations in one transaction; bounds how long the first of them waits
 
 _Waiting = tuple[IncomingObservation, asyncio.Future[RecordOutcome]]
 
 
 class GroupCommit:
-    """`on_events` is called after a commit that made at least one event."""
+    """One for a process. `on_events` is called after each commit that created events."""
 
     def __init__(self, ledger: Ledger, *, clock: Callable[[], int], on_events: Callable[[], None]) -> None:
         self._ledger = ledger
@@ -27,10 +28,13 @@ class GroupCommit:
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[Any] | None = None
 
-    async def record(self, report: IncomingObservation) -> RecordOutcome:
-        """Returns once the outcome is durable; raises what the transaction raised, and then nothing of it is kept."""
+    async def record(self, incoming: IncomingObservation) -> RecordOutcome:
+        """Return the outcome once it is durable. Raise what the transaction raised; then nothing of it is stored.
+
+        A cancelled caller does not stop the others of its batch, nor its own observation.
+        """
         outcome: asyncio.Future[RecordOutcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((report, outcome))
+        self._waiting.append((incoming, outcome))
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
         return await outcome
@@ -38,22 +42,22 @@ class GroupCommit:
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                most = min(MAX_BATCH, self._ledger.reports_at_once, len(self._waiting))
+                most = min(MAX_BATCH, self._ledger.max_batch, len(self._waiting))
                 await self._write([self._waiting.popleft() for _ in range(most)])
         finally:
             self._writer = None
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            outcomes = await self._ledger.record([report for report, _ in batch], self._clock())
+            outcomes = await self._ledger.record([incoming for incoming, _ in batch], self._clock())
         except StoreUnavailable as error:
             _fail(batch, error)
             return
-        except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, whatever it was
+        except Exception as error:  # noqa: BLE001 - every waiting caller gets it, whatever it is
             if len(batch) == 1:
                 _fail(batch, error)
                 return
-            for alone in batch:  # a report that can not be kept takes no neighbour with it
+            for alone in batch:  # one that cannot be stored must not fail the others
                 await self._write([alone])
             return
         for (_, waiter), outcome in zip(batch, outcomes, strict=True):

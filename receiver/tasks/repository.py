@@ -7,7 +7,7 @@ from receiver.store.engine import Reader, Row
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.model.timeline import TimelineEntry, tell
+from receiver.tasks.model.timeline import TimelineEntry, build_timeline
 from submitter.model import ProviderTaskId, TaskId, TaskState
 
 STATES_AT_ONCE = 512
@@ -49,7 +49,7 @@ class TaskRepository(Repository):
                 "audit": await reader.fetch_all("audit_of_task", task=task_id),
             }
 
-        return tell(await self._engine.read(work))
+        return build_timeline(await self._engine.read(work))
 
     async def counts(self) -> Mapping[tuple[str, TaskState], int]:
         """Tasks by provider and state."""

@@ -1,7 +1,7 @@
-"""Before and at the receipt: the intent, and what became of the POST.
+"""Before and at the receipt: the intent, and what became of the POST; and a person who settles what stayed uncertain.
 
-The row of a task is committed before the POST (intent before money), and a receipt goes through the same
-lifecycle as any other news, because a callback may have come before the receipt.
+The row of a task is committed before the POST (intent before money). A receipt goes through the same lifecycle as any
+other observation, because a callback may have come before the receipt.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import to_json
+from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
-from receiver.tasks.model.rows import error_values, task_of, task_row
+from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
 from submitter.model import (
+    UNRESOLVED,
     Observation,
     ProviderTaskId,
     Receipt,
@@ -30,11 +31,8 @@ from submitter.model import (
 
 T = TypeVar("T")
 
-#: States in which the outcome of the POST is still open.
-_OPEN = frozenset({TaskState.SUBMITTING, TaskState.UNCERTAIN})
 
-
-class Submits:
+class SubmissionRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:
@@ -42,13 +40,17 @@ class Submits:
         self._new_id = new_id
 
     async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch:
-        """Commit the intent; an earlier task with the same idempotency key and request is returned in its place."""
+        """Commit the intent and return the task.
+
+        When the idempotency key was used before, nothing is changed: return the earlier task if its request is the
+        same, IdempotencyMismatch if it is another. Raise ValueError for an id that is taken.
+        """
 
         async def work(tx: Tx) -> Task | IdempotencyMismatch:
             if await tx.execute("insert_task", **task_row(task)):
                 labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
                 await tx.execute_many("insert_label", labels)
-                await self._note(tx, task, now_ms, detail={"callback_expected": task.callback_expected})
+                await self._add_observation(tx, task, now_ms, detail={"callback_expected": task.callback_expected})
                 return task
             row = await tx.fetch_one("task_by_idempotency_key", idempotency_key=task.idempotency_key)
             if row is None:
@@ -60,40 +62,45 @@ class Submits:
         return await self._engine.write(work)
 
     async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
-        """The provider named the task. A state that a callback brought earlier is kept.
+        """The provider named the task. Return it as stored; a state that a callback brought earlier stays.
 
         An id that the ledger knows as another task's is believed for neither: the task stays uncertain and says why.
         """
 
         async def work(tx: Tx, task: Task) -> Task:
             if not await self._is_free(tx, task, receipt.provider_task_id):
-                return await self._doubtful(tx, task, receipt.provider_task_id, now_ms)
-            seen = Observation(
+                return await self._contradicted(tx, task, receipt.provider_task_id, now_ms)
+            observation = Observation(
                 key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
                 state=receipt.state,
                 source=Source.SUBMIT,
                 raw_state=receipt.raw_state,
             )
-            change = apply(task, IncomingObservation(observation=seen, next_poll_ms=next_poll_ms), now_ms)
+            change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
             after = replace(change.task, submits=task.submits + 1)
             await tx.execute("update_task", **task_row(after))
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
-            await self._note(tx, after, now_ms, verdict=change.verdict, detail=detail)
+            await self._add_observation(tx, after, now_ms, verdict=change.verdict, detail=detail)
             return after
 
         return await self._on_task(task_id, work)
 
     async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task:
-        """Surely nothing was created. Changes nothing when the provider has meanwhile spoken of the task."""
-        detail = {"refusal": refused.refusal.value, "error": error_values(refused.error), "status": refused.status}
+        """Surely nothing was created. Return the task as stored, unchanged if the provider has reported on it already.
+
+        Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer.
+        """
+        detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
 
         async def work(tx: Tx, task: Task) -> Task:
-            if task.state not in _OPEN:
+            if task.state not in UNRESOLVED:
                 return task
             after = replace(
                 task,
                 state=TaskState.REFUSED,
                 error=refused.error,
+                refusal=refused.refusal,
+                refusal_status=refused.status,
                 next_poll_ms=None,
                 deadline_ms=None,
                 submit_body=None,
@@ -106,10 +113,13 @@ class Submits:
     async def store_uncertain(
         self, task_id: TaskId, uncertain: Uncertain, *, next_poll_ms: int | None, now_ms: int
     ) -> Task:
-        """The task may exist and may have been paid. Changes nothing when the provider has meanwhile spoken of it."""
+        """The task may exist and may have been paid.
+
+        Return the task as stored, unchanged if the provider has reported on it already.
+        """
 
         async def work(tx: Tx, task: Task) -> Task:
-            if task.state not in _OPEN:
+            if task.state not in UNRESOLVED:
                 return task
             error = TaskError(code="uncertain", message=uncertain.reason)
             after = replace(
@@ -122,10 +132,10 @@ class Submits:
     async def settle_adopt(
         self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int
     ) -> Task | SettleRefused:
-        """By hand: the uncertain submit did create this task of the provider."""
+        """A person has found that the uncertain submit did create this task of the provider."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
-            if refused := await self._why_not_settle(tx, task, now_ms):
+            if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             if not await self._is_free(tx, task, provider_task_id):
                 return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}")
@@ -143,10 +153,10 @@ class Submits:
         return await self._on_task(task_id, work)
 
     async def settle_refuse(self, task_id: TaskId, *, actor: str, now_ms: int) -> Task | SettleRefused:
-        """By hand: the uncertain submit created nothing."""
+        """A person has found that the uncertain submit created nothing."""
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
-            if refused := await self._why_not_settle(tx, task, now_ms):
+            if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
             after = replace(
@@ -156,13 +166,13 @@ class Submits:
 
         return await self._on_task(task_id, work)
 
-    async def _why_not_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
-        """A look under way may be repeating the POST: what a person says meanwhile could be untrue a moment later."""
+    async def _reason_not_to_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
+        """A leased task is not settled, because its POST may be repeated right now and create it after all."""
         if task.state is not TaskState.UNCERTAIN:
             return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
         (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
         if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
-            return SettleRefused(reason="the provider is being asked about it right now; look again in a minute")
+            return SettleRefused(reason="the provider is being polled about it right now; try again in a minute")
         return None
 
     async def _on_task(self, task_id: TaskId, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
@@ -176,13 +186,13 @@ class Submits:
         return await self._engine.write(transaction)
 
     async def _is_free(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId) -> bool:
-        """Whether the provider's id is this task's already, or nobody's."""
+        """Whether the provider's id is this task's already, or no task's."""
         owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
         return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
 
-    async def _doubtful(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
-        if task.state not in _OPEN:
-            await self._note(
+    async def _contradicted(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
+        if task.state not in UNRESOLVED:
+            await self._add_observation(
                 tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
             )
             return task
@@ -194,17 +204,17 @@ class Submits:
 
     async def _save(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await self._note(tx, task, now_ms, detail=detail)
+        await self._add_observation(tx, task, now_ms, detail=detail)
         return task
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
         await tx.execute("update_task", **task_row(task))
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
-        await self._note(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
+        await self._add_observation(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
         return task
 
-    async def _note(
+    async def _add_observation(
         self,
         tx: Tx,
         task: Task,

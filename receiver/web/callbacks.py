@@ -7,8 +7,8 @@ from typing import assert_never
 
 import structlog
 
-from receiver.callbacks.model import Counted, IntakeOutcome, Malformed, NoSuchProvider, NotOurs, TokenOfAnotherTask
-from receiver.tasks.model.task import Verdict
+from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.json_body import check_type, read_body
 from receiver.web.problems import Kind, Problem, ProblemError
@@ -29,7 +29,7 @@ async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnsw
     """Take a callback with a token in its path or, from a provider that signs, without one."""
     provider = context.path_param("provider")
     if provider not in context.services.providers:
-        raise ProblemError(_problem_of(NoSuchProvider()))
+        raise ProblemError(_problem_of(UnknownProvider()))
     check_type(context.request, CALLBACK_TYPES)
     body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
     callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
@@ -43,7 +43,7 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
 
 
 def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
-    if isinstance(outcome, Counted):
+    if isinstance(outcome, Accepted):
         if outcome.verdict is Verdict.APPLIED:
             return JsonAnswer(status=204)
         return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
@@ -51,19 +51,19 @@ def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
     raise ProblemError(_problem_of(outcome))
 
 
-def _problem_of(outcome: NotOurs | Malformed | NoSuchProvider | TokenOfAnotherTask) -> Problem:
+def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
     match outcome:
-        case NotOurs():
+        case Unauthenticated():
             return Problem(Kind.NOT_OURS, headers=_CHALLENGE)
         case Malformed():
             return Problem(Kind.MALFORMED, "The body is not what the provider documents.")
-        case NoSuchProvider():
+        case UnknownProvider():
             return Problem(Kind.NOT_FOUND, "No provider of that name is configured.")
-        case TokenOfAnotherTask():
+        case TaskMismatch():
             return Problem(Kind.CONFLICT, "The token in the path was made for another task.")
         case _:
             assert_never(outcome)
 
 
-def _reason(outcome: NotOurs | Malformed | NoSuchProvider | TokenOfAnotherTask) -> str | None:
-    return None if isinstance(outcome, NoSuchProvider) else outcome.reason
+def _reason(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> str | None:
+    return None if isinstance(outcome, UnknownProvider) else outcome.reason

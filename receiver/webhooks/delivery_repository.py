@@ -5,7 +5,7 @@ from typing import Any
 from receiver.store.engine import Reader, Row
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState, Owed
-from receiver.webhooks.outbox import attempt_of, delivery_of
+from receiver.webhooks.model.rows import attempt_of, delivery_of
 
 
 class DeliveryRepository(Repository):

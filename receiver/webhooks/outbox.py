@@ -16,10 +16,10 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import endpoint_health
-from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
+from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.endpoint_health import Lane
 from receiver.webhooks.model.retry import GONE
-from receiver.webhooks.model.rows import lane_row, limited_lane_of, subscription_of
+from receiver.webhooks.model.rows import attempt_row, delivery_of, lane_row, limited_lane_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
@@ -159,12 +159,9 @@ class Outbox:
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
         attempt = result.attempt
         return {
+            **attempt_row(attempt),
             "id": self._new_id("att", now_ms),
             "delivery": result.delivery,
-            "at_ms": attempt.at_ms,
-            "latency_ms": attempt.latency_ms,
-            "status": attempt.status,
-            "error": attempt.error,
             "response": attempt.response.replace("\x00", "\\x00"),
         }
 
@@ -276,32 +273,3 @@ def _finish_row(result: AttemptResult, now_ms: int) -> dict[str, Any]:
         "last_status": result.attempt.status,
         "last_error": result.attempt.error,
     }
-
-
-def delivery_of(row: Row) -> Delivery:
-    return Delivery(
-        id=row["id"],
-        event_seq=row["event_seq"],
-        event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
-        task_id=TaskId(row["task"]) if row["task"] else None,
-        subscription=row["subscription"],
-        endpoint=row["endpoint"],
-        state=DeliveryState(row["state"]),
-        attempts=row["attempts"],
-        due_ms=row["due_ms"],
-        created_ms=row["created_ms"],
-        finished_ms=row["finished_ms"],
-        last_status=row["last_status"],
-        last_error=row["last_error"],
-    )
-
-
-def attempt_of(row: Row) -> Attempt:
-    return Attempt(
-        at_ms=row["at_ms"],
-        latency_ms=row["latency_ms"],
-        status=row["status"],
-        error=row["error"],
-        response=row["response"],
-    )

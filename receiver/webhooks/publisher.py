@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from receiver.events.model.event import Event, EventDraft, event_of_draft
+from receiver.events.model.rows import event_row
 from receiver.store.engine import Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.rows import subscription_of
@@ -44,7 +45,7 @@ class EventPublisher:
         row = await tx.fetch_one("take_seqs", count=len(drafts))
         first = (row or {})["value"] - len(drafts) + 1
         events = [event_of_draft(draft, seq, now_ms) for seq, draft in enumerate(drafts, first)]
-        await tx.execute_many("insert_event", [_event_row(event) for event in events])
+        await tx.execute_many("insert_event", [event_row(event) for event in events])
         rows = [
             _delivery_row(self._new_id("dlv", now_ms), event, each, now_ms)
             for event, some in zip(events, owed, strict=True)
@@ -64,18 +65,6 @@ class EventPublisher:
 
 async def _active(tx: Tx) -> tuple[Subscription, ...]:
     return tuple(subscription_of(row) for row in await tx.fetch_all("active_subscriptions"))
-
-
-def _event_row(event: Event) -> dict[str, Value]:
-    return {
-        "seq": event.seq,
-        "id": event.id,
-        "task": event.task_id or "",
-        "type": event.type.value,
-        "at_ms": event.at_ms,
-        "supersedes": event.supersedes,
-        "body": event.body,
-    }
 
 
 def _delivery_row(name: str, event: Event, owed: Owed, now_ms: int) -> dict[str, Value]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.events.log import event_of
 from receiver.events.model.event import Event, EventFacts
 from receiver.events.model.query import matches
+from receiver.events.model.rows import event_of
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker

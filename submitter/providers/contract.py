@@ -118,14 +118,6 @@ class SubmitContext:
     idempotency_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackReport:
-    """A readable callback. `verified`: the provider's own signature was present and right."""
-
-    observation: Observation
-    verified: bool
-
-
 class Provider(Protocol):
     """The functions of an adapter module, called by position, so that an adapter may name what it leaves unread."""
 
@@ -142,8 +134,11 @@ class Provider(Protocol):
     def parse_status(self, provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
         """A reply that speaks of another id is Unavailable."""
 
-    def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
-        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right."""
+    def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> Observation:
+        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right.
+
+        `signature_verified` of the observation says whether there was a signature and it was right.
+        """
 
 
 class ListsTasks(Protocol):

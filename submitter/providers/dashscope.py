@@ -40,7 +40,6 @@ from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
     Budget,
-    CallbackReport,
     Capabilities,
     ModelFamily,
     PollAdvice,
@@ -192,7 +191,7 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
     return _observe(provider_task_id, output, account, reply.body)
 
 
-def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
+def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
     """An event of AsyncTaskFinish. EventBridge signs with a certificate to be fetched: no secret of ours checks it."""
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: take the webhook secret out of the settings")
@@ -202,7 +201,7 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Cal
     found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")
-    return CallbackReport(observation=_thin(found, word, at(event, "data"), account, callback.body), verified=False)
+    return _without_result(found, word, at(event, "data"), account, callback.body)
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -269,7 +268,7 @@ def _observe(provider_task_id: ProviderTaskId, output: object, account: Account,
         state=state,
         source=Source.POLL,
         raw_state=word,
-        known_word=known,
+        is_documented_state=known,
         outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
         error=task_error(at(output, "code"), at(output, "message")) if state is TaskState.FAILED else None,
         completed_at_ms=ended_at_ms,
@@ -277,17 +276,19 @@ def _observe(provider_task_id: ProviderTaskId, output: object, account: Account,
     )
 
 
-def _thin(provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes) -> Observation:
-    """The event holds neither URL nor error text, so every end must be asked for once more."""
+def _without_result(
+    provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes
+) -> Observation:
+    """The event holds neither URL nor error text, so every end must be polled for."""
     state, known = state_of(word, STATES)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,
-        known_word=known or word.lower() == _NOT_KNOWN,
+        is_documented_state=known or word.lower() == _NOT_KNOWN,
         completed_at_ms=ms_from_ms(at(data, "end_time")),
-        thin=True,
+        without_result=True,
         raw=capped(raw),
     )
 

@@ -36,7 +36,6 @@ from submitter.providers.calls import get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
     Budget,
-    CallbackReport,
     Capabilities,
     ModelFamily,
     PollAdvice,
@@ -161,14 +160,14 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
     return seen if seen.key.provider_task_id == provider_task_id else other_task(seen.key.provider_task_id)
 
 
-def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> CallbackReport:
+def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Observation:
     verified = hiapi_signature.verify(callback, account, now_ms)
     document = read_object(callback.body)
     inner = document if at(document, "taskId") is not None else at(document, "data")
-    seen = _observe(inner, account, Source.CALLBACK, callback.body)
+    seen = _observe(inner, account, Source.CALLBACK, callback.body, signature_verified=verified)
     if seen is None:
         raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
-    return CallbackReport(observation=seen, verified=verified)
+    return seen
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -207,7 +206,9 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     }
 
 
-def _observe(data: object, account: Account, source: Source, raw: bytes) -> Observation | None:
+def _observe(
+    data: object, account: Account, source: Source, raw: bytes, *, signature_verified: bool = False
+) -> Observation | None:
     found, word = usable_id(at(data, "taskId")), text_at(data, "status")
     if found is None or not word:
         return None
@@ -218,14 +219,15 @@ def _observe(data: object, account: Account, source: Source, raw: bytes) -> Obse
         state=state,
         source=source,
         raw_state=word,
-        known_word=known,
+        is_documented_state=known,
         outputs=outputs,
         error=task_error(at(data, "error", "code"), at(data, "error", "message"))
         if state is TaskState.FAILED
         else None,
         model=_model(data),
         completed_at_ms=ms_from_s(at(data, "completed")),
-        thin=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
+        without_result=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
+        signature_verified=signature_verified,
         raw=capped(raw),
     )
 

@@ -36,7 +36,6 @@ from submitter.providers.calls import get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
     Budget,
-    CallbackReport,
     Capabilities,
     ModelFamily,
     PollAdvice,
@@ -172,7 +171,7 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
     return _observe(provider_task_id, data, account, reply.body, fault.error if fault else None)
 
 
-def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> CallbackReport:
+def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> Observation:
     raise UnreadableCallback("Modellix does not call back")
 
 
@@ -214,7 +213,7 @@ def _observe(
         state=state,
         source=Source.POLL,
         raw_state=word,
-        known_word=known,
+        is_documented_state=known,
         outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
         error=(stated or _reason(data)) if state is TaskState.FAILED else None,
         raw=capped(raw),

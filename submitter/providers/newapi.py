@@ -38,7 +38,6 @@ from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
     Budget,
-    CallbackReport,
     Capabilities,
     ModelFamily,
     PollAdvice,
@@ -238,7 +237,7 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
     return _observe(provider_task_id, task, account, reply.body)
 
 
-def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> CallbackReport:
+def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> Observation:
     raise UnreadableCallback(f"{account.name} does not call back")
 
 
@@ -314,7 +313,7 @@ def _observe(provider_task_id: ProviderTaskId, task: object, account: Account, r
         state=state,
         source=Source.POLL,
         raw_state=word,
-        known_word=known,
+        is_documented_state=known,
         progress=percent(at(task, "progress")),
         outputs=(_output(provider_task_id, task, account),) if state is TaskState.SUCCEEDED else (),
         error=_reason(task) if state is TaskState.FAILED else None,

@@ -1,35 +1,35 @@
-"""When next: looks at a task, pauses of an account, and the purse of requests.
+"""When to poll a task next, how long to pause a provider, and how a rate budget refills.
 
-Pure. Times are unix milliseconds; `dice` is a number in [0, 1); `speed` is how many provider seconds pass in one of
-ours (1 but for the simulator), so every wait that the provider's clock decides is divided by it.
-Never here: the back-off of webhooks (`receiver.backoff`).
+Pure. Times are unix milliseconds. `random` is a number in [0, 1). `speed` is how many provider seconds pass in one of
+ours: 1, except for the simulator. Every wait that the provider's clock decides is divided by it.
+The retry times of webhooks are not here, because a subscriber's clock runs like ours.
 """
 
 from dataclasses import replace
 
 from submitter.providers.contract import Budget, PollAdvice
 
-SPREAD = 0.1  # each wait varies by this share, so that tasks submitted together are not asked about together
+JITTER = 0.1  # each wait varies by this share, so that tasks submitted together are not polled together
 
-CALLBACK_STRETCH = 2  # where a callback is expected, asking is only the safety net
+CALLBACK_FACTOR = 2  # polls are further apart where a callback is expected, because they are only the safety net
 
-OVERDUE_STRETCH = 4  # past its deadline nobody waits for a task by the second any more
+OVERDUE_FACTOR = 4  # polls are further apart once the deadline has passed
 
-LONGEST_WAIT_S = 600.0  # a task that still lives is looked at at least this often
+MAX_WAIT_S = 600.0  # an unfinished task is polled at least this often
 
-LONGEST_PAUSE_S = 900.0  # a provider cannot silence us for longer by one header
+MAX_PAUSE_S = 900.0  # the longest pause that one Retry-After header can cause
 
 THROTTLED_PAUSE_S = 60.0  # the longest window of the documented rate limits (HiAPI and Modellix count by the minute)
 
-DENIED_PAUSE_S = 300.0  # an operator must act; until then a try now and again shows whether they have
+DENIED_PAUSE_S = 300.0  # an operator must act; a poll every five minutes finds out whether they have
 
-CLOCKS_APART_MS = 10_000  # what nodes' clocks may differ by; further back, a clock was set
+MAX_CLOCK_SKEW_MS = 10_000  # what the clocks of two nodes may differ by; a larger step back means that a clock was set
 
-LAST_MISS = 16  # doubling further changes nothing and would overflow in the end
+MAX_DOUBLINGS = 15  # more of them change nothing, because MAX_WAIT_S is reached, and would overflow in the end
 
 
 def first_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, speed: float, random: float) -> int:
-    """First look after the receipt; where a callback is expected, only once it is late."""
+    """When to poll first after the receipt: after the usual duration, or once an expected callback is late."""
     wait_s = advice.late_s if callback_expected else advice.first_s
     return _after(now_ms, advice, wait_s, speed=speed, random=random)
 
@@ -37,41 +37,48 @@ def first_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, s
 def next_poll_ms(
     now_ms: int, advice: PollAdvice, *, callback_expected: bool, overdue: bool, speed: float, random: float
 ) -> int:
-    """Next look after one that found the task alive."""
-    stretch = (CALLBACK_STRETCH if callback_expected else 1) * (OVERDUE_STRETCH if overdue else 1)
-    return _after(now_ms, advice, _capped(advice.every_s * stretch), speed=speed, random=random)
+    """When to poll again after a poll that found the task unfinished."""
+    factor = (CALLBACK_FACTOR if callback_expected else 1) * (OVERDUE_FACTOR if overdue else 1)
+    return _after(now_ms, advice, min(advice.every_s * factor, MAX_WAIT_S), speed=speed, random=random)
 
 
 def after_not_found(
     now_ms: int, advice: PollAdvice, *, missing_since_ms: int | None, speed: float, random: float
 ) -> int:
-    """While "not found" may mean "not visible yet" as usual; then as long again as it has been missing."""
+    """When to poll again after "not found".
+
+    As usual while it may mean "not visible yet". After that the wait is as long as the task has been missing.
+    """
     missing_s = 0.0 if missing_since_ms is None else (now_ms - missing_since_ms) / 1000 * speed
     wait_s = advice.every_s if missing_s <= advice.visible_after_s else max(advice.every_s, missing_s)
-    return _after(now_ms, advice, _capped(wait_s), speed=speed, random=random)
+    return _after(now_ms, advice, min(wait_s, MAX_WAIT_S), speed=speed, random=random)
 
 
 def after_unavailable(
     now_ms: int, advice: PollAdvice, *, misses: int, retry_after_s: float | None, speed: float, random: float
 ) -> int:
-    """`misses` counts the looks in a row that gave no statement, this one included; each doubles the wait."""
-    wait_s = _capped(advice.every_s * 2 ** (min(max(misses, 1), LAST_MISS) - 1))
-    asked_s = 0.0 if retry_after_s is None else min(retry_after_s, LONGEST_PAUSE_S) * speed
-    return _after(now_ms, advice, max(wait_s, asked_s), speed=speed, random=random)
+    """When to poll again after a poll without a usable answer.
+
+    `misses` counts such polls in a row, this one included; each doubles the wait. A longer Retry-After is respected.
+    """
+    doublings = min(max(misses - 1, 0), MAX_DOUBLINGS)
+    wait_s = min(advice.every_s * 2**doublings, MAX_WAIT_S)
+    requested_s = 0.0 if retry_after_s is None else min(retry_after_s, MAX_PAUSE_S) * speed
+    return _after(now_ms, advice, max(wait_s, requested_s), speed=speed, random=random)
 
 
 def after_pause(paused_until_ms: int, advice: PollAdvice, *, speed: float, random: float) -> int:
-    """A look put off by a pause: soon after its end, and not all in the same moment."""
+    """When to poll a task whose provider is paused: soon after the pause, spread over one usual wait."""
     return paused_until_ms + round(advice.every_s * random / speed * 1000)
 
 
 def may_expire(
     now_ms: int, *, submitted_ms: int | None, missing_since_ms: int | None, retention_s: float, speed: float
 ) -> bool:
-    """Whether "not found" now means that the provider has forgotten the task.
+    """Whether "not found" means that the provider has deleted the task.
 
-    Retention must have passed since the receipt, and `missing_since_ms` says that this is not the first "not found" in
-    a row: one odd answer ends nothing.
+    True once the provider's retention has passed since the receipt, and only at the second "not found" in a row
+    (`missing_since_ms` is set), because one odd answer must not end a task.
     """
     if submitted_ms is None or missing_since_ms is None:
         return False
@@ -79,39 +86,38 @@ def may_expire(
 
 
 def throttled_until_ms(now_ms: int, *, retry_after_s: float | None, speed: float) -> int:
-    """End of the pause after a 429. A stated Retry-After is in our seconds: it is the server's wish to us."""
-    wait_s = THROTTLED_PAUSE_S / speed if retry_after_s is None else min(max(retry_after_s, 0.0), LONGEST_PAUSE_S)
+    """When the pause after a 429 ends. A Retry-After counts in our seconds, because the server addresses us."""
+    wait_s = THROTTLED_PAUSE_S / speed if retry_after_s is None else min(max(retry_after_s, 0.0), MAX_PAUSE_S)
     return now_ms + round(wait_s * 1000)
 
 
 def denied_until_ms(now_ms: int) -> int:
-    """End of the pause after a 401 or 403."""
+    """When the pause after a 401 or 403 ends."""
     return now_ms + round(DENIED_PAUSE_S * 1000)
 
 
 def scaled(budget: Budget, speed: float) -> Budget:
-    """The same budget where the provider's clock runs `speed` times as fast."""
+    """The rate budget of a provider whose clock runs `speed` times as fast: the same burst, refilled faster."""
     return replace(budget, per_s=budget.per_s * speed)
 
 
 def refill(tokens: float, refilled_ms: int, now_ms: int, budget: Budget) -> float:
-    """What is in a purse now. `tokens` may be below zero, because submits never wait; a clock set back adds nothing."""
+    """The tokens of a rate budget now, at most its burst.
+
+    `tokens` may be negative, because submits do not wait for the budget. A clock that was set back adds nothing.
+    """
     earned = max(0, now_ms - refilled_ms) / 1000 * budget.per_s
     return min(float(budget.burst), tokens + earned)
 
 
 def refilled_until(refilled_ms: int, now_ms: int) -> int:
-    """The time up to which a bucket is filled once it has been looked at.
+    """The time to store with the tokens that `refill` returned.
 
-    A node whose clock is behind must not set it back: the next one would fill the same time twice.
+    A node whose clock is a little behind must not set it back, because the next node would add the same tokens again.
     """
-    return refilled_ms if now_ms < refilled_ms <= now_ms + CLOCKS_APART_MS else now_ms
-
-
-def _capped(wait_s: float) -> float:
-    return min(wait_s, LONGEST_WAIT_S)
+    return refilled_ms if now_ms < refilled_ms <= now_ms + MAX_CLOCK_SKEW_MS else now_ms
 
 
 def _after(now_ms: int, advice: PollAdvice, wait_s: float, *, speed: float, random: float) -> int:
-    spread_s = wait_s * (1 - SPREAD + 2 * SPREAD * random)
-    return now_ms + max(1, round(max(spread_s, advice.floor_s) / speed * 1000))
+    varied_s = wait_s * (1 - JITTER + 2 * JITTER * random)
+    return now_ms + max(1, round(max(varied_s, advice.floor_s) / speed * 1000))

@@ -41,7 +41,7 @@ class _Tasks:
     def reports(self, count: int) -> list[IncomingObservation]:
         first, self._next = self._next, self._next + count
         return [
-            a_report(provider_task_id=provider_name_of(number), claim=name_of(number))
+            a_report(provider_task_id=provider_name_of(number), expected_task_id=name_of(number))
             for number in range(first, first + count)
         ]
 

@@ -89,7 +89,7 @@ class _Arm:
     async def round(self) -> None:
         """One event for every endpoint, until all but the first have it."""
         self.made += 1
-        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", adopt=True)], _now_ms())
+        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", allow_adoption=True)], _now_ms())
         self.job.start_run()
         async with asyncio.timeout(ROUND_LIMIT_S):
             while await self._waiting():

@@ -24,7 +24,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A submit is durable before it is sent, because sending it may cost money",
-        "tests/integration/submitter/test_submit.py::test_intent_comes_before_money_and_the_outcome_is_kept",
+        "tests/integration/tasks/test_submission.py::test_intent_comes_before_money_and_the_outcome_is_stored",
     ),
     (
         "A submit whose reply was lost is never paid for twice, with or without an idempotency key at the provider",
@@ -32,7 +32,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "The same `Idempotency-Key` and body give the same task, at every provider",
-        "tests/integration/tasks/test_submission.py::test_the_same_key_and_order_give_the_same_task_and_one_post",
+        "tests/integration/tasks/test_submission.py::test_the_same_key_and_request_give_the_same_task_and_one_post",
     ),
     (
         "A missing callback is noticed, and the provider is polled",
@@ -60,7 +60,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A slow or hanging provider delays neither other providers nor callbacks",
-        "tests/integration/reconcile/test_reconciler.py::test_a_provider_that_hangs_holds_back_neither_results_nor_the_next_turn",
+        "tests/integration/reconcile/test_reconciler.py::test_a_provider_that_hangs_delays_neither_results_nor_the_next_run",
     ),
     (
         "On Postgres, killing a `web` and a `worker` under load loses nothing, doubles nothing and pays nothing twice",

@@ -50,6 +50,8 @@ def a_receipt(provider_task_id: str = "p1", **changes: Any) -> Receipt:
 def a_report(
     state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any
 ) -> IncomingObservation:
-    """`claim`, `adopt` and `next_poll_ms` go to the report, all else to its observation."""
-    own = {name: changes.pop(name) for name in ("claim", "adopt", "next_poll_ms") if name in changes}
+    """`expected_task_id`, `allow_adoption` and `next_poll_ms` go to the report, all else to its observation."""
+    own = {
+        name: changes.pop(name) for name in ("expected_task_id", "allow_adoption", "next_poll_ms") if name in changes
+    }
     return IncomingObservation(observation=an_observation(state, provider_task_id, **changes), **own)

@@ -31,14 +31,16 @@ async def happen(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -
     """`count` tasks that were submitted elsewhere succeed: one event each."""
     for begin in range(first, first + count, 500):
         numbers = range(begin, min(begin + 500, first + count))
-        await store.ledger.record([a_report(provider_task_id=f"e{number}", adopt=True) for number in numbers], at_ms)
+        await store.ledger.record(
+            [a_report(provider_task_id=f"e{number}", allow_adoption=True) for number in numbers], at_ms
+        )
 
 
 async def happen_to(store: Store, name: str, *, at_ms: int = T0, **changes: Any) -> None:
     """A task of ours succeeds."""
     await store.submissions.open_task(a_task(name, **changes), at_ms)
     await store.ledger.record(
-        [a_report(provider_task_id=name, claim=name, provider=changes.get("provider", "hiapi"))], at_ms
+        [a_report(provider_task_id=name, expected_task_id=name, provider=changes.get("provider", "hiapi"))], at_ms
     )
 
 

@@ -1,4 +1,4 @@
-"""Whole ledgers for tests of moving: filled by the rooms' own verbs, compared cell by cell."""
+"""Whole ledgers for tests of transfers: filled through the repositories, compared cell by cell."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ import psycopg
 from receiver.runtime.services import open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.open import ledger_at
-from receiver.store.transfer.schema import TableShape, table_shapes
-from receiver.store.transfer.transfer import Moved, OnProgress, move
+from receiver.store.transfer.schema import TableSchema, table_schemas
+from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
 from receiver.store.url import LedgerFile
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
@@ -22,48 +22,48 @@ from tests.support.builders import BUDGET, T0, a_report, a_task, notified
 from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.tables import rows_of
 
-SHAPES = table_shapes()
+SCHEMAS = table_schemas()
 AWKWARD = "完成 🎬 \\N \\. \t\r\n'\"%s %(a)s \u2028 \x7f"
 
 
-async def found(url: str) -> None:
-    """A ledger with every migration and nothing in it."""
+async def create(url: str) -> None:
+    """A ledger with every migration and no rows."""
     async with open_store(url, clock=lambda: T0, migrating=True, pool_size=2):
         pass
 
 
-async def furnish(url: str) -> None:
-    """Something in every table: finished, failed, running and leased, owed, tried, dead and done."""
+async def fill(url: str) -> None:
+    """Fill every table: tasks that succeeded, failed and run; deliveries that are pending, delivered and dead."""
     async with open_store(url, clock=lambda: T0, migrating=True, pool_size=2) as store:
         await subscribe(store, description=AWKWARD, rate_per_s=0.1, granted_per_s=0.1 + 0.2)
         await subscribe(store, "sub_2", max_in_flight=2)
         for number in range(5):
             await happen(store, 1, first=number + 1, at_ms=T0 + number)
         await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
-        await store.ledger.record([a_report(TaskState.FAILED, claim="tsk_1")], T0)
+        await store.ledger.record([a_report(TaskState.FAILED, expected_task_id="tsk_1")], T0)
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await end(store, await lease(store, limit=1), state)
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
-        await store.metadata.keep("signing_key", "k" * 43)
+        await store.metadata.get_or_create("signing_key", "k" * 43)
 
 
-async def moving(source: str, target: str, on_progress: OnProgress = lambda *_: None) -> Moved:
-    return await asyncio.to_thread(move, source, target, now_ms=T0, on_progress=on_progress)
+async def transferring(source: str, target: str, on_progress: OnProgress = lambda *_: None) -> TransferReport:
+    return await asyncio.to_thread(transfer, source, target, now_ms=T0, on_progress=on_progress)
 
 
 def contents(url: str) -> dict[str, list[Any]]:
     """All rows of all tables, each cell with its type."""
-    return {shape.name: [[repr(cell) for cell in row] for row in rows_of(url, shape.select)] for shape in SHAPES}
+    return {schema.name: [[repr(cell) for cell in row] for row in rows_of(url, schema.select)] for schema in SCHEMAS}
 
 
-def shape_of(table: str) -> TableShape:
-    return next(shape for shape in SHAPES if shape.name == table)
+def schema_of(table: str) -> TableSchema:
+    return next(schema for schema in SCHEMAS if schema.name == table)
 
 
 def run_on(url: str, *statements: str) -> None:
-    """Straight into the database, committed."""
+    """Run statements on the database itself, and commit."""
     place = ledger_at(url)
     if isinstance(place, LedgerFile):
         with closing(sqlite3.connect(place.path, timeout=0.1)) as file, file:
@@ -77,52 +77,52 @@ def run_on(url: str, *statements: str) -> None:
 
 
 def put(url: str, table: str, *rows: dict[str, Any]) -> None:
-    """Rows of plain values; what a row leaves out is its type's nothing."""
-    shape = shape_of(table)
-    nothing = {"TEXT": "", "INTEGER": 0, "BIGINT": 0, "DOUBLE PRECISION": 0.0}
-    full = [[row.get(column.name, nothing[column.type]) for column in shape.columns] for row in rows]
+    """Insert rows of plain values; a missing column is zero or empty."""
+    schema = schema_of(table)
+    defaults = {"TEXT": "", "INTEGER": 0, "BIGINT": 0, "DOUBLE PRECISION": 0.0}
+    full = [[row.get(column.name, defaults[column.type]) for column in schema.columns] for row in rows]
     place = ledger_at(url)
     if isinstance(place, LedgerFile):
         with closing(sqlite3.connect(place.path)) as file, file:
-            file.executemany(shape.insert, full)
+            file.executemany(schema.insert, full)
         return
     with closing(psycopg.connect(url)) as server, server.cursor() as cursor:
-        with cursor.copy(shape.copy_in.encode()) as copy:
+        with cursor.copy(schema.copy_in.encode()) as copy:
             for row in full:
                 copy.write_row(row)
         server.commit()
 
 
-def pausing(at: int, tell: Callable[[], None]) -> OnProgress:
-    """Tells once, when that many rows of one table were copied."""
-    told: list[str] = []
+def at_row(number: int, act: Callable[[], None]) -> OnProgress:
+    """Calls `act` once, when that many rows of one table were copied."""
+    tables: list[str] = []
 
     def on_progress(table: str, step: str, done: int, total: int) -> None:
-        if done >= at and not told:
-            told.append(table)
-            tell()
+        if done >= number and not tables:
+            tables.append(table)
+            act()
 
     return on_progress
 
 
-def stop_in_the_middle() -> None:
-    """In a process of its own: moves, says so in the middle, and waits there to be killed."""
+def stop_halfway() -> None:
+    """In a process of its own: begins a transfer, prints a line halfway, and waits there to be killed."""
 
     def wait() -> None:
-        sys.stdout.write("in the middle\n")
+        sys.stdout.write("halfway\n")
         sys.stdout.flush()
         sys.stdin.read()
 
     source, target = json.loads(sys.argv[1])
-    move(source, target, now_ms=T0, on_progress=pausing(1000, wait))
+    transfer(source, target, now_ms=T0, on_progress=at_row(1000, wait))
 
 
 def pairs() -> Iterator[tuple[str, str]]:
-    """Every kind of ledger to every kind."""
+    """From each engine to each engine."""
     for source in ("sqlite", "postgres"):
         for target in ("sqlite", "postgres"):
             yield source, target
 
 
 if __name__ == "__main__":
-    stop_in_the_middle()
+    stop_halfway()

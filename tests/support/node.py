@@ -24,8 +24,8 @@ BATCH = 16
 
 async def record(store: Store, seed: str, count: str) -> None:
     """Reports the ends of tasks `c0…` by claim and `a0…` for adoption, all of them, in an order of its own."""
-    reports = [a_report(provider_task_id=f"c{n}", claim=f"tsk_{n}") for n in range(int(count))]
-    reports += [a_report(provider_task_id=f"a{n}", adopt=True) for n in range(int(count))]
+    reports = [a_report(provider_task_id=f"c{n}", expected_task_id=f"tsk_{n}") for n in range(int(count))]
+    reports += [a_report(provider_task_id=f"a{n}", allow_adoption=True) for n in range(int(count))]
     random.Random(seed).shuffle(reports)
     verdicts: Counter[str] = Counter()
     for begin in range(0, len(reports), BATCH):

@@ -1,24 +1,36 @@
-"""A reconciler over a real ledger whose providers answer by script; only wire, clock and dice are made up."""
+"""A reconciler over a real ledger and a real submission, with a scripted transport, a fake clock and a fixed random."""
 
 import asyncio
-import json
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.reconcile.manual import ManualReconcile
+from receiver.reconcile.model.decisions import PollDecision, PollResult
+from receiver.reconcile.model.report import PollOutcome, ReconcileReport
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.services import Store, open_store
-from receiver.tasks.model.task import Task
+from receiver.store.ids import id_maker
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.submission import Submission
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
-from submitter.model import Receipt, SubmitOutcome, TaskId, TaskState, Uncertain
+from submitter.http.transport import Transport
+from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_task
+from tests.support.submission_setup import FakeClock, a_request, reply
 
 Answer = HttpReply | Exception | Callable[[], Awaitable[HttpReply]]
+
+TIMEOUT_S = 30.0
+DEAD_SUBMIT_S = 40.0  # so long after its intent, a submit without an outcome is due to be polled
 
 
 def an_account(name: str, adapter: str | None = None) -> Account:
@@ -29,9 +41,12 @@ def a_provider(name: str) -> ConfiguredProvider:
     return ConfiguredProvider(adapter=ADAPTERS[name], account=an_account(name))
 
 
-def json_reply(document: object, status: int = 200, **headers: str) -> HttpReply:
-    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-    return HttpReply(status=status, headers=named, body=json.dumps(document).encode())
+def a_poll(task_id: str = "tsk_1", *, next_poll_ms: int | None, not_found: bool = False) -> PollOutcome:
+    """A poll that ended, and sets a time for the next one."""
+    task = a_task(task_id)
+    result = PollResult.NOT_FOUND if not_found else PollResult.OBSERVED
+    decision = PollDecision(result=result, next_poll_ms=next_poll_ms, not_found=not_found)
+    return PollOutcome(task=task, decision=decision, stored=task)
 
 
 def hiapi(status: str, provider_task_id: str = "p1") -> HttpReply:
@@ -41,70 +56,67 @@ def hiapi(status: str, provider_task_id: str = "p1") -> HttpReply:
         data["output"] = [{"url": "https://cdn.example/v.mp4", "type": "video", "expireAt": 1_790_604_930}]
     if status == "fail":
         data["error"] = {"code": "TASK_FAILED", "message": "the picture was refused"}
-    return json_reply({"code": 200, "message": "success", "data": data})
+    return reply({"code": 200, "message": "success", "data": data})
 
 
 def modellix(status: str, provider_task_id: str = "p1") -> HttpReply:
     """A task as Modellix documents it."""
     result = {"resources": [{"url": "https://cdn.example/v.mp4", "type": "video"}]}
-    return json_reply(
+    return reply(
         {"code": 0, "message": "success", "data": {"task_id": provider_task_id, "status": status, "result": result}}
     )
 
 
-@dataclass(eq=False)
-class Wire:
-    """Answers each task's requests in the order of its script; the last answer is repeated."""
+class ProcessDied(Exception):
+    """Raised by a scripted exchange in which the process dies: the submit is left at its intent."""
 
-    scripts: dict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
-    asked: list[str] = field(default_factory=list)
+
+class ScriptedTransport(Transport):
+    """Answers each task's status queries, and all submits, in the order of a script; the last answer is repeated."""
+
+    def __init__(self) -> None:
+        #: The provider's ids of the tasks that were queried, in order.
+        self.queried: list[str] = []
+        self.submits: list[HttpCall] = []
+        self._queries: dict[str, deque[Answer]] = defaultdict(deque)
+        self._submits: deque[Answer] = deque()
 
     def answer(self, provider_task_id: str, *answers: Answer) -> None:
-        self.scripts[provider_task_id] = deque(answers)
+        self._queries[provider_task_id] = deque(answers)
+
+    def answer_submits(self, *answers: Answer) -> None:
+        self._submits = deque(answers)
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
+        if call.method == "POST":
+            self.submits.append(call)
+            return await _next(self._submits)
         provider_task_id = call.url.rpartition("/")[2]
-        self.asked.append(provider_task_id)
-        script = self.scripts[provider_task_id]
-        answer = script.popleft() if len(script) > 1 else script[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, HttpReply) else await answer()
+        self.queried.append(provider_task_id)
+        return await _next(self._queries[provider_task_id])
+
+
+async def _next(script: deque[Answer]) -> HttpReply:
+    answer = script.popleft() if len(script) > 1 else script[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer if isinstance(answer, HttpReply) else await answer()
 
 
 @dataclass(eq=False)
-class Keyed:
-    """A submit flow whose provider remembers keys for as long as `outcome` is set, and then gives that outcome."""
-
-    outcome: SubmitOutcome | None = None
-    store: Store | None = None
-
-    def is_repeatable(self, task: Task, now_ms: int) -> bool:
-        return self.outcome is not None
-
-    async def repeat(self, task: Task) -> SubmitOutcome:
-        assert self.store is not None
-        outcome = self.outcome
-        if isinstance(outcome, Receipt):
-            await self.store.submissions.store_receipt(task.id, outcome, next_poll_ms=T0, now_ms=T0)
-        elif isinstance(outcome, Uncertain):
-            await self.store.submissions.store_uncertain(task.id, outcome, next_poll_ms=T0, now_ms=T0)
-        assert outcome is not None
-        return outcome
-
-
-@dataclass(eq=False)
-class Scene:
+class ReconcileSetup:
     store: Store
     path: Path
-    wire: Wire
-    submits: Keyed
+    transport: ScriptedTransport
+    submission: Submission
     reconciler: Reconciler
-    now_ms: int = T0
-    events: list[int] = field(default_factory=list)
+    manual: ManualReconcile
+    clock: FakeClock
+    #: One entry for each call of `on_events`.
+    events: list[int]
 
-    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
-        """A task that is due now; with the provider's id it is running, without it its receipt is open."""
+    async def add_task(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
+        """A task that is due now: running with the provider's id, or with an open submit without one."""
         values: dict[str, Any] = {
             "state": TaskState.SUBMITTING if provider_task_id is None else TaskState.RUNNING,
             "provider_task_id": provider_task_id,
@@ -113,44 +125,97 @@ class Scene:
         }
         await self.store.submissions.open_task(a_task(name, **(values | changes)), T0)
 
+    async def submit(self) -> None:
+        """Submit a task at HiAPI, which remembers idempotency keys."""
+        await self.submission.submit(a_request("hiapi"))
+
     async def task(self, name: str = "tsk_1") -> Task:
         task = await self.store.tasks.task(TaskId(name))
         assert task is not None
         return task
 
-    async def waits(self, name: str = "tsk_1") -> float:
-        """Seconds until the task's next look."""
-        return ((await self.task(name)).next_poll_ms or 0) / 1000 - self.now_ms / 1000
+    async def only_task(self) -> Task:
+        (task,) = (await self.store.tasks.tasks(TaskFilter())).items
+        return task
 
-    async def turn(self, *, after_s: float = 0, limit: int = 50) -> Any:
-        self.now_ms += round(after_s * 1000)
+    async def wait_s(self, name: str = "tsk_1") -> float:
+        """Seconds until the task's next poll."""
+        return self.until_poll_s(await self.task(name))
+
+    def until_poll_s(self, task: Task) -> float:
+        return (task.next_poll_ms or 0) / 1000 - self.clock.now_ms / 1000
+
+    async def run(self, *, after_s: float = 0, limit: int = 50) -> ReconcileReport:
+        """One scheduled run, some seconds later."""
+        self.clock.now_ms += round(after_s * 1000)
         return await self.reconciler.reconcile_once(limit=limit)
 
 
 @asynccontextmanager
-async def a_scene(
-    folder: Path, *, providers: dict[str, ConfiguredProvider] | None = None, concurrency: int = 32
-) -> AsyncIterator[Scene]:
-    path = folder / "ledger.db"
-    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
-        scene: Scene
-        wire, submits = Wire(), Keyed(store=store)
-        reconciler = Reconciler(
-            store=store,
-            providers=providers or {name: a_provider(name) for name in ("hiapi", "modellix")},
-            submission=submits,
-            transport=wire,
-            clock=lambda: scene.now_ms,
+async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncIterator[ReconcileSetup]:
+    path, transport, clock = folder / "ledger.db", ScriptedTransport(), FakeClock()
+    providers = {name: a_provider(name) for name in ("hiapi", "modellix")}
+    settings, events = ReconcileSettings(concurrency=concurrency), list[int]()
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=50) as store:
+        submission = _submission(store, providers, transport, clock)
+        poller = Poller(
+            providers=providers,
+            settings=ProvidersSettings(timeout_s=TIMEOUT_S),
+            transport=transport,
+            submission=submission,
+            ledger=store.ledger,
+            submissions=store.submissions,
+            polls=store.polls,
+            accounts=store.accounts,
+            lease_ms=60_000,
+            clock=clock,
             random=lambda: 0.5,
-            on_events=lambda: scene.events.append(1),
-            manners=ReconcileManners(owner="worker-1", concurrency=concurrency, timeout_s=30),
+            on_events=lambda: events.append(1),
         )
-        scene = Scene(store=store, path=path, wire=wire, submits=submits, reconciler=reconciler)
-        yield scene
+        reconciler = Reconciler(poller=poller, polls=store.polls, settings=settings, owner="worker-1", clock=clock)
+        manual = ManualReconcile(
+            poller=poller,
+            polls=store.polls,
+            accounts=store.accounts,
+            audit=store.audit,
+            settings=settings,
+            owner="worker-1",
+            clock=clock,
+        )
+        yield ReconcileSetup(
+            store=store,
+            path=path,
+            transport=transport,
+            submission=submission,
+            reconciler=reconciler,
+            manual=manual,
+            clock=clock,
+            events=events,
+        )
+        await submission.drained()
+
+
+def _submission(
+    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, clock: FakeClock
+) -> Submission:
+    return Submission(
+        submissions=store.submissions,
+        accounts=store.accounts,
+        providers=providers,
+        transport=transport,
+        settings=ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S),
+        guard=AddressGuard(),
+        callback_url=None,
+        clock=clock,
+        random=lambda: 0.5,
+        random_bytes=lambda count: bytes(range(count)),
+        sleep=clock.sleep,
+        new_id=id_maker(bytes),
+    )
 
 
 def held_until(release: asyncio.Event, reply: HttpReply) -> Callable[[], Awaitable[HttpReply]]:
-    """An exchange that hangs until the test lets it go."""
+    """An exchange that hangs until the test releases it."""
 
     async def answer() -> HttpReply:
         await release.wait()

@@ -1,4 +1,4 @@
-"""A submission over a real ledger whose provider answers by script; only wire, clock and dice are made up."""
+"""Submissions over a real ledger, whose provider answers by script; only transport, clock and random are made up."""
 
 import asyncio
 import json
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from receiver.callbacks.model import make_callback_url
+from receiver.config.settings import ProvidersSettings
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
-from receiver.tasks.submission import RefusedSubmit, Submission, SubmissionRules, Submitted
-from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
+from receiver.tasks.submission import RefusedSubmit, Submission, Submitted
 from submitter.errors import TransportError
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.transport import Transport
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from submitter.request import VideoRequest
@@ -26,9 +27,11 @@ from tests.support.builders import T0
 
 API_KEY = "key-of-the-account"
 PUBLIC_URL = "https://hooks.example.com"
+SIGNING_KEYS = ("a key to sign callback tokens",)
 TEXT_TO_VIDEO = {"hiapi": "happyhorse-1.1/text-to-video", "dashscope": "happyhorse-1.1-t2v"}
 
-Met = HttpReply | TransportError | Callable[[], Any]
+#: What a POST gets: a reply, an exception, or what is awaited for a reply.
+Answer = HttpReply | TransportError | Callable[[], Any]
 
 
 def reply(document: object, status: int = 200, **headers: str) -> HttpReply:
@@ -48,58 +51,61 @@ def dashscope_receipt(provider_task_id: str = "p1") -> HttpReply:
     return reply({"output": {"task_id": provider_task_id, "task_status": "PENDING"}, "request_id": "r"})
 
 
-def an_order(provider: str = "hiapi", **changes: Any) -> TaskRequest:
+def a_request(provider: str = "hiapi", **changes: Any) -> TaskRequest:
     video = VideoRequest(model=TEXT_TO_VIDEO[provider], prompt=changes.pop("prompt", "a horse at dawn"))
     values: dict[str, Any] = {"provider": provider, "video": video}
     return TaskRequest(**(values | changes))
 
 
-@dataclass(eq=False)
-class Wire:
-    """What each POST meets, in order; a callable is awaited for its reply."""
+class ScriptedTransport(Transport):
+    """Answers each POST by the script, in order."""
 
-    script: list[Met] = field(default_factory=list)
-    sent: list[HttpCall] = field(default_factory=list)
+    def __init__(self, *script: Answer) -> None:
+        self.script = script
+        self.sent: list[HttpCall] = []
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
         self.sent.append(call)
-        met = self.script[len(self.sent) - 1]
-        if isinstance(met, TransportError):
-            raise met
-        answer: HttpReply = met if isinstance(met, HttpReply) else await met()
-        return answer
+        answer = self.script[len(self.sent) - 1]
+        if isinstance(answer, TransportError):
+            raise answer
+        found: HttpReply = answer if isinstance(answer, HttpReply) else await answer()
+        return found
 
 
 @dataclass(eq=False)
-class Time:
-    """A clock that only sleeping moves; `on_sleep` is what happens meanwhile."""
+class FakeClock:
+    """Moves only by sleeping; `on_sleep` is what happens meanwhile."""
 
     now_ms: int = T0
     on_sleep: Callable[[], object] = lambda: None
+    slept_s: list[float] = field(default_factory=list)
+
+    def __call__(self) -> int:
+        return self.now_ms
 
     async def sleep(self, seconds: float) -> None:
+        self.slept_s.append(seconds)
         self.now_ms += round(seconds * 1000)
         self.on_sleep()
         await asyncio.sleep(0)
 
 
 @dataclass(eq=False)
-class Desk:
-    """Where orders are given in."""
-
+class SubmissionSetup:
     submission: Submission
     store: Store
-    wire: Wire
-    time: Time
+    transport: ScriptedTransport
+    clock: FakeClock
     path: Path
 
-    async def submitted(self, order: TaskRequest) -> Task:
-        result = await self.submission.submit(order)
+    async def submitted(self, request: TaskRequest) -> Task:
+        result = await self.submission.submit(request)
         assert isinstance(result, Submitted), result
         return result.task
 
-    async def refused(self, order: TaskRequest) -> RefusedSubmit:
-        result = await self.submission.submit(order)
+    async def refused(self, request: TaskRequest) -> RefusedSubmit:
+        result = await self.submission.submit(request)
         assert isinstance(result, RefusedSubmit), result
         return result
 
@@ -110,37 +116,30 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(path: Path, *script: Met, **rules: Any) -> AsyncIterator[Desk]:
-    time, wire = Time(), Wire(list(script))
-    async with open_store(f"sqlite:///{path}", clock=lambda: time.now_ms, migrating=True, busy_timeout_ms=20) as store:
+async def submission_setup(
+    path: Path, *script: Answer, callbacks: bool = True, **settings: Any
+) -> AsyncIterator[SubmissionSetup]:
+    """`settings` are fields of ProvidersSettings."""
+    clock, transport = FakeClock(), ScriptedTransport(*script)
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=20) as store:
         submission = Submission(
-            store=store,
+            submissions=store.submissions,
+            accounts=store.accounts,
             providers={name: _configured(name) for name in TEXT_TO_VIDEO},
-            transport=wire,
-            rules=SubmissionRules(**(_rules() | rules)),
-            edges=SubmissionEdges(
-                clock=lambda: time.now_ms,
-                random=lambda: 0.5,
-                random_bytes=lambda count: bytes(range(count)),
-                sleep=time.sleep,
-                new_id=id_maker(bytes),
-            ),
+            transport=transport,
+            settings=ProvidersSettings(**settings),
+            guard=AddressGuard(),
+            callback_url=partial(make_callback_url, PUBLIC_URL, SIGNING_KEYS) if callbacks else None,
+            clock=clock,
+            random=lambda: 0.5,
+            random_bytes=lambda count: bytes(range(count)),
+            sleep=clock.sleep,
+            new_id=id_maker(bytes),
         )
-        yield Desk(submission=submission, store=store, wire=wire, time=time, path=path)
+        yield SubmissionSetup(submission=submission, store=store, transport=transport, clock=clock, path=path)
         await submission.drained()
 
 
 def _configured(name: str) -> ConfiguredProvider:
     account = Account(name=name, adapter=name, base_url=f"https://{name}.example", api_key=API_KEY)
     return ConfiguredProvider(adapter=ADAPTERS[name], account=account)
-
-
-def _rules() -> dict[str, Any]:
-    notify = NotifyRules(
-        refuse_url=lambda url: None if url.startswith("https://") else "is not https",
-        read_secret=decode_webhook_secret,
-    )
-    return {
-        "callback_url": partial(make_callback_url, PUBLIC_URL, ("a key to sign callback tokens",)),
-        "notify": notify,
-    }

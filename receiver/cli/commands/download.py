@@ -11,7 +11,7 @@ from receiver.cli.console import CommandFailed, console, emit, show
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.tasks.download import Download, Planned, plan
+from receiver.tasks.download import Download, PlannedFile, plan
 from submitter.providers.registry import SERVES_FILES
 
 
@@ -23,7 +23,7 @@ def download(
 ) -> None:
     """Fetch the files of a finished task; run it again to go on with one that broke off."""
 
-    async def work(services: Services) -> list[tuple[Planned, int]]:
+    async def work(services: Services) -> list[tuple[PlannedFile, int]]:
         task = await find_task(services, name)
         if not task.outputs:
             raise CommandFailed(f"{task.id} is {task.state.value} and has no files")
@@ -44,7 +44,7 @@ def download(
             show(str(planned.path))
 
 
-async def _with_bar(bars: Progress, downloading: Download, planned: Planned) -> int:
+async def _with_bar(bars: Progress, downloading: Download, planned: PlannedFile) -> int:
     bar = bars.add_task(planned.path.name, total=None)
 
     def move(kept: int, size: int | None) -> None:

@@ -15,7 +15,7 @@ from receiver.cli.runner import ledger_named
 from receiver.config.settings import Settings
 from receiver.runtime.wiring import load_settings, now_ms, open_store_from, start_logging
 from receiver.store.open import ledger_at
-from receiver.store.transfer.transfer import Compared, Moved, OnProgress, move
+from receiver.store.transfer.transfer import OnProgress, TableComparison, TransferReport, transfer
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url
 
 _SHOWN = 12  # letters of a checksum in a table; --json has all
@@ -61,19 +61,19 @@ def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
     source, target = _place("--from", source_url), _place("--to", target_url)
     try:
         with _shown() as on_progress:
-            moved = move(source_url, target_url, now_ms=now_ms(), on_progress=on_progress)
+            report = transfer(source_url, target_url, now_ms=now_ms(), on_progress=on_progress)
     except KeyboardInterrupt:
         complain(["interrupted; nothing was copied"])
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        emit(moved_view(moved, source, target))
+        emit(transfer_view(report, source, target))
     else:
-        _show(moved, source, target)
-    for each in moved.tables:
+        _show(report, source, target)
+    for each in report.tables:
         if each.altered:
             note(f"{each.table}: {each.altered} rows held a NUL, which Postgres can not; it is U+FFFD in the copy")
-    if moved.different:
-        names = ", ".join(moved.different)
+    if report.different:
+        names = ", ".join(report.different)
         raise CommandFailed(f"the copy of {names} differs from the source, so none was kept; {target} is empty")
 
 
@@ -100,7 +100,7 @@ def _shown() -> Iterator[OnProgress]:
         yield told
 
 
-def _show(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
+def _show(report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
     rows = [
         (
             cell(each.table),
@@ -110,26 +110,28 @@ def _show(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerFile | 
             cell(each.target.sha256[:_SHOWN]),
             cell("same" if each.is_same else "DIFFERS"),
         )
-        for each in moved.tables
+        for each in report.tables
     ]
     show(table("table", "rows", "copied", "checksum", "of the copy", "", rows=rows))
-    if not moved.different:
-        show(cell(f"\ncopied {moved.rows} rows from {source} to {target}"))
+    if not report.different:
+        show(cell(f"\ncopied {report.rows} rows from {source} to {target}"))
         note("set WHENFINAL_DATABASE_URL to the new ledger before anything is started; never run on both")
 
 
-def moved_view(moved: Moved, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> dict[str, object]:
+def transfer_view(
+    report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer
+) -> dict[str, object]:
     """As `--json` prints it. Passwords are in neither place."""
     return {
         "from": str(source),
         "to": str(target),
-        "same": not moved.different,
-        "rows": moved.rows,
-        "tables": [_table_view(each) for each in moved.tables],
+        "same": not report.different,
+        "rows": report.rows,
+        "tables": [_table_view(each) for each in report.tables],
     }
 
 
-def _table_view(each: Compared) -> dict[str, object]:
+def _table_view(each: TableComparison) -> dict[str, object]:
     return {
         "table": each.table,
         "same": each.is_same,

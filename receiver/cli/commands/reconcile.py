@@ -9,13 +9,13 @@ from receiver.cli.console import USAGE, WRONG, CommandFailed, emit, show
 from receiver.cli.display.tables import reconcile_table
 from receiver.cli.options import Json, OlderThan, Provider
 from receiver.cli.runner import with_services
-from receiver.reconcile.model.decisions import Finding
-from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
+from receiver.reconcile.model.decisions import PollResult
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode, ReconcileSummary
 from receiver.runtime.services import Services
 from submitter import api
 
-#: Answers that leave something for a person to cure.
-_TROUBLES = frozenset({Finding.DENIED, Finding.UNAVAILABLE, Finding.THROTTLED})
+#: Results that make the command exit with status 1.
+_PROBLEMS = frozenset({PollResult.DENIED, PollResult.UNAVAILABLE, PollResult.THROTTLED})
 
 
 def reconcile(
@@ -34,18 +34,22 @@ def reconcile(
         raise CommandFailed(
             "--ask goes with --dry-run; without both, providers are asked and changes kept", status=USAGE
         )
-    wanted = ReconcileFilter(provider=provider, older_than_s=older_than, task=task)
+    request = ManualRequest(
+        condition=ReconcileFilter(provider=provider, older_than_s=older_than, task=task),
+        mode=ReconcileMode.of(dry_run=dry_run, ask=ask),
+        actor=ACTOR,
+    )
 
     async def work(services: Services) -> ReconcileSummary:
         if provider is not None and provider not in services.providers:
             configured = ", ".join(services.providers) or "none"
             raise CommandFailed(f"{provider} is not configured; configured: {configured}", status=USAGE)
-        return await services.reconciler.by_hand(wanted, dry_run=dry_run, ask=ask, actor=ACTOR)
+        return await services.manual_reconcile.run(request)
 
     report = with_services(work)
     if as_json:
         emit(api.ReconcileSummary.model_validate(report).json_values())
     else:
         show(reconcile_table(report, dry_run=dry_run))
-    if any(line.finding in _TROUBLES for line in report.tasks):
+    if any(line.finding in _PROBLEMS for line in report.tasks):
         raise typer.Exit(WRONG)

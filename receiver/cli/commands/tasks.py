@@ -14,11 +14,10 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.operator import Canceling, Candidate, Candidates, Lookup, NoList, NotCanceled, say_no_answer
+from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
 from submitter import api
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
-from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 from submitter.timestamps import rfc3339
 
 ACTOR = "command line"
@@ -185,15 +184,7 @@ def _look(name: str, *, as_json: bool) -> None:
 
 async def _candidates(services: Services, task: Task) -> Candidates:
     configured = configured_provider(services, task)
-    lookup = Lookup(
-        lists=LISTS_TASKS,
-        transport=services.transport,
-        tasks=services.store.tasks,
-        accounts=services.store.accounts,
-        clock=services.clock,
-        speed=services.settings.providers.speed,
-    )
-    seen = await lookup.candidates(task, configured)
+    seen = await operator_of(services).find_candidates(task, configured)
     if isinstance(seen, Candidates):
         return seen
     if isinstance(seen, NoList):
@@ -203,7 +194,7 @@ async def _candidates(services: Services, task: Task) -> Candidates:
             f"{title} documents no list of tasks; look in the console of the account at {base_url} "
             f"for a task of {task.model or 'this request'} made at about {made}"
         )
-    raise CommandFailed(f"there is no list of {task.provider} now: {say_no_answer(seen)}")
+    raise CommandFailed(f"there is no list of {task.provider} now: {describe_no_answer(seen)}")
 
 
 def _candidate_view(candidate: Candidate) -> dict[str, Any]:
@@ -223,16 +214,8 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
 
     async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
         task = await find_task(services, name)
-        canceling = Canceling(
-            cancels=CANCELS_TASKS,
-            transport=services.transport,
-            ledger=services.store.ledger,
-            accounts=services.store.accounts,
-            audit=services.store.audit,
-            clock=services.clock,
-            speed=services.settings.providers.speed,
-        )
-        return task, await canceling.cancel(task, configured_provider(services, task), actor=ACTOR)
+        configured = configured_provider(services, task)
+        return task, await operator_of(services).cancel(task, configured, actor=ACTOR)
 
     task, outcome = with_services(work)
     if isinstance(outcome, NotCanceled):
@@ -240,8 +223,20 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
     if as_json:
         emit({"task": task.id, "accepted": True})
     else:
-        show(f"{task.provider} takes the wish to cancel {task.id}; whether it won is seen at the next look:")
+        show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll tells what came of it:")
         show(f"whenfinal reconcile --task {task.id}")
+
+
+def operator_of(services: Services) -> TaskOperator:
+    return TaskOperator(
+        tasks=services.store.tasks,
+        ledger=services.store.ledger,
+        accounts=services.store.accounts,
+        audit=services.store.audit,
+        transport=services.transport,
+        clock=services.clock,
+        speed=services.settings.providers.speed,
+    )
 
 
 def configured_provider(services: Services, task: Task) -> ConfiguredProvider:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from receiver.cli.display.durations import say_duration, say_when
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import TimelineEntry
+from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
+from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
-from submitter.timestamps import parse_rfc3339_ms
 
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
@@ -165,19 +165,18 @@ def _hints(task: Task, situation: Situation) -> Iterator[str]:
 
 
 def _owed(notes: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
-    details = (note.detail for note in notes if note.kind == "delivery")
-    dated = [(parse_rfc3339_ms(each["due_at"]), each) for each in details if each.get("due_at")]
+    dated = [(each.due_ms, each) for each in notes if isinstance(each, DeliveryEntry) and each.due_ms is not None]
     due = sorted(dated, key=lambda pair: pair[0])
-    for due_ms, owed in due[:DUE_SHOWN]:
+    for due_ms, delivery in due[:DUE_SHOWN]:
         when = "is due now" if due_ms <= now_ms else f"is due {say_when(due_ms, now_ms)}"
-        waits = "waits until the subscription is enabled" if owed["held"] else when
-        yield f"Its webhook to {owed['subscription'] or owed['endpoint']} {waits}: {owed['delivery']}."
+        waits = "waits until the subscription is enabled" if delivery.is_held else when
+        yield f"Its webhook to {delivery.subscription or delivery.endpoint} {waits}: {delivery.delivery_id}."
     if len(due) > DUE_SHOWN:
         yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 
 
 def _dead_letters(notes: Sequence[TimelineEntry]) -> Iterator[str]:
     for note in notes:
-        if note.kind == "delivery" and note.detail.get("state") == "dead":
-            name = note.detail["delivery"]
-            yield f"A webhook is a dead letter; once its endpoint is well: whenfinal deliveries redeliver {name}"
+        if isinstance(note, DeliveryEntry) and note.state is DeliveryState.DEAD:
+            command = f"whenfinal deliveries redeliver {note.delivery_id}"
+            yield f"A webhook is a dead letter; once its endpoint is well: {command}"

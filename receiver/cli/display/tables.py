@@ -265,15 +265,15 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
 
 
 def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
-    rows = [_hand_row(line) for line in report.tasks]
+    rows = [_reconcile_row(line) for line in report.tasks]
     would = "would change" if dry_run else "changed"
     words = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
     if not rows:
         return cell("no unfinished task matches")
-    return Group(table("task", "provider", "state", "look", "answer", "then", rows=rows), cell(f"\n{words}"))
+    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(f"\n{words}"))
 
 
-def _hand_row(line: ReconcileItem) -> tuple[Text, ...]:
+def _reconcile_row(line: ReconcileItem) -> tuple[Text, ...]:
     after = None if line.after in {None, line.state} else line.after
     return (
         cell(line.task_id),

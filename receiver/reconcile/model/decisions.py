@@ -1,7 +1,7 @@
-"""What one look at a silent task should do, and what follows from its answer.
+"""What one poll of a silent task should do, and what follows from its answer.
 
-Pure: the flow around it is `receiver.reconciler`. A look never ends a task by itself: it yields a report for the
-ledger, a time for the next look, and sometimes a pause for the whole provider.
+Pure: `receiver.reconcile.poller` carries the decisions out. A poll never changes a task by itself. It yields an
+observation for the ledger, a time for the next poll, and sometimes a pause for the whole provider.
 """
 
 from collections.abc import Mapping
@@ -32,34 +32,34 @@ from submitter.providers import schedule
 from submitter.providers.contract import Capabilities
 
 
-class Plan(StrEnum):
-    """What a look does; the value is what a person reads."""
+class PollAction(StrEnum):
+    """What a poll does. The values are shown to people and are part of the HTTP API."""
 
-    ASK = "ask for its status"
-    REPEAT = "repeat the submit under the same key"
-    DOUBT = "call the submit uncertain and leave it to a callback or a person"
-    LEAVE = "leave it alone"
+    QUERY = "ask for its status"
+    RESUBMIT = "repeat the submit under the same key"
+    MARK_UNCERTAIN = "call the submit uncertain and leave it to a callback or a person"
+    SKIP = "leave it alone"
 
 
-#: Plan by state and by whether the submit may be repeated without paying twice. States not named are left alone.
-PLANS: Mapping[tuple[TaskState, bool], Plan] = {
-    # Its submitter died between the intent and the receipt.
-    (TaskState.SUBMITTING, True): Plan.REPEAT,
-    (TaskState.SUBMITTING, False): Plan.DOUBT,
-    (TaskState.UNCERTAIN, True): Plan.REPEAT,
-    # Its key is remembered no longer, or never was: this stops the looks.
-    (TaskState.UNCERTAIN, False): Plan.DOUBT,
-    (TaskState.SUBMITTED, True): Plan.ASK,
-    (TaskState.SUBMITTED, False): Plan.ASK,
-    (TaskState.RUNNING, True): Plan.ASK,
-    (TaskState.RUNNING, False): Plan.ASK,
+#: The action by state and by whether the submit may be repeated without paying twice. Other states are skipped.
+ACTIONS: Mapping[tuple[TaskState, bool], PollAction] = {
+    # The process that submitted it stopped between the intent and the receipt.
+    (TaskState.SUBMITTING, True): PollAction.RESUBMIT,
+    (TaskState.SUBMITTING, False): PollAction.MARK_UNCERTAIN,
+    (TaskState.UNCERTAIN, True): PollAction.RESUBMIT,
+    # The provider has forgotten the idempotency key or never takes one. Marking it again ends the polls.
+    (TaskState.UNCERTAIN, False): PollAction.MARK_UNCERTAIN,
+    (TaskState.SUBMITTED, True): PollAction.QUERY,
+    (TaskState.SUBMITTED, False): PollAction.QUERY,
+    (TaskState.RUNNING, True): PollAction.QUERY,
+    (TaskState.RUNNING, False): PollAction.QUERY,
 }
 
 
-class Finding(StrEnum):
-    """How a look ended, for counts and for people."""
+class PollResult(StrEnum):
+    """How a poll ended. The values are shown to people and are part of the HTTP API."""
 
-    STATED = "stated"
+    OBSERVED = "stated"
     NOT_FOUND = "not found"
     FORGOTTEN = "forgotten by the provider"
     THROTTLED = "throttled"
@@ -68,126 +68,140 @@ class Finding(StrEnum):
     RECEIPT = "the submit has its receipt"
     REFUSED = "the submit was refused"
     UNCERTAIN = "the submit is uncertain"
-    LEFT = "left alone"
+    SKIPPED = "left alone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Ask nothing more of the provider until then; `alarm` where an operator must act."""
+    """Send the provider no more polls until a time."""
 
     until_ms: int
     reason: str
+    #: What an operator must act on, None where waiting is enough.
     alarm: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """What a look leaves behind. `next_poll_ms` None: the ledger holds the right time already, often "never"."""
+class PollDecision:
+    """What follows from a poll."""
 
-    finding: Finding
+    result: PollResult
+    #: None: the stored time of the next poll stays, which is often "never".
     next_poll_ms: int | None
-    report: IncomingObservation | None = None
+    #: What the ledger is to record of the task, None when the answer says nothing about it.
+    observation: IncomingObservation | None = None
+    #: Whether the task counts as missing: True starts or continues that period, False ends it.
     not_found: bool = False
     pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What a decision needs beside the task: `misses` counts its looks in a row, before this one, without an answer."""
+class PollContext:
+    """What a decision needs beside the task and the answer."""
 
     now_ms: int
+    #: In [0, 1); spreads the polls.
     random: float
+    #: As in `submitter.providers.schedule`.
     speed: float
     capabilities: Capabilities
+    #: How many polls of the task in a row had no usable answer, this one not included.
     misses: int = 0
 
 
-def plan_poll(task: Task, *, repeatable: bool) -> Plan:
-    plan = PLANS.get((task.state, repeatable), Plan.LEAVE)
-    return Plan.LEAVE if plan is Plan.ASK and task.provider_task_id is None else plan
+def plan_poll(task: Task, *, is_repeatable: bool) -> PollAction:
+    """The action for a task. `is_repeatable`: its submit may be repeated without paying twice."""
+    action = ACTIONS.get((task.state, is_repeatable), PollAction.SKIP)
+    if action is PollAction.QUERY and task.provider_task_id is None:
+        return PollAction.SKIP
+    return action
 
 
-def doubt_about(task: Task) -> Uncertain:
-    """Why a submit is uncertain, when nobody is left who waits for its answer."""
-    words = "the submit ended between its intent and its answer" if task.error is None else task.error.message
-    return Uncertain(reason=f"{words}; only a callback or a person can settle it now")
+def why_uncertain(task: Task) -> Uncertain:
+    """The reason to store with a submit that no process waits for any more."""
+    reason = "the submit ended between its intent and its answer" if task.error is None else task.error.message
+    return Uncertain(reason=f"{reason}; only a callback or a person can settle it now")
 
 
-def left_alone() -> FollowUp:
-    return FollowUp(finding=Finding.LEFT, next_poll_ms=None)
+def after_skip() -> PollDecision:
+    return PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
 
 
-def after_doubt(task: Task, at: Circumstances) -> FollowUp:
-    """`task` as it is after the attempt to call it uncertain: its receipt or a callback may have been faster."""
-    if task.state is TaskState.UNCERTAIN:
-        return FollowUp(finding=Finding.UNCERTAIN, next_poll_ms=None)
-    return FollowUp(finding=Finding.LEFT, next_poll_ms=_first_look_ms(task, at))
+def after_marking_uncertain(stored: Task, context: PollContext) -> PollDecision:
+    """`stored` is the task afterwards: its receipt or a callback may have come before it could be marked."""
+    if stored.state is TaskState.UNCERTAIN:
+        return PollDecision(result=PollResult.UNCERTAIN, next_poll_ms=None)
+    return PollDecision(result=PollResult.SKIPPED, next_poll_ms=_first_poll_ms(stored, context))
 
 
-def after_answer(task: Task, answer: StatusOutcome, at: Circumstances) -> FollowUp:
+def after_answer(task: Task, answer: StatusOutcome, context: PollContext) -> PollDecision:
+    """What follows from the answer to a status query."""
     match answer:
         case Observation():
-            return _after_statement(task, answer, at)
+            return _after_observation(task, answer, context)
         case NotFound():
-            return _after_not_found(task, answer, at)
+            return _after_not_found(task, answer, context)
         case Throttled():
-            return _with_clock_kept(task, _throttled(at, answer.retry_after_s))
+            return _still_missing(task, _throttled(context, answer.retry_after_s))
         case Denied():
-            return _with_clock_kept(task, _denied(at, f"answers {answer.status}: {answer.message}"))
+            return _still_missing(task, _denied(context, f"answers {answer.status}: {answer.message}"))
         case Unavailable():
-            return _with_clock_kept(task, _unavailable(at, answer.retry_after_s))
+            return _still_missing(task, _unavailable(context, answer.retry_after_s))
         case _:
             assert_never(answer)
 
 
-def after_repeat(task: Task, outcome: SubmitOutcome, at: Circumstances) -> FollowUp:
-    """The outcome itself is in the ledger already; here is only when to look again."""
+def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> PollDecision:
+    """What follows from a repeated submit. The outcome itself is stored already; this decides the next poll."""
     match outcome:
         case Receipt():
-            return FollowUp(finding=Finding.RECEIPT, next_poll_ms=_first_look_ms(task, at))
+            return PollDecision(result=PollResult.RECEIPT, next_poll_ms=_first_poll_ms(task, context))
         case Refused():
-            return _after_refusal(task, outcome, at)
+            return _after_refusal(task, outcome, context)
         case Uncertain():
-            again = _unavailable(at, outcome.retry_after_s)
-            return replace(again, finding=Finding.UNCERTAIN)
+            return replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
         case _:
             assert_never(outcome)
 
 
-def _with_clock_kept(task: Task, follow_up: FollowUp) -> FollowUp:
-    """An answer that states nothing neither starts nor clears the "not found" clock."""
-    return replace(follow_up, not_found=task.missing_since_ms is not None)
+def _still_missing(task: Task, decision: PollDecision) -> PollDecision:
+    """An answer that says nothing about the task neither starts nor ends the period in which it is missing."""
+    return replace(decision, not_found=task.missing_since_ms is not None)
 
 
-def _after_statement(task: Task, seen: Observation, at: Circumstances) -> FollowUp:
+def _after_observation(task: Task, observation: Observation, context: PollContext) -> PollDecision:
     next_ms = schedule.next_poll_ms(
-        at.now_ms,
-        at.capabilities.poll,
+        context.now_ms,
+        context.capabilities.poll,
         callback_expected=task.callback_expected,
         overdue=task.overdue_ms is not None,
-        speed=at.speed,
-        random=at.random,
+        speed=context.speed,
+        random=context.random,
     )
-    return FollowUp(finding=Finding.STATED, next_poll_ms=next_ms, report=IncomingObservation(observation=seen))
+    incoming = IncomingObservation(observation=observation)
+    return PollDecision(result=PollResult.OBSERVED, next_poll_ms=next_ms, observation=incoming)
 
 
-def _after_not_found(task: Task, answer: NotFound, at: Circumstances) -> FollowUp:
-    forgotten = schedule.may_expire(
-        at.now_ms,
+def _after_not_found(task: Task, answer: NotFound, context: PollContext) -> PollDecision:
+    next_ms = schedule.after_not_found(
+        context.now_ms,
+        context.capabilities.poll,
+        missing_since_ms=task.missing_since_ms,
+        speed=context.speed,
+        random=context.random,
+    )
+    missing = PollDecision(result=PollResult.NOT_FOUND, next_poll_ms=next_ms, not_found=True)
+    may_expire = schedule.may_expire(
+        context.now_ms,
         submitted_ms=task.submitted_ms,
         missing_since_ms=task.missing_since_ms,
-        retention_s=at.capabilities.retention_s,
-        speed=at.speed,
+        retention_s=context.capabilities.retention_s,
+        speed=context.speed,
     )
-    next_ms = schedule.after_not_found(
-        at.now_ms, at.capabilities.poll, missing_since_ms=task.missing_since_ms, speed=at.speed, random=at.random
-    )
-    return FollowUp(
-        finding=Finding.FORGOTTEN if forgotten else Finding.NOT_FOUND,
-        next_poll_ms=next_ms,
-        report=IncomingObservation(observation=_expired(task, answer)) if forgotten else None,
-        not_found=True,
-    )
+    if not may_expire:
+        return missing
+    incoming = IncomingObservation(observation=_expired(task, answer))
+    return replace(missing, result=PollResult.FORGOTTEN, observation=incoming)
 
 
 def _expired(task: Task, answer: NotFound) -> Observation:
@@ -202,55 +216,56 @@ def _expired(task: Task, answer: NotFound) -> Observation:
     )
 
 
-def _after_refusal(task: Task, refused: Refused, at: Circumstances) -> FollowUp:
-    words = f"refuses a submit: {refused.error.code}: {refused.error.message}"
+def _after_refusal(task: Task, refused: Refused, context: PollContext) -> PollDecision:
     match refused.refusal:
         case Refusal.THROTTLED:
-            return _throttled(at, refused.retry_after_s)
+            return _throttled(context, refused.retry_after_s)
         case Refusal.DENIED:
-            return _denied(at, words)
+            return _denied(context, f"refuses a submit: {refused.error.code}: {refused.error.message}")
         case Refusal.UNAVAILABLE | Refusal.QUOTA:
-            # Without money nothing new is made, but what was paid for can still be asked about: no pause.
-            return _unavailable(at, refused.retry_after_s)
+            # No pause for lack of money, because the tasks that were paid for can still be polled.
+            return _unavailable(context, refused.retry_after_s)
         case Refusal.INVALID:
-            # A time all the same: it counts only if a callback has meanwhile shown that the task exists after all.
-            return FollowUp(finding=Finding.REFUSED, next_poll_ms=_first_look_ms(task, at))
+            # The time counts only if a callback has meanwhile shown that the task exists after all.
+            return PollDecision(result=PollResult.REFUSED, next_poll_ms=_first_poll_ms(task, context))
         case _:
             assert_never(refused.refusal)
 
 
-def _throttled(at: Circumstances, retry_after_s: float | None) -> FollowUp:
-    until_ms = schedule.throttled_until_ms(at.now_ms, retry_after_s=retry_after_s, speed=at.speed)
-    return _paused(at, Finding.THROTTLED, Pause(until_ms=until_ms, reason="throttled"))
+def _throttled(context: PollContext, retry_after_s: float | None) -> PollDecision:
+    until_ms = schedule.throttled_until_ms(context.now_ms, retry_after_s=retry_after_s, speed=context.speed)
+    return _paused(context, PollResult.THROTTLED, Pause(until_ms=until_ms, reason="throttled"))
 
 
-def _denied(at: Circumstances, words: str) -> FollowUp:
-    pause = Pause(until_ms=schedule.denied_until_ms(at.now_ms), reason="denied", alarm=words)
-    return _paused(at, Finding.DENIED, pause)
+def _denied(context: PollContext, alarm: str) -> PollDecision:
+    pause = Pause(until_ms=schedule.denied_until_ms(context.now_ms), reason="denied", alarm=alarm)
+    return _paused(context, PollResult.DENIED, pause)
 
 
-def _paused(at: Circumstances, finding: Finding, pause: Pause) -> FollowUp:
-    next_ms = schedule.after_pause(pause.until_ms, at.capabilities.poll, speed=at.speed, random=at.random)
-    return FollowUp(finding=finding, next_poll_ms=next_ms, pause=pause)
-
-
-def _unavailable(at: Circumstances, retry_after_s: float | None) -> FollowUp:
-    next_ms = schedule.after_unavailable(
-        at.now_ms,
-        at.capabilities.poll,
-        misses=at.misses + 1,
-        retry_after_s=retry_after_s,
-        speed=at.speed,
-        random=at.random,
+def _paused(context: PollContext, result: PollResult, pause: Pause) -> PollDecision:
+    next_ms = schedule.after_pause(
+        pause.until_ms, context.capabilities.poll, speed=context.speed, random=context.random
     )
-    return FollowUp(finding=Finding.UNAVAILABLE, next_poll_ms=next_ms)
+    return PollDecision(result=result, next_poll_ms=next_ms, pause=pause)
 
 
-def _first_look_ms(task: Task, at: Circumstances) -> int:
+def _unavailable(context: PollContext, retry_after_s: float | None) -> PollDecision:
+    next_ms = schedule.after_unavailable(
+        context.now_ms,
+        context.capabilities.poll,
+        misses=context.misses + 1,
+        retry_after_s=retry_after_s,
+        speed=context.speed,
+        random=context.random,
+    )
+    return PollDecision(result=PollResult.UNAVAILABLE, next_poll_ms=next_ms)
+
+
+def _first_poll_ms(task: Task, context: PollContext) -> int:
     return schedule.first_poll_ms(
-        at.now_ms,
-        at.capabilities.poll,
+        context.now_ms,
+        context.capabilities.poll,
         callback_expected=task.callback_expected,
-        speed=at.speed,
-        random=at.random,
+        speed=context.speed,
+        random=context.random,
     )

@@ -1,72 +1,122 @@
-"""Reconcile by hand: the same looks, chosen by a filter and not by the clock.
+"""The values of a reconcile run: one poll, a scheduled run's counts, and a manual run's request and summary. Pure."""
 
-Three ways: say what would be asked; ask and say what would change, changing nothing; or do it, with an audit line for
-each task. Due times and pauses are no hindrance, but every request is debited, nobody's lease is broken, and a provider
-that throttles or denies is asked no further.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from receiver.reconcile.model.decisions import Finding, Plan
+from receiver.reconcile.model.decisions import PollAction, PollDecision, PollResult
+from receiver.tasks.model.task import Task
 from submitter.model import ProviderTaskId, TaskId, TaskState
 
 
-class ReconcileMode(Enum):
-    SAY = auto()
-    ASK = auto()
-    DO = auto()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollOutcome:
+    """One poll of a task, and what has been stored because of it so far."""
+
+    #: The task as it was leased.
+    task: Task
+    decision: PollDecision
+    #: The task as last stored; `task` itself while nothing has been stored.
+    stored: Task
+    #: Whether this poll changed the task's state. False when a callback or a receipt did it meanwhile.
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileItem:
-    """One task of an order. `plan` is what a look does; `finding` what it came to, when there was one.
+class ReconcileReport:
+    """What a scheduled run did, in numbers."""
 
-    `after` is the state that the answer means, stored or (on a dry run) not. `skipped` says why nothing was asked.
-    """
-
-    task_id: TaskId
-    provider: str
-    provider_task_id: ProviderTaskId | None
-    state: TaskState
-    plan: Plan
-    finding: Finding | None = None
-    after: TaskState | None = None
-    skipped: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileSummary:
-    """`changed` counts tasks whose state changed, or on a dry run would have."""
-
-    asked: int
+    polled: int
+    #: Tasks whose state the run changed.
     changed: int
-    skipped: int
-    tasks: tuple[ReconcileItem, ...]
+    #: Polls without a usable answer.
+    missed: int
+    #: Providers that the run paused.
+    paused: tuple[str, ...]
+
+    @classmethod
+    def of(cls, polls: Sequence[PollOutcome]) -> "ReconcileReport":
+        return cls(
+            polled=sum(poll.decision.result is not PollResult.SKIPPED for poll in polls),
+            changed=sum(poll.changed for poll in polls),
+            missed=sum(poll.decision.result is PollResult.UNAVAILABLE for poll in polls),
+            paused=tuple(sorted({poll.task.provider for poll in polls if poll.decision.pause is not None})),
+        )
+
+
+class ReconcileMode(Enum):
+    """How far a manual run goes."""
+
+    #: Say what would be polled. No provider is contacted and nothing changes.
+    PLAN = auto()
+    #: Poll, and say what would change. Nothing changes.
+    DRY_RUN = auto()
+    #: Poll, and record what changes.
+    APPLY = auto()
+
+    @classmethod
+    def of(cls, *, dry_run: bool, ask: bool) -> "ReconcileMode":
+        """The mode that the options of the API and the command line mean. `ask` counts only with `dry_run`."""
+        if not dry_run:
+            return cls.APPLY
+        return cls.DRY_RUN if ask else cls.PLAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileFilter:
-    """Which unfinished tasks to ask about by hand. `task` is our id or the provider's."""
+    """Which unfinished tasks a manual run polls. Conditions are joined by "and"; None does not filter."""
 
     provider: str | None = None
+    #: Created at least this long ago.
     older_than_s: float | None = None
+    #: Our id or the provider's.
     task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualRequest:
+    """What a person asked for."""
+
     condition: ReconcileFilter
     mode: ReconcileMode
+    #: For the audit: a name of an API key, or of a person at the command line.
     actor: str
-    owner: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollResult:
-    """What a look at a task leaves behind. `not_found`: True starts or keeps the "not found" clock, False clears it."""
+class ReconcileItem:
+    """One task of a manual run."""
 
     task_id: TaskId
-    owner: str
-    next_poll_ms: int | None
-    not_found: bool = False
+    provider: str
+    provider_task_id: ProviderTaskId | None
+    #: The state before the run.
+    state: TaskState
+    #: What a poll of the task does.
+    plan: PollAction
+    #: How the poll ended, None when there was none.
+    finding: PollResult | None = None
+    #: The state that the answer leads to: the stored one, or on a dry run the one that would be stored.
+    after: TaskState | None = None
+    #: Why the task was not polled, None when it was or would have been.
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSummary:
+    """What a manual run did."""
+
+    asked: int
+    #: Tasks whose state changed, or on a dry run would have.
+    changed: int
+    skipped: int
+    tasks: tuple[ReconcileItem, ...]
+
+    @classmethod
+    def of(cls, items: Sequence[ReconcileItem]) -> "ReconcileSummary":
+        return cls(
+            asked=sum(item.finding is not None and item.plan is not PollAction.MARK_UNCERTAIN for item in items),
+            changed=sum(item.after not in {None, item.state} for item in items),
+            skipped=sum(item.skipped is not None for item in items),
+            tasks=tuple(items),
+        )

@@ -11,7 +11,7 @@ SELECT * FROM tasks
 WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY next_poll_ms LIMIT :limit {skip_locked};
 
--- unfinished_tasks: tasks that a person may ask about, oldest first
+-- unfinished_tasks: tasks that a manual run may poll, oldest first
 SELECT * FROM tasks
 WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
   AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
@@ -19,14 +19,14 @@ WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
   AND created_ms <= :created_before_ms
 ORDER BY id LIMIT :limit;
 
--- lease_task: claim a task until a time unless somebody else holds it
+-- lease_task: lease a task until a time unless another owner leases it
 UPDATE tasks SET lease_owner = :owner, lease_until_ms = :until_ms
 WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- leased_tasks: what an owner holds of these
+-- leased_tasks: the tasks among these that an owner leases
 SELECT * FROM tasks WHERE id IN (:ids...) AND lease_owner = :owner;
 
--- finish_poll: count the look, set the next, end the lease, for its owner only; NULL never ends the looks at a live task
+-- release_task: count the poll, set the next, end the lease, for its owner only; NULL never ends the polls of a live task
 UPDATE tasks SET
     next_poll_ms = CASE
         WHEN state IN ('submitted', 'running') THEN COALESCE(CAST(:next_poll_ms AS BIGINT), next_poll_ms)

@@ -3,7 +3,7 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- wipe_previous_keys: what signed along and does so no more
+-- clear_expired_keys: previous keys of rotations that are over
 UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
 WHERE previous_until_ms <= :now_ms;
 
@@ -37,28 +37,28 @@ FROM deliveries d JOIN events e ON e.seq = d.event_seq
 WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
 ORDER BY d.event_seq, d.id LIMIT :limit;
 
--- oldest_unfinished: the oldest event that is still owed to somebody
+-- oldest_unfinished: the oldest event with a pending delivery
 SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
 
--- oldest_events: where retention begins; held, so that no replay makes due what is about to go
+-- oldest_events: where retention begins; locked, so that no replay requeues what is about to be deleted
 SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};
 
--- delivery_past: the event of the delivery that is one too many, if there are more than a number up to an event
+-- delivery_past: the event of the first delivery beyond a number of them, if there are more up to an event
 SELECT event_seq FROM deliveries WHERE event_seq <= :last ORDER BY event_seq LIMIT 1 OFFSET :number;
 
 -- deliveries_of_events: all deliveries up to an event
 SELECT id FROM deliveries WHERE event_seq <= :last;
 
--- remove_attempts_of_delivery: its history
+-- remove_attempts_of_delivery: all attempts of a delivery
 DELETE FROM attempts WHERE delivery = :delivery;
 
 -- remove_deliveries_of_events: all deliveries up to an event
 DELETE FROM deliveries WHERE event_seq <= :last;
 
--- remove_events: all up to one
+-- remove_events: all events up to one
 DELETE FROM events WHERE seq <= :last;
 
--- old_attempts: attempts past a mark, oldest first, with whether their delivery is still due
+-- old_attempts: attempts after a cursor, oldest first, with whether their delivery is still due
 SELECT a.id, a.at_ms, d.due_ms FROM attempts a LEFT JOIN deliveries d ON d.id = a.delivery
 WHERE a.at_ms < :before_ms AND a.at_ms >= :after_ms AND (a.at_ms > :after_ms OR a.id > :after_id)
 ORDER BY a.at_ms, a.id LIMIT :limit;
@@ -66,12 +66,12 @@ ORDER BY a.at_ms, a.id LIMIT :limit;
 -- remove_attempt: one HTTP try
 DELETE FROM attempts WHERE id = :id;
 
--- old_observations: lines of timelines past a mark, oldest first, with how their task is
+-- old_observations: observations after a cursor, oldest first, with the state of their task
 SELECT o.id, o.at_ms, t.state, t.final_ms FROM observations o JOIN tasks t ON t.id = o.task
 WHERE o.at_ms < :before_ms AND o.at_ms >= :after_ms AND (o.at_ms > :after_ms OR o.id > :after_id)
 ORDER BY o.at_ms, o.id LIMIT :limit;
 
--- remove_observation: one line of a timeline
+-- remove_observation: one observation
 DELETE FROM observations WHERE id = :id;
 
 -- lanes_by_id: endpoints past an id, with the subscription that each may belong to

@@ -3,13 +3,13 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- prove_writable: a write that changes nothing anyone reads
+-- prove_writable: a write to a row that nobody reads
 UPDATE counters SET value = value + 1 WHERE name = 'checks';
 
--- keep: a value, unless the name has one
+-- insert_metadata: a value, unless the name has one
 INSERT INTO kept (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;
 
--- kept_value: what is kept under a name
+-- metadata_value: the value of a name
 SELECT value FROM kept WHERE name = :name;
 
 -- open_migrations: the list of applied migrations

@@ -18,19 +18,21 @@ SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, idempotency_key, outputs, error, adopted, callback_expected, created_ms, submitted_ms, final_ms,
-    deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes
+    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, callback_expected, created_ms,
+    submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits,
+    final_event, supersedes
 ) VALUES (
-    :id, :provider, :provider_task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
-    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :adopted, :callback_expected, :created_ms,
-    :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
-    :submits, :final_event, :supersedes
+    :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
+    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted,
+    :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
+    :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes
 ) ON CONFLICT DO NOTHING;
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
-    task_id = :provider_task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
-    submit_body = :submit_body, outputs = :outputs, error = :error, submitted_ms = :submitted_ms, final_ms = :final_ms,
+    task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
+    submit_body = :submit_body, outputs = :outputs, error = :error, refusal = :refusal,
+    refusal_status = :refusal_status, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
     supersedes = :supersedes
@@ -43,12 +45,12 @@ INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
 INSERT INTO observations (id, task, at_ms, source, state, raw_state, verdict, detail, raw)
 VALUES (:id, :task, :at_ms, :source, :state, :raw_state, :verdict, :detail, :raw);
 
--- overdue_tasks: unfinished tasks whose deadline has passed unsaid; a refused one has none
+-- overdue_tasks: unfinished tasks whose deadline has passed without a `task.overdue`; a refused one has none
 SELECT * FROM tasks
 WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL
 ORDER BY deadline_ms LIMIT :limit {skip_locked};
 
--- make_due: the reconciler looks at an unfinished task at once; a look under way asked before the news came and loses it
+-- make_due: the reconciler polls an unfinished task at once; a poll under way may be older than the reason for this one, so it loses its lease
 UPDATE tasks SET next_poll_ms = :now_ms, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND state IN ('submitting', 'uncertain', 'submitted', 'running');
 
@@ -83,7 +85,7 @@ SELECT * FROM observations WHERE task = :task ORDER BY at_ms, id;
 -- events_of_task: its events
 SELECT * FROM events WHERE task = :task ORDER BY seq;
 
--- deliveries_of_task: what is owed for it, and whether its subscription is sent anything
+-- deliveries_of_task: deliveries of its events, and whether their subscriptions are enabled
 SELECT d.*, s.state AS subscription_state
 FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
 WHERE d.task = :task ORDER BY d.id;
@@ -91,7 +93,7 @@ WHERE d.task = :task ORDER BY d.id;
 -- attempts_of_task: every HTTP try for it, and to whom
 SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
 
--- audit_of_task: what people did to it
+-- audit_of_task: what people did with it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
 
 -- count_tasks: how many tasks each provider has in each state

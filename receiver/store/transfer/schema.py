@@ -1,6 +1,6 @@
-"""The tables that the migrations make, and the statements over a whole table that follow from its shape.
+"""The tables that the migrations create, and the statements over a whole table that follow from its schema.
 
-Nothing of it is written by hand: the migrations are run on an empty database in memory, which is then asked.
+The migrations are run on an empty database in memory, whose tables are then read.
 """
 
 import sqlite3
@@ -9,25 +9,28 @@ from dataclasses import dataclass
 
 from receiver.store.migrate import known_migrations
 
-MIGRATIONS = "migrations"  # the one table that a ledger makes for itself and does not hand on
+MIGRATIONS = "migrations"  # not transferred: the target has its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """`type` as the migrations write it."""
+    """`type` is as in the migrations."""
 
     name: str
     type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableShape:
-    """`key`: names of the primary key in its order. `born_with`: rows that the migrations themselves insert."""
+class TableSchema:
+    """A table, with statements over all its rows.
+
+    `key`: the columns of the primary key, in its order. `initial_rows`: how many rows the migrations insert.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    born_with: int
+    initial_rows: int
 
     @property
     def quoted(self) -> str:
@@ -73,23 +76,23 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def table_shapes() -> tuple[TableShape, ...]:
-    """By name."""
-    with closing(sqlite3.connect(":memory:")) as made:
+def table_schemas() -> tuple[TableSchema, ...]:
+    """Of all tables that the migrations create, by name."""
+    with closing(sqlite3.connect(":memory:")) as database:
         for _, script in known_migrations():
-            made.executescript(script)
-        names = made.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        return tuple(_shape(made, name) for (name,) in names.fetchall())
+            database.executescript(script)
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return tuple(_schema(database, name) for (name,) in names.fetchall())
 
 
-def _shape(made: sqlite3.Connection, name: str) -> TableShape:
-    found = made.execute("SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid", (name,)).fetchall()
+def _schema(database: sqlite3.Connection, name: str) -> TableSchema:
+    found = database.execute("SELECT name, type, pk FROM pragma_table_info(?) ORDER BY cid", (name,)).fetchall()
     key = sorted((place, column) for column, _, place in found if place)
-    shape = TableShape(
+    schema = TableSchema(
         name=name,
         columns=tuple(Column(name=column, type=kind) for column, kind, _ in found),
         key=tuple(column for _, column in key),
-        born_with=0,
+        initial_rows=0,
     )
-    (born_with,) = made.execute(shape.count).fetchone()
-    return TableShape(name=name, columns=shape.columns, key=shape.key, born_with=born_with)
+    (initial_rows,) = database.execute(schema.count).fetchone()
+    return TableSchema(name=name, columns=schema.columns, key=schema.key, initial_rows=initial_rows)

@@ -1,4 +1,4 @@
-"""A SQLite file as one end of a move. Others have it open or they have not: with the file, that can be known."""
+"""A SQLite file as an endpoint of a transfer. Its lock also shows whether another process has the file open."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,64 +6,64 @@ from contextlib import contextmanager
 from typing import Any
 
 from receiver.store.errors import StoreError, TransferRefused
-from receiver.store.transfer.schema import TableShape
+from receiver.store.transfer.schema import TableSchema
 from receiver.store.url import LedgerFile
 
 Cells = tuple[Any, ...]
 
-PATIENCE_S = 5.0  # for those who are about to leave
+LOCK_TIMEOUT_S = 5.0  # how long it waits for processes that are about to close the ledger
 
 
-class SqliteEnd:
-    """Never makes a file."""
+class SqliteEndpoint:
+    """Opens an existing file; never creates one."""
 
     def __init__(self, place: LedgerFile) -> None:
         self._place = place
-        with self._named():
+        with self._errors_named():
             address = f"{place.path.absolute().as_uri()}?mode=rw"
-            self._file = sqlite3.connect(address, uri=True, isolation_level=None, timeout=PATIENCE_S)
+            self._file = sqlite3.connect(address, uri=True, isolation_level=None, timeout=LOCK_TIMEOUT_S)
 
-    def hold(self, tables: Sequence[TableShape]) -> None:
-        with self._named():
-            # The lock on the whole file that this asks for is refused while anyone else as much as has it open.
+    def lock(self, tables: Sequence[TableSchema]) -> None:
+        with self._errors_named():
+            # This takes a lock on the whole file, which is refused while another process has the file open.
             self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._file.execute("BEGIN IMMEDIATE")
 
-    def mark(self, number: int) -> None:
-        """Files are told apart without."""
+    def tag(self, number: int) -> None:
+        """Nothing to do: two names of one file are recognised by the file itself."""
 
-    def is_marked(self, number: int) -> bool:
+    def is_tagged(self, number: int) -> bool:
         return False
 
     def tables(self) -> set[str]:
-        asked = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        return {name for (name,) in self.ask(asked)}
+        statement = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        return {name for (name,) in self.query(statement)}
 
-    def ask(self, question: str) -> list[Cells]:
-        with self._named():
-            return self._file.execute(question).fetchall()
+    def query(self, statement: str) -> list[Cells]:
+        with self._errors_named():
+            return self._file.execute(statement).fetchall()
 
     def storable(self, row: Cells) -> Cells:
         return row
 
-    def rows(self, table: TableShape) -> Iterator[Cells]:
-        with self._named():
+    def rows(self, table: TableSchema) -> Iterator[Cells]:
+        with self._errors_named():
             yield from self._file.execute(table.select)
 
-    def fill(self, table: TableShape, rows: Iterable[Cells]) -> None:
-        with self._named():
+    def replace_rows(self, table: TableSchema, rows: Iterable[Cells]) -> None:
+        with self._errors_named():
             self._file.execute(table.clear)
             self._file.executemany(table.insert, rows)
 
-    def commit(self, tables: Sequence[TableShape]) -> None:
-        with self._named():
+    def commit(self, tables: Sequence[TableSchema]) -> None:
+        with self._errors_named():
             self._file.execute("COMMIT")
 
     def close(self) -> None:
         self._file.close()
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

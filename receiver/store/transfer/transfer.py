@@ -1,8 +1,7 @@
-"""Moving house: a whole ledger copied from one database to another, of either kind.
+"""Copy a ledger between SQLite and Postgres, in either direction.
 
-Both ends are held for as long as it takes: nobody writes to the source meanwhile, and nobody finds half a copy. All
-that is copied is read back and compared before one commit makes it the target's; a copy that breaks off leaves the
-target empty. Rows stream: memory does not grow with the ledger. Blocks; run it where nothing else is to go on.
+Both databases are locked until the copy is verified. The copy is one transaction: if it fails, the target stays empty.
+Memory use does not depend on the size of the ledger. Blocking; do not call it from an event loop.
 """
 
 import asyncio
@@ -19,69 +18,74 @@ from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations, migrate
 from receiver.store.open import ledger_at, postgres_missing
 from receiver.store.sqlite import open_sqlite
-from receiver.store.transfer.schema import MIGRATIONS, TableShape, table_shapes
-from receiver.store.transfer.sqlite import SqliteEnd
+from receiver.store.transfer.schema import MIGRATIONS, TableSchema, table_schemas
+from receiver.store.transfer.sqlite import SqliteEndpoint
 from receiver.store.url import LedgerFile, LedgerServer
 
 Cells = tuple[Any, ...]
 
-#: Told the table, what is done with it, and how many of how many rows.
+#: Called with the table, what is done with it (`COPIED` or `CHECKED`), and how many of how many rows.
 OnProgress = Callable[[str, str, int, int], None]
 
 COPIED, CHECKED = "copied", "checked"
 
-TOLD_EACH = 500  # rows between two reports of progress
+PROGRESS_EVERY = 500  # rows
 
 _APPLIED = f"SELECT name FROM {MIGRATIONS}"  # noqa: S608 - a constant
 
-_NUMBERS_TAKEN = "SELECT count(*) FROM counters WHERE value <> 0 AND name <> 'checks'"
+_USED_COUNTERS = "SELECT count(*) FROM counters WHERE value <> 0 AND name <> 'checks'"
 
 
-class End(Protocol):
-    """One of the two ledgers, on a connection of its own. Raises StoreError that names it. Closing takes all back."""
+class TransferEndpoint(Protocol):
+    """One of the two ledgers, on a connection of its own; every error is a StoreError that names the ledger.
 
-    def hold(self, tables: Sequence[TableShape]) -> None:
-        """Begin. Until the end nobody else may write to the tables. Raise MoveRefused while others are on it."""
+    Everything happens in one transaction, which `lock` begins. `close` without `commit` rolls it back.
+    """
 
-    def mark(self, number: int) -> None:
-        """Leave a mark in the database that lasts as long as it is held."""
+    def lock(self, tables: Sequence[TableSchema]) -> None:
+        """Begin. From now on nobody else can write to the tables. Raise TransferRefused while they are in use."""
 
-    def is_marked(self, number: int) -> bool:
-        """Whether another end has left the mark here: both are one ledger."""
+    def tag(self, number: int) -> None:
+        """Mark the database with a number, until this endpoint is closed."""
+
+    def is_tagged(self, number: int) -> bool:
+        """Whether another endpoint has marked this database with the number: then both are one ledger."""
 
     def tables(self) -> set[str]: ...
 
-    def ask(self, question: str) -> list[Cells]: ...
+    def query(self, statement: str) -> list[Cells]: ...
 
     def storable(self, row: Cells) -> Cells:
-        """The row as this kind of database can hold it."""
+        """The row as this kind of database can store it."""
 
-    def rows(self, table: TableShape) -> Iterator[Cells]:
-        """All rows in the order of the key, as they are fetched."""
+    def rows(self, table: TableSchema) -> Iterator[Cells]:
+        """All rows in the order of the key, streamed."""
 
-    def fill(self, table: TableShape, rows: Iterable[Cells]) -> None:
-        """Replace all that is in the table."""
+    def replace_rows(self, table: TableSchema, rows: Iterable[Cells]) -> None:
+        """Delete all rows of the table, and insert these."""
 
-    def commit(self, tables: Sequence[TableShape]) -> None: ...
+    def commit(self, tables: Sequence[TableSchema]) -> None: ...
 
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """Rows, and a digest over all columns of them in the order of the key."""
+class TableDigest:
+    """What a table holds; equal for equal rows."""
 
     rows: int
+    #: Over all columns of all rows, in the order of the key.
     sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """A table here and there. `altered`: rows of which the target could not hold a letter (a NUL, on Postgres)."""
+class TableComparison:
+    """A table in the source and in the target."""
 
     table: str
-    source: Counted
-    target: Counted
+    source: TableDigest
+    target: TableDigest
+    #: Rows with a character that the target cannot store (NUL, on Postgres) and that was replaced.
     altered: int
 
     @property
@@ -90,10 +94,10 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What was copied; nothing at all when any table came out different."""
+class TransferReport:
+    """What was copied. When any table is different, nothing was."""
 
-    tables: tuple[Compared, ...]
+    tables: tuple[TableComparison, ...]
 
     @property
     def different(self) -> tuple[str, ...]:
@@ -104,33 +108,40 @@ class Moved:
         return sum(each.source.rows for each in self.tables)
 
 
-def move(source_url: str, target_url: str, *, now_ms: int, on_progress: OnProgress) -> Moved:
-    """Raise MoveRefused when the ends are not fit for it, else StoreError: either way the target was given nothing."""
+def transfer(source_url: str, target_url: str, *, now_ms: int, on_progress: OnProgress) -> TransferReport:
+    """Copy the whole ledger at one URL into the empty database at the other, and compare every table.
+
+    The target is migrated first. `on_progress` is called every `PROGRESS_EVERY` rows and at the end of each table. When
+    a table is different, the report says so and the target stays empty. Raise TransferRefused when the two databases
+    cannot be copied as they are, another StoreError when one of them fails; the target stays empty then as well.
+    """
     source, target = ledger_at(source_url), ledger_at(target_url)
     if _is_same_file(source, target):
         raise TransferRefused(f"{source} can not be copied onto itself")
-    _must_exist(source)
-    shapes = table_shapes()
-    with ExitStack() as open_ends:
-        old = _opened(source, open_ends)
-        old.hold(shapes)
+    _check_exists(source)
+    schemas = table_schemas()
+    with ExitStack() as endpoints:
+        old = _open(source, endpoints)
+        old.lock(schemas)
         _check_complete(old, source)
-        _look_before(target, old, shapes)
+        _check_target(target, old, schemas)
         asyncio.run(_migrate(target, now_ms))
-        new = _opened(target, open_ends)
-        new.hold(shapes)
+        new = _open(target, endpoints)
+        new.lock(schemas)
         _check_complete(new, target)
-        _check_empty(new, target, shapes)
-        moved = Moved(tables=tuple(_compared(table, old, new, on_progress) for table in shapes))
-        if not moved.different:
-            new.commit(shapes)
-        return moved
+        _check_empty(new, target, schemas)
+        report = TransferReport(tables=tuple(_copy(table, old, new, on_progress) for table in schemas))
+        if not report.different:
+            new.commit(schemas)
+        return report
 
 
-def _opened(place: LedgerFile | LedgerServer, open_ends: ExitStack) -> End:
-    end: End = SqliteEnd(place) if isinstance(place, LedgerFile) else _postgres().PostgresEnd(place)
-    open_ends.callback(end.close)
-    return end
+def _open(place: LedgerFile | LedgerServer, endpoints: ExitStack) -> TransferEndpoint:
+    endpoint: TransferEndpoint = (
+        SqliteEndpoint(place) if isinstance(place, LedgerFile) else _postgres().PostgresEndpoint(place)
+    )
+    endpoints.callback(endpoint.close)
+    return endpoint
 
 
 def _postgres() -> ModuleType:
@@ -149,16 +160,17 @@ def _is_same_file(source: LedgerFile | LedgerServer, target: LedgerFile | Ledger
     return source.path.resolve() == target.path.resolve()
 
 
-def _must_exist(source: LedgerFile | LedgerServer) -> None:
+def _check_exists(source: LedgerFile | LedgerServer) -> None:
     if isinstance(source, LedgerFile) and not source.path.exists():
         raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
 
 
-def _check_complete(end: End, place: LedgerFile | LedgerServer) -> None:
+def _check_complete(endpoint: TransferEndpoint, place: LedgerFile | LedgerServer) -> None:
+    """Raise TransferRefused unless exactly the migrations of this version were applied to it."""
     known = [name for name, _ in known_migrations()]
-    if MIGRATIONS not in end.tables():
+    if MIGRATIONS not in endpoint.tables():
         raise TransferRefused(f"there is no ledger in {place}")
-    applied = {name for (name,) in end.ask(_APPLIED)}
+    applied = {name for (name,) in endpoint.query(_APPLIED)}
     if missing := [name for name in known if name not in applied]:
         hint = "run `whenfinal migrate` with WHENFINAL_DATABASE_URL set to it first"
         raise TransferRefused(f"the ledger {place} lacks {', '.join(missing)}; {hint}")
@@ -169,30 +181,30 @@ def _check_complete(end: End, place: LedgerFile | LedgerServer) -> None:
         )
 
 
-def _look_before(target: LedgerFile | LedgerServer, old: End, shapes: Sequence[TableShape]) -> None:
-    """Before the first change to it: not the source by another name, and nothing in it."""
+def _check_target(target: LedgerFile | LedgerServer, old: TransferEndpoint, schemas: Sequence[TableSchema]) -> None:
+    """Before anything is written to it: raise TransferRefused when it is the source by another name, or not empty."""
     if isinstance(target, LedgerFile) and not target.path.exists():
         return
-    with ExitStack() as open_ends:
-        new = _opened(target, open_ends)
+    with ExitStack() as endpoints:
+        new = _open(target, endpoints)
         number = secrets.randbits(62)
-        old.mark(number)
-        if new.is_marked(number):
+        old.tag(number)
+        if new.is_tagged(number):
             raise TransferRefused(f"{target} can not be copied onto itself")
-        _check_empty(new, target, shapes)
+        _check_empty(new, target, schemas)
 
 
-def _check_empty(new: End, target: LedgerFile | LedgerServer, shapes: Sequence[TableShape]) -> None:
-    """Raise MoveRefused with what is in it, unless it is as its migrations left it."""
+def _check_empty(new: TransferEndpoint, target: LedgerFile | LedgerServer, schemas: Sequence[TableSchema]) -> None:
+    """Raise TransferRefused with what is in it, unless it is as its migrations left it."""
     tables = new.tables() - {MIGRATIONS}
-    known = [shape for shape in shapes if shape.name in tables]
-    counts = [(shape, new.ask(shape.count)[0][0]) for shape in known]
-    held = [f"{shape.name} ({count} rows)" for shape, count in counts if count > shape.born_with]
-    if not held and "counters" in tables and new.ask(_NUMBERS_TAKEN)[0][0]:
-        held = ["counters (numbers were given out)"]
-    held += sorted(tables - {shape.name for shape in shapes})
-    if held:
-        raise TransferRefused(f"{target} is not empty, it holds {', '.join(held)}; copy into a new database")
+    known = [schema for schema in schemas if schema.name in tables]
+    counts = [(schema, new.query(schema.count)[0][0]) for schema in known]
+    found = [f"{schema.name} ({count} rows)" for schema, count in counts if count > schema.initial_rows]
+    if not found and "counters" in tables and new.query(_USED_COUNTERS)[0][0]:
+        found = ["counters (numbers were given out)"]
+    found += sorted(tables - {schema.name for schema in schemas})
+    if found:
+        raise TransferRefused(f"{target} is not empty, it holds {', '.join(found)}; copy into a new database")
 
 
 async def _migrate(place: LedgerFile | LedgerServer, now_ms: int) -> None:
@@ -210,48 +222,48 @@ async def _migrate(place: LedgerFile | LedgerServer, now_ms: int) -> None:
         raise StoreError(f"the ledger {place}: {error}") from error
 
 
-def _compared(table: TableShape, old: End, new: End, on_progress: OnProgress) -> Compared:
-    """Copy one table and read it back."""
-    total = old.ask(table.count)[0][0]
-    sent = _Tally(lambda done: on_progress(table.name, COPIED, done, total))
-    altered = _Altered(new.storable)
-    new.fill(table, sent.passing(altered.passing(old.rows(table))))
-    found = _Tally(lambda done: on_progress(table.name, CHECKED, done, total))
-    for _ in found.passing(new.rows(table)):
+def _copy(table: TableSchema, old: TransferEndpoint, new: TransferEndpoint, on_progress: OnProgress) -> TableComparison:
+    """Copy one table, then read the copy back."""
+    total = old.query(table.count)[0][0]
+    sent = _Digester(lambda done: on_progress(table.name, COPIED, done, total))
+    replaced = _Replacer(new.storable)
+    new.replace_rows(table, sent.pass_on(replaced.pass_on(old.rows(table))))
+    received = _Digester(lambda done: on_progress(table.name, CHECKED, done, total))
+    for _ in received.pass_on(new.rows(table)):
         pass
-    return Compared(table=table.name, source=sent.counted(), target=found.counted(), altered=altered.count)
+    return TableComparison(table=table.name, source=sent.digest(), target=received.digest(), altered=replaced.count)
 
 
-class _Altered:
-    """Lets rows pass as another kind of database can hold them."""
+class _Replacer:
+    """Passes rows on as another kind of database can store them, and counts those that it changes."""
 
     def __init__(self, storable: Callable[[Cells], Cells]) -> None:
         self.count = 0
         self._storable = storable
 
-    def passing(self, rows: Iterable[Cells]) -> Iterator[Cells]:
+    def pass_on(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         for row in rows:
-            held = self._storable(row)
-            self.count += held != row
-            yield held
+            stored = self._storable(row)
+            self.count += stored != row
+            yield stored
 
 
-class _Tally:
-    """Lets rows pass and keeps their number and digest."""
+class _Digester:
+    """Passes rows on, counts them and computes their digest."""
 
     def __init__(self, on_progress: Callable[[int], None]) -> None:
         self._rows = 0
-        self._digest = hashlib.sha256()
+        self._sha256 = hashlib.sha256()
         self._on_progress = on_progress
 
-    def passing(self, rows: Iterable[Cells]) -> Iterator[Cells]:
+    def pass_on(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         for row in rows:
             self._rows += 1
-            self._digest.update(repr(row).encode())  # tells None, numbers and texts apart, and where each ends
-            if self._rows % TOLD_EACH == 0:
+            self._sha256.update(repr(row).encode())  # different for None, a number and a text, and delimited
+            if self._rows % PROGRESS_EVERY == 0:
                 self._on_progress(self._rows)
             yield row
         self._on_progress(self._rows)
 
-    def counted(self) -> Counted:
-        return Counted(rows=self._rows, sha256=self._digest.hexdigest())
+    def digest(self) -> TableDigest:
+        return TableDigest(rows=self._rows, sha256=self._sha256.hexdigest())

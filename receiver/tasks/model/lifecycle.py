@@ -5,7 +5,8 @@ The two rules of the table:
 1. The first end that the provider reports wins, for ever. Whatever comes later changes nothing.
 2. `expired` is only our inference: one reported end may still take its place.
 
-Pure. Here: verdicts, and the task that follows from one. Never here: who brought the news, or when to ask again.
+Pure. Here are verdicts, and the task that follows from one. The ledger decides which task an observation is about
+(`receiver.tasks.ledger`), the reconciler when it is polled next.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ Row = Mapping[TaskState, tuple[Verdict, TaskState]]
 
 
 def _open(*, waiting: TaskState, expired: tuple[Verdict, TaskState]) -> Row:
-    """The row of a state that any report may change."""
+    """The row of a state that any observation may change."""
     return {
         _S.SUBMITTED: (_APPLIED, waiting),
         _S.RUNNING: (_APPLIED, _S.RUNNING),
@@ -51,13 +52,13 @@ def _closed(state: TaskState) -> Row:
 
 
 TRANSITIONS: Mapping[TaskState, Row] = {
-    # Without the provider's id nobody can have asked it, so nothing can have expired.
+    # Without the provider's id nothing was polled, so nothing can have expired.
     _S.SUBMITTING: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.SUBMITTING)),
     _S.UNCERTAIN: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.UNCERTAIN)),
-    # Settled by hand as refused, and yet the provider speaks of it: the provider knows better.
+    # Refused or settled as refused, and yet the provider reports on it: the provider knows better.
     _S.REFUSED: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.REFUSED)),
     _S.SUBMITTED: _open(waiting=_S.SUBMITTED, expired=(_APPLIED, _S.EXPIRED)),
-    # A queue word after a running one is news out of order, or a second try inside the provider: still running.
+    # A queue word after a running one is out of order, or a second try inside the provider: still running.
     _S.RUNNING: _open(waiting=_S.RUNNING, expired=(_APPLIED, _S.EXPIRED)),
     _S.SUCCEEDED: _closed(_S.SUCCEEDED),
     _S.FAILED: _closed(_S.FAILED),
@@ -82,12 +83,15 @@ NO_REASON = TaskError(code="unknown", message="the provider gave no reason")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """The task afterwards. `event` is set when this report ends the task, `noteworthy` when it goes on record."""
+    """What an observation makes of a task."""
 
+    #: The task afterwards.
     task: Task
     verdict: Verdict
+    #: Set when the observation ends the task.
     event: EventType | None
-    noteworthy: bool
+    #: Whether the observation becomes a line of the timeline; a poll that found nothing new does not.
+    should_record: bool
 
 
 def verdict_on(state: TaskState, reported: TaskState) -> tuple[Verdict, TaskState]:
@@ -95,46 +99,49 @@ def verdict_on(state: TaskState, reported: TaskState) -> tuple[Verdict, TaskStat
     return TRANSITIONS[state][reported]
 
 
-def apply(task: Task, report: IncomingObservation, now_ms: int) -> Change:
-    """What the report makes of the task, the provider's id being known to match or not yet known."""
-    seen = report.observation
-    verdict, state = verdict_on(task.state, seen.state)
+def apply(task: Task, incoming: IncomingObservation, now_ms: int) -> Change:
+    """Judge an observation that is known to be about this task. Raise KeyError as `verdict_on`."""
+    observation = incoming.observation
+    verdict, state = verdict_on(task.state, observation.state)
     if verdict is not Verdict.APPLIED:
-        return Change(task=task, verdict=verdict, event=None, noteworthy=True)
-    after = _with_receipt(task, seen, state, now_ms)
+        return Change(task=task, verdict=verdict, event=None, should_record=True)
+    after = _confirmed(task, observation, state, now_ms)
     if state in TERMINAL:
-        after = _ended(after, seen, now_ms)
-        return Change(task=after, verdict=verdict, event=EVENT_OF[state], noteworthy=True)
-    if report.next_poll_ms is not None:
-        after = replace(after, next_poll_ms=report.next_poll_ms)
-    noteworthy = (after.state, after.raw_state) != (task.state, task.raw_state) or not seen.known_word
-    return Change(task=after, verdict=verdict, event=None, noteworthy=noteworthy)
+        after = _ended(after, observation, now_ms)
+        return Change(task=after, verdict=verdict, event=EVENT_OF[state], should_record=True)
+    if incoming.next_poll_ms is not None:
+        after = replace(after, next_poll_ms=incoming.next_poll_ms)
+    is_new = (after.state, after.raw_state) != (task.state, task.raw_state)
+    should_record = is_new or not observation.is_documented_state
+    return Change(task=after, verdict=verdict, event=None, should_record=should_record)
 
 
-def _with_receipt(task: Task, seen: Observation, state: TaskState, now_ms: int) -> Task:
-    """Any applied report proves that the task exists, so nothing about its submit is open any more."""
+def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> Task:
+    """Any applied observation proves that the task exists, so everything that was open about its submit is closed."""
     return replace(
         task,
         state=state,
-        raw_state=seen.raw_state,
-        provider_task_id=seen.key.provider_task_id,
-        model=task.model or seen.model,
-        progress=seen.progress if seen.progress is not None else task.progress,
+        raw_state=observation.raw_state,
+        provider_task_id=observation.key.provider_task_id,
+        model=task.model or observation.model,
+        progress=observation.progress if observation.progress is not None else task.progress,
         submitted_ms=task.submitted_ms if task.submitted_ms is not None else now_ms,
         submit_body=None,
         error=None,
+        refusal=None,
+        refusal_status=None,
         missing_since_ms=None,
     )
 
 
-def _ended(task: Task, seen: Observation, now_ms: int) -> Task:
-    succeeded = seen.state is TaskState.SUCCEEDED
-    expiries = [output.expires_at_ms for output in seen.outputs if output.expires_at_ms is not None]
+def _ended(task: Task, observation: Observation, now_ms: int) -> Task:
+    succeeded = observation.state is TaskState.SUCCEEDED
+    expiries = [output.expires_at_ms for output in observation.outputs if output.expires_at_ms is not None]
     return replace(
         task,
         progress=100 if succeeded else task.progress,
-        outputs=seen.outputs,
-        error=None if succeeded else seen.error or NO_REASON,
+        outputs=observation.outputs,
+        error=None if succeeded else observation.error or NO_REASON,
         final_ms=now_ms,
         next_poll_ms=None,
         result_expires_ms=min(expiries, default=None),

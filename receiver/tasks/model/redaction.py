@@ -1,7 +1,8 @@
-"""Secrets out of a provider's own words, before those are kept or shown.
+"""Take secrets out of a provider's own words before these are stored or shown. Pure.
 
-Pure. Providers like to quote what they refuse or fail over: our key, or the callback address with its token. The log
-has its own net (`receiver.journal`); this one is for what the ledger keeps, and so for answers, events and webhooks.
+Providers like to quote our key, or the callback URL with its token, in the error that they answer. Log lines have a
+filter of their own (`receiver.runtime.log`); this module is for what the ledger stores, and so for answers of the API,
+events and webhooks.
 """
 
 from collections.abc import Sequence
@@ -21,30 +22,41 @@ from submitter.model import (
 HIDDEN = "[hidden]"
 
 
-def mask(text: str, hidden: Sequence[str]) -> str:
-    for secret in hidden:
+def redact(text: str, secrets: Sequence[str]) -> str:
+    """Replace each secret in the text by `HIDDEN`. Empty secrets are ignored."""
+    for secret in secrets:
         text = text.replace(secret, HIDDEN) if secret else text
     return text
 
 
-def masked_submit(outcome: SubmitOutcome, hidden: Sequence[str]) -> SubmitOutcome:
-    if isinstance(outcome, Refused):
-        return replace(outcome, error=_error(outcome.error, hidden))
-    return replace(outcome, reason=mask(outcome.reason, hidden)) if isinstance(outcome, Uncertain) else outcome
+def redact_submit(outcome: SubmitOutcome, secrets: Sequence[str]) -> SubmitOutcome:
+    match outcome:
+        case Refused():
+            return replace(outcome, error=_redact_error(outcome.error, secrets))
+        case Uncertain():
+            return replace(outcome, reason=redact(outcome.reason, secrets))
+        case _:
+            return outcome
 
 
-def masked_status(outcome: StatusOutcome, hidden: Sequence[str]) -> StatusOutcome:
-    if isinstance(outcome, Observation):
-        return masked_observation(outcome, hidden)
-    if isinstance(outcome, Denied):
-        return replace(outcome, message=mask(outcome.message, hidden))
-    return replace(outcome, reason=mask(outcome.reason, hidden)) if isinstance(outcome, Unavailable) else outcome
+def redact_status(outcome: StatusOutcome, secrets: Sequence[str]) -> StatusOutcome:
+    match outcome:
+        case Observation():
+            return redact_observation(outcome, secrets)
+        case Denied():
+            return replace(outcome, message=redact(outcome.message, secrets))
+        case Unavailable():
+            return replace(outcome, reason=redact(outcome.reason, secrets))
+        case _:
+            return outcome
 
 
-def masked_observation(seen: Observation, hidden: Sequence[str]) -> Observation:
-    """`raw` stays as it came: it never leaves the ledger."""
-    return seen if seen.error is None else replace(seen, error=_error(seen.error, hidden))
+def redact_observation(observation: Observation, secrets: Sequence[str]) -> Observation:
+    """`raw` stays as it came, because it never leaves the ledger."""
+    if observation.error is None:
+        return observation
+    return replace(observation, error=_redact_error(observation.error, secrets))
 
 
-def _error(error: TaskError, hidden: Sequence[str]) -> TaskError:
-    return TaskError(code=mask(error.code, hidden), message=mask(error.message, hidden))
+def _redact_error(error: TaskError, secrets: Sequence[str]) -> TaskError:
+    return TaskError(code=redact(error.code, secrets), message=redact(error.message, secrets))

@@ -1,6 +1,6 @@
-"""What the ledger holds, as plain values. Times are unix milliseconds, made by the caller of a verb.
+"""A task, what goes into the ledger about it, and what the ledger answers. Plain values, pure.
 
-Pure. The store turns rows into these and back; every other room sees only these.
+Times are unix milliseconds; the caller of each function passes the time in.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from submitter.model import Observation, Output, ProviderTaskId, TaskError, TaskId, TaskState
+from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
 
 
 class Verdict(StrEnum):
@@ -22,113 +22,126 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Where a task's own events go. The secret is `whsec_…`."""
+    """Where a task's own events are posted."""
 
     url: str
+    #: `whsec_…`
     secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One unit of paid work.
-
-    `id` is ours, `task_id` the provider's and None until known. `request` is the caller's own JSON, `submit_body` the
-    bytes of the POST under a mark of its account (`orders.keep_body`), kept only while that POST may be repeated.
-    `next_poll_ms` is when the reconciler looks at the task again; None means never. `missing_since_ms`: since when the
-    provider has said "not found".
-    """
+    """One unit of paid work: a row of `tasks` without its lease."""
 
     id: TaskId
     provider: str
     state: TaskState
+    #: None until the provider has named it.
     provider_task_id: ProviderTaskId | None = None
     model: str | None = None
+    #: The provider's own word for the state.
     raw_state: str = ""
+    #: 0 to 100.
     progress: int | None = None
+    #: The caller's request as JSON, without secrets, see `request.stored_request`.
     request: Mapping[str, Any] = field(default_factory=dict)
     request_hash: str = ""
+    #: The body of the POST, sealed by `request.seal_body`; stored only while that POST may be repeated.
     submit_body: str | None = field(default=None, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     notify: Notify | None = None
     idempotency_key: str | None = None
     outputs: tuple[Output, ...] = ()
     error: TaskError | None = None
+    #: Why the provider refused the submit, so that a repeated idempotency key gets the same answer; None unless the
+    #: state is REFUSED, and for a task that a person settled as refused.
+    refusal: Refusal | None = None
+    #: The HTTP status of that refusal; None where no POST reached the provider.
+    refusal_status: int | None = None
+    #: It was submitted elsewhere and became known by a signed callback.
     adopted: bool = False
     callback_expected: bool = False
     created_ms: int
     submitted_ms: int | None = None
     final_ms: int | None = None
     deadline_ms: int | None = None
+    #: When `task.overdue` was published.
     overdue_ms: int | None = None
+    #: When the first of the outputs' links ends.
     result_expires_ms: int | None = None
+    #: When the reconciler polls it next; None means never.
     next_poll_ms: int | None = None
+    #: Since when the provider has answered "not found".
     missing_since_ms: int | None = None
     polls: int = 0
     submits: int = 0
+    #: The id of its terminal event.
     final_event: str | None = None
+    #: The id of the event that `final_event` replaces.
     supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingObservation:
-    """An observation on its way into the ledger.
-
-    `claim` is our task id from a verified callback token; `adopt` allows an unknown task to be taken in (only after a
-    right provider signature). `next_poll_ms` replaces the task's next look when it is still not final afterwards.
-    """
+    """An observation on its way into the ledger, with what the caller has proved about it."""
 
     observation: Observation
-    claim: TaskId | None = None
-    adopt: bool = False
+    #: Our task id from a callback token that was verified; the observation must be about this task.
+    expected_task_id: TaskId | None = None
+    #: A task that the ledger does not know may be added; only after the provider's signature was verified.
+    allow_adoption: bool = False
+    #: Replaces the task's next poll if the task has not ended afterwards.
     next_poll_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """`event_seq` is set when this report made an event."""
+    """The observation was judged, and what follows from it is stored."""
 
     task: Task
     verdict: Verdict
+    #: The number of the event that this observation caused.
     event_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conflicting:
-    """The claim and the provider's id belong to different tasks. Nothing was changed."""
+class TaskMismatch:
+    """The expected task and the provider's id belong to different tasks. Nothing was changed."""
 
-    claim: TaskId
+    expected_task_id: TaskId
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownTask:
-    """No such task, and it may not be adopted. Nothing was changed."""
+    """There is no such task, and it may not be adopted. Nothing was changed."""
 
 
-RecordOutcome = Recorded | Conflicting | UnknownTask
+RecordOutcome = Recorded | TaskMismatch | UnknownTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Conditions joined by "and"; None does not filter. `cursor` is the last page's `next_cursor`."""
+    """Conditions joined by "and"; None does not filter."""
 
     state: TaskState | None = None
     provider: str | None = None
     label: tuple[str, str] | None = None
     older_than_ms: int | None = None
     limit: int = 50
+    #: The `next_cursor` of the previous page.
     cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyMismatch:
-    """The key was used before with another body."""
+    """The idempotency key was used before with another request, for the task with this id."""
 
     task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRefused:
-    """The task is not uncertain, or the provider's id belongs to another task."""
+    """The task cannot be settled so; `reason` is for a person."""
 
     reason: str

@@ -1,42 +1,48 @@
-"""The timeline of a task: rows of five tables told as one story, in order of time. Pure."""
+"""The timeline of a task: rows of five tables in the order of time. Pure."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.tasks.model.task import Verdict
+from receiver.store.codec import Row
+from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.model import Source, TaskState
 from submitter.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One line of a task's timeline, from whichever table: `kind` is observation, event, delivery, attempt or audit."""
+    """One line of a task's timeline."""
 
     at_ms: int
+    #: observation, event, delivery, attempt or audit.
     kind: str
+    #: One sentence for a person.
     summary: str
+    #: The public members of the row, as JSON values.
     detail: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObservation:
-    """A line of the observations table. `detail` holds progress, outputs, error or the reason, as JSON values."""
+class DeliveryEntry(TimelineEntry):
+    """A delivery of one of the task's events, with what decides what happens to it next."""
 
-    id: str
-    task: str
-    at_ms: int
-    source: Source
-    state: TaskState
-    raw_state: str
-    verdict: Verdict
-    detail: Mapping[str, Any]
-    raw: str
+    delivery_id: str
+    #: None for the task's own `notify`.
+    subscription: str | None
+    endpoint: str
+    state: DeliveryState
+    #: When the next attempt is due; None unless pending.
+    due_ms: int | None
+    #: It is pending and is not attempted, because its subscription is disabled.
+    is_held: bool
 
 
-Row = Mapping[str, Any]
+def build_timeline(rows: Mapping[str, Sequence[Row]]) -> list[TimelineEntry]:
+    """The entries in the order of time. `rows` holds the rows of each kind, see `TaskRepository.timeline`."""
+    entries = [make(row) for kind, make in _ENTRY_OF.items() for row in rows[kind]]
+    return sorted(entries, key=lambda entry: entry.at_ms)
 
 
 def _observation(row: Row) -> TimelineEntry:
@@ -45,8 +51,8 @@ def _observation(row: Row) -> TimelineEntry:
     summary = f"{row['source']} says {row['state']}{raw_state}: {row['verdict']}"
     if row["source"] == "submit":
         summary = f"submit: {row['state']}{_reason(detail)}"
-    said = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}
-    return TimelineEntry(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**said, **detail})
+    members = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}
+    return TimelineEntry(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**members, **detail})
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
@@ -63,12 +69,21 @@ def _event(row: Row) -> TimelineEntry:
 
 
 def _delivery(row: Row) -> TimelineEntry:
-    said = {name: row[name] for name in ("endpoint", "subscription", "state", "event_id", "attempts")}
+    members = {name: row[name] for name in ("endpoint", "subscription", "state", "event_id", "attempts")}
     is_held = row["due_ms"] is not None and row["subscription_state"] == SubscriptionState.DISABLED
-    detail = {"delivery": row["id"], **said, "due_at": rfc3339(row["due_ms"]), "held": is_held}
     owner = f" for {row['subscription']}" if row["subscription"] else ""
-    summary = f"delivery of {row['event_type']}{owner} to {row['endpoint']}: {row['state']}"
-    return TimelineEntry(at_ms=row["created_ms"], kind="delivery", summary=summary, detail=detail)
+    return DeliveryEntry(
+        at_ms=row["created_ms"],
+        kind="delivery",
+        summary=f"delivery of {row['event_type']}{owner} to {row['endpoint']}: {row['state']}",
+        detail={"delivery": row["id"], **members, "due_at": rfc3339(row["due_ms"]), "held": is_held},
+        delivery_id=row["id"],
+        subscription=row["subscription"],
+        endpoint=row["endpoint"],
+        state=DeliveryState(row["state"]),
+        due_ms=row["due_ms"],
+        is_held=is_held,
+    )
 
 
 def _attempt(row: Row) -> TimelineEntry:
@@ -84,17 +99,11 @@ def _audit(row: Row) -> TimelineEntry:
     return TimelineEntry(at_ms=row["at_ms"], kind="audit", summary=f"{row['actor']}: {row['action']}", detail=detail)
 
 
-#: In the order in which things of the same millisecond happen.
-_TELL: Mapping[str, Callable[[Row], TimelineEntry]] = {
+#: In the order in which entries of the same millisecond happen.
+_ENTRY_OF: Mapping[str, Callable[[Row], TimelineEntry]] = {
     "audit": _audit,
     "observation": _observation,
     "event": _event,
     "delivery": _delivery,
     "attempt": _attempt,
 }
-
-
-def tell(rows: Mapping[str, Sequence[Row]]) -> list[TimelineEntry]:
-    """`rows` by table, as the store's `timeline_rows` gives them."""
-    notes = [make(row) for kind, make in _TELL.items() for row in rows[kind]]
-    return sorted(notes, key=lambda note: note.at_ms)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
@@ -31,9 +31,9 @@ async def reconcile(context: RequestContext[NoQuery, ReconcileRequest]) -> JsonA
 
 async def _reconcile(context: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> JsonAnswer:
     wanted: ReconcileTaskRequest = context.body
-    summary = await context.services.reconciler.by_hand(
-        condition, dry_run=wanted.dry_run, ask=wanted.ask, actor=context.actor
-    )
+    mode = ReconcileMode.of(dry_run=wanted.dry_run, ask=wanted.ask)
+    request = ManualRequest(condition=condition, mode=mode, actor=context.actor)
+    summary = await context.services.manual_reconcile.run(request)
     return JsonAnswer(body=api.ReconcileSummary.model_validate(summary))
 
 

@@ -1,4 +1,4 @@
-"""Between rows and values of subscriptions and lanes. Pure."""
+"""Rows of subscriptions, lanes, deliveries and attempts. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -6,39 +6,10 @@ from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.store.codec import Row, to_json
+from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
+from receiver.webhooks.model.delivery import Attempt, Delivery
 from receiver.webhooks.model.endpoint_health import Lane
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-
-_PLAIN = (
-    "id",
-    "url",
-    "description",
-    "secret",
-    "previous_secret",
-    "signing_key",
-    "previous_signing_key",
-    "previous_until_ms",
-    "rate_per_s",
-    "granted_per_s",
-    "max_in_flight",
-    "created_ms",
-    "changed_ms",
-    "disabled_ms",
-    "disabled_reason",
-)
-
-_LANE = (
-    "id",
-    "next_due_ms",
-    "served_ms",
-    "paused_until_ms",
-    "failures",
-    "failing_since_ms",
-    "slow_per_s",
-    "tokens",
-    "refilled_ms",
-)
+from receiver.webhooks.model.subscription import Subscription
 
 
 def filter_json(wanted: EventFilter) -> str:
@@ -57,30 +28,22 @@ def filter_of(text: str) -> EventFilter:
     )
 
 
-def subscription_row(subscription: Subscription) -> dict[str, Any]:
-    """Every column of `subscriptions`."""
-    return {
-        **{name: getattr(subscription, name) for name in _PLAIN},
-        "state": subscription.state.value,
-        "filter": filter_json(subscription.filter),
-        "cloudevents": int(subscription.cloudevents),
-        "handshake": int(subscription.handshake),
-    }
+SUBSCRIPTION_ROWS = RowCodec(Subscription, converted={"filter": Conversion(filter_json, filter_of)})
 
+subscription_row, subscription_of = SUBSCRIPTION_ROWS.to_row, SUBSCRIPTION_ROWS.from_row
 
-def subscription_of(row: Row) -> Subscription:
-    return Subscription(
-        **{name: row[name] for name in _PLAIN},
-        state=SubscriptionState(row["state"]),
-        filter=filter_of(row["filter"]),
-        cloudevents=bool(row["cloudevents"]),
-        handshake=bool(row["handshake"]),
-    )
+#: The limits are columns of the subscription.
+LANE_ROWS = RowCodec(Lane, excluded=["limit_per_s", "max_in_flight"])
 
+lane_row = LANE_ROWS.to_row
 
-def lane_row(lane: Lane) -> dict[str, Any]:
-    """Every column of `lanes`."""
-    return {name: getattr(lane, name) for name in _LANE}
+DELIVERY_ROWS = RowCodec(Delivery, renamed={"task_id": "task"}, converted={"task_id": EMPTY_FOR_NONE})
+
+delivery_of = DELIVERY_ROWS.from_row
+
+ATTEMPT_ROWS = RowCodec(Attempt)
+
+attempt_row, attempt_of = ATTEMPT_ROWS.to_row, ATTEMPT_ROWS.from_row
 
 
 def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
@@ -98,4 +61,4 @@ def limited_lane_of(row: Row) -> Lane:
 
 def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
     limit_per_s = min((rate for rate in rates if rate is not None), default=None)
-    return Lane(**{name: row[name] for name in _LANE}, limit_per_s=limit_per_s, max_in_flight=max_in_flight)
+    return LANE_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=max_in_flight)

@@ -13,20 +13,18 @@ import pytest
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import (
-    Counted,
+    Accepted,
     IntakeOutcome,
     Malformed,
-    NoSuchProvider,
-    NotOurs,
-    TokenOfAnotherTask,
-    TokenRule,
+    Unauthenticated,
+    UnknownProvider,
     make_callback_token,
 )
 from receiver.events.model.event import EventType
 from receiver.runtime.services import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.model.task import Task, Verdict
+from receiver.tasks.model.task import Task, TaskMismatch, Verdict
 from submitter.http.messages import Callback
 from submitter.model import ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
@@ -38,17 +36,17 @@ from tests.support.reconcile_setup import a_provider, an_account
 KEYS = ("a-secret-key-of-the-tests-1", "a-secret-key-of-the-tests-2")
 SECRET = "example-signing-secret-0001"
 DAY_S = 86_400
-APPLIED, DUPLICATE = Counted(verdict=Verdict.APPLIED), Counted(verdict=Verdict.DUPLICATE)
+APPLIED, DUPLICATE = Accepted(verdict=Verdict.APPLIED), Accepted(verdict=Verdict.DUPLICATE)
 
 
 @dataclass(eq=False)
-class Door:
+class IntakeSetup:
     """`hiapi` has no webhook secret, `signed` is a second HiAPI account that has one."""
 
     store: Store
     intake: Intake
 
-    async def has(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
+    async def add_task(self, name: str = "tsk_1", provider_task_id: str | None = "p1", **changes: Any) -> None:
         state = TaskState.SUBMITTING if provider_task_id is None else TaskState.SUBMITTED
         values: dict[str, Any] = {
             "provider_task_id": provider_task_id,
@@ -62,7 +60,7 @@ class Door:
         assert task is not None
         return task
 
-    async def gets(self, callback: Callback, token: str | None, provider: str = "hiapi") -> IntakeOutcome:
+    async def receive(self, callback: Callback, token: str | None, provider: str = "hiapi") -> IntakeOutcome:
         return await self.intake.receive(provider, token, callback)
 
     async def events(self) -> list[EventType]:
@@ -70,26 +68,27 @@ class Door:
 
 
 @asynccontextmanager
-async def _a_door(url: str) -> AsyncIterator[Door]:
+async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
     signed = ConfiguredProvider(
         adapter=ADAPTERS["hiapi"], account=replace(an_account("signed", "hiapi"), webhook_secret=SECRET)
     )
     async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
         intake = Intake(
             providers={"signed": signed, **{name: a_provider(name) for name in ("hiapi", "dashscope", "modellix")}},
-            tokens=TokenRule(keys=KEYS, max_age_s=30 * DAY_S),
+            keys=KEYS,
+            max_age_s=30 * DAY_S,
             commits=GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: None),
             ledger=store.ledger,
             tasks=store.tasks,
             clock=lambda: T0,
             random=lambda: 0.5,
         )
-        yield Door(store=store, intake=intake)
+        yield IntakeSetup(store=store, intake=intake)
 
 
-@pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    async with _a_door(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
+@pytest.fixture(name="setup")
+async def _setup(tmp_path: Path) -> AsyncIterator[IntakeSetup]:
+    async with _intake_setup(f"sqlite:///{tmp_path / 'ledger.db'}") as opened:
         yield opened
 
 
@@ -122,49 +121,49 @@ def a_finish_event(provider_task_id: str = "p1", status: str = "SUCCEEDED") -> C
     return Callback(body=json.dumps(event).encode())
 
 
-async def test_a_callback_with_the_tasks_token_ends_the_task_with_one_event(door: Door) -> None:
-    await door.has()
-    assert await door.gets(a_callback(), a_token()) == APPLIED
-    assert ((await door.task()).state, await door.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+async def test_a_callback_with_the_tasks_token_ends_the_task_with_one_event(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    assert await setup.receive(a_callback(), a_token()) == APPLIED
+    assert ((await setup.task()).state, await setup.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
 
-async def test_a_callback_that_quotes_our_key_is_told_without_it(door: Door) -> None:
-    await door.has()
+async def test_a_callback_that_quotes_our_key_is_told_without_it(setup: IntakeSetup) -> None:
+    await setup.add_task()
     told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
-    assert await door.gets(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
-    (event,) = await door.store.events.events(0)
+    assert await setup.receive(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
+    (event,) = await setup.store.events.events(0)
     assert '"no rights for [hidden]"' in event.body
 
 
-async def test_the_same_callback_again_is_a_duplicate_without_an_event(door: Door) -> None:
-    await door.has()
-    outcomes = await asyncio.gather(*(door.gets(a_callback(), a_token()) for _ in range(10)))
+async def test_the_same_callback_again_is_a_duplicate_without_an_event(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    outcomes = await asyncio.gather(*(setup.receive(a_callback(), a_token()) for _ in range(10)))
     assert [outcome for outcome in outcomes if outcome != DUPLICATE] == [APPLIED]
-    assert await door.events() == [EventType.SUCCEEDED]
+    assert await setup.events() == [EventType.SUCCEEDED]
 
 
-async def test_a_contradicting_callback_is_counted_and_changes_nothing(door: Door) -> None:
-    await door.has()
-    await door.gets(a_callback(), a_token())
-    assert await door.gets(a_callback("fail"), a_token()) == Counted(verdict=Verdict.CONTRADICTION)
-    assert ((await door.task()).state, await door.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+async def test_a_contradicting_callback_is_counted_and_changes_nothing(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    await setup.receive(a_callback(), a_token())
+    assert await setup.receive(a_callback("fail"), a_token()) == Accepted(verdict=Verdict.CONTRADICTION)
+    assert ((await setup.task()).state, await setup.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
 
 @pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
-async def test_a_callback_that_beats_the_receipt_finds_its_task(door: Door, state: TaskState) -> None:
-    await door.has(provider_task_id=None, state=state)
-    assert await door.gets(a_callback(), a_token()) == APPLIED
-    assert ((await door.task()).state, (await door.task()).provider_task_id) == (TaskState.SUCCEEDED, "p1")
+async def test_a_callback_that_beats_the_receipt_finds_its_task(setup: IntakeSetup, state: TaskState) -> None:
+    await setup.add_task(provider_task_id=None, state=state)
+    assert await setup.receive(a_callback(), a_token()) == APPLIED
+    assert ((await setup.task()).state, (await setup.task()).provider_task_id) == (TaskState.SUCCEEDED, "p1")
 
 
-async def test_a_sign_of_life_brings_an_uncertain_task_back_among_those_looked_at(door: Door) -> None:
-    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
-    assert await door.gets(a_callback("handling"), a_token()) == APPLIED
-    assert ((await door.task()).state, (await door.task()).next_poll_ms) == (TaskState.RUNNING, T0 + 180_000)
+async def test_a_sign_of_life_brings_an_uncertain_task_back_among_those_looked_at(setup: IntakeSetup) -> None:
+    await setup.add_task(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    assert await setup.receive(a_callback("handling"), a_token()) == APPLIED
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (TaskState.RUNNING, T0 + 180_000)
 
 
-async def test_a_provider_that_is_not_configured_is_named_before_anything_is_read(door: Door) -> None:
-    assert await door.gets(a_callback(), "garbage", "nobody") == NoSuchProvider()
+async def test_a_provider_that_is_not_configured_is_named_before_anything_is_read(setup: IntakeSetup) -> None:
+    assert await setup.receive(a_callback(), "garbage", "nobody") == UnknownProvider()
 
 
 @pytest.mark.parametrize(
@@ -182,60 +181,60 @@ async def test_a_provider_that_is_not_configured_is_named_before_anything_is_rea
     ],
     ids=["empty", "garbage", "NUL", "non-ASCII", "long", "other key", "expired", "other provider", "cut"],
 )
-async def test_a_token_that_is_not_right_for_this_path_counts_for_nothing(door: Door, token: str) -> None:
-    await door.has()
-    assert isinstance(await door.gets(a_callback(), token), NotOurs)
-    assert (await door.task()).state is TaskState.SUBMITTED
+async def test_a_token_that_is_not_right_for_this_path_counts_for_nothing(setup: IntakeSetup, token: str) -> None:
+    await setup.add_task()
+    assert isinstance(await setup.receive(a_callback(), token), Unauthenticated)
+    assert (await setup.task()).state is TaskState.SUBMITTED
 
 
-async def test_a_token_made_with_an_older_key_still_counts(door: Door) -> None:
-    await door.has()
-    assert await door.gets(a_callback(), a_token(key=KEYS[0])) == APPLIED
+async def test_a_token_made_with_an_older_key_still_counts(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    assert await setup.receive(a_callback(), a_token(key=KEYS[0])) == APPLIED
 
 
-async def test_a_token_never_works_for_another_task(door: Door) -> None:
-    await door.has("tsk_1", "p1")
-    await door.has("tsk_2", "p2")
-    outcome = await door.gets(a_callback(provider_task_id="p2"), a_token("tsk_1"))
-    assert isinstance(outcome, TokenOfAnotherTask)
-    assert {(await door.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}
+async def test_a_token_never_works_for_another_task(setup: IntakeSetup) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2")
+    outcome = await setup.receive(a_callback(provider_task_id="p2"), a_token("tsk_1"))
+    assert isinstance(outcome, TaskMismatch)
+    assert {(await setup.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}
 
 
-async def test_a_token_of_a_task_that_we_do_not_have_is_not_ours(door: Door) -> None:
-    assert isinstance(await door.gets(a_callback(), a_token("tsk_gone")), NotOurs)
+async def test_a_token_of_a_task_that_we_do_not_have_is_not_ours(setup: IntakeSetup) -> None:
+    assert isinstance(await setup.receive(a_callback(), a_token("tsk_gone")), Unauthenticated)
 
 
-async def test_a_callback_with_neither_token_nor_signature_is_not_ours(door: Door) -> None:
-    await door.has()
-    assert isinstance(await door.gets(a_callback(), None), NotOurs)
+async def test_a_callback_with_neither_token_nor_signature_is_not_ours(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    assert isinstance(await setup.receive(a_callback(), None), Unauthenticated)
 
 
-async def test_a_token_of_the_whole_account_does_not_count_for_a_message_with_a_result(door: Door) -> None:
-    await door.has()
-    assert isinstance(await door.gets(a_callback(), a_token(None)), NotOurs)
+async def test_a_token_of_the_whole_account_does_not_count_for_a_message_with_a_result(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    assert isinstance(await setup.receive(a_callback(), a_token(None)), Unauthenticated)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"null", b'{"taskId":7}', b"[" * 100_000])
-async def test_a_body_that_no_document_describes_is_malformed(door: Door, body: bytes) -> None:
-    await door.has()
-    assert isinstance(await door.gets(Callback(body=body), a_token()), Malformed)
+async def test_a_body_that_no_document_describes_is_malformed(setup: IntakeSetup, body: bytes) -> None:
+    await setup.add_task()
+    assert isinstance(await setup.receive(Callback(body=body), a_token()), Malformed)
 
 
-async def test_a_provider_that_never_calls_back_has_only_malformed_callbacks(door: Door) -> None:
-    outcome = await door.gets(a_callback(), a_token(provider="modellix"), "modellix")
+async def test_a_provider_that_never_calls_back_has_only_malformed_callbacks(setup: IntakeSetup) -> None:
+    outcome = await setup.receive(a_callback(), a_token(provider="modellix"), "modellix")
     assert isinstance(outcome, Malformed)
 
 
-async def test_a_right_signature_needs_no_token(door: Door) -> None:
-    await door.has(provider="signed")
-    assert await door.gets(signed(a_callback()), None, "signed") == APPLIED
+async def test_a_right_signature_needs_no_token(setup: IntakeSetup) -> None:
+    await setup.add_task(provider="signed")
+    assert await setup.receive(signed(a_callback()), None, "signed") == APPLIED
 
 
-async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(door: Door) -> None:
-    assert await door.gets(signed(a_callback(provider_task_id="elsewhere")), None, "signed") == APPLIED
-    task = await door.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere"))
+async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(setup: IntakeSetup) -> None:
+    assert await setup.receive(signed(a_callback(provider_task_id="elsewhere")), None, "signed") == APPLIED
+    task = await setup.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere"))
     assert task is not None
-    assert (task.adopted, task.state, await door.events()) == (True, TaskState.SUCCEEDED, [EventType.SUCCEEDED])
+    assert (task.adopted, task.state, await setup.events()) == (True, TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
 
 @pytest.mark.parametrize(
@@ -250,58 +249,60 @@ async def test_a_rightly_signed_callback_of_an_unknown_task_adopts_it(door: Door
     ],
     ids=["unsigned", "other secret", "stale", "repeated headers", "other body", "non-ASCII"],
 )
-async def test_where_a_secret_is_set_a_token_cannot_replace_the_signature(door: Door, callback: Callback) -> None:
-    await door.has(provider="signed")
-    assert isinstance(await door.gets(callback, a_token(provider="signed"), "signed"), NotOurs)
-    assert (await door.task()).state is TaskState.SUBMITTED
+async def test_where_a_secret_is_set_a_token_cannot_replace_the_signature(
+    setup: IntakeSetup, callback: Callback
+) -> None:
+    await setup.add_task(provider="signed")
+    assert isinstance(await setup.receive(callback, a_token(provider="signed"), "signed"), Unauthenticated)
+    assert (await setup.task()).state is TaskState.SUBMITTED
 
 
-async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(door: Door) -> None:
-    await door.has()
-    assert await door.gets(a_callback(bare=True), a_token()) == APPLIED
-    assert ((await door.task()).state, (await door.task()).next_poll_ms) == (TaskState.SUBMITTED, T0)
+async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    assert await setup.receive(a_callback(bare=True), a_token()) == APPLIED
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (TaskState.SUBMITTED, T0)
 
 
-async def test_an_end_without_its_result_names_the_task_whose_receipt_was_lost(door: Door) -> None:
-    await door.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
-    assert await door.gets(a_callback(bare=True), a_token()) == APPLIED
-    task = await door.task()
+async def test_an_end_without_its_result_names_the_task_whose_receipt_was_lost(setup: IntakeSetup) -> None:
+    await setup.add_task(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
+    assert await setup.receive(a_callback(bare=True), a_token()) == APPLIED
+    task = await setup.task()
     assert (task.state, task.provider_task_id, task.next_poll_ms) == (TaskState.RUNNING, "p1", T0)
-    assert await door.events() == []
+    assert await setup.events() == []
 
 
-async def test_an_end_without_its_result_of_an_ended_task_is_a_duplicate(door: Door) -> None:
-    await door.has()
-    await door.gets(a_callback(), a_token())
-    assert await door.gets(a_callback(bare=True), a_token()) == DUPLICATE
+async def test_an_end_without_its_result_of_an_ended_task_is_a_duplicate(setup: IntakeSetup) -> None:
+    await setup.add_task()
+    await setup.receive(a_callback(), a_token())
+    assert await setup.receive(a_callback(bare=True), a_token()) == DUPLICATE
 
 
-async def test_an_end_without_its_result_cannot_use_another_tasks_token(door: Door) -> None:
-    await door.has("tsk_1", "p1")
-    await door.has("tsk_2", "p2")
-    outcome = await door.gets(a_callback(provider_task_id="p2", bare=True), a_token("tsk_1"))
-    assert isinstance(outcome, TokenOfAnotherTask)
-    assert (await door.task("tsk_2")).next_poll_ms == T0 + 180_000
+async def test_an_end_without_its_result_cannot_use_another_tasks_token(setup: IntakeSetup) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2")
+    outcome = await setup.receive(a_callback(provider_task_id="p2", bare=True), a_token("tsk_1"))
+    assert isinstance(outcome, TaskMismatch)
+    assert (await setup.task("tsk_2")).next_poll_ms == T0 + 180_000
 
 
-async def test_an_account_wide_event_makes_its_task_due(door: Door) -> None:
-    await door.has(provider="dashscope")
+async def test_an_account_wide_event_makes_its_task_due(setup: IntakeSetup) -> None:
+    await setup.add_task(provider="dashscope")
     token = a_token(None, "dashscope")
-    assert await door.gets(a_finish_event(), token, "dashscope") == APPLIED
-    assert (await door.task()).next_poll_ms == T0
+    assert await setup.receive(a_finish_event(), token, "dashscope") == APPLIED
+    assert (await setup.task()).next_poll_ms == T0
 
 
-async def test_an_account_wide_event_adopts_no_task_of_others(door: Door) -> None:
-    outcome = await door.gets(a_finish_event("elsewhere"), a_token(None, "dashscope"), "dashscope")
-    assert isinstance(outcome, NotOurs)
-    assert (await door.store.tasks.counts()) == {}
+async def test_an_account_wide_event_adopts_no_task_of_others(setup: IntakeSetup) -> None:
+    outcome = await setup.receive(a_finish_event("elsewhere"), a_token(None, "dashscope"), "dashscope")
+    assert isinstance(outcome, Unauthenticated)
+    assert (await setup.store.tasks.counts()) == {}
 
 
-async def test_what_cannot_be_made_durable_is_not_counted(door: Door, tmp_path: Path) -> None:
-    await door.has()
+async def test_what_cannot_be_made_durable_is_not_counted(setup: IntakeSetup, tmp_path: Path) -> None:
+    await setup.add_task()
     blocker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
-        await door.gets(a_callback(), a_token())
+        await setup.receive(a_callback(), a_token())
     blocker.close()
-    assert await door.gets(a_callback(), a_token()) == APPLIED
+    assert await setup.receive(a_callback(), a_token()) == APPLIED

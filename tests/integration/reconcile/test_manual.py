@@ -1,140 +1,154 @@
-"""Reconcile by hand over a real ledger."""
+"""Manual reconcile over a real ledger."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from receiver.reconcile.model.decisions import Finding, Plan
-from receiver.reconcile.model.report import ReconcileFilter, ReconcileSummary
+from receiver.reconcile.model.decisions import PollAction, PollResult
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode, ReconcileSummary
 from submitter.http.messages import HttpReply
 from submitter.model import TaskId, TaskState
 from tests.support.builders import BUDGET, T0
-from tests.support.reconcile_setup import Scene, a_scene, hiapi, json_reply, modellix
+from tests.support.reconcile_setup import ReconcileSetup, hiapi, modellix, open_reconcile_setup
+from tests.support.submission_setup import reply
 
 ALL = ReconcileFilter()
 FAR_MS = T0 + 3_600_000
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with a_scene(tmp_path) as opened:
+async def setup(tmp_path: Path) -> AsyncIterator[ReconcileSetup]:
+    async with open_reconcile_setup(tmp_path) as opened:
         yield opened
 
 
-async def _order(
-    scene: Scene, condition: ReconcileFilter = ALL, *, dry_run: bool = False, ask: bool = False
+async def _reconcile(
+    setup: ReconcileSetup, condition: ReconcileFilter = ALL, *, mode: ReconcileMode = ReconcileMode.APPLY
 ) -> ReconcileSummary:
-    return await scene.reconciler.by_hand(condition, dry_run=dry_run, ask=ask, actor="ops")
+    return await setup.manual.run(ManualRequest(condition=condition, mode=mode, actor="ops"))
 
 
-async def _audits(scene: Scene, name: str = "tsk_1") -> list[str]:
-    return [note.kind for note in await scene.store.tasks.timeline(TaskId(name)) if note.kind == "audit"]
+async def _audits(setup: ReconcileSetup, name: str = "tsk_1") -> list[str]:
+    return [note.kind for note in await setup.store.tasks.timeline(TaskId(name)) if note.kind == "audit"]
 
 
-async def test_a_dry_run_says_what_it_would_ask_and_asks_nobody(scene: Scene) -> None:
-    await scene.has(next_poll_ms=FAR_MS)
-    report = await _order(scene, dry_run=True)
+async def test_a_plan_says_what_would_be_polled_and_polls_nothing(setup: ReconcileSetup) -> None:
+    await setup.add_task(next_poll_ms=FAR_MS)
+    report = await _reconcile(setup, mode=ReconcileMode.PLAN)
     (line,) = report.tasks
-    assert (line.task_id, line.plan, line.finding, line.after) == ("tsk_1", Plan.ASK, None, None)
-    assert (report.asked, report.changed, scene.wire.asked) == (0, 0, [])
+    assert (line.task_id, line.plan, line.finding, line.after) == ("tsk_1", PollAction.QUERY, None, None)
+    assert (report.asked, report.changed, setup.transport.queried) == (0, 0, [])
 
 
-async def test_a_dry_run_that_asks_says_what_would_change_and_changes_nothing(scene: Scene) -> None:
-    await scene.has(next_poll_ms=FAR_MS)
-    before = await scene.task()
-    scene.wire.answer("p1", hiapi("success"))
-    report = await _order(scene, dry_run=True, ask=True)
+async def test_a_dry_run_says_what_would_change_and_changes_nothing(setup: ReconcileSetup) -> None:
+    await setup.add_task(next_poll_ms=FAR_MS)
+    before = await setup.task()
+    setup.transport.answer("p1", hiapi("success"))
+    report = await _reconcile(setup, mode=ReconcileMode.DRY_RUN)
     assert (report.asked, report.changed, report.tasks[0].after) == (1, 1, TaskState.SUCCEEDED)
-    assert (await scene.task(), await scene.store.events.last_seq(), await _audits(scene)) == (before, 0, [])
+    assert (await setup.task(), await setup.store.events.last_seq(), await _audits(setup)) == (before, 0, [])
 
 
-async def test_an_order_asks_at_once_records_and_leaves_an_audit_line(scene: Scene) -> None:
-    await scene.has(next_poll_ms=FAR_MS)
-    scene.wire.answer("p1", hiapi("success"))
-    report = await _order(scene)
+async def test_a_manual_run_polls_at_once_records_and_leaves_an_audit_row(setup: ReconcileSetup) -> None:
+    await setup.add_task(next_poll_ms=FAR_MS)
+    setup.transport.answer("p1", hiapi("success"))
+    report = await _reconcile(setup)
     (line,) = report.tasks
-    assert (line.state, line.after, line.finding) == (TaskState.RUNNING, TaskState.SUCCEEDED, Finding.STATED)
+    assert (line.state, line.after, line.finding) == (TaskState.RUNNING, TaskState.SUCCEEDED, PollResult.OBSERVED)
     assert (report.asked, report.changed, report.skipped) == (1, 1, 0)
-    assert ((await scene.task()).state, await _audits(scene)) == (TaskState.SUCCEEDED, ["audit"])
+    assert ((await setup.task()).state, await _audits(setup)) == (TaskState.SUCCEEDED, ["audit"])
 
 
-async def test_an_order_keeps_to_its_filter(scene: Scene) -> None:
-    await scene.has("tsk_1", "p1")
-    await scene.has("tsk_2", "p2", provider="modellix")
-    scene.wire.answer("p1", hiapi("handling"))
-    scene.wire.answer("p2", modellix("processing", "p2"))
-    await _order(scene, ReconcileFilter(provider="modellix"))
-    await _order(scene, ReconcileFilter(task="p1"))
-    await _order(scene, ReconcileFilter(older_than_s=60))
-    assert scene.wire.asked == ["p2", "p1"]
+async def test_a_manual_run_polls_only_what_its_filter_selects(setup: ReconcileSetup) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2", provider="modellix")
+    setup.transport.answer("p1", hiapi("handling"))
+    setup.transport.answer("p2", modellix("processing", "p2"))
+    await _reconcile(setup, ReconcileFilter(provider="modellix"))
+    await _reconcile(setup, ReconcileFilter(task="p1"))
+    await _reconcile(setup, ReconcileFilter(older_than_s=60))
+    assert setup.transport.queried == ["p2", "p1"]
 
 
-async def test_an_order_leaves_alone_what_a_turn_is_asking_about(scene: Scene) -> None:
-    await scene.has()
-    await scene.store.polls.lease_due("hiapi", budget=BUDGET, owner="worker-2", now_ms=T0, lease_ms=60_000, limit=1)
-    report = await _order(scene)
-    assert (report.asked, report.skipped, scene.wire.asked) == (0, 1, [])
+async def test_a_manual_run_skips_what_another_run_has_leased(setup: ReconcileSetup) -> None:
+    await setup.add_task()
+    await setup.store.polls.lease_due("hiapi", budget=BUDGET, owner="worker-2", now_ms=T0, lease_ms=60_000, limit=1)
+    report = await _reconcile(setup)
+    assert (report.asked, report.skipped, setup.transport.queried) == (0, 1, [])
 
 
-async def test_an_order_does_not_touch_a_submit_that_is_under_way(scene: Scene) -> None:
-    await scene.has(provider_task_id=None, next_poll_ms=T0 + 60_000)
-    report = await _order(scene)
+async def test_a_manual_run_does_not_touch_a_submit_that_is_under_way(setup: ReconcileSetup) -> None:
+    await setup.add_task(provider_task_id=None, next_poll_ms=T0 + 60_000)
+    report = await _reconcile(setup)
     assert report.tasks[0].skipped == "its submit is still under way"
-    assert (await scene.task()).state is TaskState.SUBMITTING
+    assert (await setup.task()).state is TaskState.SUBMITTING
 
 
-async def test_an_uncertain_submit_without_a_key_is_left_for_a_person(scene: Scene) -> None:
-    await scene.has(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None, provider="modellix")
-    report = await _order(scene)
+async def test_an_uncertain_submit_without_a_key_is_left_for_a_person(setup: ReconcileSetup) -> None:
+    await setup.add_task(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None, provider="modellix")
+    report = await _reconcile(setup)
     assert report.tasks[0].skipped == "only a callback or a person can settle it"
 
 
-async def test_a_task_of_a_provider_that_is_no_longer_configured_is_skipped(scene: Scene) -> None:
-    await scene.has(provider="gone")
-    report = await _order(scene)
+async def test_a_task_of_a_provider_that_is_no_longer_configured_is_skipped(setup: ReconcileSetup) -> None:
+    await setup.add_task(provider="gone")
+    report = await _reconcile(setup)
     assert (report.skipped, report.tasks[0].skipped) == (1, "the provider is not configured")
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
-async def test_a_provider_that_throttles_is_asked_no_further(tmp_path: Path, dry_run: bool) -> None:
-    async with a_scene(tmp_path, concurrency=2) as scene:
+@pytest.mark.parametrize("mode", [ReconcileMode.DRY_RUN, ReconcileMode.APPLY])
+async def test_a_provider_that_throttles_is_not_polled_further(tmp_path: Path, mode: ReconcileMode) -> None:
+    async with open_reconcile_setup(tmp_path, concurrency=2) as setup:
         for index in range(5):
-            await scene.has(f"tsk_{index}", f"p{index}")
-            scene.wire.answer(f"p{index}", json_reply({"code": 429, "message": "slow down"}, 429))
-        report = await _order(scene, dry_run=dry_run, ask=True)
-        assert (report.asked, report.skipped, scene.wire.asked) == (1, 4, ["p0"])
+            await setup.add_task(f"tsk_{index}", f"p{index}")
+            setup.transport.answer(f"p{index}", reply({"code": 429, "message": "slow down"}, 429))
+        report = await _reconcile(setup, mode=mode)
+        assert (report.asked, report.skipped, setup.transport.queried) == (1, 4, ["p0"])
 
 
-async def test_what_is_asked_by_hand_is_taken_from_the_purse(scene: Scene) -> None:
+async def test_manual_polls_consume_the_rate_budget(setup: ReconcileSetup) -> None:
     for index in range(12):
-        await scene.has(f"tsk_{index}", f"p{index}")
-        scene.wire.answer(f"p{index}", hiapi("handling", f"p{index}"))
-    await _order(scene)
-    (account,) = await scene.store.accounts.all()
+        await setup.add_task(f"tsk_{index}", f"p{index}")
+        setup.transport.answer(f"p{index}", hiapi("handling", f"p{index}"))
+    await _reconcile(setup)
+    (account,) = await setup.store.accounts.all()
     assert account.tokens < 0
 
 
-async def test_a_fault_in_one_look_fails_no_other(scene: Scene) -> None:
-    await scene.has("tsk_1", "p1")
-    await scene.has("tsk_2", "p2")
-    scene.wire.answer("p1", ZeroDivisionError("a bug"))
-    scene.wire.answer("p2", hiapi("success", "p2"))
-    report = await _order(scene)
+async def test_a_fault_in_one_poll_fails_no_other(setup: ReconcileSetup) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2")
+    setup.transport.answer("p1", ZeroDivisionError("a bug"))
+    setup.transport.answer("p2", hiapi("success", "p2"))
+    report = await _reconcile(setup)
     assert {line.task_id: line.finding for line in report.tasks} == {
-        "tsk_1": Finding.UNAVAILABLE,
-        "tsk_2": Finding.STATED,
+        "tsk_1": PollResult.UNAVAILABLE,
+        "tsk_2": PollResult.OBSERVED,
     }
 
 
-async def test_two_orders_at_once_ask_about_a_task_only_once(scene: Scene) -> None:
-    orders: list[ReconcileSummary] = []
+async def test_two_manual_runs_at_once_poll_a_task_only_once(setup: ReconcileSetup) -> None:
+    summaries: list[ReconcileSummary] = []
 
-    async def while_another_order_comes() -> HttpReply:
-        orders.append(await _order(scene))
+    async def while_another_run_starts() -> HttpReply:
+        summaries.append(await _reconcile(setup))
         return hiapi("success")
 
-    await scene.has()
-    scene.wire.answer("p1", while_another_order_comes)
-    orders.append(await _order(scene))
-    assert [order.asked for order in orders] == [0, 1]
+    await setup.add_task()
+    setup.transport.answer("p1", while_another_run_starts)
+    summaries.append(await _reconcile(setup))
+    assert [summary.asked for summary in summaries] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("dry_run", "ask", "mode"),
+    [
+        (True, False, ReconcileMode.PLAN),
+        (True, True, ReconcileMode.DRY_RUN),
+        (False, False, ReconcileMode.APPLY),
+        (False, True, ReconcileMode.APPLY),
+    ],
+)
+def test_ask_counts_only_on_a_dry_run(dry_run: bool, ask: bool, mode: ReconcileMode) -> None:
+    assert ReconcileMode.of(dry_run=dry_run, ask=ask) is mode

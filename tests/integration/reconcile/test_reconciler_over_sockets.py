@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from receiver.reconcile.reconciler import ReconcileManners, Reconciler
+from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task
-from receiver.tasks.submission import Submission, SubmissionRules
-from receiver.tasks.submission_recorder import SubmissionEdges
-from receiver.webhooks.model.endpoint import NotifyRules
+from receiver.tasks.submission import Submission
+from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import Transport, TransportLimits, open_transport
 from submitter.model import ENDED, TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
@@ -87,19 +88,19 @@ def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
 
 
 def _submission(store: Store, providers: dict[str, ConfiguredProvider], transport: Transport) -> Submission:
-    notify = NotifyRules(refuse_url=lambda _: None, read_secret=lambda _: None)
     return Submission(
-        store=store,
+        submissions=store.submissions,
+        accounts=store.accounts,
         providers=providers,
         transport=transport,
-        rules=SubmissionRules(callback_url=None, notify=notify, tries=1, speed=SPEED),
-        edges=SubmissionEdges(
-            clock=_now_ms,
-            random=random.random,
-            random_bytes=secrets.token_bytes,
-            sleep=asyncio.sleep,
-            new_id=id_maker(secrets.token_bytes),
-        ),
+        settings=ProvidersSettings(submit_tries=1, speed=SPEED),
+        guard=AddressGuard(),
+        callback_url=None,
+        clock=_now_ms,
+        random=random.random,
+        random_bytes=secrets.token_bytes,
+        sleep=asyncio.sleep,
+        new_id=id_maker(secrets.token_bytes),
     )
 
 
@@ -109,15 +110,22 @@ async def _a_service(folder: Path, simulator: Simulator) -> AsyncIterator[Servic
     url = f"sqlite:///{folder / 'ledger.db'}"
     async with open_transport(TransportLimits()) as transport, open_store(url, clock=_now_ms, migrating=True) as store:
         submission = _submission(store, providers, transport)
-        reconciler = Reconciler(
-            store=store,
+        poller = Poller(
             providers=providers,
-            submission=submission,
+            settings=ProvidersSettings(speed=SPEED),
             transport=transport,
+            submission=submission,
+            ledger=store.ledger,
+            submissions=store.submissions,
+            polls=store.polls,
+            accounts=store.accounts,
+            lease_ms=60_000,
             clock=_now_ms,
             random=random.random,
             on_events=lambda: None,
-            manners=ReconcileManners(owner="worker-1", speed=SPEED),
+        )
+        reconciler = Reconciler(
+            poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="worker-1", clock=_now_ms
         )
         yield Service(simulator=simulator, store=store, submission=submission, reconciler=reconciler)
         await submission.drained()

@@ -2,12 +2,13 @@
 
 import asyncio
 
-from receiver.reconcile.model.report import PollResult, ReconcileFilter
+from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import Task
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
+from tests.support.reconcile_setup import a_poll
 
 DUE = T0 + 60_000
 
@@ -31,8 +32,8 @@ async def test_a_task_is_leased_when_it_is_due_and_not_before(store: Store) -> N
 
 async def test_two_workers_never_lease_the_same_task(store: Store) -> None:
     await _open(store, 30)
-    turns = await asyncio.gather(*(_lease(store, f"w{n}", limit=8) for n in range(6)))
-    leased = [task.id for turn in turns for task in turn]
+    runs = await asyncio.gather(*(_lease(store, f"w{n}", limit=8) for n in range(6)))
+    leased = [task.id for run in runs for task in run]
     assert len(leased) == len(set(leased)) == 30
 
 
@@ -41,31 +42,29 @@ async def test_a_lease_ends_by_itself_and_its_late_owner_is_refused(store: Store
     await _lease(store, "slow")
     assert await _lease(store, "next", now_ms=DUE + 9_999) == []
     assert len(await _lease(store, "next", now_ms=DUE + 10_000)) == 1
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="slow", next_poll_ms=None)], DUE + 10_001)
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=None)], owner="slow", now_ms=DUE + 10_001)
     task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.next_poll_ms, task.polls) == (DUE, 0)
 
 
-async def test_finishing_counts_the_look_and_sets_the_next(store: Store) -> None:
+async def test_releasing_counts_the_poll_and_sets_the_next(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.polls.finish_poll(
-        [PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5, not_found=True)], DUE
-    )
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=DUE + 5, not_found=True)], owner="a", now_ms=DUE)
     (task,) = await _lease(store, "b", now_ms=DUE + 5)
     assert (task.polls, task.missing_since_ms) == (1, DUE)
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="b", next_poll_ms=DUE + 9)], DUE + 6)
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=DUE + 9)], owner="b", now_ms=DUE + 6)
     after = await store.tasks.task(TaskId("tsk_0"))
     assert after is not None
     assert after.missing_since_ms is None
 
 
-async def test_a_finished_look_never_wakes_a_task_that_has_ended(store: Store) -> None:
+async def test_releasing_never_makes_a_task_due_that_has_ended(store: Store) -> None:
     await _open(store, 1)
     await _lease(store, "a")
-    await store.ledger.record([a_report(claim="tsk_0")], DUE)
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=DUE + 5)], DUE)
+    await store.ledger.record([a_report(expected_task_id="tsk_0")], DUE)
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=DUE + 5)], owner="a", now_ms=DUE)
     task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert (task.state, task.next_poll_ms) == (TaskState.SUCCEEDED, None)
@@ -96,7 +95,7 @@ async def test_submits_consume_the_same_rate_budget_and_may_overdraw_it(store: S
     assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 3_000)) == 1
 
 
-async def test_a_paused_provider_is_asked_nothing_until_the_pause_ends(store: Store) -> None:
+async def test_a_paused_provider_is_not_polled_until_the_pause_ends(store: Store) -> None:
     await _open(store, 1)
     await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
     assert await _lease(store, "a") == []
@@ -113,16 +112,16 @@ async def test_a_longer_pause_and_an_alarm_stay_until_the_provider_answers(store
     assert (account.paused_until_ms, account.alarm) == (None, None)
 
 
-async def test_by_hand_takes_what_is_not_due_and_leaves_what_is_leased(store: Store) -> None:
+async def test_a_manual_run_leases_what_is_not_due_and_not_what_is_leased(store: Store) -> None:
     await _open(store, 3)
     await _lease(store, "worker", limit=1)
     condition = ReconcileFilter(provider="hiapi")
     found = await store.polls.find_by_filter(condition, now_ms=DUE, limit=10)
-    leased = await store.polls.lease_by_filter(condition, owner="hand", now_ms=DUE, lease_ms=10_000, limit=10)
+    leased = await store.polls.lease_by_filter(condition, owner="manual", now_ms=DUE, lease_ms=10_000, limit=10)
     assert (len(found), len(leased)) == (3, 2)
 
 
-async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: Store) -> None:
+async def test_a_filter_finds_one_task_by_either_id_and_old_ones_by_age(store: Store) -> None:
     await _open(store, 1, provider_task_id="p0")
     for condition, count in [
         (ReconcileFilter(task="tsk_0"), 1),
@@ -134,27 +133,25 @@ async def test_by_hand_finds_one_task_by_either_id_and_old_ones_by_age(store: St
         assert len(await store.polls.find_by_filter(condition, now_ms=DUE, limit=10)) == count
 
 
-async def test_what_is_made_due_during_a_look_is_looked_at_again_at_once(store: Store) -> None:
+async def test_what_is_made_due_during_a_poll_is_polled_again_at_once(store: Store) -> None:
     await _open(store, 1)
-    await _lease(store, "asking")
+    await _lease(store, "polling")
     await store.ledger.make_due([TaskId("tsk_0")], DUE + 5)
-    await store.polls.finish_poll(
-        [PollResult(task_id=TaskId("tsk_0"), owner="asking", next_poll_ms=DUE + 90_000)], DUE + 6
-    )
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=DUE + 90_000)], owner="polling", now_ms=DUE + 6)
     assert [task.id for task in await _lease(store, "next", now_ms=DUE + 7)] == ["tsk_0"]
 
 
-async def test_a_look_without_a_next_time_never_ends_the_looks_at_a_live_task(store: Store) -> None:
+async def test_a_poll_without_a_next_time_never_ends_the_polls_of_a_live_task(store: Store) -> None:
     await _open(store, 1, provider_task_id="p0", state=TaskState.RUNNING)
     await _lease(store, "a")
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_0"), owner="a", next_poll_ms=None)], DUE)
+    await store.polls.release([a_poll("tsk_0", next_poll_ms=None)], owner="a", now_ms=DUE)
     task = await store.tasks.task(TaskId("tsk_0"))
     assert task is not None
     assert task.next_poll_ms == DUE
 
 
-async def test_make_due_wakes_an_unfinished_task_only(store: Store) -> None:
+async def test_make_due_makes_only_unfinished_tasks_due(store: Store) -> None:
     await _open(store, 2, next_poll_ms=None)
-    await store.ledger.record([a_report(claim="tsk_1")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]

@@ -1,4 +1,4 @@
-"""Nodes over one Postgres: what one commits wakes streams, waits and deliverers of the others, without a look."""
+"""Nodes over one Postgres: a commit of one wakes streams, waits and deliverers of the others, without a query."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,7 +21,7 @@ from tests.support.service import Served, a_callback_body, served
 from tests.support.stream_listener import listening
 from tests.support.subscriptions_over_http import subscribed
 
-NEVER_S = 3600.0  # no test waits for a look that is this far away
+NEVER_S = 3600.0  # no test waits that long
 PATIENCE_S = 30.0
 NOBODY = "postgresql://127.0.0.1:9/ledger"
 
@@ -48,7 +48,7 @@ def _ledger(request: pytest.FixtureRequest, url: str) -> Iterator[Mapping[str, s
 
 @asynccontextmanager
 async def _node(folder: Path, ledger: Mapping[str, str]) -> AsyncIterator[Served]:
-    """It serves, and hears what the others commit."""
+    """It serves, and is notified of the others' commits."""
     async with served(folder, None, **ledger) as node, commit_listener(node.services):
         async with asyncio.timeout(PATIENCE_S):
             while not node.services.feed.hears_others():
@@ -60,14 +60,14 @@ async def _node(folder: Path, ledger: Mapping[str, str]) -> AsyncIterator[Served
 async def _nodes(
     tmp_path: Path, ledger: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Served, Served]]:
-    """Two that look at the ledger only when they are told to."""
+    """Two that query the ledger only when they are notified."""
     for module, name in ((feed, "LOOK_EVERY_S"), (feed, "LOOK_RARELY_S"), (worker, "DELIVER_EVERY_S")):
         monkeypatch.setattr(module, name, NEVER_S)
     async with _node(tmp_path, ledger) as one, _node(tmp_path, ledger) as other:
         yield one, other
 
 
-async def test_a_stream_tells_of_a_callback_that_another_node_took(nodes: tuple[Served, Served]) -> None:
+async def test_a_stream_sends_the_event_of_a_callback_that_another_node_took(nodes: tuple[Served, Served]) -> None:
     one, other = nodes
     await one.has()
     async with listening(other.http, "after=0") as listener:
@@ -105,7 +105,7 @@ async def test_a_worker_delivers_at_once_what_another_node_made_due(nodes: tuple
         await endpoint.until_requests(2)
 
 
-async def test_where_nothing_can_be_heard_events_of_others_are_found_by_looking(tmp_path: Path, url: str) -> None:
+async def test_without_notifications_events_of_others_are_found_by_polling_the_ledger(tmp_path: Path, url: str) -> None:
     ledger = {"WHENFINAL_DATABASE_URL": url}
     async with (
         served(tmp_path, None, **ledger) as one,

@@ -1,4 +1,4 @@
-"""From an environment to running services: keys that are made once, real sockets, and a stop that loses nothing."""
+"""From environment variables to running services: keys made once, real sockets, and a stop that loses nothing."""
 
 import asyncio
 import hashlib
@@ -52,13 +52,13 @@ def test_without_a_file_the_environment_is_enough(tmp_path: Path) -> None:
     assert load_settings({}, tmp_path / ".env") == load_settings({}, None)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="UTF-8"):
         load_settings({}, tmp_path / ".env")
 
 
-async def test_keys_are_made_at_the_first_start_and_kept(tmp_path: Path) -> None:
+async def test_keys_are_made_at_the_first_start_and_stored(tmp_path: Path) -> None:
     settings, shown = Settings.from_mapping(env_of(tmp_path)), list[str]()
     async with open_services(settings, show_key=shown.append) as first:
         pass
@@ -99,7 +99,7 @@ async def test_a_process_that_may_not_migrate_says_that_the_schema_is_behind(tmp
             pass
 
 
-ORDERS = [
+REQUESTS = [
     TaskRequest(provider="hiapi", video=VideoRequest(model="happyhorse-1.1/text-to-video", prompt="a horse")),
     TaskRequest(provider="dashscope", video=VideoRequest(model="happyhorse-1.1-t2v", prompt="a horse")),
     TaskRequest(
@@ -113,12 +113,12 @@ ORDERS = [
 ]
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.provider)
-async def test_an_order_is_followed_to_its_end_at_every_platform(
-    tmp_path: Path, sim: Simulator, order: TaskRequest
+@pytest.mark.parametrize("task_request", REQUESTS, ids=lambda each: each.provider)
+async def test_a_task_reaches_its_end_at_every_platform(
+    tmp_path: Path, sim: Simulator, task_request: TaskRequest
 ) -> None:
     async with open_services(settings_for(tmp_path, sim)) as services, working(services):
-        task = await _submitted(services, order)
+        task = await _submitted(services, task_request)
         assert task.task.state is TaskState.SUBMITTED
         await services.feed.wait_for_task(task.task.id, timeout_s=60)
         ended = await services.store.tasks.task(task.task.id)
@@ -127,10 +127,10 @@ async def test_an_order_is_followed_to_its_end_at_every_platform(
 
 
 @pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html", "submit_429", "submit_503"])
-async def test_a_troubled_submit_is_paid_once(tmp_path: Path, sim: Simulator, fault: str) -> None:
+async def test_a_submit_with_a_fault_is_paid_once(tmp_path: Path, sim: Simulator, fault: str) -> None:
     sim.plan("hiapi", [[fault]])
     async with open_services(settings_for(tmp_path, sim)) as services:
-        task = await _submitted(services, ORDERS[0])
+        task = await _submitted(services, REQUESTS[0])
         (paid,) = sim.books().of("hiapi")
         assert (task.task.state, task.task.provider_task_id) == (TaskState.SUBMITTED, paid.task_id)
 
@@ -141,7 +141,7 @@ async def test_a_lost_reply_at_a_platform_without_keys_is_never_paid_twice(
 ) -> None:
     sim.plan("dashscope", [[fault]])
     async with open_services(settings_for(tmp_path, sim)) as services:
-        task = await _submitted(services, ORDERS[1])
+        task = await _submitted(services, REQUESTS[1])
         assert task.task.state is TaskState.UNCERTAIN
         assert len(sim.books().of("dashscope")) == 1
 
@@ -149,7 +149,7 @@ async def test_a_lost_reply_at_a_platform_without_keys_is_never_paid_twice(
 async def test_a_stop_waits_for_the_submit_in_flight(tmp_path: Path, sim: Simulator) -> None:
     settings = settings_for(tmp_path, sim)
     async with open_services(settings) as services:
-        caller = asyncio.create_task(services.submission.submit(ORDERS[1]))
+        caller = asyncio.create_task(services.submission.submit(REQUESTS[1]))
         while not await services.store.tasks.counts():
             await asyncio.sleep(0)
         caller.cancel()
@@ -157,8 +157,8 @@ async def test_a_stop_waits_for_the_submit_in_flight(tmp_path: Path, sim: Simula
         assert await services.store.tasks.counts() == {("dashscope", TaskState.SUBMITTED): 1}
 
 
-async def _submitted(services: Services, order: TaskRequest) -> Submitted:
-    result = await services.submission.submit(order)
+async def _submitted(services: Services, task_request: TaskRequest) -> Submitted:
+    result = await services.submission.submit(task_request)
     assert isinstance(result, Submitted), result
     return result
 

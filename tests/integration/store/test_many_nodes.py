@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from receiver.reconcile.model.report import PollResult
 from receiver.runtime.services import Store, open_store
 from receiver.store import postgres
 from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
-from submitter.model import ProviderTaskId, TaskId, TaskState
+from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
 from tests.support.delivery_fixtures import happen, owed, subscribe
+from tests.support.reconcile_setup import a_poll
 
 ROOT = Path(__file__).parents[3]
 NODES, TASKS = 8, 60
@@ -114,8 +114,8 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
         for number in range(20):
             await store.submissions.open_task(a_task(f"tsk_{number}"), T0)
             await asyncio.gather(
-                store.ledger.record([a_report(provider_task_id=f"p{number}", claim=f"tsk_{number}")], T0),
-                other.ledger.record([a_report(provider_task_id=f"p{number}", adopt=True)], T0),
+                store.ledger.record([a_report(provider_task_id=f"p{number}", expected_task_id=f"tsk_{number}")], T0),
+                other.ledger.record([a_report(provider_task_id=f"p{number}", allow_adoption=True)], T0),
             )
     counts = Counter(event.task_id for event in await store.events.events(0, limit=100))
     by_key = [await store.tasks.task_by_key("hiapi", ProviderTaskId(f"p{number}")) for number in range(20)]
@@ -155,7 +155,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
-    await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_due"), owner="dead", next_poll_ms=T0)], later)
+    await store.polls.release([a_poll("tsk_due", next_poll_ms=T0)], owner="dead", now_ms=later)
     assert {each.state for each in await owed(store)} == {DeliveryState.PENDING}
     assert await _leased(store, later + 1) == ([], [])  # still the second owner's
 
@@ -172,7 +172,7 @@ async def test_a_node_that_is_killed_in_a_transaction_leaves_neither_a_gap_nor_a
     async with _node(database_url, "hold") as node:
         _tell_to_begin([node])
         assert await _heard(node) == "holding"
-        waiting = asyncio.create_task(store.ledger.record([a_report(adopt=True)], T0))
+        waiting = asyncio.create_task(store.ledger.record([a_report(allow_adoption=True)], T0))
         node.send_signal(signal.SIGKILL)
         await asyncio.wait_for(waiting, PATIENCE_S)
     assert [event.seq for event in await store.events.events(0)] == [1]
@@ -193,7 +193,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
         frozen = asyncio.create_task(other.engine.write(work))
         await holding.wait()
         with pytest.raises(StoreUnavailable, match="lock timeout"):
-            await store.ledger.record([a_report(adopt=True)], T0)
+            await store.ledger.record([a_report(allow_adoption=True)], T0)
         await _until_recorded(store)
         for turn in set(other.engine._turns):  # type: ignore[attr-defined] # it wakes up at last
             turn.cancel()
@@ -205,7 +205,7 @@ async def _until_recorded(store: Store) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                await store.ledger.record([a_report(adopt=True)], T0)
+                await store.ledger.record([a_report(allow_adoption=True)], T0)
             except StoreUnavailable:
                 continue
             return

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.reconcile.model.report import PollResult
 from receiver.runtime.services import Store, open_store
 from receiver.store import postgres_listener
 from receiver.store.accounts import AccountStatus
@@ -19,6 +18,7 @@ from tests.support.builders import BUDGET, T0, a_receipt, a_report, a_task
 from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.pgbouncer import SERVERS, NoPooler, pooled
 from tests.support.postgres import Databases
+from tests.support.reconcile_setup import a_poll
 
 NODES, TASKS = 3, 40
 
@@ -44,7 +44,7 @@ async def _node(url: str) -> AsyncIterator[Store]:
 
 async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(url: str) -> None:
     async with _node(url) as one, _node(url) as two, _node(url) as three:
-        reports = [a_report(provider_task_id=f"same{number}", adopt=True) for number in range(TASKS)]
+        reports = [a_report(provider_task_id=f"same{number}", allow_adoption=True) for number in range(TASKS)]
         await asyncio.gather(*(node.ledger.record([each], T0) for node in (one, two, three) for each in reports))
         found = await one.events.events(0, limit=1000)
         last = await one.events.last_seq()
@@ -60,7 +60,7 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         (due,) = await store.polls.lease_due("hiapi", budget=BUDGET, owner="w", now_ms=T0, lease_ms=1000, limit=10)
         assert due.id == "tsk_way"
         await store.ledger.record([a_report(provider_task_id="way")], T0)
-        await store.polls.finish_poll([PollResult(task_id=TaskId("tsk_way"), owner="w", next_poll_ms=None)], T0)
+        await store.polls.release([a_poll("tsk_way", next_poll_ms=None)], owner="w", now_ms=T0)
         assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
         assert [each.task_id for each in owed] == ["tsk_way"]
@@ -90,7 +90,7 @@ async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url:
 
 
 async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_listener, "PROOF_S", 0.5)
+    monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.5)
     async with _node(url) as store:
         rung: list[None] = []
         listener = store.engine.listener(None, lambda: rung.append(None))

@@ -155,7 +155,7 @@ async def _until(service: Served, status: int) -> httpx.Response:
 async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "FREE_S", 0.2)
+    monkeypatch.setattr(postgres, "POOL_TIMEOUT_S", 0.2)
     async with _served(server, tmp_path, WHENFINAL_DATABASE_POOL="2") as service:
         await service.has()
         full, leave = asyncio.Semaphore(0), asyncio.Event()
@@ -177,7 +177,7 @@ async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
 async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_again(
     service: Served, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "CALLER_S", 0.5)
+    monkeypatch.setattr(postgres, "CALL_TIMEOUT_S", 0.5)
     await service.has()
     stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database.url))
     try:

@@ -1,4 +1,4 @@
-"""What other processes commit is heard, on a real server: what rings, what does not, and how it comes back when cut."""
+"""Announcements on a real server: what is announced, what is not, and what follows a lost connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,54 +20,54 @@ from tests.support.delivery_fixtures import end, happen, lease, subscribe
 from tests.support.postgres import Databases, NoServer, Server, no_server, own_server
 from tests.support.tables import rows_of
 
-PATIENCE_S = 30.0
-WHO_LISTENS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
-CUT = f"SELECT pg_terminate_backend(pid) FROM ({WHO_LISTENS}) ears"
+TIMEOUT_S = 30.0
+LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+CUT = f"SELECT pg_terminate_backend(pid) FROM ({LISTENERS}) listeners"
 
 
 @dataclass(eq=False)
-class Ear:
-    """Counts the rings of one process."""
+class Counter:
+    """Counts the notifications of one process."""
 
     listener: Listener
-    _rung: list[None]
+    _received: list[None]
 
     @property
-    def rings(self) -> int:
-        return len(self._rung)
+    def count(self) -> int:
+        return len(self._received)
 
-    def forget(self) -> None:
-        self._rung.clear()
+    def reset(self) -> None:
+        self._received.clear()
 
 
 @asynccontextmanager
-async def _ear(store: Store, url: str | None = None) -> AsyncIterator[Ear]:
+async def _counting(store: Store, url: str | None = None) -> AsyncIterator[Counter]:
     """Not yet listening."""
-    rung: list[None] = []
-    listener = store.engine.listener(url, lambda: rung.append(None))
+    received: list[None] = []
+    listener = store.engine.listener(url, lambda: received.append(None))
     assert listener is not None
-    ear = Ear(listener, rung)
+    counter = Counter(listener, received)
     running = asyncio.create_task(listener.run())
     try:
-        yield ear
+        yield counter
     finally:
         running.cancel()
         await asyncio.wait([running])
-        assert not ear.listener.is_live
+        assert not counter.listener.is_live
 
 
 @asynccontextmanager
-async def _listening(store: Store) -> AsyncIterator[Ear]:
-    """The ring of the beginning is not counted."""
-    async with _ear(store) as ear:
-        await _until(lambda: ear.listener.is_live)
-        assert ear.rings == 1
-        ear.forget()
-        yield ear
+async def _listening(store: Store) -> AsyncIterator[Counter]:
+    """The notification of the beginning is not counted."""
+    async with _counting(store) as counter:
+        await _until(lambda: counter.listener.is_live)
+        assert counter.count == 1
+        counter.reset()
+        yield counter
 
 
 async def _until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while not is_so():
             await asyncio.sleep(0.005)
 
@@ -94,16 +94,16 @@ def _server() -> Iterator[Server]:
         pytest.skip(no_server(error))
 
 
-async def test_a_batch_of_events_rings_the_others_once_and_not_its_own_process(one: Store, other: Store) -> None:
+async def test_a_batch_of_events_is_announced_once_and_not_to_its_own_process(one: Store, other: Store) -> None:
     async with _listening(one) as mine, _listening(other) as theirs:
         await happen(one, 20)
-        await _until(lambda: theirs.rings)
+        await _until(lambda: theirs.count)
         await happen(other, 1, first=21)
-        await _until(lambda: mine.rings)  # all arrives in the order of commits, so its own would have come before
-        assert (mine.rings, theirs.rings) == (1, 1)
+        await _until(lambda: mine.count)  # all arrives in the order of commits, so its own would have arrived before
+        assert (mine.count, theirs.count) == (1, 1)
 
 
-async def test_what_makes_neither_an_event_nor_a_due_delivery_rings_nobody(one: Store, other: Store) -> None:
+async def test_what_makes_neither_an_event_nor_a_due_delivery_is_not_announced(one: Store, other: Store) -> None:
     async with _listening(other) as theirs:
         await one.submissions.open_task(a_task("tsk_1", provider_task_id="p1", state=TaskState.RUNNING), T0)
         await one.ledger.record([a_report(TaskState.RUNNING, progress=0.5)], T0)
@@ -111,11 +111,11 @@ async def test_what_makes_neither_an_event_nor_a_due_delivery_rings_nobody(one: 
         assert await one.ledger.mark_overdue(T0) == 0
         await one.check()
         await happen(one, 1)
-        await _until(lambda: theirs.rings)
-        assert theirs.rings == 1
+        await _until(lambda: theirs.count)
+        assert theirs.count == 1
 
 
-async def test_what_was_rolled_back_rings_nobody(one: Store, other: Store) -> None:
+async def test_what_was_rolled_back_is_not_announced(one: Store, other: Store) -> None:
     async with _listening(other) as theirs:
 
         async def work(tx: Tx) -> None:
@@ -125,69 +125,69 @@ async def test_what_was_rolled_back_rings_nobody(one: Store, other: Store) -> No
         with pytest.raises(StoreError):
             await one.engine.write(work)
         await happen(one, 1)
-        await _until(lambda: theirs.rings)
-        assert theirs.rings == 1
+        await _until(lambda: theirs.count)
+        assert theirs.count == 1
 
 
-async def test_deliveries_that_are_made_due_by_hand_ring(one: Store, other: Store) -> None:
+async def test_deliveries_that_an_operator_requeues_are_announced(one: Store, other: Store) -> None:
     await subscribe(one)
     await happen(one, 2)
     await end(one, await lease(one), DeliveryState.DEAD)
     first, _ = (await one.deliveries.deliveries(limit=10)).items
     async with _listening(other) as theirs:
         await one.outbox.redeliver(first.id, actor="ann", now_ms=T0)
-        await _until(lambda: theirs.rings == 1)
+        await _until(lambda: theirs.count == 1)
         scope = await one.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
         assert scope is not None
         await one.replays.batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)  # type: ignore[arg-type]  # active
-        await _until(lambda: theirs.rings == 2)
+        await _until(lambda: theirs.count == 2)
 
 
-async def test_an_overdue_task_rings(one: Store, other: Store) -> None:
+async def test_an_overdue_task_is_announced(one: Store, other: Store) -> None:
     await one.submissions.open_task(a_task(provider_task_id="p1", state=TaskState.RUNNING, deadline_ms=T0), T0)
     async with _listening(other) as theirs:
         assert await one.ledger.mark_overdue(T0 + 1) == 1
-        await _until(lambda: theirs.rings == 1)
+        await _until(lambda: theirs.count == 1)
 
 
-async def test_a_connection_that_was_cut_is_made_anew_and_rings_for_what_may_have_been_missed(
+async def test_a_connection_that_was_cut_is_opened_again_and_notifies_for_what_may_have_been_missed(
     one: Store, other: Store, postgres_url: str
 ) -> None:
     async with _listening(other) as theirs:
-        ((before,),) = rows_of(postgres_url, WHO_LISTENS)
+        ((before,),) = rows_of(postgres_url, LISTENERS)
         assert rows_of(postgres_url, CUT) == [(True,)]
-        await _until(lambda: theirs.rings)
-        ((after,),) = rows_of(postgres_url, WHO_LISTENS)
-        assert (theirs.rings, after != before) == (1, True)
+        await _until(lambda: theirs.count)
+        ((after,),) = rows_of(postgres_url, LISTENERS)
+        assert (theirs.count, after != before) == (1, True)
         await happen(one, 1)
-        await _until(lambda: theirs.rings == 2)
+        await _until(lambda: theirs.count == 2)
 
 
 async def test_a_server_that_was_down_is_listened_to_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_listener, "LONGEST_PAUSE_S", 0.2)
-    async with open_store(server.url, clock=lambda: T0, migrating=True) as store, _listening(store) as ear:
+    async with open_store(server.url, clock=lambda: T0, migrating=True) as store, _listening(store) as counter:
         with capture_logs() as lines:
             server.stop("fast")
-            await _until(lambda: not ear.listener.is_live)
-            await asyncio.sleep(0.6)  # some tries in vain, which are not said one by one
+            await _until(lambda: not counter.listener.is_live)
+            await asyncio.sleep(0.6)  # some failed tries, which are not logged one by one
             server.start()
-            await _until(lambda: ear.listener.is_live)
+            await _until(lambda: counter.listener.is_live)
         said = [line["event"] for line in lines if "listening" in line["event"]]
-        assert (said, ear.rings) == (["not_listening", "listening"], 1)
+        assert (said, counter.count) == (["not_listening", "listening"], 1)
         async with open_store(server.url, clock=lambda: T0, migrating=False) as another:
             await happen(another, 1)
-        await _until(lambda: ear.rings == 2)
+        await _until(lambda: counter.count == 2)
 
 
-async def test_where_nobody_is_to_be_heard_it_says_so_once_and_gives_no_password_away(
+async def test_where_it_cannot_listen_it_warns_once_and_gives_no_password_away(
     one: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_listener, "LONGEST_PAUSE_S", 0.05)
     with capture_logs() as lines:
-        async with _ear(one, "postgresql://ann:hush-hush@127.0.0.1:9/ledger") as ear:
+        async with _counting(one, "postgresql://ann:hush-hush@127.0.0.1:9/ledger") as counter:
             await _until(lambda: lines)
             await asyncio.sleep(0.5)
-            assert not ear.listener.is_live
+            assert not counter.listener.is_live
     (line,) = lines
     assert (line["event"], line["log_level"], line["instead"]) == ("not_listening", "warning", "polling")
     assert "refused" in line["error"]
@@ -197,11 +197,11 @@ async def test_where_nobody_is_to_be_heard_it_says_so_once_and_gives_no_password
 async def test_another_database_is_found_out_because_nothing_arrives(
     one: Store, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_listener, "PROOF_S", 0.3)
+    monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.3)
     with capture_logs() as lines:
-        async with _ear(one, databases.url) as ear:
+        async with _counting(one, databases.url) as counter:
             await _until(lambda: lines)
-            assert (ear.listener.is_live, ear.rings) == (False, 0)
+            assert (counter.listener.is_live, counter.count) == (False, 0)
     assert "WHENFINAL_DATABASE_LISTEN_URL" in lines[0]["error"]
 
 

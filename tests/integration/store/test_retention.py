@@ -1,4 +1,4 @@
-"""Turns of retention: bounded, giving way, going on where the last one stopped, and safe to be killed."""
+"""Runs of retention: bounded, with pauses, going on where the last one stopped, and safe to be killed."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from receiver.runtime.services import Store, open_store
 from receiver.store import retention
-from receiver.store.retention import Pruner, PruneReport, Retention
+from receiver.store.retention import Pruner, PruneReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0
@@ -22,7 +22,6 @@ from tests.support.delivery_fixtures import DAY_MS, end, end_all, happen, lease,
 from tests.support.service import served
 
 NOW = T0 + 40 * DAY_MS
-MONTH = Retention(events=30, attempts=30, observations=30)
 
 
 @pytest.fixture
@@ -37,23 +36,25 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCHES", 3)
 
 
-def _pruner(store: Store, retention: Retention = MONTH, *, now_ms: int = NOW) -> Pruner:
-    return Pruner(pruning=store.retention, retention=retention, clock=lambda: now_ms)
+def _pruner(store: Store, *, now_ms: int = NOW, **days: float) -> Pruner:
+    """Each kind is deleted after a month, unless `days` says another age."""
+    ages = {"events_days": 30.0, "attempts_days": 30.0, "observations_days": 30.0, **days}
+    return Pruner(repository=store.retention, clock=lambda: now_ms, **ages)
 
 
 async def test_each_kind_goes_by_its_own_age(store: Store) -> None:
     await subscribe(store)
     await happen(store, 4)
     await end_all(store)
-    attempts_first = _pruner(store, Retention(events=50, attempts=30, observations=50))
+    attempts_first = _pruner(store, events_days=50, observations_days=50)
     assert await attempts_first.prune_once() == PruneReport(attempts=4)
-    observations_next = _pruner(store, Retention(events=50, attempts=50, observations=30))
+    observations_next = _pruner(store, events_days=50, attempts_days=50)
     assert await observations_next.prune_once() == PruneReport(observations=4)
     assert await _pruner(store).prune_once() == PruneReport(events=4)
     assert (await owed(store), await seqs(store)) == ([], [])
 
 
-async def test_what_is_young_stays_and_a_turn_without_work_says_nothing(store: Store) -> None:
+async def test_what_is_young_stays_and_a_run_without_work_logs_nothing(store: Store) -> None:
     await subscribe(store)
     await happen(store, 4)
     await end_all(store)
@@ -63,7 +64,7 @@ async def test_what_is_young_stays_and_a_turn_without_work_says_nothing(store: S
 
 
 @pytest.mark.usefixtures("small")
-async def test_a_turn_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
+async def test_a_run_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
     await happen(store, 100)
     pruner, reports = _pruner(store), list[PruneReport]()
     while not reports or reports[-1].has_more:
@@ -74,7 +75,7 @@ async def test_a_turn_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("small")
-async def test_rows_that_have_to_stay_do_not_keep_a_turn_from_those_behind_them(store: Store) -> None:
+async def test_rows_that_have_to_stay_do_not_keep_a_run_from_those_behind_them(store: Store) -> None:
     await subscribe(store)
     await happen(store, 30)
     leased = await lease(store)
@@ -125,7 +126,7 @@ def _count(folder: Path, *tables: str) -> list[int]:
     return [_ask(folder, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
 
 
-async def test_pruning_beside_deliveries_takes_nothing_that_is_owed(store: Store) -> None:
+async def test_pruning_beside_deliveries_removes_nothing_that_is_pending(store: Store) -> None:
     await subscribe(store)
     await happen(store, 60)
     pruner = _pruner(store)
@@ -139,20 +140,20 @@ async def test_pruning_beside_deliveries_takes_nothing_that_is_owed(store: Store
     assert (delivered, await seqs(store)) == (60, [])
 
 
-async def test_what_a_disabled_subscription_held_back_goes_in_the_same_turn_and_is_said(store: Store) -> None:
+async def test_what_waits_for_a_disabled_subscription_goes_in_the_same_run_and_is_logged(store: Store) -> None:
     await subscribe(store)
     await happen(store, 3)
     await turn(store, SubscriptionState.DISABLED)
     with capture_logs() as lines:
         report = await _pruner(store).prune_once()
-    assert (report.held, report.events, await owed(store)) == (3, 3, [])
+    assert (report.stalled, report.events, await owed(store)) == (3, 3, [])
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("pruned", "info"),
         ("deliveries_given_up", "warning"),
     ]
 
 
-async def test_a_deleted_subscription_is_cleared_away_in_one_turn(store: Store, tmp_path: Path) -> None:
+async def test_a_deleted_subscription_is_removed_in_one_run(store: Store, tmp_path: Path) -> None:
     await subscribe(store)
     await happen(store, 3)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
@@ -162,27 +163,27 @@ async def test_a_deleted_subscription_is_cleared_away_in_one_turn(store: Store, 
     assert _count(tmp_path, "subscriptions", "lanes", "events") == [0, 0, 3]
 
 
-async def test_the_running_service_keeps_what_its_settings_say(tmp_path: Path) -> None:
+async def test_the_running_service_prunes_as_its_settings_say(tmp_path: Path) -> None:
     async with served(tmp_path, WHENFINAL_KEEP_EVENTS_DAYS="10", WHENFINAL_KEEP_ATTEMPTS_DAYS="0.5") as service:
         pruner = service.services.pruner
-        assert pruner.retention == Retention(events=10, attempts=0.5, observations=30)
+        assert (pruner.events_days, pruner.attempts_days, pruner.observations_days) == (10, 0.5, 30)
         assert await pruner.prune_once() == PruneReport()
 
 
 _ENDLESSLY = """
 import asyncio, sys
-from receiver import pruning
-from receiver.pruning import Pruner, Retention
-from receiver.store import open_store
+from receiver.runtime.services import open_store
+from receiver.store import retention
+from receiver.store.retention import Pruner
 
 retention.LIMIT, now_ms = 7, int(sys.argv[2])
 
 async def main():
     async with open_store(sys.argv[1], clock=lambda: now_ms, migrating=False) as store:
-        days = Retention(events=30, attempts=30, observations=30)
-        pruner = Pruner(pruning=store.retention, retention=days, clock=lambda: now_ms)
+        days = {"events_days": 30, "attempts_days": 30, "observations_days": 30}
+        pruner = Pruner(repository=store.retention, clock=lambda: now_ms, **days)
         while (await pruner.prune_once()).has_more:
-            print("turn", flush=True)
+            print("run", flush=True)
 
 asyncio.run(main())
 """
@@ -200,7 +201,7 @@ async def test_a_process_killed_while_it_prunes_leaves_whole_events_and_another_
         sys.executable, "-c", _ENDLESSLY, url, str(NOW), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
-    await child.stdout.readuntil(b"turn\n")
+    await child.stdout.readuntil(b"run\n")
     await child.stdout.readline()
     os.kill(child.pid, signal.SIGKILL)
     await child.wait()
@@ -220,7 +221,7 @@ def _is_whole(folder: Path) -> None:
     assert _ask(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_keys_of_a_rotation_that_is_over_are_wiped_in_a_turn(store: Store) -> None:
+async def test_keys_of_a_rotation_that_is_over_are_cleared_in_a_run(store: Store) -> None:
     await subscribe(store, previous_secret=SECRET, previous_until_ms=NOW)
     assert await _pruner(store, now_ms=NOW - 1).prune_once() == PruneReport()
     assert await _pruner(store).prune_once() == PruneReport(keys=1)

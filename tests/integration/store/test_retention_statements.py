@@ -1,4 +1,4 @@
-"""What is old enough goes, and nothing that is still owed does."""
+"""Old rows are deleted, and nothing that is pending is."""
 
 from collections import Counter
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from receiver.runtime.services import Store
-from receiver.store.retention import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LONG, START, Mark, Swept
+from receiver.store.retention import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LONG, START, PruneBatch, PruneCursor
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -20,16 +20,16 @@ NOW = T0 + 40 * DAY_MS
 PENDING, DELIVERED, DEAD = DeliveryState.PENDING, DeliveryState.DELIVERED, DeliveryState.DEAD
 
 
-async def _remove_events(store: Store, *, before_ms: int = OLD, limit: int = 500) -> Swept:
+async def _remove_events(store: Store, *, before_ms: int = OLD, limit: int = 500) -> PruneBatch:
     return await store.retention.remove_events(START, limit=limit, before_ms=before_ms)
 
 
-async def _remove_lanes(store: Store, *, now_ms: int = NOW) -> Swept:
-    return await store.retention.remove_lanes(START, limit=500, before_ms=now_ms - DAY_MS, now_ms=now_ms)
+async def _remove_idle_endpoints(store: Store, *, now_ms: int = NOW) -> PruneBatch:
+    return await store.retention.remove_idle_endpoints(START, limit=500, before_ms=now_ms - DAY_MS, now_ms=now_ms)
 
 
-async def _bury_held(store: Store, *, now_ms: int = NOW) -> Swept:
-    return await store.retention.bury_held(START, limit=500, before_ms=OLD, now_ms=now_ms)
+async def _dead_letter_stalled(store: Store, *, now_ms: int = NOW) -> PruneBatch:
+    return await store.retention.dead_letter_stalled(START, limit=500, before_ms=OLD, now_ms=now_ms)
 
 
 async def _lanes(store: Store) -> dict[str, Any]:
@@ -44,7 +44,7 @@ async def test_old_events_go_with_their_deliveries_and_attempts_and_nothing_else
     await happen(store, 3)
     await happen(store, 2, at_ms=OLD, first=4)
     await end_all(store, at_ms=OLD)
-    assert (await _remove_events(store)).gone == 3
+    assert (await _remove_events(store)).count == 3
     assert (await seqs(store), [each.event_seq for each in await owed(store)]) == ([4, 5], [4, 5])
     tables = "tasks", "observations", "attempts", "events", "deliveries"
     counts = [rows_of(database_url, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
@@ -53,7 +53,7 @@ async def test_old_events_go_with_their_deliveries_and_attempts_and_nothing_else
 
 @pytest.mark.parametrize("state", [PENDING, None])
 async def test_no_event_goes_at_or_beyond_one_that_is_still_owed(store: Store, state: DeliveryState | None) -> None:
-    """Owed as it waits for its next attempt, or while it is being posted."""
+    """Pending as it waits for its next attempt, or while it is being posted."""
     await subscribe(store)
     await happen(store, 5)
     leased = await lease(store)
@@ -61,37 +61,37 @@ async def test_no_event_goes_at_or_beyond_one_that_is_still_owed(store: Store, s
     await end(store, rest)
     if state is not None:
         await end(store, [leased[2]], state, at_ms=NOW)
-    assert (await _remove_events(store)).gone == 2
-    assert (await _remove_events(store)).gone == 0
+    assert (await _remove_events(store)).count == 2
+    assert (await _remove_events(store)).count == 0
     assert await seqs(store) == [3, 4, 5]
     await end_all(store, at_ms=NOW + DAY_MS)
-    assert (await _remove_events(store)).gone == 3
+    assert (await _remove_events(store)).count == 3
 
 
-async def test_an_event_that_is_replayed_is_kept_until_it_is_delivered_again(store: Store) -> None:
+async def test_an_event_that_is_replayed_stays_until_it_is_delivered_again(store: Store) -> None:
     await subscribe(store)
     await happen(store, 3)
     await end_all(store)
     scope = await store.replays.begin("sub_1", ReplayRange(first_seq=2), actor="ann", now_ms=NOW)
     assert await store.replays.batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)  # type: ignore[arg-type]  # it is a scope
-    assert (await _remove_events(store)).gone == 1
+    assert (await _remove_events(store)).count == 1
     (due,) = await lease(store, now_ms=NOW)
     assert due.attempts == 0
     await end(store, [due], at_ms=NOW)
-    assert (await _remove_events(store)).gone == 2
+    assert (await _remove_events(store)).count == 2
 
 
 async def test_events_go_only_from_the_front_even_if_the_clock_was_set_back(store: Store) -> None:
     for at_ms in (T0, NOW, T0, T0):
         await happen(store, 1, at_ms=at_ms, first=len(await seqs(store)) + 1)
-    assert (await _remove_events(store)).gone == 1
-    assert (await _remove_events(store)).gone == 0
+    assert (await _remove_events(store)).count == 1
+    assert (await _remove_events(store)).count == 0
     assert await seqs(store) == [2, 3, 4]
 
 
 async def test_numbers_go_on_after_everything_was_pruned(store: Store) -> None:
     await happen(store, 3)
-    assert (await _remove_events(store)).gone == 3
+    assert (await _remove_events(store)).count == 3
     assert await seqs(store) == []
     await happen(store, 1, at_ms=NOW, first=4)
     assert (await seqs(store), await store.events.last_seq()) == ([4], 4)
@@ -102,10 +102,10 @@ async def test_an_event_that_was_sent_to_very_many_goes_in_a_transaction_of_its_
         await subscribe(store, f"sub_{number}")
     await happen(store, 3)
     await end_all(store)
-    swept = [await _remove_events(store, limit=6) for _ in range(4)]
-    assert [each.gone for each in swept] == [1, 1, 1, 0]
-    swept_alone = await _remove_events(store, limit=3)
-    assert (swept_alone.gone, swept_alone.mark) == (0, None)
+    batch = [await _remove_events(store, limit=6) for _ in range(4)]
+    assert [each.count for each in batch] == [1, 1, 1, 0]
+    batch_alone = await _remove_events(store, limit=3)
+    assert (batch_alone.count, batch_alone.cursor) == (0, None)
 
 
 async def test_an_event_with_more_deliveries_than_a_batch_still_goes(store: Store) -> None:
@@ -113,7 +113,7 @@ async def test_an_event_with_more_deliveries_than_a_batch_still_goes(store: Stor
         await subscribe(store, f"sub_{number}")
     await happen(store, 2)
     await end_all(store)
-    assert (await _remove_events(store, limit=3)).gone == 1
+    assert (await _remove_events(store, limit=3)).count == 1
     assert [each.event_seq for each in await owed(store)] == [2] * 4
 
 
@@ -121,11 +121,11 @@ async def test_a_reader_in_the_middle_of_the_events_reads_them_to_their_end(stor
     await happen(store, 400)
     with reading_on(database_url, "SELECT seq FROM events ORDER BY seq") as reading:
         begun = [next(reading)[0] for _ in range(10)]
-        assert (await _remove_events(store)).gone == 400
+        assert (await _remove_events(store)).count == 400
         assert begun + [seq for (seq,) in reading] == list(range(1, 401))
 
 
-async def test_a_cursor_among_the_kept_events_misses_nothing(store: Store) -> None:
+async def test_a_cursor_among_the_events_that_stay_misses_nothing(store: Store) -> None:
     await happen(store, 4)
     await happen(store, 4, at_ms=OLD, first=5)
     before = [event.seq for event in await store.events.events(5)]
@@ -138,10 +138,10 @@ async def test_an_owner_that_ends_late_after_its_delivery_is_gone_does_no_harm(s
     await happen(store, 1)
     late = await lease(store)
     await end_all(store, at_ms=T0 + 10_000)
-    assert (await _remove_events(store)).gone == 1
+    assert (await _remove_events(store)).count == 1
     await end(store, late, at_ms=T0 + 20_000)
     assert await owed(store) == []
-    assert (await store.retention.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).gone == 1
+    assert (await store.retention.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).count == 1
     assert rows_of(database_url, "SELECT * FROM attempts") == []
 
 
@@ -152,7 +152,7 @@ async def test_old_attempts_of_finished_deliveries_go_and_those_of_unfinished_on
     await end(store, [one])
     await end(store, [two], PENDING)
     await end(store, [three], DEAD, at_ms=OLD)
-    assert await store.retention.remove_attempts(START, limit=9, before_ms=OLD) == Swept(gone=1)
+    assert await store.retention.remove_attempts(START, limit=9, before_ms=OLD) == PruneBatch(count=1)
     left = [len(await store.deliveries.attempts(due.id)) for due in (one, two, three)]
     assert left == [0, 1, 1]
     assert [each.attempts for each in await owed(store)] == [1, 1, 1]
@@ -164,12 +164,12 @@ async def test_batches_go_on_past_old_attempts_that_have_to_stay(store: Store) -
     leased = await lease(store)
     await end(store, leased[:5], PENDING)
     await end(store, leased[5:])
-    marks, mark = [], START
-    while (swept := await store.retention.remove_attempts(mark, limit=2, before_ms=OLD)).mark is not None:
-        marks.append(swept.gone)
-        mark = swept.mark
-    assert sum(marks) + swept.gone == 3
-    assert len(marks) == 4
+    counts, cursor = [], START
+    while (batch := await store.retention.remove_attempts(cursor, limit=2, before_ms=OLD)).cursor is not None:
+        counts.append(batch.count)
+        cursor = batch.cursor
+    assert sum(counts) + batch.count == 3
+    assert len(counts) == 4
 
 
 async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_from_its_end(
@@ -177,14 +177,14 @@ async def test_a_task_that_lives_keeps_its_timeline_and_one_that_ended_keeps_it_
 ) -> None:
     for name, ended_ms in [("long_gone", T0), ("just_ended", NOW), ("alive", None)]:
         await store.submissions.open_task(notified(name), T0)
-        await store.ledger.record([a_report(TaskState.RUNNING, name, claim=name)], T0)
+        await store.ledger.record([a_report(TaskState.RUNNING, name, expected_task_id=name)], T0)
         if ended_ms is not None:
-            await store.ledger.record([a_report(provider_task_id=name, claim=name)], ended_ms)
+            await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], ended_ms)
     before = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
-    swept = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
+    batch = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
     after = Counter(row[0] for row in rows_of(database_url, "SELECT task FROM observations"))
-    assert swept.gone == before["long_gone"] > 0
-    assert after == before - Counter({"long_gone": swept.gone})
+    assert batch.count == before["long_gone"] > 0
+    assert after == before - Counter({"long_gone": batch.count})
     assert await store.tasks.task(TaskId("long_gone")) is not None
     assert [note.kind for note in await store.tasks.timeline(TaskId("long_gone"))] == ["event", "delivery"]
 
@@ -193,87 +193,88 @@ async def test_a_task_that_was_refused_loses_its_timeline_too(store: Store) -> N
     await store.submissions.open_task(notified("t1"), T0)
     error = TaskError(code="bad_prompt", message="too long")
     await store.submissions.store_refused(TaskId("t1"), Refused(refusal=Refusal.INVALID, error=error, status=422), T0)
-    swept = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
-    assert swept.gone == 2
+    batch = await store.retention.remove_observations(START, limit=500, before_ms=OLD)
+    assert batch.count == 2
     assert await store.tasks.timeline(TaskId("t1")) == []
 
 
-async def test_what_a_disabled_subscription_is_owed_for_too_long_becomes_a_dead_letter(store: Store) -> None:
+async def test_what_is_pending_for_a_disabled_subscription_for_too_long_becomes_a_dead_letter(store: Store) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
     await happen(store, 2)
     await happen(store, 1, at_ms=OLD, first=3)
     await turn(store, SubscriptionState.DISABLED)
-    assert await _bury_held(store) == Swept(gone=2)
+    assert await _dead_letter_stalled(store) == PruneBatch(count=2)
     assert [(each.state, each.last_error, each.finished_ms) for each in await owed(store, "sub_1")] == [
         (DEAD, DISABLED_TOO_LONG, NOW),
         (DEAD, DISABLED_TOO_LONG, NOW),
         (PENDING, None, None),
     ]
     assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
-    assert (await _remove_events(store)).gone == 0
+    assert (await _remove_events(store)).count == 0
     await turn(store, SubscriptionState.ACTIVE)
     assert len([due for due in await lease(store, now_ms=NOW) if due.lane == "sub_1"]) == 1
 
 
-async def test_the_lane_of_what_was_given_up_owes_no_more_than_is_left(store: Store) -> None:
+async def test_an_endpoint_whose_deliveries_became_dead_letters_is_due_no_more(store: Store) -> None:
     await subscribe(store)
     await happen(store, 2)
     await turn(store, SubscriptionState.DISABLED)
-    await _bury_held(store)
+    await _dead_letter_stalled(store)
     assert await _lanes(store) == {"sub_1": None}
     await turn(store, SubscriptionState.ACTIVE)
     assert await lease(store, now_ms=NOW) == []
 
 
-async def test_a_delivery_that_is_being_posted_is_not_given_up(store: Store) -> None:
+async def test_a_delivery_that_is_being_posted_does_not_become_a_dead_letter(store: Store) -> None:
     await subscribe(store)
     await happen(store, 1)
     leased = await lease(store, now_ms=NOW)
     await turn(store, SubscriptionState.DISABLED)
-    assert await _bury_held(store, now_ms=NOW + 9_999) == Swept()
+    assert await _dead_letter_stalled(store, now_ms=NOW + 9_999) == PruneBatch()
     await end(store, leased, at_ms=NOW)
     assert [each.state for each in await owed(store)] == [DELIVERED]
 
 
-async def test_a_notify_that_only_failed_for_as_long_as_events_are_kept_is_given_up(store: Store) -> None:
+async def test_a_notify_that_only_failed_for_as_long_as_events_stay_gets_dead_letters(store: Store) -> None:
     for name, url in [("t1", "https://down.example/a"), ("t2", "https://slow.example/a")]:
         await store.submissions.open_task(notified(name, url), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
     (down,) = [due for due in await lease(store) if due.lane.startswith("https://down")]
     await end(store, [down], PENDING)
-    assert await _bury_held(store, now_ms=NOW) == Swept(gone=1)
+    assert await _dead_letter_stalled(store, now_ms=NOW) == PruneBatch(count=1)
     assert {each.endpoint: each.last_error for each in await owed(store)} == {
         "https://down.example/a": FAILING_TOO_LONG,
         "https://slow.example/a": None,
     }
 
 
-async def test_batches_go_on_past_what_may_not_be_given_up(store: Store) -> None:
+async def test_batches_go_on_past_what_may_not_become_a_dead_letter(store: Store) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
     await happen(store, 6)
     await turn(store, SubscriptionState.DISABLED, "sub_2")
-    mark: Mark | None = START
+    cursor: PruneCursor | None = START
     gone = batches = 0
-    while mark is not None:
-        swept = await store.retention.bury_held(mark, limit=5, before_ms=OLD, now_ms=NOW)
-        gone, batches, mark = gone + swept.gone, batches + 1, swept.mark
+    while cursor is not None:
+        batch = await store.retention.dead_letter_stalled(cursor, limit=5, before_ms=OLD, now_ms=NOW)
+        gone, batches, cursor = gone + batch.count, batches + 1, batch.cursor
     assert (gone, batches) == (6, 3)
 
 
-async def test_what_a_deleted_subscription_is_owed_becomes_dead_letters_and_then_its_row_and_lane_go(
+async def test_what_is_pending_for_a_deleted_subscription_becomes_dead_letters_and_then_its_row_and_endpoint_go(
     store: Store, database_url: str
 ) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
     await happen(store, 5)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
-    swept, mark = [], START
-    while mark is not None:
-        swept.append(await store.retention.bury_deleted(mark, limit=2, now_ms=T0))
-        mark = swept[-1].mark  # type: ignore[assignment]  # None ends the loop
-    assert [each.gone for each in swept] == [2, 2, 1, 0, 0]
+    batches: list[PruneBatch] = []
+    cursor: PruneCursor | None = START
+    while cursor is not None:
+        batches.append(await store.retention.dead_letter_deleted(cursor, limit=2, now_ms=T0))
+        cursor = batches[-1].cursor
+    assert [each.count for each in batches] == [2, 2, 1, 0, 0]
     assert [(each.state, each.last_error) for each in await owed(store, "sub_1")] == [(DEAD, DELETED)] * 5
     assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
     assert (rows_of(database_url, "SELECT id FROM subscriptions"), set(await _lanes(store))) == (
@@ -292,40 +293,40 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
     await end(store, [], at_ms=T0)
     for name in ("sub_1", "sub_2"):
         await store.subscriptions.delete(name, actor="ann", now_ms=T0)
-    first = await store.retention.bury_deleted(START, limit=9, now_ms=T0)
-    assert first.gone == 0
-    assert first.mark is not None
+    first = await store.retention.dead_letter_deleted(START, limit=9, now_ms=T0)
+    assert first.count == 0
+    assert first.cursor is not None
     await end(store, [leased])
-    mark: Mark | None = START
-    while mark is not None:
-        mark = (await store.retention.bury_deleted(mark, limit=9, now_ms=T0 + 20_000)).mark
+    cursor: PruneCursor | None = START
+    while cursor is not None:
+        cursor = (await store.retention.dead_letter_deleted(cursor, limit=9, now_ms=T0 + 20_000)).cursor
     assert {each.subscription: each.state for each in await owed(store)} == {"sub_1": DELIVERED, "sub_2": DEAD}
     assert rows_of(database_url, "SELECT id FROM subscriptions") == []
 
 
-async def test_lanes_of_notify_that_owe_nothing_go_if_they_are_well_or_long_unused(store: Store) -> None:
+async def test_endpoints_of_notify_with_nothing_pending_go_if_they_are_healthy_or_long_unused(store: Store) -> None:
     urls = [f"https://{word}.example" for word in ("well", "owing", "failing", "forgotten")]
     await subscribe(store)
     for number, url in enumerate(urls):
         await store.submissions.open_task(notified(f"t{number}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=f"t{number}", claim=f"t{number}")], T0)
+        await store.ledger.record([a_report(provider_task_id=f"t{number}", expected_task_id=f"t{number}")], T0)
     long_ago = {due.lane: due for due in await lease(store, lease_ms=1)}
     await end(store, [long_ago[urls[3]]], DEAD)
     lately = {due.lane: due for due in await lease(store, now_ms=NOW)}
     await end(store, [lately[urls[0]]], at_ms=NOW)
     await end(store, [lately[urls[2]]], DEAD, at_ms=NOW)
     assert set(await _lanes(store)) == {*urls, "sub_1"}
-    assert await _remove_lanes(store) == Swept(gone=2)
+    assert await _remove_idle_endpoints(store) == PruneBatch(count=2)
     assert set(await _lanes(store)) == {urls[1], urls[2], "sub_1"}
 
 
-async def test_an_event_of_a_lane_that_was_removed_opens_it_again(store: Store) -> None:
+async def test_an_event_for_an_endpoint_that_was_removed_adds_it_again(store: Store) -> None:
     await happen_to(store, "t1")
     for name in ("t2", "t3"):
         await store.submissions.open_task(notified(name), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
         assert await end_all(store) == 1
-        assert (await _remove_lanes(store)).gone == 1
+        assert (await _remove_idle_endpoints(store)).count == 1
 
 
 async def test_the_previous_keys_go_once_their_overlap_is_over(store: Store, database_url: str) -> None:
@@ -333,10 +334,10 @@ async def test_the_previous_keys_go_once_their_overlap_is_over(store: Store, dat
     await subscribe(store, "sub_1", **old, previous_until_ms=NOW)
     await subscribe(store, "sub_2", **old, previous_until_ms=NOW + 1)
     await subscribe(store, "sub_3")
-    assert await store.retention.wipe_keys(START, now_ms=NOW) == Swept(gone=1)
-    assert await store.retention.wipe_keys(START, now_ms=NOW) == Swept()
-    kept = "SELECT id, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms FROM subscriptions"
-    assert sorted(rows_of(database_url, kept)) == [
+    assert await store.retention.clear_expired_keys(START, now_ms=NOW) == PruneBatch(count=1)
+    assert await store.retention.clear_expired_keys(START, now_ms=NOW) == PruneBatch()
+    keys = "SELECT id, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms FROM subscriptions"
+    assert sorted(rows_of(database_url, keys)) == [
         ("sub_1", SECRET, None, "whsk_new", None, None),
         ("sub_2", SECRET, SECRET, "whsk_new", "whsk_old", NOW + 1),
         ("sub_3", SECRET, None, None, None, None),

@@ -22,7 +22,7 @@ def _url(path: Path) -> str:
 
 
 async def _record(store: Store, provider_task_id: str = "p1") -> object:
-    return (await store.ledger.record([a_report(provider_task_id=provider_task_id, adopt=True)], T0))[0]
+    return (await store.ledger.record([a_report(provider_task_id=provider_task_id, allow_adoption=True)], T0))[0]
 
 
 async def _record_until_refused(store: Store) -> None:

@@ -12,15 +12,14 @@ from submitter.errors import (
     ReplyTooLarge,
     TransportError,
 )
-from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.messages import HttpReply
 from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, Uncertain
-from submitter.submit import Answer, Submit, SubmitEdges, post, submit
+from submitter.submit import SubmitAttempt, post_with_retries, with_earlier_attempt
 from tests.support.builders import a_receipt
 
-CALL = HttpCall(method="POST", url="https://provider.example/tasks", body=b'{"model":"m"}')
 RECEIPT = a_receipt("p1")
 LOST = Uncertain(reason="no task id in the reply")
-AT_WORK = Uncertain(reason="the same key is at work", retry_after_s=5.0)
+BEING_PROCESSED = Uncertain(reason="the same key is being processed", retry_after_s=5.0)
 
 
 def refused(refusal: Refusal, *, status: int | None = None, retry_after_s: float | None = None) -> Refused:
@@ -33,22 +32,23 @@ UNAVAILABLE = refused(Refusal.UNAVAILABLE)
 
 
 @dataclass
-class Wire:
-    """The edges: what each POST meets, in order, and a clock that only sleeping moves."""
+class ScriptedPosts:
+    """What each POST meets, in order, and a clock that only posting and sleeping move."""
 
     script: list[SubmitOutcome | TransportError]
     post_ms: int = 0
-    sent: list[HttpCall] = field(default_factory=list)
+    posted: int = 0
     slept_s: list[float] = field(default_factory=list)
     now_ms: int = 0
 
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        self.sent.append(call)
+    async def post(self) -> HttpReply:
+        number = self.posted
+        self.posted += 1
         self.now_ms += self.post_ms
-        met = self.script[len(self.sent) - 1]
+        met = self.script[number]
         if isinstance(met, TransportError):
             raise met
-        return HttpReply(status=200, body=str(len(self.sent) - 1).encode())
+        return HttpReply(status=200, body=str(number).encode())
 
     def parse(self, reply: HttpReply) -> SubmitOutcome:
         met = self.script[int(reply.body)]
@@ -59,27 +59,30 @@ class Wire:
         self.slept_s.append(seconds)
         self.now_ms += round(seconds * 1000)
 
-    def edges(self) -> SubmitEdges:
-        return SubmitEdges(transport=self, clock=lambda: self.now_ms, sleep=self.sleep)
-
-    async def post(self, *, keyed: bool = False, tries: int = 3, in_doubt: bool = False) -> Answer:
-        wanted = Submit(call=CALL, parse_receipt=self.parse, keyed=keyed, tries=tries, timeout_s=60, in_doubt=in_doubt)
-        return await post(wanted, self.edges())
+    async def submit(self, *, is_idempotent: bool = False, max_tries: int = 3) -> SubmitAttempt:
+        return await post_with_retries(
+            self.post,
+            self.parse,
+            is_idempotent=is_idempotent,
+            max_tries=max_tries,
+            clock=lambda: self.now_ms,
+            sleep=self.sleep,
+        )
 
 
 @pytest.mark.parametrize("passing", [THROTTLED, UNAVAILABLE, ConnectFailed("refused")])
 async def test_what_surely_created_nothing_is_sent_again(passing: SubmitOutcome | TransportError) -> None:
-    wire = Wire([passing, RECEIPT])
-    assert (await wire.post()).outcome == RECEIPT
-    assert wire.sent == [CALL, CALL]
+    posts = ScriptedPosts([passing, RECEIPT])
+    assert (await posts.submit()).outcome == RECEIPT
+    assert posts.posted == 2
 
 
 @pytest.mark.parametrize("final", [RECEIPT, *map(refused, [Refusal.INVALID, Refusal.DENIED, Refusal.QUOTA])])
-@pytest.mark.parametrize("keyed", [True, False])
-async def test_a_clear_answer_is_the_last_word(final: SubmitOutcome, *, keyed: bool) -> None:
-    wire = Wire([final])
-    assert (await wire.post(keyed=keyed)).outcome == final
-    assert wire.sent == [CALL]
+@pytest.mark.parametrize("is_idempotent", [True, False])
+async def test_a_clear_answer_is_the_last_word(final: SubmitOutcome, *, is_idempotent: bool) -> None:
+    posts = ScriptedPosts([final])
+    assert (await posts.submit(is_idempotent=is_idempotent)).outcome == final
+    assert posts.posted == 1
 
 
 LOSSES = [LOST, ExchangeTimeout("slow"), ExchangeBroken("reset"), ReplyTooLarge("9 MB")]
@@ -87,113 +90,90 @@ LOSSES = [LOST, ExchangeTimeout("slow"), ExchangeBroken("reset"), ReplyTooLarge(
 
 @pytest.mark.parametrize("loss", LOSSES)
 async def test_a_lost_answer_is_never_paid_for_twice_without_a_key(loss: SubmitOutcome | TransportError) -> None:
-    wire = Wire([loss])
-    assert isinstance((await wire.post()).outcome, Uncertain)
-    assert wire.sent == [CALL]
+    posts = ScriptedPosts([loss])
+    assert isinstance((await posts.submit()).outcome, Uncertain)
+    assert posts.posted == 1
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_a_lost_answer_is_asked_for_again_under_the_providers_key(loss: SubmitOutcome | TransportError) -> None:
-    wire = Wire([loss, RECEIPT])
-    assert (await wire.post(keyed=True)).outcome == RECEIPT
-    assert wire.sent == [CALL, CALL]
+async def test_a_lost_answer_is_repeated_under_the_providers_key(loss: SubmitOutcome | TransportError) -> None:
+    posts = ScriptedPosts([loss, RECEIPT])
+    assert (await posts.submit(is_idempotent=True)).outcome == RECEIPT
+    assert posts.posted == 2
 
 
-async def test_a_key_that_is_still_at_work_is_waited_for() -> None:
-    wire = Wire([AT_WORK, RECEIPT])
-    assert (await wire.post(keyed=True)).outcome == RECEIPT
-    assert wire.slept_s == [5.0]
+async def test_a_key_that_is_still_being_processed_is_waited_for() -> None:
+    posts = ScriptedPosts([BEING_PROCESSED, RECEIPT])
+    assert (await posts.submit(is_idempotent=True)).outcome == RECEIPT
+    assert posts.slept_s == [5.0]
 
 
 async def test_tries_end() -> None:
-    wire = Wire([THROTTLED] * 3)
-    assert (await wire.post()).outcome == THROTTLED
-    assert (len(wire.sent), wire.slept_s) == (3, [0.5, 1.0])
+    posts = ScriptedPosts([THROTTLED] * 3)
+    assert (await posts.submit()).outcome == THROTTLED
+    assert (posts.posted, posts.slept_s) == (3, [0.5, 1.0])
 
 
 async def test_a_retry_after_is_honoured() -> None:
-    wire = Wire([refused(Refusal.THROTTLED, retry_after_s=3.0), RECEIPT])
-    assert (await wire.post()).outcome == RECEIPT
-    assert wire.slept_s == [3.0]
+    posts = ScriptedPosts([refused(Refusal.THROTTLED, retry_after_s=3.0), RECEIPT])
+    assert (await posts.submit()).outcome == RECEIPT
+    assert posts.slept_s == [3.0]
 
 
 @pytest.mark.parametrize("retry_after_s", [8.5, 3600.0, float("inf")])
-async def test_a_caller_is_told_rather_than_kept_waiting(retry_after_s: float) -> None:
-    told = refused(Refusal.THROTTLED, retry_after_s=retry_after_s)
-    wire = Wire([told])
-    assert (await wire.post()).outcome == told
-    assert wire.slept_s == []
+async def test_a_long_retry_after_ends_the_submit_at_once(retry_after_s: float) -> None:
+    throttled = refused(Refusal.THROTTLED, retry_after_s=retry_after_s)
+    posts = ScriptedPosts([throttled])
+    assert (await posts.submit()).outcome == throttled
+    assert posts.slept_s == []
 
 
 async def test_slow_answers_count_as_waiting() -> None:
-    wire = Wire([UNAVAILABLE], post_ms=7_900)
-    assert (await wire.post()).outcome == UNAVAILABLE
-    assert wire.sent == [CALL]
+    posts = ScriptedPosts([UNAVAILABLE], post_ms=7_900)
+    assert (await posts.submit()).outcome == UNAVAILABLE
+    assert posts.posted == 1
 
 
 @pytest.mark.parametrize("error", [ConnectFailed("refused"), AddressForbidden("loopback")])
 async def test_a_provider_that_is_never_reached_is_unavailable(error: TransportError) -> None:
-    outcome = (await Wire([error] * 3).post()).outcome
+    outcome = (await ScriptedPosts([error] * 3).submit()).outcome
     assert isinstance(outcome, Refused)
     assert (outcome.refusal, outcome.error.message) == (Refusal.UNAVAILABLE, str(error))
 
 
 @pytest.mark.parametrize("later", [THROTTLED, UNAVAILABLE, refused(Refusal.DENIED), refused(Refusal.QUOTA)])
 async def test_a_refusal_after_a_lost_answer_proves_nothing(later: Refused) -> None:
-    answer = await Wire([LOST, later]).post(keyed=True, tries=2)
-    assert isinstance(answer.outcome, Uncertain)
-    assert answer.said == later
+    attempt = await ScriptedPosts([LOST, later]).submit(is_idempotent=True, max_tries=2)
+    assert isinstance(attempt.outcome, Uncertain)
+    assert attempt.last_reply == later
 
 
 async def test_never_reached_after_a_lost_answer_stays_uncertain() -> None:
-    answer = await Wire([ExchangeBroken("reset"), ConnectFailed("refused")]).post(keyed=True, tries=2)
-    assert isinstance(answer.outcome, Uncertain)
+    attempt = await ScriptedPosts([ExchangeBroken("reset"), ConnectFailed("refused")]).submit(
+        is_idempotent=True, max_tries=2
+    )
+    assert isinstance(attempt.outcome, Uncertain)
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 async def test_the_same_bytes_called_invalid_were_invalid_before(status: int) -> None:
     invalid = refused(Refusal.INVALID, status=status)
-    assert (await Wire([LOST, invalid]).post(keyed=True)).outcome == invalid
+    assert (await ScriptedPosts([LOST, invalid]).submit(is_idempotent=True)).outcome == invalid
 
 
 @pytest.mark.parametrize("status", [404, 405, 410, None])
 async def test_a_route_that_is_gone_says_nothing_of_an_earlier_post(status: int | None) -> None:
-    answer = await Wire([LOST, refused(Refusal.INVALID, status=status)]).post(keyed=True, tries=2)
-    assert isinstance(answer.outcome, Uncertain)
+    attempt = await ScriptedPosts([LOST, refused(Refusal.INVALID, status=status)]).submit(
+        is_idempotent=True, max_tries=2
+    )
+    assert isinstance(attempt.outcome, Uncertain)
 
 
-async def test_doubt_from_before_is_remembered() -> None:
-    assert isinstance((await Wire([THROTTLED]).post(keyed=True, tries=1, in_doubt=True)).outcome, Uncertain)
+@pytest.mark.parametrize("later", [THROTTLED, UNAVAILABLE, refused(Refusal.INVALID, status=404)])
+def test_a_refusal_after_an_unanswered_post_of_another_time_proves_nothing(later: Refused) -> None:
+    assert isinstance(with_earlier_attempt(later), Uncertain)
 
 
-@dataclass
-class Ledger:
-    """Writes down the order of things."""
-
-    wire: Wire
-    ours: bool = True
-    steps: list[str] = field(default_factory=list)
-
-    async def keep_intent(self) -> bool:
-        self.steps.append(f"intent after {len(self.wire.sent)} POSTs")
-        return self.ours
-
-    async def keep_answer(self, answer: Answer) -> None:
-        self.steps.append(f"answer after {len(self.wire.sent)} POSTs")
-
-
-def a_submit(wire: Wire) -> Submit:
-    return Submit(call=CALL, parse_receipt=wire.parse, keyed=False, tries=3, timeout_s=60)
-
-
-async def test_intent_comes_before_money_and_the_outcome_is_kept() -> None:
-    wire = Wire([RECEIPT])
-    ledger = Ledger(wire)
-    await submit(a_submit(wire), ledger, wire.edges())
-    assert ledger.steps == ["intent after 0 POSTs", "answer after 1 POSTs"]
-
-
-async def test_what_another_has_begun_is_not_sent() -> None:
-    wire = Wire([])
-    assert await submit(a_submit(wire), Ledger(wire, ours=False), wire.edges()) is None
-    assert wire.sent == []
+@pytest.mark.parametrize("later", [RECEIPT, LOST, refused(Refusal.INVALID, status=422)])
+def test_what_is_clear_by_itself_needs_no_earlier_post(later: SubmitOutcome) -> None:
+    assert with_earlier_attempt(later) == later

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from receiver.reconcile.model.report import ReconcileFilter
-from receiver.tasks.download import Download, DownloadFailed, Planned, plan
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
+from receiver.tasks.download import Download, DownloadFailed, PlannedFile, plan
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
 from submitter.http.address_guard import AddressGuard
@@ -42,7 +42,9 @@ async def _finished(service: Served, order: dict[str, Any]) -> Task:
     name = (await service.post("/v1/tasks", order)).json()["id"]
     while True:
         chosen = ReconcileFilter(task=name)
-        await service.services.reconciler.by_hand(chosen, dry_run=False, ask=True, actor="test")
+        await service.services.manual_reconcile.run(
+            ManualRequest(condition=chosen, mode=ReconcileMode.APPLY, actor="test")
+        )
         task = await service.services.store.tasks.task(name)
         assert task is not None
         if task.state in ENDED:
@@ -108,8 +110,8 @@ class Shelf:
     steps: list[int] = field(default_factory=list)
 
     @property
-    def planned(self) -> Planned:
-        return Planned(output=Output(url=self.server.url), path=self.folder / "f.mp4")
+    def planned(self) -> PlannedFile:
+        return PlannedFile(output=Output(url=self.server.url), path=self.folder / "f.mp4")
 
     async def fetch(self) -> int:
         return await self.download.fetch(self.planned, lambda kept, _: self.steps.append(kept))

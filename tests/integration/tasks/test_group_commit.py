@@ -22,7 +22,7 @@ def _commits(store: Store) -> GroupCommit:
 
 async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
     commits = _commits(store)
-    reports = [a_report(provider_task_id=f"p{n % 100}", adopt=True) for n in range(400)]
+    reports = [a_report(provider_task_id=f"p{n % 100}", allow_adoption=True) for n in range(400)]
     outcomes = await asyncio.gather(*(commits.record(report) for report in reports))
     verdicts = [outcome.verdict for outcome in outcomes if isinstance(outcome, Recorded)]
     assert (verdicts.count(Verdict.APPLIED), verdicts.count(Verdict.DUPLICATE)) == (100, 300)
@@ -34,9 +34,9 @@ async def test_every_waiting_caller_hears_its_own_outcome(store: Store) -> None:
 
 async def test_a_flood_is_written_in_bounded_batches_and_each_is_answered(store: Store) -> None:
     ticks = count(T0)
-    await store.ledger.record([a_report(provider_task_id="p", adopt=True)], T0)
+    await store.ledger.record([a_report(provider_task_id="p", allow_adoption=True)], T0)
     commits = GroupCommit(store.ledger, clock=lambda: next(ticks), on_events=lambda: None)
-    reports = [a_report(provider_task_id=f"p{n}", adopt=True) for n in range(2 * MAX_BATCH + 1)]
+    reports = [a_report(provider_task_id=f"p{n}", allow_adoption=True) for n in range(2 * MAX_BATCH + 1)]
     outcomes = await asyncio.gather(*(commits.record(report) for report in reports))
     ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
     assert ended == {T0: MAX_BATCH, T0 + 1: MAX_BATCH, T0 + 2: 1}  # one look at the clock for each transaction
@@ -47,11 +47,13 @@ async def test_the_more_subscribe_the_smaller_the_batches(store: Store, monkeypa
     monkeypatch.setattr(publisher, "OWED_AT_ONCE", 10)
     for number in range(3):
         await subscribe(store, f"sub_{number}")
-    assert store.ledger.reports_at_once == 1  # as long as nobody has looked how many there are
+    assert store.ledger.max_batch == 1  # as long as nobody has looked how many there are
     await happen(store, 1)
     ticks = count(T0)
     commits = GroupCommit(store.ledger, clock=lambda: next(ticks), on_events=lambda: None)
-    outcomes = await asyncio.gather(*(commits.record(a_report(provider_task_id=f"p{n}", adopt=True)) for n in range(7)))
+    outcomes = await asyncio.gather(
+        *(commits.record(a_report(provider_task_id=f"p{n}", allow_adoption=True)) for n in range(7))
+    )
     ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
     assert ended == {T0: 3, T0 + 1: 3, T0 + 2: 1}
     assert len(await owed(store)) == 3 * 8
@@ -59,8 +61,12 @@ async def test_the_more_subscribe_the_smaller_the_batches(store: Store, monkeypa
 
 async def test_a_report_that_can_not_be_kept_takes_no_neighbour_with_it(store: Store) -> None:
     commits = _commits(store)
-    broken = a_report(TaskState.UNCERTAIN, adopt=True)
-    reports = [a_report(provider_task_id="p2", adopt=True), broken, a_report(provider_task_id="p3", adopt=True)]
+    broken = a_report(TaskState.UNCERTAIN, allow_adoption=True)
+    reports = [
+        a_report(provider_task_id="p2", allow_adoption=True),
+        broken,
+        a_report(provider_task_id="p3", allow_adoption=True),
+    ]
     results = await asyncio.gather(*(commits.record(report) for report in reports), return_exceptions=True)
     assert [type(result) for result in results] == [Recorded, KeyError, Recorded]
     assert await store.events.last_seq() == 2
@@ -69,15 +75,15 @@ async def test_a_report_that_can_not_be_kept_takes_no_neighbour_with_it(store: S
 async def test_a_ledger_that_is_gone_is_heard_by_all_who_wait(store: Store) -> None:
     commits = _commits(store)
     await store.engine.close()
-    reports = [a_report(provider_task_id=f"p{n}", adopt=True) for n in range(3)]
+    reports = [a_report(provider_task_id=f"p{n}", allow_adoption=True) for n in range(3)]
     results = await asyncio.gather(*(commits.record(report) for report in reports), return_exceptions=True)
     assert [type(result) for result in results] == [StoreUnavailable] * 3
 
 
 async def test_a_caller_that_goes_away_takes_nothing_with_it(store: Store) -> None:
     commits = _commits(store)
-    gone = asyncio.create_task(commits.record(a_report(adopt=True)))
-    stays = asyncio.create_task(commits.record(a_report(provider_task_id="p2", adopt=True)))
+    gone = asyncio.create_task(commits.record(a_report(allow_adoption=True)))
+    stays = asyncio.create_task(commits.record(a_report(provider_task_id="p2", allow_adoption=True)))
     await asyncio.sleep(0)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -89,7 +95,7 @@ async def test_a_caller_that_goes_away_takes_nothing_with_it(store: Store) -> No
 async def test_listeners_are_woken_only_by_events(store: Store) -> None:
     wakes: list[int] = []
     commits = GroupCommit(store.ledger, clock=lambda: T0, on_events=lambda: wakes.append(1))
-    await commits.record(a_report(TaskState.RUNNING, adopt=True))
+    await commits.record(a_report(TaskState.RUNNING, allow_adoption=True))
     assert wakes == []
     await commits.record(a_report())
     assert wakes == [1]

@@ -7,7 +7,7 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.runtime.services import Store
-from receiver.tasks.model.task import Conflicting, Recorded, RecordOutcome, Task, TaskFilter, UnknownTask, Verdict
+from receiver.tasks.model.task import Recorded, RecordOutcome, Task, TaskFilter, TaskMismatch, UnknownTask, Verdict
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from tests.support.builders import T0, a_receipt, a_report, a_task, an_observation, notified
 
@@ -84,7 +84,7 @@ async def test_an_end_clears_the_next_look_and_keeps_the_soonest_expiry(store: S
 
 async def test_a_callback_before_the_receipt_ends_the_task_and_the_receipt_changes_nothing(store: Store) -> None:
     await store.submissions.open_task(a_task(), T0)
-    (outcome,) = await store.ledger.record([a_report(claim="tsk_1")], LATER)
+    (outcome,) = await store.ledger.record([a_report(expected_task_id="tsk_1")], LATER)
     assert isinstance(outcome, Recorded)
     after = await store.submissions.store_receipt(TaskId("tsk_1"), a_receipt("p1"), next_poll_ms=1, now_ms=LATER)
     assert (after.state, after.provider_task_id, after.next_poll_ms) == (TaskState.SUCCEEDED, "p1", None)
@@ -93,7 +93,7 @@ async def test_a_callback_before_the_receipt_ends_the_task_and_the_receipt_chang
 
 async def test_a_callback_settles_an_uncertain_submit(store: Store) -> None:
     await store.submissions.open_task(a_task(state=TaskState.UNCERTAIN, submit_body="{}"), T0)
-    await store.ledger.record([a_report(claim="tsk_1")], LATER)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], LATER)
     task = await store.tasks.task_by_key("hiapi", ProviderTaskId("p1"))
     assert task is not None
     assert (task.id, task.state, task.submit_body) == ("tsk_1", TaskState.SUCCEEDED, None)
@@ -109,9 +109,9 @@ async def test_a_claim_never_works_for_another_task(
     await _submitted(store)
     await _submitted(store, "tsk_2", "p2")
     (outcome,) = await store.ledger.record(
-        [a_report(provider_task_id=provider_task_id, provider=provider, claim=claim)], LATER
+        [a_report(provider_task_id=provider_task_id, provider=provider, expected_task_id=claim)], LATER
     )
-    assert isinstance(outcome, Conflicting)
+    assert isinstance(outcome, TaskMismatch)
     assert await store.events.last_seq() == 0
 
 
@@ -125,7 +125,9 @@ async def test_the_same_id_at_two_providers_is_two_tasks(store: Store) -> None:
 
 async def test_an_unknown_task_is_adopted_only_where_that_is_allowed(store: Store) -> None:
     (refused,) = await store.ledger.record([a_report()], LATER)
-    first, second = await store.ledger.record([a_report(adopt=True, model="m"), a_report(adopt=True)], LATER)
+    first, second = await store.ledger.record(
+        [a_report(allow_adoption=True, model="m"), a_report(allow_adoption=True)], LATER
+    )
     assert isinstance(refused, UnknownTask)
     assert _verdicts([first, second]) == [Verdict.APPLIED, Verdict.DUPLICATE]
     task = await store.tasks.task_by_key("hiapi", ProviderTaskId("p1"))
@@ -134,7 +136,7 @@ async def test_an_unknown_task_is_adopted_only_where_that_is_allowed(store: Stor
 
 
 async def test_a_claim_for_a_task_that_is_not_there_is_unknown(store: Store) -> None:
-    (outcome,) = await store.ledger.record([a_report(claim="tsk_none", adopt=True)], LATER)
+    (outcome,) = await store.ledger.record([a_report(expected_task_id="tsk_none", allow_adoption=True)], LATER)
     assert isinstance(outcome, UnknownTask)
 
 
@@ -167,7 +169,7 @@ async def test_raw_bytes_that_are_no_text_are_kept_readable(store: Store) -> Non
 
 async def test_an_event_owes_one_delivery_to_the_endpoint_that_the_task_named(store: Store) -> None:
     await store.submissions.open_task(notified(), T0)
-    await store.ledger.record([a_report(claim="tsk_1"), a_report(claim="tsk_1")], LATER)
+    await store.ledger.record([a_report(expected_task_id="tsk_1"), a_report(expected_task_id="tsk_1")], LATER)
     (delivery,) = (await store.deliveries.deliveries()).items
     assert (delivery.task_id, delivery.endpoint, delivery.due_ms) == ("tsk_1", "https://hooks.example/a", LATER)
 

@@ -7,12 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.reconcile.model.report import ReconcileFilter
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import Task
-from receiver.tasks.operator import Canceling, Lookup, NoList, NotCanceled, rank
+from receiver.tasks.operator import NoList, NotCanceled, TaskOperator, rank
 from submitter.errors import TransportError
 from submitter.model import CancelAccepted, Denied, ListedTask, ProviderTaskId, TaskId, TaskState
-from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
 from submitter.simulator import Simulator
 from tests.support.builders import a_task
 from tests.support.service import ORDER, Served, served, served_with_simulator
@@ -37,31 +36,25 @@ async def _submitted(service: Served, order: dict[str, Any]) -> Task:
     return await _task(service, (await service.post("/v1/tasks", order)).json()["id"])
 
 
-async def _looked_up(service: Served, task: Task) -> Any:
+def _operator(service: Served) -> TaskOperator:
     services = service.services
-    lookup = Lookup(
-        lists=LISTS_TASKS,
-        transport=services.transport,
+    return TaskOperator(
         tasks=services.store.tasks,
-        accounts=services.store.accounts,
-        clock=services.clock,
-        speed=1.0,
-    )
-    return await lookup.candidates(task, services.providers[task.provider])
-
-
-async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
-    services = service.services
-    canceling = Canceling(
-        cancels=CANCELS_TASKS,
-        transport=services.transport,
         ledger=services.store.ledger,
         accounts=services.store.accounts,
         audit=services.store.audit,
+        transport=services.transport,
         clock=services.clock,
         speed=1.0,
     )
-    return await canceling.cancel(task, services.providers[task.provider], actor="test")
+
+
+async def _looked_up(service: Served, task: Task) -> Any:
+    return await _operator(service).find_candidates(task, service.services.providers[task.provider])
+
+
+async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
+    return await _operator(service).cancel(task, service.services.providers[task.provider], actor="test")
 
 
 async def test_a_lost_submit_is_seen_in_the_list_and_what_the_ledger_knows_is_not(scene: Scene) -> None:
@@ -74,7 +67,7 @@ async def test_a_lost_submit_is_seen_in_the_list_and_what_the_ledger_knows_is_no
     (candidate,) = seen.found
     assert candidate.same_model
     (booked,) = [task for task in sim.books().tasks if task.task_id != known.provider_task_id]
-    assert candidate.listed.task_id == booked.task_id
+    assert candidate.listed.provider_task_id == booked.task_id
 
 
 async def test_hiapis_list_has_no_filter_and_only_tasks_of_that_time_are_candidates(scene: Scene) -> None:
@@ -117,7 +110,9 @@ async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(sc
     assert await _cancel(service, task) == CancelAccepted()
     due = await _task(service, task.id)
     assert (due.state, (due.next_poll_ms or 0) <= service.services.clock()) == (TaskState.SUBMITTED, True)
-    await service.services.reconciler.by_hand(ReconcileFilter(task=task.id), dry_run=False, ask=True, actor="test")
+    await service.services.manual_reconcile.run(
+        ManualRequest(condition=ReconcileFilter(task=task.id), mode=ReconcileMode.APPLY, actor="test")
+    )
     assert (await _task(service, task.id)).state is TaskState.CANCELED
     (event,) = await service.services.store.events.events(0)
     assert event.type == "task.canceled"

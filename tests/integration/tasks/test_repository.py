@@ -29,7 +29,7 @@ async def test_pages_are_newest_first_and_meet_without_overlap(store: Store) -> 
 
 async def test_tasks_are_found_by_label_state_provider_and_age(store: Store) -> None:
     await _open(store, 6)
-    await store.ledger.record([a_report(claim="tsk_001")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_001")], T0)
     for condition, count in [
         (TaskFilter(label=("team", "red")), 3),
         (TaskFilter(label=("team", "red"), state=TaskState.SUCCEEDED), 1),
@@ -43,7 +43,7 @@ async def test_tasks_are_found_by_label_state_provider_and_age(store: Store) -> 
 async def test_events_are_read_past_a_cursor(store: Store) -> None:
     await _open(store, 3)
     reports = [
-        a_report(state, f"p{n}", claim=f"tsk_00{n}")
+        a_report(state, f"p{n}", expected_task_id=f"tsk_00{n}")
         for n, state in enumerate([TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SUCCEEDED])
     ]
     await store.ledger.record(reports, T0)
@@ -54,7 +54,7 @@ async def test_events_are_read_past_a_cursor(store: Store) -> None:
 
 async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
     await _open(store, 3)
-    await store.ledger.record([a_report(claim="tsk_000")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_000")], T0)
     counts = await store.tasks.counts()
     assert counts == {("hiapi", TaskState.SUBMITTING): 2, ("hiapi", TaskState.SUCCEEDED): 1}
 
@@ -98,7 +98,7 @@ async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: St
 
 async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
     await _open(store, 1)
-    await store.ledger.record([a_report(TaskState.RUNNING, claim="tsk_000"), a_report()], T0 + 9)
+    await store.ledger.record([a_report(TaskState.RUNNING, expected_task_id="tsk_000"), a_report()], T0 + 9)
     kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline(TaskId("tsk_000"))]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
@@ -107,7 +107,7 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await subscribe(store)
     await subscribe(store, "sub_2")
     await _open(store, 1)
-    await store.ledger.record([a_report(claim="tsk_000")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_000")], T0)
     await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
     await turn(store, SubscriptionState.DISABLED, "sub_1")
     await turn(store, SubscriptionState.DISABLED, "sub_2")
@@ -129,8 +129,8 @@ async def test_what_is_not_there_is_none(store: Store) -> None:
 
 async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:
     assert await store.metadata.find("keys") is None
-    assert await store.metadata.keep("keys", "one") == "one"
-    assert await store.metadata.keep("keys", "two") == "one"
+    assert await store.metadata.get_or_create("keys", "one") == "one"
+    assert await store.metadata.get_or_create("keys", "two") == "one"
     assert await store.metadata.find("keys") == "one"
 
 

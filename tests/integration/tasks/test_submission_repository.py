@@ -65,7 +65,7 @@ async def test_a_receipt_with_another_tasks_id_is_believed_for_neither(store: St
 
 async def test_a_refusal_after_a_callback_changes_nothing(store: Store) -> None:
     await store.submissions.open_task(a_task(), T0)
-    await store.ledger.record([a_report(claim="tsk_1")], T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     assert (await store.submissions.store_refused(TaskId("tsk_1"), REFUSED, T0)).state is TaskState.SUCCEEDED
     uncertain = Uncertain(reason="timeout")
     after = await store.submissions.store_uncertain(TaskId("tsk_1"), uncertain, next_poll_ms=NEXT, now_ms=T0)
@@ -98,7 +98,7 @@ async def test_settling_as_refused_ends_it_until_the_provider_says_otherwise(sto
     settled = await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0)
     assert isinstance(settled, Task)
     assert settled.state is TaskState.REFUSED
-    (outcome,) = await store.ledger.record([a_report(claim="tsk_1")], T0)
+    (outcome,) = await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     assert isinstance(outcome, Recorded)
     assert (outcome.verdict, outcome.task.state, outcome.event_seq) == (Verdict.APPLIED, TaskState.SUCCEEDED, 1)
 

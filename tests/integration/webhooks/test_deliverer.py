@@ -73,7 +73,7 @@ def _due(name: str, endpoint: str, **changes: Any) -> DueDelivery:
 async def _owe(store: Store, url: str, count: int = 1) -> None:
     for index in range(count):
         await store.submissions.open_task(notified(f"tsk_{index}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=f"p{index}", claim=f"tsk_{index}")], T0)
+        await store.ledger.record([a_report(provider_task_id=f"p{index}", expected_task_id=f"tsk_{index}")], T0)
 
 
 async def test_a_due_event_is_posted_as_signed_json_and_delivered(store: Store) -> None:

@@ -144,7 +144,7 @@ async def test_a_tasks_own_endpoint_that_is_gone_loses_only_that_delivery(store:
     async with serving(first_then(reply(status=b"410 Gone"), 1, reply())) as server:
         for name in ("tsk_1", "tsk_2"):
             await store.submissions.open_task(notified(name, server.url), T0)
-            await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+            await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
         assert await take_turn(store, per_lane=1) == DeliveryReport(leased=1, dead=1)
         assert await take_turn(store) == DeliveryReport(leased=1, delivered=1)
     assert [event.type for event in await store.events.events(0)] == [EventType.SUCCEEDED] * 2

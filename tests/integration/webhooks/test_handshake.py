@@ -179,7 +179,7 @@ async def test_every_delivery_after_consent_says_who_we_are(bench: Bench) -> Non
 
     async with serving(answer) as server, open_transport(TransportLimits(), HOME) as transport:
         await bench.create(server.url, handshake=True)
-        await bench.store.ledger.record([a_report(adopt=True)], T0)
+        await bench.store.ledger.record([a_report(allow_adoption=True)], T0)
         manners = DeliveryManners(owner="w", backoff_s=(5.0,), origin=ORIGIN)
         outbox, clock = bench.store.outbox, lambda: T0
         sender = Deliverer(outbox=outbox, transport=transport, manners=manners, clock=clock, random=lambda: 0.0)

@@ -37,7 +37,7 @@ async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_th
         for number in range(100):
             name = f"tsk_{number}"
             await store.submissions.open_task(notified(name, f"{hung.url}/{name}?n={number}"), T0)
-            await store.ledger.record([a_report(provider_task_id=name, claim=name)], T0)
+            await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
         await subscribe(store, url=well.url)
         await happen(store, 50, first=500)
         async with delivering(store.outbox, concurrency=32) as deliverer:

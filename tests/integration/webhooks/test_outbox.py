@@ -25,7 +25,7 @@ async def _owe(store: Store, count: int, url: str = "https://hooks.example/a") -
     for index in range(count):
         name = f"{url[-1]}{index}"
         await store.submissions.open_task(notified(f"tsk_{name}", url), T0)
-        await store.ledger.record([a_report(provider_task_id=name, claim=f"tsk_{name}")], T0)
+        await store.ledger.record([a_report(provider_task_id=name, expected_task_id=f"tsk_{name}")], T0)
 
 
 async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_lane: int = 8) -> list[DueDelivery]:

@@ -94,7 +94,7 @@ async def _delivered(tmp_path: Path) -> Delivered:
     ):
         assert await store.subscriptions.add(_subscription(server.url, clock()), actor="a test", now_ms=clock())
         await store.submissions.open_task(a_task("tsk_1", labels={"电影": "完成 é 🎬"}), clock())
-        await store.ledger.record([a_report(claim="tsk_1")], clock())
+        await store.ledger.record([a_report(expected_task_id="tsk_1")], clock())
         manners = DeliveryManners(owner="w1", backoff_s=(5.0,))
         deliverer = Deliverer(
             outbox=store.outbox, transport=transport, manners=manners, clock=clock, random=lambda: 0.0

@@ -176,14 +176,14 @@ async def test_a_replay_ends_with_the_newest_event_of_its_beginning(store: Store
 async def test_a_range_that_begins_before_what_is_kept_is_told_where_that_begins(store: Store) -> None:
     await happen(store, 3)
     await subscribe(store)
-    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 2
+    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).count == 2
     asked = [await store.replays.survey("sub_1", ReplayRange(first_seq=first)) for first in (1, 3, None)]
     assert asked == [
         ReplayScope(after_seq=2, last_seq=3, oldest_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
         ReplayScope(after_seq=2, last_seq=3),
     ]
-    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).gone == 1
+    assert (await store.retention.remove_events((0, ""), limit=2, before_ms=T0 + 1)).count == 1
     nothing = await store.replays.survey("sub_1", ReplayRange(first_seq=1))
     assert nothing == ReplayScope(after_seq=3, last_seq=3, oldest_seq=4)
 

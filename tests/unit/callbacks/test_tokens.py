@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from receiver.callbacks.model import (
     TOKEN_CAP,
-    CallbackClaim,
+    CallbackToken,
     ExpiredToken,
     ForgedToken,
     make_callback_token,
@@ -26,16 +26,16 @@ def _make(keys: tuple[str, ...] = (OLD, NEW), provider: str = "hiapi", task_id: 
     return make_callback_token(keys, provider=provider, task_id=named, now_s=NOW_S)
 
 
-def _read(token: str, keys: tuple[str, ...] = (OLD, NEW), now_s: int = NOW_S) -> CallbackClaim:
+def _read(token: str, keys: tuple[str, ...] = (OLD, NEW), now_s: int = NOW_S) -> CallbackToken:
     return read_callback_token(keys, token, now_s=now_s, max_age_s=30 * DAY_S)
 
 
 def test_a_token_says_for_whom_it_was_made() -> None:
-    assert _read(_make()) == CallbackClaim(provider="hiapi", task_id=TASK)
+    assert _read(_make()) == CallbackToken(provider="hiapi", task_id=TASK)
 
 
 def test_an_account_wide_token_names_no_task() -> None:
-    assert _read(_make(task_id=None)) == CallbackClaim(provider="hiapi", task_id=None)
+    assert _read(_make(task_id=None)) == CallbackToken(provider="hiapi", task_id=None)
 
 
 def test_the_longest_account_name_still_gives_a_short_token_fit_for_a_path() -> None:

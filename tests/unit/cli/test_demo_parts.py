@@ -16,7 +16,7 @@ from receiver.cli.demo.display import Result, Standing, closing, line, result_vi
 from receiver.cli.demo.processes import Keys, Places, make_environment
 from receiver.cli.demo.tally import Books, Intent, Paid, Shown, Story, Told, Way, tally
 from receiver.config.settings import Settings
-from receiver.tasks.model.timeline import tell
+from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
 
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -71,7 +71,7 @@ def test_a_settlement_is_a_command_that_one_can_type() -> None:
 def _detail(source: str, state: str, verdict: str) -> Mapping[str, Any]:
     row = {"at_ms": 1, "source": source, "state": state, "raw_state": "WORD (odd)", "verdict": verdict}
     rows: dict[str, list[Any]] = {kind: [] for kind in ("audit", "event", "delivery", "attempt")}
-    return tell({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})[0].detail
+    return build_timeline({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})[0].detail
 
 
 def test_a_story_is_read_from_the_observations_of_the_timeline() -> None:

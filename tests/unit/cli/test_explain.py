@@ -8,12 +8,13 @@ import pytest
 from receiver.cli.display.explain import Situation, look_ahead, say_offset, tell_story
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.timeline import TimelineEntry
+from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
+from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import ENDED, ProviderTaskId, TaskId, TaskState
 
 NOW = Situation(now_ms=10_000, repeatable=False, configured=True)
 UNCERTAIN = Task(id=TaskId("tsk_1"), provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
-DUE = "1970-01-01T00:02:10.000Z"
+DUE_MS = 130_000
 RUNNING = Task(
     id=TaskId("tsk_1"),
     provider="hiapi",
@@ -29,6 +30,22 @@ def _note(**fields: Any) -> TimelineEntry:
     return TimelineEntry(
         **{"at_ms": 4_200, "kind": "observation", "summary": "poll says running", "detail": {}, **fields}
     )
+
+
+def _delivery(**fields: Any) -> DeliveryEntry:
+    values: dict[str, Any] = {
+        "at_ms": 4_200,
+        "kind": "delivery",
+        "summary": "delivery of task.succeeded",
+        "detail": {},
+        "delivery_id": "dlv_7",
+        "subscription": "sub_1",
+        "endpoint": "https://a.example",
+        "state": DeliveryState.PENDING,
+        "due_ms": DUE_MS,
+        "is_held": False,
+    }
+    return DeliveryEntry(**(values | fields))
 
 
 def _next(task: Task, situation: Situation = NOW) -> str:
@@ -79,15 +96,14 @@ def test_a_pause_and_an_alarm_of_the_provider_are_told() -> None:
 
 
 def test_a_dead_letter_names_the_command_that_sends_it_again() -> None:
-    note = _note(kind="delivery", detail={"state": "dead", "delivery": "dlv_7"})
-    assert "whenfinal deliveries redeliver dlv_7" in look_ahead(RUNNING, [note], NOW).hint[0]
+    dead = _delivery(state=DeliveryState.DEAD, due_ms=None)
+    assert "whenfinal deliveries redeliver dlv_7" in look_ahead(RUNNING, [dead], NOW).hint[0]
 
 
 def test_a_webhook_that_is_owed_says_to_whom_and_when() -> None:
-    detail = {"state": "pending", "delivery": "dlv_7", "subscription": "sub_1", "due_at": DUE, "held": False}
-    own = {**detail, "subscription": None, "endpoint": "https://a.example", "due_at": "1970-01-01T00:00:05.000Z"}
-    held = {**detail, "subscription": "sub_2", "delivery": "dlv_8", "held": True}
-    steps = look_ahead(RUNNING, [_note(kind="delivery", detail=each) for each in (detail, own, held)], NOW).next
+    own = _delivery(subscription=None, due_ms=5_000)
+    held = _delivery(subscription="sub_2", delivery_id="dlv_8", is_held=True)
+    steps = look_ahead(RUNNING, [_delivery(), own, held], NOW).next
     assert steps[-3:] == (
         "Its webhook to https://a.example is due now: dlv_7.",
         "Its webhook to sub_1 is due in 2 min: dlv_7.",
@@ -96,8 +112,7 @@ def test_a_webhook_that_is_owed_says_to_whom_and_when() -> None:
 
 
 def test_of_many_webhooks_that_are_owed_the_first_ones_are_told_and_the_others_counted() -> None:
-    detail = {"state": "pending", "delivery": "dlv_7", "subscription": "sub_1", "due_at": DUE, "held": False}
-    steps = look_ahead(RUNNING, [_note(kind="delivery", detail=detail)] * 1000, NOW).next
+    steps = look_ahead(RUNNING, [_delivery()] * 1000, NOW).next
     assert len(steps) < 10
     assert steps[-1] == "995 more of its webhooks are due later."
 

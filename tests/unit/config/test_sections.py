@@ -15,7 +15,7 @@ def test_a_section_takes_values_and_has_a_default_for_the_rest() -> None:
 
 def test_a_section_does_not_change() -> None:
     with pytest.raises(ValidationError):
-        DeliverySettings().concurrency = 3  # type: ignore[misc]
+        DeliverySettings().concurrency = 3
 
 
 @pytest.mark.parametrize("values", [{"concurrency": 0}, {"concurency": 1}, {"timeout_s": "x"}])

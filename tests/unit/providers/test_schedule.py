@@ -1,4 +1,4 @@
-"""When next."""
+"""Poll times, pauses and the rate budget."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from submitter.providers.contract import Budget, PollAdvice
 from tests.support.builders import T0
 
 ADVICE = PollAdvice(first_s=60, every_s=15, floor_s=5, visible_after_s=60, late_s=180)
-MIDDLE = 0.5  # the dice that add and take nothing
+MIDDLE = 0.5  # the random number that neither lengthens nor shortens a wait
 DAY_S = 86_400
 
 
 def _next_s(**changes: Any) -> float:
-    manner: dict[str, Any] = {"callback_expected": False, "overdue": False, "speed": 1.0, "dice": MIDDLE} | changes
-    return (schedule.next_poll_ms(T0, ADVICE, **manner) - T0) / 1000
+    values: dict[str, Any] = {"callback_expected": False, "overdue": False, "speed": 1.0, "random": MIDDLE}
+    return (schedule.next_poll_ms(T0, ADVICE, **(values | changes)) - T0) / 1000
 
 
 def _unavailable_s(misses: int, retry_after_s: float | None = None) -> float:
@@ -41,7 +41,7 @@ def _may_expire(*, age_s: float, missing: bool = True, speed: float = 1) -> bool
 
 
 @pytest.mark.parametrize(("callback_expected", "wait_s"), [(False, 60), (True, 180)])
-def test_the_first_look_waits_for_a_callback_where_one_is_expected(callback_expected: bool, wait_s: int) -> None:
+def test_the_first_poll_waits_for_a_callback_where_one_is_expected(callback_expected: bool, wait_s: int) -> None:
     due_ms = schedule.first_poll_ms(T0, ADVICE, callback_expected=callback_expected, speed=1, random=MIDDLE)
     assert due_ms == T0 + wait_s * 1000
 
@@ -56,44 +56,42 @@ def test_the_first_look_waits_for_a_callback_where_one_is_expected(callback_expe
         ({"speed": 30.0}, 0.5),
     ],
 )
-def test_the_next_look_is_slower_behind_a_callback_and_past_the_deadline(
+def test_the_next_poll_is_later_where_a_callback_is_expected_and_past_the_deadline(
     changes: dict[str, Any], wait_s: float
 ) -> None:
     assert _next_s(**changes) == wait_s
 
 
-def test_an_overdue_task_is_looked_at_every_ten_minutes_at_the_least() -> None:
+def test_an_overdue_task_is_polled_at_least_every_ten_minutes() -> None:
     slow = PollAdvice(first_s=60, every_s=400, floor_s=5)
     due_ms = schedule.next_poll_ms(T0, slow, callback_expected=True, overdue=True, speed=1, random=MIDDLE)
     assert due_ms == T0 + 600_000
 
 
-@pytest.mark.parametrize(("dice", "wait_s"), [(0.0, 13.5), (MIDDLE, 15), (0.999_999_9, 16.5)])
-def test_the_dice_move_a_wait_by_a_tenth_at_most(random: float, wait_s: float) -> None:
+@pytest.mark.parametrize(("random", "wait_s"), [(0.0, 13.5), (MIDDLE, 15), (0.999_999_9, 16.5)])
+def test_randomness_changes_a_wait_by_a_tenth_at_most(random: float, wait_s: float) -> None:
     assert _next_s(random=random) == wait_s
 
 
 @given(random=st.floats(0, 1, exclude_max=True), speed=st.floats(0.1, 1000), every_s=st.floats(0.001, 10_000))
-def test_no_look_comes_before_the_floor(random: float, speed: float, every_s: float) -> None:
+def test_no_poll_comes_before_the_floor(random: float, speed: float, every_s: float) -> None:
     advice = PollAdvice(first_s=1, every_s=every_s, floor_s=5)
     due_ms = schedule.next_poll_ms(T0, advice, callback_expected=False, overdue=False, speed=speed, random=random)
     assert due_ms - T0 >= max(1, int(5000 / speed))
 
 
 @pytest.mark.parametrize(("misses", "wait_s"), [(0, 15), (1, 15), (2, 30), (3, 60), (7, 600), (10**9, 600)])
-def test_each_look_without_an_answer_doubles_the_wait_up_to_ten_minutes(misses: int, wait_s: int) -> None:
+def test_each_poll_without_an_answer_doubles_the_wait_up_to_ten_minutes(misses: int, wait_s: int) -> None:
     assert _unavailable_s(misses) == wait_s
 
 
 @pytest.mark.parametrize(("retry_after_s", "wait_s"), [(1, 15), (200, 200), (10**9, 900)])
-def test_a_stated_time_lengthens_the_back_off_by_a_quarter_of_an_hour_at_most(
-    retry_after_s: float, wait_s: int
-) -> None:
+def test_a_retry_after_lengthens_the_wait_to_a_quarter_of_an_hour_at_most(retry_after_s: float, wait_s: int) -> None:
     assert _unavailable_s(1, retry_after_s) == wait_s
 
 
 @pytest.mark.parametrize(("missing_s", "wait_s"), [(None, 15), (0, 15), (60, 15), (90, 90), (10**6, 600)])
-def test_a_task_that_stays_missing_is_asked_about_less_and_less(missing_s: float | None, wait_s: int) -> None:
+def test_a_task_that_stays_missing_is_polled_less_and_less(missing_s: float | None, wait_s: int) -> None:
     assert _missing_s(missing_s) == wait_s
 
 
@@ -115,7 +113,7 @@ def test_a_task_without_a_receipt_never_expires() -> None:
 @pytest.mark.parametrize(
     ("retry_after_s", "speed", "pause_s"), [(None, 1, 60), (None, 30, 2), (7.5, 30, 7.5), (10**9, 1, 900), (-3, 1, 0)]
 )
-def test_a_throttle_pauses_for_the_stated_time_or_a_window(
+def test_a_throttle_pauses_for_the_retry_after_or_for_a_window(
     retry_after_s: float | None, speed: float, pause_s: float
 ) -> None:
     until_ms = schedule.throttled_until_ms(T0, retry_after_s=retry_after_s, speed=speed)
@@ -127,19 +125,19 @@ def test_a_denied_key_is_tried_again_after_five_minutes() -> None:
 
 
 @given(random=st.floats(0, 1, exclude_max=True))
-def test_looks_put_off_by_a_pause_are_spread_after_its_end(random: float) -> None:
+def test_polls_delayed_by_a_pause_are_spread_after_its_end(random: float) -> None:
     assert T0 <= schedule.after_pause(T0, ADVICE, speed=1, random=random) <= T0 + 15_000
 
 
 @pytest.mark.parametrize(
     ("tokens", "seconds", "expected"), [(0, 3, 6), (-4, 1, -2), (9, 60, 10), (3.5, 0, 3.5), (5, -9, 5)]
 )
-def test_a_purse_refills_with_time_up_to_its_burst(tokens: float, seconds: int, expected: float) -> None:
+def test_a_rate_budget_refills_with_time_up_to_its_burst(tokens: float, seconds: int, expected: float) -> None:
     budget = Budget(per_s=2, burst=10, submits_count=True)
     assert schedule.refill(tokens, T0, T0 + seconds * 1000, budget) == expected
 
 
-def test_a_faster_clock_earns_more_and_bursts_the_same() -> None:
+def test_a_faster_clock_refills_faster_up_to_the_same_burst() -> None:
     assert schedule.scaled(Budget(per_s=2, burst=10, submits_count=True), 60) == Budget(
         per_s=120, burst=10, submits_count=True
     )
@@ -148,7 +146,7 @@ def test_a_faster_clock_earns_more_and_bursts_the_same() -> None:
 @pytest.mark.parametrize(
     ("behind_ms", "until_ms"), [(-5, T0 + 5), (0, T0), (1, T0), (10_000, T0), (10_001, T0 - 10_001)]
 )
-def test_a_clock_that_is_behind_takes_no_filled_time_back_and_one_that_was_set_back_begins_anew(
+def test_a_clock_that_is_a_little_behind_sets_no_refill_time_back_and_one_that_was_set_back_does(
     behind_ms: int, until_ms: int
 ) -> None:
     assert schedule.refilled_until(T0, T0 - behind_ms) == until_ms

@@ -104,10 +104,10 @@ def _check_everything(adapter: str, status: int, body: bytes, retry_after: str =
 def _check_callback(adapter: str, body: bytes) -> None:
     callback = Callback(headers=(("x-hiapi-timestamp", "1"), ("x-hiapi-signature", "é")), body=body)
     try:
-        report = ADAPTERS[adapter].parse_callback(callback, recorded.account(adapter), 0)
+        observation = ADAPTERS[adapter].parse_callback(callback, recorded.account(adapter), 0)
     except CallbackError:
         return
-    _check_storable(report.observation)
+    _check_storable(observation)
 
 
 def _texts(outcome: object) -> Iterator[str]:

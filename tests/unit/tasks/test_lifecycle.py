@@ -79,8 +79,8 @@ def test_a_failure_without_a_reason_says_so() -> None:
 
 def test_a_repeated_running_word_goes_on_no_record_and_an_unknown_word_does() -> None:
     running = a_task(state=S.RUNNING, raw_state="running", provider_task_id="p1")
-    assert not apply(running, a_report(S.RUNNING), T0).noteworthy
-    assert apply(running, a_report(S.RUNNING, raw_state="running", known_word=False), T0).noteworthy
+    assert not apply(running, a_report(S.RUNNING), T0).should_record
+    assert apply(running, a_report(S.RUNNING, raw_state="running", is_documented_state=False), T0).should_record
 
 
 def test_progress_is_kept_when_a_report_says_none() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.tasks.model.redaction import mask, masked_observation, masked_status, masked_submit
+from receiver.tasks.model.redaction import redact, redact_observation, redact_status, redact_submit
 from submitter.model import (
     Denied,
     NotFound,
@@ -34,19 +34,19 @@ FAILED = Observation(
 
 @pytest.mark.parametrize("said", [Refused(refusal=Refusal.DENIED, error=QUOTED), Uncertain(reason=KEY)])
 def test_an_answer_to_a_submit_is_kept_without_the_key(said: SubmitOutcome) -> None:
-    assert KEY not in repr(masked_submit(said, (KEY,)))
+    assert KEY not in repr(redact_submit(said, (KEY,)))
 
 
 @pytest.mark.parametrize("said", [FAILED, Denied(status=401, message=KEY), Unavailable(reason=KEY)])
 def test_an_answer_about_a_task_is_kept_without_the_key(said: StatusOutcome) -> None:
-    assert KEY not in repr(masked_status(said, (KEY,)))
+    assert KEY not in repr(redact_status(said, (KEY,)))
 
 
 def test_what_quotes_nothing_stays_as_it_is() -> None:
-    assert masked_submit(a_receipt("p1"), (KEY,)) == a_receipt("p1")
-    assert masked_status(NotFound(), (KEY,)) == NotFound()
-    assert masked_observation(FAILED, ("other",)) == FAILED
+    assert redact_submit(a_receipt("p1"), (KEY,)) == a_receipt("p1")
+    assert redact_status(NotFound(), (KEY,)) == NotFound()
+    assert redact_observation(FAILED, ("other",)) == FAILED
 
 
 def test_an_empty_secret_hides_nothing() -> None:
-    assert mask("a b", ("", "b")) == "a [hidden]"
+    assert redact("a b", ("", "b")) == "a [hidden]"

@@ -18,15 +18,15 @@ ACCOUNT = recorded.account("dashscope")
 )
 def test_an_event_names_the_end_and_asks_for_a_question(name: str, state: TaskState, word: str) -> None:
     callback = recorded.callback("dashscope", name)
-    report = dashscope.parse_callback(callback, ACCOUNT, 0)
-    assert not report.verified
-    assert report.observation == Observation(
+    observation = dashscope.parse_callback(callback, ACCOUNT, 0)
+    assert not observation.signature_verified
+    assert observation == Observation(
         key=TaskKey(provider="dashscope", provider_task_id=ProviderTaskId(TASK_ID)),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,
         completed_at_ms=1_788_228_090_400,
-        thin=True,
+        without_result=True,
         raw=callback.body,
     )
 

@@ -68,7 +68,7 @@ EXPECTED: dict[str, StatusOutcome] = {
     ),
     "status_canceled": _seen("status_canceled", TaskState.CANCELED, "CANCELED"),
     "status_unknown": NotFound(raw=recorded.reply("dashscope", "status_unknown").body),
-    "status_new_word": _seen("status_new_word", TaskState.RUNNING, "ARCHIVING", known_word=False),
+    "status_new_word": _seen("status_new_word", TaskState.RUNNING, "ARCHIVING", is_documented_state=False),
     "status_other_id": Unavailable(reason="the reply names task 'other', which is not the one asked for"),
     "status_401": Denied(status=401, message="bad key"),
     "status_429": Throttled(),

@@ -41,7 +41,7 @@ def _signed(
 
 
 def _verified(callback: Callback, account: Account = SECURED, now_ms: int = NOW_MS) -> bool:
-    return hiapi.parse_callback(callback, account, now_ms).verified
+    return hiapi.parse_callback(callback, account, now_ms).signature_verified
 
 
 EXPECTED = {
@@ -55,7 +55,7 @@ EXPECTED = {
         "callback_success_without_output",
         TaskState.SUCCEEDED,
         "success",
-        thin=True,
+        without_result=True,
         completed_at_ms=1_790_000_130_000,
     ),
     "callback_fail": _seen(
@@ -70,9 +70,9 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", recorded.names("hiapi", "callback"))
 def test_a_recorded_callback_is_read_as_documented(name: str) -> None:
-    report = hiapi.parse_callback(recorded.callback("hiapi", name), recorded.account("hiapi"), NOW_MS)
-    assert report.observation == EXPECTED[name]
-    assert not report.verified
+    observation = hiapi.parse_callback(recorded.callback("hiapi", name), recorded.account("hiapi"), NOW_MS)
+    assert observation == EXPECTED[name]
+    assert not observation.signature_verified
 
 
 def test_the_signature_of_the_vector_is_right() -> None:

@@ -49,7 +49,7 @@ EXPECTED: dict[str, StatusOutcome] = {
         error=TaskError(code="TASK_FAILED", message="upstream rejected the picture"),
         completed_at_ms=1_790_000_042_000,
     ),
-    "status_word_of_a_blog": _seen("status_word_of_a_blog", TaskState.RUNNING, "succeeded", known_word=False),
+    "status_word_of_a_blog": _seen("status_word_of_a_blog", TaskState.RUNNING, "succeeded", is_documented_state=False),
     "status_404": NotFound(raw=recorded.reply("hiapi", "status_404").body),
     "status_404_html": Unavailable(reason="HTTP 404, http_404: the reply holds no readable error"),
     "status_401": Denied(status=401, message="invalid api key"),

@@ -53,7 +53,7 @@ TASK_LAYER = {
     "status_b_retrying": _seen("status_b_retrying", RUNNING, "RETRYING", progress=30),
     "status_b_pending_settlement": _seen("status_b_pending_settlement", RUNNING, "PENDING_SETTLEMENT", progress=30),
     "status_b_unknown": _seen("status_b_unknown", RUNNING, "UNKNOWN", progress=30),
-    "status_b_new_word": _seen("status_b_new_word", RUNNING, "ARCHIVED", progress=30, known_word=False),
+    "status_b_new_word": _seen("status_b_new_word", RUNNING, "ARCHIVED", progress=30, is_documented_state=False),
     "status_b_success": _seen(
         "status_b_success",
         SUCCEEDED,

@@ -1,0 +1,33 @@
+"""Whether the ledger can be written now: found out by a write, at most once a second however many ask.
+
+Anyone may ask without a key, so a question must not cost a commit each time.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+FRESH_MS = 1000  # how old a result may be; shorter than the interval of any load balancer
+
+
+class Readiness:
+    """One for a process. `probe` raises StoreUnavailable when the ledger can not be written."""
+
+    def __init__(self, *, probe: Callable[[], Awaitable[None]], clock: Callable[[], int]) -> None:
+        self._probe = probe
+        self._clock = clock
+        self._running: asyncio.Task[None] | None = None
+        self._started_ms = 0
+
+    async def check(self) -> None:
+        """Raise what the newest probe raised. Callers share a probe that is running or less than a second old."""
+        if self._running is None or (self._running.done() and not self._is_fresh()):
+            self._started_ms = self._clock()
+            self._running = asyncio.create_task(self._run())
+        # Shielded, because a caller that is cancelled must not cancel the probe of the others.
+        await asyncio.shield(self._running)
+
+    def _is_fresh(self) -> bool:
+        return 0 <= self._clock() - self._started_ms < FRESH_MS
+
+    async def _run(self) -> None:
+        await self._probe()
