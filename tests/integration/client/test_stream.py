@@ -163,7 +163,7 @@ async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> 
     assert _cursors(server) == [None, "41", "41"]
 
 
-async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() -> None:
+async def test_an_expired_cursor_comes_with_the_one_to_read_on_from() -> None:
     reset = b'id: 100\nevent: reset\ndata: {"requested_after":5,"oldest_after":100}\n\n'
     gone = problem(410, "cursor-expired", oldest_after=100)
     for answer in (holding(STREAM, b"retry: 3000\n\n", reset, blocks(101)), holding(gone)):
@@ -180,7 +180,7 @@ async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() ->
     ("status", "kind"),
     [(400, "malformed-request"), (401, "unauthenticated"), (403, "scope-missing"), (404, "not-found")],
 )
-async def test_what_the_receiver_refuses_is_not_asked_again(status: int, kind: str) -> None:
+async def test_what_the_receiver_refuses_is_not_retried(status: int, kind: str) -> None:
     for follow in (True, False):
         async with _against(holding(problem(status, kind))) as (client, server):
             with pytest.raises(ReceiverRefused, match=str(status)):
@@ -219,7 +219,7 @@ async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
         (saying(problem(503, "too-many-streams")), ReceiverRefused),
     ],
 )
-async def test_where_there_never_was_a_stream_it_is_told_after_a_few_tries(
+async def test_without_a_first_connection_the_error_is_raised_after_a_few_tries(
     answer: Answering, raised: type[Exception]
 ) -> None:
     async with _against(answer) as (client, server):
@@ -228,7 +228,7 @@ async def test_where_there_never_was_a_stream_it_is_told_after_a_few_tries(
         assert len(server.requests) == 4
 
 
-async def test_nobody_there_is_told_as_such() -> None:
+async def test_an_unreachable_receiver_is_an_error_of_its_own() -> None:
     async with Client("http://127.0.0.1:9", "key") as client:
         with pytest.raises(ReceiverUnreachable, match="ConnectError"):
             await _first(1, client.events())
@@ -257,9 +257,7 @@ async def test_lines_that_are_no_fields_are_passed_over() -> None:
     ],
     ids=lambda said: repr(said[:24]),
 )
-async def test_what_no_receiver_says_is_told_and_not_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch, said: bytes
-) -> None:
+async def test_an_answer_of_no_receiver_is_raised_and_not_retried(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     monkeypatch.setattr(stream, "BLOCK_CAP_BYTES", 10_000)
     async with _against(holding(STREAM, said)) as (client, server):
         with pytest.raises(ReceiverUnreachable, match=r"cannot be read|not a JSON object"):
@@ -297,7 +295,7 @@ async def test_a_follower_that_is_cancelled_closes_its_connection() -> None:
             await waiting
 
 
-async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> None:
+async def test_an_event_for_the_operator_comes_when_its_type_is_named() -> None:
     types = ["subscription.disabled", "task.succeeded"]
     async with (
         asyncio.timeout(PATIENCE_S),
@@ -310,7 +308,7 @@ async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> No
     assert isinstance(event, Event)
 
 
-async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_asks(
+async def test_pauses_grow_from_the_streams_retry_and_are_no_shorter_than_a_retry_after(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stream, "FIRST_PAUSES_S", (0.2, 1.0, 3.0))
@@ -343,7 +341,7 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
     assert [record.levelname for record in caplog.records if record.name == stream.__name__] == ["WARNING"] * 3
 
 
-async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_that_wants_no_pause_is_not_reconnected_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LONGEST_PAUSE_S", 60.0)
     pauses: list[float] = []
 

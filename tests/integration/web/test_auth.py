@@ -1,4 +1,4 @@
-"""Who may come in, and what every answer has: keys and scopes, request ids, problems for what is not there."""
+"""Authentication, and what every answer has: keys and scopes, request ids, problems for unknown paths."""
 
 import asyncio
 import re
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("door")
+    return tmp_path_factory.mktemp("auth")
 
 
 @pytest_asyncio.fixture(name="service", scope="module", loop_scope="module")
 async def _service(folder: Path) -> AsyncIterator[Served]:
-    """One for all: no test here changes anything that another looks at."""
+    """One for all tests, because none changes what another reads."""
     async with served(folder) as service:
         yield service
 
@@ -188,6 +188,6 @@ async def test_a_ledger_that_cannot_be_written_is_not_ready_and_yet_alive(servic
     assert alive.status_code == 200
 
 
-async def test_no_answer_may_be_kept_by_a_cache(service: Served) -> None:
+async def test_no_answer_may_be_stored_by_a_cache(service: Served) -> None:
     replies = [await service.get("/v1/tasks"), await service.http.get("/v1/tasks"), await service.http.get("/none")]
     assert {reply.headers["cache-control"] for reply in replies} == {"no-store"}

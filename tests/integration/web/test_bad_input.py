@@ -1,4 +1,4 @@
-"""Whatever is thrown at a route: a problem that says so, or a good answer, and never a 500."""
+"""Bad input of every kind gets a problem, or a good answer, and never a 500."""
 
 import asyncio
 import json
@@ -119,7 +119,7 @@ def _path(route: Endpoint[Any, Any], part: str = "tsk_1") -> str:
 
 
 def _is_civil(reply: httpx.Response) -> None:
-    """A problem in full below 500, but for what may be well-formed after all; 503 is a provider that nobody is at."""
+    """A success, or a full problem below 500; 503 is for a provider that cannot be reached."""
     if reply.is_success:
         return
     assert reply.status_code < 500 or reply.status_code == 503, reply.text
@@ -226,7 +226,7 @@ async def test_a_broken_rule_names_field_rule_and_what_is_accepted(
         ({"raw": {"body": {}}}, "video", "give exactly one of `video` and `raw`", "one of the two"),
     ],
 )
-async def test_a_member_in_the_wrong_place_is_told_where_it_belongs(
+async def test_a_member_in_the_wrong_place_gets_the_place_where_it_belongs(
     service: Served, change: dict[str, Any], field: str, rule: str, accepted: str
 ) -> None:
     problem = is_problem(await service.post("/v1/tasks", ORDER | change), 422)
@@ -234,7 +234,7 @@ async def test_a_member_in_the_wrong_place_is_told_where_it_belongs(
     assert problem["detail"] == f"{field}: {rule}; accepted: {accepted}."
 
 
-async def test_a_settle_that_says_both_or_neither_is_told_to_give_one(service: Served) -> None:
+async def test_a_settle_with_both_or_neither_is_refused(service: Served) -> None:
     for body in ({}, {"task_id": "p1", "refused": True}):
         problem = is_problem(await service.post("/v1/tasks/tsk_1/settle", body), 422)
         assert problem["errors"][0]["rule"] == "give exactly one of `task_id` and `refused`"

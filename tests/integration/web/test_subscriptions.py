@@ -48,7 +48,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
         yield service
 
 
-# Make and look.
+# Create and show.
 
 
 async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service: Served) -> None:
@@ -63,7 +63,7 @@ async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service
     assert "whsec_" not in (await service.get(PATH)).text
 
 
-async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
+async def test_a_full_request_is_stored_as_it_was_given(service: Served) -> None:
     made = await subscribed(service, **FULL)
     expected = FULL | {"types": sorted(FULL["types"])}
     assert {name: made[name] for name in FULL} == expected
@@ -100,17 +100,17 @@ async def test_subscriptions_are_listed_by_state(service: Served) -> None:
     assert is_problem(await service.get(f"{PATH}?state=deleted"), 400)["errors"][0]["field"] == "state"
 
 
-async def test_a_subscription_tells_what_it_is_owed_and_why_the_last_one_failed(service: Served) -> None:
+async def test_a_subscription_shows_its_backlog_and_why_the_last_delivery_failed(service: Served) -> None:
     async with serving(replying(reply(b"", status=b"500 Oh"))) as endpoint:
         name = (await subscribed(service, url=endpoint.url))["id"]
         await ended(service, 1, 2)
         await service.services.deliverer.deliver_once(limit=1)
-        told = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
-    assert (told["pending"], told["dead"], told["last_failed"]["status"]) == (2, 0, 500)
-    assert told["last_failed"]["id"] in {each["id"] for each in await owed(service, name)}
+        result = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
+    assert (result["pending"], result["dead"], result["last_failed"]["status"]) == (2, 0, 500)
+    assert result["last_failed"]["id"] in {each["id"] for each in await owed(service, name)}
 
 
-async def test_every_broken_rule_of_an_order_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
+async def test_every_broken_rule_of_a_request_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
     order = {
         "url": "ftp://hooks.example",
         "types": ["task.done"],
@@ -203,7 +203,7 @@ async def test_a_change_that_breaks_a_rule_changes_nothing(service: Served) -> N
     assert (await service.get(f"{PATH}/{made['id']}")).json()["description"] == ""
 
 
-async def test_a_disabled_subscription_is_owed_nothing_new_and_is_enabled_again(service: Served) -> None:
+async def test_a_disabled_subscription_gets_no_new_deliveries_and_is_enabled_again(service: Served) -> None:
     name = (await subscribed(service))["id"]
     disabled = (await patch(service, name, {"enabled": False}, key="operate")).json()
     assert (disabled["state"], disabled["disabled"]["reason"]) == ("disabled", "by hand")
@@ -303,11 +303,11 @@ def _headers_and_body(server: RawServer) -> tuple[tuple[tuple[str, str], ...], b
     return tuple((name.lower(), value) for name, _, value in lines), body
 
 
-async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> None:
+async def test_a_test_is_sent_signed_and_its_answer_shown(service: Served) -> None:
     async with serving(replying(reply(b"thanks"))) as endpoint:
         made = await subscribed(service, url=endpoint.url, asymmetric=True)
-        told = (await service.post(f"{PATH}/{made['id']}/test", key="operate")).json()
-    assert (told["delivered"], told["status"], told["error"], told["response"]) == (True, 200, None, "thanks")
+        result = (await service.post(f"{PATH}/{made['id']}/test", key="operate")).json()
+    assert (result["delivered"], result["status"], result["error"], result["response"]) == (True, 200, None, "thanks")
     headers, body = _headers_and_body(endpoint)
     for key in (made["secret"], made["public_key"]):
         verify_webhook([key], headers, body, now_s=int(time.time()))
@@ -317,12 +317,12 @@ async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> Non
 async def test_a_test_that_is_not_delivered_says_why(service: Served) -> None:
     async with serving(replying(reply(b"no", status=b"500 Oh"))) as endpoint:
         made = await subscribed(service, url=endpoint.url)
-        told = (await service.post(f"{PATH}/{made['id']}/test")).json()
-        assert (told["delivered"], told["status"], told["response"]) == (False, 500, "no")
+        result = (await service.post(f"{PATH}/{made['id']}/test")).json()
+        assert (result["delivered"], result["status"], result["response"]) == (False, 500, "no")
     unreachable = await subscribed(service)
-    told = (await service.post(f"{PATH}/{unreachable['id']}/test")).json()
-    assert (told["delivered"], told["status"]) == (False, None)
-    assert told["error"]
+    result = (await service.post(f"{PATH}/{unreachable['id']}/test")).json()
+    assert (result["delivered"], result["status"]) == (False, None)
+    assert result["error"]
 
 
 async def test_a_refused_handshake_is_answered_422_and_nothing_is_stored(service: Served) -> None:

@@ -1,4 +1,4 @@
-"""Whatever bytes come: a value that JSON itself reads just so, or one refusal that says where and why."""
+"""Any bytes give a value that JSON itself reads the same, or one refusal that says where and why."""
 
 import json
 from contextlib import suppress
