@@ -108,7 +108,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "Webhook, page and stream contain the same event, under the same filters",
-        "tests/integration/client/test_events.py::test_a_webhook_tells_the_same_event_as_the_stream",
+        "tests/integration/client/test_events.py::test_a_webhook_and_the_stream_give_the_same_event",
     ),
     (
         "A broken stream is resumed with `Last-Event-ID` and misses nothing; the client resumes by itself",
@@ -116,11 +116,11 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A cursor older than the stored events gets 410 or a `reset` event, with the cursor to continue from",
-        "tests/integration/client/test_events.py::test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stream",
+        "tests/integration/client/test_events.py::test_a_cursor_older_than_the_stored_events_is_an_error_of_pages_and_of_the_stream",
     ),
     (
         "A stream in another process on the same file reads new events every 100 ms",
-        "tests/integration/web/test_stream.py::test_an_event_that_another_process_recorded_is_told_without_a_hint",
+        "tests/integration/web/test_stream.py::test_an_event_of_another_process_is_streamed_without_a_notification",
     ),
     (
         "A wait for a task that has already ended is answered at once",
