@@ -7,28 +7,28 @@
 UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
 WHERE previous_until_ms <= :now_ms;
 
--- next_deleted_subscription: one whose deletion is not complete
+-- next_deleted_subscription: the next one whose deletion is not complete
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
 
--- unfinished_of_lane: some of what an endpoint is owed
+-- unfinished_of_lane: some pending deliveries of an endpoint
 SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL
 ORDER BY replayed, due_ms LIMIT :limit;
 
--- bury_delivery: give one up without another attempt, unless one is under way
+-- bury_delivery: make one a dead letter without another attempt, unless one is under way
 UPDATE deliveries SET
     state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- remove_lane: forget an endpoint
+-- remove_lane: delete an endpoint
 DELETE FROM lanes WHERE id = :id;
 
--- remove_idle_lane: forget an endpoint that owes nothing, if it still owes nothing
+-- remove_idle_lane: delete an endpoint, unless something became pending
 DELETE FROM lanes WHERE id = :id AND next_due_ms IS NULL;
 
 -- remove_subscription: the end of a deletion
 DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
 
--- unfinished_by_age: what is owed, the oldest events first, with who waits for it
+-- unfinished_by_age: pending deliveries, the oldest events first, with their subscription and endpoint
 SELECT
     d.id, d.event_seq, d.lane, d.subscription, d.lease_until_ms, e.at_ms AS event_ms, s.state AS subscription_state,
     l.failing_since_ms

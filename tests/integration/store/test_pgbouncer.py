@@ -92,8 +92,8 @@ async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url:
 async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.5)
     async with _node(url) as store:
-        rung: list[None] = []
-        listener = store.engine.listener(None, lambda: rung.append(None))
+        received: list[None] = []
+        listener = store.engine.listener(None, lambda: received.append(None))
         assert listener is not None
         with capture_logs() as lines:
             running = asyncio.create_task(listener.run())
@@ -102,7 +102,7 @@ async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monke
                     await asyncio.sleep(0.01)
             running.cancel()
             await asyncio.wait([running])
-    assert (listener.is_live, rung) == (False, [])
+    assert (listener.is_live, received) == (False, [])
     assert "WHENFINAL_DATABASE_LISTEN_URL" in lines[0]["error"]
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as session:
         assert session.execute("SELECT COUNT(*) FROM pg_listening_channels()").fetchone() == (0,)

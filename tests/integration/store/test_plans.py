@@ -21,7 +21,7 @@ ROWS = 100_000
 Plan = Callable[[str, Mapping[str, Any]], list[str]]
 QUERIES = load_queries(lock="{lock}", skip_locked="{skip_locked}")
 
-#: Those that look at everything, on purpose: the counts of the metrics, asked for seldom.
+#: Those that scan a whole table on purpose: counts for metrics, which run seldom.
 _WHOLE = {"count_tasks"}
 #: Nothing to plan.
 _DDL = {"open_migrations"}
@@ -193,8 +193,8 @@ def postgres_plan(databases: Databases) -> Iterator[Plan]:
         def plan(statement: str, params: Mapping[str, Any]) -> list[str]:
             locking = statement.replace("{lock}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
             expanded, flat = expand_lists(locking, params)
-            asked = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
-            ((found,),) = server.execute(asked.encode(), flat).fetchall()
+            statement = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
+            ((found,),) = server.execute(statement.encode(), flat).fetchall()
             return list(_whole_tables(found[0]["Plan"]))
 
         yield plan

@@ -52,7 +52,7 @@ async def test_old_events_go_with_their_deliveries_and_attempts_and_nothing_else
 
 
 @pytest.mark.parametrize("state", [PENDING, None])
-async def test_no_event_goes_at_or_beyond_one_that_is_still_owed(store: Store, state: DeliveryState | None) -> None:
+async def test_no_event_goes_at_or_after_one_with_a_pending_delivery(store: Store, state: DeliveryState | None) -> None:
     """Pending as it waits for its next attempt, or while it is being posted."""
     await subscribe(store)
     await happen(store, 5)

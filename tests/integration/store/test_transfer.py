@@ -290,7 +290,7 @@ async def test_a_copy_that_is_different_is_rolled_back(source: str, target: str)
 
 
 @BETWEEN_ENGINES
-async def test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again(source: str, target: str) -> None:
+async def test_a_transfer_that_was_killed_leaves_an_empty_target_and_may_be_repeated(source: str, target: str) -> None:
     put(source, "observations", *({"id": f"obs_{n:06}", "raw": "x" * 1000} for n in range(5000)))
     command = [sys.executable, "-m", "tests.support.ledger_fixtures", json.dumps([source, target])]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:

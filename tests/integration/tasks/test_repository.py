@@ -96,10 +96,10 @@ async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: St
     assert first.next_cursor == "sub_4"
 
 
-async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
+async def test_the_timeline_of_a_task_is_in_order(store: Store) -> None:
     await _open(store, 1)
     await store.ledger.record([a_report(TaskState.RUNNING, expected_task_id="tsk_000"), a_report()], T0 + 9)
-    kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline(TaskId("tsk_000"))]
+    kinds = [(entry.kind, entry.at_ms - T0) for entry in await store.tasks.timeline(TaskId("tsk_000"))]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
 
@@ -111,13 +111,13 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
     await turn(store, SubscriptionState.DISABLED, "sub_1")
     await turn(store, SubscriptionState.DISABLED, "sub_2")
-    notes = await store.tasks.timeline(TaskId("tsk_000"))
-    owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
+    entries = await store.tasks.timeline(TaskId("tsk_000"))
+    owed = {entry.detail["subscription"]: entry.detail for entry in entries if entry.kind == "delivery"}
     assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
         "sub_1": ("delivered", False),
         "sub_2": ("pending", True),
     }
-    (attempt,) = [note.summary for note in notes if note.kind == "attempt"]
+    (attempt,) = [entry.summary for entry in entries if entry.kind == "attempt"]
     assert attempt == "attempt for sub_1 in 1 ms: answered 204"
 
 
