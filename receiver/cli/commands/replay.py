@@ -23,7 +23,7 @@ from receiver.webhooks.model.replay import (
     is_bounded,
     validate_replay,
 )
-from receiver.webhooks.model.views import replay_view
+from receiver.webhooks.model.views import replay_result
 from submitter.errors import InvalidRequest
 
 _FIRST = "--from-seq"
@@ -75,7 +75,7 @@ def replay(
         confirm(f"Make {counted.requeued} deliveries to {subscription_id} due?", yes=counted.requeued == 0)
     count = _replay(subscription_id, given, dry_run=dry_run)
     if as_json:
-        emit(replay_view(subscription_id, count, dry_run=dry_run))
+        emit(replay_result(subscription_id, count, dry_run=dry_run).json_values())
     else:
         show(replay_line(count, dry_run=dry_run))
 

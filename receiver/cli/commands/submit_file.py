@@ -10,7 +10,7 @@ from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
 from receiver.web.problems import Kind, ProblemError
-from receiver.web.schemas.tasks import TaskOrder, order_of
+from receiver.web.schemas.tasks import SubmitRequest
 from receiver.web.validation import check
 from submitter.errors import InvalidRequest, Violation
 
@@ -132,6 +132,6 @@ def _request(body: dict[str, Any], number: int, key: str | None) -> TaskRequest:
     if line_key is not None and not isinstance(line_key, str):
         raise BadLine(number, str(Violation(field=KEY_FIELD, rule="is not text", accepted="text")))
     try:
-        return order_of(check(TaskOrder, body, Kind.INVALID), key if line_key is None else line_key)
+        return check(SubmitRequest, body, Kind.INVALID).task_request(key if line_key is None else line_key)
     except ProblemError as error:
         raise BadLine(number, *(str(violation) for violation in error.problem.errors)) from None

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from receiver.cli.display.tables import cell, state_cell, table
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.views import task_view
+from submitter import api
 from submitter.model import ENDED, TaskState
 
 _STARTED = frozenset(TaskState) - {TaskState.REFUSED, TaskState.UNCERTAIN}
@@ -56,7 +56,7 @@ class LineResult:
 
 def result_view(result: LineResult) -> dict[str, Any]:
     """The task as in the API, with `line`, and `trouble` where something is wrong."""
-    task = {} if result.task is None else task_view(result.task)
+    task = {} if result.task is None else api.Task.model_validate(result.task).json_values()
     replayed: dict[str, Any] = {"replayed": True} if result.replayed else {}
     notify: dict[str, Any] = {} if result.secret is None else {"notify": {"secret": result.secret}}
     trouble = {} if result.problem is None else {"trouble": result.problem}

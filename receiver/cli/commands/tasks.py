@@ -15,8 +15,8 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.model.views import task_view
 from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
+from submitter import api
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
 from submitter.timestamps import rfc3339
@@ -60,7 +60,7 @@ def list_tasks(
     tasks, has_more, now_ms = with_services(work)
     if as_json:
         for task in tasks:
-            emit(task_view(task))
+            emit(api.Task.model_validate(task).json_values())
     else:
         show(tasks_table(tasks, now_ms) if tasks else "no task matches")
     if has_more:
@@ -82,7 +82,7 @@ def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
 
     task, now_ms = with_services(work)
     if as_json:
-        emit(task_view(task))
+        emit(api.Task.model_validate(task).json_values())
     else:
         show(task_sheet(task, now_ms))
 
@@ -119,12 +119,9 @@ async def _explain(services: Services, task_name: str) -> _Explanation:
 
 
 def _explanation_view(found: _Explanation) -> dict[str, Any]:
-    timeline = [
-        {"at": rfc3339(each.at_ms), "kind": each.kind, "summary": each.summary, "detail": dict(each.detail)}
-        for each in found.timeline
-    ]
+    timeline = [api.TimelineEntry.model_validate(each).json_values() for each in found.timeline]
     steps = {"next": list(found.steps.automatic), "cure": list(found.steps.manual)}
-    return {"task": task_view(found.task), "timeline": timeline, **steps}
+    return {"task": api.Task.model_validate(found.task).json_values(), "timeline": timeline, **steps}
 
 
 def settle(
@@ -153,7 +150,7 @@ def settle(
     if isinstance(outcome, SettleRefused):
         raise CommandFailed(outcome.reason)
     if as_json:
-        emit(task_view(outcome))
+        emit(api.Task.model_validate(outcome).json_values())
     else:
         show(task_sheet(outcome, now_ms))
 

@@ -1,18 +1,15 @@
 """Durations and points in time as an operator writes and reads them: `90s`, `10m`, `2h`, `1d`. Pure."""
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 
-from submitter.timestamps import parse_rfc3339_ms
+from submitter.timestamps import EXAMPLE, SHOWN_CHARACTERS, find_rfc3339_ms
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 
 _STEPS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
-
-_QUOTED = 60  # characters of a wrong text that its error quotes
 
 _TENTHS_BELOW_MS = 10_000  # a longer duration is shown in whole seconds
 
@@ -69,9 +66,11 @@ class Moment:
 
 def parse_moment(text: str) -> Moment:
     """`2h` is two hours ago. Raise ValueError, which names both forms, for anything else."""
-    with suppress(ValueError):
-        return Moment(at_ms=parse_rfc3339_ms(text.strip()))
-    with suppress(ValueError):
+    at_ms = find_rfc3339_ms(text.strip())
+    if at_ms is not None:
+        return Moment(at_ms=at_ms)
+    try:
         return Moment(ago_ms=round(parse_duration_s(text) * 1000))
-    message = f"{text[:_QUOTED]!r} is not a time; write how long ago, as 90s, 10m, 2h or 1d, or 2026-09-21T14:13:20Z"
-    raise ValueError(message)
+    except ValueError:
+        message = f"{text[:SHOWN_CHARACTERS]!r} is not a time; write how long ago, as 90s, 10m, 2h or 1d, or {EXAMPLE}"
+        raise ValueError(message) from None
