@@ -30,131 +30,121 @@ _DEMO_HELP = """Run the whole service against simulated providers with faults.
 At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
 """
 
-_COMMANDS = "receiver.cli.commands"
-
-#: Every command: its words, the function that runs it, and its help. The first sentence is its line in the list.
+#: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
 #: The help stands here and not at the function, so that `whenfinal --help` imports no command.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
-    ("serve", f"{_COMMANDS}.serve:serve", "Run everything in one process: the API, callbacks, polling and webhooks."),
-    ("web", f"{_COMMANDS}.serve:web", "Run the API and the callbacks. A worker beside it polls and delivers."),
+    ("serve", "commands.serve:serve", "Run everything in one process: the API, callbacks, polling and webhooks."),
+    ("web", "commands.serve:web", "Run the API and the callbacks. A worker beside it polls and delivers."),
     (
         "worker",
-        f"{_COMMANDS}.serve:worker",
+        "commands.serve:worker",
         "Run polling and webhooks, on the same ledger as `web`. It listens on no port.",
     ),
-    (
-        "migrate",
-        f"{_COMMANDS}.migrate:migrate",
-        _MIGRATE_HELP,
-    ),
+    ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
     (
         "submit",
-        f"{_COMMANDS}.submit:submit",
+        "commands.submit:submit",
         "Submit one task or many. Exit 1 when one is refused, uncertain or, with --wait, does not succeed.",
     ),
     (
         "reconcile",
-        f"{_COMMANDS}.reconcile:reconcile",
+        "commands.reconcile:reconcile",
         "Poll the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer.",
     ),
     (
         "events",
-        f"{_COMMANDS}.events:events",
+        "commands.events:events",
         "List events in their order. With --follow it prints new events until it is stopped.",
     ),
     (
         "replay",
-        f"{_COMMANDS}.replay:replay",
+        "commands.replay:replay",
         "Make a range of events due again for a subscription. A running worker sends them, each under its old id.",
     ),
     (
         "doctor",
-        f"{_COMMANDS}.doctor:doctor",
+        "commands.doctor:doctor",
         "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed.",
     ),
     (
         "simulate",
-        f"{_COMMANDS}.simulate:simulate",
+        "commands.simulate:simulate",
         "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
     ),
-    (
-        "demo",
-        "receiver.cli.demo.command:demo",
-        _DEMO_HELP,
-    ),
-    ("version", "receiver.cli.main:version", "Print the version."),
-    ("tasks list", f"{_COMMANDS}.tasks:list_tasks", "List tasks, newest first."),
-    ("tasks show", f"{_COMMANDS}.tasks:show_task", "Show all of one task."),
+    ("demo", "demo.command:demo", _DEMO_HELP),
+    ("version", "main:version", "Print the version."),
+    ("tasks list", "commands.tasks:list_tasks", "List tasks, newest first."),
+    ("tasks show", "commands.tasks:show_task", "Show all of one task."),
     (
         "tasks explain",
-        f"{_COMMANDS}.tasks:explain",
+        "commands.tasks:explain",
         "Show everything that happened to a task, what happens next, and what you can do.",
     ),
     (
         "tasks settle",
-        f"{_COMMANDS}.tasks:settle",
+        "commands.tasks:settle",
         "End an uncertain submit without paying again. Say what you found in the provider's console.",
     ),
     (
         "tasks cancel",
-        f"{_COMMANDS}.tasks:cancel",
+        "commands.tasks:cancel",
         "Ask the provider to cancel a waiting task. Its end is reported as any other end.",
     ),
     (
         "tasks download",
-        f"{_COMMANDS}.download:download",
+        "commands.download:download",
         "Download the files of a finished task. Run it again to resume an interrupted download.",
     ),
     (
         "subscriptions create",
-        f"{_COMMANDS}.subscriptions:create",
+        "commands.subscriptions:create",
         "Subscribe an address to events. Without conditions it gets every event about a task.",
     ),
     (
         "subscriptions list",
-        f"{_COMMANDS}.subscriptions:list_subscriptions",
+        "commands.subscriptions:list_subscriptions",
         "List subscriptions, newest first, with the problem of each.",
     ),
     (
         "subscriptions show",
-        f"{_COMMANDS}.subscriptions:show_subscription",
+        "commands.subscriptions:show_subscription",
         "Show one subscription and its pending deliveries, without its secret.",
     ),
     (
         "subscriptions change",
-        f"{_COMMANDS}.subscriptions:change",
+        "commands.subscriptions:change",
         "Change the given options; others stay as they are. A given condition replaces the old one.",
     ),
     (
         "subscriptions disable",
-        f"{_COMMANDS}.subscriptions:disable",
+        "commands.subscriptions:disable",
         "Disable a subscription. It gets no new deliveries, and its pending deliveries wait.",
     ),
     (
         "subscriptions enable",
-        f"{_COMMANDS}.subscriptions:enable",
+        "commands.subscriptions:enable",
         "Enable a subscription and reset its failures. A running worker sends its pending deliveries.",
     ),
     (
         "subscriptions delete",
-        f"{_COMMANDS}.subscriptions:delete",
+        "commands.subscriptions:delete",
         "Delete a subscription. Its pending deliveries become dead letters.",
     ),
     (
         "subscriptions rotate-secret",
-        f"{_COMMANDS}.subscriptions:rotate_secret",
+        "commands.subscriptions:rotate_secret",
         "Give a subscription a new secret. Until the overlap ends, webhooks are signed with both.",
     ),
     (
         "subscriptions test",
-        f"{_COMMANDS}.subscriptions:probe",
+        "commands.subscriptions:probe",
         "Send one signed test now and show the answer. Exit 1 when it was not delivered.",
     ),
-    ("deliveries list", f"{_COMMANDS}.deliveries:list_deliveries", "List webhook deliveries, newest first."),
-    ("deliveries show", f"{_COMMANDS}.deliveries:show_delivery", "Show a delivery with every attempt."),
+    ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
+    ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
     (
         "deliveries redeliver",
-        f"{_COMMANDS}.deliveries:redeliver",
+        "commands.deliveries:redeliver",
         "Make a delivery due again, with all its attempts. A running worker sends it.",
     ),
 )
@@ -238,9 +228,9 @@ def status_of(error: WhenfinalError) -> int:
 
 
 def load(place: str) -> Callable[..., None]:
-    """The command at `module:function`."""
+    """The command at `module:function`, below `receiver.cli`."""
     module, _, name = place.partition(":")
-    command: Callable[..., None] = getattr(import_module(module), name)
+    command: Callable[..., None] = getattr(import_module(f"receiver.cli.{module}"), name)
     return command
 
 

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from receiver.cli.display.durations import format_duration
@@ -17,6 +17,7 @@ from receiver.config.types import is_loopback
 from receiver.runtime.log import RedactSecrets
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.transport import Transport
 from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, Throttled, Unavailable
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
@@ -30,12 +31,8 @@ CLOCK_OFF_MS = 30_000  # the Date header has whole seconds, and the answer takes
 CLOCK_BAD_MS = 240_000  # at 300 s off, signatures are refused
 
 
-class Sends(Protocol):
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply: ...
-
-
 async def check_network(
-    settings: Settings, transport: Sends, adapters: Mapping[str, Provider] = ADAPTERS
+    settings: Settings, transport: Transport, adapters: Mapping[str, Provider] = ADAPTERS
 ) -> tuple[Check, ...]:
     """All providers at once, each with its own timeout, then the public URL."""
     checking = [
@@ -47,7 +44,7 @@ async def check_network(
     return tuple(checks)
 
 
-async def _check_provider(account: Account, adapter: Provider, transport: Sends) -> tuple[Check, ...]:
+async def _check_provider(account: Account, adapter: Provider, transport: Transport) -> tuple[Check, ...]:
     try:
         reply = await transport.send(adapter.build_status(ABSENT_TASK, account), timeout_s=TIMEOUT_S)
     except TransportError as error:
@@ -102,7 +99,7 @@ def _clock_check(name: str, reply: HttpReply) -> Check | None:
     return fail("clock", what, hint=hint) if abs(off_ms) > CLOCK_BAD_MS else warn("clock", what, hint=hint)
 
 
-async def _public_url(public_url: str, transport: Sends) -> Check:
+async def _public_url(public_url: str, transport: Transport) -> Check:
     parts = urlsplit(public_url)
     if not is_loopback(public_url) and not await _resolves(parts.hostname or ""):
         return fail(

@@ -15,11 +15,12 @@ from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.transport import Transport
 
 KEY = "a-key-that-nobody-else-has"
 
 
-class _Answers:
+class _Answers(Transport):
     """A transport on which every call has the same outcome."""
 
     def __init__(self, end: HttpReply | Exception) -> None:
