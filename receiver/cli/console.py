@@ -1,6 +1,6 @@
-"""What a command writes: tables for people, JSON for programs on stdout; progress and troubles on stderr.
+"""What a command writes: tables or JSON on stdout; progress, notes and errors on stderr.
 
-Provider words are never markup, and their control characters never reach a terminal.
+Provider text is never read as markup, and its control characters never reach a terminal.
 """
 
 import errno
@@ -21,11 +21,11 @@ OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _UNWRITTEN = "the result can not be written: {}"
 
-_PIPED_WIDTH = 240  # columns when nobody's terminal sets them: a line stays a line for grep
+_PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
 
 
 class CommandFailed(WhenfinalError):
-    """A command can not do what it was told; `status` is its exit status."""
+    """The command failed; `status` is its exit status."""
 
     def __init__(self, message: str, *, status: int = WRONG) -> None:
         super().__init__(message)
@@ -33,21 +33,21 @@ class CommandFailed(WhenfinalError):
 
 
 class PlainConsole(Console):
-    """A reader that has gone ends a command as it ends any other program, not as an exit from inside rich."""
+    """A closed pipe raises BrokenPipeError, as in any other program; rich would exit from inside."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+        raise BrokenPipeError(errno.EPIPE, "the reader of the output has closed it")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Colours only on a terminal and without NO_COLOR, which rich sees to by itself."""
+    """Rich uses colours only on a terminal and without NO_COLOR."""
     stream: TextIO | None = sys.stderr if stderr else sys.stdout
     width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
     return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 
 def show(*parts: RenderableType) -> None:
-    """To stdout, for people. Plain lines are never broken, so that a command in them can be copied."""
+    """Print to stdout, for people. Plain lines are never wrapped, so that a command in them can be copied."""
     out = console()
     with _written():
         if out.is_terminal:
@@ -65,7 +65,7 @@ def _print(out: Console, parts: Sequence[RenderableType]) -> None:
 
 
 def emit(value: object) -> None:
-    """One JSON value as one line of ASCII on stdout, at once."""
+    """Print one JSON value as one line of ASCII on stdout, and flush it."""
     with _written():
         sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
         sys.stdout.flush()
@@ -73,7 +73,7 @@ def emit(value: object) -> None:
 
 @contextmanager
 def _written() -> Iterator[None]:
-    """Raise CommandFailed when the output can not be written. A reader that has gone is another matter."""
+    """Raise CommandFailed when the output can not be written; a closed pipe stays a BrokenPipeError."""
     if sys.stdout is None:
         raise CommandFailed(_UNWRITTEN.format("standard output is closed"))
     try:
@@ -81,45 +81,47 @@ def _written() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        # What is still buffered would fail once more, with a traceback, when Python ends.
+        # Because the buffered rest would fail once more, with a traceback, when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise CommandFailed(_UNWRITTEN.format(error.strerror)) from error
 
 
 def note(text: str) -> None:
-    """A line on stderr beside the result; lost when nothing takes it, for there is nowhere to say so."""
+    """Print a line on stderr beside the result. It is dropped where stderr can not be written."""
     if sys.stderr is not None:
         with suppress(OSError):
-            sys.stderr.write(f"{printable(text)}\n")
+            sys.stderr.write(f"{escape_control(text)}\n")
             sys.stderr.flush()
 
 
 def complain(lines: Sequence[str]) -> None:
-    """What went wrong, a line each, on stderr."""
+    """Print errors on stderr, one a line."""
     for line in lines:
         note(f"whenfinal: {line}")
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only when somebody at a terminal agrees, or `yes` was said before. Raise CommandFailed."""
+    """Ask for confirmation, unless `yes`. Raise CommandFailed without a terminal, and for any answer but yes."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        raise CommandFailed("nobody can be asked here; say --yes to go on without", status=USAGE)
+        raise CommandFailed("cannot prompt: not a terminal; give --yes to confirm", status=USAGE)
     if sys.stderr is not None:
-        sys.stderr.write(f"{printable(question)} [y/N] ")
+        sys.stderr.write(f"{escape_control(question)} [y/N] ")
         sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise CommandFailed("nothing was changed")
 
 
-def printable(text: str) -> str:
-    """Control characters as escapes, so that no provider's words can steer a terminal; line ends stay."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+def escape_control(text: str) -> str:
+    """Control characters as escapes, so that provider text can not control the terminal; line ends stay."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escaped(character) for character in text
+    )
 
 
 def progress() -> Progress:
-    """A bar on stderr; nothing at all when nobody watches."""
+    """A progress bar on stderr; hidden where stderr is no terminal."""
     err = console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -131,5 +133,5 @@ def progress() -> Progress:
     return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
-def _escaped(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

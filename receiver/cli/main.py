@@ -1,6 +1,6 @@
-"""The `whenfinal` command: its groups put together, and every end of it an exit status.
+"""The `whenfinal` command: the list of its commands, and the exit status of every outcome.
 
-0: done. 1: something is wrong with the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
+0: success. 1: a problem of the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
 """
 
 import sys
@@ -18,14 +18,150 @@ from submitter.errors import InvalidRequest, WhenfinalError
 
 _HELP = "One service that turns any asynchronous video provider into one reliable completion event."
 
+_MIGRATE_HELP = """Create the ledger, bring it up to date, or copy it to another database.
+
+Without --from and --to it updates the schema, which is safe while other processes run.
+A copy needs both ledgers to itself: stop serve, web and worker first.
+The old ledger is not changed.
+"""
+
+_DEMO_HELP = """Run the whole service against simulated providers with faults.
+
+At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
+"""
+
+#: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
+#: The help stands here and not at the function, so that `whenfinal --help` imports no command.
+COMMANDS: tuple[tuple[str, str, str], ...] = (
+    ("serve", "commands.serve:serve", "Run everything in one process: the API, callbacks, polling and webhooks."),
+    ("web", "commands.serve:web", "Run the API and the callbacks. A worker beside it polls and delivers."),
+    (
+        "worker",
+        "commands.serve:worker",
+        "Run polling and webhooks, on the same ledger as `web`. It listens on no port.",
+    ),
+    ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
+    (
+        "submit",
+        "commands.submit:submit",
+        "Submit one task or many. Exit 1 when one is refused, uncertain or, with --wait, does not succeed.",
+    ),
+    (
+        "reconcile",
+        "commands.reconcile:reconcile",
+        "Poll the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer.",
+    ),
+    (
+        "events",
+        "commands.events:events",
+        "List events in their order. With --follow it prints new events until it is stopped.",
+    ),
+    (
+        "replay",
+        "commands.replay:replay",
+        "Make a range of events due again for a subscription. A running worker sends them, each under its old id.",
+    ),
+    (
+        "doctor",
+        "commands.doctor:doctor",
+        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed.",
+    ),
+    (
+        "simulate",
+        "commands.simulate:simulate",
+        "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
+    ),
+    ("demo", "demo.command:demo", _DEMO_HELP),
+    ("version", "main:version", "Print the version."),
+    ("tasks list", "commands.tasks:list_tasks", "List tasks, newest first."),
+    ("tasks show", "commands.tasks:show_task", "Show all of one task."),
+    (
+        "tasks explain",
+        "commands.tasks:explain",
+        "Show everything that happened to a task, what happens next, and what you can do.",
+    ),
+    (
+        "tasks settle",
+        "commands.tasks:settle",
+        "End an uncertain submit without paying again. Say what you found in the provider's console.",
+    ),
+    (
+        "tasks cancel",
+        "commands.tasks:cancel",
+        "Ask the provider to cancel a waiting task. Its end is reported as any other end.",
+    ),
+    (
+        "tasks download",
+        "commands.download:download",
+        "Download the files of a finished task. Run it again to resume an interrupted download.",
+    ),
+    (
+        "subscriptions create",
+        "commands.subscriptions:create",
+        "Subscribe an address to events. Without conditions it gets every event about a task.",
+    ),
+    (
+        "subscriptions list",
+        "commands.subscriptions:list_subscriptions",
+        "List subscriptions, newest first, with the problem of each.",
+    ),
+    (
+        "subscriptions show",
+        "commands.subscriptions:show_subscription",
+        "Show one subscription and its pending deliveries, without its secret.",
+    ),
+    (
+        "subscriptions change",
+        "commands.subscriptions:change",
+        "Change the given options; others stay as they are. A given condition replaces the old one.",
+    ),
+    (
+        "subscriptions disable",
+        "commands.subscriptions:disable",
+        "Disable a subscription. It gets no new deliveries, and its pending deliveries wait.",
+    ),
+    (
+        "subscriptions enable",
+        "commands.subscriptions:enable",
+        "Enable a subscription and reset its failures. A running worker sends its pending deliveries.",
+    ),
+    (
+        "subscriptions delete",
+        "commands.subscriptions:delete",
+        "Delete a subscription. Its pending deliveries become dead letters.",
+    ),
+    (
+        "subscriptions rotate-secret",
+        "commands.subscriptions:rotate_secret",
+        "Give a subscription a new secret. Until the overlap ends, webhooks are signed with both.",
+    ),
+    (
+        "subscriptions test",
+        "commands.subscriptions:probe",
+        "Send one signed test now and show the answer. Exit 1 when it was not delivered.",
+    ),
+    ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
+    ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
+    (
+        "deliveries redeliver",
+        "commands.deliveries:redeliver",
+        "Make a delivery due again, with all its attempts. A running worker sends it.",
+    ),
+)
+
+GROUPS: dict[str, str] = {
+    "tasks": "Show tasks, and settle or cancel one manually.",
+    "subscriptions": "Manage which endpoint gets which events.",
+    "deliveries": "Show webhook deliveries, and redeliver one.",
+}
+
 
 def version() -> None:
-    """Print the version."""
     show(version_of("whenfinal"))
 
 
-def _version_asked(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
-    if asked:
+def _version_option(given: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if given:
         version()
         raise typer.Exit
 
@@ -33,76 +169,31 @@ def _version_asked(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
 def _root(
     *,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version_asked, help="Print the version.")
+        bool, typer.Option("--version", is_eager=True, callback=_version_option, help="Print the version.")
     ] = False,
 ) -> None:
-    """What may stand before any command."""
+    """Options that stand before any command."""
 
 
-#: Name, where it is, and its line in the list; in the order of the help.
-Listed = tuple[str, str, str]
-
-COMMANDS: tuple[Listed, ...] = (
-    ("serve", "receiver.cli.commands.serve:serve", "Run everything in one process"),
-    ("web", "receiver.cli.commands.serve:web", "Run the API and the callbacks"),
-    ("worker", "receiver.cli.commands.serve:worker", "Run reconciling and webhooks"),
-    ("migrate", "receiver.cli.commands.migrate:migrate", "Make the ledger, bring it up to date, or copy it elsewhere"),
-    ("submit", "receiver.cli.commands.submit:submit", "Submit one order or many"),
-    ("reconcile", "receiver.cli.commands.reconcile:reconcile", "Ask the providers about unfinished tasks"),
-    ("events", "receiver.cli.commands.events:events", "List events in their order"),
-    ("replay", "receiver.cli.commands.replay:replay", "Make a range of events due again for a subscription"),
-    ("doctor", "receiver.cli.commands.doctor:doctor", "Check settings, database, clock, provider keys and public URL"),
-    ("simulate", "receiver.cli.commands.simulate:simulate", "Serve the five simulated platforms"),
-    ("demo", "receiver.cli.demo.command:demo", "Show the whole service against simulated providers with faults"),
-    ("version", "receiver.cli.main:version", "Print the version"),
-)
-
-TASK_COMMANDS: tuple[Listed, ...] = (
-    ("list", "receiver.cli.commands.tasks:list_tasks", "List tasks, the newest first"),
-    ("show", "receiver.cli.commands.tasks:show_task", "Show all of one task"),
-    ("explain", "receiver.cli.commands.tasks:explain", "Tell everything that happened to a task"),
-    ("settle", "receiver.cli.commands.tasks:settle", "End an uncertain submit without paying again"),
-    ("cancel", "receiver.cli.commands.tasks:cancel", "Ask the provider to cancel a waiting task"),
-    ("download", "receiver.cli.commands.download:download", "Fetch the files of a finished task"),
-)
-
-DELIVERY_COMMANDS: tuple[Listed, ...] = (
-    ("list", "receiver.cli.commands.deliveries:list_deliveries", "List webhook deliveries, the newest first"),
-    ("show", "receiver.cli.commands.deliveries:show_delivery", "Show a delivery with every attempt"),
-    ("redeliver", "receiver.cli.commands.deliveries:redeliver", "Make a delivery due again"),
-)
-
-SUBSCRIPTION_COMMANDS: tuple[Listed, ...] = (
-    ("create", "receiver.cli.commands.subscriptions:create", "Subscribe an address to events"),
-    ("list", "receiver.cli.commands.subscriptions:list_subscriptions", "List subscriptions, the newest first"),
-    (
-        "show",
-        "receiver.cli.commands.subscriptions:show_subscription",
-        "Show one subscription and what it is owed",
-    ),
-    ("change", "receiver.cli.commands.subscriptions:change", "Change what is said and nothing else"),
-    ("disable", "receiver.cli.commands.subscriptions:disable", "Disable a subscription"),
-    ("enable", "receiver.cli.commands.subscriptions:enable", "Enable a subscription"),
-    ("delete", "receiver.cli.commands.subscriptions:delete", "Delete a subscription"),
-    ("rotate-secret", "receiver.cli.commands.subscriptions:rotate_secret", "Give a subscription a new secret"),
-    ("test", "receiver.cli.commands.subscriptions:probe", "Send a signed test now"),
-)
-
-
-def build(said: Collection[str]) -> typer.Typer:
-    """The whole command line; of its commands only those are imported that are among the words said."""
-    app = _group(_HELP, COMMANDS, said)
+def build(arguments: Collection[str]) -> typer.Typer:
+    """The whole command line. Only the command whose words are among the arguments is imported."""
+    app = _group(_HELP)
     app.callback()(_root)
-    app.add_typer(_group("Look at tasks, and act on one by hand.", TASK_COMMANDS, said), name="tasks")
-    app.add_typer(_group("Who is told of which events, and how.", SUBSCRIPTION_COMMANDS, said), name="subscriptions")
-    app.add_typer(_group("Webhooks: what is owed, tried and dead.", DELIVERY_COMMANDS, said), name="deliveries")
+    groups = {name: _group(text) for name, text in GROUPS.items()}
+    for words, place, text in COMMANDS:
+        group, _, name = words.rpartition(" ")
+        command = load(place) if set(words.split()) <= set(arguments) else _not_imported
+        add = groups.get(group, app).command(name, help=text, short_help=first_sentence(text))
+        add(command)
+    for name, group_app in groups.items():
+        app.add_typer(group_app, name=name)
     return app
 
 
 def main() -> None:
     """The console script."""
     try:
-        check_words(sys.argv[1:])
+        check_arguments(sys.argv[1:])
         build(sys.argv[1:])(prog_name="whenfinal")
     except KeyboardInterrupt:
         complain(["interrupted"])
@@ -112,13 +203,13 @@ def main() -> None:
         sys.exit(status_of(error))
 
 
-def check_words(said: Sequence[str]) -> None:
-    """Raise CommandFailed for bytes that are not text: no id, address or label has them, and no ledger takes them."""
-    for place, word in enumerate(said, start=1):
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raise CommandFailed for bytes that are not UTF-8: no id, address or label has them, and no ledger takes them."""
+    for place, argument in enumerate(arguments, start=1):
         try:
-            word.encode()
+            argument.encode()
         except UnicodeEncodeError:
-            raise CommandFailed(f"word {place} of the command is not UTF-8: {word!r}", status=USAGE) from None
+            raise CommandFailed(f"word {place} of the command is not UTF-8: {argument!r}", status=USAGE) from None
 
 
 def lines_of(error: WhenfinalError) -> list[str]:
@@ -137,18 +228,19 @@ def status_of(error: WhenfinalError) -> int:
 
 
 def load(place: str) -> Callable[..., None]:
-    """The command at `module:name`."""
+    """The command at `module:function`, below `receiver.cli`."""
     module, _, name = place.partition(":")
-    command: Callable[..., None] = getattr(import_module(module), name)
+    command: Callable[..., None] = getattr(import_module(f"receiver.cli.{module}"), name)
     return command
 
 
-def _group(words: str, commands: Collection[Listed], said: Collection[str]) -> typer.Typer:
-    app = typer.Typer(help=words, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    for name, place, line in commands:
-        app.command(name, short_help=f"{line}.")(load(place) if name in said else _unsaid)
-    return app
+def first_sentence(text: str) -> str:
+    return text.partition("\n")[0].partition(". ")[0].removesuffix(".") + "."
 
 
-def _unsaid() -> None:
-    """In the place of a command that was not called; its line in the list is all that is needed of it."""
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _not_imported() -> None:
+    """Stands for every command that was not called. Its help is all that is needed of it."""

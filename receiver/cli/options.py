@@ -1,7 +1,7 @@
-"""Options that say which events, for the commands that subscribe to them and send them again."""
+"""Options that several commands share, and how an option is declared from a parser, an enum or a dataclass."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import wraps
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`name=value`; the value may hold further equals signs."""
+    """`name=value`; the value may contain further equals signs."""
 
     name: str
     value: str
@@ -36,60 +36,66 @@ def parse_pair(text: str) -> Pair:
     return Pair(name, value)
 
 
-def told(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The same reader; its words reach the person without pydantic's own before them."""
+def with_message(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """The same parser, for typer: a ValueError's message is printed as it is, without pydantic's words before it."""
 
-    def reader(text: str) -> T:
+    def parse_or_explain(text: str) -> T:
         try:
             return parse(text)
         except ValueError as error:
-            raise PydanticCustomError("unfit", "{words}", {"words": str(error)}) from None
+            raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
-    return reader
+    return parse_or_explain
 
 
-def one_of(words: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
-    """An option whose value is one of these words; its help and the answer to a wrong one name them all."""
+def enum_option(values: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
+    """An option that takes one value of an enum. Its help and its error list all of them."""
 
     def parse(text: str) -> StrEnum:
         try:
-            return words(text.lower())
+            return values(text.lower())
         except ValueError:
             message = f"{text!r} is none of {listed}"
             raise ValueError(message) from None
 
-    listed = ", ".join(words)
+    listed = ", ".join(values)
     metavar = flag.removeprefix("--").upper()
-    return typer.Option(flag, metavar=metavar, parser=told(parse), help=f"{what}: {listed}.")
+    return typer.Option(flag, metavar=metavar, parser=with_message(parse), help=f"{what}: {listed}.")
 
 
-def labels_of(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Raise CommandFailed for a name that is given twice."""
-    found = {pair.name: pair.value for pair in pairs}
-    if len(found) < len(pairs):
-        raise CommandFailed("--label: a name is given twice; an event has one value for each", status=USAGE)
-    return found
+def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each field of a dataclass; the command takes them as one parameter, `given`.
 
+        @dataclass(kw_only=True)
+        class FilterOptions:
+            providers: Annotated[list[str] | None, typer.Option("--provider")] = None
 
-def taking(options: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The fields of a dataclass become options of a command, which is handed them as one value named `given`."""
+        @options_from(FilterOptions)
+        def events(*, given: FilterOptions, limit: Limit = 50) -> None:
 
-    def spread(command: Callable[..., None]) -> Callable[..., None]:
-        own = [each for each in signature(command).parameters.values() if each.name != "given"]
-        taken = [
-            Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
-            for each in fields(options)
-        ]
+    typer reads the options of a command from its signature: one parameter is one option. Four commands share the
+    filter of `FilterOptions`, and three of them add five to eight options, which is too many parameters to list and
+    to pass on. So the command that typer sees has the signature `(*, limit, providers)`: its own parameters without
+    `given`, then the fields with their annotations and defaults. When it is called, it makes the dataclass from the
+    fields' values and passes it as `given`. A field inherited from another dataclass counts like any other.
+    """
+    options = [
+        Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for field in fields(dataclass_type)
+    ]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [parameter for parameter in signature(command).parameters.values() if parameter.name != "given"]
 
         @wraps(command)
         def run(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - whatever the signature below says
-            given = options(**{each.name: named.pop(each.name) for each in taken})
+            given = dataclass_type(**{option.name: named.pop(option.name) for option in options})
             command(*arguments, given=given, **named)
 
-        run.__signature__ = Signature([*own, *taken])  # type: ignore[attr-defined]  # what typer reads
+        run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]  # what typer reads
         return run
 
-    return spread
+    return decorate
 
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one value a line.")]
@@ -99,39 +105,37 @@ OlderThan = Annotated[
     typer.Option(
         "--older-than",
         metavar="SPAN",
-        parser=told(parse_duration_s),
-        help="Made at least this long ago: 90s, 10m, 2h, 1d.",
+        parser=with_message(parse_duration_s),
+        help="Created at least this long ago: 90s, 10m, 2h, 1d.",
     ),
 ]
 
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rows at most.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 
-Types = Annotated[list[EventType] | None, one_of(EventType, "--type", "Only this type; may be repeated")]
+Types = Annotated[list[EventType] | None, enum_option(EventType, "--type", "Only this type; may be repeated")]
 
 Providers = Annotated[
-    list[str] | None, typer.Option("--provider", metavar="NAME", help="Only of this provider; may be repeated.")
+    list[str] | None, typer.Option("--provider", metavar="NAME", help="Only this provider; may be repeated.")
 ]
 
-Models = Annotated[
-    list[str] | None, typer.Option("--model", metavar="NAME", help="Only of this model; may be repeated.")
-]
+Models = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help="Only this model; may be repeated.")]
 
 Labels = Annotated[
     list[Pair] | None,
     typer.Option(
         "--label",
         metavar="NAME=VALUE",
-        parser=told(parse_pair),
-        help="Only with this label; may be repeated, and each must be there.",
+        parser=with_message(parse_pair),
+        help="Only with this label; may be repeated, and each must match.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterOptions:
-    """None where nothing was said."""
+    """Which events. None where the option was not given."""
 
     kinds: Types = None
     providers: Providers = None
@@ -139,20 +143,12 @@ class FilterOptions:
     labels: Labels = None
 
 
-def conditions_of(given: FilterOptions) -> dict[str, Any]:
-    """Only what was said, by the names that the API has for it."""
-    return dict(_conditions(given))
-
-
-def _conditions(given: FilterOptions) -> Iterator[tuple[str, Any]]:
-    if given.kinds is not None:
-        yield "types", tuple(kind.value for kind in given.kinds)
-    if given.providers is not None:
-        yield "providers", tuple(given.providers)
-    if given.models is not None:
-        yield "models", tuple(given.models)
-    if given.labels is not None:
-        yield "labels", labels_of(given.labels)
+def labels_of(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Raise CommandFailed for a name that is given twice."""
+    found = {pair.name: pair.value for pair in pairs}
+    if len(found) < len(pairs):
+        raise CommandFailed("--label: a name is given twice; an event has one value for each", status=USAGE)
+    return found
 
 
 def filter_of(given: FilterOptions) -> EventFilter:
@@ -164,16 +160,18 @@ def filter_of(given: FilterOptions) -> EventFilter:
     )
 
 
-LONGEST = 1_024  # bytes that are read; a secret has about a hundred
+SECRET_MAX_BYTES = 1_024  # a secret has about a hundred
 
 SecretFile = Annotated[
     str | None,
-    typer.Option("--secret-file", metavar="FILE", help="Holds the secret, whsec_…; - is stdin. None: one is made."),
+    typer.Option(
+        "--secret-file", metavar="FILE", help="File with the secret, whsec_…; - is stdin. Without it one is made."
+    ),
 ]
 
 
 def read_secret(file: str | None) -> str | None:
-    """Raise CommandFailed, whose words hold nothing of the file, unless it is one line of text."""
+    """Raise CommandFailed unless the file is one line of text. Its message quotes nothing of the file."""
     if file is None:
         return None
     try:
@@ -182,13 +180,13 @@ def read_secret(file: str | None) -> str | None:
         raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error
     except UnicodeDecodeError:
         text = ""
-    if not text or len(text) > LONGEST or not text.isprintable():
+    if not text or len(text) > SECRET_MAX_BYTES or not text.isprintable():
         raise CommandFailed(f"{file} does not hold a secret; write whsec_… in it and nothing else", status=USAGE)
     return text
 
 
 def _content(file: str) -> bytes:
     if file == "-":
-        return sys.stdin.buffer.read(LONGEST + 1)
+        return sys.stdin.buffer.read(SECRET_MAX_BYTES + 1)
     with Path(file).open("rb") as opened:
-        return opened.read(LONGEST + 1)
+        return opened.read(SECRET_MAX_BYTES + 1)

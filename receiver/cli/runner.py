@@ -1,4 +1,4 @@
-"""How a command runs: settings, the ledger, one event loop, and a signal for those that run until told to stop."""
+"""How a command runs: settings, the ledger, one event loop, and the signals that stop it."""
 
 import asyncio
 import errno
@@ -23,20 +23,21 @@ from receiver.web.server import STOP_SIGNALS
 T = TypeVar("T")
 
 
-def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making: bool = False) -> T:
-    """Open the ledger and the providers as set, do the work, close them in order.
+def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, creating: bool = False) -> T:
+    """Open the ledger and the providers from the settings, run the work, close them in order.
 
-    Only `making` creates a ledger or changes its schema. Ctrl-C cancels the work; a paid submit in flight still comes
-    to its end.
+    Return what the work returns. Only with `creating` is a ledger created or its schema changed. Ctrl-C cancels the
+    work, except for a submit in flight, which is finished because it may be paid. Raise CommandFailed for a ledger
+    that can not be used, ConfigError for wrong settings, typer.Exit after Ctrl-C.
     """
     settings = load_settings()
     start_logging(_quieter(settings))
     place = ledger_at(settings.database.url)
-    if not making and isinstance(place, LedgerFile):
+    if not creating and isinstance(place, LedgerFile):
         _must_exist(place.path)
 
     async def opened() -> T:
-        async with open_services(settings, migrating=making) as services:
+        async with open_services(settings, migrating=creating) as services:
             return await work(services)
 
     try:
@@ -49,18 +50,18 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, making:
 
 @contextmanager
 def ledger_named(settings: Settings) -> Iterator[None]:
-    """Raise CommandFailed for one that can not be used: engines name neither place nor cure, the doctor names both."""
+    """Add the ledger's name to a StoreError, which has none, and point to the doctor. Raise CommandFailed."""
     try:
         yield
     except SchemaBehind:
-        raise  # it says what to run
+        raise  # its message names the command to run
     except StoreError as error:
         place = ledger_at(settings.database.url)
-        raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` names the cure") from error
+        raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` shows how to fix it") from error
 
 
 def _quieter(settings: Settings) -> Settings:
-    """A command that ends by itself tells its result; of the log only what went wrong belongs beside it."""
+    """A command prints its result, so only warnings and errors of the log are printed beside it."""
     if settings.log.level != "info":
         return settings
     return settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
@@ -75,11 +76,11 @@ def _must_exist(path: Path) -> None:
 @contextmanager
 def stopped_by_signal() -> Iterator[asyncio.Event]:
     """An event that SIGINT or SIGTERM sets, inside a running loop. A second signal ends the process at once."""
-    told = asyncio.Event()
+    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        told.set()
+        stopped.set()
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
@@ -87,18 +88,18 @@ def stopped_by_signal() -> Iterator[asyncio.Event]:
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
     try:
-        yield told
+        yield stopped
     finally:
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
 
-def port_trouble(host: str, port: int, error: OSError) -> CommandFailed:
-    """One line with the cure, for a socket that can not be had."""
+def cannot_listen(host: str, port: int, error: OSError) -> CommandFailed:
+    """The error for a socket that can not be bound, with how to fix it."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     hints = {
-        errno.EADDRINUSE: "it is taken: stop the other program, or choose another with --port",
-        errno.EACCES: "this user may not have it: choose a port above 1023 with --port",
+        errno.EADDRINUSE: "it is in use: stop the other program, or choose another port with --port",
+        errno.EACCES: "this user is not allowed to use it: choose a port above 1023 with --port",
         errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
     }
     hint = hints.get(error.errno or 0, f"{error.strerror or error}: choose another with --host and --port")

@@ -34,5 +34,5 @@ async def open_engine(database_url: str, *, busy_timeout_ms: int, pool_size: int
 def postgres_missing(error: ImportError) -> DatabaseMisconfigured:
     """The error when the extra `postgres` is not installed."""
     return DatabaseMisconfigured(
-        f"the library for Postgres is missing ({error})", hint="run: pip install 'whenfinal[postgres]'"
+        f"the library for Postgres is missing ({error})", hint="run: pip install '.[postgres]'"
     )

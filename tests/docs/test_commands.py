@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from receiver.cli.main import COMMANDS, DELIVERY_COMMANDS, SUBSCRIPTION_COMMANDS, TASK_COMMANDS, build
+from receiver.cli.main import COMMANDS, build
 from receiver.web.routes import ROUTES
 from tests.docs.pages import ROOT, fences, pages, without_fences
 
@@ -33,8 +33,7 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def _whole_command_line() -> TyperGroup:
-    listed = (*COMMANDS, *TASK_COMMANDS, *DELIVERY_COMMANDS, *SUBSCRIPTION_COMMANDS)
-    found = get_command(build([name for name, *_ in listed]))
+    found = get_command(build([word for words, *_ in COMMANDS for word in words.split()]))
     assert isinstance(found, TyperGroup)
     return found
 

@@ -1,4 +1,4 @@
-"""What stands before many `web` processes: each new connection goes to the next that takes it."""
+"""A load balancer in front of many `web` processes: each new connection goes to the next one that accepts it."""
 
 import asyncio
 from collections import Counter
@@ -11,15 +11,15 @@ CHUNK = 65_536
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Balancer:
-    """`taken` counts connections by the port that took them. Open it with `open_balancer`."""
+    """Open it with `open_balancer`. `taken` counts connections by the port that accepted them."""
 
     behind: Sequence[int]
     port: int = 0
     taken: Counter[int] = field(default_factory=Counter)
-    _turn: int = 0
+    _next_at: int = 0
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Until either end hangs up, and then both have."""
+        """Until either end closes; then both are closed."""
         with suppress(ConnectionError):
             there = await self._next()
             if there is not None:
@@ -32,8 +32,8 @@ class Balancer:
 
     async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         for _ in self.behind:
-            self._turn += 1
-            port = self.behind[self._turn % len(self.behind)]
+            self._next_at += 1
+            port = self.behind[self._next_at % len(self.behind)]
             with suppress(OSError):
                 found = await asyncio.open_connection("127.0.0.1", port)
                 self.taken[port] += 1
@@ -50,7 +50,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def open_balancer(behind: Sequence[int]) -> AsyncIterator[Balancer]:
-    """On a free port of this machine, before those ports."""
+    """On a free port of this machine, in front of those ports."""
     balancer = Balancer(behind=behind)
     server = await asyncio.start_server(balancer.pass_on, "127.0.0.1", 0)
     balancer.port = server.sockets[0].getsockname()[1]

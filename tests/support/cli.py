@@ -1,4 +1,4 @@
-"""The real `whenfinal` as processes: in an empty folder, with an environment of only what a test sets."""
+"""The real `whenfinal` as processes: in an empty folder, with only the environment that a test sets."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
-PATIENCE_S = 60
+TIMEOUT_S = 60
 OPERATOR = "operator-key-of-these-tests-0123456789"
 #: Root may read and write any file, whatever its mode; so root gives these rights up first.
 _RIGHTS = "-dac_override,-dac_read_search"
@@ -35,40 +35,40 @@ class Ended:
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """A command that runs until it is told to stop. Its stderr is read all the time, so that it never blocks."""
+    """A command that runs until it is stopped. Its stderr is read all the time, so that it never blocks."""
 
     popen: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
-    _news: threading.Condition = field(default_factory=threading.Condition)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
     _reader: threading.Thread | None = None
 
     def read(self) -> None:
         assert self.popen.stderr is not None
         for line in self.popen.stderr:
-            with self._news:
+            with self._changed:
                 self.lines.append(line)
-                self._news.notify_all()
-        with self._news:
+                self._changed.notify_all()
+        with self._changed:
             self.lines.append("")
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def said(self, words: str) -> str:
-        """The first line of stderr with these words; waits for it."""
-        with self._news:
-            met = self._news.wait_for(lambda: any(words in line for line in self.lines) or self._is_over(), PATIENCE_S)
+    def line_with(self, part: str) -> str:
+        """The first line of stderr that contains the part; waits for it."""
+        with self._changed:
+            met = self._changed.wait_for(lambda: any(part in line for line in self.lines) or self._is_over(), TIMEOUT_S)
             assert met, self.lines
-            return next(line for line in self.lines if words in line)
+            return next(line for line in self.lines if part in line)
 
     def _is_over(self) -> bool:
         return bool(self.lines) and self.lines[-1] == ""
 
     @property
     def url(self) -> str:
-        return self.said("serving ").split()[1].rstrip(";")
+        return self.line_with("serving ").split()[1].rstrip(";")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.popen.send_signal(number)
-        return self.popen.wait(PATIENCE_S)
+        return self.popen.wait(TIMEOUT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class Cli:
     def with_settings(self, **settings: str) -> "Cli":
         return replace(self, environment={**self.environment, **settings})
 
-    def with_prefix(self, *words: str) -> "Cli":
+    def with_prefix(self, *prefix: str) -> "Cli":
         """Run through another program."""
-        return replace(self, prefix=words)
+        return replace(self, prefix=prefix)
 
     def run(self, *arguments: str, stdin: str | bytes = "") -> Ended:
         content = stdin.encode() if isinstance(stdin, str) else stdin
@@ -92,7 +92,7 @@ class Cli:
             env=self._environment(),
             input=content,
             capture_output=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         return Ended(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
@@ -127,7 +127,7 @@ class Cli:
 
 def read_settings(simulator: Process) -> dict[str, str]:
     """The settings that `whenfinal simulate` prints."""
-    simulator.said("stop with Ctrl-C")
+    simulator.line_with("stop with Ctrl-C")
     assert simulator.popen.stdout is not None
     settings: dict[str, str] = {}
     for line in simulator.popen.stdout:
@@ -139,7 +139,7 @@ def read_settings(simulator: Process) -> dict[str, str]:
     return settings
 
 
-def order(prompt: str = "a fox", provider: str = "hiapi", **more: Any) -> str:
+def request_line(prompt: str = "a fox", provider: str = "hiapi", **more: Any) -> str:
     """One line of JSON."""
     models = {"hiapi": "happyhorse-1.1/text-to-video", "tokenbay": "happyhorse-1.0-t2v"}
     return json.dumps({"provider": provider, "video": {"model": models[provider], "prompt": prompt}, **more})

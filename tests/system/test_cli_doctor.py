@@ -26,7 +26,7 @@ def test_an_empty_machine_is_told_what_to_set_and_stays_empty(cli: Cli) -> None:
     assert cli.files() == set()
 
 
-def test_every_wrong_setting_is_named_with_its_cure(cli: Cli) -> None:
+def test_every_wrong_setting_is_named_with_its_hint(cli: Cli) -> None:
     broken = cli.with_settings(WHENFINAL_LEASE_S="x", HIAPI_API_KEY="a b", WHENFINAL_PUBLC_URL="y")
     ended = broken.run("doctor", "--json")
     checks = json.loads(ended.out)["checks"]
@@ -65,7 +65,7 @@ def test_a_provider_that_is_not_there_is_a_matter_of_the_network(simulated: Cli)
         assert _levels(away, "--offline").get("hiapi") != "fail"
 
 
-def test_a_database_that_can_not_be_used_is_named_with_its_cure(simulated: Cli) -> None:
+def test_a_database_that_can_not_be_used_is_named_with_its_hint(simulated: Cli) -> None:
     (simulated.folder / "whenfinal.db").write_text("this is not a database, only words that stand in its place")
     ended = simulated.run("doctor", "--offline")
     assert ended.status == 1

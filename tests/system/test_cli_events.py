@@ -1,4 +1,4 @@
-"""`whenfinal events` over a ledger whose oldest events are no longer kept."""
+"""`whenfinal events` over a ledger whose oldest events are no longer stored."""
 
 import asyncio
 from pathlib import Path
@@ -24,8 +24,8 @@ async def _fill(folder: Path) -> None:
         await publish_event_of(store, "tsk_6", labels={"film": "b"})
 
 
-@pytest.fixture(name="kept")
-def _kept(cli: Cli) -> Cli:
+@pytest.fixture(name="stored")
+def _stored(cli: Cli) -> Cli:
     asyncio.run(_fill(cli.folder))
     return cli
 
@@ -34,25 +34,28 @@ def _seqs(cli: Cli, *arguments: str) -> list[int]:
     return [event["seq"] for event in cli.run("events", "--json", *arguments).values]
 
 
-def test_events_are_filtered_by_provider_model_and_labels(kept: Cli) -> None:
-    assert _seqs(kept) == [4, 5, 6]
-    assert _seqs(kept, "--provider", "dashscope") == [5]
-    assert _seqs(kept, "--provider", "dashscope", "--provider", "hiapi", "--label", "film=a", "--after", "3") == [4, 5]
-    assert _seqs(kept, "--model", "wan", "--label", "film=a", "--label", "team=b") == [5]
-    assert _seqs(kept, "--label", "film=a", "--label", "team=x") == []
+def test_events_are_filtered_by_provider_model_and_labels(stored: Cli) -> None:
+    assert _seqs(stored) == [4, 5, 6]
+    assert _seqs(stored, "--provider", "dashscope") == [5]
+    assert _seqs(stored, "--provider", "dashscope", "--provider", "hiapi", "--label", "film=a", "--after", "3") == [
+        4,
+        5,
+    ]
+    assert _seqs(stored, "--model", "wan", "--label", "film=a", "--label", "team=b") == [5]
+    assert _seqs(stored, "--label", "film=a", "--label", "team=x") == []
 
 
-def test_what_a_limit_leaves_out_is_said_with_where_to_go_on(kept: Cli) -> None:
-    told = kept.run("events", "--json", "--after", "3", "--limit", "2")
-    assert ([event["seq"] for event in told.values], "--after 5" in told.err) == ([4, 5], True)
+def test_what_a_limit_leaves_out_is_noted_with_the_cursor_to_continue(stored: Cli) -> None:
+    ended = stored.run("events", "--json", "--after", "3", "--limit", "2")
+    assert ([event["seq"] for event in ended.values], "--after 5" in ended.err) == ([4, 5], True)
 
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
-def test_a_cursor_before_what_is_kept_is_one_line_with_the_one_to_use(kept: Cli, follow: tuple[str, ...]) -> None:
-    told = kept.run("events", "--after", "1", *follow)
-    assert (told.status, told.out, told.err.count("\n")) == (1, "", 1)
-    assert "no longer kept" in told.err
-    assert "--after 3" in told.err
+def test_a_cursor_before_the_oldest_event_is_one_line_with_the_one_to_use(stored: Cli, follow: tuple[str, ...]) -> None:
+    ended = stored.run("events", "--after", "1", *follow)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert "no longer stored" in ended.err
+    assert "--after 3" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_a_cursor_before_what_is_kept_is_one_line_with_the_one_to_use(kept: Cli,
         ("--label film=a --label film=b", "a name is given twice"),
     ],
 )
-def test_words_that_can_not_be_meant_are_one_line_and_status_2(kept: Cli, arguments: str, words: str) -> None:
-    told = kept.run("events", *arguments.split())
-    assert (told.status, told.out) == (2, "")
-    assert words in " ".join(told.err.split())
+def test_wrong_options_are_one_line_and_status_2(stored: Cli, arguments: str, words: str) -> None:
+    ended = stored.run("events", *arguments.split())
+    assert (ended.status, ended.out) == (2, "")
+    assert words in " ".join(ended.err.split())

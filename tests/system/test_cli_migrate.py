@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Process, order
+from tests.support.cli import OPERATOR, TIMEOUT_S, WHENFINAL, Cli, Process, request_line
 from tests.support.postgres import Databases
 
 HEADERS = {"Authorization": f"Bearer {OPERATOR}", "Content-Type": "application/json"}
@@ -74,8 +74,8 @@ def endpoint() -> Iterator[_Endpoint]:
 
 def _finished(server: Process, prompt: str, **more: Any) -> dict[str, Any]:
     """A task that was submitted and has ended."""
-    with httpx.Client(base_url=server.url, headers=HEADERS, timeout=PATIENCE_S, trust_env=False) as api:
-        made = api.post("/v1/tasks", content=order(prompt, **more)).json()
+    with httpx.Client(base_url=server.url, headers=HEADERS, timeout=TIMEOUT_S, trust_env=False) as api:
+        made = api.post("/v1/tasks", content=request_line(prompt, **more)).json()
         ended: dict[str, Any] = api.get(f"/v1/tasks/{made['id']}", params={"wait": 50}).json()
         return ended
 
@@ -100,7 +100,7 @@ def test_a_service_moves_to_postgres_and_goes_on_where_it_was(
     assert "never run on both" in moved.err
     new = old.with_settings(WHENFINAL_DATABASE_URL=server_url)
     with endpoint.open(), new.running("serve", "--port", "0") as server:
-        assert endpoint.came.wait(PATIENCE_S)
+        assert endpoint.came.wait(TIMEOUT_S)
         _finished(server, "a crow")
         assert server.stop() == 0
     (before, after) = new.run("events", "--json").values
@@ -116,11 +116,11 @@ def test_json_tells_every_table_and_the_way_back_is_open(simulated: Cli, server_
         "migrate", "--to", "sqlite:///back.db", "--json"
     )
     assert (there.status, back.status) == (0, 0), there.err + back.err
-    (told,), (again,) = there.values, back.values
-    assert (told["same"], told["from"]) == (True, "whenfinal.db")
-    assert told["to"] == again["from"]
-    assert told["tables"] == again["tables"]
-    tasks = next(each for each in told["tables"] if each["table"] == "tasks")
+    (copied,), (again,) = there.values, back.values
+    assert (copied["same"], copied["from"]) == (True, "whenfinal.db")
+    assert copied["to"] == again["from"]
+    assert copied["tables"] == again["tables"]
+    tasks = next(each for each in copied["tables"] if each["table"] == "tasks")
     assert (tasks["rows"], tasks["copied_rows"], tasks["sha256"]) == (1, 1, tasks["copied_sha256"])
     assert PASSWORD not in there.out + there.err + back.out + back.err
 
@@ -139,21 +139,21 @@ def test_a_running_service_is_not_copied_from_under_itself(simulated: Cli) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("--from", "mysql://ann:hidden-word@db/x"), 2, "--from is not a database that this version can open; use sql"),
         (("--to", "postgresql://ann:hidden-word@db"), 2, "--to is not a database that this version can open; use sql"),
-        (("--json",), 2, "--json is for a copy: say --from, --to or both"),
+        (("--json",), 2, "--json is for a copy: give --from, --to or both"),
         (("--from", FILE), 1, "whenfinal.db can not be copied onto itself"),
         (("--to", "sqlite:///new.db"), 1, "there is no ledger at "),
     ],
 )
 def test_wrong_ends_are_one_line_and_nothing_is_made(
-    cli: Cli, arguments: tuple[str, ...], status: int, said: str
+    cli: Cli, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     ended = cli.run("migrate", *arguments)
     assert (ended.status, ended.out) == (status, "")
-    assert said in ended.err
+    assert message in ended.err
     assert ended.err.count("\n") == 1
     assert "hidden-word" not in ended.err
     assert cli.files() == set()
@@ -163,7 +163,7 @@ def test_a_terminal_sees_a_bar_for_each_table_and_a_log_sees_one_line(cli: Cli) 
     assert cli.run("migrate").status == 0
     logged = cli.run("migrate", "--to", "sqlite:///one.db")
     assert [line for line in logged.err.splitlines() if line.startswith("copying")] == [
-        "copying the ledger; serve, web and worker stay stopped until it is done"
+        "copying the ledger; do not start serve, web or worker until it is done"
     ]
     shown = _on_a_terminal(cli.folder, "migrate", "--to", "sqlite:///two.db")
     assert "checked counters" in shown
@@ -184,6 +184,6 @@ def _on_a_terminal(folder: Path, *arguments: str) -> str:
                 shown += chunk
         except OSError:
             pass  # how a terminal says that nobody writes any more
-        assert running.wait(PATIENCE_S) == 0
+        assert running.wait(TIMEOUT_S) == 0
     os.close(ours)
     return shown.decode()

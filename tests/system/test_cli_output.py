@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cli import BOUND_BY_MODES, Cli, order
+from tests.support.cli import BOUND_BY_MODES, Cli, request_line
 
 
 def _redirected(cli: Cli, where: str) -> Cli:
@@ -33,11 +33,11 @@ UNOPENED = [
 
 
 @pytest.mark.parametrize("arguments", UNOPENED)
-def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_its_cure(
+def test_a_ledger_that_can_not_be_opened_is_named_with_the_way_to_a_hint(
     simulated: Cli, arguments: tuple[str, ...]
 ) -> None:
     absent = simulated.with_settings(WHENFINAL_DATABASE_URL="sqlite:///absent/whenfinal.db")
-    ended = absent.run(*arguments, stdin=order())
+    ended = absent.run(*arguments, stdin=request_line())
     assert (ended.status, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
     assert "the ledger absent/whenfinal.db: unable to open database file; " in ended.err
     assert "whenfinal doctor" in ended.err
@@ -51,24 +51,24 @@ def test_a_file_that_is_no_ledger_is_named_too(simulated: Cli, arguments: tuple[
     assert "the ledger notes.txt: file is not a database; `whenfinal doctor`" in ended.err
 
 
-#: One that looks, one that changes, one that serves.
+#: One that reads, one that changes, one that serves.
 READERS_OF_SETTINGS = [("tasks", "list"), ("migrate",), ("serve", "--port", "0")]
 
 
 @pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
-def test_a_dotenv_that_is_not_utf8_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_dotenv_that_is_not_utf8_is_named_with_its_hint(cli: Cli, arguments: tuple[str, ...]) -> None:
     (cli.folder / ".env").write_bytes("HIAPI_API_KEY=schlüssel".encode("latin-1"))
     ended = cli.run(*arguments)
-    said = f"whenfinal: {cli.folder}/.env is not UTF-8; save it as UTF-8, or take it away\n"
-    assert (ended.status, ended.out, ended.err) == (2, "", said)
+    message = f"whenfinal: {cli.folder}/.env is not UTF-8; save it as UTF-8, or take it away\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", message)
 
 
 @pytest.mark.parametrize("arguments", READERS_OF_SETTINGS)
-def test_a_dotenv_that_may_not_be_read_is_named_with_its_cure(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_a_dotenv_that_may_not_be_read_is_named_with_its_hint(cli: Cli, arguments: tuple[str, ...]) -> None:
     (cli.folder / ".env").touch(mode=0)
     ended = cli.with_prefix(*BOUND_BY_MODES).run(*arguments)
-    said = f"{cli.folder}/.env can not be read: Permission denied; let this user read it, or take it away\n"
-    assert (ended.status, ended.out, ended.err) == (2, "", f"whenfinal: {said}")
+    message = f"{cli.folder}/.env can not be read: Permission denied; let this user read it, or take it away\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", f"whenfinal: {message}")
 
 
 def test_the_doctor_names_a_dotenv_that_can_not_be_read(cli: Cli) -> None:

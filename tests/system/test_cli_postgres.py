@@ -44,7 +44,7 @@ def test_a_ledger_is_made_served_read_and_examined(cli: Cli, server: Server, url
     assert "run `whenfinal migrate`" in behind.err
     assert there.run("migrate").err.splitlines() == [f"the ledger {shown} is up to date"]
     with there.running("serve", "--port", "0") as process:
-        assert shown in process.said("serving ")
+        assert shown in process.line_with("serving ")
         assert there.run("tasks", "list", "--json").status == 0
         assert process.stop() == 0
     examined = there.run("doctor", "--offline", "--json").values[0]["checks"]
@@ -58,8 +58,8 @@ def _unopened(server: Server, url: str) -> dict[str, tuple[str, str, str]]:
     gone = parts._replace(netloc=f"guarded:{WRITTEN}@127.0.0.1:{free_port()}").geturl()
     return {
         "wrong password": (url.replace("word", "ward"), "password authentication failed", "user and password"),
-        "nobody there": (gone, "Connection refused", "see that Postgres runs there"),
-        "no such host": (url.replace("127.0.0.1", "db.invalid"), "db.invalid", "see that Postgres runs there"),
+        "nobody there": (gone, "Connection refused", "check that Postgres runs there"),
+        "no such host": (url.replace("127.0.0.1", "db.invalid"), "db.invalid", "check that Postgres runs there"),
         "no such database": (url + "x", "does not exist", "createdb"),
         "an option of nobody's": (url + "?colour=red", "not one that Postgres understands", "%25"),
         "another encoding": (_in_latin(server, url), "must be UTF8", "createdb -E UTF8"),
@@ -85,7 +85,7 @@ def _in_latin(server: Server, url: str) -> str:
         "another encoding",
     ],
 )
-def test_a_database_that_can_not_be_opened_is_one_line_and_a_cure_without_the_password(
+def test_a_database_that_can_not_be_opened_is_one_line_and_a_hint_without_the_password(
     cli: Cli, server: Server, url: str, case: str
 ) -> None:
     given, words, advice = _unopened(server, url)[case]
@@ -98,8 +98,8 @@ def test_a_database_that_can_not_be_opened_is_one_line_and_a_cure_without_the_pa
     (check,) = [check for check in examined.values[0]["checks"] if check["name"] == "database"]
     assert words in check["what"]
     assert advice in check["cure"]
-    said = ended.err + examined.out + examined.err
-    assert not any(secret in said for secret in (PASSWORD, WRITTEN, "cret-word", "cret-ward"))
+    printed = ended.err + examined.out + examined.err
+    assert not any(secret in printed for secret in (PASSWORD, WRITTEN, "cret-word", "cret-ward"))
 
 
 @pytest.mark.parametrize("arguments", [("migrate",), ("doctor", "--offline")])

@@ -12,19 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process, order, read_settings
+from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli, Process, read_settings, request_line
 
 HEADERS = {"Authorization": f"Bearer {OPERATOR}"}
 
 
 @contextmanager
 def _api(process: Process) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=process.url, headers=HEADERS, timeout=PATIENCE_S, trust_env=False) as client:
+    with httpx.Client(base_url=process.url, headers=HEADERS, timeout=TIMEOUT_S, trust_env=False) as client:
         yield client
 
 
 def _submit(api: httpx.Client, prompt: str = "a fox", provider: str = "hiapi") -> Any:
-    answer = api.post("/v1/tasks", content=order(prompt, provider), headers={"Content-Type": "application/json"})
+    answer = api.post("/v1/tasks", content=request_line(prompt, provider), headers={"Content-Type": "application/json"})
     assert answer.status_code == 202, answer.text
     return answer.json()
 
@@ -34,7 +34,7 @@ def _end_of(api: httpx.Client, task: str) -> Any:
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    last = time.monotonic() + PATIENCE_S
+    last = time.monotonic() + TIMEOUT_S
     while not is_so():
         assert time.monotonic() < last
         time.sleep(0.05)
@@ -43,7 +43,7 @@ def _until(is_so: Callable[[], bool]) -> None:
 @contextmanager
 def _sent(process: Process, method: str, path: str, body: str = "") -> Iterator[HTTPConnection]:
     """A request that is on its way when this begins; its answer is read later."""
-    connection = HTTPConnection(process.url.removeprefix("http://"), timeout=PATIENCE_S)
+    connection = HTTPConnection(process.url.removeprefix("http://"), timeout=TIMEOUT_S)
     connection.request(method, path, body=body, headers={**HEADERS, "Content-Type": "application/json"})
     with closing(connection):
         yield connection
@@ -57,7 +57,7 @@ def _is_closed(process: Process) -> bool:
 
 def test_serving_says_its_address_ledger_and_providers_in_one_line(simulated: Cli) -> None:
     with simulated.running("serve", "--port", "0") as server:
-        line = server.said("serving ")
+        line = server.line_with("serving ")
         assert "http://127.0.0.1:" in line
         assert "ledger whenfinal.db" in line
         assert "hiapi (polled, no public URL), dashscope (polled)" in line
@@ -67,7 +67,7 @@ def test_serving_says_its_address_ledger_and_providers_in_one_line(simulated: Cl
 
 def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
     with cli.running("serve", "--port", "0") as server:
-        key = server.said("API key").split()[-1]
+        key = server.line_with("API key").split()[-1]
         answer = httpx.get(f"{server.url}/v1/tasks", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
         assert (answer.status_code, server.stop()) == (200, 0)
     with cli.running("serve", "--port", "0") as again:
@@ -75,20 +75,20 @@ def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
         assert key not in "".join(again.lines)
 
 
-def test_a_taken_port_is_one_line_with_the_cure_before_anything_is_made(simulated: Cli) -> None:
+def test_a_taken_port_is_one_line_with_the_hint_before_anything_is_made(simulated: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = simulated.run("serve", "--port", str(port))
     assert ended.status == 1
     assert ended.err == (
         f"whenfinal: can not listen on 127.0.0.1:{port}; "
-        "it is taken: stop the other program, or choose another with --port\n"
+        "it is in use: stop the other program, or choose another port with --port\n"
     )
     assert simulated.files() == set()
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid"])
-def test_an_address_that_is_not_here_is_one_line_with_the_cure(cli: Cli, host: str) -> None:
+def test_an_address_that_is_not_here_is_one_line_with_the_hint(cli: Cli, host: str) -> None:
     ended = cli.run("serve", "--host", host, "--port", "0")
     assert (ended.status, ended.err.count("\n")) == (1, 1)
     assert "--host" in ended.err
@@ -107,7 +107,7 @@ def test_a_submit_in_flight_is_answered_when_the_server_is_told_to_stop(cli: Cli
         del settings["WHENFINAL_PUBLIC_URL"]
         beside = cli.with_settings(**settings, WHENFINAL_API_KEYS=API_KEYS)
         with beside.running("serve", "--port", "0") as server:
-            slow = order("x #simulate:reply_slow")
+            slow = request_line("x #simulate:reply_slow")
             with _sent(server, "POST", "/v1/tasks", slow) as request, _api(server) as api:
                 _until(lambda: api.get("/v1/tasks").json()["tasks"] != [])
                 assert server.stop() == 0
@@ -127,7 +127,10 @@ def test_who_waits_is_answered_when_the_server_is_told_to_stop(simulated: Cli) -
 def test_a_second_signal_ends_at_once(simulated: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # a provider that takes the submit and never answers
         beside = simulated.with_settings(HIAPI_BASE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with beside.running("serve", "--port", "0") as server, _sent(server, "POST", "/v1/tasks", order()) as request:
+        with (
+            beside.running("serve", "--port", "0") as server,
+            _sent(server, "POST", "/v1/tasks", request_line()) as request,
+        ):
             held, _ = silent.accept()
             with held:
                 server.popen.send_signal(signal.SIGTERM)
@@ -140,7 +143,7 @@ def test_a_second_signal_ends_at_once(simulated: Cli) -> None:
 
 def test_web_and_worker_share_the_work_over_one_file(simulated: Cli) -> None:
     with simulated.running("web", "--port", "0") as web, simulated.running("worker") as worker, _api(web) as api:
-        worker.said("working; ledger")
+        worker.line_with("working; ledger")
         assert _end_of(api, _submit(api)["id"])["state"] == "succeeded"
         assert (web.stop(), worker.stop()) == (0, 0)
 
@@ -171,7 +174,7 @@ def test_a_server_that_was_killed_goes_on_where_it_was(simulated: Cli) -> None:
 
 def test_ctrl_c_stops_a_worker_well(simulated: Cli) -> None:
     with simulated.running("worker") as worker:
-        worker.said("working;")
+        worker.line_with("working;")
         assert worker.stop(signal.SIGINT) == 0
     assert "Traceback" not in "".join(worker.lines)
 

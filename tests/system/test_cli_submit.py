@@ -2,18 +2,18 @@
 
 import pytest
 
-from tests.support.cli import Cli, order
+from tests.support.cli import Cli, request_line
 
 
 def test_one_order_is_submitted_and_shown(simulated: Cli) -> None:
-    ended = simulated.run("submit", "-", stdin=order())
+    ended = simulated.run("submit", "-", stdin=request_line())
     assert (ended.status, ended.err) == (0, "")
     assert "submitted" in ended.out
     assert "tk-hiapi-" in ended.out
 
 
 def test_waiting_for_lines_ends_with_every_task_succeeded_and_no_server_running(simulated: Cli) -> None:
-    lines = [order(), order(provider="tokenbay"), "", order("another")]
+    lines = [request_line(), request_line(provider="tokenbay"), "", request_line("another")]
     (simulated.folder / "orders.jsonl").write_text("\n".join(lines))
     ended = simulated.run("submit", "orders.jsonl", "--wait", "--timeout", "50s", "--json")
     assert (ended.status, ended.err) == (0, "")
@@ -21,44 +21,48 @@ def test_waiting_for_lines_ends_with_every_task_succeeded_and_no_server_running(
 
 
 def test_a_pretty_printed_object_is_one_order(simulated: Cli) -> None:
-    text = order().replace("{", "{\n", 1).replace(', "video"', ',\n "video"')
+    text = request_line().replace("{", "{\n", 1).replace(', "video"', ',\n "video"')
     assert simulated.run("submit", "-", "--json", stdin=text).values[0]["state"] == "submitted"
 
 
 def test_a_key_prefix_makes_a_second_run_pay_nothing(simulated: Cli) -> None:
-    first = simulated.run("submit", "-", "--key-prefix", "monday", "--json", stdin=order() + "\n" + order("more"))
-    again = simulated.run("submit", "-", "--key-prefix", "monday", "--json", stdin=order() + "\n" + order("more"))
+    first = simulated.run(
+        "submit", "-", "--key-prefix", "monday", "--json", stdin=request_line() + "\n" + request_line("more")
+    )
+    again = simulated.run(
+        "submit", "-", "--key-prefix", "monday", "--json", stdin=request_line() + "\n" + request_line("more")
+    )
     assert {value["id"] for value in first.values} == {value["id"] for value in again.values}
     assert all(value["replayed"] for value in again.values)
 
 
 def test_a_key_that_was_used_for_another_order_is_refused(simulated: Cli) -> None:
-    simulated.run("submit", "-", "--idempotency-key", "one", stdin=order())
-    ended = simulated.run("submit", "-", stdin=order("another", idempotency_key="one"))
+    simulated.run("submit", "-", "--idempotency-key", "one", stdin=request_line())
+    ended = simulated.run("submit", "-", stdin=request_line("another", idempotency_key="one"))
     assert ended.status == 1
-    assert "another order" in ended.err
+    assert "another request" in ended.err
 
 
 def test_a_made_webhook_secret_is_shown_once(simulated: Cli) -> None:
-    wanted = order(notify={"url": "https://subscriber.example/hook"}, idempotency_key="k")
+    wanted = request_line(notify={"url": "https://subscriber.example/hook"}, idempotency_key="k")
     assert simulated.run("submit", "-", "--json", stdin=wanted).values[0]["notify"]["secret"].startswith("whsec_")
     assert "notify" not in simulated.run("submit", "-", "--json", stdin=wanted).values[0]
 
 
 def test_a_failing_task_is_waited_for_and_ends_with_status_1(simulated: Cli) -> None:
-    ended = simulated.run("submit", "-", "--wait", "--json", stdin=order("x #simulate:fail"))
+    ended = simulated.run("submit", "-", "--wait", "--json", stdin=request_line("x #simulate:fail"))
     assert (ended.status, ended.values[0]["state"]) == (1, "failed")
     assert "ended failed" in ended.err
 
 
 def test_a_wait_ends_with_its_time_and_says_that_the_task_goes_on(simulated: Cli) -> None:
-    ended = simulated.run("submit", "-", "--wait", "--timeout", "1s", stdin=order("x #simulate:stuck"))
+    ended = simulated.run("submit", "-", "--wait", "--timeout", "1s", stdin=request_line("x #simulate:stuck"))
     assert ended.status == 1
     assert "still running" in ended.err or "still submitted" in ended.err
 
 
 def test_a_lost_reply_is_not_waited_for_and_names_the_way_out(simulated: Cli) -> None:
-    ended = simulated.run("submit", "-", "--wait", stdin=order("x #simulate:reply_lost", provider="tokenbay"))
+    ended = simulated.run("submit", "-", "--wait", stdin=request_line("x #simulate:reply_lost", provider="tokenbay"))
     assert ended.status == 1
     assert "whenfinal tasks explain tsk_" in ended.err
 
@@ -66,10 +70,10 @@ def test_a_lost_reply_is_not_waited_for_and_names_the_way_out(simulated: Cli) ->
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (order() + '\n{"provider":\n', "-:2: it is not JSON"),
-        (order() + '\n{"provider": "hiapi", "vide": {}}', "-:2: vide: is not a known name"),
-        (order() + "\n" + order().replace('"prompt"', '"duration": 99, "prompt"'), "-:2: video.duration"),
-        (order(idempotency_key=""), "-:1: Idempotency-Key"),
+        (request_line() + '\n{"provider":\n', "-:2: it is not JSON"),
+        (request_line() + '\n{"provider": "hiapi", "vide": {}}', "-:2: vide: is not a known name"),
+        (request_line() + "\n" + request_line().replace('"prompt"', '"duration": 99, "prompt"'), "-:2: video.duration"),
+        (request_line(idempotency_key=""), "-:1: Idempotency-Key"),
     ],
     ids=["not JSON", "unknown field", "against the provider's limits", "an empty key"],
 )
@@ -87,7 +91,7 @@ def test_a_file_that_is_not_there_is_named(cli: Cli) -> None:
     assert ended.err == "whenfinal: nowhere.json can not be read: No such file or directory\n"
 
 
-def test_without_any_provider_the_order_is_refused_with_the_cure(cli: Cli) -> None:
-    ended = cli.run("submit", "-", stdin=order())
+def test_without_any_provider_the_request_is_refused_with_a_hint(cli: Cli) -> None:
+    ended = cli.run("submit", "-", stdin=request_line())
     assert ended.status == 2
     assert "no provider is configured, see whenfinal doctor" in ended.err

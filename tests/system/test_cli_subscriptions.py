@@ -1,4 +1,4 @@
-"""Subscriptions, replays and their deliveries by hand, with the real command and no server."""
+"""Subscriptions, replays and their deliveries, with the real command and no server."""
 
 import base64
 import os
@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.support.cli import WHENFINAL, Cli, Ended, order
+from tests.support.cli import WHENFINAL, Cli, Ended, request_line
 
 OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
@@ -45,8 +45,8 @@ def test_a_subscription_is_made_listed_changed_and_deleted(home: Cli, nobody: st
         2.5,
     )
     assert home.run("subscriptions", "list", "--json").values == [made]
-    told = {"deliveries": {"pending": 0, "dead": 0, "last_failed": None}}
-    assert home.run("subscriptions", "show", name, "--json").values == [made | told]
+    backlog = {"deliveries": {"pending": 0, "dead": 0, "last_failed": None}}
+    assert home.run("subscriptions", "show", name, "--json").values == [made | backlog]
     changed = home.run(
         *("subscriptions", "change", name, "--type", "task.failed", "--clear", "labels", "--clear", "rate"),
         *("--no-cloudevents", "--url", f"{nobody}/b", "--json"),
@@ -117,16 +117,16 @@ def test_a_subscription_is_disabled_with_its_reason_and_enabled_again(home: Cli,
 
 def test_a_test_that_is_not_delivered_ends_with_status_1(home: Cli, nobody: str) -> None:
     name = str(_made(home, nobody)["id"])
-    told = home.run("subscriptions", "test", name)
-    assert (told.status, told.err) == (1, "")
-    assert told.out.startswith("not delivered: ")
+    ended = home.run("subscriptions", "test", name)
+    assert (ended.status, ended.err) == (1, "")
+    assert ended.out.startswith("not delivered: ")
     programs = home.run("subscriptions", "test", name, "--json")
     assert (programs.status, programs.values[0]["delivered"], programs.values[0]["status"]) == (1, False, None)
 
 
 def test_past_events_are_replayed_and_the_deliveries_found_by_subscription(simulated: Cli, nobody: str) -> None:
     home = simulated.with_settings(WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
-    home.run("submit", "-", "--wait", stdin=order() + "\n" + order("x #simulate:fail"))
+    home.run("submit", "-", "--wait", stdin=request_line() + "\n" + request_line("x #simulate:fail"))
     name = str(_made(home, nobody)["id"])
     counted = home.run("replay", name, "--from-seq", "1", "--dry-run")
     assert counted.out == "events that match: 2; deliveries that would be made due: 2\n"
@@ -134,18 +134,18 @@ def test_past_events_are_replayed_and_the_deliveries_found_by_subscription(simul
     assert (asked.status, asked.out, f"Make 2 deliveries to {name} due?" in asked.err) == (1, "", True)
     (failed,) = home.run("replay", name, "--type", "task.failed", "--since", "1h", "--yes", "--json").values
     assert (failed["matched"], failed["made_due"], failed["dry_run"]) == (1, 1, False)
-    said = home.run("replay", name, "--to-seq", "2", "--only", "missing", "--yes")
-    assert said.out == "events that match: 2; deliveries made due: 1; a running worker sends them\n"
-    owed = home.run("deliveries", "list", "--subscription", name, "--json").values
-    assert [(each["subscription"], each["state"]) for each in owed] == [(name, "pending")] * 2
+    replayed = home.run("replay", name, "--to-seq", "2", "--only", "missing", "--yes")
+    assert replayed.out == "events that match: 2; deliveries made due: 1; a running worker sends them\n"
+    pending = home.run("deliveries", "list", "--subscription", name, "--json").values
+    assert [(each["subscription"], each["state"]) for each in pending] == [(name, "pending")] * 2
     assert home.run("deliveries", "list", "--subscription", "sub_nobody", "--json").out == ""
     assert name in home.run("deliveries", "list").out
     home.run("subscriptions", "disable", name)
-    again = home.run("deliveries", "redeliver", str(owed[0]["id"]))
+    again = home.run("deliveries", "redeliver", str(pending[0]["id"]))
     assert again.out.endswith(f"{name} is disabled: it waits until whenfinal subscriptions enable {name}\n")
     assert re.search(r"^pending +2$", home.run("subscriptions", "show", name).out, re.MULTILINE)
     home.run("subscriptions", "delete", name, "--yes")
-    refused = home.run("deliveries", "redeliver", str(owed[0]["id"]))
+    refused = home.run("deliveries", "redeliver", str(pending[0]["id"]))
     assert (refused.status, refused.out, "was deleted" in refused.err) == (1, "", True)
 
 
@@ -158,7 +158,7 @@ def test_a_replay_without_a_bound_or_with_nobody_to_ask_is_refused(home: Cli, no
     assert (backwards.status, "last_seq" in backwards.err) == (2, True)
     deleting = home.run("subscriptions", "delete", name)
     assert (deleting.status, deleting.out) == (2, "")
-    assert "say --yes" in deleting.err
+    assert "give --yes" in deleting.err
     assert home.run("subscriptions", "show", name).status == 0
 
 

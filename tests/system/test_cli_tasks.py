@@ -1,4 +1,4 @@
-"""Looking and acting by hand: tasks, events, deliveries, reconcile; for people and for programs."""
+"""Tasks, events, deliveries and manual reconcile by the command, as tables and as JSON."""
 
 import signal
 import subprocess
@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.support.cli import WHENFINAL, Cli, order
+from tests.support.cli import WHENFINAL, Cli, request_line
 
 LOST = "x #simulate:reply_lost"
 
@@ -14,12 +14,12 @@ LOST = "x #simulate:reply_lost"
 @pytest.fixture
 def uncertain(simulated: Cli) -> str:
     """The id of a task whose reply was lost."""
-    ended = simulated.run("submit", "-", "--json", stdin=order(LOST, provider="tokenbay"))
+    ended = simulated.run("submit", "-", "--json", stdin=request_line(LOST, provider="tokenbay"))
     return str(ended.values[0]["id"])
 
 
 def test_tasks_are_listed_by_state_provider_label_and_age(simulated: Cli) -> None:
-    lines = [order(labels={"job": "a=b"}), order(provider="tokenbay")]
+    lines = [request_line(labels={"job": "a=b"}), request_line(provider="tokenbay")]
     made = simulated.run("submit", "-", "--json", stdin="\n".join(lines)).values
     labelled = {value["line"]: value["id"] for value in made}[1]
     for flags in (["--label", "job=a=b"], ["--provider", "hiapi"], ["--state", "submitted", "--label", "job=a=b"]):
@@ -29,7 +29,7 @@ def test_tasks_are_listed_by_state_provider_label_and_age(simulated: Cli) -> Non
 
 
 def test_a_provider_that_is_known_and_has_no_such_task_is_no_error(simulated: Cli) -> None:
-    simulated.run("submit", "-", stdin=order(provider="tokenbay"))
+    simulated.run("submit", "-", stdin=request_line(provider="tokenbay"))
     only_hiapi = simulated.with_settings(WHENFINAL_PROVIDERS="hiapi")
     for provider in ("hiapi", "tokenbay"):
         ended = only_hiapi.run("tasks", "list", "--provider", provider, "--state", "refused")
@@ -37,36 +37,36 @@ def test_a_provider_that_is_known_and_has_no_such_task_is_no_error(simulated: Cl
 
 
 def test_a_longer_list_says_that_there_is_more(simulated: Cli) -> None:
-    simulated.run("submit", "-", stdin=order() + "\n" + order())
+    simulated.run("submit", "-", stdin=request_line() + "\n" + request_line())
     ended = simulated.run("tasks", "list", "--limit", "1", "--json")
     assert len(ended.values) == 1
     assert "more with --limit" in ended.err
 
 
 def test_a_task_is_found_by_our_id_and_by_the_providers(simulated: Cli) -> None:
-    (made,) = simulated.run("submit", "-", "--json", stdin=order()).values
+    (made,) = simulated.run("submit", "-", "--json", stdin=request_line()).values
     (shown,) = simulated.run("tasks", "show", f"hiapi/{made['task_id']}", "--json").values
     assert shown["id"] == made["id"]
     assert made["task_id"] in simulated.run("tasks", "show", made["id"]).out
 
 
 def test_an_uncertain_task_is_explained_with_the_commands_that_settle_it(simulated: Cli, uncertain: str) -> None:
-    told = simulated.run("tasks", "explain", uncertain)
-    assert told.status == 0
-    assert "submit: uncertain" in told.out
-    assert f"whenfinal tasks settle {uncertain} --refused\n" in told.out
+    ended = simulated.run("tasks", "explain", uncertain)
+    assert ended.status == 0
+    assert "submit: uncertain" in ended.out
+    assert f"whenfinal tasks settle {uncertain} --refused\n" in ended.out
     (value,) = simulated.run("tasks", "explain", uncertain, "--json").values
     assert [note["kind"] for note in value["timeline"]] == ["observation", "observation"]
 
 
 def test_an_uncertain_task_is_looked_for_in_the_providers_list(simulated: Cli) -> None:
-    lost = order(LOST, provider="tokenbay").replace("tokenbay", "dashscope")
+    lost = request_line(LOST, provider="tokenbay").replace("tokenbay", "dashscope")
     (made,) = simulated.run("submit", "-", "--json", stdin=lost).values
     (seen,) = simulated.run("tasks", "settle", made["id"], "--look", "--json").values
     assert (seen["model"], seen["same_model"]) == (made["model"], True)
-    told = simulated.run("tasks", "settle", made["id"], "--look")
-    assert seen["task_id"] in told.out
-    assert f"whenfinal tasks settle {made['id']} --task-id ID" in told.out
+    ended = simulated.run("tasks", "settle", made["id"], "--look")
+    assert seen["task_id"] in ended.out
+    assert f"whenfinal tasks settle {made['id']} --task-id ID" in ended.out
     assert simulated.run("tasks", "settle", made["id"], "--task-id", seen["task_id"]).status == 0
     assert simulated.run("tasks", "settle", made["id"], "--look").status == 1
 
@@ -74,22 +74,22 @@ def test_an_uncertain_task_is_looked_for_in_the_providers_list(simulated: Cli) -
 def test_a_provider_without_a_list_names_the_place_to_look(simulated: Cli, uncertain: str) -> None:
     ended = simulated.run("tasks", "settle", uncertain, "--look")
     assert (ended.status, ended.out) == (1, "")
-    assert "TokenBay documents no list of tasks; look in the console of the account at http" in ended.err
+    assert "TokenBay documents no list of tasks; search the console of the account at http" in ended.err
 
 
 def test_a_wish_to_cancel_is_carried_where_there_is_such_a_thing(simulated: Cli) -> None:
-    lines = order(provider="tokenbay").replace("tokenbay", "dashscope") + "\n" + order()
+    lines = request_line(provider="tokenbay").replace("tokenbay", "dashscope") + "\n" + request_line()
     made = {task["provider"]: task["id"] for task in simulated.run("submit", "-", "--json", stdin=lines).values}
     ended = simulated.run("tasks", "cancel", made["hiapi"])
     assert (ended.status, ended.out) == (1, "")
     assert "HiAPI documents no way to cancel" in ended.err
     simulated.run("tasks", "cancel", made["dashscope"])
-    (told,) = simulated.run("tasks", "explain", made["dashscope"], "--json").values
-    assert "command line: cancel" in [note["summary"] for note in told["timeline"]]
+    (explained,) = simulated.run("tasks", "explain", made["dashscope"], "--json").values
+    assert "command line: cancel" in [entry["summary"] for entry in explained["timeline"]]
 
 
 def test_the_file_of_a_finished_task_is_fetched_once(simulated: Cli) -> None:
-    (task,) = simulated.run("submit", "-", "--wait", "--json", stdin=order(provider="tokenbay")).values
+    (task,) = simulated.run("submit", "-", "--wait", "--json", stdin=request_line(provider="tokenbay")).values
     (file,) = simulated.run("tasks", "download", task["id"], "--to", "films", "--json").values
     path = simulated.folder / file["path"]
     assert (path.parent.name, path.stat().st_size, path.read_bytes()[4:8]) == ("films", file["bytes"], b"ftyp")
@@ -99,7 +99,7 @@ def test_the_file_of_a_finished_task_is_fetched_once(simulated: Cli) -> None:
 
 
 def test_an_unfinished_task_has_no_files(simulated: Cli) -> None:
-    (task,) = simulated.run("submit", "-", "--json", stdin=order("x #simulate:stuck")).values
+    (task,) = simulated.run("submit", "-", "--json", stdin=request_line("x #simulate:stuck")).values
     ended = simulated.run("tasks", "download", task["id"])
     assert (ended.status, f"whenfinal: {task['id']} is submitted and has no files\n") == (1, ended.err)
 
@@ -112,7 +112,7 @@ def test_an_uncertain_task_is_settled_as_never_made_once(simulated: Cli, uncerta
 
 
 def test_a_settled_task_is_asked_about_by_hand_and_becomes_an_event(simulated: Cli, uncertain: str) -> None:
-    (twin,) = simulated.run("submit", "-", "--wait", "--json", stdin=order(provider="tokenbay")).values
+    (twin,) = simulated.run("submit", "-", "--wait", "--json", stdin=request_line(provider="tokenbay")).values
     taken = simulated.run("tasks", "settle", uncertain, "--task-id", twin["task_id"])
     assert taken.status == 1
     assert "belongs to another task" in taken.err
@@ -123,18 +123,18 @@ def test_a_settled_task_is_asked_about_by_hand_and_becomes_an_event(simulated: C
 
 
 def test_a_dry_run_says_what_would_be_asked_and_changes_nothing(simulated: Cli) -> None:
-    (made,) = simulated.run("submit", "-", "--json", stdin=order("x #simulate:stuck")).values
-    (said,) = simulated.run("reconcile", "--dry-run", "--json").values
-    assert (said["asked"], said["tasks"][0]["plan"]) == (0, "ask for its status")
+    (made,) = simulated.run("submit", "-", "--json", stdin=request_line("x #simulate:stuck")).values
+    (planned,) = simulated.run("reconcile", "--dry-run", "--json").values
+    assert (planned["asked"], planned["tasks"][0]["plan"]) == (0, "ask for its status")
     (asked,) = simulated.run("reconcile", "--dry-run", "--ask", "--json").values
     assert (asked["asked"], asked["tasks"][0]["finding"]) == (1, "stated")
-    (kept,) = simulated.run("tasks", "show", made["id"], "--json").values
-    assert (kept["state"], kept["polls"]) == ("submitted", 0)
+    (unchanged,) = simulated.run("tasks", "show", made["id"], "--json").values
+    assert (unchanged["state"], unchanged["polls"]) == ("submitted", 0)
     assert "ask for its status" in simulated.run("reconcile", "--dry-run").out
 
 
 def test_events_are_read_from_a_number_on_and_by_type(simulated: Cli) -> None:
-    simulated.run("submit", "-", "--wait", stdin=order() + "\n" + order("x #simulate:fail"))
+    simulated.run("submit", "-", "--wait", stdin=request_line() + "\n" + request_line("x #simulate:fail"))
     assert [event["seq"] for event in simulated.run("events", "--after", "1", "--json").values] == [2]
     (failed,) = simulated.run("events", "--type", "task.failed", "--json").values
     assert failed["task"]["state"] == "failed"
@@ -142,13 +142,13 @@ def test_events_are_read_from_a_number_on_and_by_type(simulated: Cli) -> None:
 
 
 def test_events_are_followed_until_ctrl_c(simulated: Cli) -> None:
-    simulated.run("submit", "-", "--wait", stdin=order())
+    simulated.run("submit", "-", "--wait", stdin=request_line())
     command = [WHENFINAL, "events", "--follow", "--after", "0", "--json"]
     environment = {**simulated.environment, "HOME": str(simulated.folder)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=simulated.folder, env=environment, text=True, **pipes) as follower:  # type: ignore[call-overload]  # the pipes are named once
         assert '"seq":1' in follower.stdout.readline()
-        simulated.run("submit", "-", "--wait", stdin=order())
+        simulated.run("submit", "-", "--wait", stdin=request_line())
         assert '"seq":2' in follower.stdout.readline()
         follower.send_signal(signal.SIGINT)
         assert (follower.wait(30), follower.stderr.read()) == (130, "whenfinal: interrupted\n")
@@ -156,13 +156,13 @@ def test_events_are_followed_until_ctrl_c(simulated: Cli) -> None:
 
 def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli) -> None:
     quick = simulated.with_settings(WHENFINAL_WEBHOOK_BACKOFF_S="0")
-    wanted = order(notify={"url": "https://nowhere.invalid/hook"})
+    wanted = request_line(notify={"url": "https://nowhere.invalid/hook"})
     (task,) = quick.run("submit", "-", "--wait", "--json", stdin=wanted).values
-    (owed,) = quick.run("deliveries", "list", "--json").values
-    assert owed["task"] == task["id"]
-    (shown,) = quick.run("deliveries", "show", owed["id"], "--json").values
+    (delivery,) = quick.run("deliveries", "list", "--json").values
+    assert delivery["task"] == task["id"]
+    (shown,) = quick.run("deliveries", "show", delivery["id"], "--json").values
     assert len(shown["tries"]) == shown["attempts"]
-    (due,) = quick.run("deliveries", "redeliver", owed["id"], "--json").values
+    (due,) = quick.run("deliveries", "redeliver", delivery["id"], "--json").values
     assert (due["state"], due["attempts"]) == ("pending", 0)
 
 
@@ -199,7 +199,7 @@ def test_a_ledger_that_is_not_there_is_named_and_not_made(simulated: Cli) -> Non
 
 
 def test_a_reader_that_goes_away_is_no_trouble(simulated: Cli) -> None:
-    simulated.run("submit", "-", stdin="\n".join(order(f"fox {number}", "tokenbay") for number in range(5)))
+    simulated.run("submit", "-", stdin="\n".join(request_line(f"fox {number}", "tokenbay") for number in range(5)))
     environment = {"PATH": "/usr/bin:/bin", **simulated.environment}
     for flag in ("--json", "--limit=9"):
         piped = f"'{WHENFINAL}' tasks list {flag} | true"
@@ -210,7 +210,7 @@ def test_a_reader_that_goes_away_is_no_trouble(simulated: Cli) -> None:
 
 
 def test_provider_words_can_not_steer_a_terminal(simulated: Cli) -> None:
-    simulated.run("submit", "-", stdin=order(labels={"job": "[red]x[/red] [Image 1]"}))
+    simulated.run("submit", "-", stdin=request_line(labels={"job": "[red]x[/red] [Image 1]"}))
     assert "job=[red]x[/red] [Image 1]" in simulated.run("tasks", "list").out
 
 

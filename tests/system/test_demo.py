@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.cli.demo.tally import EARLY_S
+from receiver.cli.demo.shown import EARLY_S
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
@@ -32,17 +32,17 @@ class Run:
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
         self.popen = popen
-        self.said: list[str] = []
-        self._news = threading.Condition()
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def line(self, words: str) -> str:
         """The first line of stderr with these words; waits for it."""
-        with self._news:
-            self._news.wait_for(lambda: self._found(words) is not None or self._is_over())
+        with self._changed:
+            self._changed.wait_for(lambda: self._found(words) is not None or self._is_over())
         found = self._found(words)
-        assert found is not None, self.said
+        assert found is not None, self.lines
         return found
 
     def result(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Run:
         return result
 
     def end(self, number: int | None = None) -> int:
-        """Its exit status, all having been said."""
+        """Its exit status, after all its output."""
         if number is not None:
             self.popen.send_signal(number)
         status = self.popen.wait()
@@ -61,7 +61,7 @@ class Run:
         return status
 
     def _found(self, words: str) -> str | None:
-        return next((line for line in self.said if words in line), None)
+        return next((line for line in self.lines if words in line), None)
 
     def _is_over(self) -> bool:
         return not self._reader.is_alive() or self.popen.poll() is not None
@@ -69,11 +69,11 @@ class Run:
     def _read(self) -> None:
         assert self.popen.stderr is not None
         for line in self.popen.stderr:
-            with self._news:
-                self.said.append(line)
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
+            with self._changed:
+                self.lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
 
 
 @contextmanager
@@ -108,91 +108,91 @@ def _pid_of(port: str) -> int:
             words = entry.read_bytes().split(b"\0")
             if b"--port" in words and port.encode() in words:
                 return int(entry.parent.name)
-    pytest.fail(f"nobody was told to listen on {port}")
+    pytest.fail(f"no process has --port {port}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataRepository:
-    """A demo that has ended and serves on."""
+class ServingDemo:
+    """A demo that has ended and still serves."""
 
     run: Run
     result: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MetadataRepository]:
-    with _demo(tmp_path_factory.mktemp("kept"), "--keep") as run:
-        yield MetadataRepository(run=run, result=run.result())
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingDemo]:
+    with _demo(tmp_path_factory.mktemp("serving"), "--keep") as run:
+        yield ServingDemo(run=run, result=run.result())
 
 
-def test_the_demo_loses_doubles_and_pays_twice_nothing(kept: MetadataRepository) -> None:
-    assert kept.result["verdict"] == ZEROS, kept.result
-    assert kept.result["remarks"] == []
-    rows = kept.result["providers"]
+def test_the_demo_loses_doubles_and_pays_twice_nothing(serving: ServingDemo) -> None:
+    assert serving.result["verdict"] == ZEROS, serving.result
+    assert serving.result["remarks"] == []
+    rows = serving.result["providers"]
     assert [row["submitted"] for row in rows] == [12] * 5
     assert all(row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == 12 for row in rows)
 
 
-def test_each_way_tells_what_was_asked_of_it_and_nothing_else(kept: MetadataRepository) -> None:
-    rows = kept.result["providers"]
+def test_each_channel_brings_what_it_is_for_and_nothing_else(serving: ServingDemo) -> None:
+    rows = serving.result["providers"]
     assert [row["streamed"] for row in rows] == [12] * 5
     assert [row["failures"] for row in rows] == [row["failed"] for row in rows]
     assert all(row["failures"] > 0 for row in rows)
     assert {row["provider"]: row["notified"] for row in rows if row["notified"]} == {"tokenbay": 12}
-    assert kept.result["unwanted"] == []
+    assert serving.result["unwanted"] == []
 
 
-def test_the_manners_of_a_sender_and_of_the_stream_are_shown(kept: MetadataRepository) -> None:
-    shown = kept.result["shown"]
+def test_retries_signatures_and_the_resumed_stream_are_shown(serving: ServingDemo) -> None:
+    shown = serving.result["shown"]
     assert shown["retried_s"] > 0
     assert shown["waited_s"] >= shown["retry_after_s"] - EARLY_S
     assert shown["asymmetric"] >= 60  # each of them with ed25519 and CloudEvents attributes, or it would be a remark
     assert shown["overlapping"] > 0
     assert shown["resumed_at"] == 20
     assert shown["faults"] == {}
-    assert "rotated the secret" in kept.run.line("rotated")
+    assert "rotated the secret" in serving.run.line("rotated")
 
 
-def test_every_promised_fault_is_met(kept: MetadataRepository) -> None:
+def test_every_promised_fault_is_met(serving: ServingDemo) -> None:
     callbacks = {"callback_lost", "callback_duplicated", "callback_early", "callback_contradicting"}
     others = {"reply_lost", "fail", "unknown_state", "query_500", "submit refused (rate)"}
-    assert callbacks | others <= set(kept.result["troubles"])
-    assert len(kept.result["contradictions"]) == 2
+    assert callbacks | others <= set(serving.result["troubles"])
+    assert len(serving.result["contradictions"]) == 2
 
 
-def test_tasks_end_by_callback_where_there_is_one_and_by_polling(kept: MetadataRepository) -> None:
-    hiapi, *others = kept.result["providers"]
+def test_tasks_end_by_callback_where_there_is_one_and_by_polling(serving: ServingDemo) -> None:
+    hiapi, *others = serving.result["providers"]
     assert hiapi["by_callback"] > 0 < hiapi["by_polling"]
     assert [row["by_polling"] for row in others] == [12] * 4
 
 
-def test_the_operator_settles_both_what_was_made_and_what_was_not(kept: MetadataRepository) -> None:
-    settled = [line for line in kept.run.said if "tasks settle" in line]
+def test_the_operator_settles_both_what_was_made_and_what_was_not(serving: ServingDemo) -> None:
+    settled = [line for line in serving.run.lines if "tasks settle" in line]
     assert any("--task-id" in line for line in settled)
     assert any("--refused" in line for line in settled)
 
 
-def test_a_kept_demo_serves_until_it_is_told_to_stop(kept: MetadataRepository) -> None:
-    key = kept.run.line("serving http").split("key ")[1].split()[0]
-    _, receiver = _origins(kept.run)
+def test_with_keep_the_demo_serves_until_it_is_stopped(serving: ServingDemo) -> None:
+    key = serving.run.line("serving http").split("key ")[1].split()[0]
+    _, receiver = _origins(serving.run)
     headers = {"Authorization": f"Bearer {key}"}
     assert httpx.get(f"{receiver}/v1/tasks", headers=headers).status_code == 200
-    assert f"{receiver}/v1/subscriptions" in kept.run.line("/v1/subscriptions")
+    assert f"{receiver}/v1/subscriptions" in serving.run.line("/v1/subscriptions")
     subscriptions = httpx.get(f"{receiver}/v1/subscriptions", headers=headers).json()["subscriptions"]
     assert {each["description"] for each in subscriptions} == {"everything", "failures"}
-    assert kept.run.end(signal.SIGINT) == INTERRUPTED
+    assert serving.run.end(signal.SIGINT) == INTERRUPTED
     assert _is_gone(receiver)
 
 
 def test_a_receiver_killed_in_the_middle_and_started_again_comes_to_the_same_end(tmp_path: Path) -> None:
     with _demo(tmp_path, "--kill-at", "15", "--seed", "3") as run:
         result = run.result()
-        assert run.end() == 0, (result, run.said)
+        assert run.end() == 0, (result, run.lines)
     assert result["verdict"] == ZEROS
     assert sum(row["webhooks"] for row in result["providers"]) == 60
     assert sum(row["streamed"] for row in result["providers"]) == 60
     assert result["shown"]["resumed_at"] == 20
-    assert any("killed the receiver" in line for line in run.said)
+    assert any("killed the receiver" in line for line in run.lines)
 
 
 @pytest.mark.parametrize(("place", "name"), [(0, "simulator"), (1, "receiver")])
@@ -202,18 +202,18 @@ def test_a_process_of_the_demo_that_dies_ends_it_at_once_with_its_log(tmp_path: 
         origins = _origins(run)
         os.kill(_pid_of(origins[place].rpartition(":")[2]), signal.SIGKILL)
         assert run.end() == WRONG
-    assert f"the {name} ended with status -9; the last lines of its log:" in "".join(run.said)
-    assert "Traceback" not in "".join(run.said)
+    assert f"the {name} ended with status -9; the last lines of its log:" in "".join(run.lines)
+    assert "Traceback" not in "".join(run.lines)
     assert all(_is_gone(origin) for origin in origins)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_told_to_stop_leaves_no_process_and_no_file(tmp_path: Path, number: int) -> None:
+def test_a_stopped_demo_leaves_no_process_and_no_file(tmp_path: Path, number: int) -> None:
     with _demo(tmp_path) as run:
         run.line("submitted 0/60")
         origins = _origins(run)
         assert run.end(number) == INTERRUPTED
-    assert run.said[-1] == "whenfinal: interrupted\n"
+    assert run.lines[-1] == "whenfinal: interrupted\n"
     assert all(_is_gone(origin) for origin in origins)
     assert list(tmp_path.iterdir()) == []
 

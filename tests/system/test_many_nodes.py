@@ -1,6 +1,6 @@
-"""Two `web` and two `worker` processes on one Postgres, under the demo's orders and faults, one of each killed midway.
+"""Two `web` and two `worker` processes on one Postgres, with the demo's requests and faults, one of each killed midway.
 
-The demo's own parts order, subscribe, follow and count; only what they talk to is another: a balancer before two webs.
+The demo's own parts submit, subscribe, follow and count. They talk to a balancer in front of two `web` processes.
 """
 
 import asyncio
@@ -14,45 +14,44 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from rich.console import Console
 
-from receiver.cli.demo.api import open_service
-from receiver.cli.demo.books import Simulated
+from receiver.cli.demo.api import open_api
 from receiver.cli.demo.display import Result, Screen
-from receiver.cli.demo.processes import Places, World, _free_ports, _new_keys, make_environment
-from receiver.cli.demo.runner import Demo, Wish
-from receiver.cli.demo.scenario import load_examples, make_orders
+from receiver.cli.demo.examples import load_examples
+from receiver.cli.demo.processes import Processes, free_ports, new_setup
+from receiver.cli.demo.runner import Demo, Scenario
+from receiver.cli.demo.scenario import make_requests
 from receiver.cli.demo.submitting import Submitting
-from receiver.cli.demo.subscribers import open_audience
-from receiver.cli.demo.tally import Way
+from receiver.cli.demo.subscribers import open_consumers
+from receiver.cli.demo.tally import Channel
 from tests.support.balancer import Balancer, open_balancer
 from tests.support.postgres import Databases
 
 pytestmark = pytest.mark.timeout(180)
 
-EACH = 16  # orders of each of five providers
+EACH = 16  # requests of each of five providers
 SEED = 7
-KILL_AT = 20  # ends told before the kill
+KILL_AT = 20  # ends received before the kill
 
 NODES: Mapping[str, str] = {"web-1": "web", "web-2": "web", "worker-1": "worker", "worker-2": "worker"}
 WEB, WORKER = "web-1", "worker-1"  # those that are killed
 
-SETTLED_S = 0.02  # for a statement that was on its way
+SETTLED_S = 0.02  # for a statement in flight
 HELD = """SELECT (SELECT count(*) FROM tasks WHERE lease_owner LIKE %(owner)s)
     + (SELECT count(*) FROM deliveries WHERE lease_owner LIKE %(owner)s AND state = 'pending')"""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Nodes(World):
-    """The demo's world with four processes in the place of one. What it kills are a web and a worker, nothing else."""
+class Nodes(Processes):
+    """The demo's processes with four in the place of the receiver. It kills one web and one worker."""
 
     ports: Mapping[str, int]
 
     async def start_receiver(self) -> None:
-        """Those that are not running."""
+        """Start those that are not running."""
         for name, kind in NODES.items():
             if name not in self._children:
                 options = ("--port", str(self.ports[name])) if name in self.ports else ()
@@ -61,7 +60,7 @@ class Nodes(World):
             await self._until_answering(name, f"http://127.0.0.1:{port}/healthz")
 
     async def kill_receiver(self) -> None:
-        """The worker in the middle of something: while it stands still, the ledger says that it holds a lease."""
+        """The worker is killed while it holds a lease, which the ledger shows as soon as it is stopped."""
         await self._stop_holding_a_lease(self._children[WORKER])
         for name in (WEB, WORKER):
             killed = self._children.pop(name)
@@ -69,7 +68,7 @@ class Nodes(World):
             await killed.wait()
 
     async def _stop_holding_a_lease(self, worker: Process) -> None:
-        url = self.environment["WHENFINAL_DATABASE_URL"]
+        url = self.setup.database_url
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             while True:
                 worker.send_signal(signal.SIGSTOP)
@@ -92,17 +91,11 @@ def ledger(databases: Databases) -> Iterator[str]:
 @asynccontextmanager
 async def _nodes(ledger: str, folder: Path) -> AsyncIterator[tuple[Nodes, Balancer]]:
     """All started and answering; gone when it closes."""
-    simulator, *webs = _free_ports(3)
+    simulator, *webs = free_ports(3)
     async with open_balancer(webs) as balancer:
-        places = Places(
-            directory=folder,
-            simulator=f"http://127.0.0.1:{simulator}",
-            receiver=f"http://127.0.0.1:{balancer.port}",
-        )
-        keys = _new_keys()
-        environment = {**make_environment(places, keys), "WHENFINAL_DATABASE_URL": ledger}
-        ports = dict(zip(NODES, webs, strict=False))
-        nodes = Nodes(places=places, keys=keys, environment=environment, seed=SEED, ports=ports)
+        origins = {"simulator": f"http://127.0.0.1:{simulator}", "receiver": f"http://127.0.0.1:{balancer.port}"}
+        setup = new_setup(folder, **origins, database_url=ledger)
+        nodes = Nodes(setup=setup, seed=SEED, ports=dict(zip(NODES, webs, strict=False)))
         try:
             await nodes.start_simulator()
             await nodes.start_receiver()
@@ -116,35 +109,36 @@ async def _nodes(ledger: str, folder: Path) -> AsyncIterator[tuple[Nodes, Balanc
 
 async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
     """The whole demo, a kill midway."""
-    orders = make_orders(load_examples(), each=EACH, shuffle=random.Random(SEED).shuffle)
+    requests = make_requests(load_examples(), each=EACH, shuffle=random.Random(SEED).shuffle)
+    setup = nodes.setup
     async with (
-        open_audience(events=len(orders), notify_secret=nodes.keys.webhook) as audience,
-        open_service(nodes.places.receiver, nodes.keys.api) as service,
-        httpx.AsyncClient(base_url=nodes.places.simulator, trust_env=False) as control,
+        open_consumers(events=len(requests), notify_secret=setup.notify_secret) as consumers,
+        open_api(setup.receiver, setup.api_key) as api,
+        open_api(setup.simulator) as control,
     ):
-        await audience.subscribe(service)
-        simulated, notify_url = Simulated(control), audience.subscribers[Way.NOTIFY].url
+        await consumers.subscribe(api)
+        notify_url = consumers.subscribers[Channel.NOTIFY].url
         demo = Demo(
-            wish=Wish(orders=orders, seed=SEED, kill_at=KILL_AT),
+            scenario=Scenario(requests=requests, seed=SEED, kill_at=KILL_AT),
             screen=screen,
-            world=nodes,
-            audience=audience,
-            service=service,
-            simulated=simulated,
-            submitting=Submitting(world=nodes, service=service, simulated=simulated, notify_url=notify_url),
+            processes=nodes,
+            consumers=consumers,
+            api=api,
+            control=control,
+            submitting=Submitting(processes=nodes, api=api, control=control, notify_url=notify_url),
         )
         result = await demo.run()
-    assert demo.killed
+    assert demo.is_killed
     return result
 
 
 async def test_a_web_and_a_worker_killed_under_load_lose_nothing_and_double_nothing(
     ledger: str, tmp_path: Path
 ) -> None:
-    said = io.StringIO()
+    output = io.StringIO()
     async with _nodes(ledger, tmp_path) as (nodes, balancer):
-        result = await _demonstrate(nodes, Screen(Console(file=said, width=120), time.monotonic))
-    assert result.is_good, (result, said.getvalue())
+        result = await _demonstrate(nodes, Screen(Console(file=output, width=120), time.monotonic))
+    assert result.is_good, (result, output.getvalue())
     rows = result.tally.rows
     assert [row.submitted for row in rows] == [EACH] * 5
     assert all(row.events == row.webhooks == row.streamed == EACH for row in rows)
@@ -153,11 +147,11 @@ async def test_a_web_and_a_worker_killed_under_load_lose_nothing_and_double_noth
 
 
 def _check_ledger(ledger: str, *, events: int) -> None:
-    """What the tables themselves say: one event a task, no gap, and of each event one delivery to each subscription."""
+    """The tables have one event a task, no gap, and of each event one delivery to each subscription."""
     with closing(psycopg.connect(ledger)) as connection:
-        told = connection.execute("SELECT seq, task FROM events ORDER BY seq").fetchall()
-        assert [seq for seq, _ in told] == list(range(1, events + 1))
-        assert len({task for _, task in told}) == events
-        owed = connection.execute("SELECT subscription, event_id, state FROM deliveries").fetchall()
-        assert len({(subscription, event) for subscription, event, _ in owed}) == len(owed)
-        assert {state for *_, state in owed} == {"delivered"}
+        found = connection.execute("SELECT seq, task FROM events ORDER BY seq").fetchall()
+        assert [seq for seq, _ in found] == list(range(1, events + 1))
+        assert len({task for _, task in found}) == events
+        deliveries = connection.execute("SELECT subscription, event_id, state FROM deliveries").fetchall()
+        assert len({(subscription, event) for subscription, event, _ in deliveries}) == len(deliveries)
+        assert {state for *_, state in deliveries} == {"delivered"}

@@ -19,7 +19,7 @@ from receiver.callbacks.model import make_callback_token
 from receiver.runtime.services import open_store
 from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_task
-from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
+from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli, Process
 from tests.support.delivery_fixtures import publish_events
 
 STREAMS = WAITS = 5_000
@@ -64,10 +64,10 @@ class Line:
     writer: asyncio.StreamWriter
 
     async def until(self, words: bytes) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(words), PATIENCE_S)
+        return await asyncio.wait_for(self.reader.readuntil(words), TIMEOUT_S)
 
     async def rest(self) -> bytes:
-        return await asyncio.wait_for(self.reader.read(), PATIENCE_S)
+        return await asyncio.wait_for(self.reader.read(), TIMEOUT_S)
 
 
 @dataclass(eq=False, frozen=True)
@@ -82,8 +82,8 @@ class Crowd:
         async with self.gate:
             line = Line(*await asyncio.open_connection("127.0.0.1", self.port))
             self.stack.callback(line.writer.transport.abort)
-            said = (f"GET {target} HTTP/1.1", "Host: x", f"Authorization: Bearer {OPERATOR}", *headers, "", "")
-            line.writer.write("\r\n".join(said).encode())
+            lines = (f"GET {target} HTTP/1.1", "Host: x", f"Authorization: Bearer {OPERATOR}", *headers, "", "")
+            line.writer.write("\r\n".join(lines).encode())
             await line.until(begins)
             return line
 
@@ -91,7 +91,7 @@ class Crowd:
         return await asyncio.gather(*(self.ask("/v1/events/stream", begins=b"retry: 3000\n") for _ in range(count)))
 
     async def wait(self, *numbers: int) -> list[Line]:
-        """The server asks for the body, of which there is none, when the wait has begun, and so tells that it has."""
+        """Return when the waits have begun: the server asks for the body, which is empty, as soon as one has."""
         return await asyncio.gather(*(self._wait(f"/v1/tasks/tsk_{number}?wait=600") for number in numbers))
 
     async def _wait(self, target: str) -> Line:
@@ -112,10 +112,10 @@ def _memory_mb(server: Process) -> float:
     return int(status.read_text().partition("VmRSS:")[2].split()[0]) / 1024
 
 
-async def _are_told(streams: list[Line], waiter: Line) -> None:
+async def _received(streams: list[Line], waiter: Line) -> None:
     """Every stream has got the event, and the one waiter its answer."""
-    told = await asyncio.gather(*(stream.until(b"}\n\n") for stream in streams))
-    assert all(b"id: 1\nevent: task.succeeded\ndata: " in each for each in told)
+    events = await asyncio.gather(*(stream.until(b"}\n\n") for stream in streams))
+    assert all(b"id: 1\nevent: task.succeeded\ndata: " in each for each in events)
     answer = await waiter.until(b'"polls":')
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"state":"succeeded"' in answer
@@ -140,20 +140,20 @@ async def _run(server: Process, folder: Path) -> None:
     await _open_tasks(folder)
     with ExitStack() as stack:
         crowd, began_s = Crowd(port=port, stack=stack), time.monotonic()
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE_S) as http:
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=TIMEOUT_S) as http:
             streams = await crowd.listen(STREAMS)
             waiter, *waits = await crowd.wait(0, *(1 + number % TASKS for number in range(WAITS - 1)))
             assert (await http.get("/v1/tasks/tsk_1?wait=1", headers=AUTH)).status_code == 503
             _measured("seconds until all were seated", time.monotonic() - began_s)
             _measured("megabytes for them", _memory_mb(server) - before_mb)
             began_s = time.monotonic()
-            told = asyncio.create_task(_are_told(streams, waiter))
+            received = asyncio.create_task(_received(streams, waiter))
             token = make_callback_token([SECRET_KEY], provider="hiapi", task_id=TaskId("tsk_0"), now_s=int(time.time()))
             assert (await http.post(f"/callbacks/hiapi/{token}", json=CALLBACK)).status_code == 204
             _measured("seconds until the callback was answered", time.monotonic() - began_s)
             assert (await http.get("/healthz")).status_code == 200
-            await told
-            _measured("seconds until all were told", time.monotonic() - began_s)
+            await received
+            _measured("seconds until all had received it", time.monotonic() - began_s)
         server.popen.send_signal(signal.SIGTERM)
         await _are_let_go(streams, waits)
 
@@ -162,7 +162,7 @@ async def _run(server: Process, folder: Path) -> None:
 def test_ten_thousand_wait_and_listen_in_one_process(cli: Cli) -> None:
     with cli.with_settings(**SETTINGS).running("serve", "--port", "0") as server:
         asyncio.run(_run(server, cli.folder))
-        assert server.popen.wait(PATIENCE_S) == 0
+        assert server.popen.wait(TIMEOUT_S) == 0
 
 
 def test_a_stop_does_not_wait_for_a_client_that_does_not_read(cli: Cli) -> None:
@@ -170,7 +170,7 @@ def test_a_stop_does_not_wait_for_a_client_that_does_not_read(cli: Cli) -> None:
         host, _, port = server.url.removeprefix("http://").partition(":")
         asyncio.run(_many_events(cli.folder))
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.settimeout(PATIENCE_S)
+        deaf.settimeout(TIMEOUT_S)
         deaf.connect((host, int(port)))
         asked = f"GET /v1/events/stream?after=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OPERATOR}\r\n\r\n"
         deaf.sendall(asked.encode())
@@ -187,7 +187,7 @@ async def _many_events(folder: Path) -> None:
 
 def _read_all(server: Process) -> None:
     """As another client, by whose end the buffers of the deaf one are full."""
-    with httpx.stream("GET", f"{server.url}/v1/events/stream?after=0", headers=AUTH, timeout=PATIENCE_S) as stream:
+    with httpx.stream("GET", f"{server.url}/v1/events/stream?after=0", headers=AUTH, timeout=TIMEOUT_S) as stream:
         assert any(line == f"id: {EVENTS}" for line in stream.iter_lines())
 
 

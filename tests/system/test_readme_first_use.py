@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import DOCS, README, SUBMITTER, fences
-from tests.support.cli import OPERATOR, PATIENCE_S, WHENFINAL, Cli, Ended
+from tests.support.cli import OPERATOR, TIMEOUT_S, WHENFINAL, Cli, Ended
 
 
 def _section(page: Path, heading: str) -> str:
@@ -54,7 +54,7 @@ def _at_hand(cli: Cli, **more: str) -> dict[str, str]:
 
 def _typed(cli: Cli, *command: str) -> Ended:
     done = subprocess.run(
-        command, cwd=cli.folder, env=_at_hand(cli), capture_output=True, timeout=PATIENCE_S, check=False
+        command, cwd=cli.folder, env=_at_hand(cli), capture_output=True, timeout=TIMEOUT_S, check=False
     )
     return Ended(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
 
@@ -63,7 +63,7 @@ def _typed(cli: Cli, *command: str) -> Ended:
 def _running(cli: Cli, *command: str, **more: str) -> Iterator[Iterator[str]]:
     """The lines that it writes on stdout, until the test has seen enough; they end when patience does."""
     with subprocess.Popen(command, cwd=cli.folder, env=_at_hand(cli, **more), stdout=subprocess.PIPE, text=True) as it:
-        deadline = Timer(PATIENCE_S, it.kill)
+        deadline = Timer(TIMEOUT_S, it.kill)
         deadline.start()
         assert it.stdout is not None
         try:
@@ -75,7 +75,7 @@ def _running(cli: Cli, *command: str, **more: str) -> Iterator[Iterator[str]]:
 
 def test_simulate_and_serve_print_what_the_readme_prints(cli: Cli) -> None:
     with cli.running("simulate", "--port", "0") as simulator:
-        printed = re.sub(r":\d+;", ":9000;", simulator.said("simulating")).strip()
+        printed = re.sub(r":\d+;", ":9000;", simulator.line_with("simulating")).strip()
         assert f"`{printed}`" in QUICKSTART
     accounts = {f"{name}_API_KEY": f"key-of-{name}" for name in ("HIAPI", "DASHSCOPE")}
     home = cli.with_settings(**accounts, WHENFINAL_PUBLIC_URL="https://hooks.example.com")
@@ -144,7 +144,7 @@ def test_a_webhook_has_the_headers_and_the_members_that_the_readme_prints(simula
     with home.running("serve", "--port", "0"), _listening() as (address, received, came):
         order = {"provider": "hiapi", "video": _order()["video"], "notify": {"url": address}}
         assert home.run("submit", "-", stdin=json.dumps(order)).status == 0
-        assert came.wait(PATIENCE_S)
+        assert came.wait(TIMEOUT_S)
     headers, body = received[0]
     head, _, sample = WEBHOOK.partition("\n\n")
     assert {line.partition(":")[0] for line in head.splitlines()[1:]} <= {name.lower() for name in headers}
@@ -193,7 +193,7 @@ def test_the_ways_of_being_told_report_the_end_of_a_task(simulated: Cli) -> None
         name, secret = made.out.split()[1], made.out.split()[-1]
         serve = START_ENDPOINT.replace("8001", str(port)).split()
         with _running(home, *serve, WEBHOOK_SECRET=secret) as heard:
-            tests = (_typed(home, "sh", "-c", PROBE.replace("sub_...", name)).out for _ in range(PATIENCE_S))
+            tests = (_typed(home, "sh", "-c", PROBE.replace("sub_...", name)).out for _ in range(TIMEOUT_S))
             assert any(said.startswith("delivered: answered 204") for said in tests)
             order = {**_order(), "labels": {"team": "ads"}}
             assert home.run("submit", "-", stdin=json.dumps(order)).status == 0

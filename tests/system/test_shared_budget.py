@@ -1,4 +1,4 @@
-"""Many workers are one customer to a provider: what it lets an account ask is shared by all of them."""
+"""Many workers use one provider account: they share its rate budget."""
 
 import json
 import time
@@ -10,13 +10,13 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.cli import PATIENCE_S, Cli, read_settings
+from tests.support.cli import TIMEOUT_S, Cli, read_settings
 from tests.support.postgres import Databases
 
 SPEED = "2"  # a platform that documents 20 queries a second then takes 40
 WORKERS = 4
 TASKS = 80
-ASKED = 60  # beyond what a purse holds at the start, so that it is refilled many times
+POLLS = 60  # more than the rate budget holds at first, so that it is refilled many times
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def ledger(databases: Databases) -> Iterator[str]:
     databases.drop(url)
 
 
-def _until_asked(origin: str) -> Any:
-    """The books once so many questions stand in them, or one that was refused."""
-    until = time.monotonic() + PATIENCE_S
+def _until_polled(origin: str) -> Any:
+    """The simulator's records, when they have that many polls, or one that was throttled."""
+    until = time.monotonic() + TIMEOUT_S
     while True:
         books = httpx.get(f"{origin}/_simulator/books", trust_env=False, timeout=30).json()
-        if books["throttled"] or sum(task["status_queries"] for task in books["tasks"]) >= ASKED:
+        if books["throttled"] or sum(task["status_queries"] for task in books["tasks"]) >= POLLS:
             return books
         assert time.monotonic() < until, books
         time.sleep(0.2)
@@ -43,7 +43,7 @@ def _make_all_due(ledger: str) -> None:
         assert connection.execute("UPDATE tasks SET next_poll_ms = 0").rowcount == TASKS
 
 
-def test_four_workers_together_never_ask_faster_than_the_platform_lets_one_account(cli: Cli, ledger: str) -> None:
+def test_four_workers_together_never_poll_faster_than_the_platform_allows_one_account(cli: Cli, ledger: str) -> None:
     with cli.running("simulate", "--port", "0", "--speed", SPEED) as simulator:
         settings = read_settings(simulator)
         del settings["WHENFINAL_PUBLIC_URL"]
@@ -57,6 +57,6 @@ def test_four_workers_together_never_ask_faster_than_the_platform_lets_one_accou
         with ExitStack() as stack:
             workers = [stack.enter_context(node.running("worker")) for _ in range(WORKERS)]
             for worker in workers:
-                assert worker.said("working; ")
-            books = _until_asked(origin)
+                assert worker.line_with("working; ")
+            books = _until_polled(origin)
         assert books["throttled"] == []

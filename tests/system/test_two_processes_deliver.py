@@ -1,4 +1,4 @@
-"""Two real processes pay one outbox while it is changed by hand and one of them is killed."""
+"""Two real processes deliver from one outbox while it is changed manually and one of them is killed."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli
+from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli
 
 CALLBACK_SECRET = "the-webhook-secret-of-these-tests"
 EVENTS = 60
@@ -69,7 +69,7 @@ def http() -> Iterator[httpx.Client]:
 
 
 def _until(is_so: Callable[[], object]) -> None:
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + TIMEOUT_S
     while not is_so():
         assert time.monotonic() < until_s
         time.sleep(0.05)

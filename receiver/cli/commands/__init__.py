@@ -1,1 +1,1 @@
-"""The groups of the `whenfinal` command, a module each; `receiver.cli` puts them together."""
+"""The commands, a module for each group of them. Their names and help texts are in `receiver.cli.main`."""

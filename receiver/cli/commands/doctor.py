@@ -1,4 +1,4 @@
-"""`whenfinal doctor`: what is well, what is not, and the cure for each."""
+"""`whenfinal doctor`: what works, what does not, and how to fix it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,32 +24,31 @@ _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 def doctor(
     *,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody over the network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Send nothing over the network.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check settings, database, clock, provider keys and public URL. Exit 1 when something must be cured."""
-    checks = asyncio.run(_examined(offline=offline))
-    is_well = all(check.level is not Level.FAIL for check in checks)
+    checks = asyncio.run(_run_checks(offline=offline))
+    is_ok = all(check.level is not Level.FAIL for check in checks)
     if as_json:
-        emit({"ok": is_well, "checks": [_view(check) for check in checks]})
+        emit({"ok": is_ok, "checks": [_view(check) for check in checks]})
     else:
         show(_table(checks))
-    if not is_well:
+    if not is_ok:
         raise typer.Exit(WRONG)
 
 
-async def _examined(*, offline: bool) -> tuple[Check, ...]:
+async def _run_checks(*, offline: bool) -> tuple[Check, ...]:
     try:
         settings = load_settings()
     except ConfigError as error:
         return (*broken_settings(error), await check_clock())
     checks = [*check_settings(settings), *await check_database(settings), await check_clock()]
     if not offline:
-        checks += await _asked(settings)
+        checks += await _network_checks(settings)
     return tuple(checks)
 
 
-async def _asked(settings: Settings) -> tuple[Check, ...]:
+async def _network_checks(settings: Settings) -> tuple[Check, ...]:
     if not settings.providers.accounts and settings.public_url is None:
         return ()
     async with open_transport(TransportLimits()) as transport:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from receiver.cli.commands.tasks import Name, configured_provider, find_task
+from receiver.cli.commands.tasks import TaskName, configured_provider, find_task
 from receiver.cli.console import CommandFailed, console, emit, show
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
@@ -16,15 +16,13 @@ from submitter.providers.registry import SERVES_FILES
 
 
 def download(
-    name: Name,
+    task_name: TaskName,
     *,
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Made where it is not there.")] = Path(),
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Created where it does not exist.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Fetch the files of a finished task; run it again to go on with one that broke off."""
-
     async def work(services: Services) -> list[tuple[PlannedFile, int]]:
-        task = await find_task(services, name)
+        task = await find_task(services, task_name)
         if not task.outputs:
             raise CommandFailed(f"{task.id} is {task.state.value} and has no files")
         account = configured_provider(services, task).account
@@ -47,14 +45,14 @@ def download(
 async def _with_bar(bars: Progress, downloading: Download, planned: PlannedFile) -> int:
     bar = bars.add_task(planned.path.name, total=None)
 
-    def move(kept: int, size: int | None) -> None:
-        bars.update(bar, completed=kept, total=size)
+    def update(received: int, size: int | None) -> None:
+        bars.update(bar, completed=received, total=size)
 
-    return await downloading.fetch(planned, move)
+    return await downloading.fetch(planned, update)
 
 
 def _bars() -> Progress:
-    """On stderr; nothing at all when nobody watches."""
+    """On stderr; hidden where stderr is no terminal."""
     err = console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

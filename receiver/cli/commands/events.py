@@ -1,4 +1,4 @@
-"""`whenfinal events`: the one sequence of facts, from any number on, or live."""
+"""`whenfinal events`: list the events of the log from a cursor on, or follow them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,37 +9,36 @@ import typer
 from receiver.cli.commands.tasks import check_provider
 from receiver.cli.console import USAGE, CommandFailed, emit, note, show
 from receiver.cli.display.tables import event_line, events_table
-from receiver.cli.options import FilterOptions, Json, Limit, filter_of, taking
+from receiver.cli.options import FilterOptions, Json, Limit, filter_of, options_from
 from receiver.cli.runner import with_services
 from receiver.events.model.event import Event, event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor
 from receiver.runtime.services import Services
 
-FOLLOW_EVERY_S = 0.2  # how far a follower may be behind; reading never hinders a writer
+FOLLOW_EVERY_S = 0.2  # between two reads; a read never blocks a writer
 
-BATCH = 500  # events read at once
+BATCH = 500  # events a read
 
 After = Annotated[
     int | None,
-    typer.Option("--after", min=0, metavar="SEQ", help="From the event after this number; none: the last ones."),
+    typer.Option("--after", min=0, metavar="SEQ", help="Events after this number. Without it, the last ones."),
 ]
 
 
-@taking(FilterOptions)
+@options_from(FilterOptions)
 def events(
     *,
     given: FilterOptions,
     after: After = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with each new event until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events until Ctrl-C.")] = False,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List events in their order. `--follow` goes on for ever."""
     wanted = filter_of(given)
     if follow:
         with_services(lambda services: _follow(services, wanted, after, as_json=as_json))
         return
-    found = with_services(lambda services: _some(services, wanted, after, limit))
+    found = with_services(lambda services: _list(services, wanted, after, limit))
     if as_json:
         for event in found:
             emit(event_view(event))
@@ -47,8 +46,8 @@ def events(
         show(events_table(found) if found else "no event matches")
 
 
-async def _some(services: Services, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
-    """From `after` on, or of the last ones, of which a filter may leave fewer."""
+async def _list(services: Services, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
+    """The events after `after`, or those of the last `limit` ones that match."""
     await _check(services, wanted)
     log = services.store.events
     if after is None:
@@ -83,11 +82,11 @@ async def _check(services: Services, wanted: EventFilter) -> None:
 
 
 async def _slice(services: Services, after: int, wanted: EventFilter, limit: int) -> EventSlice:
-    """Raise CommandFailed for a cursor that there is no reading from."""
+    """Raise CommandFailed for a cursor that is expired or in the future."""
     found = await services.store.events.slice(after, wanted, limit=limit)
     if isinstance(found, EventSlice):
         return found
     if isinstance(found, ExpiredCursor):
-        hint = f"those that are come after it: --after {found.oldest_after}"
-        raise CommandFailed(f"events after {after} are no longer kept; {hint}")
+        hint = f"the oldest stored ones follow --after {found.oldest_after}"
+        raise CommandFailed(f"events after {after} are no longer stored; {hint}")
     raise CommandFailed(f"--after {after} is in the future; the newest event is {found.last_seq}", status=USAGE)

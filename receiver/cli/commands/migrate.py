@@ -1,4 +1,4 @@
-"""`whenfinal migrate`: the schema brought up to date, or a whole ledger copied into another database."""
+"""`whenfinal migrate`: update the schema of the ledger, or copy the ledger to another database."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,37 +19,31 @@ from receiver.store.open import ledger_at
 from receiver.store.transfer.transfer import OnProgress, TableComparison, TransferReport, transfer
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url
 
-_SHOWN = 12  # letters of a checksum in a table; --json has all
+_SHOWN = 12  # characters of a checksum in a table; --json has all
 
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="URL", help="Copy this ledger. Left out: the one as set."),
+    typer.Option("--from", metavar="URL", help="Copy this ledger. Without it, the ledger of the settings."),
 ]
 
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="URL", help="Copy into this empty database. Left out: the one as set."),
+    typer.Option("--to", metavar="URL", help="Copy into this empty database. Without it, the ledger of the settings."),
 ]
 
 
 def migrate(*, source: From = None, target: To = None, as_json: Json = False) -> None:
-    """Make the ledger, bring it up to date, or copy it elsewhere.
-
-    Without --from and --to it sees to the schema, and is safe while others run.
-    A copy needs both ledgers to itself: stop serve, web and worker first.
-    The old ledger stays as it is.
-    """
     settings = load_settings()
     start_logging(settings)
     if source is None and target is None:
         if as_json:
-            raise CommandFailed("--json is for a copy: say --from, --to or both", status=USAGE)
-        _bring_up_to_date(settings)
+            raise CommandFailed("--json is for a copy: give --from, --to or both", status=USAGE)
+        _update_schema(settings)
     else:
         _copy(source or settings.database.url, target or settings.database.url, as_json=as_json)
 
 
-def _bring_up_to_date(settings: Settings) -> None:
+def _update_schema(settings: Settings) -> None:
     async def apply() -> None:
         async with open_store_from(settings, migrating=True):
             note(f"the ledger {ledger_at(settings.database.url)} is up to date")
@@ -61,7 +55,7 @@ def _bring_up_to_date(settings: Settings) -> None:
 def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
     source, target = _place("--from", source_url), _place("--to", target_url)
     try:
-        with _shown() as on_progress:
+        with _progress_by_table() as on_progress:
             report = transfer(source_url, target_url, now_ms=now_ms(), on_progress=on_progress)
     except KeyboardInterrupt:
         complain(["interrupted; nothing was copied"])
@@ -69,13 +63,13 @@ def _copy(source_url: str, target_url: str, *, as_json: bool) -> None:
     if as_json:
         emit(transfer_view(report, source, target))
     else:
-        _show(report, source, target)
+        _show_table(report, source, target)
     for each in report.tables:
         if each.altered:
-            note(f"{each.table}: {each.altered} rows held a NUL, which Postgres can not; it is U+FFFD in the copy")
+            note(f"{each.table}: {each.altered} rows had NUL, which Postgres can not store; the copy has U+FFFD")
     if report.different:
         names = ", ".join(report.different)
-        raise CommandFailed(f"the copy of {names} differs from the source, so none was kept; {target} is empty")
+        raise CommandFailed(f"the copy of {names} differs from the source, so it was rolled back; {target} is empty")
 
 
 def _place(option: str, url: str) -> LedgerFile | LedgerServer:
@@ -86,22 +80,22 @@ def _place(option: str, url: str) -> LedgerFile | LedgerServer:
 
 
 @contextmanager
-def _shown() -> Iterator[OnProgress]:
-    """A bar for each table on a terminal; else a line, so that a log tells what goes on."""
+def _progress_by_table() -> Iterator[OnProgress]:
+    """A bar for each table on a terminal; elsewhere one line, for the log."""
     with progress() as bar:
         lines: dict[str, TaskID] = {}
 
-        def told(name: str, step: str, done: int, total: int) -> None:
+        def on_progress(name: str, step: str, done: int, total: int) -> None:
             if bar.disable and not lines:
-                note("copying the ledger; serve, web and worker stay stopped until it is done")
+                note("copying the ledger; do not start serve, web or worker until it is done")
             if name not in lines:
                 lines[name] = bar.add_task(name, total=total)
             bar.update(lines[name], description=f"{step} {name}", completed=done, total=total)
 
-        yield told
+        yield on_progress
 
 
-def _show(report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
+def _show_table(report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
     rows = [
         (
             cell(each.table),
@@ -116,13 +110,13 @@ def _show(report: TransferReport, source: LedgerFile | LedgerServer, target: Led
     show(table("table", "rows", "copied", "checksum", "of the copy", "", rows=rows))
     if not report.different:
         show(cell(f"\ncopied {report.rows} rows from {source} to {target}"))
-        note("set WHENFINAL_DATABASE_URL to the new ledger before anything is started; never run on both")
+        note("set WHENFINAL_DATABASE_URL to the new ledger before you start anything; never run on both")
 
 
 def transfer_view(
     report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer
 ) -> dict[str, object]:
-    """As `--json` prints it. Passwords are in neither place."""
+    """As `--json` prints it. Neither place contains a password."""
     return {
         "from": str(source),
         "to": str(target),

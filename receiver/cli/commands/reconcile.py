@@ -1,4 +1,4 @@
-"""`whenfinal reconcile`: ask the providers about silent tasks now, or say what would be asked."""
+"""`whenfinal reconcile`: poll the providers about unfinished tasks now, or list what would be polled."""
 
 from typing import Annotated
 
@@ -23,16 +23,15 @@ def reconcile(
     provider: Provider = None,
     older_than: OlderThan = None,
     task: Annotated[
-        str | None, typer.Option("--task", metavar="ID", help="Only this one: our id or the provider's.")
+        str | None, typer.Option("--task", metavar="ID", help="Only this task: our id or the provider's.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be asked.")] = False,
-    ask: Annotated[bool, typer.Option("--ask", help="With --dry-run: ask, and say what would change.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be polled.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="With --dry-run: poll, and show what would change.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer."""
     if ask and not dry_run:
         raise CommandFailed(
-            "--ask goes with --dry-run; without both, providers are asked and changes kept", status=USAGE
+            "--ask goes with --dry-run; without both, providers are polled and changes stored", status=USAGE
         )
     request = ManualRequest(
         condition=ReconcileFilter(provider=provider, older_than_s=older_than, task=task),

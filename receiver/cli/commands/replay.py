@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.commands.subscriptions import Name, Yes, missing
+from receiver.cli.commands.subscriptions import SubscriptionId, Yes, missing
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, confirm, emit, progress, show
 from receiver.cli.display.durations import Moment, parse_moment
 from receiver.cli.display.subscription_tables import replay_line
-from receiver.cli.options import FilterOptions, Json, filter_of, one_of, taking, told
+from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, with_message
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.replay import (
@@ -28,11 +28,11 @@ from submitter.errors import InvalidRequest
 
 _FIRST = "--from-seq"
 
-_UNBOUNDED = f"say which events: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
+_UNBOUNDED = f"give a range: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
 
 
 class Only(StrEnum):
-    """What `--only` takes; without it all are replayed, delivered ones too."""
+    """What `--only` takes. Without it all events are replayed, delivered ones as well."""
 
     DEAD = ReplayWhich.DEAD.value
     MISSING = ReplayWhich.MISSING.value
@@ -40,49 +40,54 @@ class Only(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions(FilterOptions):
-    """Bounds by number are inclusive at both ends, by time `since <= at < until`."""
+    """Bounds by number include both ends; by time `since <= at < until`."""
 
-    first_seq: Annotated[int | None, typer.Option(_FIRST, metavar="N", min=0, help="From this event on.")] = None
-    last_seq: Annotated[int | None, typer.Option("--to-seq", metavar="N", min=0, help="Up to this event.")] = None
+    first_seq: Annotated[int | None, typer.Option(_FIRST, metavar="N", min=0, help="First event.")] = None
+    last_seq: Annotated[int | None, typer.Option("--to-seq", metavar="N", min=0, help="Last event.")] = None
     since: Annotated[
         Moment | None,
-        typer.Option("--since", metavar="WHEN", parser=told(parse_moment), help="Since then: 2h, 1d, or RFC 3339."),
+        typer.Option(
+            "--since", metavar="WHEN", parser=with_message(parse_moment), help="From this time on: 2h, 1d, or RFC 3339."
+        ),
     ] = None
     until: Annotated[
         Moment | None,
-        typer.Option("--until", metavar="WHEN", parser=told(parse_moment), help="Before then: 2h, 1d, or RFC 3339."),
+        typer.Option(
+            "--until", metavar="WHEN", parser=with_message(parse_moment), help="Before this time: 2h, 1d, or RFC 3339."
+        ),
     ] = None
-    only: Annotated[Only | None, one_of(Only, "--only", "Only dead letters, or only what was never owed to it")] = None
+    only: Annotated[
+        Only | None, enum_option(Only, "--only", "Only dead letters, or only events that it has no delivery of")
+    ] = None
 
 
-@taking(ReplayOptions)
+@options_from(ReplayOptions)
 def replay(
-    name: Name,
+    subscription_id: SubscriptionId,
     *,
     given: ReplayOptions,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; count.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; count the deliveries.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Make a range of events due again for a subscription. A running worker sends them, each under its old id."""
     if not dry_run and not yes:
-        counted = _replay(name, given, dry_run=True)
-        confirm(f"Make {counted.requeued} deliveries to {name} due?", yes=counted.requeued == 0)
-    count = _replay(name, given, dry_run=dry_run)
+        counted = _replay(subscription_id, given, dry_run=True)
+        confirm(f"Make {counted.requeued} deliveries to {subscription_id} due?", yes=counted.requeued == 0)
+    count = _replay(subscription_id, given, dry_run=dry_run)
     if as_json:
-        emit(replay_result(name, count, dry_run=dry_run).json_values())
+        emit(replay_result(subscription_id, count, dry_run=dry_run).json_values())
     else:
         show(replay_line(count, dry_run=dry_run))
 
 
-def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
+def _replay(subscription_id: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
     async def work(services: Services) -> ReplayCount:
         wanted = _range_of(given, services.clock())
         _check(wanted, services)
         with progress() as bar:
             line = bar.add_task("counted" if dry_run else "replayed", total=None)
             return await services.replay.replay(
-                name,
+                subscription_id,
                 wanted,
                 dry_run=dry_run,
                 actor=ACTOR,
@@ -92,11 +97,12 @@ def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
     try:
         return with_services(work)
     except SubscriptionNotFound:
-        raise missing(name) from None
+        raise missing(subscription_id) from None
     except SubscriptionNotActive as error:
         reason = f" ({error.reason})" if error.reason else ""
-        hint = f"whenfinal subscriptions enable {name}"
-        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {hint}") from None
+        hint = f"whenfinal subscriptions enable {subscription_id}"
+        message = f"{subscription_id} is disabled{reason} and gets no webhooks; enable it first: {hint}"
+        raise CommandFailed(message) from None
 
 
 def _check(wanted: ReplayRange, services: Services) -> None:

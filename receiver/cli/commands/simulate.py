@@ -1,4 +1,4 @@
-"""`whenfinal simulate`: five fake platforms, and the lines that point a receiver at them."""
+"""`whenfinal simulate`: the five simulated platforms, and the settings for a receiver that uses them."""
 
 import asyncio
 import errno
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, note, show
-from receiver.cli.options import Pair, parse_pair, told
-from receiver.cli.runner import port_trouble, stopped_by_signal
+from receiver.cli.options import Pair, parse_pair, with_message
+from receiver.cli.runner import cannot_listen, stopped_by_signal
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
 
 Faults = Annotated[
@@ -17,43 +17,42 @@ Faults = Annotated[
     typer.Option(
         "--fault",
         metavar="NAME=CHANCE",
-        parser=told(parse_pair),
-        help="A fault and its chance from 0 to 1; may be repeated. A wrong name is answered with all names.",
+        parser=with_message(parse_pair),
+        help="A fault and its chance from 0 to 1; may be repeated. An unknown name prints all names.",
     ),
 ]
 
 
 def simulate(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 9000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free port.")] = 9000,
     speed: Annotated[
-        float, typer.Option("--speed", min=0.01, max=100_000, help="Provider seconds in a second.")
+        float, typer.Option("--speed", min=0.01, max=100_000, help="Provider seconds in one second.")
     ] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of the dice for durations, ends and faults.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random durations, ends and faults.")] = 1,
     fault: Faults = None,
     failure_rate: Annotated[float, typer.Option("--failure-rate", min=0, max=1, help="Share of failing tasks.")] = 0.0,
 ) -> None:
-    """Serve the five simulated platforms and print the settings for a receiver beside them."""
     config = SimulatorConfig(seed=seed, speed=speed, faults=_chances(fault or []), failure_rate=failure_rate)
     try:
         asyncio.run(_serve(config, host, port))
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        raise port_trouble(host, port, error) from error
+        raise cannot_listen(host, port, error) from error
 
 
 async def _serve(config: SimulatorConfig, host: str, port: int) -> None:
-    with stopped_by_signal() as told:
+    with stopped_by_signal() as stopped:
         async with running(config, host, port) as simulator:
             show(*environment_lines(simulator, config))
             note(f"simulating {len(PLATFORMS)} platforms on {simulator.origin}; stop with Ctrl-C")
-            await told.wait()
+            await stopped.wait()
 
 
 def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator[str]:
-    """Ready to paste into `.env`."""
-    yield "# Settings for a receiver beside this simulator; save them as .env, then run: whenfinal serve"
+    """The content of a `.env`."""
+    yield "# Settings for a receiver of this simulator; save them as .env, then run: whenfinal serve"
     yield "WHENFINAL_PUBLIC_URL=http://127.0.0.1:8000"
     yield f"WHENFINAL_PROVIDER_SPEED={config.speed:g}"
     for platform in PLATFORMS:
@@ -61,7 +60,7 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
         yield f"{platform.upper()}_API_KEY={simulator.key(platform)}"
     if config.hiapi_webhook_secret is not None:
         yield f"HIAPI_WEBHOOK_SECRET={config.hiapi_webhook_secret}"
-    yield "# Take away the # to let webhooks reach this machine too:"
+    yield "# Remove the # to let webhooks reach this machine too:"
     yield "# WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
 
 

@@ -1,7 +1,7 @@
-"""From the content of a file to orders: each line checked as the API checks a body, its idempotency key chosen."""
+"""The task requests in a file for `whenfinal submit`: JSON objects, checked as the API checks a body."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,105 +9,90 @@ from receiver.cli.console import USAGE, CommandFailed
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.web.problems import Kind, ProblemError
 from receiver.web.schemas.tasks import SubmitRequest
 from receiver.web.validation import check
 from submitter.errors import InvalidRequest, Violation
 
 MOST_SHOWN = 20  # problems; the rest are counted
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOrder:
-    """`number` is its line in the file."""
-
-    number: int
-    order: TaskRequest
-
-
-def read_orders(file: str, content: bytes, *, own_key: str | None, key_prefix: str | None) -> tuple[ReadOrder, ...]:
-    """Raise CommandFailed that names the line of everything that is wrong."""
-    lines = read_order_lines(content)
-    bad = [each for each in lines if isinstance(each, BadLine)]
-    if bad:
-        raise refusal([f"{file}:{each.number}: {each.problem}" for each in bad])
-    good = [each for each in lines if isinstance(each, OrderLine)]
-    if own_key is not None and len(good) > 1:
-        raise CommandFailed(
-            f"--idempotency-key is for one order, and {file} holds {len(good)}; use --key-prefix", status=USAGE
-        )
-    return tuple(_orders(file, good, own_key, key_prefix))
-
-
-def refusal(problems: Sequence[str]) -> CommandFailed:
-    """Nothing was sent."""
-    more = [f"… and {len(problems) - MOST_SHOWN} more"] if len(problems) > MOST_SHOWN else []
-    return CommandFailed("\n".join([*problems[:MOST_SHOWN], *more, "nothing was submitted"]), status=USAGE)
-
-
-def violations_of(submission: Submission, order: TaskRequest) -> Sequence[Violation]:
-    """All that the submission would refuse, so that many orders can be checked before the first is sent."""
-    try:
-        submission.check(order)
-    except InvalidRequest as error:
-        return error.violations
-    return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLine:
-    """`number` is where the object begins, counted from 1."""
-
-    number: int
-    body: dict[str, Any]
-
-
-def _orders(file: str, lines: Sequence[OrderLine], own_key: str | None, key_prefix: str | None) -> Iterator[ReadOrder]:
-    problems: list[str] = []
-    read: list[ReadOrder] = []
-    for line in lines:
-        key = None if key_prefix is None else f"{key_prefix}-{line.number}"
-        try:
-            read.append(ReadOrder(number=line.number, order=_order(line.body, key if own_key is None else own_key)))
-        except ProblemError as error:
-            problems += [f"{file}:{line.number}: {violation}" for violation in error.problem.errors]
-    if problems:
-        raise refusal(problems)
-    yield from read
-
-
-def _order(body: Mapping[str, Any], key: str | None) -> TaskRequest:
-    """The line's own key wins over one from the command line."""
-    line_key = body.get(KEY_FIELD)
-    if line_key is not None and not isinstance(line_key, str):
-        violation = Violation(field=KEY_FIELD, rule="is not text", accepted="text")
-        raise ProblemError(Problem(Kind.INVALID, errors=(violation,)))
-    body_request = check(
-        SubmitRequest, {name: value for name, value in body.items() if name != KEY_FIELD}, Kind.INVALID
-    )
-    return body_request.task_request(key if line_key is None else line_key)
-
-
 KEY_FIELD = "idempotency_key"  # beside the fields of POST /v1/tasks, which takes it as a header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BadLine:
+class RequestLine:
+    """A request, and the line of the file where it begins, counted from 1."""
+
     number: int
-    problem: str
+    request: TaskRequest
 
 
-def read_order_lines(content: bytes) -> tuple[OrderLine, ...] | tuple[BadLine, ...]:
-    """All lines, or all that is wrong with them."""
+class BadLine(Exception):
+    """What is wrong with a line of the file."""
+
+    def __init__(self, number: int, *problems: str) -> None:
+        super().__init__(number, *problems)
+        self.number = number
+        self.problems = problems
+
+
+def read_requests(file: str, content: bytes, *, own_key: str | None, key_prefix: str | None) -> list[RequestLine]:
+    """The requests in the order of their lines.
+
+    `own_key` is the idempotency key of the only request; with `key_prefix` the key of line 7 is `key_prefix-7`. A key
+    in the line wins over both. Raise CommandFailed, which names every bad line and what is wrong with it.
+    """
+    found: list[RequestLine] = []
+    problems: list[str] = []
+    for number, text in _objects(_text(file, content)):
+        key = own_key if key_prefix is None or own_key is not None else f"{key_prefix}-{number}"
+        try:
+            found.append(RequestLine(number=number, request=_request(_parsed(text, number), number, key)))
+        except BadLine as bad:
+            problems += [f"{file}:{bad.number}: {problem}" for problem in bad.problems]
+    if problems:
+        raise refusal(problems)
+    if own_key is not None and len(found) > 1:
+        message = f"--idempotency-key is for one request, and {file} holds {len(found)}; use --key-prefix"
+        raise CommandFailed(message, status=USAGE)
+    return found
+
+
+def check_requests(submission: Submission, file: str, lines: Sequence[RequestLine]) -> None:
+    """Raise CommandFailed for every request that the submission would refuse, before the first one is sent."""
+    problems: list[str] = []
+    for line in lines:
+        try:
+            submission.check(line.request)
+        except InvalidRequest as error:
+            problems += [f"{file}:{line.number}: {violation}" for violation in error.violations]
+    if problems:
+        raise refusal(problems)
+
+
+def refusal(problems: Sequence[str]) -> CommandFailed:
+    """The error for a file that nothing is submitted of."""
+    more = [f"… and {len(problems) - MOST_SHOWN} more"] if len(problems) > MOST_SHOWN else []
+    return CommandFailed("\n".join([*problems[:MOST_SHOWN], *more, "nothing was submitted"]), status=USAGE)
+
+
+def _text(file: str, content: bytes) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return (BadLine(number=content.count(b"\n", 0, error.start) + 1, problem="it is not UTF-8"),)
+        number = content.count(b"\n", 0, error.start) + 1
+        raise refusal([f"{file}:{number}: it is not UTF-8"]) from None
     if not text.strip():
-        return (BadLine(number=1, problem="there is nothing in it; write one JSON object, or one a line"),)
-    read = list(_one_object(text) if _is_one_object(text) else _lines(text))
-    bad = tuple(each for each in read if isinstance(each, BadLine))
-    return bad or tuple(each for each in read if isinstance(each, OrderLine))
+        raise refusal([f"{file}:1: there is nothing in it; write one JSON object, or one a line"])
+    return text
+
+
+def _objects(text: str) -> Iterator[tuple[int, str]]:
+    """The text of each JSON object, with the number of its first line."""
+    if _is_one_object(text):
+        yield text[: len(text) - len(text.lstrip())].count("\n") + 1, text.strip()
+    else:
+        yield from ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
 def _is_one_object(text: str) -> bool:
@@ -124,30 +109,29 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _one_object(text: str) -> Iterator[OrderLine | BadLine]:
-    start = text[: len(text) - len(text.lstrip())].count("\n") + 1
-    yield _read(text.strip(), start)
-
-
-def _lines(text: str) -> Iterator[OrderLine | BadLine]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _read(line, number)
-
-
-def _read(text: str, number: int) -> OrderLine | BadLine:
-    """As strict as the API: what it would refuse is refused here."""
+def _parsed(text: str, number: int) -> dict[str, Any]:
+    """Raise BadLine for what is not one JSON object, and for JSON that the API would refuse."""
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        where = number + error.lineno - 1
-        return BadLine(number=where, problem=f"it is not JSON: {error.msg} at character {error.colno}")
+        raise BadLine(number + error.lineno - 1, f"it is not JSON: {error.msg} at character {error.colno}") from None
     except (ValueError, RecursionError):
-        pass  # the door below has better words for these
+        pass  # because parse_json has better messages for these
     try:
         value = parse_json(text.encode())
     except BadJson as bad:
-        return BadLine(number=number, problem=str(bad.violation))
+        raise BadLine(number, str(bad.violation)) from None
     if not isinstance(value, dict):
-        return BadLine(number=number, problem="it is not a JSON object; write one object, or one a line")
-    return OrderLine(number=number, body=value)
+        raise BadLine(number, "it is not a JSON object; write one object, or one a line")
+    return value
+
+
+def _request(body: dict[str, Any], number: int, key: str | None) -> TaskRequest:
+    """Raise BadLine for what POST /v1/tasks would refuse without looking at the provider."""
+    line_key = body.pop(KEY_FIELD, None)
+    if line_key is not None and not isinstance(line_key, str):
+        raise BadLine(number, str(Violation(field=KEY_FIELD, rule="is not text", accepted="text")))
+    try:
+        return check(SubmitRequest, body, Kind.INVALID).task_request(key if line_key is None else line_key)
+    except ProblemError as error:
+        raise BadLine(number, *(str(violation) for violation in error.problem.errors)) from None

@@ -1,4 +1,4 @@
-"""What became of each line of a submit, for people and for programs. Pure."""
+"""The result of each line of a submit: whether it succeeded, its problem, as JSON and as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,46 +16,51 @@ _STARTED = frozenset(TaskState) - {TaskState.REFUSED, TaskState.UNCERTAIN}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineResult:
-    """`task` is None when there is none of this line. `secret` was made for its webhooks and is shown only now."""
+    """What a line of the file came to."""
 
     number: int
+    #: None when the line made no task.
     task: Task | None = None
+    #: An earlier submit with the same idempotency key made the task.
     replayed: bool = False
-    trouble: str | None = None
+    #: Why the submit failed.
+    error: str | None = None
+    #: The new secret of the task's webhooks, which is shown only now.
     secret: str | None = field(default=None, repr=False)
+    #: With --wait: the time was up before the task had ended.
     timed_out: bool = False
 
+    def is_success(self, *, waited: bool) -> bool:
+        """With --wait only a succeeded task; without it everything that the provider accepted."""
+        if self.error is not None or self.task is None:
+            return False
+        return self.task.state is TaskState.SUCCEEDED if waited else self.task.state in _STARTED
 
-def is_fine(result: LineResult, *, waited: bool) -> bool:
-    """Waited for, only success is; else everything that the provider has taken."""
-    if result.trouble is not None or result.task is None:
-        return False
-    return result.task.state is TaskState.SUCCEEDED if waited else result.task.state in _STARTED
-
-
-def complaint(result: LineResult) -> str | None:
-    """What a person should know of this line; None when there is nothing to say."""
-    task = result.task
-    if result.trouble is not None or task is None:
-        return result.trouble
-    if task.state is TaskState.UNCERTAIN:
-        return f"{task.id} is uncertain, its reply was lost; it may be paid. See: whenfinal tasks explain {task.id}"
-    if result.timed_out:
-        return f"{task.id} is still {task.state} when the time is up; it goes on by itself under whenfinal serve"
-    if task.state in ENDED - {TaskState.SUCCEEDED}:
-        words = f", {task.error.code}: {task.error.message}" if task.error else ""
-        return f"{task.id} ended {task.state}{words}"
-    return None
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with this line, in one sentence; None when nothing is."""
+        task = self.task
+        if self.error is not None or task is None:
+            return self.error
+        if task.state is TaskState.UNCERTAIN:
+            return (
+                f"{task.id} is uncertain: its reply was lost and it may be paid; see whenfinal tasks explain {task.id}"
+            )
+        if self.timed_out:
+            return f"{task.id} is still {task.state} when the time is up; it continues under whenfinal serve"
+        if task.state in ENDED - {TaskState.SUCCEEDED}:
+            reason = f", {task.error.code}: {task.error.message}" if task.error else ""
+            return f"{task.id} ended {task.state}{reason}"
+        return None
 
 
 def result_view(result: LineResult) -> dict[str, Any]:
-    """The task as the API shows it, and the line's number; `trouble` where something is wrong."""
+    """The task as in the API, with `line`, and `trouble` where something is wrong."""
     task = {} if result.task is None else api.Task.model_validate(result.task).json_values()
-    extra: dict[str, Any] = {"replayed": True} if result.replayed else {}
-    if result.secret is not None:
-        extra["notify"] = {"secret": result.secret}
-    words = complaint(result)
-    return {**task, **extra, "line": result.number} | ({} if words is None else {"trouble": words})
+    replayed: dict[str, Any] = {"replayed": True} if result.replayed else {}
+    notify: dict[str, Any] = {} if result.secret is None else {"notify": {"secret": result.secret}}
+    trouble = {} if result.problem is None else {"trouble": result.problem}
+    return {**task, **replayed, **notify, "line": result.number, **trouble}
 
 
 def results_table(results: Sequence[LineResult]) -> Table:

@@ -1,4 +1,4 @@
-"""`whenfinal subscriptions`: who is told of what, how, and how well that goes."""
+"""`whenfinal subscriptions`: which endpoint gets which events, and whether its webhooks arrive."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from receiver.cli.options import (
     Json,
     Limit,
     SecretFile,
-    conditions_of,
-    one_of,
+    enum_option,
+    labels_of,
+    options_from,
     read_secret,
-    taking,
-    told,
+    with_message,
 )
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
@@ -30,43 +30,51 @@ from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.model.views import probe_result, subscription_view
 from submitter import api_webhooks
 
-Name = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
+SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
-State = Annotated[SubscriptionState | None, one_of(SubscriptionState, "--state", "Only in this state")]
+State = Annotated[SubscriptionState | None, enum_option(SubscriptionState, "--state", "Only in this state")]
 
-Rate = Annotated[float | None, typer.Option("--rate", metavar="N", help="Webhooks a second at most.")]
+Rate = Annotated[float | None, typer.Option("--rate", metavar="N", help="At most this many webhooks a second.")]
 
-AtOnce = Annotated[int | None, typer.Option("--max-in-flight", metavar="N", help="Webhooks under way at once at most.")]
+MaxInFlight = Annotated[
+    int | None, typer.Option("--max-in-flight", metavar="N", help="At most this many webhooks in flight.")
+]
 
 Asymmetric = Annotated[
-    bool | None, typer.Option("--asymmetric/--no-asymmetric", help="Sign with ed25519 as well; anybody may verify.")
+    bool | None,
+    typer.Option("--asymmetric/--no-asymmetric", help="Sign with ed25519 as well, so that the public key verifies."),
 ]
 
 CloudEvents = Annotated[
-    bool | None, typer.Option("--cloudevents/--no-cloudevents", help="Add the attributes of CloudEvents as headers.")
+    bool | None, typer.Option("--cloudevents/--no-cloudevents", help="Add the CloudEvents attributes as headers.")
 ]
 
 Handshake = Annotated[
-    bool | None, typer.Option("--handshake/--no-handshake", help="Ask the address for leave as CloudEvents has it.")
+    bool | None,
+    typer.Option(
+        "--handshake/--no-handshake", help="Ask the endpoint for permission first, as CloudEvents defines it."
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options(FilterOptions):
-    """What may be said of a subscription at any time; None where nothing was."""
+class SubscriptionOptions(FilterOptions):
+    """What can be set at any time. None where the option was not given."""
 
-    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="A line for people.")] = None
+    description: Annotated[
+        str | None, typer.Option("--description", metavar="TEXT", help="A line that describes it.")
+    ] = None
     asymmetric: Asymmetric = None
     cloudevents: CloudEvents = None
     handshake: Handshake = None
     rate_per_s: Rate = None
-    max_in_flight: AtOnce = None
+    max_in_flight: MaxInFlight = None
 
 
 class Clearable(StrEnum):
-    """By the words of the options."""
+    """What `--clear` takes, by the names of the options."""
 
     DESCRIPTION = "description"
     TYPES = "types"
@@ -78,41 +86,36 @@ class Clearable(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions(Options):
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Send to this address from now on.")] = None
+class ChangeOptions(SubscriptionOptions):
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Send to this URL from now on.")] = None
     clear: Annotated[
-        list[Clearable] | None, one_of(Clearable, "--clear", "Take this condition or limit away; may be repeated")
+        list[Clearable] | None, enum_option(Clearable, "--clear", "Remove this condition or limit; may be repeated")
     ] = None
 
-
-_PLAIN = ("url", "description", "asymmetric", "cloudevents", "handshake", "rate_per_s", "max_in_flight")
 
 #: Options whose field has another name.
 _FIELDS: Mapping[Clearable, str] = {Clearable.RATE: "rate_per_s", Clearable.MAX_IN_FLIGHT: "max_in_flight"}
 
 
-@taking(Options)
+@options_from(SubscriptionOptions)
 def create(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the webhooks go.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The endpoint that gets the webhooks.")],
     *,
-    given: Options,
+    given: SubscriptionOptions,
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:
-    """Subscribe an address to events; without conditions, to every event about a task."""
-    order = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_said(given))
+    request = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_given_fields(given))
 
     async def work(services: Services) -> tuple[SubscriptionStatus, int]:
-        made = await services.subscriptions.create(order, actor=ACTOR)
+        made = await services.subscriptions.create(request, actor=ACTOR)
         return SubscriptionStatus(subscription=made, endpoint=None), services.clock()
 
-    seen, now_ms = with_services(work, making=True)
+    seen, now_ms = with_services(work, creating=True)
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
 
 
 def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
-    """List subscriptions, the newest first, with what is wrong with each."""
-
     async def work(services: Services) -> tuple[tuple[SubscriptionStatus, ...], bool, int]:
         page = await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
         return page.items, page.next_cursor is not None, services.clock()
@@ -122,21 +125,19 @@ def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json 
         for each in found:
             emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms).json_values())
     else:
-        show(subscriptions_table(found, now_ms) if found else _none(state))
+        show(subscriptions_table(found, now_ms) if found else _none_found(state))
     if has_more:
         note(f"only the newest {limit}; see more with --limit")
 
 
-def _none(state: SubscriptionState | None) -> str:
+def _none_found(state: SubscriptionState | None) -> str:
     return "there is no subscription" if state is None else f"no subscription is {state}"
 
 
-def show_subscription(name: Name, *, as_json: Json = False) -> None:
-    """Show one subscription and what it is owed: all but its secret."""
-
+def show_subscription(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[SubscriptionStatus, Backlog, int]:
-        seen, now_ms = await _seen(services, name)
-        return seen, await services.store.deliveries.backlog(name), now_ms
+        seen, now_ms = await _seen(services, subscription_id)
+        return seen, await services.store.deliveries.backlog(subscription_id), now_ms
 
     seen, backlog, now_ms = with_services(work)
     own, endpoint = seen.subscription, seen.endpoint
@@ -148,81 +149,76 @@ def show_subscription(name: Name, *, as_json: Json = False) -> None:
         show(subscription_sheet(own, endpoint, now_ms, backlog))
 
 
-@taking(ChangeOptions)
-def change(name: Name, *, given: ChangeOptions, as_json: Json = False) -> None:
-    """Change what is said and nothing else; a condition that is said takes the place of the old one."""
-    said = _said(given)
+@options_from(ChangeOptions)
+def change(subscription_id: SubscriptionId, *, given: ChangeOptions, as_json: Json = False) -> None:
+    changes = _given_fields(given) | ({} if given.url is None else {"url": given.url})
     cleared = dict.fromkeys(_FIELDS.get(word, word.value) for word in given.clear or ())
-    if said.keys() & cleared.keys():
-        raise CommandFailed("--clear: what is said anew can not be cleared as well", status=USAGE)
-    if not said and not cleared:
-        raise CommandFailed("say what to change; see `whenfinal subscriptions change --help`", status=USAGE)
-    seen, now_ms = _changed(name, {**said, **cleared})
+    if changes.keys() & cleared.keys():
+        raise CommandFailed("--clear: an option that is given can not be cleared as well", status=USAGE)
+    if not changes and not cleared:
+        raise CommandFailed(
+            "give at least one option to change; see whenfinal subscriptions change --help", status=USAGE
+        )
+    seen, now_ms = _changed(subscription_id, {**changes, **cleared})
     _show(seen, now_ms, as_json=as_json)
 
 
-def disable(name: Name, *, as_json: Json = False) -> None:
-    """Disable a subscription: it is owed nothing new, and what it is owed waits."""
-    seen, now_ms = _changed(name, {"enabled": False})
+def disable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
+    seen, now_ms = _changed(subscription_id, {"enabled": False})
     _show(seen, now_ms, as_json=as_json)
 
 
-def enable(name: Name, *, as_json: Json = False) -> None:
-    """Enable a subscription, and forget how its endpoint failed. A running worker sends what was held."""
-    seen, now_ms = _changed(name, {"enabled": True})
+def enable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
+    seen, now_ms = _changed(subscription_id, {"enabled": True})
     _show(seen, now_ms, as_json=as_json)
 
 
-def delete(name: Name, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Delete a subscription; what it is still owed becomes dead letters."""
-    seen, _ = with_services(lambda services: _seen(services, name))
-    confirm(f"Delete {name}, which sends to {seen.subscription.url}?", yes=yes)
+def delete(subscription_id: SubscriptionId, *, yes: Yes = False, as_json: Json = False) -> None:
+    seen, _ = with_services(lambda services: _seen(services, subscription_id))
+    confirm(f"Delete {subscription_id}, which sends to {seen.subscription.url}?", yes=yes)
 
     async def work(services: Services) -> bool:
-        return await services.subscriptions.delete(name, actor=ACTOR)
+        return await services.subscriptions.delete(subscription_id, actor=ACTOR)
 
     if not with_services(work):
-        raise missing(name)
+        raise missing(subscription_id)
     if as_json:
-        emit({"id": name, "deleted": True})
+        emit({"id": subscription_id, "deleted": True})
     else:
-        show(f"{name} is deleted")
+        show(f"{subscription_id} is deleted")
 
 
 def rotate_secret(
-    name: Name,
+    subscription_id: SubscriptionId,
     *,
     overlap: Annotated[
         float,
         typer.Option(
             "--overlap",
             metavar="SPAN",
-            parser=told(parse_duration_s),
-            help="How long the old secret signs along: 30m, 24h, 7d; 0s ends it at once.",
+            parser=with_message(parse_duration_s),
+            help="How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
         ),
     ] = "24h",  # type: ignore[assignment]  # typer reads a default as it reads an option
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:
-    """Give a subscription a new secret; for a while the old one signs along."""
     secret = read_secret(secret_file)
 
     async def rotate(services: Services) -> Subscription | None:
-        return await services.subscriptions.rotate(name, secret=secret, overlap_s=overlap, actor=ACTOR)
+        return await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
 
-    seen, now_ms = with_services(lambda services: _after(services, name, rotate))
+    seen, now_ms = with_services(lambda services: _after(services, subscription_id, rotate))
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
 
 
-def probe(name: Name, *, as_json: Json = False) -> None:
-    """Send a signed test now, once, and say what was answered. Exit 1 when it was not delivered."""
-
+def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
     async def work(services: Services) -> Attempt | None:
-        return await services.subscriptions.test(name, actor=ACTOR)
+        return await services.subscriptions.test(subscription_id, actor=ACTOR)
 
     attempt = with_services(work)
     if attempt is None:
-        raise missing(name)
+        raise missing(subscription_id)
     if as_json:
         emit(probe_result(attempt).json_values())
     else:
@@ -231,34 +227,45 @@ def probe(name: Name, *, as_json: Json = False) -> None:
         raise typer.Exit(WRONG)
 
 
-def _said(given: Options) -> dict[str, Any]:
-    """Only what was said, by the names of an order."""
-    plain = {name: getattr(given, name, None) for name in _PLAIN}
-    return {name: value for name, value in plain.items() if value is not None} | conditions_of(given)
+def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:
+    """The options that were given, by the names that a subscription's fields have in the API."""
+    fields: dict[str, Any] = {
+        "types": None if given.kinds is None else tuple(kind.value for kind in given.kinds),
+        "providers": None if given.providers is None else tuple(given.providers),
+        "models": None if given.models is None else tuple(given.models),
+        "labels": None if given.labels is None else labels_of(given.labels),
+        "description": given.description,
+        "asymmetric": given.asymmetric,
+        "cloudevents": given.cloudevents,
+        "handshake": given.handshake,
+        "rate_per_s": given.rate_per_s,
+        "max_in_flight": given.max_in_flight,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _changed(name: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
+def _changed(subscription_id: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
     async def work(services: Services) -> Subscription | None:
-        return await services.subscriptions.change(name, changes, actor=ACTOR)
+        return await services.subscriptions.change(subscription_id, changes, actor=ACTOR)
 
-    return with_services(lambda services: _after(services, name, work))
+    return with_services(lambda services: _after(services, subscription_id, work))
 
 
 async def _after(
-    services: Services, name: str, work: Callable[[Services], Awaitable[Subscription | None]]
+    services: Services, subscription_id: str, work: Callable[[Services], Awaitable[Subscription | None]]
 ) -> tuple[SubscriptionStatus, int]:
-    """As the subscription is after a change of it. Raise CommandFailed when there is none."""
+    """The subscription after the work has changed it. Raise CommandFailed when there is none."""
     changed = await work(services)
     if changed is None:
-        raise missing(name)
-    seen = await services.store.subscriptions.find(name)
+        raise missing(subscription_id)
+    seen = await services.store.subscriptions.find(subscription_id)
     return SubscriptionStatus(subscription=changed, endpoint=seen.endpoint if seen else None), services.clock()
 
 
-async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]:
-    seen = await services.store.subscriptions.find(name)
+async def _seen(services: Services, subscription_id: str) -> tuple[SubscriptionStatus, int]:
+    seen = await services.store.subscriptions.find(subscription_id)
     if seen is None:
-        raise missing(name)
+        raise missing(subscription_id)
     return seen, services.clock()
 
 
@@ -270,7 +277,7 @@ def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
 
 
 def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
-    """A secret that came from a file is known already; programs get it all the same, as from the API."""
+    """A secret from a file is not printed again. With --json it always is, as in the API."""
     own = seen.subscription
     if as_json:
         view = subscription_view(own, seen.endpoint, now_ms=now_ms)
@@ -280,5 +287,5 @@ def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_j
     show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)
 
 
-def missing(name: str) -> CommandFailed:
-    return CommandFailed(f"there is no subscription {name}; see `whenfinal subscriptions list`")
+def missing(subscription_id: str) -> CommandFailed:
+    return CommandFailed(f"there is no subscription {subscription_id}; see `whenfinal subscriptions list`")

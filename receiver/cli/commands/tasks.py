@@ -1,5 +1,6 @@
-"""`whenfinal tasks`: look at tasks, understand one, and settle what no machine can."""
+"""`whenfinal tasks`: list and show tasks, explain one, settle an uncertain one, cancel one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -7,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, emit, note, show
-from receiver.cli.display.explain import Outlook, Situation, StoryLine, look_ahead, tell_story
-from receiver.cli.display.tables import candidates_table, outlook_lines, story_table, task_sheet, tasks_table
-from receiver.cli.options import Json, Limit, OlderThan, Pair, Provider, one_of, parse_pair, told
+from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
+from receiver.cli.display.tables import candidates_table, next_steps_lines, task_sheet, tasks_table, timeline_table
+from receiver.cli.options import Json, Limit, OlderThan, Pair, Provider, enum_option, parse_pair, with_message
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
@@ -22,12 +23,13 @@ from submitter.timestamps import rfc3339
 
 ACTOR = "command line"
 
-Name = Annotated[str, typer.Argument(metavar="ID", help="Our id, or PROVIDER/ID with the provider's own.")]
+TaskName = Annotated[str, typer.Argument(metavar="ID", help="Our id tsk_…, or PROVIDER/ID with the provider's id.")]
 
-State = Annotated[TaskState | None, one_of(TaskState, "--state", "Only in this state")]
+State = Annotated[TaskState | None, enum_option(TaskState, "--state", "Only in this state")]
 
 Label = Annotated[
-    Pair | None, typer.Option("--label", metavar="NAME=VALUE", parser=told(parse_pair), help="Only with this label.")
+    Pair | None,
+    typer.Option("--label", metavar="NAME=VALUE", parser=with_message(parse_pair), help="Only with this label."),
 ]
 
 
@@ -40,7 +42,6 @@ def list_tasks(
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """List tasks, the newest first."""
 
     async def work(services: Services) -> tuple[tuple[Task, ...], bool, int]:
         now_ms = services.clock()
@@ -67,7 +68,7 @@ def list_tasks(
 
 
 async def check_provider(services: Services, name: str) -> None:
-    """Raise CommandFailed for one that neither the settings nor the ledger know."""
+    """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
     known = {*services.providers, *(provider for provider, _ in await services.store.tasks.counts())}
     if name not in known:
         near = get_close_matches(name, known, n=1)
@@ -75,11 +76,9 @@ async def check_provider(services: Services, name: str) -> None:
         raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)
 
 
-def show_task(name: Name, *, as_json: Json = False) -> None:
-    """Show all of one task."""
-
+def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[Task, int]:
-        return await find_task(services, name), services.clock()
+        return await find_task(services, task_name), services.clock()
 
     task, now_ms = with_services(work)
     if as_json:
@@ -89,68 +88,62 @@ def show_task(name: Name, *, as_json: Json = False) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Explained:
+class _Explanation:
     task: Task
-    notes: list[TimelineEntry]
-    lines: tuple[StoryLine, ...]
-    outlook: Outlook
+    timeline: Sequence[TimelineEntry]
+    steps: NextSteps
     now_ms: int
 
 
-def explain(name: Name, *, as_json: Json = False) -> None:
-    """Tell everything that happened to a task, what happens next, and what you can do."""
-    told = with_services(lambda services: _explained(services, name))
+def explain(task_name: TaskName, *, as_json: Json = False) -> None:
+    found = with_services(lambda services: _explain(services, task_name))
+    task, timeline, steps = found.task, found.timeline, found.steps
     if as_json:
-        emit(_explained_view(told))
-        return
-    show(task_sheet(told.task, told.now_ms), "", story_table(told.lines), *outlook_lines(told.outlook))
+        emit(_explanation_view(found))
+    else:
+        show(task_sheet(task, found.now_ms), "", timeline_table(timeline, task.created_ms), *next_steps_lines(steps))
 
 
-async def _explained(services: Services, name: str) -> _Explained:
-    task = await find_task(services, name)
-    notes = await services.store.tasks.timeline(task.id)
+async def _explain(services: Services, task_name: str) -> _Explanation:
+    task = await find_task(services, task_name)
+    timeline = await services.store.tasks.timeline(task.id)
     now_ms = services.clock()
     accounts = {account.provider: account for account in await services.store.accounts.all()}
-    situation = Situation(
+    context = TaskContext(
         now_ms=now_ms,
-        repeatable=services.submission.is_repeatable(task, now_ms),
-        configured=task.provider in services.providers,
+        is_repeatable=services.submission.is_repeatable(task, now_ms),
+        is_configured=task.provider in services.providers,
         account=accounts.get(task.provider),
     )
-    return _Explained(
-        task=task,
-        notes=notes,
-        lines=tell_story(task, notes),
-        outlook=look_ahead(task, notes, situation),
-        now_ms=now_ms,
-    )
+    return _Explanation(task=task, timeline=timeline, steps=next_steps(task, timeline, context), now_ms=now_ms)
 
 
-def _explained_view(told: _Explained) -> dict[str, Any]:
-    timeline = [api.TimelineEntry.model_validate(each).json_values() for each in told.notes]
-    outlook = {"next": list(told.outlook.next), "cure": list(told.outlook.hint)}
-    return {"task": api.Task.model_validate(told.task).json_values(), "timeline": timeline, **outlook}
+def _explanation_view(found: _Explanation) -> dict[str, Any]:
+    timeline = [api.TimelineEntry.model_validate(each).json_values() for each in found.timeline]
+    steps = {"next": list(found.steps.automatic), "cure": list(found.steps.manual)}
+    return {"task": api.Task.model_validate(found.task).json_values(), "timeline": timeline, **steps}
 
 
 def settle(
-    name: Name,
+    task_name: TaskName,
     *,
     provider_task_id: Annotated[
         str | None, typer.Option("--task-id", metavar="ID", help="It was created: the provider's id of it.")
     ] = None,
     refused: Annotated[bool, typer.Option("--refused", help="Nothing was created.")] = False,
-    look: Annotated[bool, typer.Option("--look", help="Only list what of the provider's tasks it may be.")] = False,
+    look: Annotated[
+        bool, typer.Option("--look", help="Poll the provider's list and show which of its tasks it may be.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """End an uncertain submit without paying again: say what you found in the provider's console."""
     if [provider_task_id is not None, refused, look].count(True) != 1:
         raise CommandFailed("give one of --task-id ID, --refused and --look", status=USAGE)
     if look:
-        _look(name, as_json=as_json)
+        _show_candidates(task_name, as_json=as_json)
         return
 
     async def work(services: Services) -> tuple[Task | SettleRefused, int]:
-        task = await find_task(services, name)
+        task = await find_task(services, task_name)
         return await _settled(services, task, provider_task_id), services.clock()
 
     outcome, now_ms = with_services(work)
@@ -162,13 +155,13 @@ def settle(
         show(task_sheet(outcome, now_ms))
 
 
-def _look(name: str, *, as_json: bool) -> None:
-    """Changes nothing."""
+def _show_candidates(task_name: str, *, as_json: bool) -> None:
+    """`settle --look`: the tasks in the provider's list that this task may be. Changes nothing."""
 
     async def work(services: Services) -> tuple[Task, Candidates]:
-        task = await find_task(services, name)
+        task = await find_task(services, task_name)
         if task.state is not TaskState.UNCERTAIN:
-            raise CommandFailed(f"only an uncertain task can be looked for; this one is {task.state.value}")
+            raise CommandFailed(f"only an uncertain task can be searched for; this one is {task.state.value}")
         return task, await _candidates(services, task)
 
     task, seen = with_services(work)
@@ -178,7 +171,7 @@ def _look(name: str, *, as_json: bool) -> None:
     elif seen.found:
         show(candidates_table(seen.found), "", f"whenfinal tasks settle {task.id} --task-id ID")
     else:
-        show(f"{task.provider} lists no task of that time that is not in the ledger")
+        show(f"{task.provider} lists no task of that time that is missing from the ledger")
     note(f"{task.provider} showed the newest {seen.listed} of its tasks; older ones are in its console")
 
 
@@ -191,10 +184,10 @@ async def _candidates(services: Services, task: Task) -> Candidates:
         title, base_url = configured.adapter.CAPABILITIES.title, configured.account.base_url
         made = rfc3339(task.created_ms)
         raise CommandFailed(
-            f"{title} documents no list of tasks; look in the console of the account at {base_url} "
-            f"for a task of {task.model or 'this request'} made at about {made}"
+            f"{title} documents no list of tasks; search the console of the account at {base_url} "
+            f"for a task of {task.model or 'this request'} created at about {made}"
         )
-    raise CommandFailed(f"there is no list of {task.provider} now: {describe_no_answer(seen)}")
+    raise CommandFailed(f"{task.provider} gave no list of its tasks: {describe_no_answer(seen)}")
 
 
 def _candidate_view(candidate: Candidate) -> dict[str, Any]:
@@ -209,11 +202,9 @@ def _candidate_view(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def cancel(name: Name, *, as_json: Json = False) -> None:
-    """Ask the provider to cancel a waiting task; what comes of it is told as any end."""
-
+def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
-        task = await find_task(services, name)
+        task = await find_task(services, task_name)
         configured = configured_provider(services, task)
         return task, await operator_of(services).cancel(task, configured, actor=ACTOR)
 
@@ -223,7 +214,7 @@ def cancel(name: Name, *, as_json: Json = False) -> None:
     if as_json:
         emit({"task": task.id, "accepted": True})
     else:
-        show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll tells what came of it:")
+        show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll shows its end:")
         show(f"whenfinal reconcile --task {task.id}")
 
 
@@ -250,17 +241,17 @@ async def _settled(services: Services, task: Task, provider_task_id: str | None)
     now_ms = services.clock()
     if provider_task_id is None:
         return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
-    # Looked at by the next turn: the task is older than its receipt, and may have ended long ago.
+    # Due now, because the task is older than its receipt and may have ended long ago.
     return await services.store.submissions.settle_adopt(
         task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
     )
 
 
-async def find_task(services: Services, given_id: str) -> Task:
-    """`given_id` is our id, or `provider/id` with the provider's."""
-    provider, slash, rest = given_id.partition("/")
+async def find_task(services: Services, task_name: str) -> Task:
+    """`task_name` is our id, or `provider/id` with the provider's. Raise CommandFailed when there is no such task."""
+    provider, slash, rest = task_name.partition("/")
     tasks = services.store.tasks
-    task = await (tasks.task_by_key(provider, ProviderTaskId(rest)) if slash else tasks.task(TaskId(given_id)))
+    task = await (tasks.task_by_key(provider, ProviderTaskId(rest)) if slash else tasks.task(TaskId(task_name)))
     if task is None:
-        raise CommandFailed(f"there is no task {given_id}; see `whenfinal tasks list`")
+        raise CommandFailed(f"there is no task {task_name}; see `whenfinal tasks list`")
     return task

@@ -1,7 +1,7 @@
-"""`python -m receiver.cli.demo.child WORDS`: a `whenfinal` command that does not outlive the demo, however that ends.
+"""`python -m receiver.cli.demo.child ARGUMENTS`: a `whenfinal` command that ends when the demo ends.
 
-The demo holds the other end of this process's stdin and never writes to it: the system closes it with the demo, also
-after `kill -9`. The directory of the demo is then left behind, with nothing of value in it.
+The demo holds the other end of this process's stdin and never writes to it. The system closes it when the demo ends,
+even after `kill -9`; then only the demo's temporary directory is left.
 """
 
 import os
@@ -13,8 +13,8 @@ STDIN = 0
 
 
 def end_with_stdin() -> None:
-    """At once and without a clean stop: of a demo that is gone nobody needs anything."""
-    # Not through sys.stdin, whose lock a thread that waits in it would hold when Python ends.
+    """Exit at once, without a clean stop, because nobody needs anything of a demo that has ended."""
+    # Not through sys.stdin, because a thread that waits in it holds its lock when Python exits.
     while os.read(STDIN, 1):
         pass
     os._exit(1)

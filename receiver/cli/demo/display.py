@@ -1,4 +1,4 @@
-"""How far the demo is, and what it came to, for a terminal, a log and a program."""
+"""The demo's progress and its result, for a terminal, a log and a program."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,18 +11,19 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from receiver.cli.demo.tally import Finding, Row, Shown, Tally, shown_lines
+from receiver.cli.demo.shown import Shown, shown_lines
+from receiver.cli.demo.tally import KINDS, Finding, Row, Tally
 
-LINE_EVERY_S = 3.0  # where nobody's terminal shows bars
+LINE_EVERY_S = 3.0  # where no terminal shows bars
 
 BAR = 24  # columns
 
-ROOMY = 100  # columns from which headings have their space
+WIDE = 100  # columns; a narrower terminal has no space between the headings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A provider's tasks at one moment."""
+class Progress:
+    """How far one provider's tasks are."""
 
     provider: str
     wanted: int
@@ -33,7 +34,7 @@ class Standing:
 
 
 class Screen:
-    """Bars on a terminal, a line every few seconds elsewhere. `look` tells how things stand."""
+    """Shows the progress: bars on a terminal, a line every few seconds elsewhere."""
 
     def __init__(self, out: Console, clock: Callable[[], float]) -> None:
         self._out = out
@@ -52,7 +53,7 @@ class Screen:
         return self._out.width
 
     def restart_clock(self) -> None:
-        """Set-up is over."""
+        """Called when the set-up is over."""
         self._started_s = self._clock()
         self._next_line_s = 0.0
 
@@ -60,29 +61,29 @@ class Screen:
     def elapsed_s(self) -> float:
         return self._clock() - self._started_s
 
-    def watching(self, look: Callable[[], Sequence[Standing]]) -> AbstractContextManager[object]:
-        """While it is open, a terminal shows how things stand."""
+    def live(self, progress: Callable[[], Sequence[Progress]]) -> AbstractContextManager[object]:
+        """While it is open, a terminal shows the progress."""
         if not self._out.is_terminal:
             return nullcontext()
         return Live(
-            get_renderable=lambda: draw(look(), self.elapsed_s),
+            get_renderable=lambda: draw(progress(), self.elapsed_s),
             console=self._out,
             refresh_per_second=5,
             transient=True,
         )
 
-    def tick(self, standings: Sequence[Standing]) -> None:
-        """Elsewhere, a line if one is due."""
+    def tick(self, progress: Sequence[Progress]) -> None:
+        """Without a terminal, print a line when the next one is due."""
         if not self._out.is_terminal and self.elapsed_s >= self._next_line_s:
             self._next_line_s = self.elapsed_s + LINE_EVERY_S
-            self._out.print(line(standings, self.elapsed_s))
+            self._out.print(progress_line(progress, self.elapsed_s))
 
 
-def draw(standings: Sequence[Standing], elapsed_s: float) -> RenderableType:
+def draw(progress: Sequence[Progress], elapsed_s: float) -> RenderableType:
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for heading in ("provider", "", "submitted", "", "ended", "events", "webhooks"):
         table.add_column(heading, justify="left" if heading in {"provider", ""} else "right", no_wrap=heading != "")
-    for each in standings:
+    for each in progress:
         table.add_row(
             each.provider,
             _bar(each.submitted, each.wanted),
@@ -95,11 +96,10 @@ def draw(standings: Sequence[Standing], elapsed_s: float) -> RenderableType:
     return Group(table, f"{elapsed_s:.0f} s")
 
 
-def line(standings: Sequence[Standing], elapsed_s: float) -> str:
-    wanted, submitted, ended, events, webhooks = (
-        sum(getattr(each, name) for each in standings)
-        for name in ("wanted", "submitted", "ended", "events", "webhooks")
-    )
+def progress_line(progress: Sequence[Progress], elapsed_s: float) -> str:
+    wanted = sum(each.wanted for each in progress)
+    submitted, ended = sum(each.submitted for each in progress), sum(each.ended for each in progress)
+    events, webhooks = sum(each.events for each in progress), sum(each.webhooks for each in progress)
     return (
         f"{elapsed_s:5.1f} s  submitted {submitted}/{wanted}, ended {ended}/{wanted}, "
         f"events {events}, webhooks {webhooks}"
@@ -112,12 +112,12 @@ def _bar(done: int, wanted: int) -> ProgressBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What the demo came to. `troubles`: what was met on the way, and how often; `remarks`: further things wrong."""
-
     tally: Tally
     seconds: float
-    troubles: Mapping[str, int]
+    #: The faults that were met, and how often.
+    faults: Mapping[str, int]
     shown: Shown
+    #: What else is wrong.
     remarks: tuple[str, ...] = ()
 
     @property
@@ -125,51 +125,54 @@ class Result:
         return not self.tally.wrong and not self.remarks
 
 
-LINES: Mapping[str, str] = {
-    "submitted": "submitted",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "by_callback": "completed by callback",
-    "by_polling": "completed by polling",
-    "events": "events, read by pages",
-    "streamed": "events by the stream",
-    "webhooks": "webhooks, everything",
-    "failures": "webhooks, failures",
-    "notified": "webhooks by notify",
+#: Each count of a row, and what stands before it in the table.
+LINES: Mapping[str, Callable[[Row], int]] = {
+    "submitted": lambda row: row.submitted,
+    "succeeded": lambda row: row.succeeded,
+    "failed": lambda row: row.failed,
+    "completed by callback": lambda row: row.by_callback,
+    "completed by polling": lambda row: row.by_polling,
+    "events, read by pages": lambda row: row.events,
+    "events by the stream": lambda row: row.streamed,
+    "webhooks, everything": lambda row: row.webhooks,
+    "webhooks, failures": lambda row: row.failures,
+    "webhooks by notify": lambda row: row.notified,
+}
+
+#: The heading of each kind of finding. The first of them is not wrong.
+HEADINGS: Mapping[str, str] = {
+    "contradictions": "contradictions on record, without a second event",
+    "lost": "lost",
+    "doubled": "doubled",
+    "paid_twice": "paid twice",
+    "unwanted": "sent without a subscription",
+    "disagreeing": "reported otherwise than it is",
+    "unrecorded": "contradictions that are not on record",
 }
 
 
 def table_of(rows: Sequence[Row], width: int) -> Table:
-    """A column a provider, so that a terminal of 80 columns holds them all."""
-    padding = (0, 0) if width < ROOMY else (0, 1)
+    """A column for each provider, so that they all fit in 80 columns."""
+    padding = (0, 0) if width < WIDE else (0, 1)
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
     table.add_column("tasks", no_wrap=True)
     for heading in (*(row.provider for row in rows), "all"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, what in LINES.items():
-        counts = [getattr(row, name) for row in rows]
+    for what, count_of in LINES.items():
+        counts = [count_of(row) for row in rows]
         table.add_row(what, *(str(count) for count in (*counts, sum(counts))))
     return table
 
 
 def closing(result: Result, width: int) -> list[RenderableType]:
     """The end of the demo; the verdict is the last line."""
-    tally = result.tally
-    met = ", ".join(f"{name} {count}" for name, count in result.troubles.items())
-    parts: list[RenderableType] = [table_of(tally.rows, width), f"met on the way: {met}"]
+    met = ", ".join(f"{name} {count}" for name, count in result.faults.items())
+    parts: list[RenderableType] = [table_of(result.tally.rows, width), f"met on the way: {met}"]
     parts += ["shown:", *(f"  {line}" for line in shown_lines(result.shown))]
-    parts += _listed("contradictions on record, without a second event", tally.contradictions)
-    for heading, findings in (
-        ("lost", tally.lost),
-        ("doubled", tally.doubled),
-        ("paid twice", tally.paid_twice),
-        ("told to who had not asked", tally.unwanted),
-        ("told otherwise than it is", tally.disagreeing),
-        ("contradictions that are not on record", tally.unrecorded),
-    ):
-        parts += _listed(heading, findings)
+    for kind, heading in HEADINGS.items():
+        parts += _listed(heading, result.tally.findings[kind])
     parts += [f"wrong: {remark}" for remark in result.remarks]
-    return [*parts, f"in {result.seconds:.1f} s after set-up", tally.verdict]
+    return [*parts, f"in {result.seconds:.1f} s after set-up", result.tally.verdict]
 
 
 def _listed(heading: str, findings: Sequence[Finding]) -> list[RenderableType]:
@@ -178,11 +181,10 @@ def _listed(heading: str, findings: Sequence[Finding]) -> list[RenderableType]:
 
 def result_view(result: Result) -> dict[str, Any]:
     """For programs."""
-    kinds = ("lost", "doubled", "paid_twice", "unwanted", "disagreeing", "unrecorded", "contradictions")
     return {
         "providers": [asdict(row) for row in result.tally.rows],
-        **{kind: [asdict(finding) for finding in getattr(result.tally, kind)] for kind in kinds},
-        "troubles": dict(result.troubles),
+        **{kind: [asdict(finding) for finding in result.tally.findings[kind]] for kind in KINDS},
+        "troubles": dict(result.faults),
         "shown": asdict(result.shown),
         "remarks": list(result.remarks),
         "seconds": round(result.seconds, 1),

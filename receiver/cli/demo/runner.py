@@ -1,7 +1,7 @@
 """The demo from set-up to result.
 
-Flow: one line of work (submit, then wait and settle until nothing is open) beside guards that watch it: a child that
-dies, the display, and, for the test of a power cut, the one that kills the receiver midway.
+The work is: submit, wait, settle, until nothing is open. Beside it run coroutines that never return: one fails when a
+process dies, the others show the progress, follow the stream, rotate the secret and, with `kill_at`, kill the receiver.
 """
 
 import asyncio
@@ -12,49 +12,62 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-import httpx
-
-from receiver.cli.demo.api import Service, open_service
-from receiver.cli.demo.books import BookEntry, Simulated, Uncertain, decide
-from receiver.cli.demo.display import Result, Screen, Standing
-from receiver.cli.demo.processes import World, open_world
-from receiver.cli.demo.scenario import LABEL, LEAST, TaskRequest, by_provider
+from receiver.cli.demo.api import PAGE, Api, open_api
+from receiver.cli.demo.display import Progress, Result, Screen
+from receiver.cli.demo.processes import Processes, open_processes
+from receiver.cli.demo.records import (
+    RecordedTask,
+    Uncertain,
+    faults_met,
+    ledger_task,
+    recorded_task,
+    settle_arguments,
+    settlements,
+)
+from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
+from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
-from receiver.cli.demo.subscribers import Audience, open_audience
-from receiver.cli.demo.tally import Books, Intent, Story, Way, remarks, silent, tally
+from receiver.cli.demo.subscribers import Consumers, open_consumers
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Wanted, tally, undelivered
 from submitter import Client
 from submitter.providers.registry import ADAPTERS
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 0.3
+Task = Mapping[str, Any]
+"""A task as the API shows it."""
 
-LATE_S = 1.5  # after the last expected webhook, for one too many to show itself
+READ_EVERY_S = 0.3
 
-TIME_LIMIT_S = 58.0  # for a dozen orders a provider; the count follows it and the whole stays within a minute
+LATE_S = 1.5  # after the last expected webhook, in which a surplus one would arrive
 
-MORE_TIME_S = 4.0  # for each further order: the simulated platforms take ten at once
+TIME_LIMIT_S = 58.0  # for a dozen requests a provider, so that the whole demo stays within a minute
+
+MORE_TIME_S = 4.0  # for each further request: the simulated platforms run ten at once
 
 DOWN_S = 1.0  # of a killed receiver
 
-AFTER_KILL_S = 30.0  # more time where the receiver is killed: leases and unanswered submits run out first
+AFTER_KILL_S = 30.0  # more time where the receiver is killed, because leases and unanswered submits must time out
 
 GUARD_S = 0.5
 
-AT_ONCE = 8  # timelines read at the same time
+AT_ONCE = 8  # timelines read in parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """`kill_at`: kill the receiver and start it again once the subscriber to everything was told of so many ends."""
-
-    orders: Sequence[TaskRequest]
+class Scenario:
+    requests: Sequence[DemoRequest]
     seed: int
+    #: Kill and restart the receiver when the subscription to everything has received this many ends.
     kill_at: int | None = None
 
     @property
+    def by_name(self) -> dict[str, DemoRequest]:
+        return {request.name: request for request in self.requests}
+
+    @property
     def time_limit_s(self) -> float:
-        most = max(len(theirs) for theirs in by_provider(self.orders).values())
+        most = max(len(theirs) for theirs in by_provider(self.requests).values())
         kill_s = 0.0 if self.kill_at is None else AFTER_KILL_S
         return TIME_LIMIT_S + kill_s + MORE_TIME_S * max(0, most - LEAST)
 
@@ -63,15 +76,17 @@ class Wish:
 class Demo:
     """Open it with `open_demo`; it serves until that closes."""
 
-    wish: Wish
+    scenario: Scenario
     screen: Screen
-    world: World
-    audience: Audience
-    service: Service
-    simulated: Simulated
+    processes: Processes
+    consumers: Consumers
+    #: Of the receiver.
+    api: Api
+    #: Of the simulator.
+    control: Api
     submitting: Submitting
-    killed: bool = False
-    _hands: asyncio.Lock = field(default_factory=asyncio.Lock)  # one thing by hand at a time
+    is_killed: bool = False
+    _intervening: asyncio.Lock = field(default_factory=asyncio.Lock)  # a rotation and a kill do not overlap
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
@@ -79,40 +94,40 @@ class Demo:
     async def run(self) -> Result:
         """Raise ChildDied at once when a process of the demo ends by itself."""
         self.screen.restart_clock()
-        with self.screen.watching(self.standings):
-            in_time = await beside(self._work_in_time(), self.world.watch(), *self._others())
+        with self.screen.live(self.progress):
+            in_time = await beside(self._work_in_time(), self.processes.watch(), *self._others())
             seconds = self.screen.elapsed_s
-            books = await beside(self._collect(), self.world.watch())
-            troubles = await self.simulated.troubles()
-        shown = self.audience.shown()
-        late = () if in_time else (f"time ran out after {self.wish.time_limit_s:g} s",)
+            evidence = await beside(self._collect(), self.processes.watch())
+            faults = faults_met(await self._books())
+        shown = self.consumers.shown()
+        late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
-        return Result(tally=tally(books), seconds=seconds, troubles=troubles, shown=shown, remarks=wrong)
+        return Result(tally=tally(evidence), seconds=seconds, faults=faults, shown=shown, remarks=wrong)
 
-    async def keep(self) -> None:
-        """Serve until cancelled."""
-        await self.world.watch()
+    async def serve(self) -> None:
+        """Until cancelled."""
+        await self.processes.watch()
 
-    def standings(self) -> list[Standing]:
-        """How things stand, by provider."""
-        told = {each.event_id: each for each in self.audience.everything.told}.values()
-        webhooks = Counter(each.provider for each in told)
+    def progress(self) -> list[Progress]:
+        """By provider."""
+        received = {each.event_id: each for each in self.consumers.everything.received}.values()
+        webhooks = Counter(each.provider for each in received)
         return [
-            Standing(
+            Progress(
                 provider=provider,
                 wanted=len(theirs),
-                submitted=sum(order.name in self.submitting.accepted for order in theirs),
+                submitted=sum(request.name in self.submitting.accepted for request in theirs),
                 ended=self._ended[provider],
                 events=self._events[provider],
                 webhooks=webhooks[provider],
             )
-            for provider, theirs in by_provider(self.wish.orders).items()
+            for provider, theirs in by_provider(self.scenario.requests).items()
         ]
 
     async def _work_in_time(self) -> bool:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.wish.time_limit_s):
-                await self.submitting.submit_all(self.wish.orders)
+            async with asyncio.timeout(self.scenario.time_limit_s):
+                await self.submitting.submit_all(self.scenario.requests)
                 await self._until_settled()
                 await asyncio.sleep(LATE_S)
                 return True
@@ -120,151 +135,170 @@ class Demo:
 
     async def _until_settled(self) -> None:
         while True:
-            tasks, books = await self.service.tasks(), await self.simulated.books()
-            if self._is_settled(tasks, books):
+            tasks, records = await self._tasks(), await self._records()
+            if self._is_settled(tasks, records):
                 return
-            # While a submit is on its way, what it makes stands in the books and is not ours to give out.
+            # While a submit is in flight, its record is not another task's.
             if not any(task["state"] == "submitting" for task in tasks):
-                await self._settle(tasks, books)
-            await asyncio.sleep(LOOK_EVERY_S)
+                await self._settle(tasks, records)
+            await asyncio.sleep(READ_EVERY_S)
 
-    def _is_settled(self, tasks: Sequence[Mapping[str, Any]], books: Sequence[BookEntry]) -> bool:
-        orders = {order.name: order for order in self.wish.orders}
-        notified = {(task["provider"], task["task_id"]) for task in tasks if orders[task["labels"][LABEL]].is_notified}
-        is_told = not silent((entry.paid for entry in books), self.audience.told, notified=notified)
-        is_open = any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
-        is_contradicted = not any(entry.awaits_contradiction for entry in books)
-        is_complete = len(self.submitting.accepted) == len(self.wish.orders)
-        is_killed = self.wish.kill_at is None or self.killed
-        return is_complete and not is_open and is_told and is_contradicted and is_killed
+    def _is_settled(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> bool:
+        requests = self.scenario.by_name
+        notified = {
+            (task["provider"], task["task_id"]) for task in tasks if requests[task["labels"][LABEL]].is_notified
+        }
+        return (
+            len(self.submitting.accepted) == len(requests)
+            and not any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
+            and not undelivered((each.paid for each in records), self.consumers.received, notified=notified)
+            and not any(each.awaits_contradiction for each in records)
+            and (self.scenario.kill_at is None or self.is_killed)
+        )
 
-    async def _settle(self, tasks: Sequence[Mapping[str, Any]], books: Sequence[BookEntry]) -> None:
-        orders = {order.name: order for order in self.wish.orders}
-        doubtful = [task for task in tasks if task["state"] == "uncertain" and not _has_key(task["provider"])]
-        uncertain = [_as_uncertain(task, orders[task["labels"][LABEL]]) for task in doubtful]
+    async def _settle(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> None:
+        """As an operator does: by what the provider's console shows, with the command."""
+        requests = {task["id"]: self.scenario.by_name[task["labels"][LABEL]] for task in tasks}
+        uncertain = [
+            Uncertain(
+                task=task["id"],
+                provider=task["provider"],
+                created_ms=round(datetime.fromisoformat(task["created_at"]).timestamp() * 1000),
+                prompt=requests[task["id"]].prompt,
+            )
+            for task in tasks
+            if task["state"] == "uncertain" and not _has_idempotency(task["provider"])
+        ]
         known = {(task["provider"], task["task_id"]) for task in tasks if task["task_id"]}
-        for settlement in decide(uncertain, books, known=known):
-            result = await self.world.command(*settlement.arguments)
-            self.screen.say(f"operator: whenfinal {' '.join(settlement.arguments)}")
-            if result.status != 0:
+        for task_id, provider_task_id in settlements(uncertain, records, known=known).items():
+            arguments = settle_arguments(task_id, provider_task_id)
+            result = await self.processes.command(*arguments)
+            self.screen.say(f"operator: whenfinal {' '.join(arguments)}")
+            if result.returncode != 0:
                 self.screen.say(f"operator: {result.stderr.strip()}")
-            elif settlement.provider_task_id is None:
-                name = next(task["labels"][LABEL] for task in doubtful if task["id"] == settlement.task)
-                del self.submitting.accepted[name]
-                await self.submitting.submit_by_api([orders[name]])
+            elif provider_task_id is None:
+                request = requests[task_id]
+                del self.submitting.accepted[request.name]
+                await self.submitting.submit_by_api([request])
 
     def _others(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """Who goes on beside the work."""
+        """What runs beside the work. None of them returns."""
         yield self._observe()
         yield self._follow()
         yield self._rotate()
         yield self._kill()
 
+    async def _observe(self) -> None:
+        """Read the events by pages, as any consumer does, and show the progress."""
+        while True:
+            await self._read_events()
+            self.screen.tick(self.progress())
+            await asyncio.sleep(READ_EVERY_S)
+
     async def _follow(self) -> None:
-        """Return never."""
-        async with Client(self.world.places.receiver, self.world.keys.api) as client:
-            await self.audience.follower.follow(client)
+        setup = self.processes.setup
+        async with Client(setup.receiver, setup.api_key) as client:
+            await self.consumers.follower.follow(client)
 
     async def _rotate(self) -> None:
-        """Return never."""
-        await self.audience.until_told(self.audience.rotate_at)
-        async with self._hands:
-            await self.audience.rotate(self.service)
+        await self.consumers.until_received(self.consumers.rotate_at)
+        async with self._intervening:
+            await self.consumers.rotate_secret(self.api)
         self.screen.say("operator: rotated the secret of the subscription to everything")
         await asyncio.Event().wait()
 
-    async def _observe(self) -> None:
-        """Page through the ledger's feed as any consumer would; return never."""
-        while True:
-            await self._read_events()
-            self.screen.tick(self.standings())
-            await asyncio.sleep(LOOK_EVERY_S)
+    async def _kill(self) -> None:
+        if self.scenario.kill_at is not None:
+            await self.consumers.until_received(self.scenario.kill_at)
+            async with self._intervening:
+                await self.processes.kill_receiver()
+                self.screen.say("killed the receiver")
+                await asyncio.sleep(DOWN_S)
+                await self.processes.start_receiver()
+                self.screen.say("started it again on the same file")
+                self.is_killed = True
+        await asyncio.Event().wait()
 
     async def _read_events(self) -> None:
         while True:
-            events, after = await self.service.events(self._seq)
-            if not events:
+            page = await self.api.get("/v1/events", after=self._seq, limit=PAGE)
+            if not page["events"]:
                 return
-            self._events.update(event["task"]["provider"] for event in events)
-            self._ended.update(event["task"]["provider"] for event in events if event["task"]["final_at"] is not None)
-            self._seq = after
+            tasks = [event["task"] for event in page["events"]]
+            self._events.update(task["provider"] for task in tasks)
+            self._ended.update(task["provider"] for task in tasks if task["final_at"] is not None)
+            self._seq = page["next_after"]
 
-    async def _kill(self) -> None:
-        """Return never."""
-        if self.wish.kill_at is not None:
-            await self.audience.until_told(self.wish.kill_at)
-            async with self._hands:
-                await self._restart()
-        await asyncio.Event().wait()
-
-    async def _restart(self) -> None:
-        await self.world.kill_receiver()
-        self.screen.say("killed the receiver")
-        await asyncio.sleep(DOWN_S)
-        await self.world.start_receiver()
-        self.screen.say("started it again on the same file")
-        self.killed = True
-
-    async def _collect(self) -> Books:
+    async def _collect(self) -> Evidence:
         await self._read_events()
-        tasks, entries = await self.service.tasks(), await self.simulated.books()
-        room = asyncio.Semaphore(AT_ONCE)
+        tasks, records = await self._tasks(), await self._records()
+        reading = asyncio.Semaphore(AT_ONCE)
 
-        async def story(task: Mapping[str, Any]) -> Story:
-            async with room:
-                return await self.service.story(task)
+        async def in_ledger(task: Task) -> LedgerTask:
+            async with reading:
+                return ledger_task(task, (await self.api.get(f"/v1/tasks/{task['id']}/timeline"))["timeline"])
 
         accepted = self.submitting.accepted
-        return Books(
-            intents=[
-                Intent(
-                    order=order.name,
-                    provider=order.provider,
-                    task=accepted.get(order.name),
-                    is_notified=order.is_notified,
+        return Evidence(
+            wanted=[
+                Wanted(
+                    name=request.name,
+                    provider=request.provider,
+                    task=accepted.get(request.name),
+                    is_notified=request.is_notified,
                 )
-                for order in self.wish.orders
+                for request in self.scenario.requests
             ],
-            paid=[entry.paid for entry in entries],
-            told=tuple(self.audience.told),
-            streamed=tuple(self.audience.follower.seqs),
-            stories=await asyncio.gather(*(story(task) for task in tasks)),
+            paid=[each.paid for each in records],
+            received=tuple(self.consumers.received),
+            streamed=tuple(self.consumers.follower.seqs),
+            ledger=await asyncio.gather(*(in_ledger(task) for task in tasks)),
             events=dict(self._events),
         )
 
+    async def _tasks(self) -> list[dict[str, Any]]:
+        return await self.api.pages("/v1/tasks", "tasks")
+
+    async def _records(self) -> list[RecordedTask]:
+        """Every task that the simulator created, oldest first."""
+        return [recorded_task(task) for task in (await self._books())["tasks"]]
+
+    async def _books(self) -> Mapping[str, Any]:
+        books: Mapping[str, Any] = await self.control.get("/_simulator/books")
+        return books
+
 
 @asynccontextmanager
-async def open_demo(wish: Wish, screen: Screen) -> AsyncIterator[Demo]:
+async def open_demo(scenario: Scenario, screen: Screen) -> AsyncIterator[Demo]:
     """Everything started and answering."""
     async with (
-        open_world(seed=wish.seed, say=screen.say) as world,
-        open_audience(events=len(wish.orders), notify_secret=world.keys.webhook) as audience,
-        open_service(world.places.receiver, world.keys.api) as service,
-        httpx.AsyncClient(base_url=world.places.simulator, trust_env=False) as control,
+        open_processes(seed=scenario.seed, say=screen.say) as processes,
+        open_consumers(events=len(scenario.requests), notify_secret=processes.setup.notify_secret) as consumers,
+        open_api(processes.setup.receiver, processes.setup.api_key) as api,
+        open_api(processes.setup.simulator) as control,
     ):
-        simulated = Simulated(control)
-        notify_url = audience.subscribers[Way.NOTIFY].url
-        submitting = Submitting(world=world, service=service, simulated=simulated, notify_url=notify_url)
-        await audience.subscribe(service)
+        notify_url = consumers.subscribers[Channel.NOTIFY].url
+        submitting = Submitting(processes=processes, api=api, control=control, notify_url=notify_url)
+        await consumers.subscribe(api)
         yield Demo(
-            wish=wish,
+            scenario=scenario,
             screen=screen,
-            world=world,
-            audience=audience,
-            service=service,
-            simulated=simulated,
+            processes=processes,
+            consumers=consumers,
+            api=api,
+            control=control,
             submitting=submitting,
         )
 
 
 async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]) -> T:
-    """The result of the work; a guard that raises ends it and is heard. Guards return never."""
+    """The result of the work. A guard that raises cancels it, and its exception is raised. Guards never return."""
     working = asyncio.create_task(work)
     running: list[asyncio.Task[Any]] = [working, *(asyncio.create_task(guard) for guard in guards)]
     try:
         await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         if working.done() and working.exception() is not None:
-            # It may have failed because a child died, which the guard is about to see.
+            # It may have failed because a process died, which its guard is about to see.
             await asyncio.wait(running[1:], timeout=GUARD_S, return_when=asyncio.FIRST_COMPLETED)
         for task in (*running[1:], working):
             if task.done():
@@ -276,11 +310,6 @@ async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def _has_key(provider: str) -> bool:
-    """Where a provider knows our key, the receiver settles by itself."""
+def _has_idempotency(provider: str) -> bool:
+    """With such a provider the receiver settles an uncertain submit by itself."""
     return ADAPTERS[provider].CAPABILITIES.idempotency_s is not None
-
-
-def _as_uncertain(task: Mapping[str, Any], order: TaskRequest) -> Uncertain:
-    created_ms = round(datetime.fromisoformat(task["created_at"]).timestamp() * 1000)
-    return Uncertain(task=task["id"], provider=task["provider"], created_ms=created_ms, prompt=order.prompt)

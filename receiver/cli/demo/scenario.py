@@ -1,46 +1,34 @@
-"""The requests that the demo submits: package data, a file a provider, each naming its page and the day it was read."""
+"""What the demo submits: the requests of each provider, and the faults that each of them meets. Pure."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 from typing import Any
-
-PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """The same request twice: `raw` as the provider's own body, `video` in our words."""
+    """A request from a page of the provider's documentation, in both forms of a submit."""
 
     title: str
+    #: As the provider's own body.
     raw: Mapping[str, Any]
+    #: In our words.
     video: Mapping[str, Any]
 
 
-def load_examples() -> dict[str, tuple[Example, ...]]:
-    """By provider, in the order of the pages."""
-    return {provider: _of(provider) for provider in PROVIDERS}
+LABEL = "demo"  # its value in a task's labels is the name of the request
 
+NOTIFIED = frozenset({"tokenbay"})  # providers whose requests have a `notify`
 
-def _of(provider: str) -> tuple[Example, ...]:
-    page = json.loads(files("receiver.cli.demo").joinpath("requests", f"{provider}.json").read_text(encoding="utf-8"))
-    return tuple(Example(**request) for request in page["requests"])
+LEAST = 12  # requests a provider, so that every fault below is met
 
+#: The faults that one request meets, for each of its submits in order. A refused submit is sent again.
+Faults = tuple[tuple[str, ...], ...]
 
-LABEL = "demo"  # each task carries its order's name under it
+_NONE: Faults = ((),)
 
-NOTIFIED = frozenset({"tokenbay"})  # whose orders say themselves where to tell of their ends
-
-LEAST = 12  # orders a provider, so that every fault below is met
-
-#: What one order meets: a list of faults for each of its submits, the first first. A refused submit is sent again.
-Trouble = tuple[tuple[str, ...], ...]
-
-_NONE: Trouble = ((),)
-
-TROUBLES: Mapping[str, tuple[Trouble, ...]] = {
+FAULTS: Mapping[str, tuple[Faults, ...]] = {
     "hiapi": (
         _NONE,
         (("callback_lost",),),
@@ -59,7 +47,7 @@ TROUBLES: Mapping[str, tuple[Trouble, ...]] = {
     "dashscope": (
         _NONE,
         (("fail",),),
-        (("reply_lost",),),  # no key to settle it by: the operator looks it up
+        (("reply_lost",),),  # no idempotency key: the operator searches the console
         (("query_429",),),
         (("unknown_state",),),
         (("submit_429",), ()),
@@ -93,7 +81,7 @@ TROUBLES: Mapping[str, tuple[Trouble, ...]] = {
     "tokenbay": (
         _NONE,
         (("fail",),),
-        (("submit_reset",), ()),  # nothing was created: the operator finds nothing, and it is ordered again
+        (("submit_reset",), ()),  # nothing was created: the operator finds nothing, and it is submitted again
         (("query_500",),),
         (("unknown_state",),),
         (("query_redirect",),),
@@ -102,30 +90,31 @@ TROUBLES: Mapping[str, tuple[Trouble, ...]] = {
     ),
 }
 
-#: A person must settle these where the provider knows no key; beyond the first dozen there are no more of them.
+#: The operator settles these where the provider has no idempotency key. Only the first dozen requests have them.
 NEEDS_OPERATOR = frozenset({"reply_lost", "reply_truncated", "submit_reset"})
 
 
-class Door(StrEnum):
-    """How an order reaches the service."""
+class Via(StrEnum):
+    """How a request is submitted."""
 
     API = "POST /v1/tasks"
     COMMAND = "whenfinal submit"
     CLIENT = "submitter.Client"
 
 
-DOORS = tuple(Door)
+VIAS = tuple(Via)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRequest:
-    """One video that is wanted once. `content` is the `video` or `raw` member of the submit."""
+class DemoRequest:
+    """One video that is wanted once."""
 
     name: str
     provider: str
-    door: Door
+    via: Via
+    #: The `video` or `raw` member of the submit.
     content: Mapping[str, Any]
-    trouble: Trouble
+    faults: Faults
 
     @property
     def is_notified(self) -> bool:
@@ -133,56 +122,58 @@ class TaskRequest:
 
     @property
     def prompt(self) -> str:
-        """The prompt as written, wherever the content holds it."""
-        return next(text for text in _prompts(self.content))
+        """The prompt as written, wherever the content has it."""
+        return next(prompts_in(self.content))
 
 
-def make_orders(
-    examples: Mapping[str, Sequence[Example]], *, each: int, shuffle: Callable[[list[Trouble]], None]
-) -> tuple[TaskRequest, ...]:
-    """`each` orders a provider: its examples by turns, as `raw` and as `video`, through the doors by turns."""
-    orders: list[TaskRequest] = []
+def make_requests(
+    examples: Mapping[str, Sequence[Example]], *, each: int, shuffle: Callable[[list[Faults]], None]
+) -> tuple[DemoRequest, ...]:
+    """`each` requests a provider: its examples in rotation, alternately as `raw` and `video`, via each way in turn."""
+    requests: list[DemoRequest] = []
     for provider, pages in examples.items():
-        troubles = _troubles(provider, each)
-        shuffle(troubles)
-        orders += [_order(provider, number, pages, trouble) for number, trouble in enumerate(troubles)]
-    return tuple(orders)
+        faults = _faults(provider, each)
+        shuffle(faults)
+        requests += [_request(provider, number, pages, met) for number, met in enumerate(faults)]
+    return tuple(requests)
 
 
-def _troubles(provider: str, each: int) -> list[Trouble]:
-    table = TROUBLES[provider]
-    mild = [trouble for trouble in table if NEEDS_OPERATOR.isdisjoint(trouble[0])]
+def _faults(provider: str, each: int) -> list[Faults]:
+    table = FAULTS[provider]
+    mild = [faults for faults in table if NEEDS_OPERATOR.isdisjoint(faults[0])]
     return [table[number] if number < len(table) else mild[number % len(mild)] for number in range(each)]
 
 
-def _order(provider: str, number: int, pages: Sequence[Example], trouble: Trouble) -> TaskRequest:
+def _request(provider: str, number: int, pages: Sequence[Example], faults: Faults) -> DemoRequest:
     page = pages[number // 2 % len(pages)]
     content = {"raw": page.raw} if number % 2 == 0 else {"video": page.video}
     name = f"{provider}-{number + 1:02}"
-    return TaskRequest(name=name, provider=provider, door=DOORS[number % len(DOORS)], content=content, trouble=trouble)
+    return DemoRequest(name=name, provider=provider, via=VIAS[number % len(VIAS)], content=content, faults=faults)
 
 
-def by_provider(orders: Sequence[TaskRequest]) -> dict[str, list[TaskRequest]]:
+def by_provider(requests: Sequence[DemoRequest]) -> dict[str, list[DemoRequest]]:
     """In their order."""
-    found: dict[str, list[TaskRequest]] = {}
-    for order in orders:
-        found.setdefault(order.provider, []).append(order)
+    found: dict[str, list[DemoRequest]] = {}
+    for request in requests:
+        found.setdefault(request.provider, []).append(request)
     return found
 
 
-def plan_of(orders: Sequence[TaskRequest]) -> list[list[str]]:
-    """The simulator's plan for the submits of these orders, if they arrive in this order."""
-    return [list(faults) for order in orders for faults in order.trouble]
+def fault_plan(requests: Sequence[DemoRequest]) -> list[list[str]]:
+    """The simulator's plan for the submits of these requests, if they arrive in this order."""
+    return [list(faults) for request in requests for faults in request.faults]
 
 
-def submit_body(order: TaskRequest, *, notify_url: str, secret: str) -> dict[str, Any]:
+def submit_body(request: DemoRequest, *, notify_url: str, secret: str) -> dict[str, Any]:
     """The body of POST /v1/tasks, and a line for the command."""
-    notify = {"notify": {"url": notify_url, "secret": secret}} if order.is_notified else {}
-    return {"provider": order.provider, **order.content, "labels": {LABEL: order.name}, **notify}
+    notify = {"notify": {"url": notify_url, "secret": secret}} if request.is_notified else {}
+    return {"provider": request.provider, **request.content, "labels": {LABEL: request.name}, **notify}
 
 
-def _prompts(value: object) -> list[str]:
-    if not isinstance(value, Mapping):
-        return []
-    own = value.get("prompt")
-    return [own] if isinstance(own, str) else [text for inner in value.values() for text in _prompts(inner)]
+def prompts_in(value: object) -> Iterator[str]:
+    """Every `prompt` in a JSON value, however deep."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("prompt"), str):
+            yield value["prompt"]
+        for inner in value.values():
+            yield from prompts_in(inner)

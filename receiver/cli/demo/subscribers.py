@@ -1,10 +1,10 @@
-"""All who are told of ends: two subscriptions, the address in some tasks' own `notify`, a follower of the stream."""
+"""The demo's consumers: two subscriptions, the URL in some tasks' own `notify`, and a follower of the event stream.
+
+Each consumer behaves as real ones do: one endpoint fails at first, one throttles at first, one secret is rotated in the
+middle, and the follower loses its connection once. Each stores what it received, for the count.
+"""
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 import socket
 from collections import Counter
@@ -15,131 +15,101 @@ from time import monotonic
 from typing import Any
 
 import uvicorn
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.cli.demo.api import Service
-from receiver.cli.demo.tally import Shown, Told, Way
-from submitter import Client, Event
+from receiver.cli.demo.api import Api
+from receiver.cli.demo.shown import Shown
+from receiver.cli.demo.tally import Channel, Received
+from receiver.cli.demo.verification import Credentials, is_cloud_event, verified_by
+from submitter import Client
 
-#: What is asked for in POST /v1/subscriptions, beside the address.
-WISHES: Mapping[Way, Mapping[str, Any]] = {
-    Way.EVERYTHING: {"description": "everything", "asymmetric": True, "cloudevents": True},
-    Way.FAILURES: {"description": "failures", "types": ["task.failed"]},
+RETRY_AFTER_S = 1
+
+#: What is sent to POST /v1/subscriptions, beside the URL.
+SUBSCRIPTIONS: Mapping[Channel, Mapping[str, Any]] = {
+    Channel.EVERYTHING: {"description": "everything", "asymmetric": True, "cloudevents": True},
+    Channel.FAILURES: {"description": "failures", "types": ["task.failed"]},
 }
 
+#: What answers the first webhook of a channel. Others are accepted at once.
+FIRST_ANSWERS: Mapping[Channel, tuple[int, Mapping[str, str]]] = {
+    Channel.EVERYTHING: (500, {}),
+    Channel.FAILURES: (429, {"Retry-After": str(RETRY_AFTER_S)}),
+}
 
-@dataclass(slots=True, kw_only=True)
-class Follower:
-    """`seqs` is every number in the order of its coming. `resumed_at`: the cursor kept over the dropped connection."""
+BAD_SIGNATURE = "had no right signature"
 
-    drop_at: int
-    seqs: list[int] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-    resumed_at: int | None = None
+BAD_ATTRIBUTES = "had not the right CloudEvents attributes"
 
-    @property
-    def cursor(self) -> int:
-        return self.seqs[-1] if self.seqs else 0
+NOT_OVERLAPPING = "were no longer signed with the old secret"
 
-    async def follow(self, client: Client) -> None:
-        """From the first event on, for ever. The connection is dropped once `drop_at` events have come."""
-        while True:
-            async with aclosing(client.events(after=self.cursor, follow=True)) as events:
-                async for event in events:
-                    self._book(event)
-                    if self.resumed_at is None and len(self.seqs) >= self.drop_at:
-                        self.resumed_at = self.cursor
-                        break
+NOT_AN_END = "were not about an end"
 
-    def _book(self, event: Event) -> None:
-        self.seqs.append(event.seq)
-        task = event.task
-        if task.final_at is None:  # task.overdue
-            return
-        told = Told(
-            way=Way.STREAM,
-            seq=event.seq,
-            event_id=event.event_id,
-            task=task.id,
-            provider=task.provider,
-            provider_task_id=task.provider_task_id,
-            state=task.state.value,
-        )
-        self.told.append(told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What a subscription's creation, or the rotation of its secret, answered: `whsec_…`, and `whpk_…` if asked for."""
-
-    secret: str = field(repr=False)
-    public_key: str | None = None
+WRONG_ID = "had another id than their event"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Subscriber:
-    """One endpoint and its books. `held` grows by a rotation, the newest last; before the first, nothing is believed.
+    """An endpoint for webhooks, and what it received."""
 
-    `faults` counts webhooks by what was wrong with them; `overlapping` those that both the oldest and the newest
-    secret verified. `turned_away` is the webhook that was not taken at first, `waited_s` the time until it came again.
-    `heard` is set by each that is booked.
-    """
-
-    way: Way
+    channel: Channel
     url: str
-    held: list[Credentials] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    #: The newest last; a rotation adds one. Without any, no webhook is accepted.
+    credentials: list[Credentials] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    #: Webhooks with a fault, by the fault.
     faults: Counter[str] = field(default_factory=Counter)
+    #: Webhooks that the oldest and the newest secret both verified.
     overlapping: int = 0
-    turned_away: str | None = None
+    #: From the rejected first webhook until it came again.
     waited_s: float | None = None
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-    _turned_away_s: float = 0.0
+    #: Set by each received event.
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _rejected: str | None = None
+    _rejected_s: float = 0.0
 
     @property
     def event_ids(self) -> set[str]:
-        return {each.event_id for each in self.told}
+        return {each.event_id for each in self.received}
 
-    def take(self, headers: Mapping[str, str], body: bytes) -> Response:
+    def answer(self, headers: Mapping[str, str], body: bytes) -> Response:
         """The answer to a webhook."""
-        right = right_ones(self.held, headers, body)
-        if not any(right):
-            self.faults[UNSIGNED] += 1
+        verified = verified_by(self.credentials, headers, body)
+        if not any(verified):
+            self.faults[BAD_SIGNATURE] += 1
             return Response(status_code=401)
-        manners, message_id, event = MANNERS[self.way], headers["webhook-id"], json.loads(body)
-        if manners.first_status is not None and self.turned_away is None:
-            self.turned_away, self._turned_away_s = message_id, monotonic()
-            return Response(status_code=manners.first_status, headers=manners.first_headers)
-        if message_id == self.turned_away and self.waited_s is None:
-            self.waited_s = monotonic() - self._turned_away_s
-        if len(right) > 1:
-            self._look_at_overlap(right)
-        if manners.wants_cloudevents and not is_cloud_event(headers, event["type"]):
-            self.faults[UNATTRIBUTED] += 1
-        if message_id != event["data"].get("event_id", message_id):  # webhook.test is of no event
-            self.faults[MISNAMED] += 1
-        self._book(event)
+        message_id, event = headers["webhook-id"], json.loads(body)
+        if self._rejected is None and self.channel in FIRST_ANSWERS:
+            self._rejected, self._rejected_s = message_id, monotonic()
+            status, answer_headers = FIRST_ANSWERS[self.channel]
+            return Response(status_code=status, headers=answer_headers)
+        if message_id == self._rejected and self.waited_s is None:
+            self.waited_s = monotonic() - self._rejected_s
+        self._check(verified, headers, event)
+        self._store(event)
         return Response(status_code=204)
 
-    def _look_at_overlap(self, right: list[bool]) -> None:
-        """What was on its way when the secret was rotated has the old signature alone, never the new one alone."""
-        if not right[0]:
-            self.faults[OLD_UNSIGNED] += 1
-        elif right[-1]:
+    def _check(self, verified: Sequence[bool], headers: Mapping[str, str], event: Mapping[str, Any]) -> None:
+        # Webhooks in flight at the rotation have the old signature alone; none may have the new one alone.
+        if not verified[0]:
+            self.faults[NOT_OVERLAPPING] += 1
+        elif len(verified) > 1 and verified[-1]:
             self.overlapping += 1
+        if SUBSCRIPTIONS.get(self.channel, {}).get("cloudevents") and not is_cloud_event(headers, event["type"]):
+            self.faults[BAD_ATTRIBUTES] += 1
+        if headers["webhook-id"] != event["data"].get("event_id", headers["webhook-id"]):  # webhook.test has no event
+            self.faults[WRONG_ID] += 1
 
-    def _book(self, event: Mapping[str, Any]) -> None:
+    def _store(self, event: Mapping[str, Any]) -> None:
         task = event["data"].get("task")
         if task is None or task["final_at"] is None:  # webhook.test, task.overdue
-            self.faults[NO_END] += 1
+            self.faults[NOT_AN_END] += 1
             return
-        told = Told(
-            way=self.way,
+        received = Received(
+            channel=self.channel,
             seq=event["data"]["seq"],
             event_id=event["data"]["event_id"],
             task=task["id"],
@@ -147,187 +117,140 @@ class Subscriber:
             provider_task_id=task["task_id"],
             state=task["state"],
         )
-        self.told.append(told)
-        self.heard.set()
+        self.received.append(received)
+        self.arrived.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class Follower:
+    """Follows the event stream with the Python client, and loses its connection once."""
+
+    #: The connection is dropped when this many events have come.
+    drop_at: int
+    #: Every `seq` in the order of arrival.
+    seqs: list[int] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    #: The cursor from which the stream was resumed.
+    resumed_at: int | None = None
+
+    async def follow(self, client: Client) -> None:
+        """From the first event on. Never returns."""
+        while True:
+            cursor = self.seqs[-1] if self.seqs else 0
+            async with aclosing(client.events(after=cursor, follow=True)) as events:
+                async for event in events:
+                    self.seqs.append(event.seq)
+                    task = event.task
+                    if task.final_at is not None:  # task.overdue has none
+                        received = Received(
+                            channel=Channel.STREAM,
+                            seq=event.seq,
+                            event_id=event.event_id,
+                            task=task.id,
+                            provider=task.provider,
+                            provider_task_id=task.provider_task_id,
+                            state=task.state.value,
+                        )
+                        self.received.append(received)
+                    if self.resumed_at is None and len(self.seqs) >= self.drop_at:
+                        self.resumed_at = event.seq
+                        break
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Audience:
-    """Open it with `open_audience`. `ids` are those of the subscriptions, once they are made."""
+class Consumers:
+    """Open them with `open_consumers`."""
 
-    subscribers: Mapping[Way, Subscriber]
+    subscribers: Mapping[Channel, Subscriber]
     follower: Follower
+    #: The secret is rotated when this many ends have been received.
     rotate_at: int
-    ids: dict[Way, str] = field(default_factory=dict)
+    #: The ids of the subscriptions.
+    ids: dict[Channel, str] = field(default_factory=dict)
 
     @property
-    def told(self) -> list[Told]:
-        """What came by any way."""
-        return [*self.follower.told, *(told for each in self.subscribers.values() for told in each.told)]
+    def received(self) -> list[Received]:
+        """By any channel."""
+        return [*self.follower.received, *(each for one in self.subscribers.values() for each in one.received)]
 
     @property
     def everything(self) -> Subscriber:
-        return self.subscribers[Way.EVERYTHING]
+        return self.subscribers[Channel.EVERYTHING]
 
-    async def subscribe(self, service: Service) -> None:
-        """The secrets come with the answers."""
-        for way, wish in WISHES.items():
-            made = await service.subscribe({"url": self.subscribers[way].url, **wish})
-            self.ids[way] = made["id"]
-            self.subscribers[way].held.append(_credentials(made))
+    async def subscribe(self, api: Api) -> None:
+        for channel, subscription in SUBSCRIPTIONS.items():
+            subscriber = self.subscribers[channel]
+            created = await api.post("/v1/subscriptions", {"url": subscriber.url, **subscription})
+            self.ids[channel] = created["id"]
+            subscriber.credentials.append(_credentials(created))
 
-    async def rotate(self, service: Service) -> None:
-        """Both the secret before and the new one are right from now on."""
-        self.everything.held.append(_credentials(await service.rotate_secret(self.ids[Way.EVERYTHING])))
+    async def rotate_secret(self, api: Api) -> None:
+        """Of the subscription to everything. Both its secrets are right from now on."""
+        rotated = await api.post(f"/v1/subscriptions/{self.ids[Channel.EVERYTHING]}/rotate-secret", {})
+        self.everything.credentials.append(_credentials(rotated))
 
-    async def until_told(self, count: int) -> None:
-        """Of so many ends, by the webhooks for everything."""
+    async def until_received(self, count: int) -> None:
+        """Return when the subscription to everything has received this many ends."""
         while len(self.everything.event_ids) < count:
-            self.everything.heard.clear()
-            await self.everything.heard.wait()
+            self.everything.arrived.clear()
+            await self.everything.arrived.wait()
 
     def shown(self) -> Shown:
         faults = {
-            f"to {each.way.name.lower()} {fault}": count
+            f"to {each.channel.name.lower()} {fault}": count
             for each in self.subscribers.values()
             for fault, count in each.faults.items()
         }
         return Shown(
             retried_s=self.everything.waited_s,
-            waited_s=self.subscribers[Way.FAILURES].waited_s,
+            waited_s=self.subscribers[Channel.FAILURES].waited_s,
             retry_after_s=RETRY_AFTER_S,
-            asymmetric=len(self.everything.told),
+            asymmetric=len(self.everything.received),
             overlapping=self.everything.overlapping,
             resumed_at=self.follower.resumed_at,
-            notified=len(self.subscribers[Way.NOTIFY].event_ids),
+            notified=len(self.subscribers[Channel.NOTIFY].event_ids),
             faults=faults,
         )
 
 
-@asynccontextmanager
-async def open_audience(*, events: int, notify_secret: str) -> AsyncIterator[Audience]:
-    """`events` are expected. The stream is dropped after a third of them, the secret rotated after a half."""
-    async with open_subscribers() as subscribers:
-        subscribers[Way.NOTIFY].held.append(Credentials(secret=notify_secret))
-        yield Audience(subscribers=subscribers, follower=Follower(drop_at=events // 3), rotate_at=events // 2)
-
-
-def _credentials(said: Mapping[str, Any]) -> Credentials:
-    return Credentials(secret=said["secret"], public_key=said["public_key"])
-
-
-def right_ones(held: Sequence[Credentials], headers: Mapping[str, str], body: bytes) -> list[bool]:
-    """For each of those held, whether it verifies; where there is a public key, by both kinds of signature."""
-    return [
-        is_genuine(each.secret, headers, body)
-        and (each.public_key is None or is_genuine_by_public_key(each.public_key, headers, body))
-        for each in held
-    ]
-
-
-def is_genuine(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether one of the `v1` signatures over id, timestamp and body is ours."""
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        return False
-    right = base64.b64encode(hmac.digest(key, _signed(headers, body), hashlib.sha256))
-    return any(hmac.compare_digest(right, each) for each in _signatures("v1", headers))
-
-
-def is_genuine_by_public_key(public_key: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether one of the `v1a` signatures is of the key that the subscription shows."""
-    try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_"), validate=True))
-    except ValueError:
-        return False
-    return any(_is_signed_by(key, each, _signed(headers, body)) for each in _signatures("v1a", headers))
-
-
-def is_cloud_event(headers: Mapping[str, str], event_type: str) -> bool:
-    """Whether the attributes are there and say what Standard Webhooks' headers and the body say."""
-    told = {name: headers.get(name, "") for name in ("ce-specversion", "ce-id", "ce-type")}
-    wanted = {"ce-specversion": "1.0", "ce-id": headers.get("webhook-id"), "ce-type": event_type}
-    return told == wanted and bool(headers.get("ce-source")) and bool(headers.get("ce-time"))
-
-
-def _signed(headers: Mapping[str, str], body: bytes) -> bytes:
-    return b".".join((headers.get("webhook-id", "").encode(), headers.get("webhook-timestamp", "").encode(), body))
-
-
-def _signatures(version: str, headers: Mapping[str, str]) -> Iterator[bytes]:
-    for each in headers.get("webhook-signature", "").split(" "):
-        found, _, signature = each.partition(",")
-        if found == version:
-            yield signature.encode()
-
-
-def _is_signed_by(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(base64.b64decode(signature, validate=True), signed)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-RETRY_AFTER_S = 1
-
-UNSIGNED = "were not rightly signed"
-
-UNATTRIBUTED = "had not the right CloudEvents attributes"
-
-OLD_UNSIGNED = "were no longer signed with the secret before"
-
-NO_END = "told of no end"
-
-MISNAMED = "had another id than their event"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
-    """`first_status` answers the very first webhook, with `first_headers`; None takes it at once."""
-
-    first_status: int | None = None
-    first_headers: Mapping[str, str] = field(default_factory=dict)
-    wants_cloudevents: bool = False
-
-
-MANNERS: Mapping[Way, Manners] = {
-    Way.EVERYTHING: Manners(first_status=500, wants_cloudevents=True),
-    Way.FAILURES: Manners(first_status=429, first_headers={"Retry-After": str(RETRY_AFTER_S)}),
-    Way.NOTIFY: Manners(),
-}
+def _credentials(answer: Mapping[str, Any]) -> Credentials:
+    return Credentials(secret=answer["secret"], public_key=answer["public_key"])
 
 
 @asynccontextmanager
-async def open_subscribers() -> AsyncIterator[Mapping[Way, Subscriber]]:
-    """On a free port of this machine, in this event loop."""
+async def open_consumers(*, events: int, notify_secret: str) -> AsyncIterator[Consumers]:
+    """The endpoints on a free port of this machine, in this event loop.
+
+    `events` are expected: the stream is dropped after a third of them, and the secret rotated after a half.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    subscribers = {way: Subscriber(way=way, url=f"{origin}/{way.name.lower()}") for way in MANNERS}
+    channels = (Channel.EVERYTHING, Channel.FAILURES, Channel.NOTIFY)
+    subscribers = {each: Subscriber(channel=each, url=f"{origin}/{each.name.lower()}") for each in channels}
+    subscribers[Channel.NOTIFY].credentials.append(Credentials(secret=notify_secret))
     server = _Server(uvicorn.Config(_app(subscribers), log_config=None, access_log=False, lifespan="off", ws="none"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield subscribers
+        yield Consumers(subscribers=subscribers, follower=Follower(drop_at=events // 3), rotate_at=events // 2)
     finally:
         server.should_exit = True
         await serving
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the demo."""
+    """Leaves the signals to the demo."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _app(subscribers: Mapping[Way, Subscriber]) -> Starlette:
-    by_path = {way.name.lower(): subscriber for way, subscriber in subscribers.items()}
+def _app(subscribers: Mapping[Channel, Subscriber]) -> Starlette:
+    by_path = {channel.name.lower(): subscriber for channel, subscriber in subscribers.items()}
 
     async def take(request: Request) -> Response:
         subscriber = by_path.get(request.path_params["name"])
         body = await request.body()
-        return Response(status_code=404) if subscriber is None else subscriber.take(request.headers, body)
+        return Response(status_code=404) if subscriber is None else subscriber.answer(request.headers, body)
 
     return Starlette(routes=[Route("/{name}", take, methods=["POST"])])

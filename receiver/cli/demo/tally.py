@@ -1,139 +1,109 @@
-"""What the demo is to show beside its count, and what is amiss where it did not come to pass. Pure."""
+"""The demo's judgement: the simulated providers' records against what each consumer received. Pure."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-EARLY_S = 0.05  # the sender counts from its own clock's milliseconds
+STREAM_NAME = "stream"  # in place of a provider, where a finding is about the stream itself
+
+TaskKey = tuple[str, str | None]
+"""A provider and its id of a task."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """`retried_s`: until the webhook that was answered 500 came again, `waited_s` the one answered 429; None: never.
-
-    `overlapping` webhooks were verified by the secret before and by the one after the rotation. `resumed_at` is the
-    number after which the stream was taken up again. `faults`: webhooks by what was wrong with them.
-    """
-
-    retried_s: float | None = None
-    waited_s: float | None = None
-    retry_after_s: float
-    asymmetric: int = 0
-    overlapping: int = 0
-    resumed_at: int | None = None
-    notified: int = 0
-    faults: Mapping[str, int] = field(default_factory=dict)
-
-
-def shown_lines(shown: Shown) -> Iterator[str]:
-    """One line for each thing that was shown."""
-    if shown.asymmetric:
-        yield f"{shown.asymmetric} webhooks signed with ed25519 as well, with CloudEvents attributes"
-    if shown.retried_s is not None:
-        yield f"a webhook answered 500 sent again after {shown.retried_s:.1f} s"
-    if shown.waited_s is not None:
-        yield f"a webhook answered 429, Retry-After {shown.retry_after_s:g}, sent again after {shown.waited_s:.1f} s"
-    if shown.overlapping:
-        yield f"secret rotated, {shown.overlapping} webhooks signed with the old and the new one"
-    if shown.resumed_at is not None:
-        yield f"stream resumed at seq {shown.resumed_at}"
-    if shown.notified:
-        yield f"{shown.notified} ends told to the address in the task's own notify"
-
-
-def remarks(shown: Shown) -> list[str]:
-    """What is wrong."""
-    came_early = shown.waited_s is not None and shown.waited_s < shown.retry_after_s - EARLY_S
-    amiss = {
-        "the webhook that was answered 500 was not sent again": shown.retried_s is None,
-        "the webhook that was answered 429 was not sent again": shown.waited_s is None,
-        "the webhook that was answered 429 was sent again before its Retry-After": came_early,
-        "no webhook was signed with both secrets after the rotation": not shown.overlapping,
-        "the stream was not resumed": shown.resumed_at is None,
-    }
-    return [*(f"{count} webhooks {fault}" for fault, count in shown.faults.items()), *_true(amiss)]
-
-
-def _true(amiss: Mapping[str, bool]) -> Sequence[str]:
-    return [remark for remark, is_so in amiss.items() if is_so]
-
-
-STREAM_NAME = "stream"  # stands for the provider where something is wrong with the stream as such
-
-
-class Way(StrEnum):
-    """By what an end is told: to a subscription to everything, to one to failures, to a follower, to one who asked."""
+class Channel(StrEnum):
+    """How a consumer receives the ends of tasks."""
 
     EVERYTHING = "webhook"
+    """A subscription to every event about a task."""
     FAILURES = "failures"
+    """A subscription to `task.failed` alone."""
     STREAM = "stream"
+    """The event stream."""
     NOTIFY = "notify"
+    """The URL in a task's own `notify`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """One video that was wanted once. `task` is our id, None when it was never accepted."""
+class Wanted:
+    """One video that the demo wants once."""
 
-    order: str
+    #: The name that the demo gives it.
+    name: str
     provider: str
+    #: Our id of the task; None when no submit was accepted.
     task: str | None
+    #: The request names a URL in `notify`.
     is_notified: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paid:
-    """A task in a provider's books. `contradicted`: it told the other end as well, and was heard (2xx)."""
+class _OfTask:
+    """Something about a task, by the provider's id of it."""
 
     provider: str
+    provider_task_id: str | None
+
+    @property
+    def key(self) -> TaskKey:
+        return self.provider, self.provider_task_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid(_OfTask):
+    """A task in a provider's records."""
+
     provider_task_id: str
     state: str
     is_ended: bool
+    #: A callback with the opposite end was sent as well, and answered 2xx.
     contradicted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A terminal event as it was received; the same event may be told by several ways, and again by a webhook."""
+class Received(_OfTask):
+    """A terminal event that a consumer received. One event may come by several channels, and by webhook again."""
 
-    way: Way
+    channel: Channel
     seq: int
     event_id: str
     task: str
-    provider: str
-    provider_task_id: str | None
     state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """What the ledger knows of a task. `ended_by` is the source of its end: callback, poll, …; None while it runs."""
+class LedgerTask(_OfTask):
+    """What the ledger says about a task."""
 
     task: str
-    provider: str
-    provider_task_id: str | None
+    #: The source of its end, such as callback or poll; None while it runs.
     ended_by: str | None = None
+    #: How many reports contradicted its end.
     contradictions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """All the evidence. `events`: number of events a provider's tasks have in the ledger's feed.
+class Evidence:
+    """Everything that the count is made from."""
 
-    `streamed` is every number that the follower of the stream saw, in its order, from the first event on.
-    """
-
-    intents: Sequence[Intent]
+    wanted: Sequence[Wanted]
     paid: Sequence[Paid]
-    told: Sequence[Told]
-    stories: Sequence[Story]
+    received: Sequence[Received]
+    ledger: Sequence[LedgerTask]
+    #: Every `seq` that the follower of the stream received, in order, from the first event on.
     streamed: Sequence[int] = ()
+    #: The number of events of each provider's tasks, read by pages.
     events: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def notified(self) -> set[str | None]:
+        """Our ids of the tasks whose request names a URL in `notify`."""
+        return {wanted.task for wanted in self.wanted if wanted.is_notified}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong; `task` is the name under which one can look it up."""
+    """One thing that is wrong, with an id by which the task can be found."""
 
     provider: str
     task: str
@@ -145,7 +115,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What a provider's tasks came to. The last four: ends that were told by each way."""
+    """The counts of one provider's tasks. The last four count ends by channel."""
 
     provider: str
     submitted: int
@@ -162,185 +132,170 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """`contradictions` are those on record; `unrecorded` those that were told and are not.
-
-    `unwanted` came to somebody who had not asked for it.
-    """
-
     rows: tuple[Row, ...]
-    lost: tuple[Finding, ...]
-    doubled: tuple[Finding, ...]
-    paid_twice: tuple[Finding, ...]
-    unwanted: tuple[Finding, ...]
-    disagreeing: tuple[Finding, ...]
-    unrecorded: tuple[Finding, ...]
-    contradictions: tuple[Finding, ...]
+    #: By kind, see `KINDS`.
+    findings: Mapping[str, tuple[Finding, ...]]
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
-        return (*self.lost, *self.doubled, *self.paid_twice, *self.unwanted, *self.disagreeing, *self.unrecorded)
+        """A contradiction that is on record is as it should be; every other finding is wrong."""
+        return tuple(each for kind, found in self.findings.items() if kind != "contradictions" for each in found)
 
     @property
     def verdict(self) -> str:
-        return f"lost {len(self.lost)}, doubled {len(self.doubled)}, paid twice {len(self.paid_twice)}"
+        lost, doubled, paid_twice = (len(self.findings[kind]) for kind in ("lost", "doubled", "paid_twice"))
+        return f"lost {lost}, doubled {doubled}, paid twice {paid_twice}"
 
 
-def tally(books: Books) -> Tally:
-    return Tally(
-        rows=tuple(_rows(books)),
-        lost=(*_lost(books), *_gaps(books)),
-        doubled=(*_doubled(books), *_repeated(books)),
-        paid_twice=tuple(_paid_twice(books)),
-        unwanted=tuple(_unwanted(books)),
-        disagreeing=tuple(_disagreeing(books)),
-        unrecorded=tuple(_contradictions(books, on_record=False)),
-        contradictions=tuple(_contradictions(books, on_record=True)),
-    )
+def tally(evidence: Evidence) -> Tally:
+    findings = {kind: tuple(each for find in finders for each in find(evidence)) for kind, finders in KINDS.items()}
+    return Tally(rows=tuple(_rows(evidence)), findings=findings)
 
 
-def silent(
-    paid: Iterable[Paid], told: Iterable[Told], *, notified: Collection[tuple[str, str | None]]
-) -> list[tuple[Paid, list[Way]]]:
-    """Whose end has not come by every way that it must, and by which. `notified` are (provider, task_id)."""
-    heard: dict[tuple[str, str | None], set[Way]] = {}
-    for each in told:
-        heard.setdefault((each.provider, each.provider_task_id), set()).add(each.way)
+def undelivered(
+    paid: Iterable[Paid], received: Iterable[Received], *, notified: Collection[TaskKey]
+) -> list[tuple[Paid, list[Channel]]]:
+    """The paid tasks whose end has not come by every channel that it must, each with the missing channels."""
+    channels: dict[TaskKey, set[Channel]] = {}
+    for each in received:
+        channels.setdefault(each.key, set()).add(each.channel)
     found = []
-    for each_paid in paid:
-        key = (each_paid.provider, each_paid.provider_task_id)
-        asked = {Way.FAILURES: each_paid.state == "failed", Way.NOTIFY: key in notified}
-        missing = [way for way in Way if asked.get(way, True) and way not in heard.get(key, ())]
+    for task in paid:
+        subscribed = {Channel.FAILURES: task.state == "failed", Channel.NOTIFY: task.key in notified}
+        due = (channel for channel in Channel if subscribed.get(channel, True))
+        missing = [channel for channel in due if channel not in channels.get(task.key, ())]
         if missing:
-            found.append((each_paid, missing))
+            found.append((task, missing))
     return found
 
 
-def _rows(books: Books) -> Iterator[Row]:
-    for provider in dict.fromkeys(intent.provider for intent in books.intents):
-        told = {(each.way, each.event_id): each for each in books.told if each.provider == provider}.values()
-        states = Counter({each.event_id: each.state for each in told}.values())
-        ways = Counter(each.way for each in told)
-        ended = Counter(story.ended_by for story in books.stories if story.provider == provider)
+def _rows(evidence: Evidence) -> Iterator[Row]:
+    for provider in dict.fromkeys(wanted.provider for wanted in evidence.wanted):
+        received = [each for each in _without_repeats(evidence) if each.provider == provider]
+        states = Counter({each.event_id: each.state for each in received}.values())
+        channels = Counter(each.channel for each in received)
+        ended = Counter(task.ended_by for task in evidence.ledger if task.provider == provider)
         yield Row(
             provider=provider,
-            submitted=sum(intent.provider == provider and intent.task is not None for intent in books.intents),
+            submitted=sum(each.provider == provider and each.task is not None for each in evidence.wanted),
             succeeded=states["succeeded"],
             failed=sum(states.values()) - states["succeeded"],
             by_callback=ended["callback"],
             by_polling=ended["poll"],
-            events=books.events.get(provider, 0),
-            webhooks=ways[Way.EVERYTHING],
-            failures=ways[Way.FAILURES],
-            streamed=ways[Way.STREAM],
-            notified=ways[Way.NOTIFY],
+            events=evidence.events.get(provider, 0),
+            webhooks=channels[Channel.EVERYTHING],
+            failures=channels[Channel.FAILURES],
+            streamed=channels[Channel.STREAM],
+            notified=channels[Channel.NOTIFY],
         )
 
 
-def _lost(books: Books) -> Iterator[Finding]:
-    """Paid work that was not told by every way it must be, and wishes without an outcome; each task is named once."""
-    tasks = {(story.provider, story.provider_task_id): story.task for story in books.stories}
-    asked = {intent.task for intent in books.intents if intent.is_notified}
-    notified = {key for key, task in tasks.items() if task in asked}
-    named: set[str | None] = set()
-    for paid, missing in silent(books.paid, books.told, notified=notified):
-        named.add(tasks.get((paid.provider, paid.provider_task_id)))
-        unheard = f"{paid.state} at the provider, and no {', no '.join(missing)}"
-        why = unheard if paid.is_ended else "made, and it never ended"
+def _without_repeats(evidence: Evidence) -> Iterable[Received]:
+    """Each event once for each channel: a webhook may come again."""
+    return {(each.channel, each.event_id): each for each in evidence.received}.values()
+
+
+def _lost(evidence: Evidence) -> Iterator[Finding]:
+    """Paid tasks whose end is missing, and wanted videos without an outcome. Each task is named once."""
+    tasks = {task.key: task.task for task in evidence.ledger}
+    notified = {key for key, task in tasks.items() if task in evidence.notified}
+    named: set[str | None] = {each.task for each in evidence.received}
+    for paid, missing in undelivered(evidence.paid, evidence.received, notified=notified):
+        named.add(tasks.get(paid.key))
+        silent = f"{paid.state} at the provider, and no {', no '.join(missing)}"
+        why = silent if paid.is_ended else "created, and it never ended"
         yield Finding(provider=paid.provider, task=paid.provider_task_id, why=why)
-    yield from _without_outcome(books.intents, answered={each.task for each in books.told} | named)
+    for wanted in evidence.wanted:
+        if wanted.task is None:
+            yield Finding(provider=wanted.provider, task=wanted.name, why="submitted, and never accepted")
+        elif wanted.task not in named:
+            yield Finding(provider=wanted.provider, task=wanted.task, why=f"no outcome of request {wanted.name}")
 
 
-def _without_outcome(intents: Iterable[Intent], *, answered: Collection[str | None]) -> Iterator[Finding]:
-    for intent in intents:
-        if intent.task is None:
-            yield Finding(provider=intent.provider, task=intent.order, why="ordered, and never accepted")
-        elif intent.task not in answered:
-            yield Finding(provider=intent.provider, task=intent.task, why=f"no outcome of order {intent.order}")
+def _gaps(evidence: Evidence) -> Iterator[Finding]:
+    """Numbers missing from the stream, except those of ends that are already named as lost."""
+    numbers = range(1, max(evidence.streamed, default=0) + 1)
+    for seq in sorted(set(numbers) - set(evidence.streamed) - {each.seq for each in evidence.received}):
+        yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why="the stream left it out")
 
 
-def _gaps(books: Books) -> Iterator[Finding]:
-    """Numbers that never came by the stream, but those of the ends that are lost by name already."""
-    numbers = range(1, max(books.streamed, default=0) + 1)
-    for seq in sorted(set(numbers) - set(books.streamed) - {each.seq for each in books.told}):
-        yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why="it was left out")
-
-
-def _repeated(books: Books) -> Iterator[Finding]:
+def _repeated(evidence: Evidence) -> Iterator[Finding]:
     """Each number of the stream must be above those before it."""
     last = 0
-    for seq in books.streamed:
+    for seq in evidence.streamed:
         if seq <= last:
             yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why=f"it came after {last}")
         last = max(last, seq)
 
 
-def _unwanted(books: Books) -> Iterator[Finding]:
-    """What came to somebody who had asked for less."""
-    notified = {intent.task for intent in books.intents if intent.is_notified}
-    for told in {(each.way, each.event_id): each for each in books.told}.values():
-        if told.way is Way.FAILURES and told.state != "failed":
-            yield Finding(provider=told.provider, task=told.task, why=f"it {told.state}, and went to the failures")
-        if told.way is Way.NOTIFY and told.task not in notified:
-            yield Finding(provider=told.provider, task=told.task, why="notified, and it was not asked for")
-
-
-def _doubled(books: Books) -> Iterator[Finding]:
-    """A second event of one task, by our id or by the provider's, whichever way it came."""
-    ours = _event_ids((each.provider, each.task, each.event_id) for each in books.told)
-    theirs = _event_ids(
-        (each.provider, each.provider_task_id, each.event_id) for each in books.told if each.provider_task_id
-    )
+def _doubled(evidence: Evidence) -> Iterator[Finding]:
+    """A second event of one task, by our id or by the provider's, by any channel."""
+    event_ids: dict[tuple[str, str], set[str]] = {}
+    for each in evidence.received:
+        for task in (each.task, each.provider_task_id or each.task):
+            event_ids.setdefault((each.provider, task), set()).add(each.event_id)
     counted: set[str] = set()
-    for (provider, task), event_ids in {**ours, **theirs}.items():
-        for event_id in sorted(event_ids - {min(event_ids)} - counted):
+    for (provider, task), found in event_ids.items():
+        for event_id in sorted(found - {min(found)} - counted):
             counted.add(event_id)
             yield Finding(provider=provider, task=task, why=f"ended again by event {event_id}")
 
 
-def _event_ids(told: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], set[str]]:
-    found: dict[tuple[str, str], set[str]] = {}
-    for provider, task, event_id in told:
-        found.setdefault((provider, task), set()).add(event_id)
-    return found
-
-
-def _paid_twice(books: Books) -> Iterator[Finding]:
-    """More tasks made than wanted. Named are those that no task of ours stands for, then the latest."""
-    wanted = Counter(intent.provider for intent in books.intents)
-    known = {(story.provider, story.provider_task_id) for story in books.stories}
-    for provider, made in _by_provider(books.paid).items():
-        surplus = max(0, len(made) - wanted[provider])
-        unknown_last = sorted(made, key=lambda paid: (paid.provider, paid.provider_task_id) not in known)
-        for paid in unknown_last[len(made) - surplus :]:
-            why = f"{len(made)} tasks made for {wanted[provider]} orders"
+def _paid_twice(evidence: Evidence) -> Iterator[Finding]:
+    """More tasks created than wanted. Those that are missing from the ledger are named first, then the latest."""
+    wanted = Counter(each.provider for each in evidence.wanted)
+    known = {task.key for task in evidence.ledger}
+    for provider, count in Counter(paid.provider for paid in evidence.paid).items():
+        created = [paid for paid in evidence.paid if paid.provider == provider]
+        unknown_last = sorted(created, key=lambda paid: paid.key not in known)
+        for paid in unknown_last[min(count, wanted[provider]) :]:
+            why = f"{count} tasks created for {wanted[provider]} requests"
             yield Finding(provider=provider, task=paid.provider_task_id, why=why)
 
 
-def _by_provider(paid: Sequence[Paid]) -> dict[str, list[Paid]]:
-    found: dict[str, list[Paid]] = {}
-    for each in paid:
-        found.setdefault(each.provider, []).append(each)
-    return found
+def _unwanted(evidence: Evidence) -> Iterator[Finding]:
+    """Events that a consumer had not subscribed to."""
+    for each in _without_repeats(evidence):
+        if each.channel is Channel.FAILURES and each.state != "failed":
+            yield Finding(provider=each.provider, task=each.task, why=f"it {each.state}, and was sent to the failures")
+        if each.channel is Channel.NOTIFY and each.task not in evidence.notified:
+            yield Finding(provider=each.provider, task=each.task, why="sent to a notify URL that it does not have")
 
 
-def _disagreeing(books: Books) -> Iterator[Finding]:
-    """What was told is not what the provider's books say; an event is named once for each state that it told."""
-    states = {(paid.provider, paid.provider_task_id): paid.state for paid in books.paid}
-    for told in {(each.event_id, each.state): each for each in books.told}.values():
-        state = states.get((told.provider, told.provider_task_id or ""))
-        if state is None:
-            yield Finding(
-                provider=told.provider, task=told.task, why=f"told {told.state}, and the provider has no such"
-            )
-        elif state != told.state:
-            yield Finding(provider=told.provider, task=told.task, why=f"told {told.state}, and it is {state}")
+def _disagreeing(evidence: Evidence) -> Iterator[Finding]:
+    """Events that differ from the provider's records. An event is named once for each state that it reported."""
+    states: dict[TaskKey, str] = {paid.key: paid.state for paid in evidence.paid}
+    for each in {(each.event_id, each.state): each for each in evidence.received}.values():
+        state = states.get(each.key)
+        if state != each.state:
+            truth = "the provider has no such task" if state is None else f"it is {state}"
+            yield Finding(provider=each.provider, task=each.task, why=f"reported {each.state}, and {truth}")
 
 
-def _contradictions(books: Books, *, on_record: bool) -> Iterator[Finding]:
-    recorded = {(story.provider, story.provider_task_id): story for story in books.stories if story.contradictions}
-    for paid in books.paid:
-        story = recorded.get((paid.provider, paid.provider_task_id))
-        if paid.contradicted and (story is not None) is on_record:
-            name = paid.provider_task_id if story is None else story.task
-            why = f"{paid.state} first, then told otherwise" + ("" if on_record else ", and that is not on record")
+def _contradictions(evidence: Evidence, *, on_record: bool) -> Iterator[Finding]:
+    recorded = {task.key: task for task in evidence.ledger if task.contradictions}
+    for paid in evidence.paid:
+        task = recorded.get(paid.key)
+        if paid.contradicted and (task is not None) is on_record:
+            name = paid.provider_task_id if task is None else task.task
+            why = f"{paid.state} first, then reported otherwise" + ("" if on_record else ", which is not on record")
             yield Finding(provider=paid.provider, task=name, why=why)
+
+
+def _recorded(evidence: Evidence) -> Iterator[Finding]:
+    return _contradictions(evidence, on_record=True)
+
+
+def _unrecorded(evidence: Evidence) -> Iterator[Finding]:
+    return _contradictions(evidence, on_record=False)
+
+
+KINDS: Mapping[str, tuple[Callable[[Evidence], Iterator[Finding]], ...]] = {
+    "lost": (_lost, _gaps),
+    "doubled": (_doubled, _repeated),
+    "paid_twice": (_paid_twice,),
+    "unwanted": (_unwanted,),
+    "disagreeing": (_disagreeing,),
+    "unrecorded": (_unrecorded,),
+    "contradictions": (_recorded,),
+}

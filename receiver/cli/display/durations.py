@@ -1,4 +1,4 @@
-"""Spans of time as people write and read them: `90s`, `10m`, `2h`, `1d`. Pure."""
+"""Durations and points in time as an operator writes and reads them: `90s`, `10m`, `2h`, `1d`. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 
 _STEPS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
 
-_SECONDS_PRECISELY_MS = 10_000  # below this a tenth of a second tells something
+_TENTHS_BELOW_MS = 10_000  # a longer duration is shown in whole seconds
 
 
 def parse_duration_s(text: str) -> float:
-    """Seconds. Raise ValueError that says the form; a number without a unit is refused, not guessed at."""
+    """Seconds. Raise ValueError, which names the form, for anything else; a number needs its unit."""
     found = _FORM.fullmatch(text.strip().lower())
     if found is None:
-        message = f"{text!r} is not a span of time; write a number and its unit, as 90s, 10m, 2h or 1d"
+        message = f"{text!r} is not a duration; write a number and its unit, as 90s, 10m, 2h or 1d"
         raise ValueError(message)
     return float(found[1]) * _UNITS_S[found[2]]
 
 
-def say_duration(span_ms: int) -> str:
-    """The two largest units: `1 d 2 h`, `3 min 20 s`, `4.2 s`, `80 ms`. The sign is not said."""
+def format_duration(span_ms: int) -> str:
+    """The two largest units: `1 d 2 h`, `3 min 20 s`, `4.2 s`, `80 ms`. The sign is left out."""
     rest_ms = abs(span_ms)
     if rest_ms < 1000:
         return f"{rest_ms} ms"
-    if rest_ms < _SECONDS_PRECISELY_MS:
+    if rest_ms < _TENTHS_BELOW_MS:
         return f"{rest_ms / 1000:.1f} s"
     return " ".join(_two_largest(rest_ms))
 
 
-def say_when(at_ms: int, now_ms: int) -> str:
+def format_when(at_ms: int, now_ms: int) -> str:
     """Relative to now: `3 min ago`, `in 4.2 s`, `now`."""
     if at_ms == now_ms:
         return "now"
-    span = say_duration(at_ms - now_ms)
+    span = format_duration(at_ms - now_ms)
     return f"in {span}" if at_ms > now_ms else f"{span} ago"
 
 
@@ -54,7 +54,7 @@ def _two_largest(rest_ms: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One of the two is set."""
+    """A point in time, or how long before now. One of the two is set."""
 
     at_ms: int | None = None
     ago_ms: int | None = None
@@ -65,7 +65,7 @@ class Moment:
 
 
 def parse_moment(text: str) -> Moment:
-    """`2h` is two hours ago. Raise ValueError that says both forms."""
+    """`2h` is two hours ago. Raise ValueError, which names both forms, for anything else."""
     at_ms = find_rfc3339_ms(text.strip())
     if at_ms is not None:
         return Moment(at_ms=at_ms)

@@ -1,12 +1,12 @@
-"""A task's story for a person: what happened, what happens next and why, and what to do where a person must act.
+"""What `whenfinal tasks explain` says: the details of each timeline entry, and the next steps of a task. Pure.
 
-Pure. The timeline comes in as notes; nothing here decides anything about the task.
+Nothing here decides anything about the task.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from receiver.cli.display.durations import say_duration, say_when
+from receiver.cli.display.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
@@ -15,168 +15,155 @@ from submitter.model import TaskState
 
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoryLine:
-    """`after_ms` counts from the task's first moment; `extra` are words that stand below the line."""
-
-    at_ms: int
-    after_ms: int
-    kind: str
-    text: str
-    extra: tuple[str, ...] = ()
+ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What happens by itself next, and the commands for a person where it does not."""
+class NextSteps:
+    """What comes next for a task, a sentence each."""
 
-    next: tuple[str, ...]
-    hint: tuple[str, ...] = ()
+    #: What happens without an operator.
+    automatic: tuple[str, ...]
+    #: What an operator can do, with the commands.
+    manual: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """`repeatable`: the submit may be sent again without paying twice. `account` is None before its first request."""
+class TaskContext:
+    """What the next steps depend on, beside the task and its timeline."""
 
     now_ms: int
-    repeatable: bool
-    configured: bool
+    #: The submit may be sent again without paying twice.
+    is_repeatable: bool
+    #: The task's provider is among the configured ones.
+    is_configured: bool
+    #: None before the first request to the provider.
     account: AccountStatus | None = None
 
 
-def tell_story(task: Task, notes: Sequence[TimelineEntry]) -> tuple[StoryLine, ...]:
-    return tuple(
-        StoryLine(
-            at_ms=note.at_ms,
-            after_ms=note.at_ms - task.created_ms,
-            kind=note.kind,
-            text=note.summary,
-            extra=tuple(_extra(note)),
-        )
-        for note in notes
-    )
+def entry_details(entry: TimelineEntry) -> Iterator[str]:
+    """The lines that stand below an entry's summary."""
+    error = entry.detail.get("error")
+    if entry.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in entry.summary:
+        yield f"{error.get('code')}: {error.get('message')}"
+    for output in entry.detail.get("outputs") or ():
+        yield f"{output.get('type', 'file')}: {output.get('url')}"
+    if entry.kind == "attempt" and entry.detail.get("response"):
+        yield f"answer: {str(entry.detail['response'])[:ANSWER_SHOWN]}"
+    if entry.kind == "audit":
+        yield from (f"{name}: {value}" for name, value in entry.detail.items())
 
 
-def look_ahead(task: Task, notes: Sequence[TimelineEntry], situation: Situation) -> Outlook:
-    """For every state of a task; ends with the deliveries that are still owed or dead."""
-    steps = [*_steps(task, situation), *_lateness(task, situation.now_ms), *_owed(notes, situation.now_ms)]
-    dead = tuple(_dead_letters(notes))
-    return Outlook(next=tuple(steps), hint=(*_hints(task, situation), *dead))
+def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
+    """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
+    automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
+    manual = [*_settling(task, context), *_dead_letters(timeline)]
+    return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
 def settle_commands(task: Task) -> tuple[str, str]:
-    """The two ways out of uncertainty: it was created, or it was not."""
+    """How to settle an uncertain task: the provider created it, or it did not."""
     return (
         f"whenfinal tasks settle {task.id} --task-id PROVIDER_TASK_ID",
         f"whenfinal tasks settle {task.id} --refused",
     )
 
 
-def say_offset(after_ms: int) -> str:
-    """`+4.2 s`; what a provider dates before our first moment gets its minus."""
-    return f"{'-' if after_ms < 0 else '+'}{say_duration(after_ms)}"
+def format_offset(after_ms: int) -> str:
+    """`+4.2 s`; negative where a provider's time is before our first one."""
+    return f"{'-' if after_ms < 0 else '+'}{format_duration(after_ms)}"
 
 
-def _extra(note: TimelineEntry) -> Iterator[str]:
-    error = note.detail.get("error")
-    if note.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in note.summary:
-        yield f"{error.get('code')}: {error.get('message')}"
-    for output in note.detail.get("outputs") or ():
-        yield f"{output.get('type', 'file')}: {output.get('url')}"
-    if note.kind == "attempt" and note.detail.get("response"):
-        yield f"answer: {str(note.detail['response'])[:200]}"
-    if note.kind == "audit":
-        yield from (f"{name}: {value}" for name, value in note.detail.items())
-
-
-def _steps(task: Task, situation: Situation) -> Iterator[str]:
-    if task.state in _ENDS:
-        yield _ENDS[task.state]
-        return
-    if not situation.configured:
-        yield f"Nothing: {task.provider} is not among the configured providers, so nobody asks about it."
-        return
-    yield _waiting(task, situation)
-    if task.next_poll_ms is not None:
-        yield f"Next look {say_when(task.next_poll_ms, situation.now_ms)}{_why_then(task)}."
-    yield from _pause(situation)
-
+_FINAL = "Nothing: this is final, whatever is reported later."
 
 _ENDS: Mapping[TaskState, str] = {
-    TaskState.REFUSED: "Nothing: the provider surely created nothing. Submit again once the reason is cured.",
-    TaskState.SUCCEEDED: "Nothing: this is final, whatever is reported later.",
-    TaskState.FAILED: "Nothing: this is final, whatever is reported later.",
-    TaskState.CANCELED: "Nothing: this is final, whatever is reported later.",
-    TaskState.EXPIRED: "Nothing by itself. Only an end that the provider reports after all would replace this.",
+    TaskState.REFUSED: "Nothing: the provider created nothing. Submit again once the reason is fixed.",
+    TaskState.SUCCEEDED: _FINAL,
+    TaskState.FAILED: _FINAL,
+    TaskState.CANCELED: _FINAL,
+    TaskState.EXPIRED: "Nothing automatic. Only an end that the provider reports after all would replace this.",
 }
 
 
-def _waiting(task: Task, situation: Situation) -> str:
+def _polling(task: Task, context: TaskContext) -> Iterator[str]:
+    if task.state in _ENDS:
+        yield _ENDS[task.state]
+        return
+    if not context.is_configured:
+        yield f"Nothing: {task.provider} is not among the configured providers, so it is not polled."
+        return
+    yield _waiting_for(task, context)
+    if task.next_poll_ms is not None:
+        yield f"Next poll {format_when(task.next_poll_ms, context.now_ms)}{_reason_for_time(task)}."
+    yield from _account_problems(context)
+
+
+def _waiting_for(task: Task, context: TaskContext) -> str:
     if task.state is TaskState.SUBMITTING:
-        again = "sent again under the same key" if situation.repeatable else "called uncertain"
-        return f"Its submit is under way; should its process have died, it is {again} at the next look."
+        if context.is_repeatable:
+            return "Its submit is in progress. If its process has died, the next poll sends it again with the same key."
+        return "Its submit is in progress. If its process has died, the next poll marks it uncertain."
     if task.state is TaskState.UNCERTAIN:
-        if situation.repeatable:
+        if context.is_repeatable:
             return "The reply was lost. The same bytes are sent again under the same key; nothing is paid twice."
-        return "The reply was lost. It waits for a callback or a person: another submit could pay twice."
+        return "The reply was lost. It waits for a callback or an operator, because another submit could pay twice."
     if task.callback_expected:
-        return "The provider calls back at its end; asking is the safety net."
-    return "The provider does not call back; it is asked from time to time."
+        return "The provider calls back at the end; polling covers a lost callback."
+    return "The provider does not call back; it is polled."
 
 
-def _why_then(task: Task) -> str:
+def _reason_for_time(task: Task) -> str:
     if task.missing_since_ms is not None:
-        return ", since the provider did not know the id at the last one"
+        return ", because the provider did not know the id at the last one"
     if task.overdue_ms is not None:
-        return ", slower because it is past its deadline"
+        return ", slower because the deadline has passed"
     if task.callback_expected and task.polls == 0 and task.submitted_ms is not None:
         return ", when the callback is late"
     return ""
 
 
-def _pause(situation: Situation) -> Iterator[str]:
-    account = situation.account
+def _account_problems(context: TaskContext) -> Iterator[str]:
+    account = context.account
     if account is None:
         return
-    if account.paused_until_ms is not None and account.paused_until_ms > situation.now_ms:
-        until = say_when(account.paused_until_ms, situation.now_ms)
-        yield f"{account.provider} is paused, {account.paused_reason}; it is asked again {until}."
+    if account.paused_until_ms is not None and account.paused_until_ms > context.now_ms:
+        until = format_when(account.paused_until_ms, context.now_ms)
+        yield f"{account.provider} is paused, {account.paused_reason}; polling resumes {until}."
     if account.alarm is not None:
         yield f"{account.provider} needs an operator: {account.alarm}."
 
 
-def _lateness(task: Task, now_ms: int) -> Iterator[str]:
+def _deadline(task: Task, now_ms: int) -> Iterator[str]:
     if task.state in _ENDS or task.deadline_ms is None:
         return
-    when = say_when(task.deadline_ms, now_ms)
+    when = format_when(task.deadline_ms, now_ms)
     yield f"Its deadline passed {when}." if task.deadline_ms <= now_ms else f"Its deadline is {when}."
 
 
-def _hints(task: Task, situation: Situation) -> Iterator[str]:
-    if task.state is not TaskState.UNCERTAIN or (situation.repeatable and situation.configured):
+def _settling(task: Task, context: TaskContext) -> Iterator[str]:
+    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
         return
-    created, nothing = settle_commands(task)
-    made = say_when(task.created_ms, situation.now_ms)
-    yield f"Look into {task.provider}'s console for a task of this request, made {made}."
-    yield f"Or in its list:  whenfinal tasks settle {task.id} --look"
+    created, refused = settle_commands(task)
+    when = format_when(task.created_ms, context.now_ms)
+    yield f"Search {task.provider}'s console for a task of this request, created {when}."
+    yield f"Or its list:     whenfinal tasks settle {task.id} --look"
     yield f"It is there:     {created}"
-    yield f"It is not there: {nothing}"
+    yield f"It is not there: {refused}"
 
 
-def _owed(notes: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
-    dated = [(each.due_ms, each) for each in notes if isinstance(each, DeliveryEntry) and each.due_ms is not None]
+def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
+    dated = [(each.due_ms, each) for each in timeline if isinstance(each, DeliveryEntry) and each.due_ms is not None]
     due = sorted(dated, key=lambda pair: pair[0])
     for due_ms, delivery in due[:DUE_SHOWN]:
-        when = "is due now" if due_ms <= now_ms else f"is due {say_when(due_ms, now_ms)}"
+        when = "is due now" if due_ms <= now_ms else f"is due {format_when(due_ms, now_ms)}"
         waits = "waits until the subscription is enabled" if delivery.is_held else when
         yield f"Its webhook to {delivery.subscription or delivery.endpoint} {waits}: {delivery.delivery_id}."
     if len(due) > DUE_SHOWN:
         yield f"{len(due) - DUE_SHOWN} more of its webhooks are due later."
 
 
-def _dead_letters(notes: Sequence[TimelineEntry]) -> Iterator[str]:
-    for note in notes:
-        if isinstance(note, DeliveryEntry) and note.state is DeliveryState.DEAD:
-            command = f"whenfinal deliveries redeliver {note.delivery_id}"
-            yield f"A webhook is a dead letter; once its endpoint is well: {command}"
+def _dead_letters(timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    for entry in timeline:
+        if isinstance(entry, DeliveryEntry) and entry.state is DeliveryState.DEAD:
+            command = f"whenfinal deliveries redeliver {entry.delivery_id}"
+            yield f"A webhook is a dead letter; redeliver it when the endpoint works again: {command}"

@@ -1,6 +1,6 @@
-"""Rich tables of what the ledger holds. Pure: values and the time come in, renderables go out.
+"""Rich tables of what the ledger holds: made from values and the current time, without I/O.
 
-Everything that a provider or caller wrote passes `printable` first.
+Everything that a provider or caller wrote passes `escape_control` first.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,12 +10,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.console import printable
-from receiver.cli.display.durations import say_duration, say_when
-from receiver.cli.display.explain import Outlook, StoryLine, say_offset
+from receiver.cli.console import escape_control
+from receiver.cli.display.durations import format_duration, format_when
+from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileItem, ReconcileSummary
 from receiver.tasks.model.task import Task
+from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import Candidate
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -43,26 +44,26 @@ _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt
 
 
 def cell(value: object) -> Text:
-    """Plain text; nothing is nothing."""
-    return Text("" if value is None else printable(str(value)))
+    """Plain text; None is an empty cell."""
+    return Text("" if value is None else escape_control(str(value)))
 
 
 def state_cell(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
 
-#: Columns that may be broken over several lines. The others are short, or are copied into the next command.
+#: Columns that may wrap. The others are short, or are copied into the next command.
 _FOLDING = frozenset(
-    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "look", "its state", "trouble", "filter"}
+    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "poll", "its state", "problem", "filter"}
 )
 
-FOLDED = 12  # columns of the terminal below which a folded text is no longer readable
+FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
 
 GAP = 3  # columns between two columns of a table
 
 
 class Listing(Table):
-    """The most important columns come first. The last ones that a narrow terminal has no room for are named below."""
+    """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
         super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
@@ -78,10 +79,10 @@ class Listing(Table):
             yield from super().__rich_console__(console, options)
             return
         yield Listing(self._names[:count], [row[:count] for row in self._lines])
-        yield cell(f"no room for: {', '.join(self._names[count:])}; --json has all")
+        yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
 
     def _fitting(self, width: int) -> int:
-        """How many columns have room; one at least."""
+        """How many columns fit; at least one."""
         left, count = width + GAP, 0
         for at, name in enumerate(self._names):
             longest = max([len(name), *(row[at].cell_len for row in self._lines)])
@@ -116,18 +117,18 @@ def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
         cell(task.provider),
         state_cell(task.state),
         cell(None if task.progress is None else f"{task.progress} %"),
-        cell(say_duration(now_ms - task.created_ms)),
+        cell(format_duration(now_ms - task.created_ms)),
         cell(task.provider_task_id),
         cell(task.model),
-        cell(say_labels(task.labels)),
+        cell(format_labels(task.labels)),
     )
 
 
 def sheet(lines: Iterable[tuple[str, object]]) -> Table:
-    """Name and value, a line each; what is None or empty is left out."""
+    """A line for each name and value. A value that is None or empty is left out."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")  # an address that is cut can not be copied
+    grid.add_column(overflow="fold")  # because a URL that is cut can not be copied
     for name, value in lines:
         if value is not None and str(value) != "":
             grid.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
@@ -145,59 +146,55 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
         ("provider", task.provider),
         ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
-        ("provider's word", task.raw_state),
+        ("provider's state", task.raw_state),
         ("progress", None if task.progress is None else f"{task.progress} %"),
         ("model", task.model),
-        ("labels", say_labels(task.labels)),
+        ("labels", format_labels(task.labels)),
         ("webhook to", task.notify.url if task.notify else None),
         ("idempotency key", task.idempotency_key),
-        ("created", say_moment(task.created_ms, now_ms)),
-        ("submitted", say_moment(task.submitted_ms, now_ms)),
-        ("final", say_moment(task.final_ms, now_ms)),
-        ("deadline", say_moment(task.deadline_ms, now_ms)),
-        ("overdue since", say_moment(task.overdue_ms, now_ms)),
-        ("next look", say_moment(task.next_poll_ms, now_ms)),
-        ("looks so far", task.polls or None),
+        ("created", format_moment(task.created_ms, now_ms)),
+        ("submitted", format_moment(task.submitted_ms, now_ms)),
+        ("final", format_moment(task.final_ms, now_ms)),
+        ("deadline", format_moment(task.deadline_ms, now_ms)),
+        ("overdue since", format_moment(task.overdue_ms, now_ms)),
+        ("next poll", format_moment(task.next_poll_ms, now_ms)),
+        ("polls so far", task.polls or None),
         ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
     ]
     for output in task.outputs:
         ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
-        needs = " (asks for the account's key)" if output.needs_key else ""
+        needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
     return lines
 
 
-def say_labels(labels: Mapping[str, str]) -> str:
+def format_labels(labels: Mapping[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in labels.items())
 
 
-def say_moment(at_ms: int | None, now_ms: int) -> str | None:
-    return None if at_ms is None else f"{rfc3339(at_ms)} ({say_when(at_ms, now_ms)})"
+def format_moment(at_ms: int | None, now_ms: int) -> str | None:
+    return None if at_ms is None else f"{rfc3339(at_ms)} ({format_when(at_ms, now_ms)})"
 
 
-def story_table(lines: Sequence[StoryLine]) -> Table:
-    """The timeline, each line with its time after the first."""
+def timeline_table(timeline: Sequence[TimelineEntry], created_ms: int) -> Table:
+    """Each entry with its time after the task was created, and its details below."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for line in lines:
-        style = _KIND_STYLES.get(line.kind, "")
-        grid.add_row(cell(say_offset(line.after_ms)), Text(line.kind, style=style), _told(line))
+    for entry in timeline:
+        kind = Text(entry.kind, style=_KIND_STYLES.get(entry.kind, ""))
+        text = Text("\n").join(cell(line) for line in (entry.summary, *entry_details(entry)))
+        grid.add_row(cell(format_offset(entry.at_ms - created_ms)), kind, text)
     return grid
 
 
-def outlook_lines(outlook: Outlook) -> Iterator[Text]:
-    """What comes next, then what a person can do."""
+def next_steps_lines(steps: NextSteps) -> Iterator[Text]:
     yield Text("\nWhat happens next", style="bold")
-    yield from (cell(f"  {step}") for step in outlook.next)
-    if outlook.hint:
+    yield from (cell(f"  {step}") for step in steps.automatic)
+    if steps.manual:
         yield Text("\nWhat you can do", style="bold")
-        yield from (cell(f"  {step}") for step in outlook.hint)
-
-
-def _told(line: StoryLine) -> Text:
-    return Text("\n").join([cell(line.text), *(cell(extra) for extra in line.extra)])
+        yield from (cell(f"  {step}") for step in steps.manual)
 
 
 def events_table(events: Sequence[Event]) -> Table:
@@ -220,7 +217,7 @@ def candidates_table(candidates: Sequence[Candidate]) -> Table:
             cell(each.listed.provider_task_id),
             cell(each.listed.raw_state),
             cell(each.listed.model),
-            cell(None if each.after_ms is None else f"{say_offset(each.after_ms)} after the submit began"),
+            cell(None if each.after_ms is None else f"{format_offset(each.after_ms)} after the submit began"),
         )
         for each in candidates
     ]
@@ -228,7 +225,7 @@ def candidates_table(candidates: Sequence[Candidate]) -> Table:
 
 
 def event_line(event: Event) -> Text:
-    """One event of a live list."""
+    """One line of `events --follow`."""
     return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task_id or ''}".rstrip())
 
 
@@ -238,7 +235,7 @@ def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
             cell(each.id),
             state_cell(each.state),
             cell(each.attempts),
-            cell(None if each.due_ms is None else say_when(each.due_ms, now_ms)),
+            cell(None if each.due_ms is None else format_when(each.due_ms, now_ms)),
             cell(each.last_error or each.last_status),
             cell(each.event_type.value),
             cell(each.task_id),
@@ -257,7 +254,7 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
             cell(rfc3339(each.at_ms)),
             cell(f"{each.latency_ms} ms"),
             cell(each.error or each.status),
-            cell(each.response[:200]),
+            cell(each.response[:ANSWER_SHOWN]),
         )
         for each in attempts
     ]
@@ -267,10 +264,10 @@ def attempts_table(attempts: Sequence[Attempt]) -> Table:
 def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
     rows = [_reconcile_row(line) for line in report.tasks]
     would = "would change" if dry_run else "changed"
-    words = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
+    text = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
     if not rows:
         return cell("no unfinished task matches")
-    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(f"\n{words}"))
+    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(f"\n{text}"))
 
 
 def _reconcile_row(line: ReconcileItem) -> tuple[Text, ...]:

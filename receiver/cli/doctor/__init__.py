@@ -1,1 +1,1 @@
-"""What `whenfinal doctor` looks at: each check says how things are and, where they are not well, the cure."""
+"""The checks of `whenfinal doctor`: each says what it found and, where something is wrong, how to fix it."""

@@ -1,4 +1,4 @@
-"""The value of a check, and the checks that need nothing but the settings. Pure."""
+"""The result of a check, and the checks of the settings. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from receiver.store.url import LedgerFile, LedgerServer
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
-LONG_SECRET = 32  # characters that nobody guesses, whatever they were made of
+LONG_SECRET = 32  # characters; can not be guessed, whatever they are made of
 
-SHORT_PROVIDER_SECRET = 16  # shorter than any signing key that a platform hands out
+SHORT_PROVIDER_SECRET = 16  # characters; every platform's signing key is longer
 
-_BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what people leave in a copied example
+_BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what a copied example contains
 
 
 class Level(StrEnum):
@@ -27,15 +27,16 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """`cure` is empty only when all is well."""
+    """What was checked, and what was found."""
 
     name: str
     level: Level
     what: str
+    #: How to fix it; empty only with OK.
     hint: str = ""
 
 
-def well(name: str, what: str) -> Check:
+def ok(name: str, what: str) -> Check:
     return Check(name=name, level=Level.OK, what=what)
 
 
@@ -47,46 +48,46 @@ def fail(name: str, what: str, *, hint: str) -> Check:
     return Check(name=name, level=Level.FAIL, what=what, hint=hint)
 
 
-#: What engines say, and what helps.
-_FILE_CURES: Mapping[str, str] = {
-    "locked": "another program holds it; see who with: fuser -v FILE",
+#: Part of the engine's message, and how to fix it. The empty text matches every message.
+_FILE_HINTS: Mapping[str, str] = {
+    "locked": "another program has locked it; find it with: fuser -v FILE",
     "readonly": "give this user the right to write the file and its folder",
     "unable to open": "give this user the right to read and write the file and its folder",
     "full": "free space on its disk",
-    "": "see that the file is whole and its disk is well, or set WHENFINAL_DATABASE_URL to another one",
+    "": "check the file and its disk, or set WHENFINAL_DATABASE_URL to another file",
 }
 
-_REACH = "see that Postgres runs there, that this machine may reach it, and that WHENFINAL_DATABASE_URL is right"
+_REACH = "check that Postgres runs there, that this machine can reach it, and that WHENFINAL_DATABASE_URL is right"
 
 _LOG_IN = "set the right user and password in WHENFINAL_DATABASE_URL; % and @ in them are written %25 and %40"
 
-_SERVER_CURES: Mapping[str, str] = {
+_SERVER_HINTS: Mapping[str, str] = {
     "password": _LOG_IN,
     "authentication failed": _LOG_IN,
     "role ": _LOG_IN,
     "not one that Postgres understands": _LOG_IN,
-    "pg_hba": "let this machine and user in by the server's pg_hba.conf, or add ?sslmode=require to the URL",
-    "database ": "make it once: createdb -E UTF8 NAME; or set the right name in WHENFINAL_DATABASE_URL",
+    "pg_hba": "allow this machine and user in the server's pg_hba.conf, or add ?sslmode=require to the URL",
+    "database ": "create it once: createdb -E UTF8 NAME; or set the right name in WHENFINAL_DATABASE_URL",
     "permission denied": "GRANT CREATE, USAGE ON SCHEMA public and the tables' rights to this user",
-    "read-only": "name the server that can be written, or add ?target_session_attrs=read-write to the URL",
-    "recovery mode": "name the server that can be written, or add ?target_session_attrs=read-write to the URL",
+    "read-only": "use the server that accepts writes, or add ?target_session_attrs=read-write to the URL",
+    "recovery mode": "use the server that accepts writes, or add ?target_session_attrs=read-write to the URL",
     "too many": "lower WHENFINAL_DATABASE_POOL, or raise the server's max_connections",
     "connection slots": "lower WHENFINAL_DATABASE_POOL, or raise the server's max_connections",
-    "encoding": "make another database: createdb -E UTF8 -T template0 NAME",
+    "encoding": "create another database: createdb -E UTF8 -T template0 NAME",
     "or newer": "run a newer server",
     "No space": "free space on the server's disk",
     "": _REACH,
 }
 
 
-def database_hint(place: LedgerFile | LedgerServer, words: str) -> str:
-    """For what the engine said when the ledger was opened; the first words that fit count."""
-    hints = _FILE_CURES if isinstance(place, LedgerFile) else _SERVER_CURES
-    return next(hint for part, hint in hints.items() if part in words)
+def database_hint(place: LedgerFile | LedgerServer, message: str) -> str:
+    """How to fix the engine's error: the hint of the first text that the message contains."""
+    hints = _FILE_HINTS if isinstance(place, LedgerFile) else _SERVER_HINTS
+    return next(hint for part, hint in hints.items() if part in message)
 
 
 def broken_settings(error: ConfigError) -> tuple[Check, ...]:
-    """One check for each problem that stopped the reading of the settings."""
+    """A failed check for each problem of settings that can not be read."""
     lines = [line.strip() for line in error.problem.splitlines()[1:] if line.strip()]
     if not lines:
         return (fail("settings", error.problem, hint=error.hint),)
@@ -95,7 +96,7 @@ def broken_settings(error: ConfigError) -> tuple[Check, ...]:
 
 
 def check_settings(settings: Settings, adapters: Mapping[str, Provider] = ADAPTERS) -> Iterator[Check]:
-    """Settings that could be read: whether they are enough to work with, and strong enough."""
+    """Whether the settings are sufficient, and their secrets strong enough."""
     yield _providers(settings, adapters)
     yield _public_url(settings)
     yield _secret_keys(settings)
@@ -106,7 +107,7 @@ def check_settings(settings: Settings, adapters: Mapping[str, Provider] = ADAPTE
 
 def _providers(settings: Settings, adapters: Mapping[str, Provider]) -> Check:
     if settings.providers.accounts:
-        return well("providers", ", ".join(account.name for account in settings.providers.accounts))
+        return ok("providers", ", ".join(account.name for account in settings.providers.accounts))
     names = [prefix_of(name) + "API_KEY" for name, each in adapters.items() if each.CAPABILITIES.default_base_url]
     hint = f"set the key of at least one, in the environment or in .env: {', '.join(names)}"
     return fail("providers", "none is configured, so nothing can be submitted", hint=hint)
@@ -117,8 +118,8 @@ def _public_url(settings: Settings) -> Check:
         hint = "set WHENFINAL_PUBLIC_URL=https://… to where the internet reaches this service; polling works without it"
         return warn("public URL", "not set: no provider can call back, every task is polled", hint=hint)
     if is_loopback(settings.public_url):
-        return well("public URL", f"{settings.public_url}, for providers on this machine only")
-    return well("public URL", settings.public_url)
+        return ok("public URL", f"{settings.public_url}, for providers on this machine only")
+    return ok("public URL", settings.public_url)
 
 
 def _secret_keys(settings: Settings) -> Check:
@@ -129,11 +130,11 @@ def _secret_keys(settings: Settings) -> Check:
             "add a new last one to WHENFINAL_SECRET_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
         return warn("secret keys", what, hint=hint)
-    return well(
+    return ok(
         "secret keys",
         f"{len(settings.callbacks.secret_keys)} set"
         if settings.callbacks.secret_keys
-        else "made and kept by the ledger",
+        else "created and stored by the ledger",
     )
 
 
@@ -142,9 +143,9 @@ def _api_keys(settings: Settings) -> Check:
     if short:
         hint = "use longer ones in WHENFINAL_API_KEYS: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         return warn("API keys", f"shorter than {LONG_SECRET} characters: {', '.join(short)}", hint=hint)
-    return well(
+    return ok(
         "API keys",
-        f"{len(settings.api.keys)} set" if settings.api.keys else "none set: the first start makes one and shows it",
+        f"{len(settings.api.keys)} set" if settings.api.keys else "none set: the first start creates one and shows it",
     )
 
 
@@ -156,8 +157,8 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if not adapters[account.adapter].CAPABILITIES.callback:
         return
     if account.adapter == "hiapi" and account.webhook_secret is None:
-        hint = f"set {prefix}WEBHOOK_SECRET to the signing key of the account, so that callbacks are proved twice"
-        yield warn(account.name, "callbacks are taken on our own token alone", hint=hint)
+        hint = f"set {prefix}WEBHOOK_SECRET to the signing key of the account, so that its signature is checked as well"
+        yield warn(account.name, "callbacks are accepted with our token alone", hint=hint)
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:
         hint = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
         yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)

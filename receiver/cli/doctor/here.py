@@ -1,7 +1,4 @@
-"""Checks of this machine: the clock, the ledger and, for a file, the disk below it. Edge: reads the clock and the disk.
-
-Nothing is made: a ledger that does not exist yet is only looked for.
-"""
+"""Checks of this machine: the clock, the ledger and, for a file, its disk. No ledger is created."""
 
 import asyncio
 import os
@@ -11,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.cli.doctor.checks import Check, database_hint, fail, warn, well
+from receiver.cli.doctor.checks import Check, database_hint, fail, ok, warn
 from receiver.cli.doctor.webhooks import check_webhooks
 from receiver.config.settings import Settings
 from receiver.runtime.services import Store, open_store
@@ -26,13 +23,13 @@ SANE_YEARS = range(2025, 2100)
 
 CLOCK_SAMPLE_S = 0.2
 
-CLOCK_SLIP_S = 0.05  # between wall and monotonic clock over the sample; a step, not a slew
+CLOCK_SLIP_S = 0.05  # between wall and monotonic clock over the sample: a step, more than any slew
 
 LITTLE_DISK_BYTES = 1 << 30
 
 NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
 
-LOCK_PATIENCE_MS = 2000
+LOCK_TIMEOUT_MS = 2000
 
 
 def now_ms() -> int:
@@ -40,17 +37,17 @@ def now_ms() -> int:
 
 
 async def check_clock() -> Check:
-    """Signatures, leases and deadlines hang on it."""
+    """Signatures, leases and deadlines depend on it."""
     year = datetime.now(UTC).year
     if year not in SANE_YEARS:
-        return fail("clock", f"this machine believes it is the year {year}", hint="set the clock; run a time service")
+        return fail("clock", f"this machine's clock is in the year {year}", hint="set the clock; run a time service")
     wall, steady = time.time(), time.monotonic()
     await asyncio.sleep(CLOCK_SAMPLE_S)
     slip_s = (time.time() - wall) - (time.monotonic() - steady)
     if abs(slip_s) > CLOCK_SLIP_S:
-        hint = "see that one time service alone sets the clock"
+        hint = "let only one time service set the clock"
         return warn("clock", f"it jumped by {slip_s:.2f} s within {CLOCK_SAMPLE_S} s", hint=hint)
-    return well("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, steady")
+    return ok("clock", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, steady")
 
 
 async def check_database(settings: Settings) -> tuple[Check, ...]:
@@ -65,22 +62,24 @@ async def check_database(settings: Settings) -> tuple[Check, ...]:
 def _absent(path: Path) -> Check:
     folder = path.resolve().parent
     if not folder.is_dir():
-        return fail("database", f"{folder} is not a folder", hint="make it, or set WHENFINAL_DATABASE_URL elsewhere")
+        return fail(
+            "database", f"{folder} is not a folder", hint="create it, or set WHENFINAL_DATABASE_URL to another place"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        hint = "give this user the right to write there, or set WHENFINAL_DATABASE_URL elsewhere"
-        return fail("database", f"{folder} may not be written by this user", hint=hint)
+        hint = "give this user the right to write there, or set WHENFINAL_DATABASE_URL to another place"
+        return fail("database", f"this user may not write to {folder}", hint=hint)
     disk = _disk(folder)
-    return disk if disk.hint else well("database", f"{path} does not exist yet; the first start makes it")
+    return disk if disk.hint else ok("database", f"{path} does not exist yet; the first start creates it")
 
 
 async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tuple[Check, ...]:
     opening = open_store(
-        settings.database.url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_PATIENCE_MS, pool_size=2
+        settings.database.url, clock=now_ms, migrating=False, busy_timeout_ms=LOCK_TIMEOUT_MS, pool_size=2
     )
     try:
         async with opening as store:
             await store.check()
-            return (well("database", f"{place} opens and can be written"), *await _contents(store))
+            return (ok("database", f"{place} opens and can be written"), *await _contents(store))
     except SchemaBehind as error:
         return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
     except DatabaseMisconfigured as error:
@@ -95,13 +94,13 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     checks = list(_alarms(await store.accounts.all()))
     checks += await _webhooks(store)
     if uncertain:
-        hint = "see them with: whenfinal tasks list --state uncertain; then each with: whenfinal tasks explain ID"
+        hint = "list them: whenfinal tasks list --state uncertain; then, for each: whenfinal tasks explain ID"
         checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
     return tuple(checks)
 
 
 async def _webhooks(store: Store) -> list[Check]:
-    """Nothing when nobody ever subscribed and nothing is dead."""
+    """No check when there are no subscriptions and no dead letters."""
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
     return list(check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms()))
 
@@ -109,13 +108,13 @@ async def _webhooks(store: Store) -> list[Check]:
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
         if account.alarm is not None:
-            hint = "cure the key or the account; it is tried again by itself"
+            hint = "fix the key or the account; the next poll tries it again"
             yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
 
 
 def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
-    what = f"{free / (1 << 30):.1f} GiB free below the ledger"
+    what = f"{free / (1 << 30):.1f} GiB free on the ledger's disk"
     if free < NO_DISK_BYTES:
-        return fail("disk", what, hint="free space, or no callback can be made durable")
-    return warn("disk", what, hint="free space soon") if free < LITTLE_DISK_BYTES else well("disk", what)
+        return fail("disk", what, hint="free space; without it no callback can be stored")
+    return warn("disk", what, hint="free space soon") if free < LITTLE_DISK_BYTES else ok("disk", what)

@@ -18,6 +18,6 @@ async def test_a_url_that_names_no_database_is_refused_with_the_cure(url: str) -
 
 async def test_without_the_library_for_postgres_the_cure_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "receiver.store.postgres", None)  # what a missing import of it comes to
-    with pytest.raises(DatabaseMisconfigured, match=r"pip install 'whenfinal\[postgres\]'"):
+    with pytest.raises(DatabaseMisconfigured, match=r"pip install '\.\[postgres\]'"):
         async with open_store("postgresql:///when", clock=lambda: T0, migrating=True):
             pass

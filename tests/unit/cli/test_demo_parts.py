@@ -1,30 +1,35 @@
-"""The demo's readers, its operator's decision and its last words, each by itself."""
+"""The demo's readers, its operator's decision and its result, each by itself."""
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from receiver.cli.demo.api import with_notes
-from receiver.cli.demo.books import BookEntry, Settlement, Uncertain, decide, read_entry
-from receiver.cli.demo.display import Result, Standing, closing, line, result_view
-from receiver.cli.demo.processes import Keys, Places, make_environment
-from receiver.cli.demo.tally import Books, Intent, Paid, Shown, Story, Told, Way, tally
+from receiver.cli.demo.display import Progress, Result, closing, progress_line, result_view
+from receiver.cli.demo.processes import new_setup
+from receiver.cli.demo.records import (
+    RecordedTask,
+    Uncertain,
+    ledger_task,
+    recorded_task,
+    settle_arguments,
+    settlements,
+)
+from receiver.cli.demo.shown import Shown
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Received, Wanted, tally
 from receiver.config.settings import Settings
 from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
 
-SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
-PLACES = Places(directory=PurePath("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
-STORY = Story(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
+SETUP = new_setup(Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
+IN_LEDGER = LedgerTask(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
 PROMPT = "a paper boat"
-DOUBT = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
-ENTRY = BookEntry(
+UNCERTAIN = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
+RECORD = RecordedTask(
     paid=Paid(provider="dashscope", provider_task_id="theirs", state="running", is_ended=False),
     created_ms=10_050,
     body=json.dumps({"input": {"prompt": PROMPT}}),
@@ -33,85 +38,93 @@ ENTRY = BookEntry(
 
 
 def test_the_environment_of_the_demo_makes_settings_for_all_five_simulated_providers() -> None:
-    settings = Settings.from_mapping(make_environment(PLACES, Keys(api="a" * 32, signing="s" * 32, webhook=SECRET)))
+    settings = Settings.from_mapping(SETUP.environment())
     assert {account.name for account in settings.providers.accounts} == set(PLATFORMS)
-    assert all(account.base_url.startswith(PLACES.simulator) for account in settings.providers.accounts)
+    assert all(account.base_url.startswith(SETUP.simulator) for account in settings.providers.accounts)
     assert settings.database.url == "sqlite:////demo/ledger.db"
 
 
 def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:
-    assert decide([DOUBT], [ENTRY], known=()) == [Settlement(task="tsk_1", provider_task_id="theirs")]
+    assert settlements([UNCERTAIN], [RECORD], known=()) == {"tsk_1": "theirs"}
 
 
 @pytest.mark.parametrize(
-    "entry",
+    "record",
     [
-        replace(ENTRY, created_ms=5_000),
-        replace(ENTRY, created_ms=60_000),
-        replace(ENTRY, body=json.dumps({"prompt": "another"})),
-        replace(ENTRY, body="not JSON"),
-        replace(ENTRY, paid=replace(ENTRY.paid, provider="modellix")),
+        replace(RECORD, created_ms=5_000),
+        replace(RECORD, created_ms=60_000),
+        replace(RECORD, body=json.dumps({"prompt": "another"})),
+        replace(RECORD, body="not JSON"),
+        replace(RECORD, paid=replace(RECORD.paid, provider="modellix")),
     ],
 )
-def test_the_operator_settles_as_refused_where_nothing_fits(entry: BookEntry) -> None:
-    assert decide([DOUBT], [entry], known=()) == [Settlement(task="tsk_1", provider_task_id=None)]
+def test_the_operator_settles_as_refused_where_nothing_fits(record: RecordedTask) -> None:
+    assert settlements([UNCERTAIN], [record], known=()) == {"tsk_1": None}
 
 
-def test_the_operator_gives_no_entry_to_two_tasks() -> None:
-    settled = decide([DOUBT, replace(DOUBT, task="tsk_2")], [ENTRY], known=())
-    assert [each.provider_task_id for each in settled] == ["theirs", None]
-    assert decide([DOUBT], [ENTRY], known={("dashscope", "theirs")})[0].provider_task_id is None
+def test_the_operator_gives_no_record_to_two_tasks() -> None:
+    both = [UNCERTAIN, replace(UNCERTAIN, task="tsk_2")]
+    assert settlements(both, [RECORD], known=()) == {"tsk_1": "theirs", "tsk_2": None}
+    assert settlements([UNCERTAIN], [RECORD], known={("dashscope", "theirs")}) == {"tsk_1": None}
 
 
 def test_a_settlement_is_a_command_that_one_can_type() -> None:
-    assert Settlement(task="tsk_1", provider_task_id="x").arguments == ("tasks", "settle", "tsk_1", "--task-id", "x")
-    assert Settlement(task="tsk_1", provider_task_id=None).arguments == ("tasks", "settle", "tsk_1", "--refused")
+    assert settle_arguments("tsk_1", "x") == ("tasks", "settle", "tsk_1", "--task-id", "x")
+    assert settle_arguments("tsk_1", None) == ("tasks", "settle", "tsk_1", "--refused")
 
 
-def _detail(source: str, state: str, verdict: str) -> Mapping[str, Any]:
+def _entry(source: str, state: str, verdict: str) -> Mapping[str, Any]:
     row = {"at_ms": 1, "source": source, "state": state, "raw_state": "WORD (odd)", "verdict": verdict}
     rows: dict[str, list[Any]] = {kind: [] for kind in ("audit", "event", "delivery", "attempt")}
-    return build_timeline({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})[0].detail
+    (entry,) = build_timeline({**rows, "observation": [{**row, "detail": "{}", "raw": ""}]})
+    return {"kind": entry.kind, "detail": entry.detail}
 
 
-def test_a_story_is_read_from_the_observations_of_the_timeline() -> None:
-    notes = [
-        _detail("poll", "running", "applied"),
-        _detail("callback", "succeeded", "applied"),
-        _detail("poll", "succeeded", "duplicate"),
-        _detail("callback", "failed", "contradiction"),
+def test_what_the_ledger_says_is_read_from_the_observations_of_the_timeline() -> None:
+    timeline = [
+        _entry("poll", "running", "applied"),
+        _entry("callback", "succeeded", "applied"),
+        _entry("poll", "succeeded", "duplicate"),
+        _entry("callback", "failed", "contradiction"),
     ]
-    story = with_notes(STORY, notes)
-    assert (story.ended_by, story.contradictions) == ("callback", 1)
+    found = ledger_task({"id": "tsk_1", "provider": "hiapi", "task_id": "tk-1"}, timeline)
+    assert found == replace(IN_LEDGER, ended_by="callback", contradictions=1)
 
 
-def _booked(*attempts: tuple[str, int | None]) -> BookEntry:
+def _recorded(*attempts: tuple[str, int | None]) -> RecordedTask:
     task = {"platform": "hiapi", "task_id": "tk-1", "state": "succeeded", "created_ms": 1, "raw_body_base64": ""}
     callbacks = [{"reported": reported, "status": status} for reported, status in attempts]
-    return read_entry({**task, "faults": ["callback_contradicting"], "callbacks": callbacks})
+    return recorded_task({**task, "faults": ["callback_contradicting"], "callbacks": callbacks})
 
 
 def test_a_contradiction_counts_once_it_was_answered_with_success() -> None:
-    unheard = _booked(("succeeded", 204), ("failed", None), ("failed", 503))
-    assert (unheard.paid.contradicted, unheard.awaits_contradiction) == (False, True)
-    heard = _booked(("succeeded", 204), ("failed", 200))
-    assert (heard.paid.contradicted, heard.awaits_contradiction) == (True, False)
+    unanswered = _recorded(("succeeded", 204), ("failed", None), ("failed", 503))
+    assert (unanswered.paid.contradicted, unanswered.awaits_contradiction) == (False, True)
+    answered = _recorded(("succeeded", 204), ("failed", 200))
+    assert (answered.paid.contradicted, answered.awaits_contradiction) == (True, False)
 
 
 SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overlapping=30, resumed_at=20, notified=12)
 
 
-def _result(*, told: bool) -> Result:
+def _result(*, received: bool) -> Result:
     paid = Paid(provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
-    heard = [
-        Told(
-            way=way, seq=1, event_id="evt_1", task="tsk_1", provider="hiapi", provider_task_id="tk-1", state="succeeded"
+    ends = [
+        Received(
+            channel=channel,
+            seq=1,
+            event_id="evt_1",
+            task="tsk_1",
+            provider="hiapi",
+            provider_task_id="tk-1",
+            state="succeeded",
         )
-        for way in (Way.EVERYTHING, Way.STREAM)
+        for channel in (Channel.EVERYTHING, Channel.STREAM)
     ]
-    intents = [Intent(order="hiapi-01", provider="hiapi", task="tsk_1")]
-    evidence = Books(intents=intents, paid=[paid], told=heard if told else [], stories=[STORY], events={"hiapi": 1})
-    return Result(tally=tally(evidence), seconds=1.0, troubles={"callback_lost": 1}, shown=SHOWN)
+    wanted = [Wanted(name="hiapi-01", provider="hiapi", task="tsk_1")]
+    ended = ends if received else []
+    evidence = Evidence(wanted=wanted, paid=[paid], received=ended, ledger=[IN_LEDGER], events={"hiapi": 1})
+    return Result(tally=tally(evidence), seconds=1.0, faults={"callback_lost": 1}, shown=SHOWN)
 
 
 def _printed(result: Result, width: int = 200) -> list[str]:
@@ -123,11 +136,11 @@ def _printed(result: Result, width: int = 200) -> list[str]:
 
 
 def test_the_verdict_is_the_last_line() -> None:
-    assert _printed(_result(told=True))[-1] == "lost 0, doubled 0, paid twice 0"
+    assert _printed(_result(received=True))[-1] == "lost 0, doubled 0, paid twice 0"
 
 
 def test_on_eighty_columns_no_word_of_the_table_is_cut() -> None:
-    result = _result(told=True)
+    result = _result(received=True)
     rows = tuple(replace(result.tally.rows[0], provider=name) for name in PLATFORMS)
     lines = _printed(replace(result, tally=replace(result.tally, rows=rows)), width=80)
     table = lines[: next(number for number, each in enumerate(lines) if each.startswith("met on the way"))]
@@ -145,19 +158,19 @@ def test_on_eighty_columns_no_word_of_the_table_is_cut() -> None:
 
 
 def test_under_the_table_stands_what_was_shown() -> None:
-    printed = "\n".join(_printed(_result(told=True)))
+    printed = "\n".join(_printed(_result(received=True)))
     for words in (
         "60 webhooks signed with ed25519",
         "answered 500 sent again",
         "Retry-After 1, sent again after 1.3 s",
     ):
         assert words in printed
-    for words in ("secret rotated, 30 webhooks", "stream resumed at seq 20", "12 ends told to the address"):
+    for words in ("secret rotated, 30 webhooks", "stream resumed at seq 20", "12 ends sent to the URL"):
         assert words in printed
 
 
 def test_a_lost_task_is_named_before_the_verdict_and_makes_the_result_bad() -> None:
-    result = _result(told=False)
+    result = _result(received=False)
     lines = _printed(result)
     assert lines[-1] == "lost 1, doubled 0, paid twice 0"
     assert any("hiapi tk-1: succeeded at the provider, and no webhook, no stream" in each for each in lines)
@@ -165,18 +178,18 @@ def test_a_lost_task_is_named_before_the_verdict_and_makes_the_result_bad() -> N
 
 
 def test_a_remark_makes_the_result_bad_although_the_counts_are_zero() -> None:
-    result = replace(_result(told=True), remarks=("time ran out",))
+    result = replace(_result(received=True), remarks=("time ran out",))
     assert not result.is_good
     assert "wrong: time ran out" in _printed(result)
 
 
 def test_a_result_for_programs_is_json() -> None:
-    view = json.loads(json.dumps(result_view(_result(told=False))))
+    view = json.loads(json.dumps(result_view(_result(received=False))))
     assert [finding["task"] for finding in view["lost"]] == ["tk-1"]
     assert view["verdict"] == "lost 1, doubled 0, paid twice 0"
     assert view["shown"]["resumed_at"] == 20
 
 
 def test_without_a_terminal_progress_is_one_line() -> None:
-    standing = Standing(provider="hiapi", wanted=12, submitted=4, ended=3, events=2, webhooks=1)
-    assert line([standing, standing], 7.04) == "  7.0 s  submitted 8/24, ended 6/24, events 4, webhooks 2"
+    progress = Progress(provider="hiapi", wanted=12, submitted=4, ended=3, events=2, webhooks=1)
+    assert progress_line([progress, progress], 7.04) == "  7.0 s  submitted 8/24, ended 6/24, events 4, webhooks 2"

@@ -1,4 +1,4 @@
-"""What the demo orders, and with which faults."""
+"""What the demo submits, and with which faults."""
 
 import json
 from collections import Counter
@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
+from receiver.cli.demo.examples import PROVIDERS, load_examples
 from receiver.cli.demo.scenario import (
-    DOORS,
+    FAULTS,
     LEAST,
     NEEDS_OPERATOR,
-    PROVIDERS,
-    TROUBLES,
-    TaskRequest,
+    VIAS,
+    DemoRequest,
     by_provider,
-    load_examples,
-    make_orders,
-    plan_of,
+    fault_plan,
+    make_requests,
     submit_body,
 )
 from submitter.providers.registry import ADAPTERS
@@ -33,64 +32,66 @@ EACH_EXAMPLE = pytest.mark.parametrize(
 )
 
 
-def _orders(each: int = LEAST) -> tuple[TaskRequest, ...]:
-    return make_orders(EXAMPLES, each=each, shuffle=lambda _: None)
+def _requests(each: int = LEAST) -> tuple[DemoRequest, ...]:
+    return make_requests(EXAMPLES, each=each, shuffle=lambda _: None)
 
 
 @EACH_EXAMPLE
-def test_an_example_is_taken_by_its_provider_in_both_forms(provider: str, example: Any) -> None:
+def test_an_example_is_accepted_by_its_provider_in_both_forms(provider: str, example: Any) -> None:
     capabilities = ADAPTERS[provider].CAPABILITIES
     assert find_violations(RawRequest.model_validate(example.raw), capabilities) == ()
     assert find_violations(VideoRequest.model_validate(example.video), capabilities) == ()
 
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.glob("*_r2v*.json")), ids=lambda path: path.stem)
-def test_each_request_of_a_seed_page_is_ordered_word_for_word(seed: Path) -> None:
+def test_each_request_of_a_seed_page_is_submitted_word_for_word(seed: Path) -> None:
     provider = seed.stem.partition("_")[0]
-    bodies = [order.content["raw"]["body"] for order in by_provider(_orders())[provider] if "raw" in order.content]
+    bodies = [
+        request.content["raw"]["body"] for request in by_provider(_requests())[provider] if "raw" in request.content
+    ]
     assert json.loads(seed.read_text()) in bodies
 
 
-def test_a_dozen_orders_go_to_each_provider_through_every_door_and_in_both_forms() -> None:
-    for orders in by_provider(_orders()).values():
-        assert len(orders) == LEAST
-        assert Counter(order.door for order in orders) == dict.fromkeys(DOORS, 4)
-        assert Counter(form for order in orders for form in order.content) == {"raw": 6, "video": 6}
+def test_a_dozen_requests_go_to_each_provider_in_every_way_and_in_both_forms() -> None:
+    for requests in by_provider(_requests()).values():
+        assert len(requests) == LEAST
+        assert Counter(request.via for request in requests) == dict.fromkeys(VIAS, 4)
+        assert Counter(form for request in requests for form in request.content) == {"raw": 6, "video": 6}
 
 
 def test_every_fault_of_the_tables_is_on_the_simulators_menu() -> None:
-    named = {name for table in TROUBLES.values() for trouble in table for faults in trouble for name in faults}
+    named = {name for table in FAULTS.values() for each in table for faults in each for name in faults}
     assert named <= set(MENU)
 
 
 def test_every_promised_fault_is_met() -> None:
-    named = set(chain.from_iterable(faults for order in _orders() for faults in order.trouble))
+    named = set(chain.from_iterable(faults for request in _requests() for faults in request.faults))
     promised = {"callback_lost", "callback_duplicated", "callback_early", "callback_contradicting", "reply_lost"}
     assert promised | {"fail", "submit_429", "unknown_state", "query_500"} <= named
 
 
 def test_a_refused_submit_has_a_plan_for_the_one_that_follows_it() -> None:
-    orders = [order for order in _orders() if order.provider == "tokenbay"]
-    assert len(plan_of(orders)) == len(orders) + 1
+    requests = [request for request in _requests() if request.provider == "tokenbay"]
+    assert len(fault_plan(requests)) == len(requests) + 1
 
 
-def test_orders_beyond_the_first_dozen_ask_nothing_more_of_the_operator() -> None:
-    later = [order for orders in by_provider(_orders(40)).values() for order in orders[LEAST:]]
-    assert NEEDS_OPERATOR.isdisjoint(name for order in later for faults in order.trouble for name in faults)
+def test_requests_beyond_the_first_dozen_need_no_operator() -> None:
+    later = [request for requests in by_provider(_requests(40)).values() for request in requests[LEAST:]]
+    assert NEEDS_OPERATOR.isdisjoint(name for request in later for faults in request.faults for name in faults)
 
 
-def test_the_orders_of_one_provider_say_where_to_tell_of_their_ends() -> None:
-    bodies = [submit_body(order, notify_url="http://127.0.0.1:1/", secret="whsec_x") for order in _orders()]
+def test_the_requests_of_one_provider_name_a_url_in_notify() -> None:
+    bodies = [submit_body(request, notify_url="http://127.0.0.1:1/", secret="whsec_x") for request in _requests()]
     notified = [body for body in bodies if "notify" in body]
     assert {body["provider"] for body in notified} == {"tokenbay"}
     assert all(body["notify"] == {"url": "http://127.0.0.1:1/", "secret": "whsec_x"} for body in notified)
 
 
-def test_a_submit_names_its_order() -> None:
-    body = submit_body(_orders()[0], notify_url="http://127.0.0.1:1/", secret="whsec_x")
+def test_a_submit_has_the_name_of_its_request_as_a_label() -> None:
+    body = submit_body(_requests()[0], notify_url="http://127.0.0.1:1/", secret="whsec_x")
     assert body["labels"] == {"demo": "hiapi-01"}
     assert ("raw" in body) != ("video" in body)
 
 
-def test_the_prompt_of_an_order_is_found_in_every_form() -> None:
-    assert all(order.prompt for order in _orders())
+def test_the_prompt_of_a_request_is_found_in_every_form() -> None:
+    assert all(request.prompt for request in _requests())

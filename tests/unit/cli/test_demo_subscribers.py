@@ -1,4 +1,4 @@
-"""What the demo's subscribers believe, and how they answer, without a socket."""
+"""Which webhooks the demo's subscribers accept, and how they answer, without a socket."""
 
 import base64
 import json
@@ -8,19 +8,21 @@ import pytest
 from starlette.responses import Response
 
 from receiver.cli.demo.subscribers import (
-    MISNAMED,
-    NO_END,
-    OLD_UNSIGNED,
-    UNATTRIBUTED,
-    UNSIGNED,
-    Credentials,
+    BAD_ATTRIBUTES,
+    BAD_SIGNATURE,
+    NOT_AN_END,
+    NOT_OVERLAPPING,
+    WRONG_ID,
     Subscriber,
-    is_cloud_event,
-    is_genuine,
-    is_genuine_by_public_key,
-    right_ones,
 )
-from receiver.cli.demo.tally import Way
+from receiver.cli.demo.tally import Channel
+from receiver.cli.demo.verification import (
+    Credentials,
+    is_cloud_event,
+    is_signed,
+    is_signed_asymmetrically,
+    verified_by,
+)
 from submitter.standard_webhooks import new_signing_key, public_key, webhook_headers
 
 
@@ -51,37 +53,37 @@ CHANGES: list[dict[str, str]] = [
 ]
 
 
-def test_the_subscriber_believes_what_the_receiver_signs() -> None:
-    assert is_genuine(OLD, _signed(b"{}"), b"{}")
-    assert is_genuine_by_public_key(PUBLIC, _signed(b"{}"), b"{}")
+def test_the_subscriber_accepts_what_the_receiver_signs() -> None:
+    assert is_signed(OLD, _signed(b"{}"), b"{}")
+    assert is_signed_asymmetrically(PUBLIC, _signed(b"{}"), b"{}")
 
 
 @pytest.mark.parametrize("changes", CHANGES)
-def test_the_subscriber_believes_nothing_else(changes: dict[str, str]) -> None:
-    assert not is_genuine(OLD, _signed(b"{}", **changes), b"{}")
-    assert not is_genuine_by_public_key(PUBLIC, _signed(b"{}", **changes), b"{}")
+def test_the_subscriber_accepts_nothing_else(changes: dict[str, str]) -> None:
+    assert not is_signed(OLD, _signed(b"{}", **changes), b"{}")
+    assert not is_signed_asymmetrically(PUBLIC, _signed(b"{}", **changes), b"{}")
 
 
-def test_the_subscriber_does_not_believe_another_body_or_a_message_without_headers() -> None:
+def test_the_subscriber_does_not_accept_another_body_or_a_message_without_headers() -> None:
     for headers, body in ((_signed(b"{}"), b"[]"), ({}, b"{}")):
-        assert not is_genuine(OLD, headers, body)
-        assert not is_genuine_by_public_key(PUBLIC, headers, body)
+        assert not is_signed(OLD, headers, body)
+        assert not is_signed_asymmetrically(PUBLIC, headers, body)
 
 
-def test_the_subscriber_does_not_believe_a_signature_of_another_key() -> None:
-    assert not is_genuine(NEW, _signed(b"{}"), b"{}")
-    assert not is_genuine_by_public_key(OTHER_PUBLIC, _signed(b"{}"), b"{}")
-    assert not is_genuine_by_public_key("whpk_AAAA", _signed(b"{}"), b"{}")
+def test_the_subscriber_does_not_accept_a_signature_of_another_key() -> None:
+    assert not is_signed(NEW, _signed(b"{}"), b"{}")
+    assert not is_signed_asymmetrically(OTHER_PUBLIC, _signed(b"{}"), b"{}")
+    assert not is_signed_asymmetrically("whpk_AAAA", _signed(b"{}"), b"{}")
 
 
-def test_where_a_public_key_was_asked_for_both_kinds_of_signature_must_be_right() -> None:
-    held = [
+def test_with_a_public_key_both_kinds_of_signature_must_be_right() -> None:
+    credentials = [
         Credentials(secret=OLD),
         Credentials(secret=OLD, public_key=PUBLIC),
         Credentials(secret=OLD, public_key=OTHER_PUBLIC),
         Credentials(secret=NEW, public_key=PUBLIC),
     ]
-    assert right_ones(held, _signed(b"{}"), b"{}") == [True, True, False, False]
+    assert verified_by(credentials, _signed(b"{}"), b"{}") == [True, True, False, False]
 
 
 @pytest.mark.parametrize("changes", [{}, *({name: ""} for name in CLOUD), {"webhook-id": "evt_2"}])
@@ -100,21 +102,24 @@ def _event(*, final_at: str | None = "2026-11-21T12:00:00.000Z") -> bytes:
 BODY = _event()
 
 
-def _subscriber(way: Way, *held: Credentials) -> Subscriber:
-    return Subscriber(way=way, url="http://127.0.0.1:1/", held=list(held or [Credentials(secret=OLD)]))
+def _subscriber(channel: Channel, *credentials: Credentials) -> Subscriber:
+    return Subscriber(
+        channel=channel, url="http://127.0.0.1:1/", credentials=list(credentials or [Credentials(secret=OLD)])
+    )
 
 
 def _answers(subscriber: Subscriber, *messages: Mapping[str, str], body: bytes = BODY) -> list[Response]:
-    return [subscriber.take(headers, body) for headers in messages]
+    return [subscriber.answer(headers, body) for headers in messages]
 
 
 @pytest.mark.parametrize(
-    ("way", "status", "retry_after"), [(Way.EVERYTHING, 500, None), (Way.FAILURES, 429, "1"), (Way.NOTIFY, 204, None)]
+    ("channel", "status", "retry_after"),
+    [(Channel.EVERYTHING, 500, None), (Channel.FAILURES, 429, "1"), (Channel.NOTIFY, 204, None)],
 )
-def test_the_first_webhook_is_turned_away_by_who_does_so_and_taken_when_it_comes_again(
-    way: Way, status: int, retry_after: str | None
+def test_the_first_webhook_is_rejected_where_planned_and_accepted_when_it_comes_again(
+    channel: Channel, status: int, retry_after: str | None
 ) -> None:
-    subscriber = _subscriber(way)
+    subscriber = _subscriber(channel)
     first, second = _answers(subscriber, _signed(BODY) | CLOUD, _signed(BODY) | CLOUD)
     assert (first.status_code, first.headers.get("retry-after")) == (status, retry_after)
     assert second.status_code == 204
@@ -123,49 +128,49 @@ def test_the_first_webhook_is_turned_away_by_who_does_so_and_taken_when_it_comes
     assert not subscriber.faults
 
 
-def test_a_webhook_that_is_not_rightly_signed_is_refused_and_not_booked() -> None:
-    subscriber = _subscriber(Way.NOTIFY)
+def test_a_webhook_without_a_right_signature_is_rejected_and_not_stored() -> None:
+    subscriber = _subscriber(Channel.NOTIFY)
     (answer,) = _answers(subscriber, _signed(BODY, NEW))
     assert answer.status_code == 401
-    assert (subscriber.faults, subscriber.told) == ({UNSIGNED: 1}, [])
+    assert (subscriber.faults, subscriber.received) == ({BAD_SIGNATURE: 1}, [])
 
 
-def test_before_a_secret_is_known_nothing_is_believed() -> None:
-    subscriber = Subscriber(way=Way.NOTIFY, url="http://127.0.0.1:1/")
+def test_before_a_secret_is_known_nothing_is_accepted() -> None:
+    subscriber = Subscriber(channel=Channel.NOTIFY, url="http://127.0.0.1:1/")
     assert _answers(subscriber, _signed(BODY))[0].status_code == 401
 
 
 def test_within_the_overlap_webhooks_with_both_signatures_are_counted() -> None:
-    subscriber = _subscriber(Way.NOTIFY, Credentials(secret=OLD), Credentials(secret=NEW))
+    subscriber = _subscriber(Channel.NOTIFY, Credentials(secret=OLD), Credentials(secret=NEW))
     _answers(subscriber, _signed(BODY, NEW, OLD), _signed(BODY, OLD))
-    assert (subscriber.overlapping, len(subscriber.told)) == (1, 2)
+    assert (subscriber.overlapping, len(subscriber.received)) == (1, 2)
     assert not subscriber.faults
 
 
 def test_within_the_overlap_a_webhook_without_the_old_signature_is_a_fault() -> None:
-    subscriber = _subscriber(Way.NOTIFY, Credentials(secret=OLD), Credentials(secret=NEW))
+    subscriber = _subscriber(Channel.NOTIFY, Credentials(secret=OLD), Credentials(secret=NEW))
     _answers(subscriber, _signed(BODY, NEW))
-    assert subscriber.faults == {OLD_UNSIGNED: 1}
+    assert subscriber.faults == {NOT_OVERLAPPING: 1}
 
 
-def test_attributes_that_were_asked_for_and_are_not_there_are_a_fault() -> None:
-    subscriber = _subscriber(Way.EVERYTHING)
+def test_missing_cloudevents_attributes_are_a_fault() -> None:
+    subscriber = _subscriber(Channel.EVERYTHING)
     _answers(subscriber, _signed(BODY), _signed(BODY))
-    assert subscriber.faults == {UNATTRIBUTED: 1}
+    assert subscriber.faults == {BAD_ATTRIBUTES: 1}
 
 
 def test_a_webhook_under_another_id_than_its_events_is_a_fault() -> None:
-    subscriber, body = _subscriber(Way.NOTIFY), BODY.replace(b"evt_1", b"evt_2")
-    assert subscriber.take(_signed(body), body).status_code == 204
-    assert subscriber.faults == {MISNAMED: 1}
+    subscriber, body = _subscriber(Channel.NOTIFY), BODY.replace(b"evt_1", b"evt_2")
+    assert subscriber.answer(_signed(body), body).status_code == 204
+    assert subscriber.faults == {WRONG_ID: 1}
 
 
-def test_an_event_that_is_no_end_is_taken_and_not_booked_as_one() -> None:
+def test_an_event_that_is_no_end_is_accepted_and_not_stored_as_one() -> None:
     subscriber, overdue, message = (
-        _subscriber(Way.NOTIFY),
+        _subscriber(Channel.NOTIFY),
         _event(final_at=None),
         b'{"type": "webhook.test", "data": {}}',
     )
-    statuses = [subscriber.take(_signed(body), body).status_code for body in (overdue, message)]
+    statuses = [subscriber.answer(_signed(body), body).status_code for body in (overdue, message)]
     assert statuses == [204, 204]
-    assert (subscriber.faults, subscriber.told) == ({NO_END: 2}, [])
+    assert (subscriber.faults, subscriber.received) == ({NOT_AN_END: 2}, [])

@@ -1,4 +1,4 @@
-"""What the doctor makes of settings and of providers' answers."""
+"""What the doctor finds in settings, in providers' answers and in subscriptions."""
 
 from typing import Any
 
@@ -15,12 +15,13 @@ from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
+from submitter.http.transport import Transport
 
 KEY = "a-key-that-nobody-else-has"
 
 
-class _Answers:
-    """A network on which every call has the same end."""
+class _Answers(Transport):
+    """A transport on which every call has the same outcome."""
 
     def __init__(self, end: HttpReply | Exception) -> None:
         self._end = end
@@ -39,11 +40,11 @@ def _levels(**given: str) -> dict[str, Level]:
     return {check.name: check.level for check in check_settings(_settings(**given))}
 
 
-async def _asked(end: HttpReply | Exception, **given: str) -> Check:
+async def _first_check(end: HttpReply | Exception, **given: str) -> Check:
     return (await check_network(_settings(**given), _Answers(end)))[0]
 
 
-def test_strong_settings_are_well() -> None:
+def test_strong_settings_are_ok() -> None:
     strong = {"WHENFINAL_PUBLIC_URL": "https://w.example.org", "WHENFINAL_SECRET_KEYS": "k" * 32}
     assert set(_levels(**strong).values()) == {Level.OK}
 
@@ -68,7 +69,7 @@ def test_no_provider_at_all_is_a_failure() -> None:
     assert (failed.name, "HIAPI_API_KEY" in failed.hint) == ("providers", True)
 
 
-def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
+def test_every_broken_setting_becomes_a_failure_with_its_hint() -> None:
     with pytest.raises(ConfigError) as error:
         Settings.from_mapping({"WHENFINAL_LEASE_S": "x", "WHENFINAL_NONSENSE": "y"})
     checks = broken_settings(error.value)
@@ -79,23 +80,23 @@ def test_every_broken_setting_becomes_a_failure_with_its_cure() -> None:
 @pytest.mark.parametrize(
     ("end", "level", "words"),
     [
-        (HttpReply(status=404, body=b'{"code":404,"message":"task not found"}'), Level.OK, "takes the key"),
+        (HttpReply(status=404, body=b'{"code":404,"message":"task not found"}'), Level.OK, "accepts the key"),
         (HttpReply(status=401, body=b"{}"), Level.FAIL, "refuses the key with 401"),
         (HttpReply(status=403, body=b"{}"), Level.FAIL, "refuses the key with 403"),
-        (HttpReply(status=429, body=b"{}"), Level.WARN, "too fast"),
+        (HttpReply(status=429, body=b"{}"), Level.WARN, "throttled the request"),
         (HttpReply(status=502, body=b"<html>"), Level.WARN, "no usable answer"),
         (ConnectFailed("refused"), Level.FAIL, "can not be reached: refused"),
-        (ExchangeTimeout("slow"), Level.FAIL, "gave no whole answer: slow"),
+        (ExchangeTimeout("slow"), Level.FAIL, "gave no complete answer: slow"),
     ],
     ids=lambda value: None if isinstance(value, str | Level) else getattr(value, "status", type(value).__name__),
 )
-async def test_a_providers_answer_tells_about_its_key(end: Any, level: Level, words: str) -> None:
-    check = await _asked(end)
+async def test_a_providers_answer_shows_whether_its_key_is_accepted(end: Any, level: Level, words: str) -> None:
+    check = await _first_check(end)
     assert (check.level, words in check.what, bool(check.hint)) == (level, True, level is not Level.OK)
 
 
 async def test_a_key_that_a_provider_quotes_is_hidden() -> None:
-    check = await _asked(HttpReply(status=401, body=f'{{"code":401,"message":"bad key {KEY}"}}'.encode()))
+    check = await _first_check(HttpReply(status=401, body=f'{{"code":401,"message":"bad key {KEY}"}}'.encode()))
     assert KEY not in check.what
 
 
@@ -116,7 +117,7 @@ async def test_a_public_url_without_an_address_is_a_failure() -> None:
     assert (checks[-1].name, checks[-1].level) == ("public URL", Level.FAIL)
 
 
-def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> SubscriptionStatus:
+def _status(name: str, failures: int = 0, disabled_for: str | None = None) -> SubscriptionStatus:
     state = SubscriptionState.DISABLED if disabled_for else SubscriptionState.ACTIVE
     own = Subscription(
         id=name,
@@ -131,23 +132,23 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Subs
 
 
 @pytest.mark.parametrize(
-    ("seen", "dead", "said"),
+    ("statuses", "dead", "found"),
     [
         ([], 0, []),
-        ([_seen("sub_1"), _seen("sub_2", disabled_for=DISABLED_MANUALLY)], 0, ["2 subscribed, none in trouble"]),
-        ([_seen("sub_1", disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
-        ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
-        ([_seen("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
+        ([_status("sub_1"), _status("sub_2", disabled_for=DISABLED_MANUALLY)], 0, ["2 subscribed, all working"]),
+        ([_status("sub_1", disabled_for="answered 410")], 0, ["disabled because of their answers: sub_1"]),
+        ([_status("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
+        ([_status("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled because of their answers: sub_1"]),
         (
-            [_seen(f"sub_{each}", failures=9) for each in range(5)],
+            [_status(f"sub_{each}", failures=9) for each in range(5)],
             0,
             ["endpoints that keep failing: sub_0, sub_1, sub_2 and 2 more"],
         ),
     ],
 )
-def test_webhooks_that_do_not_arrive_are_told_with_their_cure(
-    seen: list[SubscriptionStatus], dead: int, said: list[str]
+def test_webhooks_that_do_not_arrive_are_found_with_their_hint(
+    statuses: list[SubscriptionStatus], dead: int, found: list[str]
 ) -> None:
-    checks = list(check_webhooks(seen, dead, 0))
-    assert [check.what for check in checks] == said
+    checks = list(check_webhooks(statuses, dead, 0))
+    assert [check.what for check in checks] == found
     assert all((check.level is Level.OK) == (check.hint == "") for check in checks)

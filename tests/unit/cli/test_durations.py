@@ -1,14 +1,14 @@
-"""Spans of time as people write and read them."""
+"""Durations as an operator writes and reads them."""
 
 import pytest
 
-from receiver.cli.display.durations import parse_duration_s, say_duration, say_when
+from receiver.cli.display.durations import format_duration, format_when, parse_duration_s
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("1.5H", 5400), ("250ms", 0.25)]
 )
-def test_a_span_is_a_number_and_its_unit(text: str, seconds: float) -> None:
+def test_a_duration_is_a_number_and_its_unit(text: str, seconds: float) -> None:
     assert parse_duration_s(text) == seconds
 
 
@@ -32,9 +32,9 @@ def test_any_other_text_is_refused_with_the_form(text: str) -> None:
         (93_600_000, "1 d 2 h"),
     ],
 )
-def test_a_span_is_said_in_its_two_largest_units(span_ms: int, words: str) -> None:
-    assert say_duration(span_ms) == words
+def test_a_duration_is_shown_in_its_two_largest_units(span_ms: int, words: str) -> None:
+    assert format_duration(span_ms) == words
 
 
-def test_a_moment_is_said_from_now() -> None:
-    assert [say_when(at_ms, 10_000) for at_ms in (7_000, 10_000, 70_000)] == ["3.0 s ago", "now", "in 1 min"]
+def test_a_time_is_shown_relative_to_now() -> None:
+    assert [format_when(at_ms, 10_000) for at_ms in (7_000, 10_000, 70_000)] == ["3.0 s ago", "now", "in 1 min"]

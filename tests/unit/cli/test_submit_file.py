@@ -1,29 +1,29 @@
-"""Orders from a file: everything that is wrong is named with its line, before anything is sent."""
+"""Task requests from a file: every problem is named with its line, before anything is sent."""
 
 import json
 from typing import Any
 
 import pytest
 
-from receiver.cli.commands.submit_file import MOST_SHOWN, read_orders
+from receiver.cli.commands.submit_file import MOST_SHOWN, read_requests
 from receiver.cli.console import CommandFailed
 
 GOOD = '{"provider": "hiapi", "video": {"model": "m", "prompt": "p"}}'
 
 
 def _numbers(text: str) -> list[int]:
-    return [read.number for read in read_orders("f", text.encode(), own_key=None, key_prefix=None)]
+    return [read.number for read in read_requests("f", text.encode(), own_key=None, key_prefix=None)]
 
 
 def _refused(content: str | bytes, **options: Any) -> str:
     raw = content.encode() if isinstance(content, str) else content
     with pytest.raises(CommandFailed) as failed:
-        read_orders("f", raw, own_key=options.get("own_key"), key_prefix=options.get("key_prefix"))
+        read_requests("f", raw, own_key=options.get("own_key"), key_prefix=options.get("key_prefix"))
     assert failed.value.status == 2
     return str(failed.value)
 
 
-def test_lines_keep_their_numbers_over_blank_ones() -> None:
+def test_blank_lines_count_in_the_line_numbers() -> None:
     assert _numbers(f"{GOOD}\n\n\r\n{GOOD}\n") == [1, 4]
 
 
@@ -31,14 +31,14 @@ def test_an_object_may_go_over_many_lines() -> None:
     assert _numbers("\n" + json.dumps(json.loads(GOOD), indent=2)) == [2]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_order() -> None:
+def test_a_byte_order_mark_is_no_part_of_the_request() -> None:
     assert _numbers("\ufeff" + GOOD) == [1]
 
 
 def test_a_lines_own_key_wins_over_the_prefix() -> None:
     lines = GOOD + "\n" + GOOD[:-1] + ', "idempotency_key": "own"}'
-    read = read_orders("f", lines.encode(), own_key=None, key_prefix="p")
-    assert [each.order.idempotency_key for each in read] == ["p-1", "own"]
+    read = read_requests("f", lines.encode(), own_key=None, key_prefix="p")
+    assert [each.request.idempotency_key for each in read] == ["p-1", "own"]
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_what_is_wrong_is_named_with_its_line(content: str | bytes, words: str) 
 
 
 def test_all_bad_lines_are_named_up_to_a_number() -> None:
-    said = _refused("\n".join([GOOD, *["{}"] * (MOST_SHOWN + 5)])).splitlines()
-    assert said[0].startswith("f:2:")
-    assert said[-2:] == ["… and 5 more", "nothing was submitted"]
+    lines = _refused("\n".join([GOOD, *["{}"] * (MOST_SHOWN + 5)])).splitlines()
+    assert lines[0].startswith("f:2:")
+    assert lines[-2:] == ["… and 5 more", "nothing was submitted"]
 
 
-def test_one_key_is_not_for_many_orders() -> None:
+def test_one_key_is_not_for_many_requests() -> None:
     assert "use --key-prefix" in _refused(f"{GOOD}\n{GOOD}", own_key="k")

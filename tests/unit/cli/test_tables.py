@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console, RenderableType
 
-from receiver.cli.demo.display import Standing, draw
+from receiver.cli.demo.display import Progress, draw
 from receiver.cli.display.tables import cell, table, task_sheet
 from submitter.model import Output, TaskState
 from tests.support.builders import a_task
@@ -29,10 +29,10 @@ def test_an_id_to_copy_is_never_broken_and_no_line_is_too_long(width: int) -> No
     assert max(map(len, lines)) <= width
 
 
-def test_columns_without_room_are_named() -> None:
+def test_columns_that_do_not_fit_are_named() -> None:
     listing = table("task", "provider", "state", "provider's id", "labels", rows=[(*ROW[:3], *ROW[5:])])
-    assert _drawn(listing, 60)[-1] == "no room for: provider's id, labels; --json has all"
-    assert "no room" not in "".join(_drawn(listing, 240))
+    assert _drawn(listing, 60)[-1] == "too narrow for: provider's id, labels; --json shows all"
+    assert "too narrow" not in "".join(_drawn(listing, 240))
 
 
 def test_a_table_without_rows_has_its_headings() -> None:
@@ -45,6 +45,6 @@ def test_an_address_is_broken_but_never_cut() -> None:
 
 
 def test_the_progress_of_the_demo_fits_a_narrow_terminal() -> None:
-    standing = Standing(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
-    drawn = "\n".join(_drawn(draw([standing], 3.0), 60))
+    progress = Progress(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
+    drawn = "\n".join(_drawn(draw([progress], 3.0), 60))
     assert all(word in drawn for word in ("modelstream", "submitted", "12/12", "7/12", "webhooks"))

@@ -1,4 +1,4 @@
-"""Wrong words on the command line: named, answered with status 2, before settings or ledger are looked at."""
+"""Wrong usage: named, with status 2, before the settings or the ledger are read. And the help of every command."""
 
 import subprocess
 import sys
@@ -7,26 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from receiver.cli.console import CommandFailed
-from receiver.cli.main import (
-    COMMANDS,
-    DELIVERY_COMMANDS,
-    SUBSCRIPTION_COMMANDS,
-    TASK_COMMANDS,
-    build,
-    lines_of,
-    load,
-    main,
-    status_of,
-)
+from receiver.cli.main import COMMANDS, GROUPS, build, first_sentence, lines_of, load, main, status_of
 from receiver.config.errors import ConfigError
 from receiver.store.errors import StoreUnavailable
 from submitter.errors import InvalidRequest, Violation
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        ("tasks list --older-than 10", "not a span of time"),
+        ("tasks list --older-than 10", "not a duration"),
         ("tasks list --label nosign", "not of the form name=value"),
         ("tasks list --state done", "'--state': 'done' is none of submitting, uncertain, refused, "),
         ("tasks list --limit 0", "--limit"),
@@ -40,13 +30,13 @@ from submitter.errors import InvalidRequest, Violation
         ("worker --port 1", "--port"),
         ("simulate --speed 0", "--speed"),
         ("submit", "FILE"),
-        ("submit - --wait --timeout 9", "not a span of time"),
+        ("submit - --wait --timeout 9", "not a duration"),
         ("subscriptions create", "URL"),
         ("subscriptions create https://a.example --type task.nothing", "is none of task.succeeded"),
         ("subscriptions create https://a.example --label nosign", "not of the form name=value"),
         ("subscriptions create https://a.example --rate many", "--rate"),
         ("subscriptions change sub_1 --clear url", "is none of description, types"),
-        ("subscriptions rotate-secret sub_1 --overlap 24", "not a span of time"),
+        ("subscriptions rotate-secret sub_1 --overlap 24", "not a duration"),
         ("replay", "ID"),
         ("replay sub_1 --from-seq -1", "--from-seq"),
         ("replay sub_1 --since yesterday", "how long ago"),
@@ -55,14 +45,14 @@ from submitter.errors import InvalidRequest, Violation
         ("nonsense", "No such command"),
     ],
 )
-def test_wrong_words_are_named(words: str, said: str) -> None:
+def test_wrong_usage_is_named(words: str, message: str) -> None:
     result = CliRunner().invoke(build(words.split()), words.split())
     assert (result.exit_code, result.stdout) == (2, "")
-    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("reconcile --ask", "--ask goes with --dry-run"),
         ("tasks settle tsk_x", "give one of --task-id ID, --refused and --look"),
@@ -72,23 +62,23 @@ def test_wrong_words_are_named(words: str, said: str) -> None:
         ("subscriptions create https://a.example --label a=1 --label a=2", "a name is given twice"),
         ("subscriptions create https://a.example --secret-file nowhere", "nowhere can not be read"),
         ("subscriptions create https://a.example --secret-file pyproject.toml", "does not hold a secret"),
-        ("subscriptions change sub_1", "say what to change"),
+        ("subscriptions change sub_1", "give at least one option to change"),
         ("subscriptions change sub_1 --type task.failed --clear types", "can not be cleared as well"),
         ("simulate --fault nonsense=1", "there is no fault nonsense"),
         ("simulate --fault stuck=2", "not a chance from 0 to 1"),
         ("simulate --fault stuck=nan", "not a chance from 0 to 1"),
     ],
 )
-def test_words_that_do_not_go_together_are_named(words: str, said: str) -> None:
+def test_options_that_do_not_go_together_are_named(words: str, message: str) -> None:
     failed = CliRunner().invoke(build(words.split()), words.split()).exception
     assert isinstance(failed, CommandFailed)
-    assert (failed.status, said in str(failed)) == (2, True)
+    assert (failed.status, message in str(failed)) == (2, True)
 
 
 @pytest.mark.parametrize(
     "words", [["tasks", "show", "\udcff"], ["subscriptions", "create", "https://a.example/\udcff"]]
 )
-def test_bytes_that_are_no_text_are_refused_before_anything_is_looked_at(
+def test_bytes_that_are_no_text_are_refused_before_anything_is_read(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["whenfinal", *words])
@@ -128,16 +118,28 @@ def test_without_a_command_the_help_is_shown(words: str) -> None:
     assert "Usage:" in CliRunner().invoke(build(words.split()), words.split()).output
 
 
-@pytest.mark.parametrize(
-    ("name", "place", "line"), [*COMMANDS, *TASK_COMMANDS, *SUBSCRIPTION_COMMANDS, *DELIVERY_COMMANDS]
-)
-def test_a_line_of_the_list_begins_the_commands_own_help(name: str, place: str, line: str) -> None:
-    assert (load(place).__doc__ or "").startswith(line), name
+def _help(*words: str) -> str:
+    output = CliRunner().invoke(build(words), [*words, "--help"], env={"COLUMNS": "200"}).output
+    return " ".join(output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("words", "place", "text"), COMMANDS)
+def test_a_command_has_its_help_from_the_list_alone(words: str, place: str, text: str) -> None:
+    assert load(place).__doc__ is None
+    assert " ".join(text.split()) in _help(*words.split())
+
+
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_the_help_of_a_group_lists_each_command_with_the_first_sentence_of_its_help(group: str) -> None:
+    shown = _help(*group.split())
+    for words, _, text in COMMANDS:
+        parent, _, name = words.rpartition(" ")
+        assert (f" {name} {first_sentence(text)}" in shown) is (parent == group)
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
-    asking = "import sys; from receiver.cli import build; build(['--help']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True)
+    listing = "import sys; from receiver.cli.main import build; build(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if name.startswith("receiver.")}
     assert loaded == {
         "receiver.cli",
