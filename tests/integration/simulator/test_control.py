@@ -11,7 +11,7 @@ import pytest
 
 from submitter.simulator import MENU, PLATFORMS, SimulatorConfig, TaskEndedError, UnknownTaskError, create_app, running
 from submitter.simulator.__main__ import _parser, config_of
-from submitter.simulator.server import _bound
+from submitter.simulator.server import _bind
 from tests.integration.simulator.calls import calling
 
 
@@ -42,7 +42,7 @@ async def test_a_plan_can_be_posted() -> None:
         plan = {"platform": "tokenbay", "faults": [["fail"], []]}
         answer = await caller.http.post(caller.sim.origin + "/_simulator/plan", json=plan)
         task_id = await caller.submit("tokenbay")
-        assert (answer.status_code, caller.sim.books().task(task_id).faults) == (204, ("fail",))
+        assert (answer.status_code, caller.sim.records().task(task_id).faults) == (204, ("fail",))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_a_task_can_be_ended_over_http_once(verb: str, state: str) -> None
         task_id = await caller.submit("dashscope")
         url = f"{caller.sim.origin}/_simulator/tasks/{task_id}/{verb}"
         statuses = [(await caller.http.post(url)).status_code for _ in range(2)]
-        assert (statuses, caller.sim.books().task(task_id).state) == ([204, 409], state)
+        assert (statuses, caller.sim.records().task(task_id).state) == ([204, 409], state)
 
 
 async def test_a_failure_over_http_takes_code_and_message() -> None:
@@ -99,7 +99,7 @@ async def test_in_process_verbs_raise_for_what_they_cannot_end() -> None:
         with pytest.raises(UnknownTaskError):
             caller.sim.finish("none")
         with pytest.raises(KeyError):
-            caller.sim.books().task("none")
+            caller.sim.records().task("none")
 
 
 async def test_a_taken_port_is_an_error_and_a_left_one_is_free_again() -> None:
@@ -113,14 +113,14 @@ async def test_a_taken_port_is_an_error_and_a_left_one_is_free_again() -> None:
 
 
 def test_the_listening_socket_says_it_is_tcp_so_that_nagle_is_turned_off() -> None:
-    with _bound("127.0.0.1", 0) as listener:
+    with _bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_stopping_does_not_wait_for_answers_held_back() -> None:
     async with calling() as caller:
         slow = asyncio.create_task(caller.submit("tokenbay", "x #simulate:reply_slow"))
-        while not caller.sim.books().tasks:
+        while not caller.sim.records().tasks:
             await asyncio.sleep(0.01)
     await asyncio.wait([slow])
 

@@ -18,7 +18,7 @@ async def test_a_refused_submit_creates_nothing(platform: str, fault: str, statu
     async with calling() as caller:
         caller.sim.plan(platform, [[fault]])
         assert (await caller.send(platform)).status_code == status
-        books = caller.sim.books()
+        books = caller.sim.records()
     assert (books.tasks, books.refused[0].status) == ((), status)
 
 
@@ -31,8 +31,8 @@ async def test_a_lost_answer_leaves_only_the_books_to_tell_what_happened(
         caller.sim.plan(platform, [[fault]])
         with pytest.raises(httpx.TransportError):
             await caller.send(platform)
-        assert len(caller.sim.books().tasks) == created
-        assert not any(task.receipt_returned for task in caller.sim.books().tasks)
+        assert len(caller.sim.records().tasks) == created
+        assert not any(task.receipt_returned for task in caller.sim.records().tasks)
 
 
 @everywhere
@@ -43,7 +43,7 @@ async def test_an_unreadable_receipt_is_still_a_paid_task(platform: str, fault: 
         answer = await caller.send(platform)
         with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
             answer.json()
-        assert len(caller.sim.books().of(platform)) == 1
+        assert len(caller.sim.records().of(platform)) == 1
 
 
 async def test_a_slow_receipt_outlasts_an_impatient_caller() -> None:
@@ -52,7 +52,7 @@ async def test_a_slow_receipt_outlasts_an_impatient_caller() -> None:
         caller.http.timeout = httpx.Timeout(0.2)
         with pytest.raises(httpx.ReadTimeout):
             await caller.send("tokenbay")
-        assert len(caller.sim.books().tasks) == 1
+        assert len(caller.sim.records().tasks) == 1
 
 
 async def test_a_slow_receipt_comes_in_the_end() -> None:
@@ -107,7 +107,7 @@ async def test_a_mixed_up_answer_is_another_tasks_success(platform: str) -> None
         mixed_up = await caller.ask(platform, task_id)
         assert "succe" in mixed_up.text.lower()
         assert f'"{task_id}"' not in mixed_up.text
-        assert caller.sim.books().task(task_id).state != "succeeded"
+        assert caller.sim.records().task(task_id).state != "succeeded"
 
 
 @everywhere
@@ -145,7 +145,7 @@ async def test_a_forgotten_task_is_unknown_once_it_has_ended(platform: str) -> N
 async def test_a_task_told_to_fail_fails(platform: str) -> None:
     async with calling(speed=1e9) as caller:
         task_id = await caller.submit(platform, "x #simulate:fail")
-        assert caller.sim.books().task(task_id).state == "failed"
+        assert caller.sim.records().task(task_id).state == "failed"
 
 
 async def test_a_stuck_task_never_ends_by_itself_but_can_be_ended() -> None:
@@ -161,9 +161,9 @@ async def test_a_redirect_followed_with_the_key_is_counted_as_a_leak() -> None:
         task_id = await caller.submit("tokenbay", "x #simulate:query_redirect")
         target = (await caller.ask("tokenbay", task_id)).headers["location"]
         await caller.http.get(target)
-        assert caller.sim.books().keys_leaked == 0
+        assert caller.sim.records().keys_leaked == 0
         await caller.http.get(target, headers=caller.headers("tokenbay"))
-        assert caller.sim.books().keys_leaked == 1
+        assert caller.sim.records().keys_leaked == 1
 
 
 async def test_planned_faults_are_taken_in_order_of_arrival_per_platform() -> None:
@@ -172,7 +172,7 @@ async def test_planned_faults_are_taken_in_order_of_arrival_per_platform() -> No
         await caller.submit("dashscope")
         for _ in range(4):
             await caller.submit("hiapi")
-        faults = [task.faults for task in caller.sim.books().of("hiapi")]
+        faults = [task.faults for task in caller.sim.records().of("hiapi")]
     assert faults == [("fail",), (), ("not_visible", "stuck"), ()]
 
 
@@ -181,7 +181,7 @@ async def test_a_submit_refused_on_its_own_account_uses_up_no_plan() -> None:
         caller.sim.plan("hiapi", [["fail"]])
         await caller.send("hiapi", input={})
         task_id = await caller.submit("hiapi")
-        assert caller.sim.books().task(task_id).faults == ("fail",)
+        assert caller.sim.records().task(task_id).faults == ("fail",)
 
 
 async def test_a_refusal_named_in_a_prompt_is_over_when_the_same_bytes_return() -> None:
@@ -194,7 +194,7 @@ async def test_a_refusal_named_in_a_prompt_is_over_when_the_same_bytes_return() 
 async def test_a_prompt_naming_no_fault_of_the_menu_is_refused(platform: str) -> None:
     async with calling() as caller:
         answer = await caller.send(platform, "x #simulate:no_such_fault")
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
     assert "no_such_fault" in answer.text
 
 
@@ -204,7 +204,7 @@ async def test_the_dice_draw_the_same_faults_for_the_same_seed() -> None:
         async with calling(seed=seed, faults={"fail": 0.5, "not_visible": 0.5}) as caller:
             for _ in range(12):
                 await caller.submit("tokenbay")
-            drawn.append([(task.faults, task.state) for task in caller.sim.books().tasks])
+            drawn.append([(task.faults, task.state) for task in caller.sim.records().tasks])
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -213,7 +213,7 @@ async def test_a_plan_that_asks_for_nothing_shields_from_the_dice() -> None:
         caller.sim.plan("tokenbay", [[]])
         for _ in range(2):
             await caller.submit("tokenbay")
-        assert [task.faults for task in caller.sim.books().tasks] == [(), ("fail",)]
+        assert [task.faults for task in caller.sim.records().tasks] == [(), ("fail",)]
 
 
 async def test_names_off_the_menu_are_errors() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from submitter.simulator import NO_LIMITS, Limit, SimulatorConfig
 from submitter.simulator.config import PLATFORMS
-from submitter.simulator.rate_limit import Windows
+from submitter.simulator.rate_limit import RateWindows
 from tests.integration.simulator.calls import MANNERS, ApiClient, calling
 
 
@@ -18,7 +18,7 @@ async def keyed(caller: ApiClient, key: str, prompt: str = "a horse") -> httpx.R
 async def test_hiapi_throttles_the_request_after_sixty_and_says_when_it_ends() -> None:
     async with calling() as caller:
         answers = [await caller.ask("hiapi", "none") for _ in range(61)]
-        throttled = caller.sim.books().throttled
+        throttled = caller.sim.records().throttled
     assert {answer.status_code for answer in answers[:60]} == {404}
     assert (answers[60].status_code, answers[60].headers["x-ratelimit-remaining"]) == (429, "0")
     assert answers[0].headers["x-ratelimit-limit"] == "60"
@@ -27,7 +27,7 @@ async def test_hiapi_throttles_the_request_after_sixty_and_says_when_it_ends() -
 
 
 def test_a_window_passes_with_the_speed() -> None:
-    windows = Windows(SimulatorConfig(speed=600, limits={"hiapi": Limit(requests=1, window_s=60)}))
+    windows = RateWindows(SimulatorConfig(speed=600, limits={"hiapi": Limit(requests=1, window_s=60)}))
     looks = [windows.count("hiapi", now_s) for now_s in (0.0, 0.05, 0.1, 0.15)]
     assert [look.is_over for look in looks] == [False, True, False, True]
     assert [look.reset_s for look in looks] == [0.1, 0.1, 0.2, 0.2]
@@ -67,7 +67,7 @@ async def test_limits_can_be_turned_off() -> None:
 async def test_a_repeated_key_replays_the_first_answer_and_creates_nothing() -> None:
     async with calling() as caller:
         first, second = await keyed(caller, "k"), await keyed(caller, "k")
-        [task] = caller.sim.books().tasks
+        [task] = caller.sim.records().tasks
     assert second.content == first.content
     assert ("idempotent-replay" in first.headers, second.headers["idempotent-replay"]) == (False, "true")
     assert task.idempotent_replays == 1
@@ -78,14 +78,14 @@ async def test_a_replay_uses_up_no_planned_faults() -> None:
         caller.sim.plan("hiapi", [[], ["fail"]])
         for key in ("a", "a", "b"):
             await keyed(caller, key)
-        assert [task.faults for task in caller.sim.books().tasks] == [(), ("fail",)]
+        assert [task.faults for task in caller.sim.records().tasks] == [(), ("fail",)]
 
 
 async def test_a_key_with_another_body_is_422() -> None:
     async with calling() as caller:
         await keyed(caller, "k")
         answer = await keyed(caller, "k", "another horse")
-        assert len(caller.sim.books().tasks) == 1
+        assert len(caller.sim.records().tasks) == 1
     assert (answer.status_code, answer.json()["error_code"]) == (422, "IDEMPOTENCY_KEY_MISMATCH")
 
 
@@ -102,7 +102,7 @@ async def test_a_key_still_being_worked_on_is_409_with_a_wait() -> None:
     async with calling(slow_s=2.0) as caller:
         caller.sim.plan("hiapi", [["reply_slow"]])
         first = asyncio.create_task(keyed(caller, "k"))
-        while not caller.sim.books().tasks:
+        while not caller.sim.records().tasks:
             await asyncio.sleep(0.01)
         second = await keyed(caller, "k")
         assert (await first).status_code == 200
@@ -116,7 +116,7 @@ async def test_a_lost_reply_is_recovered_by_the_same_key() -> None:
         with pytest.raises(httpx.RemoteProtocolError):
             await keyed(caller, "k")
         again = await keyed(caller, "k")
-        [task] = caller.sim.books().tasks
+        [task] = caller.sim.records().tasks
     assert again.json()["data"]["taskId"] == task.task_id
 
 
@@ -146,7 +146,7 @@ async def test_a_key_longer_than_255_bytes_is_refused() -> None:
 async def test_a_result_link_dies_with_its_result(platform: str, gone: int) -> None:
     async with calling(retention_s={platform: 3600}) as caller:
         caller.sim.finish(await caller.submit(platform))
-        [link] = caller.sim.books().tasks[0].outputs
+        [link] = caller.sim.records().tasks[0].outputs
         assert (await caller.http.get(link)).status_code == 200
         caller.skip(3600)
         assert (await caller.http.get(link)).status_code == gone

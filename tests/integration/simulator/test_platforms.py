@@ -45,7 +45,7 @@ async def test_a_failed_task_is_still_http_200(platform: str) -> None:
 async def test_time_alone_ends_a_task(platform: str) -> None:
     async with calling(speed=1e9) as caller:
         task_id = await caller.submit(platform)
-        assert caller.sim.books().task(task_id).state == "succeeded"
+        assert caller.sim.records().task(task_id).state == "succeeded"
 
 
 @everywhere
@@ -58,7 +58,7 @@ async def test_a_wrong_key_is_401_and_creates_nothing(platform: str, authorizati
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
         answer = await caller.http.post(url, json=manner.body("x"), headers=sent)
         assert answer.status_code == 401
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
 
 
 @everywhere
@@ -85,7 +85,7 @@ async def test_an_empty_account_is_refused_as_documented() -> None:
         statuses = {name: answer.status_code for name, answer in answers.items()}
         assert statuses == {"hiapi": 402, "dashscope": 400, "modellix": 402, "modelstream": 402, "tokenbay": 403}
         assert answers["dashscope"].json()["code"] == "Arrearage"
-        assert {refused.reason for refused in caller.sim.books().refused} == {"no_balance"}
+        assert {refused.reason for refused in caller.sim.records().refused} == {"no_balance"}
 
 
 async def test_a_quota_lets_exactly_so_many_tasks_in() -> None:
@@ -102,7 +102,7 @@ async def test_a_body_that_is_not_json_is_refused(platform: str) -> None:
         for raw in (b"{", b"[" * 100_000, b"[]", b"\xff\xfe", b"", b'{"a": NaN}', b'"\\ud800"'):
             answer = await caller.http.post(url, content=raw, headers=headers)
             assert answer.status_code in {400, 415} or "error" in answer.json()
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
 
 
 async def test_a_body_over_ten_megabytes_is_refused() -> None:
@@ -123,7 +123,7 @@ async def test_a_model_nobody_has_is_refused(platform: str) -> None:
 async def test_the_books_hold_bytes_and_headers_but_no_key() -> None:
     async with calling() as caller:
         task_id = await caller.submit("hiapi", "a red horse")
-        task = caller.sim.books().task(task_id)
+        task = caller.sim.records().task(task_id)
     assert b"a red horse" in task.raw_body
     assert task.body["input"]["prompt"] == "a red horse"
     assert "authorization" not in task.headers
@@ -310,7 +310,7 @@ async def test_modelstream_tells_success_in_each_shape(shape: str, state: str) -
         body = (await caller.ask("modelstream", task_id)).json()
     shown = body.get("data", body)
     assert shown["status"] == state
-    assert shown.get("url", shown.get("result_url")).endswith(caller.sim.books().tasks[0].outputs[0][-40:])
+    assert shown.get("url", shown.get("result_url")).endswith(caller.sim.records().tasks[0].outputs[0][-40:])
 
 
 async def test_modelstream_failure_puts_the_reason_where_the_link_would_be() -> None:
@@ -353,7 +353,7 @@ async def test_modelstream_has_three_error_envelopes() -> None:
 async def test_tokenbay_business_errors_can_hide_in_200(in_200: bool, status: int) -> None:
     async with calling(tokenbay_errors_in_200=in_200) as caller:
         answer = await caller.send("tokenbay", duration=2)
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
     assert answer.status_code == status
     assert set(answer.json()["error"]) == {"message", "type", "code"}
 
