@@ -154,7 +154,10 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _dropper(server: uvicorn.Server) -> Drop:
-    """Return the function that ends a request's connection. uvicorn has none, so its protocol object is searched for."""
+    """Return the function that ends a request's connection.
+
+    uvicorn offers none, so its protocol object of the connection is searched for.
+    """
 
     def drop(request: Request, *, by_reset: bool) -> None:
         for protocol in server.server_state.connections:

@@ -95,7 +95,10 @@ class World:
         return random.Random(f"{self.config.seed}/{platform}/{self._arrivals.get(platform, 0)}/{purpose}")
 
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
-        """Set the faults of the next submits at `platform`, one list each; an empty list means none, not even at random."""
+        """Set the faults of the next submits at `platform`, one list each.
+
+        An empty list means no fault at all, not even a random one.
+        """
         self._plans.setdefault(check_platform(platform), deque()).extend([check_fault_names(names) for names in faults])
 
     def faults_for(self, platform: str, draft: Draft, raw: bytes) -> frozenset[str]:
@@ -108,9 +111,9 @@ class World:
         if in_prompt & frozenset(REFUSALS):
             self._refused_by_prompt.add(digest)
         planned = self._plans.get(platform)
-        return in_prompt | (
-            planned.popleft() if planned else draw_faults(self.config.faults, self.random("faults", platform))
-        )
+        if planned:
+            return in_prompt | planned.popleft()
+        return in_prompt | draw_faults(self.config.faults, self.random("faults", platform))
 
     def create(self, platform: str, *, draft: Draft, arrival: Arrival, faults: frozenset[str], task_id: str) -> Task:
         """Create a task; its end is decided now."""
@@ -184,7 +187,8 @@ class World:
 
     def _link(self, task: Task, expires_s: float) -> str:
         until = 0 if math.isinf(expires_s) else math.ceil(expires_s)
-        return f"{task.origin}/cdn/{task.platform}/{task.task_id}.mp4?Expires={until}&Signature={self.link_signature(task)}"
+        path = f"/cdn/{task.platform}/{task.task_id}.mp4"
+        return f"{task.origin}{path}?Expires={until}&Signature={self.link_signature(task)}"
 
     def link_signature(self, task: Task) -> str:
         """Return the signature of a result link, which nobody can guess."""

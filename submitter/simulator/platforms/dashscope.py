@@ -1,9 +1,10 @@
 """DashScope (Qwen Cloud): asynchronous tasks with list and cancel, no callback URL.
 
 Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/create-task,
-.../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks,
-https://www.alibabacloud.com/help/en/model-studio/error-code. Inferred: zone-less times are Beijing times; the code
-of a call without the async header.
+.../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks (list and cancel),
+https://www.alibabacloud.com/help/en/model-studio/error-code. The list calls the state `status`, the single query
+`task_status`. Inferred: times without a zone are Beijing times, `start_time` and `end_time` of a list among them; the
+list is newest first; the code of a call without the async header.
 """
 
 import uuid
@@ -48,7 +49,7 @@ from submitter.simulator.request_pipeline import (
 from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View
 from submitter.simulator.world import world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # anything beyond is cut in silence
+MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 _BEIJING = timezone(timedelta(hours=8))
 
@@ -113,7 +114,7 @@ _EMPTY = {
 
 _STAMP = "%Y%m%d%H%M%S"
 
-_ROUNDING_S = 1.0  # a stamp names a whole second, so a span of a day may seem one second longer
+_ROUNDING_S = 1.0  # a stamp is a whole second, so a span of a day can appear one second longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +253,7 @@ async def listing(request: Request) -> Response:
 
 
 def _page_of(views: Sequence[View], wanted: Mapping[str, str], *, now_s: float) -> JsonObject | Refusal:
-    """The page that the query parameters ask for."""
+    """Return the page of the task list that the query parameters select. Times are unix milliseconds."""
     span = _span(wanted, now_s)
     if isinstance(span, Refusal):
         return span
@@ -286,8 +287,8 @@ def _instant(stamp: str) -> float:
 
 
 def _fits(view: View, wanted: Mapping[str, str], *, span: _Span) -> bool:
-    asked = {"task_id": view.task_id, "model_name": view.task.draft.model, "status": view.state(WORDS)}
-    matches = all(wanted.get(name) in {None, "", value} for name, value in asked.items())
+    fields = {"task_id": view.task_id, "model_name": view.task.draft.model, "status": view.state(WORDS)}
+    matches = all(wanted.get(name) in {None, "", value} for name, value in fields.items())
     return matches and span.start_s <= view.task.created_s <= span.end_s
 
 

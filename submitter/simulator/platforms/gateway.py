@@ -1,7 +1,7 @@
-"""What the two gateways share: the body of a submit, JSON or a form, and the download of a result.
+"""Shared by the two gateways: reading the body of a submit, JSON or a form, and the download of a result.
 
 Sources, read 2026-11-21: the happyhorse pages of ModelStream and TokenBay, and QuantumNous/new-api
-(relay/channel/task/ali, controller/video_proxy.go). Inferred: a gateway with a `images` list at top level uses it.
+(relay/channel/task/ali, controller/video_proxy.go). Inferred: a top-level `images` list is used.
 """
 
 import json
@@ -56,7 +56,7 @@ _PARAMETERS = Shape(required={}, optional=_FILM)
 
 
 def submitted_body(request: Request, raw: bytes) -> JsonObject | Refusal:
-    """The body as an object; form fields become text, whole numbers or an object, a file only its name and size."""
+    """Return the body as an object. A form field becomes text, a number or an object, a file its name and size."""
     kind = request.headers.get("content-type", "")
     return _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
 
@@ -84,7 +84,7 @@ def _form_value(name: str, content: bytes) -> object:
 
 
 def wrong_field(body: JsonObject) -> Refusal | None:
-    """The first field against the rules; models outside the happyhorse family are passed on unchecked."""
+    """Return the first broken rule. Only the happyhorse models have rules for their fields."""
     if wrong := first_violation(body, Shape(required={"model": text()}, optional={})):
         return wrong
     model: str = body["model"]
@@ -113,12 +113,12 @@ def _lacking(model: str, body: JsonObject, metadata: Mapping[str, Any]) -> Refus
 
 
 def _pictures(body: JsonObject, metadata: Mapping[str, Any]) -> int:
-    asked = metadata.get("input") or {}
-    return len(asked.get("media") or body.get("images") or [])
+    given = metadata.get("input") or {}
+    return len(given.get("media") or body.get("images") or [])
 
 
 def gateway_draft(body: JsonObject) -> Draft:
-    """The body as a task to create; `seconds` is the form's word for `duration`."""
+    """Return the task that the body requests; forms call `duration` `seconds`."""
     metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
     wanted = {**(metadata or {}), **_mapping((metadata or {}).get("parameters"))}
     clip = Clip(
@@ -134,7 +134,10 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 async def answer_download(request: Request, dialect: Dialect) -> Response:
-    """GET /v1/videos/{id}/content: the key is needed; 400 too early, 404 unknown, 502 gone upstream."""
+    """Answer GET /v1/videos/{id}/content, which needs the key.
+
+    400 before the task has succeeded, 404 for an unknown task, 502 once the upstream link has expired.
+    """
     allowance = count(request, dialect, "download")
     refusal = check_key_and_rate(request, dialect, allowance)
     answer = _content(request, dialect) if refusal is None else refused(request, dialect, refusal)

@@ -46,7 +46,7 @@ from submitter.simulator.request_pipeline import (
 from submitter.simulator.task import THROTTLINGS, Clip, Draft, JsonObject, Phase, Reason, Refusal, View
 from submitter.simulator.world import world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # anything beyond is cut in silence
+MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 RETRY_AFTER_S = 5
 

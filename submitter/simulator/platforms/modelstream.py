@@ -1,7 +1,8 @@
-"""ModelStream, taken to be new-api: one task, four shapes of its state and three shapes of an error.
+"""ModelStream, simulated as a new-api gateway: four shapes of a task's state and three shapes of an error.
 
 Sources, read 2026-11-21: the happyhorse-1.0-r2v page of modelstream.ai and its billing page; QuantumNous/new-api
-(router/video-router.go, dto/task.go, dto/openai_video.go, model/task.go, middleware/utils.go). That ModelStream runs
+(router/video-router.go, dto/task.go, dto/openai_video.go, model/task.go, middleware/utils.go) for the shapes b, c and d
+and docs/en/api/query-video.md of QuantumNous/new-api-docs for shape a. Times are unix seconds. That ModelStream runs
 new-api is inferred, and so is which of the three error envelopes each refusal takes.
 """
 
@@ -20,7 +21,7 @@ from submitter.simulator.world import world_of
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
 
-#: status, code and envelope of each reason
+#: Status, code and envelope of each reason.
 _ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
     {
         Reason.INVALID: (400, "invalid_parameter", "page"),
@@ -102,7 +103,7 @@ def page_shape(view: View) -> JsonObject:
 
 
 def row_shape(view: View) -> JsonObject:
-    """b: the gateway's row. On failure the link's getter falls back to the reason, so both hold the same text."""
+    """b: the gateway's row. On failure `result_url` falls back to the reason, so both hold the same text."""
     failed = view.phase in {Phase.FAILED, Phase.CANCELED}
     reason = view.task.error.message if failed else ""
     ended_s = int(view.final_s or 0)
@@ -153,7 +154,7 @@ def openai_video(view: View) -> JsonObject:
 
 
 def gemini_shape(view: View) -> JsonObject:
-    """d: as channels of another maker answer."""
+    """d: the answer of Gemini channels."""
     data: JsonObject = {"task_id": view.task_id, "status": view.state(GEMINI_WORDS), "format": "mp4", "metadata": None}
     data["url"] = view.video_url if view.phase is Phase.SUCCEEDED else ""
     failed = view.phase in {Phase.FAILED, Phase.CANCELED}

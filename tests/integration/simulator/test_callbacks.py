@@ -181,7 +181,7 @@ async def test_a_wrong_callback_object_is_refused(callback: object) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_REQUEST")
 
 
-async def test_stopping_with_callbacks_still_owed_leaves_nothing_behind() -> None:
+async def test_stopping_with_pending_callbacks_leaves_nothing_behind() -> None:
     async with calling(speed=100) as caller, sink(500) as place:
         for faults in ("", "callback_late", "stuck", "callback_overlapping"):
             await submit_to(caller, place, faults)

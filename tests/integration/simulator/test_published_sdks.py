@@ -100,9 +100,9 @@ async def test_dashscope_reports_refusals_by_code(aimed: Callable[[ApiClient], N
         aimed(caller)
         poor = await submitted()
         dashscope.api_key = "wrong"  # undone with the fixture
-        stranger = await submitted()
+        unauthorized = await submitted()
     assert (poor.status_code, poor.code) == (400, "Arrearage")
-    assert (stranger.status_code, stranger.code) == (401, "InvalidApiKey")
+    assert (unauthorized.status_code, unauthorized.code) == (401, "InvalidApiKey")
 
 
 @asynccontextmanager
@@ -127,7 +127,7 @@ async def test_openai_creates_retrieves_and_downloads_at_the_gateways(platform: 
 
 
 @RETIRED
-async def test_openai_sends_a_form_and_the_books_hold_it_parsed() -> None:
+async def test_openai_sends_a_form_and_the_records_hold_it_parsed() -> None:
     async with calling() as caller, openai_at(caller, "modelstream") as client:
         made = await client.videos.create(model="happyhorse-1.0-t2v", prompt="ein Pferd \u9a6c", seconds="8")
         task = caller.sim.records().task(made.id)
