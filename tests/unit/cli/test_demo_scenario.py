@@ -22,7 +22,7 @@ from receiver.cli.demo.scenario import (
     submit_body,
 )
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import find_violations
+from submitter.providers.validation import validate_video
 from submitter.request import RawRequest, VideoRequest
 from submitter.simulator import MENU
 
@@ -40,8 +40,8 @@ def _orders(each: int = LEAST) -> tuple[TaskRequest, ...]:
 @EACH_EXAMPLE
 def test_an_example_is_taken_by_its_provider_in_both_forms(provider: str, example: Any) -> None:
     capabilities = ADAPTERS[provider].CAPABILITIES
-    assert find_violations(RawRequest.model_validate(example.raw), capabilities) == ()
-    assert find_violations(VideoRequest.model_validate(example.video), capabilities) == ()
+    assert validate_video(RawRequest.model_validate(example.raw), capabilities) == ()
+    assert validate_video(VideoRequest.model_validate(example.video), capabilities) == ()
 
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.glob("*_r2v*.json")), ids=lambda path: path.stem)

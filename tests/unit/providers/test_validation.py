@@ -6,7 +6,7 @@ import pytest
 
 from submitter.errors import InvalidRequest, Violation
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import check, find_violations
+from submitter.providers.validation import check, validate_video
 from submitter.request import RawRequest, VideoRequest
 
 URL = "https://a.example/1.png"
@@ -47,7 +47,7 @@ def _least(adapter: str, model: str) -> dict[str, Any]:
 
 def _found(adapter: str, model: str, **changes: Any) -> list[Violation]:
     request = VideoRequest(**_least(adapter, model) | changes)
-    return list(find_violations(request, ADAPTERS[adapter].CAPABILITIES))
+    return list(validate_video(request, ADAPTERS[adapter].CAPABILITIES))
 
 
 def _fields(adapter: str, model: str, **changes: Any) -> list[str]:
@@ -56,7 +56,7 @@ def _fields(adapter: str, model: str, **changes: Any) -> list[str]:
 
 def _raw(adapter: str, body: dict[str, Any], path: str | None = None) -> list[str]:
     request = RawRequest.model_construct(body=body, path=path)
-    return [violation.field for violation in find_violations(request, ADAPTERS[adapter].CAPABILITIES)]
+    return [violation.field for violation in validate_video(request, ADAPTERS[adapter].CAPABILITIES)]
 
 
 @every_model
@@ -282,7 +282,7 @@ def test_a_nul_in_the_prompt_is_refused(adapter: str, model: str) -> None:
 )
 def test_half_a_surrogate_pair_is_a_violation_and_not_a_crash(changes: dict[str, Any], field: str) -> None:
     least = VideoRequest(**_least("tokenbay", "happyhorse-1.0-r2v"))
-    found = find_violations(least.model_copy(update=changes), ADAPTERS["tokenbay"].CAPABILITIES)
+    found = validate_video(least.model_copy(update=changes), ADAPTERS["tokenbay"].CAPABILITIES)
     assert {violation.field for violation in found} == {field}
     assert all(str(violation).encode() for violation in found)
 
