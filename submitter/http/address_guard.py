@@ -116,7 +116,7 @@ def check_endpoint(url: str, guard: AddressGuard) -> str | None:
     if "@" in parts.netloc:
         return "holds a user name or password"
     if port == 0:
-        return "names port 0, at which nobody can be"
+        return "names port 0, which no server can use"
     return _check_host(parts, parts.hostname, guard)
 
 
@@ -126,10 +126,10 @@ def _check_host(parts: SplitResult, host: str, guard: AddressGuard) -> str | Non
     if forbidden is not None:
         return f"names an address that is {forbidden}"
     if not addresses and ("[" in parts.netloc or not _is_name(host)):
-        return "names a host that can not be"
+        return "names a host that cannot exist"
     is_allowed = bool(addresses) and all(guard.allows(address) for address in addresses)
     if parts.scheme == "http" and not is_allowed:
-        return "is not https, which only hosts inside the allowed private ranges may do without"
+        return "is not https, and plain http is accepted only inside the allowed private ranges"
     return None
 
 

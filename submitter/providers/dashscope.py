@@ -192,7 +192,7 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
-    """Read an AsyncTaskFinish event. EventBridge signs with a certificate, which must be downloaded; no secret is shared."""
+    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret."""
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
     event = read_object(callback.body)

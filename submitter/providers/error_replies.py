@@ -95,7 +95,7 @@ def describe(problem: ErrorReply) -> str:
 
 
 def other_task(reply_id: str) -> Unavailable:
-    return Unavailable(reason=f"the reply names task {reply_id!r}, which is not the one asked for")
+    return Unavailable(reason=f"the reply names task {reply_id!r}, which is not the requested one")
 
 
 def task_error(code: object, message: object) -> TaskError:

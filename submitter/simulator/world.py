@@ -191,7 +191,7 @@ class World:
         return f"{task.origin}{path}?Expires={until}&Signature={self.link_signature(task)}"
 
     def link_signature(self, task: Task) -> str:
-        """Return the signature of a result link, which nobody can guess."""
+        """Return the signature of a result link, which cannot be guessed."""
         return hmac.new(str(self.config.seed).encode(), task.task_id.encode(), hashlib.sha256).hexdigest()[:24]
 
     def is_forgotten(self, view: View) -> bool:

@@ -163,9 +163,7 @@ def test_the_command_line_becomes_a_configuration() -> None:
     assert (config.limit("hiapi").requests, config.modellix_async_path) == (None, "plain")
 
 
-@pytest.mark.parametrize(
-    "line", ["--speed 0", "--fault nonsense=1", "--fault fail=2", "--key other=k", "--key hiapi"]
-)
+@pytest.mark.parametrize("line", ["--speed 0", "--fault nonsense=1", "--fault fail=2", "--key other=k", "--key hiapi"])
 def test_a_wrong_command_line_ends_with_status_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         _parser().parse_args(line.split())
