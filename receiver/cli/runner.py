@@ -12,8 +12,9 @@ import typer
 
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain
 from receiver.config.settings import Settings
+from receiver.runtime.environment import load_settings, start_logging
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import load_settings, open_services, start_logging
+from receiver.runtime.wiring import open_services
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile

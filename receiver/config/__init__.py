@@ -1,7 +1,7 @@
 """Every setting of the service: its type, default, bounds, unit and danger, in one place.
 
-`receiver.runtime.wiring` reads the environment and `.env` into a mapping, and `Settings.from_mapping` reads the mapping
-into frozen sections (`settings.delivery.timeout_s`). Each service is handed the section that it reads; nothing else
+`receiver.runtime.environment` reads the environment and `.env` into a mapping, and `Settings.from_mapping` reads that
+into frozen sections (`settings.delivery.timeout_s`). Each service is handed the section that it needs; nothing else
 reads the environment.
 
 Guarantees: a text that breaks a rule, an unknown `WHENFINAL_` name and settings that contradict each other stop the

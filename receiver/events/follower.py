@@ -1,7 +1,7 @@
-"""One follower of the stream: from its cursor on, out of the ledger until it has caught up and then out of memory.
+"""One open stream: events from its cursor on, from the log until it has caught up, then from memory.
 
-Flow. The cursor is all that is kept of a follower, so that a slow one holds up nobody: it falls behind, and reads pages
-of the ledger again. It moves over each event once, wherever that is read.
+The cursor is the only state of a follower. A slow one therefore delays nobody: it falls behind and reads pages of the
+log again. The cursor passes each event once, wherever the event is read.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from receiver.store.errors import StoreError
 
 BATCH = 32  # events written at once, which bounds what waits in memory for a slow reader
 
-LEDGER_PAUSE_S = 1.0  # before another look at a ledger that could not be read
+LEDGER_PAUSE_S = 1.0  # before the log is read again after a failure
 
 
 class Follower:
-    """Use `chunks` once, inside `Feed.following` and with the seat that it gave."""
+    """Call `chunks` once, inside `Feed.following` and with the slot that it gives."""
 
     def __init__(
         self, *, feed: Feed, event_log: EventLog, wanted: EventFilter, cursor: int, keepalive_s: float
@@ -28,43 +28,43 @@ class Follower:
         self._event_log = event_log
         self._wanted = wanted
         self._cursor = cursor
-        self._told = cursor
+        self._sent_cursor = cursor
         self._keepalive_s = keepalive_s
         self._keepalive_at_s = 0.0
 
-    async def chunks(self, seat: int) -> AsyncGenerator[bytes]:
-        """What is said to the client, for ever. A ledger that cannot be read is waited out."""
-        self._has_spoken()
+    async def chunks(self, slot: int) -> AsyncGenerator[bytes]:
+        """The bytes of the stream, without end. While the log cannot be read, the stream stays open and tries again."""
+        self._mark_sent()
         yield sse.hello(self._cursor)
         while True:
-            news = self._feed.news(seat)
+            wakeup = self._feed.wakeup(slot)  # taken before reading, so that no event in between is missed
             chunk, idle_s = await self._next()
             if chunk:
-                self._has_spoken()
+                self._mark_sent()
                 yield chunk
-            elif self._is_silent():
-                said = sse.keep_alive(self._cursor if self._cursor != self._told else None)
-                self._has_spoken()
-                yield said
+            elif self._is_keepalive_due():
+                comment = sse.keep_alive(self._cursor if self._cursor != self._sent_cursor else None)
+                self._mark_sent()
+                yield comment
             elif idle_s:
-                await self._pause(news, idle_s)
+                await self._pause(wakeup, idle_s)
 
-    def _has_spoken(self) -> None:
-        self._told = self._cursor
+    def _mark_sent(self) -> None:
+        self._sent_cursor = self._cursor
         self._keepalive_at_s = asyncio.get_running_loop().time() + self._keepalive_s
 
-    def _is_silent(self) -> bool:
+    def _is_keepalive_due(self) -> bool:
         return asyncio.get_running_loop().time() >= self._keepalive_at_s
 
     async def _next(self) -> tuple[bytes, float]:
-        """Wanted events, and for how many seconds at most nothing but news makes another look worth while."""
+        """Matching events, and how many seconds to pause at most unless there is a wakeup."""
         newest = self._feed.newest(self._cursor, limit=BATCH)
         if newest is None:
             return await self._read()
-        if newest:
-            self._cursor = newest[-1].seq
-        wanted = b"".join(told.frame for told in newest if matches(self._wanted, told.facts))
-        return wanted, 0.0 if newest else self._keepalive_s
+        if not newest:
+            return b"", self._keepalive_s
+        self._cursor = newest[-1].seq
+        return b"".join(event.frame for event in newest if matches(self._wanted, event.facts)), 0.0
 
     async def _read(self) -> tuple[bytes, float]:
         try:
@@ -81,10 +81,10 @@ class Follower:
             case FutureCursor():
                 return b"", self._keepalive_s
 
-    async def _pause(self, news: asyncio.Event, most_s: float) -> None:
+    async def _pause(self, wakeup: asyncio.Event, most_s: float) -> None:
         now_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(min(most_s, max(0.0, self._keepalive_at_s - now_s))):
-                await news.wait()
+                await wakeup.wait()
         except TimeoutError:
             pass

@@ -4,13 +4,13 @@ from typing import Any
 
 from receiver.events.model.event import Event
 from receiver.events.model.query import (
-    SCANNED,
+    SCAN_LIMIT,
     EventFilter,
     ExpiredCursor,
     FutureCursor,
     SliceOutcome,
-    asks_bodies,
-    cut,
+    needs_body,
+    slice_of,
 )
 from receiver.events.model.rows import event_of
 from receiver.store.engine import Reader
@@ -20,24 +20,26 @@ ALL_EVENTS = EventFilter()
 
 
 class EventLog(Repository):
-    """Reads the event log. Events are written by `receiver.webhooks.publisher` only."""
+    """Reads the event log. Only `receiver.webhooks.publisher` writes events."""
 
     async def events(self, after: int, *, limit: int = 100) -> list[Event]:
         """Events with a greater `seq`, in order."""
         return await self._all("events_after", event_of, after=after, limit=limit)
 
     async def slice(self, after: int | None, wanted: EventFilter = ALL_EVENTS, *, limit: int = 100) -> SliceOutcome:
-        """Wanted events with a greater `seq`, in order; `after` None: from the oldest that is kept.
+        """Matching events with a greater `seq`, in order; `after` None: from the oldest stored event.
 
-        Looks through `SCANNED` events at most, so that what a rare filter costs is bounded.
+        Scans at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Returns ExpiredCursor when events
+        after the cursor were deleted, FutureCursor when the cursor is beyond the newest event.
         """
         return await self._engine.read(lambda reader: _slice(reader, after, wanted, limit))
 
     async def oldest_after(self) -> int:
-        """The smallest cursor that misses no event that was ever there and is kept no longer."""
+        """The smallest cursor after which no event was deleted."""
         return await self._one("cursor_bounds", lambda row: int(row["oldest_after"])) or 0
 
     async def last_seq(self) -> int:
+        """The number of the newest event; 0 before the first."""
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
 
 
@@ -46,13 +48,13 @@ async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: 
     start = oldest_after if after is None else after
     if start > last_seq:
         return FutureCursor(last_seq=last_seq)
-    until = min(start + SCANNED, last_seq)
-    found = await _scan(reader, start, until, wanted, SCANNED if asks_bodies(wanted) else limit)
-    # Asked once more after the look: what was taken away meanwhile must not pass for what was never there.
+    until = min(start + SCAN_LIMIT, last_seq)
+    found = await _scan(reader, start, until, wanted, SCAN_LIMIT if needs_body(wanted) else limit)
+    # The bounds are read again, because events that retention deletes during the scan must not be skipped silently.
     _, oldest_after = await _bounds(reader)
     if after is not None and after < oldest_after:
         return ExpiredCursor(oldest_after=oldest_after)
-    return cut(found, wanted, limit=limit, until=until, last_seq=last_seq)
+    return slice_of(found, wanted, limit=limit, until=until, last_seq=last_seq)
 
 
 async def _bounds(reader: Reader) -> tuple[int, int]:
@@ -60,9 +62,11 @@ async def _bounds(reader: Reader) -> tuple[int, int]:
     return (0, 0) if row is None else (row["last_seq"], row["oldest_after"])
 
 
-async def _scan(reader: Reader, after: int, until: int, wanted: EventFilter, most: int) -> list[Event]:
-    params: dict[str, Any] = {"after": after, "until": until, "limit": most}
+async def _scan(reader: Reader, after: int, until: int, wanted: EventFilter, limit: int) -> list[Event]:
+    params: dict[str, Any] = {"after": after, "until": until, "limit": limit}
     if wanted.types:
-        params["types"] = sorted(kind.value for kind in wanted.types)
-    found = await reader.fetch_all("events_up_to_of_types" if wanted.types else "events_up_to", **params)
+        types = sorted(kind.value for kind in wanted.types)
+        found = await reader.fetch_all("events_up_to_of_types", **params, types=types)
+    else:
+        found = await reader.fetch_all("events_up_to", **params)
     return [event_of(row) for row in found]

@@ -31,10 +31,10 @@ from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
-from receiver.webhooks.replay import Replaying
-from receiver.webhooks.replay_repository import Replays
-from receiver.webhooks.subscription_repository import Subscriptions
-from receiver.webhooks.subscriptions import Subscribing
+from receiver.webhooks.replay import ReplayService
+from receiver.webhooks.replay_repository import ReplayRepository
+from receiver.webhooks.subscription_repository import SubscriptionRepository
+from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.transport import Transport
 from submitter.providers.contract import ConfiguredProvider
 
@@ -60,7 +60,7 @@ class CommitNotifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """The rooms, over one engine."""
+    """The repositories, over one engine."""
 
     ledger: Ledger
     submissions: SubmissionRepository
@@ -68,11 +68,11 @@ class Store:
     accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
-    subscriptions: Subscriptions
+    subscriptions: SubscriptionRepository
     tasks: TaskRepository
     events: EventLog
     deliveries: DeliveryRepository
-    replays: Replays
+    replays: ReplayRepository
     retention: RetentionRepository
     metadata: MetadataRepository
     engine: Engine
@@ -88,7 +88,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Services:
-    """Open from beginning to end of a process; see `receiver.bootstrap.open_services`."""
+    """Open from beginning to end of a process; see `receiver.runtime.wiring.open_services`."""
 
     settings: Settings
     store: Store
@@ -97,12 +97,12 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
-    subscribing: Subscribing
+    subscriptions: SubscriptionService
     intake: Intake
     reconciler: Reconciler
     manual_reconcile: ManualReconcile
     deliverer: Deliverer
-    replaying: Replaying
+    replay: ReplayService
     pruner: Pruner
     feed: Feed
     readiness: Readiness
@@ -133,19 +133,19 @@ async def open_store(
 
 def store_on(engine: Engine) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    emitter = EventPublisher(new_id)
+    publisher = EventPublisher(new_id)
     return Store(
-        ledger=Ledger(engine, new_id, emitter),
+        ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
-        outbox=Outbox(engine, new_id, emitter),
-        subscriptions=Subscriptions(engine, new_id),
+        outbox=Outbox(engine, new_id, publisher),
+        subscriptions=SubscriptionRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),
-        replays=Replays(engine, new_id),
+        replays=ReplayRepository(engine, new_id),
         retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
         engine=engine,

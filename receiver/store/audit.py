@@ -1,4 +1,4 @@
-"""The audit: who did what, and when. Its rows are only ever added; retention deletes them by age."""
+"""The audit: who did what, and when. Its rows are added in the transaction of the action, and are never deleted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

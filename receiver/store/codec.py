@@ -95,8 +95,8 @@ class RowCodec(Generic[T]):
         """Raise TypeError for a field whose type is not in the table of the module.
 
         `renamed`: columns that have another name than their field. `excluded`: fields without a column. `converted`:
-        fields with a conversion of their own. `flattened`: fields that hold a dataclass or None, with a column
-        `field_member` for each of its members; the first of them is NULL for None.
+        fields with a conversion of their own. `flattened`: fields that hold None or a dataclass of texts and numbers,
+        with a column `field_member` for each of them; the first of these columns is NULL for None.
         """
         columns, conversions = renamed or {}, converted or {}
         codes = [
@@ -139,7 +139,10 @@ def _column_code(name: str, column: str, hint: _FieldType, own: Conversion | Non
 
 
 def _flattened_code(name: str, kind: _FieldType) -> _FieldCode:
-    members = _plain_members(kind)
+    hints = get_type_hints(kind)
+    if any(_conversion(_without_none(hint)) is not None for hint in hints.values()):
+        raise TypeError(f"{kind} has members that are no texts or numbers")
+    members = list(hints)
     items = [f"'{name}_{each}': None if value.{name} is None else value.{name}.{each}" for each in members]
     arguments = [f"{each}=row['{name}_{each}']" for each in members]
     return _FieldCode(

@@ -1,6 +1,6 @@
-"""Names of our own things: `tsk_`, `evt_`, `dlv_` … and 26 letters that sort by time.
+"""Ids of our own things: `tsk_`, `evt_`, `dlv_` … and 26 letters that sort by time.
 
-Pure: the time and the dice come in. 48 bits of milliseconds, then 80 random bits, in Crockford's base 32.
+Pure: the caller gives the time and random bytes. 48 bits of milliseconds, then 80 random bits, in Crockford's base 32.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def new_id(prefix: str, now_ms: int, random_bytes: bytes) -> str:
 
 
 def id_maker(random: Callable[[int], bytes]) -> IdMaker:
-    """`dice(n)` gives n random bytes, as `secrets.token_bytes` does; ids of one maker sort in the order of making."""
+    """`random(n)` gives n random bytes, as `secrets.token_bytes` does. Ids of one maker sort in the order of making."""
     last = [0, 0]
 
     def make(prefix: str, now_ms: int) -> str:

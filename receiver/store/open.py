@@ -7,7 +7,7 @@ from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_ur
 
 
 def ledger_at(database_url: str) -> LedgerFile | LedgerServer:
-    """Where the ledger is. Raise DatabaseMisconfigured for a URL that names none."""
+    """The database that a URL names. Raise DatabaseMisconfigured when it names none."""
     place = read_database_url(database_url)
     if place is None:
         raise DatabaseMisconfigured("WHENFINAL_DATABASE_URL is not a database that this version can open", hint=FORMS)
@@ -15,11 +15,11 @@ def ledger_at(database_url: str) -> LedgerFile | LedgerServer:
 
 
 async def open_engine(database_url: str, *, busy_timeout_ms: int, pool_size: int) -> Engine:
-    """Open the database; its schema is not looked at.
+    """Open the database; its schema is not checked.
 
-    `busy_timeout_ms` is for a file: how long a write waits for another process. `pool_size` is for a server: the most
-    connections of this process. Raise StoreUnavailable when it cannot be opened, DatabaseMisconfigured without the
-    library for Postgres.
+    `busy_timeout_ms` is for SQLite: how long a write waits for another process. `pool_size` is for Postgres: the most
+    connections of this process. Raise StoreUnavailable when it cannot be opened, DatabaseMisconfigured when the library
+    for Postgres is not installed.
     """
     place = ledger_at(database_url)
     if isinstance(place, LedgerFile):
@@ -32,7 +32,7 @@ async def open_engine(database_url: str, *, busy_timeout_ms: int, pool_size: int
 
 
 def postgres_missing(error: ImportError) -> DatabaseMisconfigured:
-    """The extra is not installed."""
+    """The error when the extra `postgres` is not installed."""
     return DatabaseMisconfigured(
         f"the library for Postgres is missing ({error})", hint="run: pip install 'whenfinal[postgres]'"
     )

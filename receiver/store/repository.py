@@ -1,6 +1,6 @@
-"""What every repository shares: one row, all rows, or a page of rows of a named query, as values.
+"""The base class of repositories: read one row, all rows, or a page of rows of a named query, as values.
 
-Reads only, each in a snapshot of its own; a reader never waits for a writer.
+Each read is by itself and never waits for a writer.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,17 +16,15 @@ NEWEST = "~"  # sorts after every id, so a first page starts at the newest row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Rows of a keyset page, newest first. Pages stay stable while rows are added.
-
-    `next_cursor` is the last id of the page, None on the last page.
-    """
+    """Rows of a keyset page, newest first. Pages stay stable while rows are added."""
 
     items: tuple[T, ...]
+    #: The last id of the page; None on the last page.
     next_cursor: str | None
 
 
 class Repository:
-    """Base of the classes that read one capability's tables."""
+    """Base class of repositories. Its reads raise StoreUnavailable when the database is not available now."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,7 +40,7 @@ class Repository:
     async def _page(
         self, query: str, make: Callable[[Row], T], id_of: Callable[[T], str], limit: int, params: Mapping[str, Any]
     ) -> Page[T]:
-        """One row more than `limit` is read, because it tells whether there is a next page."""
+        """At most `limit` items. One row more is read, because it shows whether there is a next page."""
         found = await self._all(query, make, **params, limit=limit + 1)
         items = tuple(found[:limit])
         return Page(items=items, next_cursor=id_of(items[-1]) if len(found) > limit else None)

@@ -63,7 +63,7 @@ class RetentionRepository:
         async def work(tx: Tx) -> PruneBatch:
             cleared = await tx.execute("clear_expired_keys", now_ms=now_ms)
             if cleared:
-                await tx.execute("touch_subscriptions")
+                await tx.execute("bump_subscriptions_version")
             return PruneBatch(count=cleared)
 
         return await self._engine.write(work)
@@ -79,12 +79,12 @@ class RetentionRepository:
             if subscription is None:
                 return PruneBatch()
             name = subscription["id"]
-            pending = await tx.fetch_all("unfinished_of_lane", lane=name, limit=limit)
+            pending = await tx.fetch_all("unfinished_of_endpoint", endpoint_id=name, limit=limit)
             free = [row["id"] for row in pending if _is_free(row, now_ms)]
             await _dead_letter(tx, [(delivery, DELETED) for delivery in free], now_ms)
             if pending:
                 return PruneBatch(count=len(free), cursor=cursor if free else (0, name))
-            await tx.execute("remove_lane", id=name)
+            await tx.execute("remove_endpoint", id=name)
             await tx.execute("remove_subscription", id=name)
             return PruneBatch(cursor=(0, name))
 
@@ -101,12 +101,14 @@ class RetentionRepository:
             found = await tx.fetch_all("unfinished_by_age", after_seq=cursor[0], after_id=cursor[1], limit=limit)
             old = list(takewhile(lambda row: row["event_ms"] < before_ms, found))
             stalled = [(row, why) for row in old if _is_free(row, now_ms) and (why := _stalled_for(row, before_ms))]
-            endpoints = sorted({row["lane"] for row, _ in stalled})
+            endpoints = sorted({row["endpoint_id"] for row, _ in stalled})
             if not endpoints:
                 return PruneBatch(cursor=_after_events(old, limit))
-            await tx.fetch_all("lanes_by_ids", ids=endpoints)  # locked before deliveries, as everywhere
+            await tx.fetch_all("endpoints_by_ids", ids=endpoints)  # locked before deliveries, as everywhere
             await _dead_letter(tx, [(row["id"], why) for row, why in stalled], now_ms)
-            await tx.execute_many("refresh_lane", [{"id": endpoint, "now_ms": now_ms} for endpoint in endpoints])
+            await tx.execute_many(
+                "update_endpoint_due_time", [{"id": endpoint, "now_ms": now_ms} for endpoint in endpoints]
+            )
             return PruneBatch(count=len(stalled), cursor=_after_events(old, limit))
 
         return await self._engine.write(work)
@@ -165,9 +167,9 @@ class RetentionRepository:
         """Delete endpoints of `notify` with nothing pending that are healthy, or were last used before `before_ms`."""
 
         async def work(tx: Tx) -> PruneBatch:
-            found = await tx.fetch_all("lanes_by_id", after=cursor[1], limit=limit)
+            found = await tx.fetch_all("endpoints_by_id", after=cursor[1], limit=limit)
             removed = [row["id"] for row in found if _is_idle(row, before_ms, now_ms)]
-            await tx.execute_many("remove_idle_lane", [{"id": name} for name in removed])
+            await tx.execute_many("remove_idle_endpoint", [{"id": name} for name in removed])
             return PruneBatch(count=len(removed), cursor=(0, found[-1]["id"]) if len(found) == limit else None)
 
         return await self._engine.write(work)
@@ -260,7 +262,7 @@ def _log(report: PruneReport, counts: Mapping[str, int]) -> None:
 async def _dead_letter(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:
     """`deliveries`: each with the reason."""
     rows: list[dict[str, Value]] = [{"id": name, "reason": reason, "now_ms": now_ms} for name, reason in deliveries]
-    await tx.execute_many("bury_delivery", rows)
+    await tx.execute_many("mark_delivery_dead", rows)
 
 
 def _is_free(row: Row, now_ms: int) -> bool:
@@ -281,8 +283,8 @@ def _is_idle(endpoint: Row, before_ms: int, now_ms: int) -> bool:
     if endpoint["subscription"] is not None or endpoint["next_due_ms"] is not None:
         return False
     is_paused = endpoint["paused_until_ms"] is not None and endpoint["paused_until_ms"] > now_ms
-    is_healthy = not endpoint["failures"] and endpoint["slow_per_s"] is None and not is_paused
-    return is_healthy or endpoint["served_ms"] < before_ms
+    is_healthy = not endpoint["failures"] and endpoint["throttled_rate_per_s"] is None and not is_paused
+    return is_healthy or endpoint["last_leased_ms"] < before_ms
 
 
 def _after(cursor: PruneCursor) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the ledger is, from its URL. Pure: nothing is opened, and no message repeats what may hold a password."""
+"""Parsing database URLs. Pure: nothing is opened, and no message repeats the URL, which may hold a password."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,12 @@ class LedgerFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerServer:
-    """A Postgres database; `str()` names it without user and password. `hosts` as written, maybe several."""
+    """A Postgres database; `str()` names it without user and password."""
 
     url: str = field(repr=False)
     password: str | None = field(repr=False)
     name: str
+    #: As in the URL; may be several.
     hosts: str
 
     def __str__(self) -> str:

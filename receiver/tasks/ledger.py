@@ -70,7 +70,7 @@ class Ledger:
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [task_row(task) for task in marked])
             drafts = [task_draft(self._new_id("evt", now_ms), EventType.OVERDUE, task) for task in marked]
-            await self._publisher.emit(tx, drafts, now_ms=now_ms)
+            await self._publisher.publish(tx, drafts, now_ms=now_ms)
             return len(marked)
 
         return await self._engine.write(work)
@@ -192,7 +192,7 @@ class _Batch:
         changed = sorted(self._changed - self._adopted)  # one order for all, so that two transactions never cross
         await tx.execute_many("update_task", [task_row(self._tasks[task_id]) for task_id in changed])
         await tx.execute_many("insert_observation", self._observation_rows)
-        events = await publisher.emit(tx, self._drafts, now_ms=self._now_ms)
+        events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}
         return [_with_seq(outcome, seqs) for outcome in outcomes]
 

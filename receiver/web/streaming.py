@@ -49,7 +49,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStream(Response):
-    """Takes its seat in the feed before anything else can run, and waits for a slow reader without reading ahead."""
+    """Takes its slot in the feed before anything else can run, and waits for a slow reader without reading ahead."""
 
     media_type = sse.MEDIA_TYPE
 
@@ -62,9 +62,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         way_out = Exit()
-        with self._feed.following(way_out.take) as seat:
+        with self._feed.following(way_out.take) as slot:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with way_out.watched(receive), aclosing(self._follower.chunks(seat)) as chunks:
+            async with way_out.watched(receive), aclosing(self._follower.chunks(slot)) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,7 +1,7 @@
-"""Pay the outbox: lease what is due, sign it, post it, and record each attempt with what follows from it.
+"""Deliver due webhooks: lease, sign, post, and record each attempt with what follows from it.
 
-Flow: `receiver.backoff` decides. At least once: when an attempt can not be recorded, its lease ends and the same
-message with the same id is posted again. One endpoint that hangs holds up neither the others' posts nor their records.
+Delivery is at least once: when an attempt cannot be recorded, its lease ends and the same message is posted again under
+the same id. An endpoint that hangs delays neither the posts to others nor their records.
 """
 
 import asyncio
@@ -9,57 +9,28 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
+from receiver.config.settings import DeliverySettings
 from receiver.store.errors import StoreUnavailable
-from receiver.webhooks.model.cloudevents import cloudevents_headers, origin_headers
+from receiver.webhooks.model.cloudevents import cloudevents_headers, origin_headers, origin_of, source_of
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.retry import after_attempt
-from receiver.webhooks.sender import Posted, Sends, Webhook, post
+from receiver.webhooks.outbox import DAY_MS, Outbox
+from receiver.webhooks.sender import Webhook, send_webhook
+from receiver.webhooks.slots import Slots
 from submitter.http.messages import Headers
+from submitter.http.transport import Transport
 
 log = structlog.get_logger(__name__)
 
-DEFAULT_SOURCE = "urn:whenfinal"
-
-RECORD_TRIES = 3  # at the end of a turn, when nothing more can join the batch
-
-
-class DeliveryOutbox(Protocol):
-    async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
-    ) -> list[DueDelivery]:
-        """Fair between lanes; never more than a lane's cap leased at once for one, by all owners together."""
-
-    async def record_attempts(self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int) -> int:
-        """One transaction; StoreUnavailable means that nothing was recorded. Returns how many events it made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryManners:
-    """`owner` names this process and no other. `lease_ms` must outlast a post, which the transport's limits bound.
-
-    `backoff_s` holds the pauses between attempts: one more attempt than it has steps. `concurrency`: posts at once.
-    `per_lane`: posts at once to one endpoint that has no number of its own. A subscription that has done nothing but
-    fail for `give_up_ms` is disabled. `source` names this service in CloudEvents, `origin` to endpoints that have been
-    asked for their consent.
-    """
-
-    owner: str
-    backoff_s: tuple[float, ...]
-    lease_ms: int = 60_000
-    concurrency: int = 64
-    per_lane: int = 8
-    give_up_ms: int = 5 * 86_400_000
-    source: str = DEFAULT_SOURCE
-    origin: str | None = None
+RECORD_TRIES = 3  # at the end of a run, when no further result can join the batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """`failed` will be tried again, `dead` will not."""
+    """What one run did. `failed` deliveries will be tried again, `dead` ones will not."""
 
     leased: int = 0
     delivered: int = 0
@@ -69,58 +40,66 @@ class DeliveryReport:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Deliverer:
-    """Turns may overlap: together they never post more than `concurrency` at once. `dice`: numbers in [0, 1).
+    """Runs may overlap; together they never post more than `settings.concurrency` webhooks at once."""
 
-    `on_events` is called after attempts that made events, `on_room` when a turn may find places that were not there.
-    """
-
-    outbox: DeliveryOutbox
-    transport: Sends
-    manners: DeliveryManners
+    outbox: Outbox
+    transport: Transport
+    settings: DeliverySettings
+    #: Names this process and no other.
+    owner: str
+    #: Must be longer than a post can take, which the transport limits.
+    lease_ms: int
+    public_url: str | None
     clock: Callable[[], int]
+    #: Returns numbers in [0, 1).
     random: Callable[[], float]
+    #: Called after a commit that added events.
     on_events: Callable[[], None] = lambda: None
-    on_room: Callable[[], None] = lambda: None
-    _turns: Iterator[int] = field(default_factory=itertools.count, init=False)
-    _taken: int = field(default=0, init=False)
-    _turned_away: bool = field(default=False, init=False)
+    #: Called when another run may find something to do: slots are free again, or an endpoint can be leased again.
+    on_capacity: Callable[[], None] = lambda: None
+    _runs: Iterator[int] = field(default_factory=itertools.count, init=False)
+    _slots: Slots = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = Slots(self.settings.concurrency, on_capacity=self._call_on_capacity)
+
+    def _call_on_capacity(self) -> None:
+        self.on_capacity()  # it is set after the deliverer is made
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
-        """Return when every attempt of this turn is recorded. Raise StoreUnavailable when that can not be."""
-        # Leasing only what can be posted now, nothing waits for a place while its lease runs out.
-        places = min(limit, self.manners.concurrency - self._taken)
-        if places <= 0:
-            self._turned_away = True
+        """Lease up to `limit` deliveries, and return when every attempt is recorded.
+
+        Returns an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
+        attempts could not be recorded.
+        """
+        # Only what can be posted now is leased, because otherwise leases would run out while deliveries wait.
+        slots = self._slots.take(limit)
+        if slots == 0:
             return DeliveryReport()
-        self._taken += places
+        leased: list[DueDelivery] = []
         try:
-            leased = await self._lease(places)
-        except BaseException:
-            self._taken -= places
-            raise
-        self._taken -= places - len(leased)
-        if self._turned_away:  # while this turn held every place, whether it needed them or not
-            self._turned_away = False
-            self.on_room()
+            leased = await self._lease(slots)
+        finally:
+            self._slots.give_back(slots - len(leased))
         return _count(await self._deliver(leased))
 
     async def _lease(self, limit: int) -> list[DueDelivery]:
         return await self.outbox.lease_deliveries(
-            owner=f"{self.manners.owner}/{next(self._turns)}",  # so that no turn ends a newer one's lease
+            owner=f"{self.owner}/{next(self._runs)}",  # one for each run, so that no run ends a newer one's lease
             now_ms=self.clock(),
-            lease_ms=self.manners.lease_ms,
+            lease_ms=self.lease_ms,
             limit=limit,
-            per_lane=self.manners.per_lane,
+            per_endpoint=self.settings.per_endpoint,
         )
 
     async def _deliver(self, leased: Sequence[DueDelivery]) -> list[AttemptResult]:
-        """Post all at once; record whatever is ready, together, while the rest goes on."""
+        """Post all at once. Record whatever is ready, together, while the rest is still in flight."""
         recorded: list[AttemptResult] = []
         waiting: list[AttemptResult] = []
-        async with asyncio.TaskGroup() as group:  # a turn that is cancelled takes its posts with it
+        async with asyncio.TaskGroup() as group:  # cancelling the run cancels its posts
             posts = {group.create_task(self._attempt(due)) for due in leased}
             for post in posts:
-                post.add_done_callback(self._free_place)
+                post.add_done_callback(lambda _: self._slots.give_back())
             while posts:
                 done, posts = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
                 waiting += [post.result() for post in done]
@@ -128,11 +107,8 @@ class Deliverer:
                     recorded += waiting
                     waiting = []
         if waiting:
-            await self._insist_to_record(waiting)
+            await self._record_with_retry(waiting)
         return recorded + waiting
-
-    def _free_place(self, _: asyncio.Task[AttemptResult]) -> None:
-        self._taken -= 1
 
     async def _try_record(self, results: Sequence[AttemptResult]) -> bool:
         try:
@@ -142,66 +118,54 @@ class Deliverer:
             return False
         return True
 
-    async def _insist_to_record(self, results: Sequence[AttemptResult]) -> None:
+    async def _record_with_retry(self, results: Sequence[AttemptResult]) -> None:
         for _ in range(RECORD_TRIES - 1):
             if await self._try_record(results):
                 return
         await self._record(results)
 
     async def _record(self, results: Sequence[AttemptResult]) -> None:
-        if await self.outbox.record_attempts(results, self.clock(), give_up_ms=self.manners.give_up_ms):
+        give_up_ms = round(self.settings.give_up_days * DAY_MS)
+        if await self.outbox.record_attempts(results, self.clock(), give_up_ms=give_up_ms):
             self.on_events()
-        self.on_room()
+        self.on_capacity()
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
-        posted = await post(self._webhook(due), self.transport, clock=self.clock)
-        state, due_ms = self._decide(due, posted)
+        attempt = await send_webhook(self._webhook(due), self.transport, clock=self.clock)
+        state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
         return AttemptResult(
             delivery=due.id,
             owner=due.owner,
-            lane=due.lane,
-            attempt=posted.attempt,
-            retry_after_s=posted.retry_after_s,
+            endpoint_id=due.endpoint_id,
+            attempt=attempt,
             state=state,
             due_ms=due_ms,
         )
 
     def _webhook(self, due: DueDelivery) -> Webhook:
         return Webhook(
-            url=due.endpoint,
+            url=due.url,
             message_id=due.event_id,
             body=due.body,
             secrets=due.secrets,
             signing_keys=due.signing_keys,
-            headers=self._extras(due),
+            headers=self._headers(due),
         )
 
-    def _extras(self, due: DueDelivery) -> Headers:
-        origin = self.manners.origin
-        return (
-            *(self._attributes(due) if due.cloudevents else ()),
-            *(origin_headers(origin) if due.handshake and origin is not None else ()),
-        )
-
-    def _attributes(self, due: DueDelivery) -> Headers:
-        return cloudevents_headers(
-            message_id=due.event_id,
-            event_type=due.event_type.value,
-            source=self.manners.source,
-            at_ms=due.event_at_ms,
-            subject=due.task_id,
-        )
-
-    def _decide(self, due: DueDelivery, posted: Posted) -> tuple[DeliveryState, int | None]:
-        if posted.is_hopeless:
-            return DeliveryState.DEAD, None
-        return after_attempt(
-            due.attempts,
-            posted.attempt,
-            retry_after_s=posted.retry_after_s,
-            backoff_s=self.manners.backoff_s,
-            random=self.random,
-        )
+    def _headers(self, due: DueDelivery) -> Headers:
+        """The headers that the subscription asks for, beside the signature's."""
+        headers: Headers = ()
+        if due.cloudevents:
+            headers = cloudevents_headers(
+                message_id=due.event_id,
+                event_type=due.event_type.value,
+                source=source_of(self.public_url),
+                at_ms=due.event_at_ms,
+                subject=due.task_id,
+            )
+        if due.handshake and self.public_url is not None:
+            headers += origin_headers(origin_of(self.public_url))
+        return headers
 
 
 def _count(results: Sequence[AttemptResult]) -> DeliveryReport:

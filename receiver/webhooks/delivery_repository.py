@@ -4,12 +4,12 @@ from typing import Any
 
 from receiver.store.engine import Reader, Row
 from receiver.store.repository import NEWEST, Page, Repository
-from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState, Owed
+from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState
 from receiver.webhooks.model.rows import attempt_of, delivery_of
 
 
 class DeliveryRepository(Repository):
-    """Reads deliveries; what is due is leased from `receiver.webhooks.outbox`."""
+    """Reads deliveries. Due ones are leased from `receiver.webhooks.outbox`."""
 
     async def deliveries(
         self,
@@ -19,33 +19,29 @@ class DeliveryRepository(Repository):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Delivery]:
-        params: dict[str, Any] = {"cursor": cursor or NEWEST}
-        statement = "deliveries_page"
-        if subscription is not None and state is DeliveryState.DEAD:
-            statement, params["subscription"] = "dead_page_of_subscription", subscription
-        elif subscription is not None:
-            statement = "deliveries_page_of_subscription"
-            params |= {"subscription": subscription, "state": state.value if state else None}
-        elif state is not None:
-            statement, params["state"] = "deliveries_page_in_state", state.value
-        return await self._page(statement, delivery_of, lambda delivery: delivery.id, limit, params)
+        """Newest first."""
+        query, params = _page_query(state, subscription)
+        return await self._page(
+            query, delivery_of, lambda delivery: delivery.id, limit, {"cursor": cursor or NEWEST, **params}
+        )
 
-    async def delivery(self, name: str) -> Delivery | None:
-        return await self._one("delivery_by_id", delivery_of, id=name)
+    async def delivery(self, delivery_id: str) -> Delivery | None:
+        return await self._one("delivery_by_id", delivery_of, id=delivery_id)
 
-    async def attempts(self, delivery: str) -> list[Attempt]:
-        return await self._all("attempts_of_delivery", attempt_of, delivery=delivery)
+    async def attempts(self, delivery_id: str) -> list[Attempt]:
+        """Oldest first; those that retention has deleted are missing."""
+        return await self._all("attempts_of_delivery", attempt_of, delivery=delivery_id)
 
-    async def owed(self, subscription: str) -> Owed:
-        """Nothing for one that is not there."""
+    async def backlog(self, subscription_id: str) -> Backlog:
+        """What a subscription has not received; an empty backlog when there is no such subscription."""
 
-        async def work(reader: Reader) -> Owed:
-            async def one(statement: str) -> Row | None:
-                return await reader.fetch_one(statement, subscription=subscription)
+        async def work(reader: Reader) -> Backlog:
+            async def one(query: str) -> Row | None:
+                return await reader.fetch_one(query, subscription=subscription_id)
 
             pending, dead = await one("count_pending_of_subscription"), await one("count_dead_of_subscription")
-            newest = await one("failing_of_subscription") or await one("dead_of_subscription")
-            return Owed(
+            newest = await one("newest_failing_of_subscription") or await one("newest_dead_of_subscription")
+            return Backlog(
                 pending=pending["number"] if pending else 0,
                 dead=dead["number"] if dead else 0,
                 failed=delivery_of(newest) if newest else None,
@@ -54,5 +50,17 @@ class DeliveryRepository(Repository):
         return await self._engine.read(work)
 
     async def dead_letters(self) -> int:
-        """How many there are, of whomever."""
+        """How many there are in all."""
         return await self._one("count_dead", lambda row: int(row["number"])) or 0
+
+
+def _page_query(state: DeliveryState | None, subscription: str | None) -> tuple[str, dict[str, Any]]:
+    """The query with an index for these conditions."""
+    if subscription is not None and state is DeliveryState.DEAD:
+        return "dead_page_of_subscription", {"subscription": subscription}
+    if subscription is not None:
+        state_word = state.value if state else None
+        return "deliveries_page_of_subscription", {"subscription": subscription, "state": state_word}
+    if state is not None:
+        return "deliveries_page_in_state", {"state": state.value}
+    return "deliveries_page", {}

@@ -1,7 +1,15 @@
-"""What is owed to endpoints: leases on deliveries, and what became of each attempt.
+"""The outbox: leases of due deliveries, and what each attempt makes of its delivery and endpoint.
 
-What is owed to one endpoint is its lane, and `receiver.lanes` says how much of it may be leased. A lane's next due time
-is when something of it can be leased next, so a turn costs by the lanes that are due and never by what waits in them.
+Deliveries are queued per endpoint, and `receiver.webhooks.model.endpoint_health` says how many of an endpoint's may be
+leased. An endpoint's `next_due_ms` is when one of its deliveries can be leased next. A lease therefore reads only the
+endpoints that are due, and its cost does not depend on how many deliveries wait.
+
+Lock order. A transaction locks rows in this order: endpoints (by id), deliveries, subscriptions, the counter row of
+subscriptions, the counter row of events. It may skip some and never goes back, so no two transactions wait for each
+other in a circle. The counter of events is last, because every transaction that publishes waits for it, and the one
+that holds it must not wait for anything else. There is one exception: a transaction that disables a subscription
+publishes an event about it, which locks the endpoints of other subscriptions late. If two of those meet, Postgres ends
+one and the engine runs it again.
 """
 
 from collections import Counter, defaultdict
@@ -15,11 +23,19 @@ from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
-from receiver.webhooks.model import endpoint_health
 from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import (
+    BreakerState,
+    EndpointState,
+    after_attempts,
+    after_lease,
+    available_slots,
+    breaker_state,
+    share_slots,
+    should_disable,
+)
 from receiver.webhooks.model.retry import GONE
-from receiver.webhooks.model.rows import attempt_row, delivery_of, lane_row, limited_lane_of, subscription_of
+from receiver.webhooks.model.rows import attempt_row, delivery_of, endpoint_row, limited_endpoint_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
@@ -27,7 +43,7 @@ from submitter.model import TaskId
 
 log = structlog.get_logger(__name__)
 
-LANES_A_TURN = 512  # looked at in one lease, those that have waited longest for their turn
+ENDPOINTS_PER_LEASE = 512  # that one lease considers: those that were leased from longest ago
 
 DAY_MS = 86_400_000
 
@@ -36,207 +52,216 @@ GIVE_UP_MS = 5 * DAY_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Share:
-    """How many deliveries of a lane are to be leased."""
+    """How many deliveries of an endpoint this lease takes."""
 
-    lane: Lane
+    endpoint: EndpointState
     count: int
     is_probe: bool
 
 
 class Outbox:
-    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+    """Each method is one transaction. It raises StoreUnavailable, and then nothing was changed."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker, emitter: EventPublisher) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
         self._engine = engine
         self._new_id = new_id
-        self._emitter = emitter
+        self._publisher = publisher
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_lane: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
     ) -> list[DueDelivery]:
-        """Due deliveries, lanes taking turns; no lane ever has more than its cap leased at once, by all owners.
+        """Lease up to `limit` due deliveries until `now_ms + lease_ms`; an empty list when nothing is due.
 
-        `owner` must be another for each call that may overlap with this one's posts.
+        The endpoint that was leased from longest ago goes first. All owners together never have more of an endpoint's
+        deliveries leased than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
+        whose posts may overlap.
         """
 
         async def shares(reader: Reader) -> list[_Share]:
-            return await _shares(reader, now_ms=now_ms, limit=limit, per_lane=per_lane)
+            return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint)
 
-        planned = [share.lane.id for share in await self._engine.read(shares)]
+        planned = [share.endpoint.id for share in await self._engine.read(shares)]
         if not planned:
             return []
 
         async def work(tx: Tx) -> list[DueDelivery]:
-            # Held before they are counted: what workers lease at the same time stays within each lane's limits.
-            held = {row["id"] for row in await tx.fetch_all("lanes_by_ids", ids=planned)}
-            taken = [share for share in await shares(tx) if share.lane.id in held]
+            # Endpoints are locked before they are counted again, because other workers may lease at the same time.
+            locked = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
+            taken = [share for share in await shares(tx) if share.endpoint.id in locked]
             ids = await _pick(tx, taken, now_ms)
             claim: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
-            await tx.execute_many("lease_delivery", [{"id": name, **claim} for name in ids])
-            mine = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
-            counts = Counter(row["lane"] for row in mine)
-            after = [endpoint_health.served(s.lane, counts[s.lane.id], now_ms) for s in taken if counts[s.lane.id]]
-            await _keep_lanes(tx, after, looked_at=[s.lane.id for s in taken], now_ms=now_ms)
-            return [_due_delivery(row, owner, now_ms) for row in mine]
+            await tx.execute_many("lease_delivery", [{"id": delivery_id, **claim} for delivery_id in ids])
+            leased = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
+            counts = Counter(row["endpoint_id"] for row in leased)
+            endpoints = [share.endpoint for share in taken]
+            after = [after_lease(each, counts[each.id], now_ms) for each in endpoints if counts[each.id]]
+            await _store_endpoints(tx, after, considered=[each.id for each in endpoints], now_ms=now_ms)
+            return [_due_delivery(row, owner, now_ms) for row in leased]
 
         return await self._engine.write(work)
 
     async def record_attempts(
         self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int = GIVE_UP_MS
     ) -> int:
-        """Attempts and all that follows from them, together; an owner that lost its lease adds only its attempt.
+        """Store attempts with all that follows from them, and return how many events were published.
 
-        Disables a subscription that is gone, or that has done nothing but fail for `give_up_ms`, and says so by an
-        event. Returns how many events were made.
+        An owner whose lease has ended only adds its attempt; the delivery stays as it is. A subscription whose endpoint
+        answered 410, or has only failed for `give_up_ms`, is disabled, and an event says so.
         """
 
         async def work(tx: Tx) -> list[Subscription]:
-            # Lanes before deliveries, as when leasing: transactions that wait for each other's rows never cross.
-            known = {row["id"]: limited_lane_of(row) for row in await _lanes_of(tx, results)}
+            by_endpoint = _by_endpoint(results)
+            rows = await tx.fetch_all("endpoints_by_ids", ids=sorted(by_endpoint))  # before deliveries: the lock order
             await tx.execute_many("finish_attempt", [_finish_row(result, now_ms) for result in results])
             await tx.execute_many("insert_attempt", [self._attempt_row(result, now_ms) for result in results])
-            heard = _by_lane(results)
+            before = [limited_endpoint_of(row) for row in rows]
             after = [
-                endpoint_health.after_attempts(lane, map(_news, heard[name]), now_ms)
-                for name, lane in sorted(known.items())
+                after_attempts(each, [result.attempt for result in by_endpoint[each.id]], now_ms) for each in before
             ]
-            await _keep_lanes(tx, after, looked_at=sorted(known), now_ms=now_ms)
-            began_ms = {name: max(result.attempt.at_ms for result in heard[name]) for name in known}
-            return await self._disable(tx, _given_up(after, heard, now_ms, give_up_ms), began_ms, now_ms)
+            await _store_endpoints(tx, after, considered=[each.id for each in after], now_ms=now_ms)
+            return await self._disable(
+                tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms
+            )
 
         disabled = await self._engine.write(work)
         for each in disabled:
             log.error("subscription_disabled", subscription=each.id, reason=each.disabled_reason)
         return len(disabled)
 
-    async def redeliver(self, delivery: str, *, actor: str, now_ms: int) -> Delivery | None:
-        """Make one delivery due again, its schedule from the start. None when there is no such delivery.
+    async def redeliver(self, delivery_id: str, *, actor: str, now_ms: int) -> Delivery | None:
+        """Requeue one delivery with its schedule from the start, and return it; None when there is no such delivery.
 
-        One that is being posted right now, or whose subscription was deleted, is left as it is, and the audit is
-        silent about it.
+        A delivery that is being posted right now, or whose subscription was deleted, stays as it is and adds no audit
+        row.
         """
 
         async def work(tx: Tx) -> Delivery | None:
-            found = await tx.fetch_one("delivery_by_id", id=delivery)
+            found = await tx.fetch_one("delivery_by_id", id=delivery_id)
             if found is None:
                 return None
-            if await tx.execute("redeliver", id=delivery, now_ms=now_ms):
-                await tx.execute("wake_lane", id=found["lane"], due_ms=now_ms)
+            await tx.fetch_all("endpoints_by_ids", ids=[found["endpoint_id"]])  # before the delivery: the lock order
+            if await tx.execute("redeliver", id=delivery_id, now_ms=now_ms):
+                await tx.execute("schedule_endpoint", id=found["endpoint_id"], due_ms=now_ms)
                 await tx.announce()
-                task_id = found["task"] or None
-                entry = AuditEntry(actor=actor, action="redeliver", detail={"delivery": delivery}, task_id=task_id)
+                detail = {"delivery": delivery_id}
+                entry = AuditEntry(actor=actor, action="redeliver", detail=detail, task_id=found["task"] or None)
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
-            row = await tx.fetch_one("delivery_by_id", id=delivery)
+            row = await tx.fetch_one("delivery_by_id", id=delivery_id)
             return None if row is None else delivery_of(row)
 
         return await self._engine.write(work)
 
     async def _disable(
-        self, tx: Tx, reasons: Mapping[str, str], began_ms: Mapping[str, int], now_ms: int
+        self,
+        tx: Tx,
+        reasons: Mapping[str, str],
+        by_endpoint: Mapping[str, Sequence[AttemptResult]],
+        now_ms: int,
     ) -> list[Subscription]:
-        """Those that are active and have not been changed since the last attempt began: it may have gone elsewhere."""
+        """Disable the active subscriptions among `reasons` and publish an event for each.
+
+        One that was changed after its last attempt had started is left out, because the attempt may have gone to
+        another URL.
+        """
         if not reasons:
             return []
+        started_ms = {name: max(result.attempt.at_ms for result in by_endpoint[name]) for name in reasons}
         found = [subscription_of(row) for row in await tx.fetch_all("subscriptions_by_ids", ids=sorted(reasons))]
         disabled = [
             replace(each, state=SubscriptionState.DISABLED, disabled_ms=now_ms, disabled_reason=reasons[each.id])
             for each in found
-            if each.state is SubscriptionState.ACTIVE and each.changed_ms <= began_ms[each.id]
+            if each.state is SubscriptionState.ACTIVE and each.changed_ms <= started_ms[each.id]
         ]
         if not disabled:
             return []
-        words = [{"id": s.id, "disabled_ms": s.disabled_ms, "disabled_reason": s.disabled_reason} for s in disabled]
-        await tx.execute_many("disable_subscription", words)
-        await tx.execute("touch_subscriptions")
+        rows = [{"id": s.id, "disabled_ms": s.disabled_ms, "disabled_reason": s.disabled_reason} for s in disabled]
+        await tx.execute_many("disable_subscription", rows)
+        await tx.execute("bump_subscriptions_version")
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
             entry = AuditEntry(actor="service", action="subscription disabled", detail=detail)
             await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         drafts = [disabled_draft(self._new_id("evt", now_ms), each) for each in disabled]
-        await self._emitter.emit(tx, drafts, now_ms=now_ms)
+        await self._publisher.publish(tx, drafts, now_ms=now_ms)
         return disabled
 
     def _attempt_row(self, result: AttemptResult, now_ms: int) -> dict[str, Any]:
-        attempt = result.attempt
         return {
-            **attempt_row(attempt),
+            **attempt_row(result.attempt),
             "id": self._new_id("att", now_ms),
             "delivery": result.delivery,
-            "response": attempt.response.replace("\x00", "\\x00"),
+            "response": result.attempt.response.replace("\x00", "\\x00"),
         }
 
 
-async def _shares(reader: Reader, *, now_ms: int, limit: int, per_lane: int) -> list[_Share]:
-    due = await reader.fetch_all("due_lanes", now_ms=now_ms, limit=LANES_A_TURN)
-    known = {row["id"]: limited_lane_of(row) for row in due}
-    most = [
-        (row["id"], endpoint_health.places(known[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_lane))
+async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int) -> list[_Share]:
+    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE)
+    endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
+    wanted = [
+        (row["id"], available_slots(endpoints[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_endpoint))
         for row in due
     ]
     return [
         _Share(
-            lane=known[name],
+            endpoint=endpoints[endpoint_id],
             count=count,
-            is_probe=endpoint_health.breaker_state(known[name], now_ms) is endpoint_health.BreakerState.HALF_OPEN,
+            is_probe=breaker_state(endpoints[endpoint_id], now_ms) is BreakerState.HALF_OPEN,
         )
-        for name, count in endpoint_health.take_turns(most, limit).items()
+        for endpoint_id, count in share_slots(wanted, limit).items()
     ]
 
 
 async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
-    """What has waited longest, or of a probed lane what came last; replays only where nothing else is due."""
+    """Ids of the deliveries to lease: the longest due first, and replays only where nothing else is due.
+
+    A probe is the newest delivery, because an old one may be what the endpoint always fails on.
+    """
     ids: list[str] = []
-    left = {share.lane.id: share.count for share in taken}
-    for replayed in (0, 1):
-        for is_probe, statement in ((False, "free_deliveries"), (True, "newest_free_deliveries")):
-            names = [share.lane.id for share in taken if share.is_probe is is_probe and left[share.lane.id] > 0]
-            asked = [{"lane": name, "replayed": replayed, "now_ms": now_ms, "count": left[name]} for name in names]
-            for row in await tx.fetch_many(statement, asked):
-                left[row["lane"]] -= 1
+    left = {share.endpoint.id: share.count for share in taken}
+    for is_replay in (0, 1):
+        for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
+            names = [s.endpoint.id for s in taken if s.is_probe is is_probe and left[s.endpoint.id] > 0]
+            params = [
+                {"endpoint_id": name, "is_replay": is_replay, "now_ms": now_ms, "count": left[name]} for name in names
+            ]
+            for row in await tx.fetch_many(query, params):
+                left[row["endpoint_id"]] -= 1
                 ids.append(row["id"])
     return ids
 
 
-async def _lanes_of(tx: Tx, results: Sequence[AttemptResult]) -> list[Row]:
-    return await tx.fetch_all("lanes_by_ids", ids=sorted({result.lane for result in results}))
+async def _store_endpoints(tx: Tx, changed: Sequence[EndpointState], *, considered: Sequence[str], now_ms: int) -> None:
+    """Store the changed endpoints, and the next due time of all that were considered."""
+    await tx.execute_many("update_endpoint", [_health_row(endpoint) for endpoint in changed])
+    await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in considered])
 
 
-async def _keep_lanes(tx: Tx, changed: Sequence[Lane], *, looked_at: Sequence[str], now_ms: int) -> None:
-    await tx.execute_many("update_lane", [_behaviour_row(lane) for lane in changed])
-    await tx.execute_many("refresh_lane", [{"id": name, "now_ms": now_ms} for name in looked_at])
+def _health_row(endpoint: EndpointState) -> dict[str, Any]:
+    return {name: value for name, value in endpoint_row(endpoint).items() if name != "next_due_ms"}
 
 
-def _behaviour_row(lane: Lane) -> dict[str, Any]:
-    return {name: value for name, value in lane_row(lane).items() if name != "next_due_ms"}
-
-
-def _by_lane(results: Sequence[AttemptResult]) -> Mapping[str, list[AttemptResult]]:
-    heard: defaultdict[str, list[AttemptResult]] = defaultdict(list)
+def _by_endpoint(results: Sequence[AttemptResult]) -> dict[str, list[AttemptResult]]:
+    by_endpoint: defaultdict[str, list[AttemptResult]] = defaultdict(list)
     for result in results:
-        heard[result.lane].append(result)
-    return heard
+        by_endpoint[result.endpoint_id].append(result)
+    return dict(by_endpoint)
 
 
-def _news(result: AttemptResult) -> endpoint_health.News:
-    return endpoint_health.News(
-        began_ms=result.attempt.at_ms,
-        ended_ms=result.attempt.at_ms + result.attempt.latency_ms,
-        status=result.attempt.status,
-        retry_after_s=result.retry_after_s,
-    )
-
-
-def _given_up(
-    after: Sequence[Lane], heard: Mapping[str, list[AttemptResult]], now_ms: int, give_up_ms: int
+def _disable_reasons(
+    endpoints: Sequence[EndpointState],
+    by_endpoint: Mapping[str, Sequence[AttemptResult]],
+    now_ms: int,
+    give_up_ms: int,
 ) -> dict[str, str]:
-    """Why, for each lane that is to be disabled if it is a subscription's."""
+    """The reason for each endpoint whose subscription is to be disabled, if it belongs to one."""
     reasons: dict[str, str] = {}
-    for lane in after:
-        if any(result.attempt.status == GONE for result in heard[lane.id]):
-            reasons[lane.id] = "answered 410 Gone"
-        elif endpoint_health.gives_up(lane, now_ms, give_up_ms):
-            last = heard[lane.id][-1].attempt.error
-            reasons[lane.id] = f"nothing but failures for {give_up_ms / DAY_MS:g} days, last: {last}"
+    for endpoint in endpoints:
+        attempts = [result.attempt for result in by_endpoint[endpoint.id]]
+        if any(attempt.status == GONE for attempt in attempts):
+            reasons[endpoint.id] = "answered 410 Gone"
+        elif should_disable(endpoint, now_ms, give_up_ms):
+            days = f"{give_up_ms / DAY_MS:g} days"
+            reasons[endpoint.id] = f"nothing but failures for {days}, last: {attempts[-1].error}"
     return reasons
 
 
@@ -248,12 +273,12 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
     return DueDelivery(
         id=row["id"],
         owner=owner,
-        lane=row["lane"],
+        endpoint_id=row["endpoint_id"],
         event_id=row["event_id"],
         event_type=EventType(row["event_type"]),
         event_at_ms=row["at_ms"],
         task_id=TaskId(row["task"]) if row["task"] else None,
-        endpoint=row["url"] if is_subscribed else row["endpoint"],
+        url=row["url"] if is_subscribed else row["endpoint"],
         secrets=secrets if is_subscribed else (row["notify_secret"],),
         signing_keys=signing_keys,
         cloudevents=bool(row["cloudevents"]),

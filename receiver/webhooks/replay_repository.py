@@ -1,4 +1,4 @@
-"""Events of the past, owed to one subscription once more: a bounded slice of the stream at a time."""
+"""Requeue past events for one subscription, a bounded part of the log at a time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,21 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.delivery import DeliveryState
-from receiver.webhooks.model.replay import NotActive, ReplayRange, ReplayWhich
+from receiver.webhooks.model.replay import (
+    ReplayRange,
+    ReplayWhich,
+    SubscriptionNotActive,
+    SubscriptionNotFound,
+)
 from receiver.webhooks.model.rows import filter_json, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, subscribes
 
-SLICE_SEQS = 5_000  # numbers that one batch looks through in the index, however few of their times are wanted
+SLICE_SEQS = 5_000  # event numbers that one batch scans at most, however few of them lie within the times
 
-_FOR_EVER_MS = 2**62
+_INT64_MS = 2**62  # beyond any time; engines hold 64 bits
 
-#: What a delivery may be for a replay to make it due; None stands for one that was never owed.
-_REVIVED: Mapping[ReplayWhich, frozenset[str | None]] = {
+#: The states of a delivery that a replay requeues; None stands for no delivery.
+_REQUEUED: Mapping[ReplayWhich, frozenset[str | None]] = {
     ReplayWhich.ALL: frozenset({None, DeliveryState.DELIVERED.value, DeliveryState.DEAD.value}),
     ReplayWhich.DEAD: frozenset({DeliveryState.DEAD.value}),
     ReplayWhich.MISSING: frozenset({None}),
@@ -30,128 +35,129 @@ _REVIVED: Mapping[ReplayWhich, frozenset[str | None]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayScope:
-    """Events with `after_seq < seq <= last_seq`. `oldest_seq`: see `ReplayCount`."""
+    """Events with `after_seq < seq <= last_seq`."""
 
     after_seq: int
     last_seq: int
+    #: The oldest stored event, when the range begins before it.
     oldest_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayBatch:
-    """What one batch came to; the next one begins after `next_after`."""
+    """What one batch did, or would do."""
 
+    #: The next batch begins after this number.
     next_after: int
     matched: int = 0
-    made_due: int = 0
+    requeued: int = 0
 
 
-class Replays:
-    """Each verb is one transaction and raises StoreUnavailable as a whole.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Match:
+    """Numbers of the events that pass both filters, and how far the log was scanned."""
 
-    All of them return None when there is no such subscription and NotActive when it is disabled, as it is by then.
+    seqs: Sequence[int]
+    next_after: int
+
+
+class ReplayRepository:
+    """Each method raises StoreUnavailable, and then nothing was changed.
+
+    Each also raises SubscriptionNotFound or SubscriptionNotActive, as the subscription is at that moment.
     """
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:
         self._engine = engine
         self._new_id = new_id
 
-    async def survey(self, name: str, wanted: ReplayRange) -> ReplayScope | NotActive | None:
+    async def plan(self, subscription_id: str, wanted: ReplayRange) -> ReplayScope:
         """Where a replay would begin and end. Changes nothing."""
-        return await self._engine.read(lambda reader: _scope(reader, name, wanted))
+        return await self._engine.read(lambda reader: _scope(reader, subscription_id, wanted))
 
-    async def begin(self, name: str, wanted: ReplayRange, *, actor: str, now_ms: int) -> ReplayScope | NotActive | None:
-        """The same, with the audit line of the whole replay: it is there before anything is made due."""
+    async def begin(self, subscription_id: str, wanted: ReplayRange, *, actor: str, now_ms: int) -> ReplayScope:
+        """The same, and add the audit row of the whole replay, so that it is there before anything is requeued."""
 
-        async def work(tx: Tx) -> ReplayScope | NotActive | None:
-            scope = await _scope(tx, name, wanted)
-            if isinstance(scope, ReplayScope):
-                detail = {"subscription": name, **_range_values(wanted)}
-                entry = AuditEntry(actor=actor, action="subscription replayed", detail=detail)
-                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+        async def work(tx: Tx) -> ReplayScope:
+            scope = await _scope(tx, subscription_id, wanted)
+            detail = {"subscription": subscription_id, **_range_values(wanted)}
+            entry = AuditEntry(actor=actor, action="subscription replayed", detail=detail)
+            await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return scope
 
         return await self._engine.write(work)
 
-    async def batch(
-        self, name: str, wanted: ReplayRange, scope: ReplayScope, *, limit: int, now_ms: int | None
-    ) -> ReplayBatch | NotActive | None:
-        """Make due what the next `limit` events of the scope owe; `now_ms` None only counts.
+    async def count_batch(
+        self, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, *, limit: int
+    ) -> ReplayBatch:
+        """How many of the next `limit` events of the scope would be requeued. Changes nothing."""
 
-        What is due already, leased or not, is left as it is; what becomes due gives way to all else in its lane. Events
-        never change, so they are read and matched before the writer is held, and a slice in which nothing matches is
-        never a write.
+        async def work(reader: Reader) -> ReplayBatch:
+            match = await _match(reader, subscription_id, wanted, scope, limit)
+            rows = await _requeueable(reader, subscription_id, wanted.which, match.seqs)
+            return ReplayBatch(next_after=match.next_after, matched=len(match.seqs), requeued=len(rows))
+
+        return await self._engine.read(work)
+
+    async def requeue_batch(
+        self, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, *, limit: int, now_ms: int
+    ) -> ReplayBatch:
+        """Requeue what the next `limit` events of the scope call for.
+
+        A delivery that is pending, leased or not, stays as it is. Requeued ones are sent after everything else of their
+        endpoint. Events never change, so they are read and matched before the writer is taken; a batch in which nothing
+        matches writes nothing.
         """
-        look = await self._engine.read(lambda reader: _look(reader, name, wanted, scope, limit))
-        if not isinstance(look, _Look):
-            return look
-        if not look.seqs:
-            return ReplayBatch(next_after=look.next_after)
+        match = await self._engine.read(lambda reader: _match(reader, subscription_id, wanted, scope, limit))
+        if not match.seqs:
+            return ReplayBatch(next_after=match.next_after)
 
-        async def count(reader: Reader) -> int:
-            return len(await _revivable(reader, name, wanted.which, look.seqs))
+        async def work(tx: Tx) -> int:
+            subscription = await active_subscription(tx, subscription_id)
+            return await self._requeue(tx, subscription, wanted.which, match.seqs, now_ms)
 
-        async def make_due(tx: Tx) -> int | NotActive | None:
-            subscription = await _active(tx, name)
-            if not isinstance(subscription, Subscription):
-                return subscription
-            return await self._make_due(tx, subscription, wanted.which, look.seqs, now_ms or 0)
+        requeued = await self._engine.write(work)
+        return ReplayBatch(next_after=match.next_after, matched=len(match.seqs), requeued=requeued)
 
-        made = await (self._engine.read(count) if now_ms is None else self._engine.write(make_due))
-        if not isinstance(made, int):
-            return made
-        return ReplayBatch(next_after=look.next_after, matched=len(look.seqs), made_due=made)
-
-    async def _make_due(
+    async def _requeue(
         self, tx: Tx, subscription: Subscription, which: ReplayWhich, seqs: Sequence[int], now_ms: int
     ) -> int:
-        await tx.fetch_all("lanes_by_ids", ids=[subscription.id])  # before deliveries, as everywhere
-        await tx.fetch_all("hold_events", seqs=seqs)
-        owed = await _revivable(tx, subscription.id, which, seqs)
-        common = {"subscription": subscription.id, "lane": subscription.id, "endpoint": subscription.url}
-        await tx.execute_many(
-            "replay_delivery",
-            [
-                {
-                    "id": self._new_id("dlv", now_ms),
-                    "event_seq": row["seq"],
-                    "event_id": row["id"],
-                    "event_type": row["type"],
-                    "task": row["task"],
-                    "now_ms": now_ms,
-                    **common,
-                }
-                for row in owed
-            ],
-        )
-        if owed:
-            await tx.execute("wake_lane", id=subscription.id, due_ms=now_ms)
+        await tx.fetch_all("endpoints_by_ids", ids=[subscription.id])  # before deliveries: the lock order of the outbox
+        await tx.fetch_all("lock_events", seqs=seqs)  # so that retention does not delete them meanwhile
+        rows = await _requeueable(tx, subscription.id, which, seqs)
+        common = {"subscription": subscription.id, "endpoint_id": subscription.id, "endpoint": subscription.url}
+        deliveries = [
+            {
+                "id": self._new_id("dlv", now_ms),
+                "event_seq": row["seq"],
+                "event_id": row["id"],
+                "event_type": row["type"],
+                "task": row["task"],
+                "now_ms": now_ms,
+                **common,
+            }
+            for row in rows
+        ]
+        await tx.execute_many("requeue_delivery", deliveries)
+        if rows:
+            await tx.execute("schedule_endpoint", id=subscription.id, due_ms=now_ms)
             await tx.announce()
-        return len(owed)
+        return len(rows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """Numbers of the events that are wanted, and how far was looked."""
-
-    seqs: Sequence[int]
-    next_after: int
-
-
-async def _active(reader: Reader, name: str) -> Subscription | NotActive | None:
-    row = await reader.fetch_one("subscription_by_id", id=name)
+async def active_subscription(reader: Reader, subscription_id: str) -> Subscription:
+    """Raise SubscriptionNotFound or SubscriptionNotActive."""
+    row = await reader.fetch_one("subscription_by_id", id=subscription_id)
     if row is None:
-        return None
+        raise SubscriptionNotFound(subscription_id)
     subscription = subscription_of(row)
-    if subscription.state is SubscriptionState.ACTIVE:
-        return subscription
-    return NotActive(subscription=name, reason=subscription.disabled_reason)
+    if subscription.state is not SubscriptionState.ACTIVE:
+        raise SubscriptionNotActive(subscription_id, subscription.disabled_reason)
+    return subscription
 
 
-async def _scope(reader: Reader, name: str, wanted: ReplayRange) -> ReplayScope | NotActive | None:
-    subscription = await _active(reader, name)
-    if not isinstance(subscription, Subscription):
-        return subscription
+async def _scope(reader: Reader, subscription_id: str, wanted: ReplayRange) -> ReplayScope:
+    await active_subscription(reader, subscription_id)
     last_seq = int((await reader.fetch_one("last_seq") or {"value": 0})["value"])
     oldest_row = await reader.fetch_one("oldest_seq") or {}
     oldest = last_seq + 1 if oldest_row.get("seq") is None else int(oldest_row["seq"])
@@ -163,46 +169,51 @@ async def _scope(reader: Reader, name: str, wanted: ReplayRange) -> ReplayScope 
     )
 
 
-async def _look(
-    reader: Reader, name: str, wanted: ReplayRange, scope: ReplayScope, limit: int
-) -> _Look | NotActive | None:
-    subscription = await _active(reader, name)
-    if not isinstance(subscription, Subscription):
-        return subscription
+async def _match(reader: Reader, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, limit: int) -> _Match:
+    subscription = await active_subscription(reader, subscription_id)
     until_seq = min(scope.after_seq + SLICE_SEQS, scope.last_seq)
     found = await reader.fetch_all(
         "events_between",
         after=scope.after_seq,
         last=until_seq,
-        since_ms=_within(wanted.since_ms, default=-_FOR_EVER_MS),
-        until_ms=_within(wanted.until_ms, default=_FOR_EVER_MS),
+        since_ms=_int64(wanted.since_ms, default=-_INT64_MS),
+        until_ms=_int64(wanted.until_ms, default=_INT64_MS),
         limit=limit,
     )
     events = [event_of(row) for row in found]
-    return _Look(
-        seqs=[event.seq for event in events if _is_owed(subscription, wanted, event)],
+    return _Match(
+        seqs=[event.seq for event in events if _is_wanted(subscription, wanted, event)],
         next_after=events[-1].seq if len(events) == limit else until_seq,
     )
 
 
-async def _revivable(reader: Reader, name: str, which: ReplayWhich, seqs: Sequence[int]) -> list[Row]:
-    """Events of these that are still kept and whose delivery, or lack of one, is what the replay is for."""
-    found = await reader.fetch_all("owed_of_events", subscription=name, seqs=seqs)
-    return [row for row in found if row["state"] in _REVIVED[which]]
+async def _requeueable(reader: Reader, subscription_id: str, which: ReplayWhich, seqs: Sequence[int]) -> list[Row]:
+    """Those of these events that are still stored and whose delivery, or lack of one, the replay is for."""
+    if not seqs:
+        return []
+    found = await reader.fetch_all("delivery_states_of_events", subscription=subscription_id, seqs=seqs)
+    return [row for row in found if row["state"] in _REQUEUED[which]]
 
 
-def _is_owed(subscription: Subscription, wanted: ReplayRange, event: Event) -> bool:
+def _is_wanted(subscription: Subscription, wanted: ReplayRange, event: Event) -> bool:
     facts = EventFacts.of_event(event)
     return subscribes(subscription, facts) and matches(wanted.filter, facts)
 
 
-def _within(moment_ms: int | None, *, default: int) -> int:
-    """No engine holds larger numbers than 64 bits."""
-    return default if moment_ms is None else max(-_FOR_EVER_MS, min(moment_ms, _FOR_EVER_MS))
+def _int64(moment_ms: int | None, *, default: int) -> int:
+    """A time that every engine can hold."""
+    return default if moment_ms is None else max(-_INT64_MS, min(moment_ms, _INT64_MS))
 
 
 def _range_values(wanted: ReplayRange) -> dict[str, Any]:
-    """What was asked for, as JSON values; what does not bound is left out."""
-    names = ("first_seq", "last_seq", "since_ms", "until_ms", "which")
-    bounds = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
-    return {**bounds, **{name: words for name, words in json.loads(filter_json(wanted.filter)).items() if words}}
+    """The range as JSON values, without what bounds nothing."""
+    values = {
+        "first_seq": wanted.first_seq,
+        "last_seq": wanted.last_seq,
+        "since_ms": wanted.since_ms,
+        "until_ms": wanted.until_ms,
+        "which": wanted.which.value,
+    }
+    bounds = {name: value for name, value in values.items() if value is not None}
+    conditions = {name: words for name, words in json.loads(filter_json(wanted.filter)).items() if words}
+    return {**bounds, **conditions}

@@ -1,101 +1,82 @@
-"""One signed webhook to one endpoint, once: what was answered, or why nothing was.
+"""Sign one webhook and post it once.
 
-Nothing is repeated, followed or stored here.
+Nothing is repeated, no redirect is followed, nothing is stored.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.retry import read_retry_after
 from submitter.errors import AddressForbidden, TransportError
 from submitter.http.messages import Headers, HttpCall, HttpReply
+from submitter.http.transport import Transport
 from submitter.standard_webhooks import webhook_headers
 
 RESPONSE_CAP_BYTES = 4096
 
-LOCATION_CAP = 200  # characters of a redirect's target that are worth reading
-
-
-class Sends(Protocol):
-    async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply: ...
+LOCATION_CAP = 200  # characters of a redirect's target that an error shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """`secrets` and `signing_keys` sign in their order; `headers` come on top of the signature's own."""
+    """What is posted, and with which keys it is signed."""
 
     url: str
     message_id: str
     body: str
+    #: Each of them signs, in this order.
     secrets: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
+    #: Sent beside the headers of the signature.
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
-    """`is_hopeless`: another try would end in the same way."""
+async def send_webhook(webhook: Webhook, transport: Transport, *, clock: Callable[[], int]) -> Attempt:
+    """Post the webhook and return the attempt. Never raises for the endpoint, its network or a bad secret."""
+    started_ms = clock()
 
-    attempt: Attempt
-    retry_after_s: float | None = None
-    is_hopeless: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tried:
-    status: int | None = None
-    error: str | None = None
-    response: str = ""
-    retry_after_s: float | None = None
-    is_hopeless: bool = False
-
-
-async def post(webhook: Webhook, transport: Sends, *, clock: Callable[[], int]) -> Posted:
-    """Never raises for what the endpoint, its network or a bad secret does."""
-    began_ms = clock()
-    tried = await _try(webhook, transport, began_ms, clock)
-    ended_ms = clock()
-    attempt = Attempt(
-        at_ms=began_ms,
-        latency_ms=max(0, ended_ms - began_ms),
-        status=tried.status,
-        error=tried.error,
-        response=tried.response,
-    )
-    return Posted(attempt=attempt, retry_after_s=tried.retry_after_s, is_hopeless=tried.is_hopeless)
-
-
-async def _try(webhook: Webhook, transport: Sends, began_ms: int, clock: Callable[[], int]) -> _Tried:
-    body = webhook.body.encode()
-    try:
-        signed = webhook_headers(
-            webhook.secrets,
-            message_id=webhook.message_id,
-            timestamp_s=began_ms // 1000,
-            body=body,
-            signing_keys=webhook.signing_keys,
+    def attempt(error: str | None, *, is_permanent: bool = False, reply: HttpReply | None = None) -> Attempt:
+        ended_ms = clock()
+        return Attempt(
+            at_ms=started_ms,
+            latency_ms=max(0, ended_ms - started_ms),
+            status=None if reply is None else reply.status,
+            error=error,
+            response="" if reply is None else _stored_text(reply.body),
+            retry_after_s=None if reply is None else read_retry_after(reply.header("retry-after"), now_ms=ended_ms),
+            is_permanent=is_permanent,
         )
-    except ValueError as error:
-        return _Tried(error=f"the webhook can not be signed: {error}", is_hopeless=True)
-    headers: Headers = (("content-type", "application/json"), *webhook.headers, *signed)
+
     try:
-        reply = await transport.send(HttpCall(method="POST", url=webhook.url, headers=headers, body=body))
+        call = _signed_call(webhook, started_ms)
+    except ValueError as error:
+        return attempt(f"the webhook can not be signed: {error}", is_permanent=True)
+    try:
+        reply = await transport.send(call)
     except AddressForbidden as error:
-        return _Tried(error=f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_hopeless=True)
+        return attempt(f"webhooks may not go there: {error}; see WHENFINAL_ALLOW_PRIVATE", is_permanent=True)
     except TransportError as error:
-        return _Tried(error=f"{type(error).__name__}: {error}")
-    return _Tried(
-        status=reply.status,
-        error=complaint_of(reply),
-        response=_stored_text(reply.body),
-        retry_after_s=read_retry_after(reply.header("retry-after"), now_ms=clock()),
+        return attempt(f"{type(error).__name__}: {error}")
+    return attempt(error_of(reply), reply=reply)
+
+
+def _signed_call(webhook: Webhook, now_ms: int) -> HttpCall:
+    """Raise ValueError when a secret or key cannot sign."""
+    body = webhook.body.encode()
+    signed = webhook_headers(
+        webhook.secrets,
+        message_id=webhook.message_id,
+        timestamp_s=now_ms // 1000,
+        body=body,
+        signing_keys=webhook.signing_keys,
     )
+    headers: Headers = (("content-type", "application/json"), *webhook.headers, *signed)
+    return HttpCall(method="POST", url=webhook.url, headers=headers, body=body)
 
 
-def complaint_of(reply: HttpReply) -> str | None:
-    """What is wrong with an answer, in words; None when it is 2xx."""
+def error_of(reply: HttpReply) -> str | None:
+    """What is wrong with an answer; None when it is 2xx."""
     if 200 <= reply.status < 300:
         return None
     if 300 <= reply.status < 400:
@@ -105,6 +86,6 @@ def complaint_of(reply: HttpReply) -> str | None:
 
 
 def _stored_text(body: bytes) -> str:
-    """Cut again after decoding, because what replaces a byte that is no text takes three."""
+    """Cut again after decoding, because the replacement of one invalid byte takes three bytes."""
     text = body[:RESPONSE_CAP_BYTES].decode("utf-8", "replace")
     return text.encode()[:RESPONSE_CAP_BYTES].decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""A bounded number of things that may happen at once, for callers that never wait for their turn."""
+"""A bounded number of slots, for callers that never wait for one."""
 
 from collections.abc import Callable
 

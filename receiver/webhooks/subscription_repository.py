@@ -1,4 +1,8 @@
-"""Who subscribes to what. Every change is counted, so that whoever remembers subscriptions knows to look again."""
+"""Storing subscriptions.
+
+Every change raises a version counter in the same transaction, so that processes that cache subscriptions read them
+again.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,92 +10,97 @@ from dataclasses import replace
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.ids import IdMaker
-from receiver.store.repository import Page
-from receiver.webhooks.model.rows import lane_of, subscription_of, subscription_row
+from receiver.store.repository import NEWEST, Page
+from receiver.webhooks.model.rows import endpoint_of, subscription_of, subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 
-MOST_SUBSCRIPTIONS = 1000  # every event is held against each
-
-_BEFORE_ALL = "~"  # sorts after every id, so a first page starts at the newest
+MOST_SUBSCRIPTIONS = 1000  # because every event is matched against each of them
 
 
-class Subscriptions:
-    """Each verb is one transaction and raises StoreUnavailable as a whole. A deleted one is never seen again."""
+class SubscriptionRepository:
+    """Each method is one transaction. It raises StoreUnavailable, and then nothing was changed.
+
+    A deleted subscription is never found again.
+    """
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:
         self._engine = engine
         self._new_id = new_id
 
     async def add(self, subscription: Subscription, *, actor: str, now_ms: int) -> bool:
-        """False when there are `MOST_SUBSCRIPTIONS` already; then nothing is stored."""
+        """Store a new subscription; False, with nothing stored, when there are `MOST_SUBSCRIPTIONS` already."""
 
         async def work(tx: Tx) -> bool:
-            await tx.execute("touch_subscriptions")
+            await tx.execute("bump_subscriptions_version")
             row = await tx.fetch_one("count_subscriptions")
             if (row or {})["number"] >= MOST_SUBSCRIPTIONS:
                 return False
             await tx.execute("insert_subscription", **subscription_row(subscription))
-            await self._audit(tx, subscription.id, AuditEntry(actor=actor, action="subscription created"), now_ms)
+            entry = AuditEntry(actor=actor, action="subscription created")
+            await self._audit(tx, subscription.id, entry, now_ms)
             return True
 
         return await self._engine.write(work)
 
     async def change(
         self,
-        name: str,
+        subscription_id: str,
         change: Callable[[Subscription], Subscription],
-        deed: AuditEntry,
+        entry: AuditEntry,
         *,
         now_ms: int,
-        forgive: bool = False,
+        reset_health: bool = False,
     ) -> Subscription | None:
-        """What `change` makes of the stored one, read and written together; None when there is none.
+        """Apply `change` to the stored subscription and return the result; None when there is no such subscription.
 
-        What `change` raises ends it with nothing changed. A new address starts without its predecessor's record of
-        failures, pause and slow-down; `forgive` clears that record too.
+        An exception of `change` leaves everything as it was. A new URL clears the endpoint's failures, pause and
+        throttling, and so does `reset_health`.
         """
 
         async def work(tx: Tx) -> Subscription | None:
-            # Lane, subscription, counter: as when attempts are recorded, so that the two never wait for each other.
-            await tx.fetch_all("lanes_by_ids", ids=[name])
-            row = await tx.fetch_one("subscription_to_change", id=name)
+            # Endpoint, subscription, counter: the lock order of `receiver.webhooks.outbox`.
+            await tx.fetch_all("endpoints_by_ids", ids=[subscription_id])
+            row = await tx.fetch_one("lock_subscription", id=subscription_id)
             if row is None:
                 return None
             before = subscription_of(row)
             after = change(before)
             await tx.execute("update_subscription", **subscription_row(after))
-            if forgive or after.url != before.url:
-                await tx.execute("reset_lane", id=name)
-            await tx.execute("touch_subscriptions")
-            await self._audit(tx, name, deed, now_ms)
+            if reset_health or after.url != before.url:
+                await tx.execute("reset_endpoint_health", id=subscription_id)
+            await tx.execute("bump_subscriptions_version")
+            await self._audit(tx, subscription_id, entry, now_ms)
             return after
 
         return await self._engine.write(work)
 
-    async def delete(self, name: str, *, actor: str, now_ms: int) -> bool:
-        """Out of sight and without its secrets at once; what it was owed is cleared up later. False: there is none."""
+    async def delete(self, subscription_id: str, *, actor: str, now_ms: int) -> bool:
+        """Hide the subscription and wipe its secrets; False when there is no such subscription.
+
+        Retention ends its pending deliveries later.
+        """
 
         async def work(tx: Tx) -> bool:
-            if not await tx.execute("delete_subscription", id=name, now_ms=now_ms):
+            if not await tx.execute("delete_subscription", id=subscription_id, now_ms=now_ms):
                 return False
-            await tx.execute("touch_subscriptions")
-            await self._audit(tx, name, AuditEntry(actor=actor, action="subscription deleted"), now_ms)
+            await tx.execute("bump_subscriptions_version")
+            await self._audit(tx, subscription_id, AuditEntry(actor=actor, action="subscription deleted"), now_ms)
             return True
 
         return await self._engine.write(work)
 
-    async def note(self, name: str, deed: AuditEntry, *, now_ms: int) -> None:
-        """Only the line of who did what."""
+    async def record_action(self, subscription_id: str, entry: AuditEntry, *, now_ms: int) -> None:
+        """Add an audit row for an action that changes nothing else."""
 
         async def work(tx: Tx) -> None:
-            await self._audit(tx, name, deed, now_ms)
+            await self._audit(tx, subscription_id, entry, now_ms)
 
         await self._engine.write(work)
 
-    async def find(self, name: str) -> SubscriptionStatus | None:
+    async def find(self, subscription_id: str) -> SubscriptionStatus | None:
         async def work(reader: Reader) -> SubscriptionStatus | None:
-            row = await reader.fetch_one("subscription_by_id", id=name)
-            return None if row is None else (await _with_lanes(reader, [subscription_of(row)]))[0]
+            row = await reader.fetch_one("subscription_by_id", id=subscription_id)
+            return None if row is None else (await _with_endpoints(reader, [subscription_of(row)]))[0]
 
         return await self._engine.read(work)
 
@@ -101,25 +110,28 @@ class Subscriptions:
         """Newest first; `next_cursor` is the last id of the page."""
 
         async def work(reader: Reader) -> Page[SubscriptionStatus]:
-            word = state.value if state else None
             found = await reader.fetch_all(
-                "subscriptions_page", cursor=cursor or _BEFORE_ALL, limit=limit + 1, state=word
+                "subscriptions_page",
+                cursor=cursor or NEWEST,
+                limit=limit + 1,
+                state=state.value if state else None,
             )
-            seen = await _with_lanes(reader, [subscription_of(row) for row in found[:limit]])
-            more = len(found) > limit
-            return Page(items=tuple(seen), next_cursor=seen[-1].subscription.id if more else None)
+            items = await _with_endpoints(reader, [subscription_of(row) for row in found[:limit]])
+            next_cursor = items[-1].subscription.id if len(found) > limit else None
+            return Page(items=tuple(items), next_cursor=next_cursor)
 
         return await self._engine.read(work)
 
-    async def _audit(self, tx: Tx, name: str, deed: AuditEntry, now_ms: int) -> None:
-        entry = replace(deed, detail={"subscription": name, **deed.detail})
-        await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+    async def _audit(self, tx: Tx, subscription_id: str, entry: AuditEntry, now_ms: int) -> None:
+        """Add the audit row, which also names the subscription."""
+        named = replace(entry, detail={"subscription": subscription_id, **entry.detail})
+        await record_audit(tx, self._new_id, named, now_ms=now_ms)
 
 
-async def _with_lanes(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:
-    found = await reader.fetch_all("lanes_of_subscriptions", ids=[each.id for each in subscriptions])
-    lanes = {row["id"]: row for row in found}
+async def _with_endpoints(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:
+    found = await reader.fetch_all("endpoints_of_subscriptions", ids=[each.id for each in subscriptions])
+    rows = {row["id"]: row for row in found}
     return [
-        SubscriptionStatus(subscription=each, lane=lane_of(lanes[each.id], each) if each.id in lanes else None)
+        SubscriptionStatus(subscription=each, endpoint=endpoint_of(rows[each.id], each) if each.id in rows else None)
         for each in subscriptions
     ]

@@ -1,203 +1,181 @@
-"""Subscriptions made, changed, given new secrets and tried out.
+"""Create, change, rotate, delete and test subscriptions.
 
-Flow: the rules and what comes of an order are in `receiver.subscription_orders`, the handshake's words in
-`receiver.handshake`. An endpoint is asked before anything is stored; what it granted counts only for what it was asked.
+The rules for a request, and the subscription that it makes, are in `receiver.webhooks.model.request`. With `handshake`,
+an endpoint is asked for its consent before anything is stored; its consent counts only for what it was asked.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
+from receiver.config.settings import DeliverySettings
 from receiver.store.audit import AuditEntry
 from receiver.store.ids import IdMaker
+from receiver.webhooks.model import request as rules
 from receiver.webhooks.model.cloudevents import (
     Denied,
     build_handshake,
     cloudevents_headers,
     needed_answer,
     origin_headers,
+    origin_of,
     read_handshake,
+    source_of,
 )
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint import new_webhook_secret
-from receiver.webhooks.model.request import (
-    SubscriptionRequest,
-    SubscriptionRules,
-    change_violations,
-    changed,
-    find_violations,
-    needs_handshake,
-    ordered,
-    rotated,
-    rotation_violations,
-)
-from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
-from receiver.webhooks.sender import Sends, Webhook, post
-from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
+from receiver.webhooks.model.request import ConcurrentChange, Consent, SubscriptionRequest
+from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.sender import Webhook, send_webhook
+from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, SubscriptionRepository
 from submitter.errors import AddressForbidden, InvalidRequest, TransportError, Violation
+from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import Headers
+from submitter.http.transport import Transport
 from submitter.standard_webhooks import new_signing_key
 from submitter.timestamps import rfc3339
 
-__all__ = ["Subscribing", "SubscribingEdges", "SubscriptionRequest", "SubscriptionRules"]
+KEY_BYTES = 32  # of a secret and of an ed25519 seed that is made here
 
-KEY_BYTES = 32  # of a secret and of an ed25519 seed made here
+POSTS_AT_ONCE = 8  # tests and handshakes in a process, beside deliveries
 
-POSTS_AT_ONCE = 8  # tests and handshakes in a process, beside what deliveries take
-
-CHANGE_TRIES = 3  # when others change the same subscription while its endpoint is being asked
+CHANGE_TRIES = 3  # when others change the same subscription while its endpoint is asked
 
 TEST_TYPE = "webhook.test"
 
 
-class SubscriptionsRoom(Protocol):
-    async def add(self, subscription: Subscription, *, actor: str, now_ms: int) -> bool: ...
-
-    async def change(
-        self,
-        name: str,
-        change: Callable[[Subscription], Subscription],
-        deed: AuditEntry,
-        *,
-        now_ms: int,
-        forgive: bool = False,
-    ) -> Subscription | None: ...
-
-    async def delete(self, name: str, *, actor: str, now_ms: int) -> bool: ...
-
-    async def note(self, name: str, deed: AuditEntry, *, now_ms: int) -> None: ...
-
-    async def find(self, name: str) -> SubscriptionStatus | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribingEdges:
-    """Where time, dice and names come from; `random_bytes(n)` gives n bytes fit for a secret."""
-
-    clock: Callable[[], int]
-    random_bytes: Callable[[int], bytes]
-    new_id: IdMaker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What an endpoint granted, and for what."""
-
-    url: str
-    rate_per_s: float | None
-    granted_per_s: float | None
-
-
-class _Overtaken(Exception):
-    """Somebody else's change makes this one need another handshake."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subscribing:
-    """`source` names this service in CloudEvents. Every verb may raise StoreUnavailable; then nothing was changed.
+class SubscriptionService:
+    """Every method may raise StoreUnavailable; then nothing was changed.
 
-    Endpoints that hang hold up only others that are asked or tried out by hand: never a delivery.
+    Endpoints that hang delay only other tests and handshakes, never a delivery.
     """
 
-    room: SubscriptionsRoom
-    transport: Sends
-    rules: SubscriptionRules
-    source: str
-    edges: SubscribingEdges
-    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE), init=False, repr=False)
+    subscriptions: SubscriptionRepository
+    transport: Transport
+    settings: DeliverySettings
+    #: Names of the configured providers.
+    providers: tuple[str, ...]
+    #: None: endpoints cannot be asked for their consent.
+    public_url: str | None
+    clock: Callable[[], int]
+    #: Returns n bytes that are fit for a secret.
+    random_bytes: Callable[[int], bytes]
+    new_id: IdMaker
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(POSTS_AT_ONCE), init=False, repr=False)
 
-    async def create(self, order: SubscriptionRequest, *, actor: str) -> Subscription:
-        """Raise InvalidRequest with every violation; nothing is sent or stored then."""
-        _refuse(find_violations(order, self.rules))
-        now_ms = self.edges.clock()
-        draft = ordered(
-            order,
-            name=self.edges.new_id("sub", now_ms),
-            secret=order.secret or self._new_secret(),
+    async def create(self, request: SubscriptionRequest, *, actor: str) -> Subscription:
+        """Store a new subscription and return it.
+
+        Raise InvalidRequest with every violation, when the endpoint does not consent, and when there are too many
+        subscriptions; then nothing is stored.
+        """
+        _refuse(self._violations(request))
+        now_ms = self.clock()
+        made = rules.create(
+            request,
+            subscription_id=self.new_id("sub", now_ms),
+            secret=request.secret or self._new_secret(),
             signing_key=self._new_signing_key(),
             now_ms=now_ms,
         )
-        if needs_handshake(None, draft):
-            draft = replace(draft, granted_per_s=(await self._ask(draft)).granted_per_s)
-        if not await self.room.add(draft, actor=actor, now_ms=now_ms):
+        if rules.needs_handshake(None, made):
+            made = replace(made, granted_per_s=(await self._ask_for_consent(made)).granted_per_s)
+        if not await self.subscriptions.add(made, actor=actor, now_ms=now_ms):
             rule = f"would be one more than the {MOST_SUBSCRIPTIONS} that there may be"
             accepted = "delete one that nobody needs, or widen one that is there"
             raise InvalidRequest([Violation(field="subscription", rule=rule, accepted=accepted)])
-        return draft
+        return made
 
-    async def change(self, name: str, changes: Mapping[str, Any], *, actor: str) -> Subscription | None:
-        """`changes` are fields of an order without `secret`, and `enabled`; None puts a field back to its default.
+    async def change(self, subscription_id: str, changes: Mapping[str, Any], *, actor: str) -> Subscription | None:
+        """Change some fields and return the subscription; None when there is no such subscription.
 
-        Switching it on forgets the endpoint's failures, pause and slow-down, whether it was off or not. Raise
-        InvalidRequest with every violation; None when there is no such subscription.
+        `changes` holds fields of a request without `secret`, and `enabled`; None sets a field to its default. Enabling
+        also clears the endpoint's failures, pause and throttling. Raise InvalidRequest with every violation, and when
+        the endpoint does not consent.
         """
-        deed = AuditEntry(actor=actor, action=_action(changes), detail={"fields": sorted(changes)})
-        is_enabling = changes.get("enabled") is True
+        entry = AuditEntry(actor=actor, action=_action(changes), detail={"fields": sorted(changes)})
         for _ in range(CHANGE_TRIES):
-            seen = await self.room.find(name)
-            if seen is None:
+            found = await self.subscriptions.find(subscription_id)
+            if found is None:
                 return None
-            _refuse(change_violations(seen.subscription, changes, self.rules))
-            change = _Change(values=changes, signing_key=self._new_signing_key(), now_ms=self.edges.clock())
-            draft = change.on(seen.subscription)
-            if needs_handshake(seen.subscription, draft):
-                asked = await self._ask(draft)
-                change = replace(change, asked=asked, now_ms=self.edges.clock())  # as late as what it overtakes
-            with suppress(_Overtaken):
-                return await self.room.change(name, change.granted, deed, now_ms=change.now_ms, forgive=is_enabling)
+            try:
+                return await self._change_once(found.subscription, changes, entry)
+            except ConcurrentChange:
+                continue
         rule, accepted = "was changed by others meanwhile", "look at the subscription, then try again"
         raise InvalidRequest([Violation(field="handshake", rule=rule, accepted=accepted)])
 
-    async def delete(self, name: str, *, actor: str) -> bool:
-        """False when there is no such subscription."""
-        return await self.room.delete(name, actor=actor, now_ms=self.edges.clock())
+    async def _change_once(
+        self, before: Subscription, changes: Mapping[str, Any], entry: AuditEntry
+    ) -> Subscription | None:
+        """Raise ConcurrentChange when another change was stored meanwhile that needs the endpoint to be asked again."""
+        _refuse(rules.violations_of_change(self._violations(rules.merged(rules.request_of(before), changes)), changes))
+        signing_key = self._new_signing_key()
+        after = rules.apply_changes(before, changes, signing_key=signing_key, now_ms=self.clock())
+        consent = await self._ask_for_consent(after) if rules.needs_handshake(before, after) else None
+        now_ms = self.clock()  # read after the handshake, so that it is not earlier than a change stored meanwhile
 
-    async def rotate(self, name: str, *, secret: str | None, overlap_s: float, actor: str) -> Subscription | None:
-        """A new secret, and a new signing key where there is one; without a secret one is made.
+        def apply(stored: Subscription) -> Subscription:
+            changed = rules.apply_changes(stored, changes, signing_key=signing_key, now_ms=now_ms)
+            return rules.with_consent(stored, changed, consent)
 
-        The old ones sign along for `overlap_s` (0 to 30 days; 0 ends them at once). A second rotation within an overlap
-        ends those of the first: only the last pair is kept. Raise InvalidRequest also for the secret that is in use, so
-        that a repeated request does not push out the one before it.
+        is_enabling = changes.get("enabled") is True
+        return await self.subscriptions.change(before.id, apply, entry, now_ms=now_ms, reset_health=is_enabling)
+
+    async def delete(self, subscription_id: str, *, actor: str) -> bool:
+        """Delete a subscription; False when there is no such subscription."""
+        return await self.subscriptions.delete(subscription_id, actor=actor, now_ms=self.clock())
+
+    async def rotate(
+        self, subscription_id: str, *, secret: str | None, overlap_s: float, actor: str
+    ) -> Subscription | None:
+        """Give a subscription a new secret, and a new signing key where it has one; None when there is no such one.
+
+        Without `secret` one is made. The old pair signs as well for `overlap_s` (0 to 30 days; 0 ends it at once). A
+        second rotation within an overlap ends the pair of the first. Raise InvalidRequest with every violation, also
+        for the secret that is in use, so that a repeated request does not end the secret before it.
         """
-        _refuse(rotation_violations(secret, overlap_s, self.rules.notify))
-        now_ms = self.edges.clock()
-        fresh, signing_key = secret or self._new_secret(), self._new_signing_key()
+        _refuse(rules.rotation_violations(secret, overlap_s))
+        now_ms = self.clock()
+        new_secret, signing_key = secret or self._new_secret(), self._new_signing_key()
 
-        def change(stored: Subscription) -> Subscription:
-            if fresh == stored.secret:
+        def apply(stored: Subscription) -> Subscription:
+            if new_secret == stored.secret:
                 rule, accepted = "is in use already", "another one, or none, and one is made"
                 raise InvalidRequest([Violation(field="secret", rule=rule, accepted=accepted)])
-            return rotated(stored, secret=fresh, signing_key=signing_key, overlap_s=overlap_s, now_ms=now_ms)
+            return rules.rotate_keys(
+                stored, secret=new_secret, signing_key=signing_key, overlap_s=overlap_s, now_ms=now_ms
+            )
 
-        deed = AuditEntry(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
-        return await self.room.change(name, change, deed, now_ms=now_ms)
+        entry = AuditEntry(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
+        return await self.subscriptions.change(subscription_id, apply, entry, now_ms=now_ms)
 
-    async def test(self, name: str, *, actor: str) -> Attempt | None:
-        """Post a signed `webhook.test` right away, once, also to a disabled one; None when there is none.
+    async def test(self, subscription_id: str, *, actor: str) -> Attempt | None:
+        """Post a signed `webhook.test` once, now, also to a disabled subscription; None when there is no such one.
 
-        Nothing but the audit remembers it: neither the endpoint's failures nor its limits count it.
+        Only the audit stores it: it counts neither as a failure of the endpoint nor towards its limits.
         """
-        seen = await self.room.find(name)
-        if seen is None:
+        found = await self.subscriptions.find(subscription_id)
+        if found is None:
             return None
-        deed = AuditEntry(actor=actor, action="subscription tested")
-        await self.room.note(name, deed, now_ms=self.edges.clock())
-        async with self._places:
-            webhook = self._test_webhook(seen.subscription, self.edges.clock())
-            posted = await post(webhook, self.transport, clock=self.edges.clock)
-        return posted.attempt
+        entry = AuditEntry(actor=actor, action="subscription tested")
+        await self.subscriptions.record_action(subscription_id, entry, now_ms=self.clock())
+        async with self._slots:
+            webhook = self._test_webhook(found.subscription, self.clock())
+            return await send_webhook(webhook, self.transport, clock=self.clock)
 
     def _test_webhook(self, subscription: Subscription, now_ms: int) -> Webhook:
         body = {"type": TEST_TYPE, "timestamp": rfc3339(now_ms), "data": {"subscription": subscription.id}}
-        message_id = self.edges.new_id("msg", now_ms)
+        message_id = self.new_id("msg", now_ms)
         headers: Headers = ()
         if subscription.cloudevents:
-            headers = cloudevents_headers(message_id=message_id, event_type=TEST_TYPE, source=self.source, at_ms=now_ms)
-        if subscription.handshake and self.rules.origin is not None:
-            headers += origin_headers(self.rules.origin)
+            source = source_of(self.public_url)
+            headers = cloudevents_headers(message_id=message_id, event_type=TEST_TYPE, source=source, at_ms=now_ms)
+        if subscription.handshake and self.public_url is not None:
+            headers += origin_headers(origin_of(self.public_url))
         return Webhook(
             url=subscription.url,
             message_id=message_id,
@@ -207,58 +185,49 @@ class Subscribing:
             headers=headers,
         )
 
-    async def _ask(self, draft: Subscription) -> _Asked:
-        """Raise InvalidRequest unless the endpoint wants our webhooks."""
-        origin = self.rules.origin or ""
+    async def _ask_for_consent(self, draft: Subscription) -> Consent:
+        """Send the CloudEvents handshake. Raise InvalidRequest unless the endpoint consents."""
+        origin = origin_of(self.public_url or "")
         call = build_handshake(draft.url, origin=origin, rate_per_s=draft.rate_per_s)
         try:
-            async with self._places:
+            async with self._slots:
                 reply = await self.transport.send(call)
         except AddressForbidden as error:
             raise _not_granted(f"webhooks may not go there: {error}", origin) from error
         except TransportError as error:
             raise _not_granted(f"{type(error).__name__}: {error}", origin) from error
-        said = read_handshake(reply, origin=origin, has_asked_rate=draft.rate_per_s is not None)
-        if isinstance(said, Denied):
-            raise _not_granted(f"the endpoint {said.reason}", origin)
-        return _Asked(url=draft.url, rate_per_s=draft.rate_per_s, granted_per_s=said.per_s)
+        answer = read_handshake(reply, origin=origin, is_rate_asked=draft.rate_per_s is not None)
+        if isinstance(answer, Denied):
+            raise _not_granted(f"the endpoint {answer.reason}", origin)
+        return Consent(url=draft.url, rate_per_s=draft.rate_per_s, granted_per_s=answer.per_s)
+
+    def _violations(self, request: SubscriptionRequest) -> Iterable[Violation]:
+        return rules.validate_subscription(
+            request,
+            guard=AddressGuard(allow=self.settings.allow_private),
+            providers=self.providers,
+            most_in_flight=self.settings.concurrency,
+            has_public_url=self.public_url is not None,
+        )
 
     def _new_secret(self) -> str:
-        return new_webhook_secret(self.edges.random_bytes(KEY_BYTES))
+        return new_webhook_secret(self.random_bytes(KEY_BYTES))
 
     def _new_signing_key(self) -> str:
-        return new_signing_key(self.edges.random_bytes(KEY_BYTES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
-    """One change, as it is made to whatever is stored by then."""
-
-    values: Mapping[str, Any]
-    signing_key: str = field(repr=False)
-    now_ms: int
-    asked: _Asked | None = None
-
-    def on(self, stored: Subscription) -> Subscription:
-        return changed(stored, self.values, signing_key=self.signing_key, now_ms=self.now_ms)
-
-    def granted(self, stored: Subscription) -> Subscription:
-        """Raise _Overtaken when the endpoint was not asked for what would be stored."""
-        after = self.on(stored)
-        if not needs_handshake(stored, after):
-            return after
-        asked = self.asked
-        if asked is None or (asked.url, asked.rate_per_s) != (after.url, after.rate_per_s):
-            raise _Overtaken
-        return replace(after, granted_per_s=asked.granted_per_s)
+        return new_signing_key(self.random_bytes(KEY_BYTES))
 
 
 def _action(changes: Mapping[str, Any]) -> str:
-    words = {True: "subscription enabled", False: "subscription disabled"}
-    return words.get(changes.get("enabled", ""), "subscription changed")
+    match changes.get("enabled"):
+        case True:
+            return "subscription enabled"
+        case False:
+            return "subscription disabled"
+    return "subscription changed"
 
 
 def _refuse(violations: Iterable[Violation]) -> None:
+    """Raise InvalidRequest if there are any."""
     if found := list(violations):
         raise InvalidRequest(found)
 

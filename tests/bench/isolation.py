@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from receiver.config.settings import DeliverySettings
 from receiver.runtime.services import Store, open_store
 from receiver.runtime.worker import DELIVER_EVERY_S, DELIVER_LIMIT, DELIVERING_AT_ONCE, JobRunner
-from receiver.webhooks.deliverer import Deliverer, DeliveryManners
+from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter.http.address_guard import AddressGuard
@@ -161,21 +161,23 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         for number in range(endpoints):
             kind = first if number == 0 else "good"
             await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
-        manners = DeliveryManners(
+        deliverer = Deliverer(
+            outbox=store.outbox,
+            transport=transport,
+            settings=_DEFAULT,
             owner=name,
-            backoff_s=_DEFAULT.backoff_s,
-            concurrency=concurrency,
-            per_lane=_DEFAULT.per_endpoint,
+            lease_ms=60_000,
+            public_url=None,
+            clock=_now_ms,
+            random=secrets.SystemRandom().random,
         )
-        random = secrets.SystemRandom().random
-        deliverer = Deliverer(outbox=store.outbox, transport=transport, manners=manners, clock=_now_ms, random=random)
         job = JobRunner(
             "deliver",
             lambda: deliverer.deliver_once(limit=DELIVER_LIMIT),
             at_once=DELIVERING_AT_ONCE,
             clock=_now_ms,
         )
-        deliverer.on_room = job.start_run
+        deliverer.on_capacity = job.start_run
         ticks = asyncio.create_task(_tick(job))
         try:
             yield _Arm(name=name, store=store, job=job, endpoints=endpoints)

@@ -76,7 +76,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A ledger is copied between SQLite and Postgres whole or not at all, and every table is compared",
-        "tests/integration/store/test_transfer.py::test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again",
+        "tests/integration/store/test_transfer.py::test_a_transfer_that_was_killed_leaves_an_empty_target_and_may_be_repeated",
     ),
     (
         "Secrets reach neither the log nor an error",
@@ -164,7 +164,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "An event with a pending delivery is not deleted",
-        "tests/integration/store/test_retention_statements.py::test_no_event_goes_at_or_beyond_one_that_is_still_owed",
+        "tests/integration/store/test_retention_statements.py::test_no_event_goes_at_or_after_one_with_a_pending_delivery",
     ),
     (
         "Redirects are not followed, and private addresses are refused at connect, whatever the name resolves to",

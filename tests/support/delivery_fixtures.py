@@ -1,4 +1,4 @@
-"""Subscriptions, events and what became of their deliveries, in a real ledger."""
+"""Subscriptions, events and the outcomes of deliveries, in a real ledger."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,20 +14,22 @@ DAY_MS = 86_400_000
 _STATUS = {DeliveryState.DELIVERED: 204, DeliveryState.DEAD: 400, DeliveryState.PENDING: 429}
 
 
-async def subscribe(store: Store, name: str = "sub_1", **changes: Any) -> Subscription:
-    values: dict[str, Any] = {"url": f"https://hooks.example/{name}", "secret": SECRET, "created_ms": T0}
-    subscription = Subscription(id=name, **({"changed_ms": T0} | values | changes))
+async def subscribe(store: Store, subscription_id: str = "sub_1", **changes: Any) -> Subscription:
+    values: dict[str, Any] = {"url": f"https://hooks.example/{subscription_id}", "secret": SECRET, "created_ms": T0}
+    subscription = Subscription(id=subscription_id, **({"changed_ms": T0} | values | changes))
     assert await store.subscriptions.add(subscription, actor="ann", now_ms=T0)
     return subscription
 
 
-async def turn(store: Store, state: SubscriptionState, name: str = "sub_1") -> None:
-    """Enable or disable one."""
-    deed = AuditEntry(actor="ann", action="turned")
-    assert await store.subscriptions.change(name, lambda before: replace(before, state=state), deed, now_ms=T0)
+async def set_state(store: Store, state: SubscriptionState, subscription_id: str = "sub_1") -> None:
+    """Enable or disable a subscription."""
+    entry = AuditEntry(actor="ann", action="state set")
+    assert await store.subscriptions.change(
+        subscription_id, lambda before: replace(before, state=state), entry, now_ms=T0
+    )
 
 
-async def happen(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -> None:
+async def publish_events(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -> None:
     """`count` tasks that were submitted elsewhere succeed: one event each."""
     for begin in range(first, first + count, 500):
         numbers = range(begin, min(begin + 500, first + count))
@@ -36,45 +38,55 @@ async def happen(store: Store, count: int, *, at_ms: int = T0, first: int = 1) -
         )
 
 
-async def happen_to(store: Store, name: str, *, at_ms: int = T0, **changes: Any) -> None:
+async def publish_event_of(store: Store, task_id: str, *, at_ms: int = T0, **changes: Any) -> None:
     """A task of ours succeeds."""
-    await store.submissions.open_task(a_task(name, **changes), at_ms)
+    await store.submissions.open_task(a_task(task_id, **changes), at_ms)
     await store.ledger.record(
-        [a_report(provider_task_id=name, expected_task_id=name, provider=changes.get("provider", "hiapi"))], at_ms
+        [a_report(provider_task_id=task_id, expected_task_id=task_id, provider=changes.get("provider", "hiapi"))], at_ms
     )
 
 
 async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: int = 10_000) -> list[DueDelivery]:
-    return await store.outbox.lease_deliveries(owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_lane=limit)
+    return await store.outbox.lease_deliveries(
+        owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=limit
+    )
 
 
-async def end(
+async def finish(
     store: Store, leased: Sequence[DueDelivery], state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0
 ) -> None:
+    """Record one attempt of each leased delivery."""
     attempt = Attempt(at_ms=at_ms, latency_ms=1, status=_STATUS[state], error=None)
     due_ms = at_ms if state is DeliveryState.PENDING else None
     results = [
-        AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=attempt, state=state, due_ms=due_ms)
+        AttemptResult(
+            delivery=due.id,
+            owner=due.owner,
+            endpoint_id=due.endpoint_id,
+            attempt=attempt,
+            state=state,
+            due_ms=due_ms,
+        )
         for due in leased
     ]
     await store.outbox.record_attempts(results, at_ms)
 
 
-async def end_all(store: Store, state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0) -> int:
-    """Every delivery that is due, each after one attempt; how many."""
-    ended = 0
+async def finish_all(store: Store, state: DeliveryState = DeliveryState.DELIVERED, *, at_ms: int = T0) -> int:
+    """Every due delivery is finished after one attempt; returns how many."""
+    finished = 0
     while leased := await lease(store, now_ms=at_ms):
-        await end(store, leased, state, at_ms=at_ms)
-        ended += len(leased)
-    return ended
+        await finish(store, leased, state, at_ms=at_ms)
+        finished += len(leased)
+    return finished
 
 
-async def owed(store: Store, subscription: str | None = None) -> list[Delivery]:
-    """Every delivery, or a subscription's, in the order of their events."""
+async def deliveries_of(store: Store, subscription_id: str | None = None) -> list[Delivery]:
+    """Every delivery, or those of one subscription, in the order of their events."""
     page = await store.deliveries.deliveries(limit=100_000)
-    kept = [each for each in page.items if subscription is None or each.subscription == subscription]
-    return sorted(kept, key=lambda each: each.event_seq)
+    chosen = [each for each in page.items if subscription_id is None or each.subscription == subscription_id]
+    return sorted(chosen, key=lambda each: each.event_seq)
 
 
-async def seqs(store: Store) -> list[int]:
+async def event_numbers(store: Store) -> list[int]:
     return [event.seq for event in await store.events.events(0, limit=100_000)]

@@ -19,7 +19,7 @@ from receiver.store.url import LedgerFile
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task, notified
-from tests.support.delivery_fixtures import end, happen, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.tables import rows_of
 
 SCHEMAS = table_schemas()
@@ -38,13 +38,13 @@ async def fill(url: str) -> None:
         await subscribe(store, description=AWKWARD, rate_per_s=0.1, granted_per_s=0.1 + 0.2)
         await subscribe(store, "sub_2", max_in_flight=2)
         for number in range(5):
-            await happen(store, 1, first=number + 1, at_ms=T0 + number)
+            await publish_events(store, 1, first=number + 1, at_ms=T0 + number)
         await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
         await store.ledger.record([a_report(TaskState.FAILED, expected_task_id="tsk_1")], T0)
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
-            await end(store, await lease(store, limit=1), state)
+            await finish(store, await lease(store, limit=1), state)
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
 

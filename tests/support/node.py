@@ -31,14 +31,14 @@ async def record(store: Store, seed: str, count: str) -> None:
     for begin in range(0, len(reports), BATCH):
         outcomes = await store.ledger.record(reports[begin : begin + BATCH], T0)
         verdicts.update(o.verdict.value if isinstance(o, Recorded) else type(o).__name__ for o in outcomes)
-    _tell(verdicts)
+    _print(verdicts)
 
 
 async def lease(store: Store, owner: str) -> None:
     """Takes all that is due and never comes back with it."""
-    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner=owner, now_ms=T0, lease_ms=60_000, limit=100)
-    _tell({"deliveries": [each.id for each in due], "tasks": [task.id for task in tasks]})
+    _print({"deliveries": [each.id for each in due], "tasks": [task.id for task in tasks]})
     await asyncio.Event().wait()
 
 
@@ -46,28 +46,28 @@ async def hold(store: Store) -> None:
     """Stays in the middle of a transaction, with the number of the next event taken."""
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
-        _tell("holding")
+        await tx.fetch_one("reserve_event_numbers", count=1)
+        _print("holding")
         await asyncio.Event().wait()
 
     await store.engine.write(work)
 
 
 async def share(store: Store, owner: str) -> None:
-    """Leases from two lanes, one of a few at once and one of a few a second, as fast as it can."""
+    """Leases from two endpoints, one of a few at once and one of a few a second, as fast as it can."""
     got: Counter[str] = Counter()
     for turn in range(20):
         due = await store.outbox.lease_deliveries(
-            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_lane=100
+            owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100
         )
-        got.update(each.lane for each in due)
-    _tell(got)
+        got.update(each.endpoint_id for each in due)
+    _print(got)
 
 
 _VERBS: Mapping[str, Callable[..., Awaitable[None]]] = {"record": record, "lease": lease, "hold": hold, "share": share}
 
 
-def _tell(what: object) -> None:
+def _print(what: object) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
@@ -75,7 +75,7 @@ def _tell(what: object) -> None:
 async def main(url: str, verb: str, *arguments: str) -> None:
     log.configure_logging(LogSettings(level="warning"))
     async with open_store(url, clock=lambda: T0, migrating=False) as store:
-        _tell("ready")
+        _print("ready")
         await asyncio.to_thread(sys.stdin.readline)
         await _VERBS[verb](store, *arguments)
 

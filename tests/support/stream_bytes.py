@@ -1,4 +1,4 @@
-"""What a receiver says on the wire about events, for servers of bytes that the client is tried against."""
+"""The bytes that a receiver sends about events, for raw servers that tests of the client use."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def an_event(seq: int, **changes: Any) -> dict[str, Any]:
     return said | changes
 
 
-def a_disabling(seq: int) -> dict[str, Any]:
+def a_disabled_event(seq: int) -> dict[str, Any]:
     about = {
         "id": "sub_1",
         "url": "https://hooks.example/a",
@@ -55,7 +55,7 @@ def page(*seqs: int, next_after: int, has_more: bool) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def saying(*parts: bytes) -> Answering:
+def replying_with(*parts: bytes) -> Answering:
     """All of it, and then the end of the connection."""
 
     async def answer(peer: Peer, _: int) -> None:
@@ -65,7 +65,7 @@ def saying(*parts: bytes) -> Answering:
     return answer
 
 
-def breaking(*parts: bytes) -> Answering:
+def resetting_after(*parts: bytes) -> Answering:
     """All of it, and then a reset."""
 
     async def answer(peer: Peer, _: int) -> None:
@@ -75,7 +75,7 @@ def breaking(*parts: bytes) -> Answering:
     return answer
 
 
-def holding(*parts: bytes) -> Answering:
+def staying_open_after(*parts: bytes) -> Answering:
     """All of it, and then nothing more, on an open connection."""
 
     async def answer(peer: Peer, number: int) -> None:
@@ -85,7 +85,7 @@ def holding(*parts: bytes) -> Answering:
     return answer
 
 
-def in_turn(*answers: Answering) -> Answering:
+def one_after_another(*answers: Answering) -> Answering:
     """One for each request; the last for all that follow."""
 
     async def answer(peer: Peer, number: int) -> None:

@@ -1,4 +1,4 @@
-"""A listener to the stream of events over a socket, reading what the bytes say by the few rules that they need."""
+"""A client of the event stream over a socket. It parses only what the tests need."""
 
 import asyncio
 import json
@@ -11,13 +11,13 @@ import httpx
 
 from tests.support.service import KEYS
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 PATH = "/v1/events/stream"
 KEY = {"Authorization": f"Bearer {KEYS['read'][1]}"}
 
 
 @dataclass(eq=False)
-class Listener:
+class StreamListener:
     """`greeting` is the first block."""
 
     reply: httpx.Response
@@ -27,9 +27,9 @@ class Listener:
         self._lines = self.reply.aiter_lines()
 
     async def block(self) -> dict[str, str] | None:
-        """Field to value, a comment under the empty name; None when the stream has come to its end."""
+        """Field to value, a comment under the empty name; None at the end of the stream."""
         found: dict[str, str] = {}
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             async for line in self._lines:
                 if not line:
                     return found
@@ -40,7 +40,7 @@ class Listener:
         return None
 
     async def event(self) -> dict[str, str]:
-        """The next block with data; what stands before it is the greeting, or keeps the connection alive."""
+        """The next block with data; the greeting and keep-alive comments are skipped."""
         while (block := await self.block()) is not None:
             if "data" in block:
                 return block
@@ -55,15 +55,15 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(
+async def open_stream(
     http: httpx.AsyncClient, query: str = "", headers: Mapping[str, str] | None = None
-) -> AsyncIterator[Listener]:
-    """It has been greeted, so that all that happens from now on is heard."""
+) -> AsyncIterator[StreamListener]:
+    """Yields after the first block, so that it receives every event from now on."""
     async with http.stream("GET", f"{PATH}?{query}", headers={**KEY, **(headers or {})}) as reply:
         if reply.status_code != httpx.codes.OK:
             await reply.aread()
         assert reply.status_code == httpx.codes.OK, reply.text
-        listener = Listener(reply)
+        listener = StreamListener(reply)
         listener.greeting = await listener.block() or {}
         assert listener.greeting["retry"] == "3000"
         yield listener

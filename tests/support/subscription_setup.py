@@ -1,4 +1,4 @@
-"""A subscribing flow over a real ledger, whose clock and dice the test holds."""
+"""A subscription service over a real ledger; the test holds the clock and the random bytes."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,45 +10,45 @@ from typing import Any
 
 import pytest
 
+from receiver.config.settings import DeliverySettings
 from receiver.runtime.services import Store, open_store
 from receiver.store.ids import id_maker
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
-from receiver.webhooks.model.request import SubscriptionRequest, SubscriptionRules
+from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
-from receiver.webhooks.subscriptions import Subscribing, SubscribingEdges
+from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.errors import InvalidRequest
-from submitter.http.address_guard import AddressGuard, check_endpoint
+from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import TransportLimits, open_transport
 from tests.support.builders import T0
 from tests.support.raw_server import reply
 
-HOME = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
+LOCAL_NETWORKS = (ip_network("127.0.0.0/8"),)
 ORIGIN = "whenfinal.example"
-SOURCE = f"https://{ORIGIN}"
+PUBLIC_URL = f"https://{ORIGIN}"
 NEW_SECRET = "whsec_" + "bmV3" * 8
 CONSENT = reply(b"", b"WebHook-Allowed-Origin: *", b"WebHook-Allowed-Rate: 120")
 TWO_A_SECOND = 2.0
 
 
 @dataclass(eq=False)
-class Bench:
-    """`path` is the ledger's file. The clock stands still unless a test moves it; the dice count up."""
+class SubscriptionSetup:
+    """`path` is the ledger's file. The clock stands still unless a test sets it; the random bytes count up."""
 
     store: Store
     path: Path
-    subscribing: Subscribing
+    service: SubscriptionService
     now: list[int]
 
     async def create(self, url: str, **changes: Any) -> Subscription:
-        return await self.subscribing.create(SubscriptionRequest(**({"url": url} | changes)), actor="ann")
+        return await self.service.create(SubscriptionRequest(**({"url": url} | changes)), actor="ann")
 
-    async def change(self, name: str, **changes: Any) -> Subscription | None:
-        return await self.subscribing.change(name, changes, actor="ann")
+    async def change(self, subscription_id: str, **changes: Any) -> Subscription | None:
+        return await self.service.change(subscription_id, changes, actor="ann")
 
     async def stored(self) -> list[Subscription]:
         page = await self.store.subscriptions.page(limit=10, cursor=None)
-        return [seen.subscription for seen in page.items]
+        return [found.subscription for found in page.items]
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path)) as connection:
@@ -56,40 +56,35 @@ class Bench:
 
 
 @asynccontextmanager
-async def subscribing_in(folder: Path, *, origin: str | None = ORIGIN, whole_s: float = 20.0) -> AsyncIterator[Bench]:
+async def open_setup(
+    folder: Path, *, public_url: str | None = PUBLIC_URL, whole_s: float = 20.0
+) -> AsyncIterator[SubscriptionSetup]:
     limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
-    now, random = [T0], iter(range(1, 10_000))
-    rules = SubscriptionRules(
-        notify=NotifyRules(refuse_url=lambda url: check_endpoint(url, HOME), read_secret=decode_webhook_secret),
-        providers=("hiapi", "dashscope"),
-        most_in_flight=64,
-        origin=origin,
-    )
+    now, numbers = [T0], iter(range(1, 10_000))
 
     def random_bytes(count: int) -> bytes:
-        return next(random).to_bytes(count)
+        return next(numbers).to_bytes(count)
 
     path = folder / "ledger.db"
     async with (
         open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True) as store,
-        open_transport(limits, HOME) as transport,
+        open_transport(limits, AddressGuard(allow=LOCAL_NETWORKS)) as transport,
     ):
-        edges = SubscribingEdges(clock=lambda: now[0], random_bytes=random_bytes, new_id=id_maker(random_bytes))
-        flow = Subscribing(room=store.subscriptions, transport=transport, rules=rules, source=SOURCE, edges=edges)
-        yield Bench(store=store, path=path, subscribing=flow, now=now)
+        service = SubscriptionService(
+            subscriptions=store.subscriptions,
+            transport=transport,
+            settings=DeliverySettings(allow_private=LOCAL_NETWORKS, concurrency=64),
+            providers=("hiapi", "dashscope"),
+            public_url=public_url,
+            clock=lambda: now[0],
+            random_bytes=random_bytes,
+            new_id=id_maker(random_bytes),
+        )
+        yield SubscriptionSetup(store=store, path=path, service=service, now=now)
 
 
-def headers_of(request: bytes) -> dict[str, str]:
-    lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
-    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
-def body_of(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
-
-
-async def refused(work: Any) -> dict[str, str]:
-    """The broken rules by field."""
+async def violations_of(work: Any) -> dict[str, str]:
+    """Await what must raise InvalidRequest; the broken rules by field."""
     with pytest.raises(InvalidRequest) as caught:
         await work
     return {violation.field: str(violation) for violation in caught.value.violations}

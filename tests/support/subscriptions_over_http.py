@@ -1,4 +1,4 @@
-"""Subscriptions over HTTP: made, changed, replayed and looked at, for tests of the real application."""
+"""Create, change, replay and read subscriptions over HTTP, for tests of the real application."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ PATH = "/v1/subscriptions"
 HOOK = f"{NOBODY}/hook"
 
 
-async def subscribed(service: Served, **order: Any) -> dict[str, Any]:
+async def create_subscription(service: Served, **order: Any) -> dict[str, Any]:
     made = await service.post(PATH, {"url": HOOK} | order)
     assert made.status_code == 201, made.text
     found: dict[str, Any] = made.json()
     return found
 
 
-async def patch(service: Served, name: str, changes: Any, *, key: str = "all") -> httpx.Response:
+async def patch_subscription(service: Served, name: str, changes: Any, *, key: str = "all") -> httpx.Response:
     return await service.http.patch(f"{PATH}/{name}", json=changes, headers=service.key(key))
 
 
-async def delete(service: Served, name: str, *, key: str = "all") -> httpx.Response:
+async def delete_subscription(service: Served, name: str, *, key: str = "all") -> httpx.Response:
     return await service.http.delete(f"{PATH}/{name}", headers=service.key(key))
 
 
-async def ended(service: Served, *numbers: int, state: TaskState = TaskState.SUCCEEDED) -> None:
-    """One event for each number, as news from a provider makes them."""
+async def finish_tasks(service: Served, *numbers: int, state: TaskState = TaskState.SUCCEEDED) -> None:
+    """One event for each number, from what a provider reports."""
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
     await service.services.store.ledger.record(
@@ -36,11 +36,11 @@ async def ended(service: Served, *numbers: int, state: TaskState = TaskState.SUC
     )
 
 
-async def owed(service: Served, name: str, state: str = "pending") -> list[dict[str, Any]]:
+async def deliveries_of(service: Served, name: str, state: str = "pending") -> list[dict[str, Any]]:
     found = (await service.get("/v1/deliveries", params={"subscription": name, "state": state})).json()
     deliveries: list[dict[str, Any]] = found["deliveries"]
     return deliveries
 
 
-async def replay(service: Served, name: str, **order: Any) -> httpx.Response:
+async def replay_subscription(service: Served, name: str, **order: Any) -> httpx.Response:
     return await service.post(f"{PATH}/{name}/replay", order, key="operate")

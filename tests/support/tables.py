@@ -1,4 +1,4 @@
-"""Straight into the tables, past every room, whatever the engine."""
+"""Read and write tables directly, without repositories, on either engine."""
 
 import asyncio
 import sqlite3
@@ -18,32 +18,32 @@ from receiver.store.url import LedgerFile
 from tests.support.builders import T0
 
 
-def rows_of(database_url: str, question: str) -> list[Any]:
+def rows_of(database_url: str, statement: str) -> list[Any]:
     place = ledger_at(database_url)
     if isinstance(place, LedgerFile):
         with closing(sqlite3.connect(place.path)) as file:
-            return file.execute(question).fetchall()
+            return file.execute(statement).fetchall()
     with closing(psycopg.connect(database_url)) as server:
-        return server.execute(question.encode()).fetchall()
+        return server.execute(statement.encode()).fetchall()
 
 
 @contextmanager
-def reading_on(database_url: str, question: str) -> Iterator[Iterator[Any]]:
-    """The rows of one question, fetched as they are asked for."""
+def reading_on(database_url: str, statement: str) -> Iterator[Iterator[Any]]:
+    """The rows of one statement, fetched while they are read."""
     place = ledger_at(database_url)
     if isinstance(place, LedgerFile):
         with closing(sqlite3.connect(place.path)) as file:
-            yield file.execute(question)
+            yield file.execute(statement)
         return
     with closing(psycopg.connect(database_url)) as server, server.cursor(name="reading") as cursor:
         cursor.itersize = 5
-        cursor.execute(question.encode())
+        cursor.execute(statement.encode())
         yield iter(cursor)
 
 
 @asynccontextmanager
 async def engine_at(database_url: str) -> AsyncIterator[Engine]:
-    """As it is, no migration looked at."""
+    """The database as it is; migrations are not checked."""
     place = ledger_at(database_url)
     engine: Engine = (
         await open_sqlite(place.path, busy_timeout_ms=5000)
@@ -67,7 +67,7 @@ def migrated(url: str) -> None:
 
 
 def empty(url: str) -> None:
-    """A ledger on Postgres as its migrations left it; whoever is still on it is thrown out."""
+    """A ledger on Postgres as its migrations left it; other connections to it are closed."""
     with closing(psycopg.connect(url)) as server:
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -9,7 +9,7 @@ from receiver.runtime.services import open_store
 from receiver.store.retention import START
 from tests.support.builders import T0
 from tests.support.cli import Cli
-from tests.support.delivery_fixtures import happen, happen_to
+from tests.support.delivery_fixtures import publish_event_of, publish_events
 
 DAY_MS = 86_400_000
 
@@ -17,11 +17,11 @@ DAY_MS = 86_400_000
 async def _fill(folder: Path) -> None:
     """Events 1 to 3 are gone, 4 to 6 are there."""
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=True) as store:
-        await happen(store, 3, at_ms=T0 - DAY_MS)
+        await publish_events(store, 3, at_ms=T0 - DAY_MS)
         await store.retention.remove_events(START, limit=10, before_ms=T0)
-        await happen_to(store, "tsk_4", labels={"film": "a"})
-        await happen_to(store, "tsk_5", provider="dashscope", model="wan", labels={"film": "a", "team": "b"})
-        await happen_to(store, "tsk_6", labels={"film": "b"})
+        await publish_event_of(store, "tsk_4", labels={"film": "a"})
+        await publish_event_of(store, "tsk_5", provider="dashscope", model="wan", labels={"film": "a", "team": "b"})
+        await publish_event_of(store, "tsk_6", labels={"film": "b"})
 
 
 @pytest.fixture(name="kept")

@@ -20,7 +20,7 @@ from receiver.runtime.services import open_store
 from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_task
 from tests.support.cli import API_KEYS, OPERATOR, PATIENCE_S, Cli, Process
-from tests.support.delivery_fixtures import happen
+from tests.support.delivery_fixtures import publish_events
 
 STREAMS = WAITS = 5_000
 TASKS = 100  # that the waits share; one more has a single waiter
@@ -182,7 +182,7 @@ def test_a_stop_does_not_wait_for_a_client_that_does_not_read(cli: Cli) -> None:
 
 async def _many_events(folder: Path) -> None:
     async with open_store(f"sqlite:///{folder / 'whenfinal.db'}", clock=lambda: T0, migrating=False) as store:
-        await happen(store, EVENTS)
+        await publish_events(store, EVENTS)
 
 
 def _read_all(server: Process) -> None:

@@ -16,7 +16,7 @@ from receiver.cli.doctor.network import check_network
 from receiver.cli.options import Json
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import load_settings
+from receiver.runtime.environment import load_settings
 from submitter.http.transport import TransportLimits, open_transport
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}

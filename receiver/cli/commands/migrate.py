@@ -13,7 +13,8 @@ from receiver.cli.display.tables import cell, table
 from receiver.cli.options import Json
 from receiver.cli.runner import ledger_named
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import load_settings, now_ms, open_store_from, start_logging
+from receiver.runtime.environment import load_settings, start_logging
+from receiver.runtime.wiring import now_ms, open_store_from
 from receiver.store.open import ledger_at
 from receiver.store.transfer.transfer import OnProgress, TableComparison, TransferReport, transfer
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url

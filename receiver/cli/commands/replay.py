@@ -14,7 +14,15 @@ from receiver.cli.display.subscription_tables import replay_line
 from receiver.cli.options import FilterOptions, Json, filter_of, one_of, taking, told
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.webhooks.model.replay import NotActive, ReplayCount, ReplayRange, ReplayWhich, find_violations, is_bounded
+from receiver.webhooks.model.replay import (
+    ReplayCount,
+    ReplayRange,
+    ReplayWhich,
+    SubscriptionNotActive,
+    SubscriptionNotFound,
+    is_bounded,
+    validate_replay,
+)
 from receiver.webhooks.model.views import replay_view
 from submitter.errors import InvalidRequest
 
@@ -59,7 +67,7 @@ def replay(
     """Make a range of events due again for a subscription. A running worker sends them, each under its old id."""
     if not dry_run and not yes:
         counted = _replay(name, given, dry_run=True)
-        confirm(f"Make {counted.made_due} deliveries to {name} due?", yes=counted.made_due == 0)
+        confirm(f"Make {counted.requeued} deliveries to {name} due?", yes=counted.requeued == 0)
     count = _replay(name, given, dry_run=dry_run)
     if as_json:
         emit(replay_view(name, count, dry_run=dry_run))
@@ -68,12 +76,12 @@ def replay(
 
 
 def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
-    async def work(services: Services) -> ReplayCount | NotActive | None:
+    async def work(services: Services) -> ReplayCount:
         wanted = _range_of(given, services.clock())
         _check(wanted, services)
         with progress() as bar:
             line = bar.add_task("counted" if dry_run else "replayed", total=None)
-            return await services.replaying.replay(
+            return await services.replay.replay(
                 name,
                 wanted,
                 dry_run=dry_run,
@@ -81,20 +89,20 @@ def _replay(name: str, given: ReplayOptions, *, dry_run: bool) -> ReplayCount:
                 on_progress=lambda done, total: bar.update(line, completed=done, total=total),
             )
 
-    count = with_services(work)
-    if count is None:
-        raise missing(name)
-    if isinstance(count, NotActive):
-        reason = f" ({count.reason})" if count.reason else ""
+    try:
+        return with_services(work)
+    except SubscriptionNotFound:
+        raise missing(name) from None
+    except SubscriptionNotActive as error:
+        reason = f" ({error.reason})" if error.reason else ""
         hint = f"whenfinal subscriptions enable {name}"
-        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {hint}")
-    return count
+        raise CommandFailed(f"{name} is disabled{reason} and is sent nothing; enable it first: {hint}") from None
 
 
 def _check(wanted: ReplayRange, services: Services) -> None:
     if not is_bounded(wanted):
         raise CommandFailed(_UNBOUNDED, status=USAGE)
-    violations = tuple(find_violations(wanted, tuple(services.providers)))
+    violations = tuple(validate_replay(wanted, tuple(services.providers)))
     if violations:
         raise InvalidRequest(violations)
 

@@ -11,7 +11,8 @@ import typer
 from receiver.cli.console import note
 from receiver.cli.runner import ledger_named, port_trouble, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import commit_listener, load_settings, open_services, start_logging, working
+from receiver.runtime.environment import load_settings, start_logging
+from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import WEB_AND_WORKER, create_app

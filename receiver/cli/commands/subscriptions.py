@@ -24,10 +24,10 @@ from receiver.cli.options import (
 )
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.webhooks.model.delivery import Attempt, Owed
+from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import is_delivered, owed_view, probe_view, secret_view, subscription_view
+from receiver.webhooks.model.views import backlog_view, probe_view, secret_view, subscription_view
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
@@ -102,8 +102,8 @@ def create(
     order = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_said(given))
 
     async def work(services: Services) -> tuple[SubscriptionStatus, int]:
-        made = await services.subscribing.create(order, actor=ACTOR)
-        return SubscriptionStatus(subscription=made, lane=None), services.clock()
+        made = await services.subscriptions.create(order, actor=ACTOR)
+        return SubscriptionStatus(subscription=made, endpoint=None), services.clock()
 
     seen, now_ms = with_services(work, making=True)
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -119,7 +119,7 @@ def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json 
     found, has_more, now_ms = with_services(work)
     if as_json:
         for each in found:
-            emit(subscription_view(each.subscription, each.lane, now_ms=now_ms))
+            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms))
     else:
         show(subscriptions_table(found, now_ms) if found else _none(state))
     if has_more:
@@ -133,16 +133,16 @@ def _none(state: SubscriptionState | None) -> str:
 def show_subscription(name: Name, *, as_json: Json = False) -> None:
     """Show one subscription and what it is owed: all but its secret."""
 
-    async def work(services: Services) -> tuple[SubscriptionStatus, Owed, int]:
+    async def work(services: Services) -> tuple[SubscriptionStatus, Backlog, int]:
         seen, now_ms = await _seen(services, name)
-        return seen, await services.store.deliveries.owed(name), now_ms
+        return seen, await services.store.deliveries.backlog(name), now_ms
 
-    seen, owed, now_ms = with_services(work)
-    own, lane = seen.subscription, seen.lane
+    seen, backlog, now_ms = with_services(work)
+    own, endpoint = seen.subscription, seen.endpoint
     if as_json:
-        emit(subscription_view(own, lane, now_ms=now_ms) | {"deliveries": owed_view(owed)})
+        emit(subscription_view(own, endpoint, now_ms=now_ms) | {"deliveries": backlog_view(backlog)})
     else:
-        show(subscription_sheet(own, lane, now_ms, owed))
+        show(subscription_sheet(own, endpoint, now_ms, backlog))
 
 
 @taking(ChangeOptions)
@@ -176,7 +176,7 @@ def delete(name: Name, *, yes: Yes = False, as_json: Json = False) -> None:
     confirm(f"Delete {name}, which sends to {seen.subscription.url}?", yes=yes)
 
     async def work(services: Services) -> bool:
-        return await services.subscribing.delete(name, actor=ACTOR)
+        return await services.subscriptions.delete(name, actor=ACTOR)
 
     if not with_services(work):
         raise missing(name)
@@ -205,7 +205,7 @@ def rotate_secret(
     secret = read_secret(secret_file)
 
     async def rotate(services: Services) -> Subscription | None:
-        return await services.subscribing.rotate(name, secret=secret, overlap_s=overlap, actor=ACTOR)
+        return await services.subscriptions.rotate(name, secret=secret, overlap_s=overlap, actor=ACTOR)
 
     seen, now_ms = with_services(lambda services: _after(services, name, rotate))
     _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
@@ -215,7 +215,7 @@ def probe(name: Name, *, as_json: Json = False) -> None:
     """Send a signed test now, once, and say what was answered. Exit 1 when it was not delivered."""
 
     async def work(services: Services) -> Attempt | None:
-        return await services.subscribing.test(name, actor=ACTOR)
+        return await services.subscriptions.test(name, actor=ACTOR)
 
     attempt = with_services(work)
     if attempt is None:
@@ -224,7 +224,7 @@ def probe(name: Name, *, as_json: Json = False) -> None:
         emit(probe_view(attempt))
     else:
         show(probe_line(attempt))
-    if not is_delivered(attempt):
+    if not attempt.is_success:
         raise typer.Exit(WRONG)
 
 
@@ -236,7 +236,7 @@ def _said(given: Options) -> dict[str, Any]:
 
 def _changed(name: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
     async def work(services: Services) -> Subscription | None:
-        return await services.subscribing.change(name, changes, actor=ACTOR)
+        return await services.subscriptions.change(name, changes, actor=ACTOR)
 
     return with_services(lambda services: _after(services, name, work))
 
@@ -249,7 +249,7 @@ async def _after(
     if changed is None:
         raise missing(name)
     seen = await services.store.subscriptions.find(name)
-    return SubscriptionStatus(subscription=changed, lane=seen.lane if seen else None), services.clock()
+    return SubscriptionStatus(subscription=changed, endpoint=seen.endpoint if seen else None), services.clock()
 
 
 async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]:
@@ -261,19 +261,19 @@ async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]
 
 def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
     if as_json:
-        emit(subscription_view(seen.subscription, seen.lane, now_ms=now_ms))
+        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms))
     else:
-        show(subscription_sheet(seen.subscription, seen.lane, now_ms))
+        show(subscription_sheet(seen.subscription, seen.endpoint, now_ms))
 
 
 def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
     """A secret that came from a file is known already; programs get it all the same, as from the API."""
     own = seen.subscription
     if as_json:
-        emit(subscription_view(own, seen.lane, now_ms=now_ms) | secret_view(own))
+        emit(subscription_view(own, seen.endpoint, now_ms=now_ms) | secret_view(own))
         return
     secrets = [f"signing secret, shown only now: {own.secret}"] if made else []
-    show(subscription_sheet(own, seen.lane, now_ms), *secrets)
+    show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)
 
 
 def missing(name: str) -> CommandFailed:

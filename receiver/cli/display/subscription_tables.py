@@ -8,11 +8,11 @@ from rich.text import Text
 from receiver.cli.display.durations import say_duration, say_when
 from receiver.cli.display.tables import cell, say_labels, say_moment, sheet, state_cell, table
 from receiver.events.model.query import EventFilter
-from receiver.webhooks.model.delivery import Attempt, Owed
-from receiver.webhooks.model.endpoint_health import BreakerState, Lane
+from receiver.webhooks.model.delivery import Attempt, Backlog
+from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionStatus
-from receiver.webhooks.model.views import is_delivered, subscription_breaker
+from receiver.webhooks.model.views import subscription_breaker
 from submitter.standard_webhooks import public_key
 
 _BREAKER_STYLES: Mapping[BreakerState, str] = {
@@ -27,8 +27,8 @@ def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Tab
         (
             cell(each.subscription.id),
             state_cell(each.subscription.state),
-            breaker_cell(each.lane, now_ms),
-            cell(say_trouble(each.subscription, each.lane, now_ms)),
+            breaker_cell(each.endpoint, now_ms),
+            cell(say_trouble(each.subscription, each.endpoint, now_ms)),
             cell(each.subscription.url),
             cell(say_filter(each.subscription.filter)),
         )
@@ -37,25 +37,25 @@ def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Tab
     return table("subscription", "state", "breaker", "trouble", "endpoint", "filter", rows=rows)
 
 
-def breaker_cell(lane: Lane | None, now_ms: int) -> Text:
-    state = subscription_breaker(lane, now_ms)
+def breaker_cell(endpoint: EndpointState | None, now_ms: int) -> Text:
+    state = subscription_breaker(endpoint, now_ms)
     return Text(state.value.replace("_", " "), style=_BREAKER_STYLES[state])
 
 
-def say_trouble(subscription: Subscription, lane: Lane | None, now_ms: int) -> str:
+def say_trouble(subscription: Subscription, endpoint: EndpointState | None, now_ms: int) -> str:
     """Why nothing, or little, is sent; nothing when all is well."""
     if subscription.disabled_ms is not None:
         return f"disabled {say_when(subscription.disabled_ms, now_ms)}: {subscription.disabled_reason or 'no reason'}"
-    return ", ".join(_lane_troubles(lane, now_ms)) if lane else ""
+    return ", ".join(_endpoint_problems(endpoint, now_ms)) if endpoint else ""
 
 
-def _lane_troubles(lane: Lane, now_ms: int) -> Iterator[str]:
-    if lane.failures and lane.failing_since_ms is not None:
-        yield f"failures in a row: {lane.failures}, the first {say_when(lane.failing_since_ms, now_ms)}"
-    if lane.slow_per_s is not None:
-        yield f"slowed to {lane.slow_per_s:g}/s"
-    if lane.paused_until_ms is not None and lane.paused_until_ms > now_ms:
-        yield f"paused for {say_duration(lane.paused_until_ms - now_ms)}"
+def _endpoint_problems(endpoint: EndpointState, now_ms: int) -> Iterator[str]:
+    if endpoint.failures and endpoint.failing_since_ms is not None:
+        yield f"failures in a row: {endpoint.failures}, the first {say_when(endpoint.failing_since_ms, now_ms)}"
+    if endpoint.throttled_rate_per_s is not None:
+        yield f"slowed to {endpoint.throttled_rate_per_s:g}/s"
+    if endpoint.paused_until_ms is not None and endpoint.paused_until_ms > now_ms:
+        yield f"paused for {say_duration(endpoint.paused_until_ms - now_ms)}"
 
 
 def say_filter(wanted: EventFilter) -> str:
@@ -72,9 +72,13 @@ def _said(name: str, words: frozenset[str]) -> str:
     return f"{name} {' or '.join(sorted(words))}" if words else ""
 
 
-def subscription_sheet(subscription: Subscription, lane: Lane | None, now_ms: int, owed: Owed | None = None) -> Table:
+def subscription_sheet(
+    subscription: Subscription, endpoint: EndpointState | None, now_ms: int, backlog: Backlog | None = None
+) -> Table:
     """All of one subscription but its secrets."""
-    return sheet([*_own_lines(subscription, now_ms), *_lane_lines(lane, now_ms), *_owed_lines(owed or Owed())])
+    return sheet(
+        [*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_backlog_lines(backlog or Backlog())]
+    )
 
 
 def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
@@ -104,27 +108,27 @@ def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
     ]
 
 
-def _lane_lines(lane: Lane | None, now_ms: int) -> list[tuple[str, object]]:
-    breaker: tuple[str, object] = ("breaker", breaker_cell(lane, now_ms))
-    if lane is None:
+def _endpoint_lines(endpoint: EndpointState | None, now_ms: int) -> list[tuple[str, object]]:
+    breaker: tuple[str, object] = ("breaker", breaker_cell(endpoint, now_ms))
+    if endpoint is None:
         return [breaker]
-    paused = lane.paused_until_ms is not None and lane.paused_until_ms > now_ms
+    paused = endpoint.paused_until_ms is not None and endpoint.paused_until_ms > now_ms
     return [
         breaker,
-        ("failures in a row", lane.failures or None),
-        ("failing since", say_moment(lane.failing_since_ms, now_ms)),
-        ("paused until", say_moment(lane.paused_until_ms, now_ms) if paused else None),
-        ("slowed to", None if lane.slow_per_s is None else f"{lane.slow_per_s:g} a second"),
-        ("next due", say_moment(lane.next_due_ms, now_ms)),
+        ("failures in a row", endpoint.failures or None),
+        ("failing since", say_moment(endpoint.failing_since_ms, now_ms)),
+        ("paused until", say_moment(endpoint.paused_until_ms, now_ms) if paused else None),
+        ("slowed to", None if endpoint.throttled_rate_per_s is None else f"{endpoint.throttled_rate_per_s:g} a second"),
+        ("next due", say_moment(endpoint.next_due_ms, now_ms)),
     ]
 
 
-def _owed_lines(owed: Owed) -> list[tuple[str, object]]:
-    failed = owed.failed
+def _backlog_lines(backlog: Backlog) -> list[tuple[str, object]]:
+    failed = backlog.failed
     said = None if failed is None else failed.last_error or f"answered {failed.last_status}"
     return [
-        ("pending", owed.pending or None),
-        ("dead letters", owed.dead or None),
+        ("pending", backlog.pending or None),
+        ("dead letters", backlog.dead or None),
         ("last failed", None if failed is None else f"{failed.id}: {said}"),
     ]
 
@@ -132,14 +136,14 @@ def _owed_lines(owed: Owed) -> list[tuple[str, object]]:
 def probe_line(attempt: Attempt) -> Text:
     said = attempt.error or f"answered {attempt.status}"
     words = f"delivered: {said} in {attempt.latency_ms} ms"
-    return cell(words if is_delivered(attempt) else f"not {words}")
+    return cell(words if attempt.is_success else f"not {words}")
 
 
 def replay_line(count: ReplayCount, *, dry_run: bool) -> Text:
     made_due = "that would be made due" if dry_run else "made due"
-    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.made_due}"]
+    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.requeued}"]
     if count.oldest_seq is not None:
         parts.append(f"what is kept begins with event {count.oldest_seq}")
-    if count.made_due and not dry_run:
+    if count.requeued and not dry_run:
         parts.append("a running worker sends them")
     return cell("; ".join(parts))

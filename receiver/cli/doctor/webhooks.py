@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from receiver.cli.doctor.checks import Check, warn, well
 from receiver.webhooks.model.endpoint_health import BreakerState
-from receiver.webhooks.model.request import BY_HAND
+from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import subscription_breaker
 
@@ -27,7 +27,7 @@ def _disabled(seen: Sequence[SubscriptionStatus]) -> Iterator[Check]:
 
 
 def _is_given_up(own: Subscription) -> bool:
-    return own.state is SubscriptionState.DISABLED and own.disabled_reason != BY_HAND
+    return own.state is SubscriptionState.DISABLED and own.disabled_reason != DISABLED_MANUALLY
 
 
 def _failing(seen: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]:
@@ -35,7 +35,7 @@ def _failing(seen: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]
         each.subscription
         for each in seen
         if each.subscription.state is SubscriptionState.ACTIVE
-        and subscription_breaker(each.lane, now_ms) is not BreakerState.CLOSED
+        and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
     ]
     if found:
         hint = "see the last answer with: whenfinal subscriptions show ID; try it with: whenfinal subscriptions test ID"

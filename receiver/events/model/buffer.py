@@ -1,4 +1,4 @@
-"""The newest events in memory, parsed and encoded once for all streams. Pure."""
+"""The newest events in memory, encoded once for all streams. Pure."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -8,54 +8,55 @@ from operator import attrgetter
 from receiver.events.model.event import Event, EventFacts
 from receiver.events.model.sse import event_frame
 
-KEPT = 1000  # events
+MAX_EVENTS = 1000
 
-KEPT_BYTES = 8 << 20
+MAX_BYTES = 8 << 20
 
 _SEQ = attrgetter("seq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """An event as streams need it: `frame` is its bytes on the wire."""
+class EncodedEvent:
+    """An event as streams need it."""
 
     seq: int
     facts: EventFacts
+    #: Its bytes in a stream.
     frame: bytes
 
     @classmethod
-    def of(cls, event: Event) -> "Told":
+    def of(cls, event: Event) -> "EncodedEvent":
         return cls(seq=event.seq, facts=EventFacts.of_event(event), frame=event_frame(event))
 
 
 class EventBuffer:
-    """Holds every event of a range that ends with the newest known; the oldest fall out when it is full."""
+    """Holds every event of a range that ends with the newest known event. The oldest drop out when it is full."""
 
-    def __init__(self, *, kept: int = KEPT, kept_bytes: int = KEPT_BYTES) -> None:
-        self._kept = kept
-        self._kept_bytes = kept_bytes
-        self._told: list[Told] = []
+    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._events: list[EncodedEvent] = []
         self._bytes = 0
         self._after: int | None = None
 
     def restart(self, after: int | None) -> None:
-        """Forget all. The range begins after a number; None: there is no range, and no cursor lies in it."""
-        self._told, self._bytes, self._after = [], 0, after
+        """Drop all events. The range begins after this number; None is no range, and no cursor lies in it."""
+        self._events, self._bytes, self._after = [], 0, after
 
-    def add(self, told: Sequence[Told]) -> None:
-        """The events that follow the newest one, none left out."""
-        self._told += told
-        self._bytes += sum(len(each.frame) for each in told)
+    def add(self, events: Sequence[EncodedEvent]) -> None:
+        """Add the events that follow the newest one. None may be left out."""
+        self._events += events
+        self._bytes += sum(len(each.frame) for each in events)
         surplus = 0
-        while len(self._told) - surplus > self._kept or self._bytes > self._kept_bytes:
-            self._bytes -= len(self._told[surplus].frame)
-            self._after = self._told[surplus].seq
+        while len(self._events) - surplus > self._max_events or self._bytes > self._max_bytes:
+            self._bytes -= len(self._events[surplus].frame)
+            self._after = self._events[surplus].seq
             surplus += 1
-        del self._told[:surplus]
+        del self._events[:surplus]
 
-    def after(self, cursor: int, *, limit: int) -> Sequence[Told] | None:
-        """The next events; None when some of them are no longer, or not yet, in the ring's range."""
+    def after(self, cursor: int, *, limit: int) -> Sequence[EncodedEvent] | None:
+        """The next events after a cursor; None when some of them are no longer, or not yet, in the range."""
         if self._after is None or cursor < self._after:
             return None
-        place = bisect_right(self._told, cursor, key=_SEQ)
-        return self._told[place : place + limit]
+        place = bisect_right(self._events, cursor, key=_SEQ)
+        return self._events[place : place + limit]

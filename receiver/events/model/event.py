@@ -1,7 +1,4 @@
-"""What the ledger holds, as plain values. Times are unix milliseconds, made by the caller of a verb.
-
-Pure. The store turns rows into these and back; every other room sees only these.
-"""
+"""Events: their types, drafts, stored form and JSON. Pure. Times are unix milliseconds."""
 
 import json
 from collections.abc import Mapping
@@ -22,29 +19,30 @@ class EventType(StrEnum):
     SUBSCRIPTION_DISABLED = "subscription.disabled"
 
 
-#: What a subscriber gets that names no types. The others are for operators, who ask for them by name.
+#: What a subscription without types receives. The other types are for operators, who name them.
 TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An immutable fact. `body` is the webhook body, JSON text, byte for byte what is signed.
+    """An immutable fact."""
 
-    `task_id` is our id of the task that it is about, None for an event about a subscription.
-    """
-
+    #: Its number in the log; numbers have no gaps.
     seq: int
     id: str
+    #: The task that it is about; None for an event about a subscription.
     task_id: TaskId | None
     type: EventType
     at_ms: int
+    #: The id of the event that this one replaces.
     supersedes: str | None
+    #: The webhook's body: JSON text, byte for byte what is signed.
     body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFacts:
-    """What filters look at. An event that is about no task has a type only."""
+    """What filters match. An event about no task has only a type."""
 
     type: EventType
     provider: str | None = None
@@ -53,7 +51,7 @@ class EventFacts:
 
     @classmethod
     def of_event(cls, event: Event) -> Self:
-        """As they were when it happened, from its body."""
+        """The facts at the time of the event, read from its body."""
         task = json.loads(event.body)["data"].get("task") or {}
         return cls(
             type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
@@ -62,21 +60,20 @@ class EventFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """An event without its number.
-
-    `subject` is our id of the task that it is about, None for an event about a subscription. `data` is what the body
-    says beside number and id: JSON values only. `notify_url` is where the task's own webhooks go.
-    """
+    """An event that has no number yet."""
 
     id: str
     facts: EventFacts
+    #: The task that it is about; None for an event about a subscription.
     subject: TaskId | None
+    #: The members of the body's `data` beside number and id; JSON values only.
     data: Mapping[str, Any]
+    #: The URL in the task's own `notify`.
     notify_url: str | None = None
 
 
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
-    """The event as it is stored, with its webhook body. `data.supersedes` names the event that this one replaces."""
+    """The event as it is stored, with its webhook body."""
     body = {
         "type": draft.facts.type.value,
         "timestamp": rfc3339(at_ms),
@@ -94,7 +91,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
 
 
 def event_view(event: Event) -> dict[str, Any]:
-    """The same facts as the webhook's body, flat."""
+    """The JSON object of an event in the API: what the webhook's body holds, without its nesting."""
     body = json.loads(event.body)
     about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {

@@ -1,16 +1,18 @@
-"""A slice of the events after a cursor, and what is said of cursors that there is no reading from. Pure."""
+"""Filters of events, and the outcomes of reading a part of the event log. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from receiver.events.model.event import Event, EventFacts, EventType
 
+SCAN_LIMIT = 1000  # events that one read scans at most, however few of them match
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events: conditions joined by "and", the words of one by "or", and every label must be there.
+    """Which events: every condition must hold. A condition holds if one of its words does; all labels must match.
 
-    An empty condition lets everything through, but empty `types` only those about tasks where it says who is owed.
+    An empty condition lets every event through. Only in a subscription do empty `types` mean the events about tasks.
     """
 
     types: frozenset[EventType] = frozenset()
@@ -28,28 +30,32 @@ def matches(wanted: EventFilter, facts: EventFacts) -> bool:
     )
 
 
-SCANNED = 1000  # events that one slice looks through at most, however few of them are wanted
+def needs_body(wanted: EventFilter) -> bool:
+    """Whether a condition looks at more than the type, so that the event's body must be read."""
+    return bool(wanted.providers or wanted.models or wanted.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSlice:
-    """Wanted events in order. `next_after` is past all that was looked through, `has_more`: not yet at the newest."""
+    """Matching events in order."""
 
     events: tuple[Event, ...]
+    #: The cursor after everything that was scanned.
     next_after: int
+    #: Whether the log holds events after `next_after`.
     has_more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiredCursor:
-    """Events after the cursor were there and are no longer kept; all that are kept come after `oldest_after`."""
+    """Events after the cursor were deleted; all stored ones come after `oldest_after`."""
 
     oldest_after: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FutureCursor:
-    """The cursor is beyond the newest event."""
+    """The cursor is greater than the number of the newest event."""
 
     last_seq: int
 
@@ -57,14 +63,10 @@ class FutureCursor:
 SliceOutcome = EventSlice | ExpiredCursor | FutureCursor
 
 
-def cut(found: Sequence[Event], wanted: EventFilter, *, limit: int, until: int, last_seq: int) -> EventSlice:
-    """The first `limit` wanted ones of what was `found` up to `until`."""
-    chosen = [event for event in found if matches(wanted, EventFacts.of_event(event))] if asks_bodies(wanted) else found
-    events = tuple(chosen[:limit])
+def slice_of(found: Sequence[Event], wanted: EventFilter, *, limit: int, until: int, last_seq: int) -> EventSlice:
+    """The first `limit` matching events of those `found` up to `until`."""
+    if needs_body(wanted):
+        found = [event for event in found if matches(wanted, EventFacts.of_event(event))]
+    events = tuple(found[:limit])
     next_after = events[-1].seq if len(events) == limit else until
     return EventSlice(events=events, next_after=next_after, has_more=next_after < last_seq)
-
-
-def asks_bodies(wanted: EventFilter) -> bool:
-    """Whether a condition looks at more than the type."""
-    return bool(wanted.providers or wanted.models or wanted.labels)

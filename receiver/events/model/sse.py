@@ -1,4 +1,4 @@
-"""What a stream of events says, in server-sent events; see submitter.sse for how it is read. Pure.
+"""Encode a stream of events as server-sent events; `submitter.client.sse` reads them. Pure.
 
 Source: html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6, read 2026-11-21.
 """
@@ -13,12 +13,12 @@ MEDIA_TYPE = "text/event-stream"
 
 RETRY_MS = 3000  # how long a client is asked to wait before it connects again
 
-#: What some readers take for the end of a line though the format does not; JSON escapes the others by itself.
+#: Characters that some readers take for the end of a line, though the format does not. JSON escapes all others.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
 def hello(cursor: int) -> bytes:
-    """The first words: a client that is cut off before its first event knows from where to come again."""
+    """The first block. It holds the cursor, so that a client that is cut off before its first event can resume."""
     return b"retry: %d\nid: %d\n\n" % (RETRY_MS, cursor)
 
 
@@ -27,12 +27,12 @@ def event_frame(event: Event) -> bytes:
 
 
 def reset_frame(requested_after: int, oldest_after: int) -> bytes:
-    """The cursor is older than what is kept, and the stream goes on from `oldest_after`."""
+    """The block for a cursor that is older than the stored events. The stream goes on after `oldest_after`."""
     return _frame(oldest_after, "reset", {"requested_after": requested_after, "oldest_after": oldest_after})
 
 
 def keep_alive(cursor: int | None) -> bytes:
-    """A comment; with a cursor also that nothing up to there was wanted, which moves the client's own."""
+    """A comment. With a cursor it also moves the client's own past events that its filter left out."""
     return b": keep-alive\n\n" if cursor is None else b": keep-alive\nid: %d\n\n" % cursor
 
 

@@ -3,7 +3,7 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- events_after: events past a cursor, in order
+-- events_after: events after a cursor, in order
 SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
 
 -- events_up_to: events past a cursor and up to a number, in order
@@ -12,7 +12,7 @@ SELECT * FROM events WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :li
 -- events_up_to_of_types: the same, of some types
 SELECT * FROM events WHERE seq > :after AND seq <= :until AND type IN (:types...) ORDER BY seq LIMIT :limit;
 
--- cursor_bounds: the cursors before the oldest event that is kept and at the newest; the same when none is kept
+-- cursor_bounds: the cursor before the oldest stored event and the one at the newest; equal when no event is stored
 SELECT COALESCE((SELECT MIN(seq) FROM events) - 1, value) AS oldest_after, value AS last_seq
 FROM counters WHERE name = 'events';
 

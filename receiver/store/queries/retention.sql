@@ -7,33 +7,33 @@
 UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
 WHERE previous_until_ms <= :now_ms;
 
--- next_deleted_subscription: one whose deletion is not complete
+-- next_deleted_subscription: the next one whose deletion is not complete
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
 
--- unfinished_of_lane: some of what an endpoint is owed
-SELECT id, lease_until_ms FROM deliveries WHERE lane = :lane AND due_ms IS NOT NULL
-ORDER BY replayed, due_ms LIMIT :limit;
+-- unfinished_of_endpoint: some pending deliveries of an endpoint
+SELECT id, lease_until_ms FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL
+ORDER BY is_replay, due_ms LIMIT :limit;
 
--- bury_delivery: give one up without another attempt, unless one is under way
+-- mark_delivery_dead: make one a dead letter without another attempt, unless one is under way
 UPDATE deliveries SET
     state = 'dead', due_ms = NULL, finished_ms = :now_ms, last_error = :reason, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- remove_lane: forget an endpoint
-DELETE FROM lanes WHERE id = :id;
+-- remove_endpoint: delete an endpoint
+DELETE FROM endpoints WHERE id = :id;
 
--- remove_idle_lane: forget an endpoint that owes nothing, if it still owes nothing
-DELETE FROM lanes WHERE id = :id AND next_due_ms IS NULL;
+-- remove_idle_endpoint: delete an endpoint, unless something became pending
+DELETE FROM endpoints WHERE id = :id AND next_due_ms IS NULL;
 
 -- remove_subscription: the end of a deletion
 DELETE FROM subscriptions WHERE id = :id AND state = 'deleted';
 
--- unfinished_by_age: what is owed, the oldest events first, with who waits for it
+-- unfinished_by_age: pending deliveries, the oldest events first, with their subscription and endpoint
 SELECT
-    d.id, d.event_seq, d.lane, d.subscription, d.lease_until_ms, e.at_ms AS event_ms, s.state AS subscription_state,
-    l.failing_since_ms
+    d.id, d.event_seq, d.endpoint_id, d.subscription, d.lease_until_ms, e.at_ms AS event_ms,
+    s.state AS subscription_state, ep.failing_since_ms
 FROM deliveries d JOIN events e ON e.seq = d.event_seq
-    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN lanes l ON l.id = d.lane
+    LEFT JOIN subscriptions s ON s.id = d.subscription LEFT JOIN endpoints ep ON ep.id = d.endpoint_id
 WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
 ORDER BY d.event_seq, d.id LIMIT :limit;
 
@@ -74,6 +74,6 @@ ORDER BY o.at_ms, o.id LIMIT :limit;
 -- remove_observation: one observation
 DELETE FROM observations WHERE id = :id;
 
--- lanes_by_id: endpoints past an id, with the subscription that each may belong to
-SELECT l.*, s.id AS subscription FROM lanes l LEFT JOIN subscriptions s ON s.id = l.id
-WHERE l.id > :after ORDER BY l.id LIMIT :limit;
+-- endpoints_by_id: endpoints past an id, with the subscription that each may belong to
+SELECT ep.*, s.id AS subscription FROM endpoints ep LEFT JOIN subscriptions s ON s.id = ep.id
+WHERE ep.id > :after ORDER BY ep.id LIMIT :limit;

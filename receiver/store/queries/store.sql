@@ -7,10 +7,10 @@
 UPDATE counters SET value = value + 1 WHERE name = 'checks';
 
 -- insert_metadata: a value, unless the name has one
-INSERT INTO kept (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;
+INSERT INTO metadata (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;
 
 -- metadata_value: the value of a name
-SELECT value FROM kept WHERE name = :name;
+SELECT value FROM metadata WHERE name = :name;
 
 -- open_migrations: the list of applied migrations
 CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, applied_ms BIGINT NOT NULL);

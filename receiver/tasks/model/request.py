@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.webhooks.model.endpoint import (
-    NotifyRules,
     address_violations,
-    decode_webhook_secret,
     label_violations,
     secret_violations,
 )
 from submitter.errors import Violation
-from submitter.http.address_guard import AddressGuard, check_endpoint
+from submitter.http.address_guard import AddressGuard
 from submitter.providers.contract import Account
 from submitter.request import RawRequest, VideoRequest
 
@@ -68,13 +66,9 @@ def _validate_notify(request: TaskRequest, guard: AddressGuard) -> Iterator[Viol
         if request.notify_secret is not None:
             yield Violation(field="notify.url", rule="is missing", accepted="an https address")
         return
-    yield from address_violations(request.notify_url, _rules(guard), field="notify.url")
+    yield from address_violations(request.notify_url, guard, field="notify.url")
     if request.notify_secret is not None:
-        yield from secret_violations(request.notify_secret, _rules(guard), field="notify.secret")
-
-
-def _rules(guard: AddressGuard) -> NotifyRules:
-    return NotifyRules(refuse_url=lambda url: check_endpoint(url, guard), read_secret=decode_webhook_secret)
+        yield from secret_violations(request.notify_secret, field="notify.secret")
 
 
 def request_hash(request: TaskRequest) -> str:

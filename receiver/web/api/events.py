@@ -38,7 +38,7 @@ async def stream_events(call: RequestContext[StreamQuery, NoBody]) -> EventStrea
     last_seq = await services.store.events.last_seq()
     if cursor is not None and cursor > last_seq:
         raise _in_the_future(field, last_seq)
-    if not services.feed.has_room:
+    if not services.feed.has_capacity:
         raise streams_full()
     follower = Follower(
         feed=services.feed,

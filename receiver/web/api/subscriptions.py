@@ -15,13 +15,13 @@ from receiver.web.schemas.subscriptions import (
     subscription_order_of,
 )
 from receiver.web.schemas.tasks import NoBody, NoQuery
-from receiver.webhooks.model.replay import NotActive, find_violations
+from receiver.webhooks.model.replay import SubscriptionNotActive, SubscriptionNotFound, validate_replay
 from receiver.webhooks.model.subscription import Subscription
-from receiver.webhooks.model.views import owed_view, probe_view, replay_view, secret_view, subscription_view
+from receiver.webhooks.model.views import backlog_view, probe_view, replay_view, secret_view, subscription_view
 
 
 async def create_subscription(call: RequestContext[NoQuery, SubscriptionOrderBody]) -> Answer:
-    made = await call.services.subscribing.create(subscription_order_of(call.body), actor=_actor(call))
+    made = await call.services.subscriptions.create(subscription_order_of(call.body), actor=_actor(call))
     body = subscription_view(made, None, now_ms=call.services.clock()) | secret_view(made)
     return Answer(body=body, status=201, headers={"Location": _place(made.id)})
 
@@ -30,32 +30,32 @@ async def list_subscriptions(call: RequestContext[SubscriptionsQuery, NoBody]) -
     wanted = call.query
     page = await call.services.store.subscriptions.page(limit=wanted.limit, cursor=wanted.cursor, state=wanted.state)
     now_ms = call.services.clock()
-    found = [subscription_view(each.subscription, each.lane, now_ms=now_ms) for each in page.items]
+    found = [subscription_view(each.subscription, each.endpoint, now_ms=now_ms) for each in page.items]
     return Answer(body={"subscriptions": found, "next_cursor": page.next_cursor})
 
 
 async def show_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
     name = call.part("id")
-    owed = await call.services.store.deliveries.owed(name)
-    return Answer(body=await _shown(call) | {"deliveries": owed_view(owed)})
+    backlog = await call.services.store.deliveries.backlog(name)
+    return Answer(body=await _shown(call) | {"deliveries": backlog_view(backlog)})
 
 
 async def change_subscription(call: RequestContext[NoQuery, SubscriptionChangeBody]) -> Answer:
     changes = changes_of(call.body)
     if not changes:
         return Answer(body=await _shown(call))
-    changed = await call.services.subscribing.change(call.part("id"), changes, actor=_actor(call))
+    changed = await call.services.subscriptions.change(call.part("id"), changes, actor=_actor(call))
     return Answer(body=await _view(call, changed))
 
 
 async def delete_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
-    if not await call.services.subscribing.delete(call.part("id"), actor=_actor(call)):
+    if not await call.services.subscriptions.delete(call.part("id"), actor=_actor(call)):
         raise _missing()
     return Answer(status=204)
 
 
 async def rotate_secret(call: RequestContext[NoQuery, RotateBody]) -> Answer:
-    rotated = await call.services.subscribing.rotate(
+    rotated = await call.services.subscriptions.rotate(
         call.part("id"), secret=call.body.secret, overlap_s=call.body.overlap_s, actor=_actor(call)
     )
     if rotated is None:
@@ -65,7 +65,7 @@ async def rotate_secret(call: RequestContext[NoQuery, RotateBody]) -> Answer:
 
 async def probe_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
     """200 whatever the endpoint answered: the test was carried out."""
-    attempt = await call.services.subscribing.test(call.part("id"), actor=_actor(call))
+    attempt = await call.services.subscriptions.test(call.part("id"), actor=_actor(call))
     if attempt is None:
         raise _missing()
     return Answer(body=probe_view(attempt))
@@ -73,16 +73,17 @@ async def probe_subscription(call: RequestContext[NoQuery, NoBody]) -> Answer:
 
 async def replay(call: RequestContext[NoQuery, ReplayBody]) -> Answer:
     wanted, services, name = range_of(call.body), call.services, call.part("id")
-    violations = tuple(find_violations(wanted, tuple(services.providers)))
+    violations = tuple(validate_replay(wanted, tuple(services.providers)))
     if violations:
         raise invalid(Kind.INVALID, *violations)
-    count = await services.replaying.replay(name, wanted, dry_run=call.body.dry_run, actor=_actor(call))
-    if count is None:
-        raise _missing()
-    if isinstance(count, NotActive):
-        reason = f" ({count.reason})" if count.reason else ""
+    try:
+        count = await services.replay.replay(name, wanted, dry_run=call.body.dry_run, actor=_actor(call))
+    except SubscriptionNotFound:
+        raise _missing() from None
+    except SubscriptionNotActive as error:
+        reason = f" ({error.reason})" if error.reason else ""
         detail = f"The subscription is disabled{reason} and is sent nothing; enable it first."
-        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=_place(name)))
+        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=_place(name))) from None
     return Answer(body=replay_view(name, count, dry_run=call.body.dry_run), status=202)
 
 
@@ -90,7 +91,7 @@ async def _shown(call: RequestContext[Any, Any]) -> dict[str, Any]:
     seen = await call.services.store.subscriptions.find(call.part("id"))
     if seen is None:
         raise _missing()
-    return subscription_view(seen.subscription, seen.lane, now_ms=call.services.clock())
+    return subscription_view(seen.subscription, seen.endpoint, now_ms=call.services.clock())
 
 
 async def _view(call: RequestContext[Any, Any], subscription: Subscription | None) -> dict[str, Any]:
@@ -98,7 +99,7 @@ async def _view(call: RequestContext[Any, Any], subscription: Subscription | Non
     if subscription is None:
         raise _missing()
     seen = await call.services.store.subscriptions.find(subscription.id)
-    return subscription_view(subscription, seen.lane if seen else None, now_ms=call.services.clock())
+    return subscription_view(subscription, seen.endpoint if seen else None, now_ms=call.services.clock())
 
 
 def _missing() -> ProblemError:

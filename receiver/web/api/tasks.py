@@ -111,7 +111,7 @@ async def show_task(call: RequestContext[TaskQuery, NoBody]) -> Answer:
 async def _wait(call: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
     """As long as there is somebody to tell. Raise a 503 problem when too many wait already."""
     feed = call.services.feed
-    if not feed.has_room:
+    if not feed.has_capacity:
         raise streams_full()
     async with Exit().watched(call.request.receive):
         await feed.wait_for_task(task_id, timeout_s=wait_s)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Subscriptions, deliveries, endpoint health, retries, replays and requests: values and rules without I/O."""

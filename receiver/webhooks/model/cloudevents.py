@@ -1,6 +1,9 @@
-"""CloudEvents 1.0 attributes in binary mode: headers beside a body that stays as it is. Pure.
+"""CloudEvents 1.0: attributes in binary mode (headers beside an unchanged body), and the webhook handshake. Pure.
 
-Source: github.com/cloudevents/spec, cloudevents/bindings/http-protocol-binding.md, section 3.1.3.2 (header values).
+Sources: github.com/cloudevents/spec, cloudevents/bindings/http-protocol-binding.md, section 3.1.3.2 (header values),
+and cloudevents/http-webhook.md, version 1.0.2, section 4 (abuse protection), read 2026-11-21. Rates there are requests
+per minute. We do not support consent by a later callback. An endpoint must answer with a rate when we asked for one;
+otherwise it may leave the rate out, and then there is no limit.
 """
 
 import math
@@ -11,14 +14,17 @@ from urllib.parse import quote, urlsplit
 from submitter.http.messages import Headers, HttpCall, HttpReply
 from submitter.timestamps import rfc3339
 
-#: Printable ASCII stays, but for the blank, the double quote and the percent sign itself.
+#: The source of our events when the service has no public URL.
+DEFAULT_SOURCE = "urn:whenfinal"
+
+#: Printable ASCII that is not percent-encoded: all but the space, the double quote and the percent sign.
 _PLAIN = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 def cloudevents_headers(
     *, message_id: str, event_type: str, source: str, at_ms: int, subject: str | None = None
 ) -> Headers:
-    """`source` and `message_id` together name the event; `subject` is the task that it is about."""
+    """Headers of one event. `source` and `message_id` together identify it; `subject` is the task that it is about."""
     given = {
         "ce-specversion": "1.0",
         "ce-id": message_id,
@@ -38,59 +44,66 @@ _EVERYTHING = "*"
 
 _RATE = re.compile(r"0*[1-9][0-9]{0,11}", re.ASCII)
 
-_SHOWN = 100  # characters of a stranger's header that are worth reading
+_SHOWN = 100  # characters of an endpoint's header that an error shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """`per_s` None: as many as we like."""
+    """The endpoint accepts our webhooks."""
 
+    #: At most this many a second; None is no limit.
     per_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """`reason` continues "the endpoint …"."""
+    """The endpoint does not accept our webhooks."""
 
+    #: Continues a sentence that begins with "the endpoint".
     reason: str
 
 
+def source_of(public_url: str | None) -> str:
+    """Our name in CloudEvents."""
+    return public_url or DEFAULT_SOURCE
+
+
 def origin_of(public_url: str) -> str:
-    """Our name in a handshake: the host of our public address, without a port."""
+    """Our name in a handshake: the host of our public URL, without the port."""
     return (urlsplit(public_url).hostname or "").lower()
 
 
 def origin_headers(origin: str) -> Headers:
-    """What every webhook to an endpoint carries that has granted it (section 4.1.2)."""
+    """Headers of every webhook to an endpoint that accepted our handshake (section 4.1.2)."""
     return ((ORIGIN, origin),)
 
 
 def build_handshake(url: str, *, origin: str, rate_per_s: float | None) -> HttpCall:
-    """A rate is rounded up to whole requests a minute."""
+    """The request that asks an endpoint for its consent. The rate is rounded up to whole requests a minute."""
     headers = origin_headers(origin)
     if rate_per_s is not None:
         headers = (*headers, (RATE, str(max(1, math.ceil(round(rate_per_s * 60, 6))))))
     return HttpCall(method="OPTIONS", url=url, headers=headers)
 
 
-def read_handshake(reply: HttpReply, *, origin: str, has_asked_rate: bool) -> Granted | Denied:
-    """Whatever a stranger may answer."""
+def read_handshake(reply: HttpReply, *, origin: str, is_rate_asked: bool) -> Granted | Denied:
+    """What an endpoint answered to a handshake. Never raises, whatever the reply holds."""
     if not 200 <= reply.status < 300:
         return Denied(reason=f"answered {reply.status}")
     allowed = _single(reply, ALLOWED_ORIGIN)
     if allowed is None or (allowed != _EVERYTHING and allowed.lower() != origin):
-        return Denied(reason=f"answered {_told(reply, ALLOWED_ORIGIN)}")
+        return Denied(reason=f"answered {_described(reply, ALLOWED_ORIGIN)}")
     rate = _single(reply, ALLOWED_RATE)
     is_silent = not list(reply.header_values(ALLOWED_RATE))
-    if rate == _EVERYTHING or (is_silent and not has_asked_rate):
+    if rate == _EVERYTHING or (is_silent and not is_rate_asked):
         return Granted(per_s=None)
     if rate is None or not _RATE.fullmatch(rate):
-        return Denied(reason=f"answered {_told(reply, ALLOWED_RATE)}")
+        return Denied(reason=f"answered {_described(reply, ALLOWED_RATE)}")
     return Granted(per_s=int(rate) / 60)
 
 
 def needed_answer(origin: str) -> str:
-    """What would count as consent, for whoever runs the endpoint."""
+    """The answer that counts as consent, for the people who run the endpoint."""
     return (
         f"OPTIONS answered 2xx with WebHook-Allowed-Origin: {origin} (or *) "
         "and WebHook-Allowed-Rate: requests a minute (or *)"
@@ -102,7 +115,7 @@ def _single(reply: HttpReply, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def _told(reply: HttpReply, name: str) -> str:
+def _described(reply: HttpReply, name: str) -> str:
     values = list(reply.header_values(name))
     if not values:
         return f"{reply.status} without {name}"

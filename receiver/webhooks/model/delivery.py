@@ -1,6 +1,6 @@
-"""What the ledger holds, as plain values. Times are unix milliseconds, made by the caller of a verb.
+"""Deliveries and their attempts, as plain values. Pure.
 
-Pure. The store turns rows into these and back; every other room sees only these.
+Times are unix milliseconds; the caller of each function passes the time in.
 """
 
 from dataclasses import dataclass, field
@@ -18,20 +18,22 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event owed to one endpoint: the outbox row. `attempts` counts those made.
-
-    `subscription` None: owed for the task's own `notify`.
-    """
+    """One event for one endpoint, as the outbox stores it."""
 
     id: str
     event_seq: int
     event_id: str
     event_type: EventType
+    #: The task that the event is about; None for an event about a subscription.
     task_id: TaskId | None
+    #: None for the URL in the task's own `notify`.
     subscription: str | None = None
+    #: The URL as it was when the delivery was added.
     endpoint: str
     state: DeliveryState
+    #: How many attempts were made since the delivery was last requeued.
     attempts: int
+    #: When the next attempt is due; None unless the delivery is pending.
     due_ms: int | None
     created_ms: int
     finished_ms: int | None
@@ -40,62 +42,73 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
-    """What waits for a subscription, and what it did not get.
-
-    `failed` is the newest one that was tried in vain and will be tried again, or else the newest dead letter.
-    """
+class Backlog:
+    """What a subscription has not received."""
 
     pending: int = 0
     dead: int = 0
+    #: The newest delivery that failed and will be tried again; without one, the newest dead letter.
     failed: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueDelivery:
-    """A leased delivery with all that an attempt needs. `attempts` counts those made before.
-
-    `secrets` and `signing_keys` hold the current one first. `endpoint` is where the subscription points now.
-    """
+    """A leased delivery with all that an attempt needs."""
 
     id: str
+    #: The owner of the lease. A different one for each lease, so that a late result never ends a newer lease.
     owner: str
-    lane: str
+    endpoint_id: str
     event_id: str
     event_type: EventType
     event_at_ms: int
     task_id: TaskId | None
-    endpoint: str
+    #: Where the subscription points now.
+    url: str
+    #: The current secret first.
     secrets: tuple[str, ...] = field(repr=False)
+    #: The current key first.
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
     cloudevents: bool = False
     handshake: bool = False
     body: str
+    #: How many attempts were made before this one.
     attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One HTTP try. `status` is None when no answer came; then `error` says why. `response` is cut to 4 KiB."""
+    """One HTTP request to an endpoint, and its outcome."""
 
     at_ms: int
     latency_ms: int
+    #: None when no answer came; then `error` says why.
     status: int | None
     error: str | None
+    #: The start of the answer's body, up to 4 KiB.
     response: str = ""
+    #: How long the endpoint asked us to wait. Not stored.
+    retry_after_s: float | None = None
+    #: Another attempt would fail in the same way, for example because the secret cannot sign. Not stored.
+    is_permanent: bool = False
+
+    @property
+    def ended_ms(self) -> int:
+        return self.at_ms + self.latency_ms
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """An attempt and what follows from it: `due_ms` only when `state` is pending.
-
-    `retry_after_s` is how long the endpoint asked to be left alone, when its status gives that a meaning.
-    """
+    """An attempt and what it makes of its delivery."""
 
     delivery: str
     owner: str
-    lane: str
+    endpoint_id: str
     attempt: Attempt
-    retry_after_s: float | None = None
     state: DeliveryState
+    #: When the next attempt is due; None unless `state` is pending.
     due_ms: int | None = None

@@ -1,15 +1,14 @@
-"""What we sign ourselves: tokens in callback paths, and the secrets and headers of webhooks.
+"""Rules that tasks and subscriptions share: labels, endpoint URLs and signing secrets. Pure.
 
-Pure: times and random bytes come in. A signature is checked before anything inside a token is read. Webhook signatures
-are made in `submitter.webhooks`, where the one who verifies them finds them too.
+Signatures are made in `submitter.standard_webhooks`, beside the code that verifies them.
 """
 
 import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from submitter.errors import Violation
+from submitter.http.address_guard import AddressGuard, check_endpoint
 from submitter.standard_webhooks import SECRET_PREFIX, secret_key
 
 LABELS_CAP = 32
@@ -18,23 +17,15 @@ LABEL_NAME_CAP = 64  # characters
 
 LABEL_VALUE_CAP = 256  # characters
 
-NOTIFY_URL_CAP = 2_048  # characters; longer addresses do not get through common proxies
+NOTIFY_URL_CAP = 2_048  # characters, because common proxies refuse longer URLs
 
 _REACHABLE = "an https address that is public, or lies within WHENFINAL_ALLOW_PRIVATE"
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyRules:
-    """`refuse_url` says why webhooks may not go to an address, if so; `read_secret` raises ValueError for a bad one."""
-
-    refuse_url: Callable[[str], str | None]
-    read_secret: Callable[[str], object]
-
-
 def label_violations(labels: Mapping[str, str]) -> Iterator[Violation]:
-    """Of what tasks carry and subscriptions ask for alike."""
+    """Broken rules of labels, of a task or of a filter."""
     if len(labels) > LABELS_CAP:
         yield Violation(field="labels", rule=f"has {len(labels)} entries", accepted=f"up to {LABELS_CAP}")
         return
@@ -48,32 +39,32 @@ def label_violations(labels: Mapping[str, str]) -> Iterator[Violation]:
             yield Violation(field=shown, rule=rule, accepted=accepted)
 
 
-def address_violations(url: str, rules: NotifyRules, *, field: str) -> Iterator[Violation]:
-    """`field` as the caller wrote it."""
+def address_violations(url: str, guard: AddressGuard, *, field: str) -> Iterator[Violation]:
+    """Broken rules of a URL that webhooks go to. `field` is its name in the request."""
     if not url or not is_printable(url, NOTIFY_URL_CAP):
         rule, accepted = "is empty, too long or not printable", f"an https address of up to {NOTIFY_URL_CAP} characters"
         yield Violation(field=field, rule=rule, accepted=accepted)
-    elif reason := rules.refuse_url(url):
+    elif reason := check_endpoint(url, guard):
         yield Violation(field=field, rule=reason, accepted=_REACHABLE)
 
 
-def secret_violations(secret: str, rules: NotifyRules, *, field: str) -> Iterator[Violation]:
-    """Nothing of the secret is in them."""
-    if not _is_secret(secret, rules):
+def secret_violations(secret: str, *, field: str) -> Iterator[Violation]:
+    """Broken rules of a signing secret. No message holds a part of it."""
+    if not _is_secret(secret):
         accepted = "whsec_ and the base64 of 24 to 64 random bytes, or none, and one is made"
         yield Violation(field=field, rule="is not a signing secret", accepted=accepted)
 
 
-def _is_secret(text: str, rules: NotifyRules) -> bool:
+def _is_secret(text: str) -> bool:
     try:
-        rules.read_secret(text)
+        decode_webhook_secret(text)
     except ValueError:
         return False
     return True
 
 
 def is_printable(text: str, cap: int) -> bool:
-    """Also within `cap` characters."""
+    """Whether a text holds no control characters and at most `cap` characters."""
     return len(text) <= cap and not _UNPRINTABLE.search(text)
 
 
@@ -81,14 +72,14 @@ SECRET_MIN_BYTES, SECRET_MAX_BYTES = 24, 64  # Standard Webhooks 1, symmetric si
 
 
 def new_webhook_secret(random_bytes: bytes) -> str:
-    """`whsec_…`. Raise ValueError unless there are 24 to 64 of them."""
+    """A secret, `whsec_…`, of these bytes. Raise ValueError unless there are 24 to 64 of them."""
     secret = SECRET_PREFIX + base64.b64encode(random_bytes).decode()
     decode_webhook_secret(secret)
     return secret
 
 
 def decode_webhook_secret(text: str) -> bytes:
-    """The key of a secret that somebody brings. Raise ValueError that says the rule and nothing of the secret."""
+    """The key in a secret. Raise ValueError that names the broken rule and holds no part of the secret."""
     key = secret_key(text)
     if not SECRET_MIN_BYTES <= len(key) <= SECRET_MAX_BYTES:
         raise ValueError(f"a webhook secret holds {SECRET_MIN_BYTES} to {SECRET_MAX_BYTES} bytes, not {len(key)}")

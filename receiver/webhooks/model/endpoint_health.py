@@ -1,33 +1,39 @@
-"""How much an endpoint is sent, by how it has been answering: breaker, slow-down, token bucket and giving up. Pure."""
+"""How many deliveries an endpoint is sent, given how it answers. Pure.
+
+Four things limit an endpoint: its circuit breaker (failures in a row), its throttled rate (answers 429 and 503), its
+own rate limit (a token bucket) and its number of requests in flight. All of them belong to the endpoint, so one that
+fails delays no other.
+"""
 
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from receiver.webhooks.model.retry import ASKS_TO_WAIT, JITTER, RETRY_AFTER_CAP_S
+from receiver.webhooks.model.delivery import Attempt
+from receiver.webhooks.model.retry import JITTER, RETRY_AFTER_CAP_S, THROTTLED
 from submitter.providers.schedule import refilled_until
 
 FAILURES_TO_OPEN = 5  # in a row
 
-OPEN_S, OPEN_MOST_S = 30.0, 300.0  # the first pause of an open breaker, and what doubling it ends at
+OPEN_S, OPEN_MAX_S = 30.0, 300.0  # the first pause of an open breaker; each failed probe doubles it up to the second
 
-#: 429 and 503 halve a lane's rate, beginning with this one. Each good answer adds a little, which at the full rate is a
-#: quarter of it every second, until nobody would notice.
-SLOW_FROM_PER_S = 8.0
+#: Each 429 or 503 halves the rate, starting from this one. Each success adds `RECOVERY_PER_S`, which at the full rate
+#: is a quarter of it every second. From `RECOVERED_PER_S` on there is no throttling any more.
+THROTTLE_START_PER_S = 8.0
 
-SLOW_LEAST_PER_S = 1 / 60
+THROTTLE_MIN_PER_S = 1 / 60
 
-EASE_PER_S = 0.25  # and never more than doubles it
+RECOVERY_PER_S = 0.25  # but a success never more than doubles the rate
 
-EASED_PER_S = 64.0
+RECOVERED_PER_S = 64.0
 
-#: No lane takes more than one in this many of the places that are free: several that hang leave some for the others.
+#: An endpoint gets at most one in this many of the free slots, so that others get some while several endpoints hang.
 SHARE = 4
 
 
 class BreakerState(StrEnum):
-    """`open`: nothing is sent for a while. `half_open`: one delivery at a time tries whether it answers again."""
+    """`open`: nothing is sent for a while. `half_open`: one delivery at a time probes whether it answers again."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -35,160 +41,161 @@ class BreakerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """What came of one attempt. `status` None: no answer. `retry_after_s` counts only with 429 and 503."""
+class EndpointState:
+    """One endpoint's queue, health and limits."""
 
-    began_ms: int
-    ended_ms: int
-    status: int | None
-    retry_after_s: float | None = None
-
-    @property
-    def is_good(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """What is owed to one endpoint, and how the endpoint has been behaving.
-
-    `id` is a subscription's id, or for tasks' own `notify` the host of their addresses. `next_due_ms` None: nothing is
-    owed. `paused_until_ms`: nothing is leased before. `failures` in a row since the last good answer;
-    `failing_since_ms` is the first one's time. `slow_per_s` is what 429 and 503 have slowed it to. `limit_per_s` and
-    `max_in_flight` are its subscription's.
-    """
-
+    #: The subscription's id; for URLs in tasks' own `notify`, their scheme and host.
     id: str
+    #: When a delivery can be leased next; None while nothing is pending.
     next_due_ms: int | None = None
-    served_ms: int = 0
+    last_leased_ms: int = 0
+    #: Nothing is leased before.
     paused_until_ms: int | None = None
+    #: Failures in a row since the last success.
     failures: int = 0
+    #: When the first of them ended.
     failing_since_ms: int | None = None
-    slow_per_s: float | None = None
+    #: The rate that answers 429 and 503 have reduced it to; None while it is not throttled.
+    throttled_rate_per_s: float | None = None
     tokens: float = 0.0
     refilled_ms: int = 0
+    #: The subscription's own limits; None without one.
     limit_per_s: float | None = None
     max_in_flight: int | None = None
 
 
-def breaker_state(lane: Lane, now_ms: int) -> BreakerState:
-    if lane.failures < FAILURES_TO_OPEN:
+def breaker_state(endpoint: EndpointState, now_ms: int) -> BreakerState:
+    if endpoint.failures < FAILURES_TO_OPEN:
         return BreakerState.CLOSED
-    return BreakerState.OPEN if _is_paused(lane, now_ms) else BreakerState.HALF_OPEN
+    return BreakerState.OPEN if _is_paused(endpoint, now_ms) else BreakerState.HALF_OPEN
 
 
-def places(lane: Lane, *, busy: int, now_ms: int, cap: int) -> int:
-    """How many deliveries of the lane may be leased now. `busy` are leased already; `cap` where it has no own one."""
-    if _is_paused(lane, now_ms):
+def available_slots(endpoint: EndpointState, *, busy: int, now_ms: int, cap: int) -> int:
+    """How many deliveries may be leased now. `busy` are leased already; `cap` counts without `max_in_flight`."""
+    if _is_paused(endpoint, now_ms):
         return 0
-    is_probing = breaker_state(lane, now_ms) is BreakerState.HALF_OPEN
-    most = 1 if is_probing else lane.max_in_flight or cap
+    is_probing = breaker_state(endpoint, now_ms) is BreakerState.HALF_OPEN
+    most = 1 if is_probing else endpoint.max_in_flight or cap
     free = max(0, most - busy)
-    rate = _rate(lane)
-    return free if rate is None else min(free, int(_tokens(lane, rate, now_ms)))
+    rate = _rate(endpoint)
+    return free if rate is None else min(free, int(_tokens(endpoint, rate, now_ms)))
 
 
-def take_turns(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]:
-    """Deal `limit` places to lanes in their order, one each a round; `wanted` names each lane's most."""
+def share_slots(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]:
+    """Deal `limit` slots to endpoints in their order, one to each per round; `wanted` holds (endpoint, most)."""
     fair = max(1, limit // SHARE)
-    left = {lane: min(most, fair) for lane, most in wanted if most > 0}
+    left = {endpoint_id: min(most, fair) for endpoint_id, most in wanted if most > 0}
     dealt = dict.fromkeys(left, 0)
     while left and limit > 0:
-        for lane in list(left)[:limit]:
-            dealt[lane] += 1
-            left[lane] -= 1
+        for endpoint_id in list(left)[:limit]:
+            dealt[endpoint_id] += 1
+            left[endpoint_id] -= 1
             limit -= 1
-        left = {lane: most for lane, most in left.items() if most > 0}
-    return {lane: count for lane, count in dealt.items() if count > 0}
+        left = {endpoint_id: most for endpoint_id, most in left.items() if most > 0}
+    return {endpoint_id: count for endpoint_id, count in dealt.items() if count > 0}
 
 
-def served(lane: Lane, count: int, now_ms: int) -> Lane:
-    """After `count` leases. One whose tokens are spent rests until there is a whole one."""
-    rate = _rate(lane)
+def after_lease(endpoint: EndpointState, count: int, now_ms: int) -> EndpointState:
+    """The endpoint after `count` leases. Without a whole token left it is paused until it has one again."""
+    rate = _rate(endpoint)
     if rate is None:
-        return replace(lane, served_ms=now_ms)
-    tokens = max(0.0, _tokens(lane, rate, now_ms) - count)
-    debited = replace(lane, served_ms=now_ms, tokens=tokens, refilled_ms=refilled_until(lane.refilled_ms, now_ms))
-    if tokens >= 1 or lane.failures >= FAILURES_TO_OPEN:  # a probe that is under way bars the lane by itself
-        return debited
-    return replace(debited, paused_until_ms=now_ms + round((1 - tokens) / rate * 1000) + 1)
+        return replace(endpoint, last_leased_ms=now_ms)
+    tokens = max(0.0, _tokens(endpoint, rate, now_ms) - count)
+    leased = replace(
+        endpoint,
+        last_leased_ms=now_ms,
+        tokens=tokens,
+        refilled_ms=refilled_until(endpoint.refilled_ms, now_ms),
+    )
+    if tokens >= 1 or endpoint.failures >= FAILURES_TO_OPEN:  # a probe in flight blocks the endpoint anyway
+        return leased
+    return replace(leased, paused_until_ms=now_ms + round((1 - tokens) / rate * 1000) + 1)
 
 
-def after_attempts(lane: Lane, news: Iterable[News], now_ms: int) -> Lane:
-    """The lane after what was heard of it since it was last looked at, in the order of the answers."""
-    for each in sorted(news, key=lambda each: each.ended_ms):
-        lane = _after_good(lane) if each.is_good else _after_bad(lane, each, now_ms)
-    return lane
+def after_attempts(endpoint: EndpointState, attempts: Iterable[Attempt], now_ms: int) -> EndpointState:
+    """The endpoint after these attempts, taken in the order in which they ended."""
+    for attempt in sorted(attempts, key=lambda each: each.ended_ms):
+        endpoint = _after_success(endpoint) if attempt.is_success else _after_failure(endpoint, attempt, now_ms)
+    return endpoint
 
 
-def gives_up(lane: Lane, now_ms: int, give_up_ms: int) -> bool:
-    """Whether it has done nothing but fail for too long."""
-    return lane.failing_since_ms is not None and now_ms - lane.failing_since_ms >= give_up_ms
+def should_disable(endpoint: EndpointState, now_ms: int, give_up_ms: int) -> bool:
+    """Whether it has only failed for `give_up_ms`."""
+    return endpoint.failing_since_ms is not None and now_ms - endpoint.failing_since_ms >= give_up_ms
 
 
-def _after_good(lane: Lane) -> Lane:
-    """Ends a breaker's pause, but not the one that the endpoint asked for or that its rate makes."""
-    paused_until_ms = None if lane.failures >= FAILURES_TO_OPEN else lane.paused_until_ms
+def _after_success(endpoint: EndpointState) -> EndpointState:
+    """End a breaker's pause, but not one that the endpoint asked for or that its rate requires."""
+    is_open = endpoint.failures >= FAILURES_TO_OPEN
     return replace(
-        lane, failures=0, failing_since_ms=None, paused_until_ms=paused_until_ms, slow_per_s=_eased(lane.slow_per_s)
+        endpoint,
+        failures=0,
+        failing_since_ms=None,
+        paused_until_ms=None if is_open else endpoint.paused_until_ms,
+        throttled_rate_per_s=_recovered(endpoint.throttled_rate_per_s),
     )
 
 
-def _after_bad(lane: Lane, news: News, now_ms: int) -> Lane:
-    since_ms = lane.failing_since_ms if lane.failing_since_ms is not None else news.ended_ms
-    lane = replace(lane, failing_since_ms=since_ms)
-    return _slowed(lane, news, now_ms) if news.status in ASKS_TO_WAIT else _failed(lane, now_ms)
+def _after_failure(endpoint: EndpointState, attempt: Attempt, now_ms: int) -> EndpointState:
+    if endpoint.failing_since_ms is None:
+        endpoint = replace(endpoint, failing_since_ms=attempt.ended_ms)
+    if attempt.status in THROTTLED:
+        return _throttled(endpoint, attempt, now_ms)
+    return _failed(endpoint, now_ms)
 
 
-def _failed(lane: Lane, now_ms: int) -> Lane:
-    """What was under way when the breaker opened says nothing new."""
-    if breaker_state(lane, now_ms) is BreakerState.OPEN:
-        return lane
-    failures = lane.failures + 1
+def _failed(endpoint: EndpointState, now_ms: int) -> EndpointState:
+    if breaker_state(endpoint, now_ms) is BreakerState.OPEN:
+        return endpoint  # it was in flight when the breaker opened, so it says nothing new
+    failures = endpoint.failures + 1
     if failures < FAILURES_TO_OPEN:
-        return replace(lane, failures=failures)
-    pause_s = min(OPEN_MOST_S, OPEN_S * 2 ** min(failures - FAILURES_TO_OPEN, 16))
-    pause_s *= 1 + JITTER * _spread(lane.id, failures)
-    return replace(lane, failures=failures, paused_until_ms=_later(lane, now_ms + round(pause_s * 1000)))
+        return replace(endpoint, failures=failures)
+    pause_s = min(OPEN_MAX_S, OPEN_S * 2 ** min(failures - FAILURES_TO_OPEN, 16))
+    pause_s *= 1 + JITTER * _spread(endpoint.id, failures)
+    return _paused(replace(endpoint, failures=failures), now_ms, pause_s)
 
 
-def _slowed(lane: Lane, news: News, now_ms: int) -> Lane:
-    """What was sent before the lane was last slowed is no news about its rate; how long to wait always is."""
-    is_new = lane.slow_per_s is None or news.began_ms >= lane.refilled_ms
-    rate = _rate(lane) or SLOW_FROM_PER_S
-    slow_per_s = max(SLOW_LEAST_PER_S, min(rate, SLOW_FROM_PER_S) / 2) if is_new else lane.slow_per_s or rate
-    asked_s = min(news.retry_after_s or 0.0, RETRY_AFTER_CAP_S)
-    pause_ms = round(max(asked_s, 1 / slow_per_s if is_new else 0.0) * 1000)
-    slowed = replace(lane, slow_per_s=slow_per_s, paused_until_ms=_later(lane, now_ms + pause_ms))
-    return replace(slowed, tokens=0.0, refilled_ms=now_ms) if is_new else slowed
+def _throttled(endpoint: EndpointState, attempt: Attempt, now_ms: int) -> EndpointState:
+    """The endpoint answered 429 or 503: wait as long as it asks, and halve its rate."""
+    retry_after_s = min(attempt.retry_after_s or 0.0, RETRY_AFTER_CAP_S)
+    if endpoint.throttled_rate_per_s is not None and attempt.at_ms < endpoint.refilled_ms:
+        # Sent before the rate was last halved, so it says nothing about the new rate.
+        return _paused(endpoint, now_ms, retry_after_s)
+    rate = max(THROTTLE_MIN_PER_S, min(_rate(endpoint) or THROTTLE_START_PER_S, THROTTLE_START_PER_S) / 2)
+    slowed = replace(endpoint, throttled_rate_per_s=rate, tokens=0.0, refilled_ms=now_ms)
+    return _paused(slowed, now_ms, max(retry_after_s, 1 / rate))
 
 
-def _eased(slow_per_s: float | None) -> float | None:
-    if slow_per_s is None:
+def _paused(endpoint: EndpointState, now_ms: int, pause_s: float) -> EndpointState:
+    """A pause never ends earlier than the one before."""
+    until_ms = max(endpoint.paused_until_ms or 0, now_ms + round(pause_s * 1000))
+    return replace(endpoint, paused_until_ms=until_ms)
+
+
+def _recovered(rate_per_s: float | None) -> float | None:
+    """The throttled rate after a success; None once it is as good as unlimited."""
+    if rate_per_s is None:
         return None
-    eased = slow_per_s + min(slow_per_s, EASE_PER_S)
-    return None if eased >= EASED_PER_S else eased
+    faster = rate_per_s + min(rate_per_s, RECOVERY_PER_S)
+    return None if faster >= RECOVERED_PER_S else faster
 
 
-def _rate(lane: Lane) -> float | None:
-    limits = [limit for limit in (lane.slow_per_s, lane.limit_per_s) if limit is not None]
+def _rate(endpoint: EndpointState) -> float | None:
+    """The lower of both limits."""
+    limits = [limit for limit in (endpoint.throttled_rate_per_s, endpoint.limit_per_s) if limit is not None]
     return min(limits) if limits else None
 
 
-def _tokens(lane: Lane, rate: float, now_ms: int) -> float:
-    """A second's worth at most, and never less than one. A clock set back takes nothing away."""
-    passed_s = max(0, now_ms - lane.refilled_ms) / 1000
-    return min(max(1.0, rate), lane.tokens + passed_s * rate)
+def _tokens(endpoint: EndpointState, rate: float, now_ms: int) -> float:
+    """The bucket holds what one second gives, and at least one token. A clock that was set back takes none away."""
+    passed_s = max(0, now_ms - endpoint.refilled_ms) / 1000
+    return min(max(1.0, rate), endpoint.tokens + passed_s * rate)
 
 
-def _is_paused(lane: Lane, now_ms: int) -> bool:
-    return lane.paused_until_ms is not None and lane.paused_until_ms > now_ms
+def _is_paused(endpoint: EndpointState, now_ms: int) -> bool:
+    return endpoint.paused_until_ms is not None and endpoint.paused_until_ms > now_ms
 
 
-def _later(lane: Lane, until_ms: int) -> int:
-    return max(lane.paused_until_ms or 0, until_ms)
-
-
-def _spread(lane: str, failures: int) -> float:
-    """In [0, 1), another for each lane and try, so that many lanes never come back in step."""
-    return zlib.crc32(f"{lane}/{failures}".encode()) / 2**32
+def _spread(endpoint_id: str, failures: int) -> float:
+    """A number in [0, 1) that differs by endpoint and failure, so that endpoints do not come back at the same time."""
+    return zlib.crc32(f"{endpoint_id}/{failures}".encode()) / 2**32

@@ -1,4 +1,4 @@
-"""What a caller may ask a replay for: our rules for its range. Pure."""
+"""Replays: which events, the rules for the range, and the outcome. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,14 @@ from enum import StrEnum
 from receiver.events.model.query import EventFilter
 from receiver.webhooks.model.endpoint import label_violations
 from receiver.webhooks.model.request import known_violations, model_violations
-from submitter.errors import Violation
+from submitter.errors import Violation, WhenfinalError
 
 
 class ReplayWhich(StrEnum):
-    """`all`, delivered ones too; only `dead` letters; or only what was never owed to it (`missing`)."""
+    """Which events of the range are requeued.
+
+    `all`: also delivered ones. `dead`: only dead letters. `missing`: only those without a delivery to the subscription.
+    """
 
     ALL = "all"
     DEAD = "dead"
@@ -20,23 +23,24 @@ class ReplayWhich(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRange:
-    """Which events to make due again for one subscription, beside its own filter; None does not bound.
+    """Which events to requeue for one subscription, in addition to its own filter. None is no bound."""
 
-    Numbers are inclusive at both ends, times `since_ms <= at < until_ms`.
-    """
+    #: Both ends are inclusive.
 
     first_seq: int | None = None
     last_seq: int | None = None
+    #: `since_ms <= at_ms < until_ms`
     since_ms: int | None = None
     until_ms: int | None = None
     filter: EventFilter = field(default_factory=EventFilter)
     which: ReplayWhich = ReplayWhich.ALL
 
 
-def find_violations(wanted: ReplayRange, providers: Sequence[str]) -> Iterator[Violation]:
-    """Every broken rule. `providers` are the configured ones. A range that nothing bounds is refused.
+def validate_replay(wanted: ReplayRange, providers: Sequence[str]) -> Iterator[Violation]:
+    """Every broken rule. `providers` are the configured ones.
 
-    Nobody should send a whole history by leaving something out; whoever wants it says so with the first number.
+    A range without any bound is refused, because a forgotten field must not send the whole history; `first_seq: 1` asks
+    for it explicitly.
     """
     if not is_bounded(wanted):
         rule = "is missing, and nothing else bounds the replay"
@@ -52,8 +56,9 @@ def find_violations(wanted: ReplayRange, providers: Sequence[str]) -> Iterator[V
 
 
 def is_bounded(wanted: ReplayRange) -> bool:
+    """Whether anything bounds the range."""
     bounds = (wanted.first_seq, wanted.last_seq, wanted.since_ms, wanted.until_ms)
-    dead_only = wanted.which is ReplayWhich.DEAD  # these are few by themselves
+    dead_only = wanted.which is ReplayWhich.DEAD  # there are few of these
     return wanted.filter != EventFilter() or dead_only or any(bound is not None for bound in bounds)
 
 
@@ -63,19 +68,28 @@ def _is_backwards(first: int | None, last: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayCount:
-    """`matched` events, of which `made_due` deliveries follow; the rest was due already or left out by `which`.
+    """What a replay did, or would do."""
 
-    `oldest_seq` is set when the range begins before what is kept: the number of the oldest event that still is.
-    """
-
+    #: Events in the range that pass both filters.
     matched: int = 0
-    made_due: int = 0
+    #: Deliveries that were requeued. The others were pending already, or `which` leaves them out.
+    requeued: int = 0
+    #: The oldest stored event, when the range begins before it.
     oldest_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotActive:
-    """The subscription is disabled: nothing is made due for it until it is enabled."""
+class ReplayRefused(WhenfinalError):
+    """Nothing is requeued for the subscription."""
 
-    subscription: str
-    reason: str | None = None
+
+class SubscriptionNotFound(ReplayRefused):
+    """There is no such subscription."""
+
+
+class SubscriptionNotActive(ReplayRefused):
+    """The subscription is disabled, so nothing is requeued until it is enabled."""
+
+    def __init__(self, subscription_id: str, reason: str | None = None) -> None:
+        super().__init__(f"{subscription_id} is disabled")
+        self.subscription_id = subscription_id
+        self.reason = reason

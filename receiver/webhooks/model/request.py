@@ -1,46 +1,38 @@
-"""What a caller orders of a subscription: our rules for it, and the subscription that comes of an order or a change.
+"""What a caller asks for a subscription: its rules, and the subscription that a request or a change makes. Pure.
 
-Pure. A condition's words are known here and nowhere else; labels, addresses and secrets have the rules of
-`receiver.orders`.
+Labels, URLs and secrets follow the rules of `receiver.webhooks.model.endpoint`, which tasks share.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.webhooks.model.endpoint import (
-    NotifyRules,
-    address_violations,
-    is_printable,
-    label_violations,
-    secret_violations,
-)
+from receiver.webhooks.model.endpoint import address_violations, is_printable, label_violations, secret_violations
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
-from submitter.errors import Violation
+from submitter.errors import Violation, WhenfinalError
+from submitter.http.address_guard import AddressGuard
 
-WORDS_CAP = 50  # in one condition
+WORDS_CAP = 50  # in one condition of a filter
 
 WORD_CAP = 200  # characters
 
 DESCRIPTION_CAP = 500  # characters
 
-SLOWEST_PER_S, FASTEST_PER_S = 0.001, 10_000.0
+RATE_MIN_PER_S, RATE_MAX_PER_S = 0.001, 10_000.0
 
 LONGEST_OVERLAP_S = 2_592_000.0  # 30 days
 
-BY_HAND = "by hand"
+#: The reason of a subscription that a person disabled. It is stored and shown, so its text stays.
+DISABLED_MANUALLY = "by hand"
 
-_SHOWN = 60  # characters of a caller's own word in an answer
+_SHOWN = 60  # characters of a caller's word that a violation shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRequest:
-    """`secret` None: one is made. `asymmetric` asks for ed25519 signatures as well.
-
-    Empty conditions, `rate_per_s` and `max_in_flight` as in `receiver.subscription`.
-    """
+    """What a caller may choose. Conditions and limits are those of `EventFilter` and `Subscription`."""
 
     url: str
     description: str = ""
@@ -48,72 +40,80 @@ class SubscriptionRequest:
     providers: Sequence[str] = ()
     models: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: None: the service makes one.
     secret: str | None = field(default=None, repr=False)
+    #: Sign with ed25519 as well.
     asymmetric: bool = False
     cloudevents: bool = False
     handshake: bool = False
     rate_per_s: float | None = None
     max_in_flight: int | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionRules:
-    """`providers` are the configured ones. `origin` is who we are in a handshake; None: there is no public address."""
-
-    notify: NotifyRules
-    providers: tuple[str, ...]
-    most_in_flight: int
-    origin: str | None
-
-
-_DEFAULTS = SubscriptionRequest(url="")
-
-CHANGEABLE = frozenset(each.name for each in fields(SubscriptionRequest)) - {"secret"} | {"enabled"}
+    @property
+    def filter(self) -> EventFilter:
+        """Raise ValueError for an unknown event type, which `validate_subscription` refuses."""
+        return EventFilter(
+            types=frozenset(EventType(word) for word in self.types),
+            providers=frozenset(self.providers),
+            models=frozenset(self.models),
+            labels=dict(self.labels),
+        )
 
 
-def find_violations(order: SubscriptionRequest, rules: SubscriptionRules) -> Iterator[Violation]:
-    """Every broken rule, in the order of the fields."""
-    yield from address_violations(order.url, rules.notify, field="url")
-    if not is_printable(order.description, DESCRIPTION_CAP):
+_EMPTY = SubscriptionRequest(url="")
+
+_DEFAULTS: Mapping[str, Any] = {each.name: getattr(_EMPTY, each.name) for each in fields(SubscriptionRequest)}
+
+CHANGEABLE = frozenset(_DEFAULTS) - {"secret"} | {"enabled"}
+
+
+def validate_subscription(
+    request: SubscriptionRequest,
+    *,
+    guard: AddressGuard,
+    providers: Sequence[str],
+    most_in_flight: int,
+    has_public_url: bool,
+) -> Iterator[Violation]:
+    """Every broken rule, in the order of the fields. `providers` are the configured ones."""
+    yield from address_violations(request.url, guard, field="url")
+    if not is_printable(request.description, DESCRIPTION_CAP):
         rule, accepted = "is too long or not printable", f"up to {DESCRIPTION_CAP} printable characters"
         yield Violation(field="description", rule=rule, accepted=accepted)
-    yield from known_violations("types", order.types, [kind.value for kind in EventType])
-    yield from known_violations("providers", order.providers, rules.providers)
-    yield from model_violations(order.models)
-    yield from label_violations(order.labels)
-    if order.secret is not None:
-        yield from secret_violations(order.secret, rules.notify, field="secret")
-    if order.handshake and rules.origin is None:
+    yield from known_violations("types", request.types, [kind.value for kind in EventType])
+    yield from known_violations("providers", request.providers, providers)
+    yield from model_violations(request.models)
+    yield from label_violations(request.labels)
+    if request.secret is not None:
+        yield from secret_violations(request.secret, field="secret")
+    if request.handshake and not has_public_url:
         rule, accepted = "needs a public address of this service, and none is set", "WHENFINAL_PUBLIC_URL set, or false"
         yield Violation(field="handshake", rule=rule, accepted=accepted)
-    yield from _limits(order, rules.most_in_flight)
+    yield from _limit_violations(request, most_in_flight)
 
 
-def change_violations(
-    stored: Subscription, changes: Mapping[str, Any], rules: SubscriptionRules
-) -> Iterator[Violation]:
-    """Broken rules of what would change; of everything when that includes switching it on.
+def violations_of_change(violations: Iterable[Violation], changes: Mapping[str, Any]) -> Iterator[Violation]:
+    """Those of the changed fields; all of them when the change enables the subscription.
 
-    So one whose provider has left the settings since can still be described anew or disabled.
+    So a subscription whose provider has left the settings can still be described or disabled.
     """
-    order = merged(order_of(stored), changes)
-    looks_at_all = changes.get("enabled") is True
-    for violation in find_violations(order, rules):
-        if looks_at_all or violation.field.partition(".")[0] in changes:
+    is_enabling = changes.get("enabled") is True
+    for violation in violations:
+        if is_enabling or violation.field.partition(".")[0] in changes:
             yield violation
 
 
-def rotation_violations(secret: str | None, overlap_s: float, notify: NotifyRules) -> Iterator[Violation]:
+def rotation_violations(secret: str | None, overlap_s: float) -> Iterator[Violation]:
     """Every broken rule of a rotation."""
     if secret is not None:
-        yield from secret_violations(secret, notify, field="secret")
+        yield from secret_violations(secret, field="secret")
     if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
         accepted = f"0 to {LONGEST_OVERLAP_S:.0f} seconds"
         yield Violation(field="overlap_s", rule="is out of range", accepted=accepted)
 
 
 def known_violations(name: str, words: Sequence[str], known: Sequence[str]) -> Iterator[Violation]:
-    """Of a condition whose words are all known here; one violation for each that is not."""
+    """Broken rules of a condition with a closed set of words; one violation for each unknown word."""
     if len(words) > WORDS_CAP:
         yield _too_many(name, words)
         return
@@ -124,6 +124,7 @@ def known_violations(name: str, words: Sequence[str], known: Sequence[str]) -> I
 
 
 def model_violations(words: Sequence[str]) -> Iterator[Violation]:
+    """Broken rules of a condition on models, which may have any name."""
     if len(words) > WORDS_CAP:
         yield _too_many("models", words)
     elif not all(word and is_printable(word, WORD_CAP) for word in words):
@@ -135,16 +136,16 @@ def _too_many(name: str, words: Sequence[str]) -> Violation:
     return Violation(field=name, rule=f"has {len(words)} words", accepted=f"up to {WORDS_CAP}, or none to take all")
 
 
-def _limits(order: SubscriptionRequest, most_in_flight: int) -> Iterator[Violation]:
-    if order.rate_per_s is not None and not SLOWEST_PER_S <= order.rate_per_s <= FASTEST_PER_S:
-        accepted = f"{SLOWEST_PER_S:g} to {FASTEST_PER_S:.0f} a second"
+def _limit_violations(request: SubscriptionRequest, most_in_flight: int) -> Iterator[Violation]:
+    if request.rate_per_s is not None and not RATE_MIN_PER_S <= request.rate_per_s <= RATE_MAX_PER_S:
+        accepted = f"{RATE_MIN_PER_S:g} to {RATE_MAX_PER_S:.0f} a second"
         yield Violation(field="rate_per_s", rule="is out of range", accepted=accepted)
-    if order.max_in_flight is not None and not 1 <= order.max_in_flight <= most_in_flight:
+    if request.max_in_flight is not None and not 1 <= request.max_in_flight <= most_in_flight:
         yield Violation(field="max_in_flight", rule="is out of range", accepted=f"1 to {most_in_flight}")
 
 
-def order_of(subscription: Subscription) -> SubscriptionRequest:
-    """The order that would make it, without its secret."""
+def request_of(subscription: Subscription) -> SubscriptionRequest:
+    """The request that would make this subscription, without its secret."""
     wanted = subscription.filter
     return SubscriptionRequest(
         url=subscription.url,
@@ -161,62 +162,67 @@ def order_of(subscription: Subscription) -> SubscriptionRequest:
     )
 
 
-def merged(order: SubscriptionRequest, changes: Mapping[str, Any]) -> SubscriptionRequest:
-    """None puts a field back to what it is when nobody asks for anything. Raise ValueError for names that are none."""
+def merged(request: SubscriptionRequest, changes: Mapping[str, Any]) -> SubscriptionRequest:
+    """The request with these fields changed; None sets a field to its default. Raise ValueError for unknown names."""
     if unknown := changes.keys() - CHANGEABLE:
         message = f"no field of a subscription: {', '.join(sorted(unknown))}"
         raise ValueError(message)
     given = {name: value for name, value in changes.items() if name != "enabled"}
-    empty = {name: getattr(_DEFAULTS, name) for name, value in given.items() if value is None}
-    return replace(order, **(given | empty))
+    cleared = {name: _DEFAULTS[name] for name, value in given.items() if value is None}
+    return replace(request, **(given | cleared))
 
 
-def ordered(order: SubscriptionRequest, *, name: str, secret: str, signing_key: str, now_ms: int) -> Subscription:
-    """A new one. `order` broke no rule; the signing key is taken if it is asked for."""
+def create(
+    request: SubscriptionRequest, *, subscription_id: str, secret: str, signing_key: str, now_ms: int
+) -> Subscription:
+    """The new subscription of a valid request. `signing_key` is used if the request is `asymmetric`."""
     return Subscription(
-        id=name,
+        id=subscription_id,
+        url=request.url,
+        description=request.description,
+        filter=request.filter,
         secret=secret,
-        signing_key=signing_key if order.asymmetric else None,
+        signing_key=signing_key if request.asymmetric else None,
+        cloudevents=request.cloudevents,
+        handshake=request.handshake,
+        rate_per_s=request.rate_per_s,
+        max_in_flight=request.max_in_flight,
         created_ms=now_ms,
         changed_ms=now_ms,
-        **_plain(order),
     )
 
 
-def changed(stored: Subscription, changes: Mapping[str, Any], *, signing_key: str, now_ms: int) -> Subscription:
-    """`signing_key` is taken when ed25519 signatures are asked for and there is none yet."""
-    order = merged(order_of(stored), changes)
-    after = replace(stored, changed_ms=now_ms, **_plain(order))
-    if not order.asymmetric:
+def apply_changes(stored: Subscription, changes: Mapping[str, Any], *, signing_key: str, now_ms: int) -> Subscription:
+    """The subscription after a valid change. `signing_key` is used when it becomes `asymmetric`."""
+    request = merged(request_of(stored), changes)
+    after = replace(
+        stored,
+        url=request.url,
+        description=request.description,
+        filter=request.filter,
+        cloudevents=request.cloudevents,
+        handshake=request.handshake,
+        rate_per_s=request.rate_per_s,
+        granted_per_s=stored.granted_per_s if request.handshake else None,
+        max_in_flight=request.max_in_flight,
+        changed_ms=now_ms,
+    )
+    if not request.asymmetric:
         after = replace(after, signing_key=None, previous_signing_key=None)
     elif stored.signing_key is None:
         after = replace(after, signing_key=signing_key)
-    if not order.handshake:
-        after = replace(after, granted_per_s=None)
-    return _switched(after, changes.get("enabled"), now_ms)
+    match changes.get("enabled"):
+        case True:
+            return replace(after, state=SubscriptionState.ACTIVE, disabled_ms=None, disabled_reason=None)
+        case False if stored.state is SubscriptionState.ACTIVE:
+            return replace(
+                after, state=SubscriptionState.DISABLED, disabled_ms=now_ms, disabled_reason=DISABLED_MANUALLY
+            )
+    return after
 
 
-def _plain(order: SubscriptionRequest) -> dict[str, Any]:
-    names = ("url", "description", "cloudevents", "handshake", "rate_per_s", "max_in_flight")
-    wanted = EventFilter(
-        types=frozenset(EventType(word) for word in order.types),
-        providers=frozenset(order.providers),
-        models=frozenset(order.models),
-        labels=dict(order.labels),
-    )
-    return {**{name: getattr(order, name) for name in names}, "filter": wanted}
-
-
-def _switched(subscription: Subscription, enabled: bool | None, now_ms: int) -> Subscription:  # noqa: FBT001 - a field
-    if enabled is True:
-        return replace(subscription, state=SubscriptionState.ACTIVE, disabled_ms=None, disabled_reason=None)
-    if enabled is False and subscription.state is SubscriptionState.ACTIVE:
-        return replace(subscription, state=SubscriptionState.DISABLED, disabled_ms=now_ms, disabled_reason=BY_HAND)
-    return subscription
-
-
-def rotated(stored: Subscription, *, secret: str, signing_key: str, overlap_s: float, now_ms: int) -> Subscription:
-    """New keys. The old ones sign along for `overlap_s`; those that were already on their way out end now."""
+def rotate_keys(stored: Subscription, *, secret: str, signing_key: str, overlap_s: float, now_ms: int) -> Subscription:
+    """The subscription with new keys. The old ones sign as well for `overlap_s`; older ones end now."""
     after = replace(
         stored,
         secret=secret,
@@ -237,9 +243,31 @@ def rotated(stored: Subscription, *, secret: str, signing_key: str, overlap_s: f
 
 
 def needs_handshake(before: Subscription | None, after: Subscription) -> bool:
-    """Whether the endpoint must be asked (again). Of a disabled one it is asked when it is enabled."""
+    """Whether the endpoint must consent before `after` is stored. A disabled one is asked when it is enabled."""
     if not after.handshake or after.state is SubscriptionState.DISABLED:
         return False
     if before is None or not before.handshake or before.state is SubscriptionState.DISABLED:
         return True
     return (before.url, before.rate_per_s) != (after.url, after.rate_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What an endpoint granted in a handshake, and for which URL and rate."""
+
+    url: str
+    rate_per_s: float | None
+    granted_per_s: float | None
+
+
+class ConcurrentChange(WhenfinalError):
+    """Another change was stored meanwhile, so that this one needs another handshake."""
+
+
+def with_consent(before: Subscription, after: Subscription, consent: Consent | None) -> Subscription:
+    """`after` with the granted rate. Raise ConcurrentChange when the endpoint did not consent to it."""
+    if not needs_handshake(before, after):
+        return after
+    if consent is None or (consent.url, consent.rate_per_s) != (after.url, after.rate_per_s):
+        raise ConcurrentChange
+    return replace(after, granted_per_s=consent.granted_per_s)

@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when it becomes a dead letter. Pure: the time and the dice come in."""
+"""When a delivery is tried again, and when it becomes a dead letter. Pure: times and random numbers are passed in."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,48 +7,44 @@ from email.utils import parsedate_to_datetime
 
 from receiver.webhooks.model.delivery import Attempt, DeliveryState
 
-#: Added to a delay, never taken off: an endpoint that failed for many at once is not tried by all of them at once.
+#: Share of a delay that is added at random and never subtracted, so that deliveries which failed together are not all
+#: tried again at the same moment.
 JITTER = 0.2
 
 RETRY_AFTER_CAP_S = 12 * 3600.0  # the longest step of the default schedule
 
 GONE = 410
 
-#: Statuses whose `Retry-After` counts.
-ASKS_TO_WAIT = frozenset({429, 503})
+#: Statuses that slow an endpoint down and whose `Retry-After` counts.
+THROTTLED = frozenset({429, 503})
 
 _SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def after_attempt(
-    attempts_before: int,
-    attempt: Attempt,
-    *,
-    retry_after_s: float | None,
-    backoff_s: Sequence[float],
-    random: Callable[[], float],
+    attempts_before: int, attempt: Attempt, *, backoff_s: Sequence[float], random: Callable[[], float]
 ) -> tuple[DeliveryState, int | None]:
-    """The delivery's state and its next due time in unix ms, None unless it is pending.
+    """Return the delivery's state after an attempt, and when it is due again: unix ms, None unless it is pending.
 
-    The first attempt has 0 before it; there are as many further ones as `backoff_s` has steps. `dice` gives numbers in
-    [0, 1). `Retry-After` can make a step longer and never shorter, so that attempts are not spent within moments.
+    `backoff_s` holds the delays between attempts, so there is one attempt more than it has steps. `random` returns
+    numbers in [0, 1). `Retry-After` can lengthen a delay and never shortens it, because otherwise an endpoint could use
+    up all attempts within seconds.
     """
-    if attempt.status is not None and 200 <= attempt.status < 300:
+    if attempt.is_success:
         return DeliveryState.DELIVERED, None
-    if attempt.status == GONE or attempts_before >= len(backoff_s):
+    if attempt.is_permanent or attempt.status == GONE or attempts_before >= len(backoff_s):
         return DeliveryState.DEAD, None
     delay_s = backoff_s[attempts_before]
-    if attempt.status in ASKS_TO_WAIT and retry_after_s is not None:
-        delay_s = max(delay_s, min(retry_after_s, RETRY_AFTER_CAP_S))
-    ended_ms = attempt.at_ms + attempt.latency_ms
-    return DeliveryState.PENDING, ended_ms + round(delay_s * 1000 * (1 + JITTER * random()))
+    if attempt.status in THROTTLED and attempt.retry_after_s is not None:
+        delay_s = max(delay_s, min(attempt.retry_after_s, RETRY_AFTER_CAP_S))
+    return DeliveryState.PENDING, attempt.ended_ms + round(delay_s * 1000 * (1 + JITTER * random()))
 
 
 def read_retry_after(text: str | None, *, now_ms: int) -> float | None:
     """Seconds from now, from either form of `Retry-After` (RFC 9110, 10.2.3); None for anything else."""
     given = (text or "").strip()
     if _SECONDS.fullmatch(given):
-        return float(given[:15])  # beyond any cap long before digits are cut
+        return float(given[:15])  # 15 digits are beyond any cap
     try:
         moment = parsedate_to_datetime(given)
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -1,21 +1,27 @@
-"""Rows of subscriptions, lanes, deliveries and attempts. Pure."""
+"""Rows of subscriptions, endpoints, deliveries and attempts. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
 from receiver.webhooks.model.delivery import Attempt, Delivery
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.subscription import Subscription
 
 
 def filter_json(wanted: EventFilter) -> str:
-    """Sorted, so that equal filters are equal texts."""
-    words = {name: sorted(getattr(wanted, name)) for name in ("types", "providers", "models")}
-    return to_json({**words, "labels": dict(sorted(wanted.labels.items()))})
+    """JSON with sorted words, so that equal filters give equal texts."""
+    return to_json(
+        {
+            "types": sorted(wanted.types),
+            "providers": sorted(wanted.providers),
+            "models": sorted(wanted.models),
+            "labels": dict(sorted(wanted.labels.items())),
+        }
+    )
 
 
 def filter_of(text: str) -> EventFilter:
@@ -33,32 +39,31 @@ SUBSCRIPTION_ROWS = RowCodec(Subscription, converted={"filter": Conversion(filte
 subscription_row, subscription_of = SUBSCRIPTION_ROWS.to_row, SUBSCRIPTION_ROWS.from_row
 
 #: The limits are columns of the subscription.
-LANE_ROWS = RowCodec(Lane, excluded=["limit_per_s", "max_in_flight"])
+ENDPOINT_ROWS = RowCodec(EndpointState, excluded=["limit_per_s", "max_in_flight"])
 
-lane_row = LANE_ROWS.to_row
+endpoint_row = ENDPOINT_ROWS.to_row
 
 DELIVERY_ROWS = RowCodec(Delivery, renamed={"task_id": "task"}, converted={"task_id": EMPTY_FOR_NONE})
 
 delivery_of = DELIVERY_ROWS.from_row
 
-ATTEMPT_ROWS = RowCodec(Attempt)
+#: What is not stored decides only about the next attempt.
+ATTEMPT_ROWS = RowCodec(Attempt, excluded=["retry_after_s", "is_permanent"])
 
 attempt_row, attempt_of = ATTEMPT_ROWS.to_row, ATTEMPT_ROWS.from_row
 
 
-def lane_of(row: Row, subscription: Subscription | None = None) -> Lane:
-    """With the limits of its subscription, if it has one."""
-    if subscription is None:
-        return _lane(row, rates=(), max_in_flight=None)
-    rates = (subscription.rate_per_s, subscription.granted_per_s)
-    return _lane(row, rates=rates, max_in_flight=subscription.max_in_flight)
+def endpoint_of(row: Row, subscription: Subscription) -> EndpointState:
+    """The endpoint with the limits of its subscription."""
+    limit_per_s = _lower(subscription.rate_per_s, subscription.granted_per_s)
+    return ENDPOINT_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=subscription.max_in_flight)
 
 
-def limited_lane_of(row: Row) -> Lane:
-    """From a row that holds the limits of its subscription as well, NULL where it has none."""
-    return _lane(row, rates=(row["rate_per_s"], row["granted_per_s"]), max_in_flight=row["max_in_flight"])
+def limited_endpoint_of(row: Row) -> EndpointState:
+    """The endpoint of a row that also holds the limits of its subscription, NULL where it has none."""
+    limit_per_s = _lower(row["rate_per_s"], row["granted_per_s"])
+    return ENDPOINT_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=row["max_in_flight"])
 
 
-def _lane(row: Row, *, rates: Iterable[float | None], max_in_flight: int | None) -> Lane:
-    limit_per_s = min((rate for rate in rates if rate is not None), default=None)
-    return LANE_ROWS.from_row(row, limit_per_s=limit_per_s, max_in_flight=max_in_flight)
+def _lower(*rates: float | None) -> float | None:
+    return min((rate for rate in rates if rate is not None), default=None)

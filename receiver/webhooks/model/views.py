@@ -1,27 +1,27 @@
-"""How subscriptions look to outsiders: the one shape that the API and the command line share.
+"""Subscriptions, deliveries and attempts as JSON, for the API and the command line. Pure.
 
-Pure. No secret has a place here; whoever may show one adds it with `secret_view`.
+No view holds a secret. An answer that may show one adds `secret_view`.
 """
 
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from receiver.events.model.event import EventDraft, EventFacts, EventType
-from receiver.webhooks.model.delivery import Attempt, Delivery, Owed
-from receiver.webhooks.model.endpoint_health import BreakerState, Lane, breaker_state
+from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery
+from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, breaker_state
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription
 from submitter.standard_webhooks import public_key
 from submitter.timestamps import rfc3339
 
 
-def subscription_breaker(lane: Lane | None, now_ms: int) -> BreakerState:
-    """None is the lane of an endpoint that was never owed anything."""
-    return BreakerState.CLOSED if lane is None else breaker_state(lane, now_ms)
+def subscription_breaker(endpoint: EndpointState | None, now_ms: int) -> BreakerState:
+    """The breaker of an endpoint; None before its first delivery."""
+    return BreakerState.CLOSED if endpoint is None else breaker_state(endpoint, now_ms)
 
 
-def subscription_view(subscription: Subscription, lane: Lane | None, *, now_ms: int) -> dict[str, Any]:
-    """JSON values only; times RFC 3339. What is over, as the overlap of a rotation, is null."""
+def subscription_view(subscription: Subscription, endpoint: EndpointState | None, *, now_ms: int) -> dict[str, Any]:
+    """JSON values only; times are RFC 3339. What has ended, such as the overlap of a rotation, is null."""
     key, wanted = subscription.signing_key, subscription.filter
     has_previous = subscription.previous_secret is not None
     return {
@@ -44,36 +44,36 @@ def subscription_view(subscription: Subscription, lane: Lane | None, *, now_ms: 
         "changed_at": rfc3339(subscription.changed_ms),
         "disabled": _disabled_view(subscription),
         "previous_secret_until": rfc3339(_later(subscription.previous_until_ms, now_ms)) if has_previous else None,
-        "breaker": breaker_view(lane, now_ms),
+        "breaker": breaker_view(endpoint, now_ms),
     }
 
 
-def owed_view(owed: Owed) -> dict[str, Any]:
-    failed = owed.failed
-    said = None if failed is None else {"id": failed.id, "status": failed.last_status, "error": failed.last_error}
-    return {"pending": owed.pending, "dead": owed.dead, "last_failed": said}
+def backlog_view(backlog: Backlog) -> dict[str, Any]:
+    failed = backlog.failed
+    shown = None if failed is None else {"id": failed.id, "status": failed.last_status, "error": failed.last_error}
+    return {"pending": backlog.pending, "dead": backlog.dead, "last_failed": shown}
 
 
-def breaker_view(lane: Lane | None, now_ms: int) -> dict[str, Any]:
-    """How the endpoint behaves, and how it is spared for it."""
+def breaker_view(endpoint: EndpointState | None, now_ms: int) -> dict[str, Any]:
+    """The endpoint's health, and how it is slowed down for it."""
     return {
-        "state": subscription_breaker(lane, now_ms).value,
-        "failures": 0 if lane is None else lane.failures,
-        "failing_since": None if lane is None else rfc3339(lane.failing_since_ms),
-        "paused_until": None if lane is None else rfc3339(_later(lane.paused_until_ms, now_ms)),
-        "slow_per_s": None if lane is None else lane.slow_per_s,
+        "state": subscription_breaker(endpoint, now_ms).value,
+        "failures": 0 if endpoint is None else endpoint.failures,
+        "failing_since": None if endpoint is None else rfc3339(endpoint.failing_since_ms),
+        "paused_until": None if endpoint is None else rfc3339(_later(endpoint.paused_until_ms, now_ms)),
+        "slow_per_s": None if endpoint is None else endpoint.throttled_rate_per_s,
     }
 
 
 def secret_view(subscription: Subscription) -> dict[str, str]:
-    """For the answers that may show it: to who made the subscription, or gave it a new secret."""
+    """Only for answers to callers that created the subscription or rotated its secret."""
     return {"secret": subscription.secret}
 
 
 def probe_view(attempt: Attempt) -> dict[str, Any]:
-    """What became of a test. Only an answer 2xx is a delivery."""
+    """The outcome of a test."""
     return {
-        "delivered": is_delivered(attempt),
+        "delivered": attempt.is_success,
         "status": attempt.status,
         "latency_ms": attempt.latency_ms,
         "error": attempt.error,
@@ -81,16 +81,12 @@ def probe_view(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def is_delivered(attempt: Attempt) -> bool:
-    return attempt.error is None and attempt.status is not None and 200 <= attempt.status < 300
-
-
 def replay_view(subscription: str, count: ReplayCount, *, dry_run: bool) -> dict[str, Any]:
-    """`oldest_seq` is set when the range begins before what is kept."""
+    """`oldest_seq` is set when the range begins before the oldest stored event."""
     return {
         "subscription": subscription,
         "matched": count.matched,
-        "made_due": count.made_due,
+        "made_due": count.requeued,
         "oldest_seq": count.oldest_seq,
         "dry_run": dry_run,
     }
@@ -103,12 +99,12 @@ def _disabled_view(subscription: Subscription) -> dict[str, Any] | None:
 
 
 def _later(at_ms: int | None, now_ms: int) -> int | None:
-    """None for what is over."""
+    """None for a time that has passed."""
     return at_ms if at_ms is not None and at_ms > now_ms else None
 
 
 def disabled_view(subscription: Subscription) -> dict[str, Any]:
-    """What `subscription.disabled` tells. The address without query, which may hold what only its owner may know."""
+    """The body of `subscription.disabled`. The URL is shown without its query, because that may hold a secret."""
     parts = urlsplit(subscription.url)
     return {
         "id": subscription.id,
@@ -148,7 +144,7 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
 
 
 def disabled_draft(event_id: str, subscription: Subscription) -> EventDraft:
-    """The event that a subscription was disabled; it is about no task."""
+    """The event `subscription.disabled`, which is about no task."""
     return EventDraft(
         id=event_id,
         facts=EventFacts(type=EventType.SUBSCRIPTION_DISABLED),

@@ -127,10 +127,10 @@ async def test_a_callback_with_the_tasks_token_ends_the_task_with_one_event(setu
     assert ((await setup.task()).state, await setup.events()) == (TaskState.SUCCEEDED, [EventType.SUCCEEDED])
 
 
-async def test_a_callback_that_quotes_our_key_is_told_without_it(setup: IntakeSetup) -> None:
+async def test_a_callback_that_quotes_our_key_is_stored_without_it(setup: IntakeSetup) -> None:
     await setup.add_task()
-    told = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
-    assert await setup.receive(Callback(body=json.dumps(told).encode()), a_token()) == APPLIED
+    body = {"taskId": "p1", "status": "fail", "error": {"code": "E", "message": "no rights for key-of-hiapi"}}
+    assert await setup.receive(Callback(body=json.dumps(body).encode()), a_token()) == APPLIED
     (event,) = await setup.store.events.events(0)
     assert '"no rights for [hidden]"' in event.body
 
@@ -156,7 +156,7 @@ async def test_a_callback_that_beats_the_receipt_finds_its_task(setup: IntakeSet
     assert ((await setup.task()).state, (await setup.task()).provider_task_id) == (TaskState.SUCCEEDED, "p1")
 
 
-async def test_a_sign_of_life_brings_an_uncertain_task_back_among_those_looked_at(setup: IntakeSetup) -> None:
+async def test_a_sign_of_life_makes_an_uncertain_task_polled_again(setup: IntakeSetup) -> None:
     await setup.add_task(provider_task_id=None, state=TaskState.UNCERTAIN, next_poll_ms=None)
     assert await setup.receive(a_callback("handling"), a_token()) == APPLIED
     assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (TaskState.RUNNING, T0 + 180_000)

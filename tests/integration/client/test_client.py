@@ -19,7 +19,7 @@ from submitter.simulator import Simulator
 from tests.support.builders import T0, a_report
 from tests.support.raw_server import reply, replying, serving
 from tests.support.service import KEYS, VIDEO, Served, served, served_with_simulator
-from tests.support.stream_bytes import TASK, in_turn, problem, saying
+from tests.support.stream_bytes import TASK, one_after_another, problem, replying_with
 
 KEY = KEYS["all"][1]
 
@@ -135,7 +135,9 @@ async def test_another_servers_answer_is_never_taken_for_the_receivers(service: 
 
 @pytest.mark.parametrize("kind", ["unavailable", "stopping", "streams-full"])
 async def test_what_the_receiver_cannot_do_yet_is_asked_for_again(kind: str) -> None:
-    later = in_turn(replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode())))
+    later = one_after_another(
+        replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode()))
+    )
     async with serving(later) as server, Client(server.url.removesuffix("/a"), KEY) as client:
         assert (await client.task("tsk_1")).id == "tsk_1"
     assert len(server.requests) == 2
@@ -199,9 +201,9 @@ async def test_a_wait_outlives_a_receiver_that_hangs_up(service: Served) -> None
 
 async def test_a_wait_outlives_a_receiver_that_is_away_for_long_once_it_has_answered() -> None:
     running = reply(json.dumps(TASK | {"state": "running"}).encode())
-    away = [saying()] * 9 + [saying(problem(503, "streams-full", b"Retry-After: 0"))] * 5
+    away = [replying_with()] * 9 + [replying_with(problem(503, "streams-full", b"Retry-After: 0"))] * 5
     ended = replying(reply(json.dumps(TASK).encode()))
-    script = in_turn(saying(running), *away, ended)
+    script = one_after_another(replying_with(running), *away, ended)
     async with serving(script) as server, Client(server.url.removesuffix("/a"), KEY) as client, asyncio.timeout(60):
         assert (await client.wait("tsk_1")).is_ended
     assert len(server.requests) == 16
@@ -210,7 +212,10 @@ async def test_a_wait_outlives_a_receiver_that_is_away_for_long_once_it_has_answ
 async def test_a_wait_for_a_task_that_is_gone_ends_with_the_refusal() -> None:
     running = replying(reply(json.dumps(TASK | {"state": "running"}).encode()))
     gone = replying(problem(404, "not-found"))
-    async with serving(in_turn(running, gone)) as server, Client(server.url.removesuffix("/a"), KEY) as client:
+    async with (
+        serving(one_after_another(running, gone)) as server,
+        Client(server.url.removesuffix("/a"), KEY) as client,
+    ):
         with pytest.raises(ReceiverRefused, match="404"):
             await client.wait("tsk_1")
 

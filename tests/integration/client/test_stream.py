@@ -16,16 +16,16 @@ from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, replying, serving
 from tests.support.stream_bytes import (
     STREAM,
-    a_disabling,
+    a_disabled_event,
     an_event,
     block,
     blocks,
-    breaking,
-    holding,
-    in_turn,
+    one_after_another,
     page,
     problem,
-    saying,
+    replying_with,
+    resetting_after,
+    staying_open_after,
 )
 
 PATIENCE_S = 60
@@ -41,7 +41,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def _against(*answers: Answering) -> AsyncIterator[tuple[Client, RawServer]]:
-    async with serving(in_turn(*answers)) as server, Client(server.url.removesuffix("/a"), "key") as client:
+    async with serving(one_after_another(*answers)) as server, Client(server.url.removesuffix("/a"), "key") as client:
         yield client, server
 
 
@@ -65,7 +65,7 @@ def _cursors(server: RawServer) -> list[str | None]:
 
 
 async def test_events_come_in_order_from_the_cursor_on_with_what_they_say() -> None:
-    async with _against(holding(STREAM, blocks(6, 7, 9))) as (client, server):
+    async with _against(staying_open_after(STREAM, blocks(6, 7, 9))) as (client, server):
         async with asyncio.timeout(PATIENCE_S), aclosing(client.events(after=5)) as events:
             first = await anext(events)
         assert (first.seq, first.event_id, first.type, first.task.id) == (6, "evt_6", "task.succeeded", "tsk_1")
@@ -77,7 +77,7 @@ async def test_events_come_in_order_from_the_cursor_on_with_what_they_say() -> N
 
 
 async def test_conditions_are_passed_on_and_no_types_mean_those_about_tasks() -> None:
-    async with _against(holding(STREAM, blocks(1))) as (client, server):
+    async with _against(staying_open_after(STREAM, blocks(1))) as (client, server):
         await _first(1, client.events())
         await _first(
             1, client.events(types=["task.failed"], providers=["a", "b"], models=["m"], labels={"film": "x=1"})
@@ -98,14 +98,17 @@ async def test_conditions_are_passed_on_and_no_types_mean_those_about_tasks() ->
     ]
 
 
-@pytest.mark.parametrize("ends", [saying, breaking])
+@pytest.mark.parametrize("ends", [replying_with, resetting_after])
 @pytest.mark.parametrize(
     "rest", [b"", blocks(3)[:40], block(an_event(3))[:-1]], ids=["between", "inside", "at the end"]
 )
 async def test_a_cut_connection_is_made_again_and_no_event_missed_or_doubled(ends: object, rest: bytes) -> None:
-    assert ends in {saying, breaking}
-    cut = saying if ends is saying else breaking
-    async with _against(cut(STREAM, blocks(1, 2), rest), holding(STREAM, blocks(2, 3, 4))) as (client, server):
+    assert ends in {replying_with, resetting_after}
+    cut = replying_with if ends is replying_with else resetting_after
+    async with _against(cut(STREAM, blocks(1, 2), rest), staying_open_after(STREAM, blocks(2, 3, 4))) as (
+        client,
+        server,
+    ):
         assert await _first(4, client.events(after=0)) == [1, 2, 3, 4]
     assert _cursors(server) in (["0", "2"], ["0", "0"])  # a reset may take what was sent before it along
 
@@ -113,15 +116,18 @@ async def test_a_cut_connection_is_made_again_and_no_event_missed_or_doubled(end
 async def test_a_chunked_stream_that_stops_in_a_chunk_is_made_again() -> None:
     head = STREAM.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     whole = blocks(1)
-    cut = saying(head, b"%x\r\n%s\r\n" % (len(whole), whole), b"fff\r\nid: 2\nda")
-    async with _against(cut, holding(STREAM, blocks(2))) as (client, server):
+    cut = replying_with(head, b"%x\r\n%s\r\n" % (len(whole), whole), b"fff\r\nid: 2\nda")
+    async with _against(cut, staying_open_after(STREAM, blocks(2))) as (client, server):
         assert await _first(2, client.events(after=0)) == [1, 2]
     assert _cursors(server) == ["0", "1"]
 
 
 async def test_a_connection_without_a_byte_for_long_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SILENCE_S", 0.2)
-    async with _against(holding(STREAM, blocks(1)), hanging, holding(STREAM, blocks(2))) as (client, server):
+    async with _against(staying_open_after(STREAM, blocks(1)), hanging, staying_open_after(STREAM, blocks(2))) as (
+        client,
+        server,
+    ):
         assert await _first(2, client.events(after=0)) == [1, 2]
         async with asyncio.timeout(PATIENCE_S):
             await server.peers[0].gone.wait()
@@ -157,7 +163,9 @@ async def test_a_stream_that_dribbles_byte_by_byte_is_read() -> None:
 
 async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> None:
     async with _against(
-        saying(STREAM, b"retry: 1\nid: 41\n\n"), saying(STREAM, b"id: 40\n\nid: x\n\n"), holding(STREAM, blocks(42))
+        replying_with(STREAM, b"retry: 1\nid: 41\n\n"),
+        replying_with(STREAM, b"id: 40\n\nid: x\n\n"),
+        staying_open_after(STREAM, blocks(42)),
     ) as (client, server):
         assert await _first(1, client.events()) == [42]
     assert _cursors(server) == [None, "41", "41"]
@@ -166,12 +174,12 @@ async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> 
 async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() -> None:
     reset = b'id: 100\nevent: reset\ndata: {"requested_after":5,"oldest_after":100}\n\n'
     gone = problem(410, "cursor-expired", oldest_after=100)
-    for answer in (holding(STREAM, b"retry: 3000\n\n", reset, blocks(101)), holding(gone)):
+    for answer in (staying_open_after(STREAM, b"retry: 3000\n\n", reset, blocks(101)), staying_open_after(gone)):
         async with _against(answer) as (client, server):
             with pytest.raises(CursorExpired, match="after 100") as raised:
                 await _first(1, client.events(after=5))
             assert (raised.value.oldest_after, len(server.requests)) == (100, 1)
-    async with _against(holding(gone)) as (client, _):
+    async with _against(staying_open_after(gone)) as (client, _):
         with pytest.raises(CursorExpired, match="after 100"):
             await _first(1, client.events(after=5, follow=False))
 
@@ -182,30 +190,36 @@ async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() ->
 )
 async def test_what_the_receiver_refuses_is_not_asked_again(status: int, kind: str) -> None:
     for follow in (True, False):
-        async with _against(holding(problem(status, kind))) as (client, server):
+        async with _against(staying_open_after(problem(status, kind))) as (client, server):
             with pytest.raises(ReceiverRefused, match=str(status)):
                 await _first(1, client.events(after=5, follow=follow))
             assert len(server.requests) == 1
 
 
 async def test_a_key_that_is_taken_back_ends_the_following() -> None:
-    async with _against(saying(STREAM, blocks(1)), holding(problem(401, "unauthenticated"))) as (client, _):
+    async with _against(replying_with(STREAM, blocks(1)), staying_open_after(problem(401, "unauthenticated"))) as (
+        client,
+        _,
+    ):
         with pytest.raises(ReceiverRefused, match="401"):
             await _first(2, client.events(after=0))
 
 
 async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
     away = [
-        saying(),
-        saying(b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>"),
-        saying(problem(503, "stopping")),
-        saying(problem(500, "internal")),
-        saying(b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\nthe proxy knows no such host"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>back soon</html>"),
-        breaking(b"HTTP/1.1 200"),
-        breaking(b"garbage\r\n\r\n"),
+        replying_with(),
+        replying_with(b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>"),
+        replying_with(problem(503, "stopping")),
+        replying_with(problem(500, "internal")),
+        replying_with(b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\nthe proxy knows no such host"),
+        replying_with(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>back soon</html>"),
+        resetting_after(b"HTTP/1.1 200"),
+        resetting_after(b"garbage\r\n\r\n"),
     ]
-    async with _against(saying(STREAM, blocks(1)), *away, holding(STREAM, blocks(2))) as (client, server):
+    async with _against(replying_with(STREAM, blocks(1)), *away, staying_open_after(STREAM, blocks(2))) as (
+        client,
+        server,
+    ):
         assert await _first(2, client.events(after=0)) == [1, 2]
     assert _cursors(server) == ["0"] + ["1"] * 9
 
@@ -213,10 +227,10 @@ async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
 @pytest.mark.parametrize(
     ("answer", "raised"),
     [
-        (saying(), ReceiverUnreachable),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"), ReceiverUnreachable),
-        (saying(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n"), ReceiverUnreachable),
-        (saying(problem(503, "too-many-streams")), ReceiverRefused),
+        (replying_with(), ReceiverUnreachable),
+        (replying_with(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>"), ReceiverUnreachable),
+        (replying_with(b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n"), ReceiverUnreachable),
+        (replying_with(problem(503, "too-many-streams")), ReceiverRefused),
     ],
 )
 async def test_where_there_never_was_a_stream_it_is_told_after_a_few_tries(
@@ -236,7 +250,7 @@ async def test_nobody_there_is_told_as_such() -> None:
 
 async def test_lines_that_are_no_fields_are_passed_over() -> None:
     junk = b"<<<garbage>>>\nfoo: bar\nretry: soon\nid\n\n\xff\xfe\n\n: c\n\n"
-    async with _against(holding(STREAM, junk, blocks(1), junk, blocks(2))) as (client, _):
+    async with _against(staying_open_after(STREAM, junk, blocks(1), junk, blocks(2))) as (client, _):
         assert await _first(2, client.events()) == [1, 2]
 
 
@@ -261,7 +275,7 @@ async def test_what_no_receiver_says_is_told_and_not_asked_for_again(
     monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     monkeypatch.setattr(stream, "BLOCK_CAP_BYTES", 10_000)
-    async with _against(holding(STREAM, said)) as (client, server):
+    async with _against(staying_open_after(STREAM, said)) as (client, server):
         with pytest.raises(ReceiverUnreachable, match=r"cannot be read|not a JSON object"):
             await _first(1, client.events())
         assert len(server.requests) == 1
@@ -280,14 +294,14 @@ async def test_an_endless_refusal_is_read_to_its_cap_only() -> None:
 
 
 async def test_a_follower_that_leaves_closes_its_connection() -> None:
-    async with _against(holding(STREAM, blocks(1))) as (client, server):
+    async with _against(staying_open_after(STREAM, blocks(1))) as (client, server):
         await _first(1, client.events())
         async with asyncio.timeout(PATIENCE_S):
             await server.peers[0].gone.wait()
 
 
 async def test_a_follower_that_is_cancelled_closes_its_connection() -> None:
-    async with _against(holding(STREAM)) as (client, server):
+    async with _against(staying_open_after(STREAM)) as (client, server):
         waiting = asyncio.create_task(_first(1, client.events()))
         await server.until_requests(1)
         waiting.cancel()
@@ -301,7 +315,7 @@ async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> No
     types = ["subscription.disabled", "task.succeeded"]
     async with (
         asyncio.timeout(PATIENCE_S),
-        _against(holding(STREAM, block(a_disabling(3)), blocks(4))) as (client, _),
+        _against(staying_open_after(STREAM, block(a_disabled_event(3)), blocks(4))) as (client, _),
         aclosing(client.events(types=types)) as events,
     ):
         disabled, event = await anext(events), await anext(events)
@@ -321,20 +335,23 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
     async def sleep(pause_s: float) -> None:
         pauses.append(pause_s)
 
-    full = saying(problem(503, "unavailable", b"Retry-After: 7"))
+    full = replying_with(problem(503, "unavailable", b"Retry-After: 7"))
     answers = (
         full,
-        saying(),
-        saying(STREAM, blocks(1)),
+        replying_with(),
+        replying_with(STREAM, blocks(1)),
         full,
-        saying(),
-        saying(STREAM, b"retry: 500\n\n"),
-        saying(STREAM, blocks(2)),
-        *([saying()] * 8),
-        saying(problem(503, "unavailable", b"Retry-After: 99999")),
-        holding(STREAM, blocks(3)),
+        replying_with(),
+        replying_with(STREAM, b"retry: 500\n\n"),
+        replying_with(STREAM, blocks(2)),
+        *([replying_with()] * 8),
+        replying_with(problem(503, "unavailable", b"Retry-After: 99999")),
+        staying_open_after(STREAM, blocks(3)),
     )
-    async with serving(in_turn(*answers)) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
+    async with (
+        serving(one_after_another(*answers)) as server,
+        httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http,
+    ):
         follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
@@ -350,7 +367,7 @@ async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(m
     async def sleep(pause_s: float) -> None:
         pauses.append(pause_s)
 
-    answers = in_turn(*[saying(STREAM, b"retry: 0\n\n")] * 3, holding(STREAM, blocks(1)))
+    answers = one_after_another(*[replying_with(STREAM, b"retry: 0\n\n")] * 3, staying_open_after(STREAM, blocks(1)))
     async with serving(answers) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
         follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
@@ -370,7 +387,7 @@ async def test_without_following_all_pages_are_read_and_then_it_ends() -> None:
 
 
 async def test_a_cursor_that_stands_still_is_not_asked_for_for_ever() -> None:
-    async with _against(holding(page(6, next_after=5, has_more=True))) as (client, server):
+    async with _against(staying_open_after(page(6, next_after=5, has_more=True))) as (client, server):
         with pytest.raises(ReceiverUnreachable, match="stands still"):
             await _first(9, client.events(after=5, follow=False))
     assert len(server.requests) == 1

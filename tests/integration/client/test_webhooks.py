@@ -19,7 +19,7 @@ from submitter.errors import WebhookNotVerified
 from submitter.http.messages import Headers
 from submitter.standard_webhooks import new_signing_key, public_key, webhook_headers
 from tests.support.builders import SECRET
-from tests.support.stream_bytes import a_disabling, an_event
+from tests.support.stream_bytes import a_disabled_event, an_event
 
 OTHER = "whsec_" + "A" * 32
 SIGNING = new_signing_key(bytes(range(32)))
@@ -55,7 +55,7 @@ def test_a_public_key_opens_what_was_signed_with_its_signing_key() -> None:
 
 
 def test_an_event_for_the_operator_and_a_test_are_told_apart_by_their_class() -> None:
-    disabled = _body(a_disabling(3))
+    disabled = _body(a_disabled_event(3))
     opened = _client().verify_webhook(_signed(disabled), disabled)
     assert isinstance(opened, SubscriptionDisabled)
     assert (opened.subscription, opened.url) == ("sub_1", "https://hooks.example/a")

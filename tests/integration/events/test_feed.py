@@ -1,4 +1,4 @@
-"""Who waits for a task, over a real ledger: woken by its end, and by nothing else."""
+"""Requests that wait for a task, over a real ledger: only its end wakes them."""
 
 import asyncio
 import sqlite3
@@ -16,8 +16,8 @@ from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 
 LONG_S = 600.0  # a wait that ends in a test did not end by its time
-PATIENCE_S = 20.0
-SEATS = 100
+TIMEOUT_S = 20.0
+MAX_STREAMS = 100
 
 
 class CountingLog(EventLog):
@@ -25,19 +25,19 @@ class CountingLog(EventLog):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store.engine)
-        self.looks = 0
+        self.reads = 0
 
     async def last_seq(self) -> int:
-        self.looks += 1
+        self.reads += 1
         return await super().last_seq()
 
     async def events(self, after: int, *, limit: int = 100) -> list[Event]:
-        self.looks += 1
+        self.reads += 1
         return await super().events(after, limit=limit)
 
 
-def _feed(store: Store, *, log: EventLog | None = None, seats: int = SEATS) -> Feed:
-    return Feed(event_log=log or store.events, task_states=store.tasks.states, seats=seats)
+def _feed(store: Store, *, log: EventLog | None = None, max_streams: int = MAX_STREAMS) -> Feed:
+    return Feed(event_log=log or store.events, task_states=store.tasks.states, max_streams=max_streams)
 
 
 @pytest.fixture(name="path")
@@ -56,7 +56,7 @@ async def _store(path: Path) -> AsyncIterator[Store]:
 
 
 async def _waits(feed: Feed, name: str, timeout_s: float = LONG_S) -> "asyncio.Task[None]":
-    """A waiter that has come as far as its waiting."""
+    """A waiter that has started to wait."""
     waiter = asyncio.create_task(feed.wait_for_task(TaskId(name), timeout_s=timeout_s))
     await asyncio.sleep(0.05)
     assert not waiter.done()
@@ -72,32 +72,32 @@ async def test_a_waiter_is_woken_when_its_task_has_ended(store: Store) -> None:
     waiter = await _waits(feed, "tsk_1")
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
-async def test_an_end_that_another_process_recorded_is_seen_without_a_hint(store: Store, path: Path) -> None:
+async def test_an_end_that_another_process_recorded_is_seen_without_a_wake(store: Store, path: Path) -> None:
     feed = _feed(store)
     waiter = await _waits(feed, "tsk_1")
     async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=False) as other:
         await _end(other, "p1")
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
-async def test_while_the_commits_of_others_are_heard_it_looks_more_rarely(
+async def test_while_other_processes_notify_the_log_is_read_less_often(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_module, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(feed_module, "LOOK_RARELY_S", LONG_S)
+    monkeypatch.setattr(feed_module, "READ_EVERY_S", 0.01)
+    monkeypatch.setattr(feed_module, "READ_EVERY_NOTIFIED_S", LONG_S)
     counted = CountingLog(store)
     feed = _feed(store, log=counted)
-    feed.hears_others = lambda: True
+    feed.is_notified = lambda: True
     waiter = await _waits(feed, "tsk_1")
-    looks = counted.looks
+    reads = counted.reads
     await asyncio.sleep(0.2)
-    assert counted.looks == looks
+    assert counted.reads == reads
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
 async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
@@ -105,7 +105,7 @@ async def test_the_end_of_another_task_wakes_nobody_else(store: Store) -> None:
     mine, other = await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")
     await _end(store, "p2")
     feed.wake()
-    await asyncio.wait_for(other, PATIENCE_S)
+    await asyncio.wait_for(other, TIMEOUT_S)
     assert not mine.done()
     mine.cancel()
 
@@ -125,49 +125,49 @@ async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:
     waiters = [await _waits(feed, "tsk_1") for _ in range(3)]
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
+    await asyncio.wait_for(asyncio.gather(*waiters), TIMEOUT_S)
 
 
 @pytest.mark.parametrize("name", ["tsk_1", "tsk_none"])
-async def test_what_has_ended_or_is_not_there_is_not_waited_for(store: Store, name: str) -> None:
+async def test_a_task_that_has_ended_or_does_not_exist_is_not_waited_for(store: Store, name: str) -> None:
     await _end(store, "p1")
-    await asyncio.wait_for(_feed(store).wait_for_task(TaskId(name), timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(_feed(store).wait_for_task(TaskId(name), timeout_s=LONG_S), TIMEOUT_S)
 
 
-async def test_an_end_between_the_look_and_the_wait_is_not_missed(store: Store) -> None:
+async def test_an_end_between_the_read_and_the_wait_is_not_missed(store: Store) -> None:
     async def ends_meanwhile(task_ids: Sequence[TaskId]) -> Mapping[TaskId, TaskState]:
         found = await store.tasks.states(task_ids)
         await _end(store, "p1")
         return found
 
-    feed = Feed(event_log=store.events, task_states=ends_meanwhile, seats=SEATS)
-    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), PATIENCE_S)
+    feed = Feed(event_log=store.events, task_states=ends_meanwhile, max_streams=MAX_STREAMS)
+    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), TIMEOUT_S)
 
 
 async def test_the_time_being_up_ends_a_wait_without_an_error(store: Store) -> None:
     await _feed(store).wait_for_task(TaskId("tsk_1"), timeout_s=0.05)
 
 
-async def test_nobody_looks_while_nobody_waits(store: Store) -> None:
+async def test_the_log_is_not_read_while_nobody_waits(store: Store) -> None:
     log = CountingLog(store)
     feed = _feed(store, log=log)
     await feed.wait_for_task(TaskId("tsk_1"), timeout_s=0.05)
     await asyncio.sleep(0.05)
-    looks = log.looks
+    reads = log.reads
     feed.wake()
     await asyncio.sleep(0.3)
-    assert (log.looks, looks > 0) == (looks, True)
+    assert (log.reads, reads > 0) == (reads, True)
 
 
-async def test_one_loop_looks_for_all_who_wait(store: Store) -> None:
+async def test_one_loop_reads_for_all_waiters(store: Store) -> None:
     log = CountingLog(store)
     feed = _feed(store, log=log)
     waiters = [asyncio.create_task(feed.wait_for_task(TaskId("tsk_1"), timeout_s=0.3)) for _ in range(50)]
     await asyncio.gather(*waiters)
-    assert log.looks < 50
+    assert log.reads < 50
 
 
-async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Path) -> None:
+async def test_a_wait_survives_a_ledger_that_cannot_be_read(store: Store, path: Path) -> None:
     feed = _feed(store)
     waiter = await _waits(feed, "tsk_1")
     blocker = sqlite3.connect(path, isolation_level=None)
@@ -176,15 +176,15 @@ async def test_a_ledger_that_cannot_be_read_is_waited_out(store: Store, path: Pa
     blocker.execute("ALTER TABLE gone RENAME TO events")
     blocker.close()
     await _end(store, "p1")
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
-async def test_closing_lets_everybody_go_now_and_later(store: Store) -> None:
+async def test_closing_ends_all_waits_now_and_later(store: Store) -> None:
     feed = _feed(store)
     waiters = [await _waits(feed, "tsk_1"), await _waits(feed, "tsk_2")]
     feed.close()
-    await asyncio.wait_for(asyncio.gather(*waiters), PATIENCE_S)
-    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), PATIENCE_S)
+    await asyncio.wait_for(asyncio.gather(*waiters), TIMEOUT_S)
+    await asyncio.wait_for(feed.wait_for_task(TaskId("tsk_1"), timeout_s=LONG_S), TIMEOUT_S)
 
 
 async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -> None:
@@ -193,7 +193,7 @@ async def test_a_waiter_that_goes_away_leaves_the_others_waiting(store: Store) -
     gone.cancel()
     await _end(store, "p1")
     feed.wake()
-    await asyncio.wait_for(stays, PATIENCE_S)
+    await asyncio.wait_for(stays, TIMEOUT_S)
     assert gone.cancelled()
 
 
@@ -203,7 +203,7 @@ async def test_every_kind_of_end_ends_a_wait(store: Store, state: TaskState) -> 
     waiter = await _waits(feed, "tsk_1")
     await store.ledger.record([a_report(state, provider_task_id="p1")], T0)
     feed.wake()
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
 @pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN])
@@ -218,22 +218,22 @@ async def test_a_submit_that_created_nothing_ends_a_wait_though_it_makes_no_even
         TaskId("tsk_3"), Refused(refusal=Refusal.INVALID, error=error, status=422), T0
     )
     assert await store.events.last_seq() == 0
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
-async def test_seats_are_taken_by_waiters_and_followers_and_given_back(store: Store) -> None:
-    feed = _feed(store, seats=2)
+async def test_waiters_and_followers_take_slots_and_give_them_back(store: Store) -> None:
+    feed = _feed(store, max_streams=2)
     with feed.following(lambda: None):
-        assert feed.has_room
+        assert feed.has_capacity
         waiter = await _waits(feed, "tsk_1")
-        assert (feed.has_room, feed.taken) == (False, 2)
+        assert (feed.has_capacity, feed.taken) == (False, 2)
         waiter.cancel()
         await asyncio.wait([waiter])
-        assert (feed.has_room, feed.taken) == (True, 1)
+        assert (feed.has_capacity, feed.taken) == (True, 1)
     assert feed.taken == 0
 
 
-async def test_a_follower_of_a_closed_feed_is_told_to_leave(store: Store) -> None:
+async def test_closing_the_feed_calls_leave_of_every_follower(store: Store) -> None:
     feed = _feed(store)
     left: list[str] = []
     with feed.following(lambda: left.append("early")):
@@ -251,4 +251,4 @@ async def test_an_unreadable_ledger_at_the_beginning_of_a_wait_does_not_hide_an_
         waiter = await _waits(_feed(store), "tsk_1")
         blocker.execute("ALTER TABLE gone RENAME TO tasks")
     blocker.close()
-    await asyncio.wait_for(waiter, PATIENCE_S)
+    await asyncio.wait_for(waiter, TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""One follower at the moments that sockets seldom meet: what happens just while it looks is not missed."""
+"""One follower at moments that sockets seldom meet: events that come while it reads are not missed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,9 +16,9 @@ from receiver.runtime.services import Store, open_store
 from receiver.store.engine import Engine, Param, Reader, Row
 from receiver.store.retention import START
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import happen
+from tests.support.delivery_fixtures import publish_events
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 DAY_MS = 86_400_000
 ALL = EventFilter()
 Meanwhile = Callable[[], Awaitable[None]]
@@ -55,18 +55,18 @@ async def _store(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def _first_event(feed: Feed, event_log: EventLog) -> bytes:
     follower = Follower(feed=feed, event_log=event_log, wanted=ALL, cursor=0, keepalive_s=600)
-    with feed.following(lambda: None) as seat:
-        async with asyncio.timeout(PATIENCE_S), aclosing(follower.chunks(seat)) as chunks:
+    with feed.following(lambda: None) as slot:
+        async with asyncio.timeout(TIMEOUT_S), aclosing(follower.chunks(slot)) as chunks:
             assert await anext(chunks) == b"retry: 3000\nid: 0\n\n"
             return await anext(chunks)
 
 
-async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: Store) -> None:
+async def test_an_event_that_comes_while_old_events_are_read_is_not_missed(store: Store) -> None:
     event_log = InterruptedLog(store)
-    feed = Feed(event_log=event_log, task_states=store.tasks.states, seats=10)
+    feed = Feed(event_log=event_log, task_states=store.tasks.states, max_streams=10)
 
     async def meanwhile() -> None:
-        await happen(store, 1)
+        await publish_events(store, 1)
         feed.wake()
         while not feed.newest(0, limit=1):
             await asyncio.sleep(0.01)
@@ -75,32 +75,32 @@ async def test_an_event_that_comes_while_the_past_is_read_is_not_missed(store: S
     assert (await _first_event(feed, event_log)).startswith(b"id: 1\n")
 
 
-async def test_an_event_between_the_past_and_the_loops_first_look_is_not_missed(store: Store) -> None:
+async def test_an_event_between_old_events_and_the_first_read_of_the_loop_is_not_missed(store: Store) -> None:
     event_log = InterruptedLog(store)
 
     async def meanwhile() -> None:
         await event_log.sliced.wait()
         await asyncio.sleep(0.05)
-        await happen(store, 1)
+        await publish_events(store, 1)
 
     event_log.before_last_seq = meanwhile
     assert (
-        await _first_event(Feed(event_log=event_log, task_states=store.tasks.states, seats=10), event_log)
+        await _first_event(Feed(event_log=event_log, task_states=store.tasks.states, max_streams=10), event_log)
     ).startswith(b"id: 1\n")
 
 
 @dataclass(eq=False)
-class Forgetful:
-    """An engine whose oldest events are taken away in the middle of a read."""
+class PruningEngine:
+    """An engine that deletes the oldest events in the middle of a read."""
 
     store: Store
 
     async def read(self, work: Callable[[Reader], Awaitable[SliceOutcome]]) -> SliceOutcome:
-        return await self.store.engine.read(lambda reader: work(_ForgetfulReader(self.store, reader)))
+        return await self.store.engine.read(lambda reader: work(_PruningReader(self.store, reader)))
 
 
 @dataclass(eq=False)
-class _ForgetfulReader:
+class _PruningReader:
     store: Store
     reader: Reader
 
@@ -113,9 +113,9 @@ class _ForgetfulReader:
         return await self.reader.fetch_one(name, **params)
 
 
-async def test_events_that_are_taken_away_while_they_are_read_are_not_passed_over_in_silence(store: Store) -> None:
-    await happen(store, 4, at_ms=T0 - DAY_MS)
-    engine: Engine = Forgetful(store)  # type: ignore[assignment]  # it only reads
+async def test_events_that_are_deleted_while_they_are_read_are_not_skipped_silently(store: Store) -> None:
+    await publish_events(store, 4, at_ms=T0 - DAY_MS)
+    engine: Engine = PruningEngine(store)  # type: ignore[assignment]  # it only reads
     assert await EventLog(engine).slice(0) == ExpiredCursor(oldest_after=2)
     found = await EventLog(engine).slice(None)
     assert isinstance(found, EventSlice)

@@ -18,8 +18,8 @@ from tests.support.postgres import Databases
 from tests.support.raw_server import reply, replying
 from tests.support.raw_server import serving as answering
 from tests.support.service import Served, a_callback_body, served
-from tests.support.stream_listener import listening
-from tests.support.subscriptions_over_http import subscribed
+from tests.support.stream_listener import open_stream
+from tests.support.subscriptions_over_http import create_subscription
 
 NEVER_S = 3600.0  # no test waits that long
 PATIENCE_S = 30.0
@@ -51,7 +51,7 @@ async def _node(folder: Path, ledger: Mapping[str, str]) -> AsyncIterator[Served
     """It serves, and is notified of the others' commits."""
     async with served(folder, None, **ledger) as node, commit_listener(node.services):
         async with asyncio.timeout(PATIENCE_S):
-            while not node.services.feed.hears_others():
+            while not node.services.feed.is_notified():
                 await asyncio.sleep(0.005)
         yield node
 
@@ -61,7 +61,7 @@ async def _nodes(
     tmp_path: Path, ledger: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Served, Served]]:
     """Two that query the ledger only when they are notified."""
-    for module, name in ((feed, "LOOK_EVERY_S"), (feed, "LOOK_RARELY_S"), (worker, "DELIVER_EVERY_S")):
+    for module, name in ((feed, "READ_EVERY_S"), (feed, "READ_EVERY_NOTIFIED_S"), (worker, "DELIVER_EVERY_S")):
         monkeypatch.setattr(module, name, NEVER_S)
     async with _node(tmp_path, ledger) as one, _node(tmp_path, ledger) as other:
         yield one, other
@@ -70,7 +70,7 @@ async def _nodes(
 async def test_a_stream_sends_the_event_of_a_callback_that_another_node_took(nodes: tuple[Served, Served]) -> None:
     one, other = nodes
     await one.has()
-    async with listening(other.http, "after=0") as listener:
+    async with open_stream(other.http, "after=0") as listener:
         assert (await one.calls_back()).status_code == 204
         assert (await listener.data())["task"]["id"] == "tsk_1"
         await one.has("tsk_2", "p2")
@@ -95,7 +95,7 @@ async def test_a_wait_ends_with_a_callback_that_another_node_took(nodes: tuple[S
 async def test_a_worker_delivers_at_once_what_another_node_made_due(nodes: tuple[Served, Served]) -> None:
     one, other = nodes
     async with answering(replying(reply())) as endpoint, working(other.services), asyncio.timeout(PATIENCE_S):
-        made = await subscribed(one, url=endpoint.url)
+        made = await create_subscription(one, url=endpoint.url)
         await one.has()
         assert (await one.calls_back()).status_code == 204
         await endpoint.until_requests(1)
@@ -113,15 +113,15 @@ async def test_without_notifications_events_of_others_are_found_by_polling_the_l
         commit_listener(other.services),
     ):
         await one.has()
-        async with listening(other.http) as listener:
+        async with open_stream(other.http) as listener:
             assert (await one.calls_back()).status_code == 204
             assert (await listener.data())["task"]["id"] == "tsk_1"
-        assert not other.services.feed.hears_others()
+        assert not other.services.feed.is_notified()
 
 
 async def test_a_file_has_nothing_to_listen_to(tmp_path: Path) -> None:
     async with served(tmp_path) as node, commit_listener(node.services):
-        assert not node.services.feed.hears_others()
+        assert not node.services.feed.is_notified()
 
 
 async def test_a_listening_url_that_postgres_does_not_understand_stops_the_start(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Several processes over one ledger on Postgres: one truth, whoever is faster, slower or dead."""
+"""Several processes over one ledger on Postgres: one result, whether a node is fast, slow or dead."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
-from tests.support.delivery_fixtures import happen, owed, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_events, subscribe
 from tests.support.reconcile_setup import a_poll
 
 ROOT = Path(__file__).parents[3]
 NODES, TASKS = 8, 60
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def database_url(postgres_url: str) -> str:
 
 @asynccontextmanager
 async def _node(url: str, *arguments: str) -> AsyncIterator[Process]:
-    """Ready, and waiting to be told to begin."""
+    """Ready, and waiting for the line that starts it."""
     node = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.node", url, *arguments, cwd=ROOT, stdin=PIPE, stdout=PIPE
     )
@@ -51,7 +51,7 @@ async def _node(url: str, *arguments: str) -> AsyncIterator[Process]:
 
 async def _heard(node: Process) -> Any:
     assert node.stdout is not None
-    return json.loads(await asyncio.wait_for(node.stdout.readline(), PATIENCE_S))
+    return json.loads(await asyncio.wait_for(node.stdout.readline(), TIMEOUT_S))
 
 
 def _tell_to_begin(nodes: Sequence[Process]) -> None:
@@ -88,18 +88,18 @@ async def test_eight_nodes_that_hear_the_same_at_once_give_one_event_for_each_ta
     found = await _run_at_once(database_url, *(("record", str(n), str(TASKS)) for n in range(NODES)))
     verdicts = sum((Counter(each) for each in found), Counter[str]())
     assert verdicts == {"applied": 2 * TASKS, "duplicate": 2 * TASKS * (NODES - 1)}
-    assert await asyncio.wait_for(reading, PATIENCE_S) == list(range(1, 2 * TASKS + 1))
+    assert await asyncio.wait_for(reading, TIMEOUT_S) == list(range(1, 2 * TASKS + 1))
     events = await store.events.events(0, limit=10 * TASKS)
     assert len({event.task_id for event in events}) == len(events) == 2 * TASKS
-    assert [each.event_seq for each in await owed(store)] == list(range(1, 2 * TASKS + 1))
+    assert [each.event_seq for each in await deliveries_of(store)] == list(range(1, 2 * TASKS + 1))
 
 
 async def test_a_submit_with_the_same_key_at_two_nodes_opens_one_task(store: Store, database_url: str) -> None:
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
         for number in range(20):
             opened = [
-                room.submissions.open_task(a_task(f"tsk_{letter}{number}", idempotency_key=f"key-{number}"), T0)
-                for letter, room in (("a", store), ("b", other))
+                each.submissions.open_task(a_task(f"tsk_{letter}{number}", idempotency_key=f"key-{number}"), T0)
+                for letter, each in (("a", store), ("b", other))
             ]
             one, two = await asyncio.gather(*opened)
             assert isinstance(one, Task)
@@ -126,8 +126,8 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
 async def test_workers_together_never_lease_more_of_a_lane_than_it_takes(store: Store, database_url: str) -> None:
     await subscribe(store, "sub_few_at_once", max_in_flight=3)
     await subscribe(store, "sub_few_a_second", rate_per_s=5.0)
-    await happen(store, 100)
-    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_lane=1)
+    await publish_events(store, 100)
+    await store.outbox.lease_deliveries(owner="first", now_ms=T0 - 1, lease_ms=1, limit=1, per_endpoint=1)
     found = await _run_at_once(database_url, *(("share", f"w{n}") for n in range(4)))
     leased = sum((Counter(each) for each in found), Counter[str]())
     assert leased["sub_few_at_once"] == 3
@@ -138,7 +138,7 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
     store: Store, database_url: str
 ) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     await store.submissions.open_task(a_task("tsk_due", next_poll_ms=T0), T0)
     async with _node(database_url, "lease", "dead") as node:
         _tell_to_begin([node])
@@ -151,17 +151,17 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
     assert await _leased(store, later) == (sorted(held["deliveries"]), ["tsk_due"])
     spoken = Attempt(at_ms=T0, latency_ms=1, status=204, error=None)
     late = [
-        AttemptResult(delivery=name, owner="dead", lane="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
+        AttemptResult(delivery=name, owner="dead", endpoint_id="sub_1", attempt=spoken, state=DeliveryState.DELIVERED)
         for name in held["deliveries"]
     ]
     await store.outbox.record_attempts(late, later)
     await store.polls.release([a_poll("tsk_due", next_poll_ms=T0)], owner="dead", now_ms=later)
-    assert {each.state for each in await owed(store)} == {DeliveryState.PENDING}
+    assert {each.state for each in await deliveries_of(store)} == {DeliveryState.PENDING}
     assert await _leased(store, later + 1) == ([], [])  # still the second owner's
 
 
 async def _leased(store: Store, now_ms: int) -> tuple[list[str], list[str]]:
-    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_lane=100)
+    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner="next", now_ms=now_ms, lease_ms=9_000, limit=100)
     return sorted(each.id for each in due), [task.id for task in tasks]
 
@@ -174,7 +174,7 @@ async def test_a_node_that_is_killed_in_a_transaction_leaves_neither_a_gap_nor_a
         assert await _heard(node) == "holding"
         waiting = asyncio.create_task(store.ledger.record([a_report(allow_adoption=True)], T0))
         node.send_signal(signal.SIGKILL)
-        await asyncio.wait_for(waiting, PATIENCE_S)
+        await asyncio.wait_for(waiting, TIMEOUT_S)
     assert [event.seq for event in await store.events.events(0)] == [1]
 
 
@@ -185,9 +185,9 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
     holding = asyncio.Event()
 
     async def work(tx: Tx) -> None:
-        await tx.fetch_one("take_seqs", count=1)
+        await tx.fetch_one("reserve_event_numbers", count=1)
         holding.set()
-        await asyncio.sleep(PATIENCE_S)
+        await asyncio.sleep(TIMEOUT_S)
 
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
         frozen = asyncio.create_task(other.engine.write(work))
@@ -195,14 +195,14 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             await store.ledger.record([a_report(allow_adoption=True)], T0)
         await _until_recorded(store)
-        for turn in set(other.engine._turns):  # type: ignore[attr-defined] # it wakes up at last
-            turn.cancel()
+        for running in set(other.engine._running):  # type: ignore[attr-defined]  # of one engine only
+            running.cancel()
         await asyncio.gather(frozen, return_exceptions=True)
     assert [event.seq for event in await store.events.events(0)] == [1]
 
 
 async def _until_recorded(store: Store) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             try:
                 await store.ledger.record([a_report(allow_adoption=True)], T0)
@@ -216,9 +216,9 @@ async def test_a_rate_budget_is_one_whatever_the_clocks_of_the_nodes_say(store: 
         await store.submissions.open_task(a_task(f"tsk_{number:03}", next_poll_ms=T0 - 9_000), T0)
     async with open_store(database_url, clock=lambda: T0, migrating=False) as behind:
         taken = 0
-        for _ in range(20):  # two clocks, three seconds apart, look by turns: no time passes
-            for room, now_ms in ((store, T0), (behind, T0 - 3_000)):
-                leased = await room.polls.lease_due(
+        for _ in range(20):  # two clocks, three seconds apart, take turns: no time passes
+            for node, now_ms in ((store, T0), (behind, T0 - 3_000)):
+                leased = await node.polls.lease_due(
                     "hiapi", budget=BUDGET, owner="w", now_ms=now_ms, lease_ms=60_000, limit=10
                 )
                 taken += len(leased)

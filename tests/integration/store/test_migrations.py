@@ -9,9 +9,8 @@ from receiver.store.engine import Tx
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.migrate import known_migrations, migrate
 from receiver.webhooks.model.replay import ReplayRange
-from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import end, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, subscribe
 from tests.support.tables import engine_at
 
 KNOWN = tuple(name for name, _ in known_migrations())
@@ -65,17 +64,15 @@ async def test_what_was_owed_before_there_were_subscriptions_is_still_paid(empty
         await engine.write(_as_the_first_migration_left_it)
     async with open_store(empty_url, clock=lambda: T0, migrating=True) as store:
         leased = await lease(store)
-        assert [(due.id, due.endpoint, due.secrets, due.attempts) for due in leased] == [
+        assert [(due.id, due.url, due.secrets, due.attempts) for due in leased] == [
             ("dlv_due", "https://a.example/?k=1", (SECRET,), 2)
         ]
-        await end(store, leased)
+        await finish(store, leased)
         assert [due.id for due in await lease(store, now_ms=T0 + 60)] == ["dlv_leased", "dlv_later"]
         await subscribe(store)
         scope = await store.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
-        assert isinstance(scope, ReplayScope)
-        batch = await store.replays.batch("sub_1", ReplayRange(), scope, limit=9, now_ms=T0)
-        assert isinstance(batch, ReplayBatch)
-        assert batch.made_due == 4
+        batch = await store.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=9, now_ms=T0)
+        assert batch.requeued == 4
         assert await store.outbox.redeliver("dlv_done", actor="ann", now_ms=T0)
         assert {due.event_id for due in await lease(store)} == {"evt_1", "evt_2", "evt_3", "evt_4"}
 

@@ -1,4 +1,4 @@
-"""From a URL to an engine: what is missing is said with its cure."""
+"""From a URL to an engine: an error says what is missing and gives a hint."""
 
 import sys
 

@@ -15,7 +15,7 @@ from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
 from submitter.model import TaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_receipt, a_report, a_task
-from tests.support.delivery_fixtures import end, happen, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.pgbouncer import SERVERS, NoPooler, pooled
 from tests.support.postgres import Databases
 from tests.support.reconcile_setup import a_poll
@@ -64,13 +64,13 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
         owed = await lease(store)
         assert [each.task_id for each in owed] == ["tsk_way"]
-        await end(store, owed)
+        await finish(store, owed)
         wanted = ReplayRange(first_seq=await store.events.last_seq())
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0)
         assert isinstance(scope, ReplayScope)
-        batch = await store.replays.batch("sub_1", wanted, scope, limit=10, now_ms=T0)
+        batch = await store.replays.requeue_batch("sub_1", wanted, scope, limit=10, now_ms=T0)
         assert isinstance(batch, ReplayBatch)
-        assert (batch.made_due, len(await lease(store))) == (1, 1)
+        assert (batch.requeued, len(await lease(store))) == (1, 1)
         task = await store.tasks.task(TaskId("tsk_way"))
         assert task is not None
         assert task.state is TaskState.SUCCEEDED
@@ -79,7 +79,7 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
 
 async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url: str) -> None:
     async with _node(url) as store:
-        await asyncio.gather(*(happen(store, 5, first=1000 * number) for number in range(1, 4 * SERVERS)))
+        await asyncio.gather(*(publish_events(store, 5, first=1000 * number) for number in range(1, 4 * SERVERS)))
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as session:
         left = session.execute(
             "SELECT current_setting('lock_timeout'), current_setting('statement_timeout'),"
@@ -92,8 +92,8 @@ async def test_nothing_is_left_behind_in_the_sessions_that_others_take_over(url:
 async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_listener, "VERIFY_TIMEOUT_S", 0.5)
     async with _node(url) as store:
-        rung: list[None] = []
-        listener = store.engine.listener(None, lambda: rung.append(None))
+        received: list[None] = []
+        listener = store.engine.listener(None, lambda: received.append(None))
         assert listener is not None
         with capture_logs() as lines:
             running = asyncio.create_task(listener.run())
@@ -102,7 +102,7 @@ async def test_listening_through_it_is_found_out_to_hear_nothing(url: str, monke
                     await asyncio.sleep(0.01)
             running.cancel()
             await asyncio.wait([running])
-    assert (listener.is_live, rung) == (False, [])
+    assert (listener.is_live, received) == (False, [])
     assert "WHENFINAL_DATABASE_LISTEN_URL" in lines[0]["error"]
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as session:
         assert session.execute("SELECT COUNT(*) FROM pg_listening_channels()").fetchone() == (0,)

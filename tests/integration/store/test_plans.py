@@ -21,7 +21,7 @@ ROWS = 100_000
 Plan = Callable[[str, Mapping[str, Any]], list[str]]
 QUERIES = load_queries(lock="{lock}", skip_locked="{skip_locked}")
 
-#: Those that look at everything, on purpose: the counts of the metrics, asked for seldom.
+#: Those that scan a whole table on purpose: counts for metrics, which run seldom.
 _WHOLE = {"count_tasks"}
 #: Nothing to plan.
 _DDL = {"open_migrations"}
@@ -81,7 +81,7 @@ _LEDGER: Mapping[str, Mapping[str, str]] = {
         "task": f"'tsk_' || {_ID}",
         "endpoint": "'https://hooks.example'",
         "subscription": "'sub_' || CAST(n % 100 AS TEXT)",
-        "lane": "'sub_' || CAST(n % 100 AS TEXT)",
+        "endpoint_id": "'sub_' || CAST(n % 100 AS TEXT)",
         "state": f"CASE WHEN {_OLD} THEN 'delivered' ELSE 'pending' END",
         "attempts": "1",
         "due_ms": f"CASE WHEN {_OLD} THEN NULL ELSE {_AT} END",
@@ -123,7 +123,7 @@ _VALUES: Mapping[str, Any] = {
     "types": ["task.succeeded"],
     "before_ms": T0 - ROWS + 500,
     "cursor": "~",
-    "lane": "sub_7",
+    "endpoint_id": "sub_7",
     "provider": "hiapi",
     "state": "pending",
     "subscription": "sub_7",
@@ -133,7 +133,7 @@ _VALUES: Mapping[str, Any] = {
 _OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
     "delivery_past": {"last": 400},
     "events_between": {"after": 0, "last": 5000, "since_ms": 0},
-    "lanes_by_id": {"after": ""},
+    "endpoints_by_id": {"after": ""},
     "next_deleted_subscription": {"after": ""},
     "old_attempts": {"after_ms": 0},
     "old_observations": {"after_ms": 0},
@@ -159,7 +159,7 @@ def _fillings() -> Iterator[str]:
         f" changed_ms) {few} SELECT {name}, 'https://hooks.example', '', 'active', '{{}}', 's', 0, 0, 1, 1 FROM series"
     )
     yield (
-        "INSERT INTO lanes (id, next_due_ms, served_ms, failures, tokens, refilled_ms)"
+        "INSERT INTO endpoints (id, next_due_ms, last_leased_ms, failures, tokens, refilled_ms)"
         f" {few} SELECT {name}, {T0}, n, 0, 0, 0 FROM series"
     )
     yield "ANALYZE"
@@ -193,8 +193,8 @@ def postgres_plan(databases: Databases) -> Iterator[Plan]:
         def plan(statement: str, params: Mapping[str, Any]) -> list[str]:
             locking = statement.replace("{lock}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
             expanded, flat = expand_lists(locking, params)
-            asked = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
-            ((found,),) = server.execute(asked.encode(), flat).fetchall()
+            statement = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
+            ((found,),) = server.execute(statement.encode(), flat).fetchall()
             return list(_whole_tables(found[0]["Plan"]))
 
         yield plan

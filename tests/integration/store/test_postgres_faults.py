@@ -21,13 +21,13 @@ from tests.support.builders import SECRET, T0
 from tests.support.postgres import Databases, NoServer, Server, name_of, no_server, own_server
 from tests.support.service import Served, a_callback_body, is_problem, served
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 TASKS = 40
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One that these tests may spoil."""
+    """One that these tests may stop and misconfigure."""
     try:
         with own_server() as found:
             yield found
@@ -52,7 +52,7 @@ async def _served(server: Server, folder: Path, **changes: str) -> AsyncIterator
 async def _until_taken(service: Served, number: int) -> list[int]:
     """The statuses of one task's callback, sent as a provider does: until it is taken."""
     statuses: list[int] = []
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while not statuses or statuses[-1] not in {200, 204}:
             reply = await service.calls_back(
                 service.callback_path(f"tsk_{number}"), json=a_callback_body(provider_task_id=f"p{number}")
@@ -99,7 +99,7 @@ async def test_a_restart_amid_callbacks_loses_nothing_and_doubles_nothing_and_de
             assert (await service.get("/healthz")).status_code == 200
             await asyncio.to_thread(server.start)
             statuses = {status for each in await flood for status in each}
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await endpoint.until_requests(TASKS)
     assert statuses <= {200, 204, 503}
     await _assert_one_event_each(service)
@@ -143,7 +143,7 @@ async def test_a_moment_in_which_it_may_only_be_read_is_answered_503_and_passes(
 
 async def _until(service: Served, status: int) -> httpx.Response:
     """A reload reaches each session of the server a little later."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             reply = await service.calls_back()
             if reply.status_code == status:
@@ -193,7 +193,7 @@ async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_a
 
 
 async def _until_taken_once(service: Served) -> int:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while (reply := await service.calls_back()).status_code == 503:
             await asyncio.sleep(0.05)
     return reply.status_code

@@ -16,7 +16,7 @@ from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange
 from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
-from tests.support.delivery_fixtures import end, happen, lease, subscribe
+from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
 from tests.support.postgres import Databases, NoServer, Server, no_server, own_server
 from tests.support.tables import rows_of
 
@@ -96,9 +96,9 @@ def _server() -> Iterator[Server]:
 
 async def test_a_batch_of_events_is_announced_once_and_not_to_its_own_process(one: Store, other: Store) -> None:
     async with _listening(one) as mine, _listening(other) as theirs:
-        await happen(one, 20)
+        await publish_events(one, 20)
         await _until(lambda: theirs.count)
-        await happen(other, 1, first=21)
+        await publish_events(other, 1, first=21)
         await _until(lambda: mine.count)  # all arrives in the order of commits, so its own would have arrived before
         assert (mine.count, theirs.count) == (1, 1)
 
@@ -110,7 +110,7 @@ async def test_what_makes_neither_an_event_nor_a_due_delivery_is_not_announced(o
         await one.ledger.make_due([TaskId("tsk_1")], T0)
         assert await one.ledger.mark_overdue(T0) == 0
         await one.check()
-        await happen(one, 1)
+        await publish_events(one, 1)
         await _until(lambda: theirs.count)
         assert theirs.count == 1
 
@@ -124,22 +124,21 @@ async def test_what_was_rolled_back_is_not_announced(one: Store, other: Store) -
 
         with pytest.raises(StoreError):
             await one.engine.write(work)
-        await happen(one, 1)
+        await publish_events(one, 1)
         await _until(lambda: theirs.count)
         assert theirs.count == 1
 
 
 async def test_deliveries_that_an_operator_requeues_are_announced(one: Store, other: Store) -> None:
     await subscribe(one)
-    await happen(one, 2)
-    await end(one, await lease(one), DeliveryState.DEAD)
+    await publish_events(one, 2)
+    await finish(one, await lease(one), DeliveryState.DEAD)
     first, _ = (await one.deliveries.deliveries(limit=10)).items
     async with _listening(other) as theirs:
         await one.outbox.redeliver(first.id, actor="ann", now_ms=T0)
         await _until(lambda: theirs.count == 1)
         scope = await one.replays.begin("sub_1", ReplayRange(), actor="ann", now_ms=T0)
-        assert scope is not None
-        await one.replays.batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)  # type: ignore[arg-type]  # active
+        await one.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=10, now_ms=T0)
         await _until(lambda: theirs.count == 2)
 
 
@@ -159,7 +158,7 @@ async def test_a_connection_that_was_cut_is_opened_again_and_notifies_for_what_m
         await _until(lambda: theirs.count)
         ((after,),) = rows_of(postgres_url, LISTENERS)
         assert (theirs.count, after != before) == (1, True)
-        await happen(one, 1)
+        await publish_events(one, 1)
         await _until(lambda: theirs.count == 2)
 
 
@@ -175,7 +174,7 @@ async def test_a_server_that_was_down_is_listened_to_again(server: Server, monke
         said = [line["event"] for line in lines if "listening" in line["event"]]
         assert (said, counter.count) == (["not_listening", "listening"], 1)
         async with open_store(server.url, clock=lambda: T0, migrating=False) as another:
-            await happen(another, 1)
+            await publish_events(another, 1)
         await _until(lambda: counter.count == 2)
 
 

@@ -44,20 +44,20 @@ _INDEXED = {
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
     "overdue_tasks": "tasks_deadline",
-    "due_lanes": "lanes_due",
-    "free_deliveries": "deliveries_lane",
-    "newest_free_deliveries": "deliveries_lane",
+    "due_endpoints": "endpoints_due",
+    "leasable_deliveries": "deliveries_endpoint",
+    "newest_leasable_deliveries": "deliveries_endpoint",
     "events_after": "INTEGER PRIMARY KEY|rowid|events",
     "observations_of_task": "observations_task",
     "tasks_page_in_state": "tasks_state",
-    "count_pending_of_subscription": "deliveries_lane",
+    "count_pending_of_subscription": "deliveries_endpoint",
     "count_dead_of_subscription": "deliveries_dead",
-    "failing_of_subscription": "deliveries_failing",
-    "dead_of_subscription": "deliveries_dead",
+    "newest_failing_of_subscription": "deliveries_failing",
+    "newest_dead_of_subscription": "deliveries_dead",
     "count_dead": "deliveries_state|deliveries_dead",
     "events_between": "seq>. AND seq<",
-    "owed_of_events": "deliveries_subscription",
-    "unfinished_of_lane": "deliveries_lane",
+    "delivery_states_of_events": "deliveries_subscription",
+    "unfinished_of_endpoint": "deliveries_endpoint",
     "unfinished_by_age": "deliveries_unfinished",
     "oldest_unfinished": "deliveries_unfinished",
     "delivery_past": "deliveries_event",
@@ -67,7 +67,7 @@ _INDEXED = {
     "remove_events": "seq<",
     "old_attempts": "attempts_age",
     "old_observations": "observations_age",
-    "lanes_by_id": "id>",
+    "endpoints_by_id": "id>",
     "dead_page_of_subscription": "deliveries_dead",
 }
 
@@ -81,7 +81,7 @@ async def test_hot_statements_search_an_index_and_never_scan(name: str) -> None:
         statement, flat = expand_lists(QUERIES[name], dict.fromkeys(names, None))
         rows = await (await connection.execute("EXPLAIN QUERY PLAN " + statement, flat)).fetchall()
     plan = "\n".join(str(row[3]) for row in rows)
-    assert "SCAN" not in plan.replace("SCAN l\n", "")  # `l` is a page of lanes, chosen by an index before
+    assert "SCAN" not in plan.replace("SCAN ep\n", "")  # `ep` is a page of endpoints, which an index chose
     assert re.search(_INDEXED[name], plan, re.DOTALL)
 
 

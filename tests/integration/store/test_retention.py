@@ -18,7 +18,17 @@ from receiver.store.retention import Pruner, PruneReport
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import DAY_MS, end, end_all, happen, lease, owed, seqs, subscribe, turn
+from tests.support.delivery_fixtures import (
+    DAY_MS,
+    deliveries_of,
+    event_numbers,
+    finish,
+    finish_all,
+    lease,
+    publish_events,
+    set_state,
+    subscribe,
+)
 from tests.support.service import served
 
 NOW = T0 + 40 * DAY_MS
@@ -44,28 +54,28 @@ def _pruner(store: Store, *, now_ms: int = NOW, **days: float) -> Pruner:
 
 async def test_each_kind_goes_by_its_own_age(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 4)
-    await end_all(store)
+    await publish_events(store, 4)
+    await finish_all(store)
     attempts_first = _pruner(store, events_days=50, observations_days=50)
     assert await attempts_first.prune_once() == PruneReport(attempts=4)
     observations_next = _pruner(store, events_days=50, attempts_days=50)
     assert await observations_next.prune_once() == PruneReport(observations=4)
     assert await _pruner(store).prune_once() == PruneReport(events=4)
-    assert (await owed(store), await seqs(store)) == ([], [])
+    assert (await deliveries_of(store), await event_numbers(store)) == ([], [])
 
 
 async def test_what_is_young_stays_and_a_run_without_work_logs_nothing(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 4)
-    await end_all(store)
+    await publish_events(store, 4)
+    await finish_all(store)
     with capture_logs() as lines:
         assert await _pruner(store, now_ms=T0 + 29 * DAY_MS).prune_once() == PruneReport()
-    assert (lines, await seqs(store)) == ([], [1, 2, 3, 4])
+    assert (lines, await event_numbers(store)) == ([], [1, 2, 3, 4])
 
 
 @pytest.mark.usefixtures("small")
 async def test_a_run_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
-    await happen(store, 100)
+    await publish_events(store, 100)
     pruner, reports = _pruner(store), list[PruneReport]()
     while not reports or reports[-1].has_more:
         reports.append(await pruner.prune_once())
@@ -77,16 +87,16 @@ async def test_a_run_is_bounded_and_the_next_one_goes_on(store: Store) -> None:
 @pytest.mark.usefixtures("small")
 async def test_rows_that_have_to_stay_do_not_keep_a_run_from_those_behind_them(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 30)
+    await publish_events(store, 30)
     leased = await lease(store)
-    await end(store, leased[:25], DeliveryState.PENDING)
-    await end(store, leased[25:], at_ms=T0 + 1)
+    await finish(store, leased[:25], DeliveryState.PENDING)
+    await finish(store, leased[25:], at_ms=T0 + 1)
     assert (await _pruner(store).prune_once()).attempts == 5
 
 
 async def test_ten_thousand_rows_of_each_kind_go_in_small_transactions(store: Store, tmp_path: Path) -> None:
     await subscribe(store)
-    await happen(store, 10_000)
+    await publish_events(store, 10_000)
     await _end_everything(store)
     pruner, others = _pruner(store), 0
     pruning_all = asyncio.create_task(_prune_all(pruner))
@@ -102,7 +112,7 @@ async def test_ten_thousand_rows_of_each_kind_go_in_small_transactions(store: St
 async def _end_everything(store: Store) -> None:
     """As deliveries end, but many in one transaction."""
     while leased := await lease(store, limit=4_000):
-        await end(store, leased)
+        await finish(store, leased)
 
 
 async def _prune_all(pruner: Pruner) -> PruneReport:
@@ -128,25 +138,25 @@ def _count(folder: Path, *tables: str) -> list[int]:
 
 async def test_pruning_beside_deliveries_removes_nothing_that_is_pending(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 60)
+    await publish_events(store, 60)
     pruner = _pruner(store)
     delivered = 0
     while leased := await lease(store, now_ms=NOW, limit=40):
         await pruner.prune_once()
-        assert {due.id for due in leased} <= {each.id for each in await owed(store)}
-        await asyncio.gather(end(store, leased, at_ms=NOW), pruner.prune_once())
+        assert {due.id for due in leased} <= {each.id for each in await deliveries_of(store)}
+        await asyncio.gather(finish(store, leased, at_ms=NOW), pruner.prune_once())
         delivered += len(leased)
     await pruner.prune_once()
-    assert (delivered, await seqs(store)) == (60, [])
+    assert (delivered, await event_numbers(store)) == (60, [])
 
 
 async def test_what_waits_for_a_disabled_subscription_goes_in_the_same_run_and_is_logged(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 3)
-    await turn(store, SubscriptionState.DISABLED)
+    await publish_events(store, 3)
+    await set_state(store, SubscriptionState.DISABLED)
     with capture_logs() as lines:
         report = await _pruner(store).prune_once()
-    assert (report.stalled, report.events, await owed(store)) == (3, 3, [])
+    assert (report.stalled, report.events, await deliveries_of(store)) == (3, 3, [])
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("pruned", "info"),
         ("deliveries_given_up", "warning"),
@@ -155,12 +165,12 @@ async def test_what_waits_for_a_disabled_subscription_goes_in_the_same_run_and_i
 
 async def test_a_deleted_subscription_is_removed_in_one_run(store: Store, tmp_path: Path) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     report = await _pruner(store, now_ms=T0).prune_once()
     assert report == PruneReport(deleted=3)
-    assert {each.state for each in await owed(store)} == {DeliveryState.DEAD}
-    assert _count(tmp_path, "subscriptions", "lanes", "events") == [0, 0, 3]
+    assert {each.state for each in await deliveries_of(store)} == {DeliveryState.DEAD}
+    assert _count(tmp_path, "subscriptions", "endpoints", "events") == [0, 0, 3]
 
 
 async def test_the_running_service_prunes_as_its_settings_say(tmp_path: Path) -> None:
@@ -193,9 +203,9 @@ async def test_a_process_killed_while_it_prunes_leaves_whole_events_and_another_
     store: Store, tmp_path: Path
 ) -> None:
     await subscribe(store)
-    await happen(store, 1_199)
-    await end_all(store)
-    await happen(store, 301, first=1_200)
+    await publish_events(store, 1_199)
+    await finish_all(store)
+    await publish_events(store, 301, first=1_200)
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _ENDLESSLY, url, str(NOW), stdout=asyncio.subprocess.PIPE
@@ -205,12 +215,16 @@ async def test_a_process_killed_while_it_prunes_leaves_whole_events_and_another_
     await child.stdout.readline()
     os.kill(child.pid, signal.SIGKILL)
     await child.wait()
-    left = await seqs(store)
+    left = await event_numbers(store)
     assert 1 < left[0] < 1_200
-    assert left == [each.event_seq for each in await owed(store)] == list(range(left[0], 1_501))
+    assert left == [each.event_seq for each in await deliveries_of(store)] == list(range(left[0], 1_501))
     _is_whole(tmp_path)
     await _prune_all(_pruner(store))
-    assert await seqs(store) == [each.event_seq for each in await owed(store)] == list(range(1_200, 1_501))
+    assert (
+        await event_numbers(store)
+        == [each.event_seq for each in await deliveries_of(store)]
+        == list(range(1_200, 1_501))
+    )
     _is_whole(tmp_path)
 
 

@@ -12,7 +12,18 @@ from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from tests.support.builders import SECRET, T0, a_report, notified
-from tests.support.delivery_fixtures import DAY_MS, end, end_all, happen, happen_to, lease, owed, seqs, subscribe, turn
+from tests.support.delivery_fixtures import (
+    DAY_MS,
+    deliveries_of,
+    event_numbers,
+    finish,
+    finish_all,
+    lease,
+    publish_event_of,
+    publish_events,
+    set_state,
+    subscribe,
+)
 from tests.support.tables import reading_on, rows_of
 
 OLD = T0 + 1_000  # what happened at T0 is old
@@ -32,8 +43,8 @@ async def _dead_letter_stalled(store: Store, *, now_ms: int = NOW) -> PruneBatch
     return await store.retention.dead_letter_stalled(START, limit=500, before_ms=OLD, now_ms=now_ms)
 
 
-async def _lanes(store: Store) -> dict[str, Any]:
-    found = await store.engine.read(lambda reader: reader.fetch_all("lanes_by_id", after="", limit=500))
+async def _endpoints(store: Store) -> dict[str, Any]:
+    found = await store.engine.read(lambda reader: reader.fetch_all("endpoints_by_id", after="", limit=500))
     return {row["id"]: row["next_due_ms"] for row in found}
 
 
@@ -41,67 +52,68 @@ async def test_old_events_go_with_their_deliveries_and_attempts_and_nothing_else
     store: Store, database_url: str
 ) -> None:
     await subscribe(store)
-    await happen(store, 3)
-    await happen(store, 2, at_ms=OLD, first=4)
-    await end_all(store, at_ms=OLD)
+    await publish_events(store, 3)
+    await publish_events(store, 2, at_ms=OLD, first=4)
+    await finish_all(store, at_ms=OLD)
     assert (await _remove_events(store)).count == 3
-    assert (await seqs(store), [each.event_seq for each in await owed(store)]) == ([4, 5], [4, 5])
+    assert (await event_numbers(store), [each.event_seq for each in await deliveries_of(store)]) == ([4, 5], [4, 5])
     tables = "tasks", "observations", "attempts", "events", "deliveries"
     counts = [rows_of(database_url, f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
     assert counts == [5, 5, 2, 2, 2]
 
 
 @pytest.mark.parametrize("state", [PENDING, None])
-async def test_no_event_goes_at_or_beyond_one_that_is_still_owed(store: Store, state: DeliveryState | None) -> None:
+async def test_no_event_goes_at_or_after_one_with_a_pending_delivery(store: Store, state: DeliveryState | None) -> None:
     """Pending as it waits for its next attempt, or while it is being posted."""
     await subscribe(store)
-    await happen(store, 5)
+    await publish_events(store, 5)
     leased = await lease(store)
     rest = [due for due in leased if due is not leased[2]]
-    await end(store, rest)
+    await finish(store, rest)
     if state is not None:
-        await end(store, [leased[2]], state, at_ms=NOW)
+        await finish(store, [leased[2]], state, at_ms=NOW)
     assert (await _remove_events(store)).count == 2
     assert (await _remove_events(store)).count == 0
-    assert await seqs(store) == [3, 4, 5]
-    await end_all(store, at_ms=NOW + DAY_MS)
+    assert await event_numbers(store) == [3, 4, 5]
+    await finish_all(store, at_ms=NOW + DAY_MS)
     assert (await _remove_events(store)).count == 3
 
 
 async def test_an_event_that_is_replayed_stays_until_it_is_delivered_again(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 3)
-    await end_all(store)
+    await publish_events(store, 3)
+    await finish_all(store)
     scope = await store.replays.begin("sub_1", ReplayRange(first_seq=2), actor="ann", now_ms=NOW)
-    assert await store.replays.batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)  # type: ignore[arg-type]  # it is a scope
+    batch = await store.replays.requeue_batch("sub_1", ReplayRange(first_seq=2), scope, limit=1, now_ms=NOW)
+    assert batch.requeued == 1
     assert (await _remove_events(store)).count == 1
     (due,) = await lease(store, now_ms=NOW)
     assert due.attempts == 0
-    await end(store, [due], at_ms=NOW)
+    await finish(store, [due], at_ms=NOW)
     assert (await _remove_events(store)).count == 2
 
 
 async def test_events_go_only_from_the_front_even_if_the_clock_was_set_back(store: Store) -> None:
     for at_ms in (T0, NOW, T0, T0):
-        await happen(store, 1, at_ms=at_ms, first=len(await seqs(store)) + 1)
+        await publish_events(store, 1, at_ms=at_ms, first=len(await event_numbers(store)) + 1)
     assert (await _remove_events(store)).count == 1
     assert (await _remove_events(store)).count == 0
-    assert await seqs(store) == [2, 3, 4]
+    assert await event_numbers(store) == [2, 3, 4]
 
 
 async def test_numbers_go_on_after_everything_was_pruned(store: Store) -> None:
-    await happen(store, 3)
+    await publish_events(store, 3)
     assert (await _remove_events(store)).count == 3
-    assert await seqs(store) == []
-    await happen(store, 1, at_ms=NOW, first=4)
-    assert (await seqs(store), await store.events.last_seq()) == ([4], 4)
+    assert await event_numbers(store) == []
+    await publish_events(store, 1, at_ms=NOW, first=4)
+    assert (await event_numbers(store), await store.events.last_seq()) == ([4], 4)
 
 
 async def test_an_event_that_was_sent_to_very_many_goes_in_a_transaction_of_its_own(store: Store) -> None:
     for number in range(4):
         await subscribe(store, f"sub_{number}")
-    await happen(store, 3)
-    await end_all(store)
+    await publish_events(store, 3)
+    await finish_all(store)
     batch = [await _remove_events(store, limit=6) for _ in range(4)]
     assert [each.count for each in batch] == [1, 1, 1, 0]
     batch_alone = await _remove_events(store, limit=3)
@@ -111,14 +123,14 @@ async def test_an_event_that_was_sent_to_very_many_goes_in_a_transaction_of_its_
 async def test_an_event_with_more_deliveries_than_a_batch_still_goes(store: Store) -> None:
     for number in range(4):
         await subscribe(store, f"sub_{number}")
-    await happen(store, 2)
-    await end_all(store)
+    await publish_events(store, 2)
+    await finish_all(store)
     assert (await _remove_events(store, limit=3)).count == 1
-    assert [each.event_seq for each in await owed(store)] == [2] * 4
+    assert [each.event_seq for each in await deliveries_of(store)] == [2] * 4
 
 
 async def test_a_reader_in_the_middle_of_the_events_reads_them_to_their_end(store: Store, database_url: str) -> None:
-    await happen(store, 400)
+    await publish_events(store, 400)
     with reading_on(database_url, "SELECT seq FROM events ORDER BY seq") as reading:
         begun = [next(reading)[0] for _ in range(10)]
         assert (await _remove_events(store)).count == 400
@@ -126,8 +138,8 @@ async def test_a_reader_in_the_middle_of_the_events_reads_them_to_their_end(stor
 
 
 async def test_a_cursor_among_the_events_that_stay_misses_nothing(store: Store) -> None:
-    await happen(store, 4)
-    await happen(store, 4, at_ms=OLD, first=5)
+    await publish_events(store, 4)
+    await publish_events(store, 4, at_ms=OLD, first=5)
     before = [event.seq for event in await store.events.events(5)]
     await _remove_events(store)
     assert [event.seq for event in await store.events.events(5)] == before == [6, 7, 8]
@@ -135,35 +147,35 @@ async def test_a_cursor_among_the_events_that_stay_misses_nothing(store: Store) 
 
 async def test_an_owner_that_ends_late_after_its_delivery_is_gone_does_no_harm(store: Store, database_url: str) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     late = await lease(store)
-    await end_all(store, at_ms=T0 + 10_000)
+    await finish_all(store, at_ms=T0 + 10_000)
     assert (await _remove_events(store)).count == 1
-    await end(store, late, at_ms=T0 + 20_000)
-    assert await owed(store) == []
+    await finish(store, late, at_ms=T0 + 20_000)
+    assert await deliveries_of(store) == []
     assert (await store.retention.remove_attempts(START, limit=9, before_ms=T0 + 30_000)).count == 1
     assert rows_of(database_url, "SELECT * FROM attempts") == []
 
 
 async def test_old_attempts_of_finished_deliveries_go_and_those_of_unfinished_ones_stay(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 3)
+    await publish_events(store, 3)
     one, two, three = await lease(store)
-    await end(store, [one])
-    await end(store, [two], PENDING)
-    await end(store, [three], DEAD, at_ms=OLD)
+    await finish(store, [one])
+    await finish(store, [two], PENDING)
+    await finish(store, [three], DEAD, at_ms=OLD)
     assert await store.retention.remove_attempts(START, limit=9, before_ms=OLD) == PruneBatch(count=1)
     left = [len(await store.deliveries.attempts(due.id)) for due in (one, two, three)]
     assert left == [0, 1, 1]
-    assert [each.attempts for each in await owed(store)] == [1, 1, 1]
+    assert [each.attempts for each in await deliveries_of(store)] == [1, 1, 1]
 
 
 async def test_batches_go_on_past_old_attempts_that_have_to_stay(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 8)
+    await publish_events(store, 8)
     leased = await lease(store)
-    await end(store, leased[:5], PENDING)
-    await end(store, leased[5:])
+    await finish(store, leased[:5], PENDING)
+    await finish(store, leased[5:])
     counts, cursor = [], START
     while (batch := await store.retention.remove_attempts(cursor, limit=2, before_ms=OLD)).cursor is not None:
         counts.append(batch.count)
@@ -201,49 +213,49 @@ async def test_a_task_that_was_refused_loses_its_timeline_too(store: Store) -> N
 async def test_what_is_pending_for_a_disabled_subscription_for_too_long_becomes_a_dead_letter(store: Store) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
-    await happen(store, 2)
-    await happen(store, 1, at_ms=OLD, first=3)
-    await turn(store, SubscriptionState.DISABLED)
+    await publish_events(store, 2)
+    await publish_events(store, 1, at_ms=OLD, first=3)
+    await set_state(store, SubscriptionState.DISABLED)
     assert await _dead_letter_stalled(store) == PruneBatch(count=2)
-    assert [(each.state, each.last_error, each.finished_ms) for each in await owed(store, "sub_1")] == [
+    assert [(each.state, each.last_error, each.finished_ms) for each in await deliveries_of(store, "sub_1")] == [
         (DEAD, DISABLED_TOO_LONG, NOW),
         (DEAD, DISABLED_TOO_LONG, NOW),
         (PENDING, None, None),
     ]
-    assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
+    assert {each.state for each in await deliveries_of(store, "sub_2")} == {PENDING}
     assert (await _remove_events(store)).count == 0
-    await turn(store, SubscriptionState.ACTIVE)
-    assert len([due for due in await lease(store, now_ms=NOW) if due.lane == "sub_1"]) == 1
+    await set_state(store, SubscriptionState.ACTIVE)
+    assert len([due for due in await lease(store, now_ms=NOW) if due.endpoint_id == "sub_1"]) == 1
 
 
 async def test_an_endpoint_whose_deliveries_became_dead_letters_is_due_no_more(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 2)
-    await turn(store, SubscriptionState.DISABLED)
+    await publish_events(store, 2)
+    await set_state(store, SubscriptionState.DISABLED)
     await _dead_letter_stalled(store)
-    assert await _lanes(store) == {"sub_1": None}
-    await turn(store, SubscriptionState.ACTIVE)
+    assert await _endpoints(store) == {"sub_1": None}
+    await set_state(store, SubscriptionState.ACTIVE)
     assert await lease(store, now_ms=NOW) == []
 
 
 async def test_a_delivery_that_is_being_posted_does_not_become_a_dead_letter(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     leased = await lease(store, now_ms=NOW)
-    await turn(store, SubscriptionState.DISABLED)
+    await set_state(store, SubscriptionState.DISABLED)
     assert await _dead_letter_stalled(store, now_ms=NOW + 9_999) == PruneBatch()
-    await end(store, leased, at_ms=NOW)
-    assert [each.state for each in await owed(store)] == [DELIVERED]
+    await finish(store, leased, at_ms=NOW)
+    assert [each.state for each in await deliveries_of(store)] == [DELIVERED]
 
 
 async def test_a_notify_that_only_failed_for_as_long_as_events_stay_gets_dead_letters(store: Store) -> None:
     for name, url in [("t1", "https://down.example/a"), ("t2", "https://slow.example/a")]:
         await store.submissions.open_task(notified(name, url), T0)
         await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
-    (down,) = [due for due in await lease(store) if due.lane.startswith("https://down")]
-    await end(store, [down], PENDING)
+    (down,) = [due for due in await lease(store) if due.endpoint_id.startswith("https://down")]
+    await finish(store, [down], PENDING)
     assert await _dead_letter_stalled(store, now_ms=NOW) == PruneBatch(count=1)
-    assert {each.endpoint: each.last_error for each in await owed(store)} == {
+    assert {each.endpoint: each.last_error for each in await deliveries_of(store)} == {
         "https://down.example/a": FAILING_TOO_LONG,
         "https://slow.example/a": None,
     }
@@ -252,8 +264,8 @@ async def test_a_notify_that_only_failed_for_as_long_as_events_stay_gets_dead_le
 async def test_batches_go_on_past_what_may_not_become_a_dead_letter(store: Store) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
-    await happen(store, 6)
-    await turn(store, SubscriptionState.DISABLED, "sub_2")
+    await publish_events(store, 6)
+    await set_state(store, SubscriptionState.DISABLED, "sub_2")
     cursor: PruneCursor | None = START
     gone = batches = 0
     while cursor is not None:
@@ -267,7 +279,7 @@ async def test_what_is_pending_for_a_deleted_subscription_becomes_dead_letters_a
 ) -> None:
     await subscribe(store, "sub_1")
     await subscribe(store, "sub_2")
-    await happen(store, 5)
+    await publish_events(store, 5)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     batches: list[PruneBatch] = []
     cursor: PruneCursor | None = START
@@ -275,9 +287,9 @@ async def test_what_is_pending_for_a_deleted_subscription_becomes_dead_letters_a
         batches.append(await store.retention.dead_letter_deleted(cursor, limit=2, now_ms=T0))
         cursor = batches[-1].cursor
     assert [each.count for each in batches] == [2, 2, 1, 0, 0]
-    assert [(each.state, each.last_error) for each in await owed(store, "sub_1")] == [(DEAD, DELETED)] * 5
-    assert {each.state for each in await owed(store, "sub_2")} == {PENDING}
-    assert (rows_of(database_url, "SELECT id FROM subscriptions"), set(await _lanes(store))) == (
+    assert [(each.state, each.last_error) for each in await deliveries_of(store, "sub_1")] == [(DEAD, DELETED)] * 5
+    assert {each.state for each in await deliveries_of(store, "sub_2")} == {PENDING}
+    assert (rows_of(database_url, "SELECT id FROM subscriptions"), set(await _endpoints(store))) == (
         [("sub_2",)],
         {"sub_2"},
     )
@@ -288,19 +300,19 @@ async def test_a_deletion_waits_for_what_is_being_posted_and_others_do_not_wait_
 ) -> None:
     for name in ("sub_1", "sub_2"):
         await subscribe(store, name)
-    await happen(store, 1)
-    (leased,) = [due for due in await lease(store) if due.lane == "sub_1"]
-    await end(store, [], at_ms=T0)
+    await publish_events(store, 1)
+    (leased,) = [due for due in await lease(store) if due.endpoint_id == "sub_1"]
+    await finish(store, [], at_ms=T0)
     for name in ("sub_1", "sub_2"):
         await store.subscriptions.delete(name, actor="ann", now_ms=T0)
     first = await store.retention.dead_letter_deleted(START, limit=9, now_ms=T0)
     assert first.count == 0
     assert first.cursor is not None
-    await end(store, [leased])
+    await finish(store, [leased])
     cursor: PruneCursor | None = START
     while cursor is not None:
         cursor = (await store.retention.dead_letter_deleted(cursor, limit=9, now_ms=T0 + 20_000)).cursor
-    assert {each.subscription: each.state for each in await owed(store)} == {"sub_1": DELIVERED, "sub_2": DEAD}
+    assert {each.subscription: each.state for each in await deliveries_of(store)} == {"sub_1": DELIVERED, "sub_2": DEAD}
     assert rows_of(database_url, "SELECT id FROM subscriptions") == []
 
 
@@ -310,22 +322,22 @@ async def test_endpoints_of_notify_with_nothing_pending_go_if_they_are_healthy_o
     for number, url in enumerate(urls):
         await store.submissions.open_task(notified(f"t{number}", url), T0)
         await store.ledger.record([a_report(provider_task_id=f"t{number}", expected_task_id=f"t{number}")], T0)
-    long_ago = {due.lane: due for due in await lease(store, lease_ms=1)}
-    await end(store, [long_ago[urls[3]]], DEAD)
-    lately = {due.lane: due for due in await lease(store, now_ms=NOW)}
-    await end(store, [lately[urls[0]]], at_ms=NOW)
-    await end(store, [lately[urls[2]]], DEAD, at_ms=NOW)
-    assert set(await _lanes(store)) == {*urls, "sub_1"}
+    long_ago = {due.endpoint_id: due for due in await lease(store, lease_ms=1)}
+    await finish(store, [long_ago[urls[3]]], DEAD)
+    lately = {due.endpoint_id: due for due in await lease(store, now_ms=NOW)}
+    await finish(store, [lately[urls[0]]], at_ms=NOW)
+    await finish(store, [lately[urls[2]]], DEAD, at_ms=NOW)
+    assert set(await _endpoints(store)) == {*urls, "sub_1"}
     assert await _remove_idle_endpoints(store) == PruneBatch(count=2)
-    assert set(await _lanes(store)) == {urls[1], urls[2], "sub_1"}
+    assert set(await _endpoints(store)) == {urls[1], urls[2], "sub_1"}
 
 
 async def test_an_event_for_an_endpoint_that_was_removed_adds_it_again(store: Store) -> None:
-    await happen_to(store, "t1")
+    await publish_event_of(store, "t1")
     for name in ("t2", "t3"):
         await store.submissions.open_task(notified(name), T0)
         await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
-        assert await end_all(store) == 1
+        assert await finish_all(store) == 1
         assert (await _remove_idle_endpoints(store)).count == 1
 
 

@@ -49,7 +49,7 @@ async def test_a_full_disk_at_commit_loses_nothing_and_claims_nothing(tmp_path: 
         await _record(store)
 
         async def fill(tx: Tx) -> None:
-            await tx.run_script("PRAGMA max_page_count = 1;\n")  # SQLite keeps to the pages that are there
+            await tx.run_script("PRAGMA max_page_count = 1;\n")  # SQLite uses only the pages that exist
 
         await store.engine.write(fill)
         with pytest.raises(StoreUnavailable, match="full"):
@@ -116,7 +116,7 @@ async def test_transactions_of_two_coroutines_do_not_mix(tmp_path: Path) -> None
     async with open_store(_url(tmp_path / "a.db"), clock=lambda: T0, migrating=True) as store:
 
         async def failing(tx: Tx) -> None:
-            await tx.execute("keep", name="half", value="x")
+            await tx.execute("insert_metadata", name="half", value="x")
             await asyncio.sleep(0.01)
             raise LookupError
 

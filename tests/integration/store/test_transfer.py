@@ -99,7 +99,7 @@ async def test_a_ledger_is_the_same_after_a_transfer_and_its_source_untouched(so
 async def test_a_service_goes_on_with_the_new_database(source: str, target: str) -> None:
     await transferring(source, target)
     original, copied = [await _due_later(url) for url in (source, target)]
-    assert {each.lane for each in original} == {"sub_1", "sub_2"}
+    assert {each.endpoint_id for each in original} == {"sub_1", "sub_2"}
     assert copied == original
     async with open_store(target, clock=lambda: T0, migrating=False, pool_size=2) as store:
         last = await store.events.last_seq()
@@ -123,7 +123,14 @@ async def test_values_at_their_limits_arrive_as_they_were(source: str, target: s
         {"provider": "most", "tokens": 1.7976931348623157e308, "refilled_ms": 2**63 - 1, "alarm": None},
         {"provider": "Ünder_\U0010ffff", "tokens": 0.1 + 0.2},
     )
-    put(source, "kept", {"name": "long", "value": "\U0001f3ac" * 500_000}, {"name": "Z"}, {"name": "a"}, {"name": "é"})
+    put(
+        source,
+        "metadata",
+        {"name": "long", "value": "\U0001f3ac" * 500_000},
+        {"name": "Z"},
+        {"name": "a"},
+        {"name": "é"},
+    )
     before = contents(source)
     assert (await transferring(source, target)).different == ()
     assert contents(target) == before
@@ -160,13 +167,13 @@ async def test_a_large_ledger_streams(source: str, target: str) -> None:
 @BETWEEN_ENGINES
 async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str, target: str) -> None:
     await fill(target)
-    run_on(target, "DELETE FROM events", "DELETE FROM lanes")
+    run_on(target, "DELETE FROM events", "DELETE FROM endpoints")
     before = contents(target)
     with pytest.raises(
         TransferRefused, match=r"not empty, it holds accounts \(1 rows\), attempts .*tasks \(7 rows\)"
     ) as raised:
         await transferring(source, target)
-    assert not {"events", "lanes", "migrations"}.intersection(str(raised.value).replace(",", "").split())
+    assert not {"events", "endpoints", "migrations"}.intersection(str(raised.value).replace(",", "").split())
     assert contents(target) == before
 
 
@@ -290,7 +297,7 @@ async def test_a_copy_that_is_different_is_rolled_back(source: str, target: str)
 
 
 @BETWEEN_ENGINES
-async def test_a_move_that_was_killed_leaves_an_empty_target_and_may_be_done_again(source: str, target: str) -> None:
+async def test_a_transfer_that_was_killed_leaves_an_empty_target_and_may_be_repeated(source: str, target: str) -> None:
     put(source, "observations", *({"id": f"obs_{n:06}", "raw": "x" * 1000} for n in range(5000)))
     command = [sys.executable, "-m", "tests.support.ledger_fixtures", json.dumps([source, target])]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:

@@ -86,7 +86,7 @@ async def test_a_part_that_is_there_is_gone_on_with(tmp_path: Path, order: dict[
         whole = video_of(task.provider_task_id or "", 5)
         planned.part.write_bytes(whole[:100])
         steps: list[tuple[int, int | None]] = []
-        await _download(service, task).fetch(planned, lambda kept, size: steps.append((kept, size)))
+        await _download(service, task).fetch(planned, lambda stored, size: steps.append((stored, size)))
         assert (steps[0], steps[-1]) == ((100, len(whole)), (len(whole), len(whole)))
         assert planned.path.read_bytes() == whole
 
@@ -101,7 +101,7 @@ async def test_a_part_that_is_whole_already_is_only_put_in_place(tmp_path: Path)
 
 
 @dataclass(eq=False)
-class Shelf:
+class DownloadSetup:
     """A folder, a server of bytes, and a download whose account is at that server or elsewhere."""
 
     folder: Path
@@ -114,11 +114,13 @@ class Shelf:
         return PlannedFile(output=Output(url=self.server.url), path=self.folder / "f.mp4")
 
     async def fetch(self) -> int:
-        return await self.download.fetch(self.planned, lambda kept, _: self.steps.append(kept))
+        return await self.download.fetch(self.planned, lambda stored, _: self.steps.append(stored))
 
 
 @asynccontextmanager
-async def _shelf(folder: Path, answer: Answering, *, own: bool = True, guard: bool = False) -> AsyncIterator[Shelf]:
+async def _download_setup(
+    folder: Path, answer: Answering, *, own: bool = True, guard: bool = False
+) -> AsyncIterator[DownloadSetup]:
     limits = TransportLimits(max_reply_bytes=4)
     allowed = AddressGuard() if guard else AddressGuard(allow=(ip_network("127.0.0.0/8"),))
     async with (
@@ -129,33 +131,33 @@ async def _shelf(folder: Path, answer: Answering, *, own: bool = True, guard: bo
         home = f"http://127.0.0.1:{server.port}" if own else "https://tokenbay.example"
         account = replace(an_account("tokenbay"), base_url=home)
         download = Download(account=account, files=SERVES_FILES["tokenbay"], own=free, guarded=guarded)
-        yield Shelf(folder=folder, server=server, download=download)
+        yield DownloadSetup(folder=folder, server=server, download=download)
 
 
 async def test_the_key_goes_to_the_providers_own_origin_and_to_no_other(tmp_path: Path) -> None:
     for own in (True, False):
-        async with _shelf(tmp_path, replying(reply(WHOLE)), own=own) as shelf:
-            assert await shelf.fetch() == len(WHOLE)
-            assert (b"key-of-tokenbay" in shelf.server.requests[0]) is own
-            shelf.planned.path.unlink()
+        async with _download_setup(tmp_path, replying(reply(WHOLE)), own=own) as setup:
+            assert await setup.fetch() == len(WHOLE)
+            assert (b"key-of-tokenbay" in setup.server.requests[0]) is own
+            setup.planned.path.unlink()
 
 
 async def test_a_foreign_address_in_a_private_net_is_not_reached(tmp_path: Path) -> None:
-    async with _shelf(tmp_path, replying(reply(WHOLE)), own=False, guard=True) as shelf:
+    async with _download_setup(tmp_path, replying(reply(WHOLE)), own=False, guard=True) as setup:
         with pytest.raises(AddressForbidden):
-            await shelf.fetch()
-        assert shelf.server.requests == []
+            await setup.fetch()
+        assert setup.server.requests == []
 
 
 async def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
-    async with _shelf(tmp_path, replying(reply(WHOLE))) as shelf:
-        shelf.planned.path.write_bytes(b"mine")
+    async with _download_setup(tmp_path, replying(reply(WHOLE))) as setup:
+        setup.planned.path.write_bytes(b"mine")
         with pytest.raises(DownloadFailed, match="is there already"):
-            await shelf.fetch()
-        assert (shelf.planned.path.read_bytes(), shelf.server.requests) == (b"mine", [])
+            await setup.fetch()
+        assert (setup.planned.path.read_bytes(), setup.server.requests) == (b"mine", [])
 
 
-async def test_a_file_that_breaks_off_keeps_its_part_and_goes_on_from_there(tmp_path: Path) -> None:
+async def test_a_file_that_breaks_off_is_continued_from_its_part(tmp_path: Path) -> None:
     rest = reply(WHOLE[4:], b"Content-Range: bytes 4-9/10", status=b"206 Partial Content")
 
     async def answer(peer: Any, number: int) -> None:
@@ -163,24 +165,24 @@ async def test_a_file_that_breaks_off_keeps_its_part_and_goes_on_from_there(tmp_
             await peer.say(rest)
             return
         await peer.say(reply(WHOLE)[: -len(WHOLE) + 4])
-        while 4 not in shelf.steps:
+        while 4 not in setup.steps:
             await asyncio.sleep(0.005)
         peer.writer.close()
 
-    async with _shelf(tmp_path, answer) as shelf:
+    async with _download_setup(tmp_path, answer) as setup:
         with pytest.raises(ExchangeBroken):
-            await shelf.fetch()
-        assert (shelf.planned.part.read_bytes(), shelf.planned.path.exists()) == (WHOLE[:4], False)
-        assert await shelf.fetch() == len(WHOLE)
-        assert b"range: bytes=4-\r\n" in shelf.server.requests[1].lower()
-        assert shelf.planned.path.read_bytes() == WHOLE
+            await setup.fetch()
+        assert (setup.planned.part.read_bytes(), setup.planned.path.exists()) == (WHOLE[:4], False)
+        assert await setup.fetch() == len(WHOLE)
+        assert b"range: bytes=4-\r\n" in setup.server.requests[1].lower()
+        assert setup.planned.path.read_bytes() == WHOLE
 
 
 async def test_a_server_without_ranges_sends_all_and_nothing_is_doubled(tmp_path: Path) -> None:
-    async with _shelf(tmp_path, replying(reply(WHOLE))) as shelf:
-        shelf.planned.part.write_bytes(b"a longer part than the whole file is")
-        await shelf.fetch()
-        assert shelf.planned.path.read_bytes() == WHOLE
+    async with _download_setup(tmp_path, replying(reply(WHOLE))) as setup:
+        setup.planned.part.write_bytes(b"a longer part than the whole file is")
+        await setup.fetch()
+        assert setup.planned.path.read_bytes() == WHOLE
 
 
 ODD: list[tuple[bytes, str]] = [
@@ -196,19 +198,19 @@ ODD: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("raw", "words"), ODD)
 async def test_what_is_not_the_file_never_takes_its_place(tmp_path: Path, raw: bytes, words: str) -> None:
-    async with _shelf(tmp_path, replying(raw)) as shelf:
-        shelf.planned.part.write_bytes(WHOLE[:5])
+    async with _download_setup(tmp_path, replying(raw)) as setup:
+        setup.planned.part.write_bytes(WHOLE[:5])
         with pytest.raises(DownloadFailed, match=words):
-            await shelf.fetch()
-        assert not shelf.planned.path.exists()
-        assert shelf.planned.part.read_bytes().startswith(WHOLE[:5])
+            await setup.fetch()
+        assert not setup.planned.path.exists()
+        assert setup.planned.part.read_bytes().startswith(WHOLE[:5])
 
 
 async def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    async with _shelf(tmp_path / "taken", replying(reply(WHOLE))) as shelf:
+    async with _download_setup(tmp_path / "taken", replying(reply(WHOLE))) as setup:
         with pytest.raises(DownloadFailed, match="taken"):
-            await shelf.fetch()
+            await setup.fetch()
 
 
 async def test_a_server_that_sends_nothing_more_is_left() -> None:

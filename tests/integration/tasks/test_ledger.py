@@ -1,4 +1,4 @@
-"""The one door: what a batch of reports leaves in the ledger."""
+"""What a batch of observations changes in the ledger."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def test_the_first_reported_end_makes_one_event_and_repeats_make_none(stor
     assert [event.type for event in await store.events.events(0)] == [EventType.SUCCEEDED]
 
 
-async def test_reports_of_one_batch_on_one_task_are_taken_in_order(store: Store) -> None:
+async def test_observations_of_one_task_in_one_batch_are_applied_in_order(store: Store) -> None:
     await _submitted(store)
     states = [TaskState.RUNNING, TaskState.FAILED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.RUNNING]
     outcomes = await store.ledger.record([a_report(state) for state in states], LATER)
@@ -51,15 +51,15 @@ async def test_reports_of_one_batch_on_one_task_are_taken_in_order(store: Store)
 async def test_a_contradiction_is_on_the_timeline_and_makes_no_event(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report(), a_report(TaskState.FAILED)], LATER)
-    notes = [note.summary for note in await store.tasks.timeline(TaskId("tsk_1"))]
-    assert "poll says failed: contradiction" in notes
+    summaries = [entry.summary for entry in await store.tasks.timeline(TaskId("tsk_1"))]
+    assert "poll says failed: contradiction" in summaries
     assert await store.events.last_seq() == 1
 
 
 async def test_thirty_callbacks_at_once_make_one_event(store: Store) -> None:
     await _submitted(store)
-    turns = [store.ledger.record([a_report(source=Source.CALLBACK)], LATER) for _ in range(30)]
-    verdicts = [verdict for outcomes in await asyncio.gather(*turns) for verdict in _verdicts(outcomes)]
+    calls = [store.ledger.record([a_report(source=Source.CALLBACK)], LATER) for _ in range(30)]
+    verdicts = [verdict for outcomes in await asyncio.gather(*calls) for verdict in _verdicts(outcomes)]
     assert sorted(verdicts) == [Verdict.APPLIED] + [Verdict.DUPLICATE] * 29
     assert await store.events.last_seq() == 1
 
@@ -74,7 +74,7 @@ async def test_event_numbers_have_no_gap_and_the_body_carries_them(store: Store)
     assert [json.loads(event.body)["data"]["seq"] for event in events] == [1, 2, 3, 4, 5]
 
 
-async def test_an_end_clears_the_next_look_and_keeps_the_soonest_expiry(store: Store) -> None:
+async def test_an_end_clears_the_next_poll_and_stores_the_soonest_expiry(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report()], LATER)
     task = await store.tasks.task(TaskId("tsk_1"))
@@ -160,10 +160,10 @@ async def test_overdue_is_said_once_and_polling_goes_on(store: Store) -> None:
     assert [event.type for event in await store.events.events(0)] == [EventType.OVERDUE]
 
 
-async def test_raw_bytes_that_are_no_text_are_kept_readable(store: Store) -> None:
+async def test_raw_bytes_that_are_no_text_are_stored_readable(store: Store) -> None:
     await _submitted(store)
     await store.ledger.record([a_report(raw=b'\xff\x00{"a":1}')], LATER)
-    raws = [note.detail.get("raw") for note in await store.tasks.timeline(TaskId("tsk_1"))]
+    raws = [entry.detail.get("raw") for entry in await store.tasks.timeline(TaskId("tsk_1"))]
     assert '\\xff\\x00{"a":1}' in raws
 
 

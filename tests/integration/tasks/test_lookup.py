@@ -1,4 +1,4 @@
-"""What a provider's list shows for a submit whose answer was lost, and a wish to cancel, at simulated platforms."""
+"""What a provider's list shows for a submit whose answer was lost, and cancellation, at simulated platforms."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,12 +84,12 @@ async def test_hiapis_list_has_no_filter_and_only_tasks_of_that_time_are_candida
     assert (later.found, later.listed) == ((), 2)
 
 
-async def test_a_provider_without_a_list_says_so_and_is_not_asked(tmp_path: Path) -> None:
+async def test_a_provider_without_a_list_gets_no_request(tmp_path: Path) -> None:
     async with served(tmp_path, WHENFINAL_PROVIDERS="modellix", MODELLIX_API_KEY="k-of-modellix") as service:
         assert await _looked_up(service, a_task(provider="modellix", state=TaskState.UNCERTAIN)) == NoList()
 
 
-async def test_a_denied_list_is_told_as_denied(tmp_path: Path) -> None:
+async def test_a_denied_list_is_returned_as_denied(tmp_path: Path) -> None:
     async with served_with_simulator(tmp_path, keys={"hiapi": "another-key-than-ours"}) as (service, _):
         seen = await _looked_up(service, a_task(state=TaskState.UNCERTAIN))
         assert isinstance(seen, Denied)
@@ -118,7 +118,7 @@ async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(sc
     assert event.type == "task.canceled"
 
 
-async def test_a_task_that_waits_no_more_is_not_canceled_and_is_looked_at(scene: Scene) -> None:
+async def test_a_task_that_waits_no_more_is_not_canceled_and_is_polled(scene: Scene) -> None:
     service, sim = scene
     task = await _submitted(service, AT_DASHSCOPE)
     sim.finish(task.provider_task_id or "")
@@ -128,7 +128,7 @@ async def test_a_task_that_waits_no_more_is_not_canceled_and_is_looked_at(scene:
     assert ((await _task(service, task.id)).next_poll_ms or 0) <= service.services.clock()
 
 
-async def test_a_cancel_without_an_answer_is_looked_after_all_the_same(tmp_path: Path) -> None:
+async def test_after_a_cancel_without_an_answer_the_task_is_polled_all_the_same(tmp_path: Path) -> None:
     async with served(tmp_path) as service:
         await service.has(provider="dashscope")
         with pytest.raises(TransportError):

@@ -2,11 +2,11 @@
 
 from receiver.runtime.services import Store
 from receiver.tasks.model.task import TaskFilter
-from receiver.webhooks.model.delivery import DeliveryState, Owed
+from receiver.webhooks.model.delivery import Backlog, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import ProviderTaskId, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
-from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe, turn
+from tests.support.delivery_fixtures import deliveries_of, finish, lease, publish_events, set_state, subscribe
 
 
 async def _open(store: Store, count: int) -> None:
@@ -62,20 +62,20 @@ async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
 async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(store: Store) -> None:
     await subscribe(store)
     await subscribe(store, "sub_2")
-    assert await store.deliveries.owed("sub_1") == Owed()
-    await happen(store, 4)
-    leased = sorted((each for each in await lease(store) if each.lane == "sub_1"), key=lambda each: each.id)
-    await end(store, leased[:1])
-    await end(store, leased[1:3], DeliveryState.DEAD)
-    assert await store.deliveries.owed("sub_2") == Owed(pending=4)
-    dead = await store.deliveries.owed("sub_1")
+    assert await store.deliveries.backlog("sub_1") == Backlog()
+    await publish_events(store, 4)
+    leased = sorted((each for each in await lease(store) if each.endpoint_id == "sub_1"), key=lambda each: each.id)
+    await finish(store, leased[:1])
+    await finish(store, leased[1:3], DeliveryState.DEAD)
+    assert await store.deliveries.backlog("sub_2") == Backlog(pending=4)
+    dead = await store.deliveries.backlog("sub_1")
     assert (dead.pending, dead.dead) == (1, 2)
     assert dead.failed is not None
     assert dead.failed.id == leased[2].id
     assert await store.deliveries.dead_letters() == 2
-    await end(store, leased[3:], DeliveryState.PENDING)
-    failing = (await store.deliveries.owed("sub_1")).failed
-    assert failing in await owed(store, "sub_1")
+    await finish(store, leased[3:], DeliveryState.PENDING)
+    failing = (await store.deliveries.backlog("sub_1")).failed
+    assert failing in await deliveries_of(store, "sub_1")
     assert failing is not None
     assert (failing.id, failing.last_status) == (leased[3].id, 429)
 
@@ -83,7 +83,7 @@ async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(
 async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: Store) -> None:
     for name in ("sub_1", "sub_2", "sub_3", "sub_4"):
         await subscribe(store, name)
-    await turn(store, SubscriptionState.DISABLED, "sub_2")
+    await set_state(store, SubscriptionState.DISABLED, "sub_2")
     await store.subscriptions.delete("sub_3", actor="ann", now_ms=T0)
     for state, names in [
         (SubscriptionState.ACTIVE, ["sub_4", "sub_1"]),
@@ -96,10 +96,10 @@ async def test_subscriptions_are_found_by_state_and_deleted_ones_never(store: St
     assert first.next_cursor == "sub_4"
 
 
-async def test_the_timeline_tells_a_task_in_order(store: Store) -> None:
+async def test_the_timeline_of_a_task_is_in_order(store: Store) -> None:
     await _open(store, 1)
     await store.ledger.record([a_report(TaskState.RUNNING, expected_task_id="tsk_000"), a_report()], T0 + 9)
-    kinds = [(note.kind, note.at_ms - T0) for note in await store.tasks.timeline(TaskId("tsk_000"))]
+    kinds = [(entry.kind, entry.at_ms - T0) for entry in await store.tasks.timeline(TaskId("tsk_000"))]
     assert kinds == [("observation", 0), ("observation", 9), ("observation", 9), ("event", 9)]
 
 
@@ -108,16 +108,16 @@ async def test_the_timeline_names_the_subscription_of_each_webhook_and_what_is_h
     await subscribe(store, "sub_2")
     await _open(store, 1)
     await store.ledger.record([a_report(expected_task_id="tsk_000")], T0)
-    await end(store, [each for each in await lease(store) if each.lane == "sub_1"])
-    await turn(store, SubscriptionState.DISABLED, "sub_1")
-    await turn(store, SubscriptionState.DISABLED, "sub_2")
-    notes = await store.tasks.timeline(TaskId("tsk_000"))
-    owed = {note.detail["subscription"]: note.detail for note in notes if note.kind == "delivery"}
-    assert {name: (each["state"], each["held"]) for name, each in owed.items()} == {
+    await finish(store, [each for each in await lease(store) if each.endpoint_id == "sub_1"])
+    await set_state(store, SubscriptionState.DISABLED, "sub_1")
+    await set_state(store, SubscriptionState.DISABLED, "sub_2")
+    entries = await store.tasks.timeline(TaskId("tsk_000"))
+    deliveries = {entry.detail["subscription"]: entry.detail for entry in entries if entry.kind == "delivery"}
+    assert {name: (each["state"], each["held"]) for name, each in deliveries.items()} == {
         "sub_1": ("delivered", False),
         "sub_2": ("pending", True),
     }
-    (attempt,) = [note.summary for note in notes if note.kind == "attempt"]
+    (attempt,) = [entry.summary for entry in entries if entry.kind == "attempt"]
     assert attempt == "attempt for sub_1 in 1 ms: answered 204"
 
 
@@ -137,11 +137,11 @@ async def test_the_first_value_kept_under_a_name_stays(store: Store) -> None:
 async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store: Store) -> None:
     for name in ("sub_1", "sub_2"):
         await subscribe(store, name)
-    await happen(store, 6)
-    leased = {(due.lane, due.event_id): due for due in await lease(store)}
+    await publish_events(store, 6)
+    leased = {(due.endpoint_id, due.event_id): due for due in await lease(store)}
     events = [event.id for event in await store.events.events(0)]
-    await end(store, [leased["sub_1", event] for event in events[:3]], DeliveryState.DEAD)
-    await end(store, [leased["sub_2", event] for event in events], DeliveryState.DEAD)
+    await finish(store, [leased["sub_1", event] for event in events[:3]], DeliveryState.DEAD)
+    await finish(store, [leased["sub_2", event] for event in events], DeliveryState.DEAD)
     for state, numbers in [(DeliveryState.DEAD, [3, 2, 1]), (DeliveryState.PENDING, [6, 5, 4]), (None, [6, 5, 4, 3])]:
         first = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2)
         rest = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2, cursor=first.next_cursor)

@@ -72,7 +72,7 @@ async def test_a_refusal_after_a_callback_changes_nothing(store: Store) -> None:
     assert (after.state, after.next_poll_ms) == (TaskState.SUCCEEDED, None)
 
 
-async def test_a_refused_submit_keeps_the_providers_words(store: Store) -> None:
+async def test_a_refused_submit_stores_the_providers_words(store: Store) -> None:
     await store.submissions.open_task(a_task(), T0)
     after = await store.submissions.store_refused(TaskId("tsk_1"), REFUSED, T0)
     assert (after.state, after.error, after.next_poll_ms) == (TaskState.REFUSED, REFUSED.error, None)
@@ -90,7 +90,7 @@ async def test_settling_adopts_the_providers_task(store: Store) -> None:
     )
     assert isinstance(settled, Task)
     assert (settled.state, settled.provider_task_id, settled.next_poll_ms) == (TaskState.SUBMITTED, "p7", NEXT)
-    assert "ann: settle" in [note.summary for note in await store.tasks.timeline(TaskId("tsk_1"))]
+    assert "ann: settle" in [entry.summary for entry in await store.tasks.timeline(TaskId("tsk_1"))]
 
 
 async def test_settling_as_refused_ends_it_until_the_provider_says_otherwise(store: Store) -> None:

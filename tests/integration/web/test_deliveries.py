@@ -9,7 +9,13 @@ from submitter.model import TaskState
 from tests.support.builders import T0, a_report, notified
 from tests.support.raw_server import Peer, RawServer, reply, serving
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import HOOK, delete, ended, owed, subscribed
+from tests.support.subscriptions_over_http import (
+    HOOK,
+    create_subscription,
+    delete_subscription,
+    deliveries_of,
+    finish_tasks,
+)
 
 
 @pytest.fixture(name="service")
@@ -19,29 +25,29 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def test_deliveries_are_listed_by_subscription_and_state(service: Served) -> None:
-    first, second = [await subscribed(service) for _ in range(2)]
+    first, second = [await create_subscription(service) for _ in range(2)]
     await service.services.store.submissions.open_task(
         notified("tsk_9", HOOK, state=TaskState.RUNNING, provider_task_id="p9", next_poll_ms=None), T0
     )
     await service.services.store.ledger.record([a_report(provider_task_id="p9")], T0)
-    found = await owed(service, first["id"])
+    found = await deliveries_of(service, first["id"])
     assert [(each["subscription"], each["endpoint"], each["task"]) for each in found] == [(first["id"], HOOK, "tsk_9")]
-    assert await owed(service, second["id"], "dead") == []
+    assert await deliveries_of(service, second["id"], "dead") == []
     everybody = (await service.get("/v1/deliveries")).json()["deliveries"]
     assert {each["subscription"] for each in everybody} == {first["id"], second["id"], None}
 
 
 async def test_a_subscription_that_nobody_knows_has_no_deliveries(service: Served) -> None:
-    await subscribed(service)
-    await ended(service, 1)
+    await create_subscription(service)
+    await finish_tasks(service, 1)
     page = await service.get("/v1/deliveries?subscription=sub_nobody")
     assert page.json() == {"deliveries": [], "next_cursor": None}
 
 
 async def test_the_deliveries_of_a_subscription_are_paged_newest_first(service: Served) -> None:
-    name = (await subscribed(service))["id"]
-    await subscribed(service)
-    await ended(service, 1, 2, 3)
+    name = (await create_subscription(service))["id"]
+    await create_subscription(service)
+    await finish_tasks(service, 1, 2, 3)
     wanted = {"subscription": name, "limit": "2"}
     first = (await service.get("/v1/deliveries", params=wanted)).json()
     second = (await service.get("/v1/deliveries", params=wanted | {"cursor": first["next_cursor"]})).json()
@@ -54,9 +60,9 @@ async def test_a_delivery_is_shown_with_every_try_and_keeps_its_id_when_it_is_ma
         await peer.say(reply(b"later", status=b"500 Oh") if number == 1 else reply(b"taken"))
 
     async with serving(failing_once) as endpoint:
-        name = (await subscribed(service, url=endpoint.url))["id"]
-        await ended(service, 1)
-        (delivery,) = await owed(service, name)
+        name = (await create_subscription(service, url=endpoint.url))["id"]
+        await finish_tasks(service, 1)
+        (delivery,) = await deliveries_of(service, name)
         place = f"/v1/deliveries/{delivery['id']}"
         assert (await service.get(place, key="read")).json() == delivery | {"tries": []}
         await service.services.deliverer.deliver_once(limit=10)
@@ -81,10 +87,10 @@ async def test_a_delivery_that_is_not_there_is_answered_404(service: Served) -> 
 
 
 async def test_a_delivery_of_a_deleted_subscription_is_not_made_due_again(service: Served) -> None:
-    name = (await subscribed(service))["id"]
-    await ended(service, 1)
-    (delivery,) = await owed(service, name)
-    await delete(service, name)
+    name = (await create_subscription(service))["id"]
+    await finish_tasks(service, 1)
+    (delivery,) = await deliveries_of(service, name)
+    await delete_subscription(service, name)
     refused = is_problem(await service.post(f"/v1/deliveries/{delivery['id']}/redeliver"), 409)
     assert refused["detail"] == "Its subscription was deleted, and nothing is sent for it any more."
     assert (await service.get(f"/v1/deliveries/{delivery['id']}")).json() == delivery | {"tries": []}

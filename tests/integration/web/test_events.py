@@ -9,7 +9,7 @@ import pytest
 
 from receiver.store.retention import START
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import happen, happen_to
+from tests.support.delivery_fixtures import publish_event_of, publish_events
 from tests.support.service import Served, is_problem, served
 
 DAY_MS = 86_400_000
@@ -35,12 +35,12 @@ async def _seqs(service: Served, query: str = "") -> list[int]:
 async def _forget(service: Served, count: int) -> None:
     """That many events happen long ago, and are no longer kept."""
     store = service.services.store
-    await happen(store, count, at_ms=T0 - DAY_MS)
+    await publish_events(store, count, at_ms=T0 - DAY_MS)
     await store.retention.remove_events(START, limit=10_000, before_ms=T0)
 
 
 async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) -> None:
-    await happen(service.services.store, 5)
+    await publish_events(service.services.store, 5)
     after, pages = 0, list[tuple[list[int], bool]]()
     while not pages or pages[-1][1]:
         page = await _page(service, f"after={after}&limit=2")
@@ -51,7 +51,7 @@ async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) 
 
 
 async def test_an_event_tells_the_same_as_its_webhook(service: Served) -> None:
-    await happen_to(service.services.store, "tsk_1", labels={"film": "a"})
+    await publish_event_of(service.services.store, "tsk_1", labels={"film": "a"})
     (event,) = (await _page(service))["events"]
     assert set(event) == {"seq", "event_id", "type", "timestamp", "task", "supersedes"}
     body = json.loads((await service.services.store.events.events(0))[0].body)
@@ -75,10 +75,10 @@ FILTERS: tuple[tuple[str, list[int]], ...] = (
 
 async def test_events_are_filtered_by_type_provider_model_and_labels(service: Served) -> None:
     store = service.services.store
-    await happen_to(store, "tsk_1", labels={"film": "a"})
-    await happen_to(store, "tsk_2", provider="dashscope")
-    await happen_to(store, "tsk_3", model="wan?", labels={"film": "a", "team": "red one"})
-    await happen_to(store, "tsk_4", labels={"film": "a=b"})
+    await publish_event_of(store, "tsk_1", labels={"film": "a"})
+    await publish_event_of(store, "tsk_2", provider="dashscope")
+    await publish_event_of(store, "tsk_3", model="wan?", labels={"film": "a", "team": "red one"})
+    await publish_event_of(store, "tsk_4", labels={"film": "a=b"})
     for query, seqs in FILTERS:
         page = await _page(service, query)
         assert [event["seq"] for event in page["events"]] == seqs, query
@@ -87,8 +87,8 @@ async def test_events_are_filtered_by_type_provider_model_and_labels(service: Se
 
 async def test_a_rare_filter_looks_through_a_bounded_number_of_events_and_its_cursor_moves_on(service: Served) -> None:
     store = service.services.store
-    await happen(store, 2_100)
-    await happen_to(store, "tsk_1", labels={"film": "a"})
+    await publish_events(store, 2_100)
+    await publish_event_of(store, "tsk_1", labels={"film": "a"})
     for query in ("label=film=a", "provider=dashscope"):
         first = await _page(service, f"after=50&{query}")
         assert first == {"events": [], "next_after": 1050, "has_more": True}
@@ -100,7 +100,7 @@ async def test_a_rare_filter_looks_through_a_bounded_number_of_events_and_its_cu
 async def test_without_a_cursor_pages_begin_with_the_oldest_event_that_is_kept(service: Served) -> None:
     await _forget(service, 3)
     assert await _page(service) == {"events": [], "next_after": 3, "has_more": False}
-    await happen(service.services.store, 2, first=4)
+    await publish_events(service.services.store, 2, first=4)
     assert await _seqs(service) == [4, 5]
 
 
@@ -111,7 +111,7 @@ async def test_a_cursor_before_what_is_kept_is_answered_410_with_the_oldest_that
     for expected in (0, 2):
         problem = is_problem(await service.get(f"/v1/events?after={expected}"), 410)
         assert (problem["type"], problem["oldest_after"]) == ("urn:whenfinal:problem:cursor-expired", 3)
-    await happen(service.services.store, 1, first=4)
+    await publish_events(service.services.store, 1, first=4)
     assert await _seqs(service, "after=3") == [4]
 
 

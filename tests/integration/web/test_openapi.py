@@ -21,7 +21,7 @@ from receiver.web.schemas.tasks import NoBody, TaskShape
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report, a_task, notified
 from tests.support.service import ORDER, Served, served, served_with_simulator
-from tests.support.subscriptions_over_http import subscribed
+from tests.support.subscriptions_over_http import create_subscription
 
 
 @pytest.fixture(name="service")
@@ -99,7 +99,7 @@ def test_the_task_of_the_document_is_the_task_that_is_shown() -> None:
 async def test_the_answers_fit_the_document(service: Served) -> None:
     document = await _document(service)
     running: dict[str, Any] = {"state": TaskState.RUNNING, "next_poll_ms": None}
-    made = await subscribed(service)
+    made = await create_subscription(service)
     await service.services.store.submissions.open_task(notified("tsk_1", provider_task_id="p1", **running), T0)
     await service.services.store.ledger.record([a_report(provider_task_id="p1")], T0 + 1000)
     owed = (await service.get("/v1/deliveries")).json()["deliveries"]

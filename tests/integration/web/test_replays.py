@@ -8,7 +8,14 @@ import pytest
 
 from submitter.model import TaskState
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import PATH, ended, owed, patch, replay, subscribed
+from tests.support.subscriptions_over_http import (
+    PATH,
+    create_subscription,
+    deliveries_of,
+    finish_tasks,
+    patch_subscription,
+    replay_subscription,
+)
 
 
 @pytest.fixture(name="service")
@@ -18,22 +25,22 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def test_a_replay_makes_due_what_was_never_owed(service: Served) -> None:
-    await ended(service, 1, 2, 3)
-    name = (await subscribed(service))["id"]
-    answer = await replay(service, name, first_seq=2)
+    await finish_tasks(service, 1, 2, 3)
+    name = (await create_subscription(service))["id"]
+    answer = await replay_subscription(service, name, first_seq=2)
     assert (answer.status_code, answer.json()) == (
         202,
         {"subscription": name, "matched": 2, "made_due": 2, "oldest_seq": None, "dry_run": False},
     )
-    assert [each["event_seq"] for each in await owed(service, name)] == [3, 2]
+    assert [each["event_seq"] for each in await deliveries_of(service, name)] == [3, 2]
 
 
 async def test_a_dry_run_of_a_replay_counts_and_makes_nothing_due(service: Served) -> None:
-    await ended(service, 1, 2)
-    name = (await subscribed(service))["id"]
-    counted = (await replay(service, name, first_seq=1, dry_run=True)).json()
+    await finish_tasks(service, 1, 2)
+    name = (await create_subscription(service))["id"]
+    counted = (await replay_subscription(service, name, first_seq=1, dry_run=True)).json()
     assert (counted["made_due"], counted["dry_run"]) == (2, True)
-    assert await owed(service, name) == []
+    assert await deliveries_of(service, name) == []
 
 
 BOUNDS: tuple[tuple[dict[str, Any], int], ...] = (
@@ -54,11 +61,11 @@ BOUNDS: tuple[tuple[dict[str, Any], int], ...] = (
 
 
 async def test_a_replay_is_bounded_by_number_time_filter_and_kind(service: Served) -> None:
-    await ended(service, 1, 2)
-    await ended(service, 3, state=TaskState.FAILED)
+    await finish_tasks(service, 1, 2)
+    await finish_tasks(service, 3, state=TaskState.FAILED)
     for order, number in BOUNDS:
-        name = (await subscribed(service))["id"]
-        assert (await replay(service, name, **order)).json()["made_due"] == number, order
+        name = (await create_subscription(service))["id"]
+        assert (await replay_subscription(service, name, **order)).json()["made_due"] == number, order
 
 
 BAD_REPLAYS: tuple[tuple[dict[str, Any], str, str], ...] = (
@@ -77,18 +84,18 @@ BAD_REPLAYS: tuple[tuple[dict[str, Any], str, str], ...] = (
 
 
 async def test_a_replay_that_breaks_a_rule_makes_nothing_due(service: Served) -> None:
-    await ended(service, 1)
-    name = (await subscribed(service))["id"]
+    await finish_tasks(service, 1)
+    name = (await create_subscription(service))["id"]
     for order, field, words in BAD_REPLAYS:
-        problem = is_problem(await replay(service, name, **order), 422)
+        problem = is_problem(await replay_subscription(service, name, **order), 422)
         assert [error["field"] for error in problem["errors"]] == [field]
         assert words in problem["errors"][0]["accepted"]
-    assert await owed(service, name) == []
+    assert await deliveries_of(service, name) == []
 
 
 async def test_a_replay_to_a_disabled_subscription_is_answered_409(service: Served) -> None:
-    name = (await subscribed(service))["id"]
-    await patch(service, name, {"enabled": False})
-    problem = is_problem(await replay(service, name, first_seq=1), 409)
+    name = (await create_subscription(service))["id"]
+    await patch_subscription(service, name, {"enabled": False})
+    problem = is_problem(await replay_subscription(service, name, first_seq=1), 409)
     assert "enable it first" in problem["detail"]
     assert problem["instance"] == f"{PATH}/{name}"

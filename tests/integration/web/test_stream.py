@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from receiver.events.model.buffer import KEPT
+from receiver.events.model.buffer import MAX_EVENTS
 from receiver.events.model.event import event_view
 from receiver.runtime.services import open_store
 from receiver.store.retention import START
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from tests.support.builders import T0
-from tests.support.delivery_fixtures import happen, happen_to, lease
+from tests.support.delivery_fixtures import lease, publish_event_of, publish_events
 from tests.support.service import Served, is_problem, served
-from tests.support.stream_listener import KEY, PATH, PATIENCE_S, listening
-from tests.support.subscriptions_over_http import subscribed
+from tests.support.stream_listener import KEY, PATH, TIMEOUT_S, open_stream
+from tests.support.subscriptions_over_http import create_subscription
 
 DAY_MS = 86_400_000
 
@@ -34,12 +34,12 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 async def _happen(service: Served, count: int, first: int = 1) -> None:
-    await happen(service.services.store, count, first=first)
+    await publish_events(service.services.store, count, first=first)
     service.services.commit_notifier.notify()
 
 
 async def _until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while not met():
             await asyncio.sleep(0.01)
 
@@ -65,12 +65,12 @@ async def _deaf(service: Served, query: str = "after=0") -> AsyncIterator[socket
 
 
 async def test_a_stream_tells_each_event_as_it_happens_with_its_number_type_and_view(service: Served) -> None:
-    async with listening(service.http) as stream:
+    async with open_stream(service.http) as stream:
         headers = stream.reply.headers
         assert headers["content-type"].partition(";")[0] == "text/event-stream"
         assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
         assert "x-request-id" in headers
-        await happen_to(service.services.store, "tsk_1", labels={"film": "line\nbreak\r\u2028\x85 ünï"})
+        await publish_event_of(service.services.store, "tsk_1", labels={"film": "line\nbreak\r\u2028\x85 ünï"})
         service.services.commit_notifier.notify()
         block = await stream.event()
     (event,) = await service.services.store.events.events(0)
@@ -80,7 +80,7 @@ async def test_a_stream_tells_each_event_as_it_happens_with_its_number_type_and_
 
 async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(service: Served) -> None:
     await _happen(service, 3)
-    async with listening(service.http) as now, listening(service.http, "after=1") as after:
+    async with open_stream(service.http) as now, open_stream(service.http, "after=1") as after:
         # Whoever is cut off before the first event knows from where to come again.
         assert (now.greeting["id"], after.greeting["id"]) == ("3", "1")
         assert await after.seqs(2) == [2, 3]
@@ -90,25 +90,25 @@ async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(servic
 
 async def test_the_last_event_id_counts_before_the_cursor_of_the_address(service: Served) -> None:
     await _happen(service, 3)
-    async with listening(service.http, "after=0", {"Last-Event-ID": "2"}) as stream:
+    async with open_stream(service.http, "after=0", {"Last-Event-ID": "2"}) as stream:
         assert await stream.seqs(1) == [3]
 
 
 async def test_a_stream_is_filtered_as_a_page_is_live_and_from_the_past(service: Served) -> None:
     store = service.services.store
     query = "after=0&type=task.succeeded&provider=hiapi&provider=signed&label=film=a"
-    async with listening(service.http, query) as live:
-        await happen_to(store, "tsk_1", labels={"film": "b"})
-        await happen_to(store, "tsk_2", labels={"film": "a"})
-        await happen_to(store, "tsk_3", labels={"film": "a"}, provider="dashscope")
-        await happen_to(store, "tsk_4", labels={"film": "a", "x": "y"}, provider="signed")
+    async with open_stream(service.http, query) as live:
+        await publish_event_of(store, "tsk_1", labels={"film": "b"})
+        await publish_event_of(store, "tsk_2", labels={"film": "a"})
+        await publish_event_of(store, "tsk_3", labels={"film": "a"}, provider="dashscope")
+        await publish_event_of(store, "tsk_4", labels={"film": "a", "x": "y"}, provider="signed")
         service.services.commit_notifier.notify()
-        async with listening(service.http, query) as late:
+        async with open_stream(service.http, query) as late:
             assert await live.seqs(2) == await late.seqs(2) == [2, 4]
 
 
 async def test_a_filtered_stream_tells_how_far_it_has_looked_when_it_has_nothing_else_to_say(service: Served) -> None:
-    async with listening(service.http, "label=film=a") as stream:
+    async with open_stream(service.http, "label=film=a") as stream:
         assert await stream.block() == {"": "keep-alive"}
         await _happen(service, 2)
         while (block := await stream.block()) == {"": "keep-alive"}:
@@ -118,14 +118,19 @@ async def test_a_filtered_stream_tells_how_far_it_has_looked_when_it_has_nothing
 
 
 async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(service: Served) -> None:
-    made = await subscribed(service)
-    async with listening(service.http, "type=subscription.disabled") as stream:
-        await happen(service.services.store, 1)
+    made = await create_subscription(service)
+    async with open_stream(service.http, "type=subscription.disabled") as stream:
+        await publish_events(service.services.store, 1)
         now_ms = service.services.clock()
         (due,) = await lease(service.services.store, now_ms=now_ms)
         gone = Attempt(at_ms=now_ms, latency_ms=1, status=410, error=None)
         result = AttemptResult(
-            delivery=due.id, owner=due.owner, lane=due.lane, attempt=gone, state=DeliveryState.DEAD, due_ms=None
+            delivery=due.id,
+            owner=due.owner,
+            endpoint_id=due.endpoint_id,
+            attempt=gone,
+            state=DeliveryState.DEAD,
+            due_ms=None,
         )
         assert await service.services.store.outbox.record_attempts([result], now_ms) == 1
         service.services.commit_notifier.notify()
@@ -138,15 +143,15 @@ async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(se
 
 async def test_a_cursor_before_what_is_kept_is_reset_and_the_stream_goes_on_from_there(service: Served) -> None:
     store = service.services.store
-    await happen(store, 3, at_ms=T0 - DAY_MS)
+    await publish_events(store, 3, at_ms=T0 - DAY_MS)
     await store.retention.remove_events(START, limit=100, before_ms=T0)
     await _happen(service, 1, first=4)
-    async with listening(service.http, headers={"Last-Event-ID": "1"}) as stream:
+    async with open_stream(service.http, headers={"Last-Event-ID": "1"}) as stream:
         block = await stream.event()
         assert (block["event"], block["id"]) == ("reset", "3")
         assert json.loads(block["data"]) == {"requested_after": 1, "oldest_after": 3}
         assert await stream.seqs(1) == [4]
-    async with listening(service.http, "after=3") as stream:
+    async with open_stream(service.http, "after=3") as stream:
         assert (await stream.event())["id"] == "4"
 
 
@@ -179,22 +184,22 @@ async def test_catching_up_and_going_live_loses_and_doubles_nothing(service: Ser
     """Streams that begin at every point of a past that grows all the while, with a first one that keeps memory warm."""
     store = service.services.store
     async with AsyncExitStack() as stack:
-        streams = [await stack.enter_async_context(listening(service.http))]
+        streams = [await stack.enter_async_context(open_stream(service.http))]
         begins = [0]
         for burst in range(12):
-            await happen(store, 40, first=burst * 40 + 1)
+            await publish_events(store, 40, first=burst * 40 + 1)
             if burst % 3:
                 service.services.commit_notifier.notify()
             begins.append(burst * 13)
-            streams.append(await stack.enter_async_context(listening(service.http, f"after={burst * 13}")))
+            streams.append(await stack.enter_async_context(open_stream(service.http, f"after={burst * 13}")))
         service.services.commit_notifier.notify()
         for begin, stream in zip(begins, streams, strict=True):
             assert await stream.seqs(480 - begin) == list(range(begin + 1, 481))
 
 
 async def test_a_stream_that_falls_out_of_memory_reads_the_ledger_and_catches_up(service: Served) -> None:
-    count = 2 * KEPT + 100
-    async with listening(service.http) as stream, listening(service.http) as other:
+    count = 2 * MAX_EVENTS + 100
+    async with open_stream(service.http) as stream, open_stream(service.http) as other:
         for first in range(1, count, 700):
             await _happen(service, min(700, count - first + 1), first=first)
         assert await other.seqs(count) == list(range(1, count + 1))
@@ -202,9 +207,9 @@ async def test_a_stream_that_falls_out_of_memory_reads_the_ledger_and_catches_up
 
 
 async def test_an_event_that_another_process_recorded_is_told_without_a_hint(service: Served, tmp_path: Path) -> None:
-    async with listening(service.http) as stream:
+    async with open_stream(service.http) as stream:
         async with open_store(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: T0, migrating=False) as other:
-            await happen(other, 2)
+            await publish_events(other, 2)
         assert await stream.seqs(2) == [1, 2]
 
 
@@ -212,7 +217,7 @@ async def test_a_client_that_comes_again_with_its_last_number_misses_nothing(ser
     seen: list[int] = []
     for turn in range(4):
         headers = {"Last-Event-ID": str(seen[-1])} if seen else {}
-        async with listening(service.http, "after=0", headers) as stream:
+        async with open_stream(service.http, "after=0", headers) as stream:
             await _happen(service, 5, first=turn * 5 + 1)
             seen += await stream.seqs(3)
     assert seen == list(range(1, 13))
@@ -223,7 +228,7 @@ async def test_a_client_that_comes_again_with_its_last_number_misses_nothing(ser
 
 async def test_a_client_that_does_not_read_holds_up_nobody_and_costs_bounded_memory(service: Served) -> None:
     count = 6_000
-    async with _deaf(service) as deaf, listening(service.http) as stream:
+    async with _deaf(service) as deaf, open_stream(service.http) as stream:
         for first in range(1, count, 500):
             await _happen(service, 500, first=first)
         assert await stream.seqs(count) == list(range(1, count + 1))
@@ -233,12 +238,12 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_costs_bounded_mem
         assert 0 < waiting < 512 << 10
         received = bytearray()
         while b"\nid: %d\n" % count not in received[-10_000:]:
-            received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(deaf, 1 << 20), PATIENCE_S)
+            received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(deaf, 1 << 20), TIMEOUT_S)
         assert [int(seq) for seq in re.findall(rb"\nid: ([0-9]+)\nevent:", received)] == list(range(1, count + 1))
 
 
 async def test_clients_that_go_free_their_seats(service: Served) -> None:
-    async with listening(service.http), listening(service.http):
+    async with open_stream(service.http), open_stream(service.http):
         async with _deaf(service):
             await _until(lambda: _seats_taken(service) == 3)
         await _until(lambda: _seats_taken(service) == 2)
@@ -257,9 +262,9 @@ async def test_a_ledger_that_cannot_be_read_is_waited_out_and_the_stream_stays_o
     service: Served, tmp_path: Path
 ) -> None:
     await _happen(service, 2)
-    async with listening(service.http) as live:
+    async with open_stream(service.http) as live:
         blocker = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
-        async with listening(service.http, "after=1") as late:
+        async with open_stream(service.http, "after=1") as late:
             assert await late.seqs(1) == [2]
             blocker.execute("ALTER TABLE events RENAME TO gone")
             for stream in (live, late):
@@ -276,7 +281,7 @@ async def test_a_ledger_that_cannot_be_read_is_waited_out_and_the_stream_stays_o
 async def test_a_stream_or_wait_too_many_is_answered_503_and_others_are_answered(tmp_path: Path) -> None:
     async with served(tmp_path, WHENFINAL_STREAMS_MAX="2") as service:
         await service.has()
-        async with listening(service.http):
+        async with open_stream(service.http):
             waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
             await _until(lambda: _seats_taken(service) == 2)
             for path in (PATH, "/v1/tasks/tsk_1?wait=60"):
@@ -288,13 +293,13 @@ async def test_a_stream_or_wait_too_many_is_answered_503_and_others_are_answered
             assert (await waiting).json()["state"] == "succeeded"
             assert (await service.get("/v1/tasks/tsk_1?wait=60")).json()["state"] == "succeeded"
         await _until(lambda: _seats_taken(service) == 0)
-        async with listening(service.http) as stream:
+        async with open_stream(service.http) as stream:
             assert stream.reply.status_code == 200
 
 
 async def test_a_stop_ends_every_stream_as_it_should_end_and_those_who_do_not_read(service: Served) -> None:
     await _happen(service, 3_000)
-    async with listening(service.http) as live, listening(service.http, "after=2999") as late, _deaf(service):
+    async with open_stream(service.http) as live, open_stream(service.http, "after=2999") as late, _deaf(service):
         assert await late.seqs(1) == [3_000]
         await _until(lambda: _seats_taken(service) == 3)
         service.services.feed.close()

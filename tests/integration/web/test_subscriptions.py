@@ -20,7 +20,16 @@ from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
 from tests.support.service import Served, is_problem, served
-from tests.support.subscriptions_over_http import HOOK, PATH, delete, ended, owed, patch, replay, subscribed
+from tests.support.subscriptions_over_http import (
+    HOOK,
+    PATH,
+    create_subscription,
+    delete_subscription,
+    deliveries_of,
+    finish_tasks,
+    patch_subscription,
+    replay_subscription,
+)
 
 OWN_SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 MEMBERS = (
@@ -64,7 +73,7 @@ async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service
 
 
 async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
-    made = await subscribed(service, **FULL)
+    made = await create_subscription(service, **FULL)
     expected = FULL | {"types": sorted(FULL["types"])}
     assert {name: made[name] for name in FULL} == expected
     assert made["public_key"].startswith("whpk_")
@@ -84,7 +93,7 @@ def test_the_bodies_have_the_fields_that_the_service_knows() -> None:
 
 
 async def test_subscriptions_are_paged_newest_first(service: Served) -> None:
-    made = [(await subscribed(service, description=str(number)))["id"] for number in range(5)]
+    made = [(await create_subscription(service, description=str(number)))["id"] for number in range(5)]
     first = (await service.get(f"{PATH}?limit=3")).json()
     second = (await service.get(PATH, params={"limit": 3, "cursor": first["next_cursor"]})).json()
     assert [each["id"] for each in first["subscriptions"] + second["subscriptions"]] == made[::-1]
@@ -92,8 +101,8 @@ async def test_subscriptions_are_paged_newest_first(service: Served) -> None:
 
 
 async def test_subscriptions_are_listed_by_state(service: Served) -> None:
-    first, second = [(await subscribed(service))["id"] for _ in range(2)]
-    await patch(service, first, {"enabled": False})
+    first, second = [(await create_subscription(service))["id"] for _ in range(2)]
+    await patch_subscription(service, first, {"enabled": False})
     for state, names in {"disabled": [first], "active": [second]}.items():
         page = (await service.get(PATH, params={"state": state})).json()
         assert [each["id"] for each in page["subscriptions"]] == names
@@ -102,12 +111,12 @@ async def test_subscriptions_are_listed_by_state(service: Served) -> None:
 
 async def test_a_subscription_tells_what_it_is_owed_and_why_the_last_one_failed(service: Served) -> None:
     async with serving(replying(reply(b"", status=b"500 Oh"))) as endpoint:
-        name = (await subscribed(service, url=endpoint.url))["id"]
-        await ended(service, 1, 2)
+        name = (await create_subscription(service, url=endpoint.url))["id"]
+        await finish_tasks(service, 1, 2)
         await service.services.deliverer.deliver_once(limit=1)
         told = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
     assert (told["pending"], told["dead"], told["last_failed"]["status"]) == (2, 0, 500)
-    assert told["last_failed"]["id"] in {each["id"] for each in await owed(service, name)}
+    assert told["last_failed"]["id"] in {each["id"] for each in await deliveries_of(service, name)}
 
 
 async def test_every_broken_rule_of_an_order_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
@@ -156,17 +165,17 @@ async def test_an_unfit_value_is_answered_422_and_named(service: Served) -> None
 
 
 async def test_a_change_touches_only_what_is_given(service: Served) -> None:
-    before = await subscribed(service, **FULL)
-    changed = (await patch(service, before["id"], {"description": "x", "types": ["task.failed"]})).json()
+    before = await create_subscription(service, **FULL)
+    changed = (await patch_subscription(service, before["id"], {"description": "x", "types": ["task.failed"]})).json()
     expected = {**before, "description": "x", "types": ["task.failed"], "changed_at": changed["changed_at"]}
     expected.pop("secret")
     assert changed == expected
 
 
 async def test_null_empties_a_condition_and_lifts_a_limit(service: Served) -> None:
-    made = await subscribed(service, **FULL)
+    made = await create_subscription(service, **FULL)
     emptied = dict.fromkeys(("description", "types", "providers", "models", "labels", "rate_per_s", "max_in_flight"))
-    changed = (await patch(service, made["id"], emptied)).json()
+    changed = (await patch_subscription(service, made["id"], emptied)).json()
     assert {name: changed[name] for name in emptied} == {
         "description": "",
         "types": [],
@@ -180,9 +189,9 @@ async def test_null_empties_a_condition_and_lifts_a_limit(service: Served) -> No
 
 
 async def test_a_change_of_nothing_shows_the_subscription_as_it_is(service: Served) -> None:
-    made = await subscribed(service)
+    made = await create_subscription(service)
     await asyncio.sleep(0.005)
-    assert (await patch(service, made["id"], {})).json() | {"secret": made["secret"]} == made
+    assert (await patch_subscription(service, made["id"], {})).json() | {"secret": made["secret"]} == made
 
 
 BAD_CHANGES: tuple[tuple[dict[str, Any], str], ...] = (
@@ -196,30 +205,30 @@ BAD_CHANGES: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 async def test_a_change_that_breaks_a_rule_changes_nothing(service: Served) -> None:
-    made = await subscribed(service)
+    made = await create_subscription(service)
     for change, field in BAD_CHANGES:
-        problem = is_problem(await patch(service, made["id"], {"description": "x"} | change), 422)
+        problem = is_problem(await patch_subscription(service, made["id"], {"description": "x"} | change), 422)
         assert [error["field"] for error in problem["errors"]] == [field]
     assert (await service.get(f"{PATH}/{made['id']}")).json()["description"] == ""
 
 
 async def test_a_disabled_subscription_is_owed_nothing_new_and_is_enabled_again(service: Served) -> None:
-    name = (await subscribed(service))["id"]
-    disabled = (await patch(service, name, {"enabled": False}, key="operate")).json()
+    name = (await create_subscription(service))["id"]
+    disabled = (await patch_subscription(service, name, {"enabled": False}, key="operate")).json()
     assert (disabled["state"], disabled["disabled"]["reason"]) == ("disabled", "by hand")
-    await ended(service, 1)
-    assert await owed(service, name) == []
-    enabled = (await patch(service, name, {"enabled": True})).json()
+    await finish_tasks(service, 1)
+    assert await deliveries_of(service, name) == []
+    enabled = (await patch_subscription(service, name, {"enabled": True})).json()
     assert (enabled["state"], enabled["disabled"]) == ("active", None)
-    await ended(service, 2)
-    assert [each["task"] for each in await owed(service, name)] == ["tsk_2"]
+    await finish_tasks(service, 2)
+    assert [each["task"] for each in await deliveries_of(service, name)] == ["tsk_2"]
 
 
 async def test_a_deleted_subscription_is_gone(service: Served) -> None:
-    name = (await subscribed(service))["id"]
-    gone = await delete(service, name, key="operate")
+    name = (await create_subscription(service))["id"]
+    gone = await delete_subscription(service, name, key="operate")
     assert (gone.status_code, gone.content) == (204, b"")
-    is_problem(await delete(service, name), 404)
+    is_problem(await delete_subscription(service, name), 404)
     is_problem(await service.get(f"{PATH}/{name}"), 404)
     assert (await service.get(PATH)).json()["subscriptions"] == []
 
@@ -240,7 +249,7 @@ async def test_what_is_not_there_is_answered_404(service: Served) -> None:
 
 
 async def test_reading_needs_the_right_to_read_and_everything_else_the_right_to_operate(service: Served) -> None:
-    name = (await subscribed(service))["id"]
+    name = (await create_subscription(service))["id"]
     for method, rest in (("GET", ""), ("GET", f"/{name}")):
         is_problem(await service.http.request(method, PATH + rest, headers=service.key("operate")), 403)
     for method, rest in (
@@ -265,7 +274,7 @@ async def test_another_method_is_answered_405_with_those_that_are_taken(service:
 
 
 async def test_a_rotated_secret_is_shown_once_and_the_old_one_ends_later(service: Served) -> None:
-    made = await subscribed(service)
+    made = await create_subscription(service)
     rotated = (await service.post(f"{PATH}/{made['id']}/rotate-secret", key="operate")).json()
     assert rotated["secret"] not in {made["secret"], None}
     shown = (await service.get(f"{PATH}/{made['id']}")).json()
@@ -274,7 +283,7 @@ async def test_a_rotated_secret_is_shown_once_and_the_old_one_ends_later(service
 
 
 async def test_a_rotation_takes_a_given_secret_and_an_overlap_of_nothing(service: Served) -> None:
-    made = await subscribed(service)
+    made = await create_subscription(service)
     order = {"secret": OWN_SECRET, "overlap_s": 0}
     rotated = (await service.post(f"{PATH}/{made['id']}/rotate-secret", order)).json()
     assert (rotated["secret"], rotated["previous_secret_until"]) == (OWN_SECRET, None)
@@ -290,7 +299,7 @@ BAD_ROTATIONS: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 async def test_a_rotation_that_breaks_a_rule_leaves_the_secret(service: Served) -> None:
-    made = await subscribed(service)
+    made = await create_subscription(service)
     for order, field in BAD_ROTATIONS:
         problem = is_problem(await service.post(f"{PATH}/{made['id']}/rotate-secret", order), 422)
         assert [error["field"] for error in problem["errors"]] == [field]
@@ -305,7 +314,7 @@ def _headers_and_body(server: RawServer) -> tuple[tuple[tuple[str, str], ...], b
 
 async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> None:
     async with serving(replying(reply(b"thanks"))) as endpoint:
-        made = await subscribed(service, url=endpoint.url, asymmetric=True)
+        made = await create_subscription(service, url=endpoint.url, asymmetric=True)
         told = (await service.post(f"{PATH}/{made['id']}/test", key="operate")).json()
     assert (told["delivered"], told["status"], told["error"], told["response"]) == (True, 200, None, "thanks")
     headers, body = _headers_and_body(endpoint)
@@ -316,10 +325,10 @@ async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> Non
 
 async def test_a_test_that_is_not_delivered_says_why(service: Served) -> None:
     async with serving(replying(reply(b"no", status=b"500 Oh"))) as endpoint:
-        made = await subscribed(service, url=endpoint.url)
+        made = await create_subscription(service, url=endpoint.url)
         told = (await service.post(f"{PATH}/{made['id']}/test")).json()
         assert (told["delivered"], told["status"], told["response"]) == (False, 500, "no")
-    unreachable = await subscribed(service)
+    unreachable = await create_subscription(service)
     told = (await service.post(f"{PATH}/{unreachable['id']}/test")).json()
     assert (told["delivered"], told["status"]) == (False, None)
     assert told["error"]
@@ -335,7 +344,7 @@ async def test_a_refused_handshake_is_answered_422_and_nothing_is_stored(service
 async def test_a_granted_rate_is_shown(service: Served) -> None:
     headers = (b"WebHook-Allowed-Origin: *", b"WebHook-Allowed-Rate: 120")
     async with serving(replying(reply(b"", *headers))) as endpoint:
-        made = await subscribed(service, url=endpoint.url, handshake=True, rate_per_s=10)
+        made = await create_subscription(service, url=endpoint.url, handshake=True, rate_per_s=10)
     assert (made["handshake"], made["granted_per_s"], made["rate_per_s"]) == (True, 2.0, 10.0)
 
 
@@ -354,12 +363,12 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
     check(made, "post", "")
     name = made.json()["id"]
     check(await service.post(PATH, {}), "post", "")
-    check(await patch(service, name, {"enabled": False}), "patch", "/{id}")
+    check(await patch_subscription(service, name, {"enabled": False}), "patch", "/{id}")
     check(await service.get(f"{PATH}/{name}"), "get", "/{id}")
     check(await service.get(PATH), "get", "")
-    check(await replay(service, name, first_seq=1), "post", "/{id}/replay")
-    await patch(service, name, {"enabled": True})
-    check(await replay(service, name, first_seq=1), "post", "/{id}/replay")
+    check(await replay_subscription(service, name, first_seq=1), "post", "/{id}/replay")
+    await patch_subscription(service, name, {"enabled": True})
+    check(await replay_subscription(service, name, first_seq=1), "post", "/{id}/replay")
     check(await service.post(f"{PATH}/{name}/rotate-secret"), "post", "/{id}/rotate-secret")
     check(await service.post(f"{PATH}/{name}/test"), "post", "/{id}/test")
     assert document["paths"][f"{PATH}/{{id}}"]["delete"]["responses"]["204"].get("content") is None
@@ -373,9 +382,9 @@ async def test_the_document_lists_the_event_types_and_gives_a_change_no_defaults
 
 
 async def test_the_story_of_what_was_done_by_hand_holds_no_secret(service: Served, tmp_path: Path) -> None:
-    made = await subscribed(service, **FULL)
+    made = await create_subscription(service, **FULL)
     rotated = (await service.post(f"{PATH}/{made['id']}/rotate-secret")).json()
-    await patch(service, made["id"], {"enabled": False})
+    await patch_subscription(service, made["id"], {"enabled": False})
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
         rows = ledger.execute("SELECT actor, action, detail FROM audit ORDER BY id").fetchall()
     assert [row[:2] for row in rows] == [

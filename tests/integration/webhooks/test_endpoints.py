@@ -1,4 +1,4 @@
-"""What a subscription is sent, and endpoints that answer badly: each a clear outcome, and nobody else's business."""
+"""What a subscription is sent, and endpoints that answer badly: each outcome is clear and affects no other endpoint."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ from tests.support.deliverer_setup import (
     LIMITS,
     Clock,
     body_of,
-    delivering,
+    deliver_once,
+    endpoint_of,
     headers_of,
-    lane_of,
     only_delivery,
-    take_turn,
+    open_deliverer,
 )
-from tests.support.delivery_fixtures import happen, happen_to, owed, subscribe
+from tests.support.delivery_fixtures import deliveries_of, publish_event_of, publish_events, subscribe
 from tests.support.raw_server import Answering, Peer, hanging, reply, replying, serving
 
 OLD_SECRET = "whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMhISEh"
@@ -58,8 +58,8 @@ async def test_every_subscription_that_wants_an_event_gets_it_under_the_same_id_
     async with serving(replying(reply())) as server:
         await subscribe(store, "sub_1", url=server.url)
         await subscribe(store, "sub_2", url=server.url, secret=OLD_SECRET)
-        await happen(store, 1)
-        assert (await take_turn(store)).delivered == 2
+        await publish_events(store, 1)
+        assert (await deliver_once(store)).delivered == 2
     signers = {next(s for s in (SECRET, OLD_SECRET) if is_signed_by(each, s)) for each in server.requests}
     assert signers == {SECRET, OLD_SECRET}
     assert len({headers_of(each)["webhook-id"] for each in server.requests}) == 1
@@ -68,10 +68,10 @@ async def test_every_subscription_that_wants_an_event_gets_it_under_the_same_id_
 async def test_a_rotated_secret_signs_beside_the_one_before_until_the_overlap_ends(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url, secret=SECRET, previous_secret=OLD_SECRET, previous_until_ms=T0 + 60_000)
-        await happen(store, 1)
-        await take_turn(store, now_ms=T0 + 59_999)
-        await happen(store, 1, first=2, at_ms=T0 + 60_000)
-        await take_turn(store, now_ms=T0 + 60_000)
+        await publish_events(store, 1)
+        await deliver_once(store, now_ms=T0 + 59_999)
+        await publish_events(store, 1, first=2, at_ms=T0 + 60_000)
+        await deliver_once(store, now_ms=T0 + 60_000)
     during, after = server.requests
     assert [is_signed_by(during, secret, T0 + 59_999) for secret in (SECRET, OLD_SECRET)] == [True, True]
     assert [is_signed_by(after, secret, T0 + 60_000) for secret in (SECRET, OLD_SECRET)] == [True, False]
@@ -82,8 +82,8 @@ async def test_a_subscription_that_asks_for_it_is_signed_with_its_keys_as_well(s
         await subscribe(
             store, url=server.url, signing_key=KEY, previous_signing_key=OLD_KEY, previous_until_ms=T0 + 60_000
         )
-        await happen(store, 1)
-        await take_turn(store)
+        await publish_events(store, 1)
+        await deliver_once(store)
     (request,) = server.requests
     assert all(is_signed_by(request, public_key(key)) for key in (KEY, OLD_KEY))
     assert is_signed_by(request, SECRET)
@@ -95,8 +95,8 @@ async def test_cloudevents_attributes_stand_beside_the_same_body_when_asked_for(
     async with serving(replying(reply())) as plain, serving(replying(reply())) as clouded:
         await subscribe(store, "sub_1", url=plain.url)
         await subscribe(store, "sub_2", url=clouded.url, cloudevents=True)
-        await happen_to(store, "tsk_1", at_ms=T0 + 123)
-        await take_turn(store, now_ms=T0 + 500, source="https://video.example")
+        await publish_event_of(store, "tsk_1", at_ms=T0 + 123)
+        await deliver_once(store, now_ms=T0 + 500, public_url="https://video.example")
     (event,) = await store.events.events(0)
     headers = headers_of(clouded.requests[0])
     assert {name: value for name, value in headers.items() if name.startswith("ce-")} == {
@@ -112,24 +112,24 @@ async def test_cloudevents_attributes_stand_beside_the_same_body_when_asked_for(
     assert not any(name.startswith("ce-") for name in headers_of(plain.requests[0]))
 
 
-async def test_a_subscription_that_moved_gets_what_it_is_owed_at_its_new_address(store: Store) -> None:
+async def test_a_subscription_that_moved_gets_pending_deliveries_at_its_new_url(store: Store) -> None:
     async with serving(replying(reply())) as old, serving(replying(reply())) as new:
         await subscribe(store, url=old.url)
-        await happen(store, 1)
+        await publish_events(store, 1)
         moved = AuditEntry(actor="ann", action="moved")
         await store.subscriptions.change("sub_1", lambda s: replace(s, url=new.url), moved, now_ms=T0)
-        assert (await take_turn(store)).delivered == 1
+        assert (await deliver_once(store)).delivered == 1
     assert (len(old.requests), len(new.requests)) == (0, 1)
 
 
 async def test_redelivering_posts_the_same_message_again_under_the_same_id(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url)
-        await happen(store, 1)
-        await take_turn(store)
-        (delivery,) = await owed(store)
+        await publish_events(store, 1)
+        await deliver_once(store)
+        (delivery,) = await deliveries_of(store)
         await store.outbox.redeliver(delivery.id, actor="ann", now_ms=T0 + 1)
-        assert (await take_turn(store, now_ms=T0 + 1)).delivered == 1
+        assert (await deliver_once(store, now_ms=T0 + 1)).delivered == 1
     assert len({(headers_of(each)["webhook-id"], body_of(each)) for each in server.requests}) == 1
     assert await _audited(store, delivery) == ["ann: redeliver"]
 
@@ -147,23 +147,23 @@ async def test_redelivering_what_is_being_posted_posts_it_only_once(store: Store
 
     async with serving(slowly) as server:
         await subscribe(store, url=server.url)
-        await happen(store, 1)
-        async with delivering(store.outbox) as deliverer:
-            turn = asyncio.create_task(deliverer.deliver_once(limit=64))
+        await publish_events(store, 1)
+        async with open_deliverer(store.outbox) as deliverer:
+            run = asyncio.create_task(deliverer.deliver_once(limit=64))
             await server.until_requests(1)
-            (delivery,) = await owed(store)
+            (delivery,) = await deliveries_of(store)
             left = await store.outbox.redeliver(delivery.id, actor="ann", now_ms=T0)
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
             may_answer.set()
-            assert (await turn).delivered == 1
+            assert (await run).delivered == 1
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
     assert left is not None
     assert len(server.requests) == 1
     assert await _audited(store, delivery) == []
 
 
-async def test_turns_of_one_process_never_end_each_others_lease(store: Store) -> None:
-    """The first turn outlives its lease; the second leases anew and its own end counts."""
+async def test_runs_of_one_process_never_end_each_others_lease(store: Store) -> None:
+    """The first run outlives its lease; the second leases again, and its own outcome counts."""
     may_answer = asyncio.Event()
 
     async def first_late(peer: Peer, number: int) -> None:
@@ -176,8 +176,8 @@ async def test_turns_of_one_process_never_end_each_others_lease(store: Store) ->
     clock = Clock()
     async with serving(first_late) as server:
         await subscribe(store, url=server.url)
-        await happen(store, 1)
-        async with delivering(store.outbox, clock=clock) as deliverer:
+        await publish_events(store, 1)
+        async with open_deliverer(store.outbox, clock=clock) as deliverer:
             late = asyncio.create_task(deliverer.deliver_once(limit=64))
             await server.until_requests(1)
             clock.now_ms = T0 + 60_000
@@ -185,7 +185,7 @@ async def test_turns_of_one_process_never_end_each_others_lease(store: Store) ->
             await server.until_requests(2)
             may_answer.set()
             await late
-            (delivery,) = await owed(store)
+            (delivery,) = await deliveries_of(store)
             assert delivery.attempts == 0
             assert await deliverer.deliver_once(limit=64) == DeliveryReport()
             again.cancel()
@@ -266,21 +266,21 @@ def saying(raw: bytes) -> Answering:
     ],
     ids=lambda each: each if isinstance(each, str) else getattr(each, "__name__", None),
 )
-async def test_a_bad_answer_is_told_in_words_and_holds_up_nobody_else(
+async def test_a_bad_answer_gives_a_clear_error_and_delays_nobody_else(
     store: Store, answer: Answering, state: DeliveryState, said: str | None
 ) -> None:
     async with serving(answer) as bad, serving(replying(reply())) as well:
         await subscribe(store, "sub_bad", url=bad.url)
         await subscribe(store, "sub_well", url=well.url)
-        await happen(store, 1)
-        assert (await take_turn(store, limits=SHORT)).leased == 2
+        await publish_events(store, 1)
+        assert (await deliver_once(store, limits=SHORT)).leased == 2
         assert len(bad.requests) == 1
-    (delivery,) = await owed(store, "sub_bad")
+    (delivery,) = await deliveries_of(store, "sub_bad")
     (attempt,) = await store.deliveries.attempts(delivery.id)
     assert delivery.state is state
     assert (said or "") in (delivery.last_error or "")
     assert len(attempt.response.encode()) <= 4096
-    assert [each.state for each in await owed(store, "sub_well")] == [DeliveryState.DELIVERED]
+    assert [each.state for each in await deliveries_of(store, "sub_well")] == [DeliveryState.DELIVERED]
 
 
 async def test_a_redirect_is_never_followed_and_counts_as_a_failure_of_the_endpoint(store: Store) -> None:
@@ -288,11 +288,11 @@ async def test_a_redirect_is_never_followed_and_counts_as_a_failure_of_the_endpo
         away = reply(b"", b"Location: " + there.url.encode(), status=b"307 There")
         async with serving(replying(away)) as server:
             await subscribe(store, url=server.url)
-            await happen(store, 1)
-            assert (await take_turn(store)).failed == 1
-    (delivery,) = await owed(store)
+            await publish_events(store, 1)
+            assert (await deliver_once(store)).failed == 1
+    (delivery,) = await deliveries_of(store)
     assert there.url in (delivery.last_error or "")
-    assert (there.requests, (await lane_of(store)).failures) == ([], 1)
+    assert (there.requests, (await endpoint_of(store)).failures) == ([], 1)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]"])
@@ -300,16 +300,16 @@ async def test_a_name_that_comes_to_point_inside_is_refused_at_connect(store: St
     """The address was fine when the subscription was stored; what counts is where it leads now."""
     async with serving(replying(reply())) as server:
         await subscribe(store, url=f"http://{host}:{server.port}/a")
-        await happen(store, 1)
-        assert await take_turn(store, AddressGuard()) == DeliveryReport(leased=1, dead=1)
+        await publish_events(store, 1)
+        assert await deliver_once(store, AddressGuard()) == DeliveryReport(leased=1, dead=1)
         assert server.peers == []
     delivery, _ = await only_delivery(store)
     assert "see WHENFINAL_ALLOW_PRIVATE" in (delivery.last_error or "")
 
 
-async def test_every_body_says_its_place_in_the_one_order_of_events(store: Store) -> None:
+async def test_every_body_holds_the_number_of_its_event(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url)
-        await happen(store, 5)
-        await take_turn(store)
+        await publish_events(store, 5)
+        await deliver_once(store)
     assert sorted(json.loads(body_of(each))["data"]["seq"] for each in server.requests) == [1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""Whom one endpoint's trouble reaches: nobody else. Real sockets, real ledger."""
+"""An endpoint that hangs or fails delays no other. Real sockets, real ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayScope
 from tests.support.builders import T0, a_report, notified
-from tests.support.deliverer_setup import Clock, cancel, delivering, headers_of
-from tests.support.delivery_fixtures import end_all, happen, subscribe
+from tests.support.deliverer_setup import Clock, cancel, headers_of, open_deliverer
+from tests.support.delivery_fixtures import finish_all, publish_events, subscribe
 from tests.support.raw_server import RawServer, hanging, reply, replying, serving
 
 
@@ -22,14 +22,14 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-async def turns_until(deliverer: Deliverer, server: RawServer, count: int) -> None:
-    """One turn after another, none waiting for the one before, until the server has had so many requests."""
-    turns = []
+async def run_until(deliverer: Deliverer, server: RawServer, count: int) -> None:
+    """One run after another, none waiting for the one before, until the server has had so many requests."""
+    runs = []
     async with asyncio.timeout(30):
         while len(server.requests) < count:
-            turns.append(asyncio.create_task(deliverer.deliver_once(limit=64)))
+            runs.append(asyncio.create_task(deliverer.deliver_once(limit=64)))
             await asyncio.sleep(0.01)
-    await cancel(turns)
+    await cancel(runs)
 
 
 async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_the_tasks_name(store: Store) -> None:
@@ -39,25 +39,25 @@ async def test_a_host_that_hangs_is_one_endpoint_however_many_addresses_on_it_th
             await store.submissions.open_task(notified(name, f"{hung.url}/{name}?n={number}"), T0)
             await store.ledger.record([a_report(provider_task_id=name, expected_task_id=name)], T0)
         await subscribe(store, url=well.url)
-        await happen(store, 50, first=500)
-        async with delivering(store.outbox, concurrency=32) as deliverer:
-            await turns_until(deliverer, well, 50)
+        await publish_events(store, 50, first=500)
+        async with open_deliverer(store.outbox, concurrency=32) as deliverer:
+            await run_until(deliverer, well, 50)
             assert 1 <= len(hung.requests) <= 8
 
 
-async def test_what_happens_now_does_not_wait_behind_a_replay(store: Store) -> None:
+async def test_new_events_do_not_wait_behind_a_replay(store: Store) -> None:
     async with serving(replying(reply())) as server:
         await subscribe(store, url=server.url, max_in_flight=1)
-        await happen(store, 30)
-        await end_all(store)
+        await publish_events(store, 30)
+        await finish_all(store)
         wanted = ReplayRange()
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0 + 1)
         assert isinstance(scope, ReplayScope)
-        await store.replays.batch("sub_1", wanted, scope, limit=500, now_ms=T0 + 1)
+        await store.replays.requeue_batch("sub_1", wanted, scope, limit=500, now_ms=T0 + 1)
         clock = Clock(T0 + 2)
-        async with delivering(store.outbox, clock=clock) as deliverer:
+        async with open_deliverer(store.outbox, clock=clock) as deliverer:
             await deliverer.deliver_once(limit=64)
-            await happen(store, 1, first=31, at_ms=T0 + 3)
+            await publish_events(store, 1, first=31, at_ms=T0 + 3)
             clock.now_ms = T0 + 3
             await deliverer.deliver_once(limit=64)
             for _ in range(29):

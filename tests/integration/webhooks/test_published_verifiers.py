@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 
 import openai
@@ -21,18 +20,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from receiver.runtime.services import open_store
-from receiver.webhooks.deliverer import Deliverer, DeliveryManners
 from receiver.webhooks.model.subscription import Subscription
-from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter import Client, Event
-from submitter.http.address_guard import AddressGuard
-from submitter.http.transport import TransportLimits, open_transport
 from submitter.standard_webhooks import new_signing_key, public_key
 from tests.support.builders import a_report, a_task
+from tests.support.deliverer_setup import open_deliverer
 from tests.support.raw_server import reply, replying, serving
 
-HOME = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
-LIMITS = TransportLimits(whole_s=20, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
 SECRET, PREVIOUS, STRANGERS = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3))
 SIGNING, PREVIOUS_SIGNING, STRANGERS_SIGNING = (new_signing_key(bytes([number]) * 32) for number in (4, 5, 6))
 HOUR_MS = 3_600_000
@@ -90,16 +84,12 @@ async def _delivered(tmp_path: Path) -> Delivered:
     async with (
         serving(replying(reply(b"", status=b"204 No Content"))) as server,
         open_store(f"sqlite:///{tmp_path / 'ledger.db'}", clock=clock, migrating=True) as store,
-        open_transport(LIMITS, HOME) as transport,
     ):
         assert await store.subscriptions.add(_subscription(server.url, clock()), actor="a test", now_ms=clock())
         await store.submissions.open_task(a_task("tsk_1", labels={"电影": "完成 é 🎬"}), clock())
         await store.ledger.record([a_report(expected_task_id="tsk_1")], clock())
-        manners = DeliveryManners(owner="w1", backoff_s=(5.0,))
-        deliverer = Deliverer(
-            outbox=store.outbox, transport=transport, manners=manners, clock=clock, random=lambda: 0.0
-        )
-        assert (await deliverer.deliver_once(limit=10)).delivered == 1
+        async with open_deliverer(store.outbox, clock=clock) as deliverer:
+            assert (await deliverer.deliver_once(limit=10)).delivered == 1
         (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
     lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])

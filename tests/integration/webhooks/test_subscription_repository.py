@@ -1,4 +1,4 @@
-"""The room of subscriptions: what is stored, counted, seen and forgotten."""
+"""Storing subscriptions: what is added, changed, found and deleted."""
 
 import asyncio
 from dataclasses import replace
@@ -15,15 +15,17 @@ from receiver.webhooks.model.rows import subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from tests.support.builders import SECRET, T0
-from tests.support.delivery_fixtures import end, happen, lease, owed, subscribe
+from tests.support.delivery_fixtures import deliveries_of, finish, lease, publish_events, subscribe
 from tests.support.tables import rows_of
 
-DEED = AuditEntry(actor="ann", action="subscription changed")
+ENTRY = AuditEntry(actor="ann", action="subscription changed")
 
 
-async def _change(store: Store, name: str = "sub_1", *, forgive: bool = False, **changes: Any) -> Subscription | None:
+async def _change(
+    store: Store, name: str = "sub_1", *, reset_health: bool = False, **changes: Any
+) -> Subscription | None:
     return await store.subscriptions.change(
-        name, lambda stored: replace(stored, **changes), DEED, now_ms=T0, forgive=forgive
+        name, lambda stored: replace(stored, **changes), ENTRY, now_ms=T0, reset_health=reset_health
     )
 
 
@@ -59,17 +61,17 @@ async def test_what_is_added_is_found_as_it_was(store: Store) -> None:
     )
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
-    assert (seen.subscription, seen.lane) == (made, None)
+    assert (seen.subscription, seen.endpoint) == (made, None)
     assert await store.subscriptions.find("sub_2") is None
 
 
-async def test_a_lane_is_seen_with_the_lower_of_the_limits(store: Store) -> None:
+async def test_an_endpoint_is_found_with_the_lower_of_the_limits(store: Store) -> None:
     await subscribe(store, rate_per_s=5.0, granted_per_s=2.0, max_in_flight=3)
-    await happen(store, 1)
+    await publish_events(store, 1)
     seen = await store.subscriptions.find("sub_1")
     assert seen is not None
-    assert seen.lane is not None
-    assert (seen.lane.next_due_ms, seen.lane.limit_per_s, seen.lane.max_in_flight) == (T0, 2.0, 3)
+    assert seen.endpoint is not None
+    assert (seen.endpoint.next_due_ms, seen.endpoint.limit_per_s, seen.endpoint.max_in_flight) == (T0, 2.0, 3)
 
 
 async def test_pages_are_newest_first_and_end(store: Store) -> None:
@@ -82,7 +84,7 @@ async def test_pages_are_newest_first_and_end(store: Store) -> None:
     assert (await store.subscriptions.page(limit=3, cursor="sub_0")).items == ()
 
 
-async def test_no_more_are_taken_than_there_may_be(store: Store) -> None:
+async def test_no_more_are_stored_than_the_limit(store: Store) -> None:
     rows = [subscription_row(_subscription(f"sub_{number:04d}")) for number in range(MOST_SUBSCRIPTIONS)]
     await store.engine.write(lambda tx: tx.execute_many("insert_subscription", rows))
     before = await _counter(store)
@@ -108,19 +110,19 @@ async def test_every_change_is_counted(store: Store) -> None:
     assert counts == sorted(set(counts))
 
 
-async def test_who_is_owed_follows_the_changes_at_once(store: Store) -> None:
-    await happen(store, 1, first=1)
+async def test_recipients_follow_the_changes_at_once(store: Store) -> None:
+    await publish_events(store, 1, first=1)
     await subscribe(store)
-    await happen(store, 1, first=2)
+    await publish_events(store, 1, first=2)
     await _change(store, state=SubscriptionState.DISABLED)
-    await happen(store, 1, first=3)
+    await publish_events(store, 1, first=3)
     await _change(store, state=SubscriptionState.ACTIVE, filter=EventFilter(providers=frozenset({"other"})))
-    await happen(store, 1, first=4)
+    await publish_events(store, 1, first=4)
     await _change(store, filter=EventFilter())
-    await happen(store, 1, first=5)
+    await publish_events(store, 1, first=5)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
-    await happen(store, 1, first=6)
-    assert [delivery.event_seq for delivery in await owed(store, "sub_1")] == [2, 5]
+    await publish_events(store, 1, first=6)
+    assert [delivery.event_seq for delivery in await deliveries_of(store, "sub_1")] == [2, 5]
 
 
 async def test_a_change_that_fails_leaves_everything_as_it_was(store: Store) -> None:
@@ -131,7 +133,7 @@ async def test_a_change_that_fails_leaves_everything_as_it_was(store: Store) -> 
         raise LookupError
 
     with pytest.raises(LookupError):
-        await store.subscriptions.change("sub_1", fail, DEED, now_ms=T0)
+        await store.subscriptions.change("sub_1", fail, ENTRY, now_ms=T0)
     assert (await _found(store), await _counter(store)) == (made, before)
 
 
@@ -140,43 +142,47 @@ async def test_changes_at_once_lose_nothing_even_by_two_processes(store: Store, 
     async with open_store(database_url, clock=lambda: T0, migrating=False) as other:
 
         async def add(index: int) -> None:
-            room = (store, other)[index % 2].subscriptions
+            repository = (store, other)[index % 2].subscriptions
 
             def change(stored: Subscription) -> Subscription:
                 return replace(stored, description=stored.description + f"{index:x}")
 
-            await room.change("sub_1", change, DEED, now_ms=T0)
+            await repository.change("sub_1", change, ENTRY, now_ms=T0)
 
         await asyncio.gather(*(add(index) for index in range(16)))
     assert sorted((await _found(store)).description) == list("0123456789abcdef")
 
 
-async def test_a_new_address_or_a_pardon_starts_without_the_old_failures(store: Store) -> None:
-    for name in ("sub_moved", "sub_pardoned", "sub_described"):
+async def test_a_new_url_or_a_reset_clears_the_old_failures(store: Store) -> None:
+    for name in ("sub_moved", "sub_reset", "sub_described"):
         await subscribe(store, name)
-    await happen(store, 6)
-    await end(store, await lease(store), DeliveryState.DEAD)
-    before = [await _failures(store, name) for name in ("sub_moved", "sub_pardoned", "sub_described")]
+    await publish_events(store, 6)
+    await finish(store, await lease(store), DeliveryState.DEAD)
+    before = [await _failures(store, name) for name in ("sub_moved", "sub_reset", "sub_described")]
     assert min(before) > 0
     await _change(store, "sub_moved", url="https://hooks.example/new")
-    await _change(store, "sub_pardoned", forgive=True)
+    await _change(store, "sub_reset", reset_health=True)
     await _change(store, "sub_described", description="x")
-    assert await _failures(store, "sub_moved") == await _failures(store, "sub_pardoned") == 0
+    assert await _failures(store, "sub_moved") == await _failures(store, "sub_reset") == 0
     assert await _failures(store, "sub_described") == before[2]
     seen = await store.subscriptions.find("sub_moved")
     assert seen is not None
-    assert seen.lane is not None
-    assert (seen.lane.paused_until_ms, seen.lane.failing_since_ms, seen.lane.slow_per_s) == (None, None, None)
+    assert seen.endpoint is not None
+    assert (seen.endpoint.paused_until_ms, seen.endpoint.failing_since_ms, seen.endpoint.throttled_rate_per_s) == (
+        None,
+        None,
+        None,
+    )
 
 
 async def _failures(store: Store, name: str) -> int:
     seen = await store.subscriptions.find(name)
     assert seen is not None
-    assert seen.lane is not None
-    return seen.lane.failures
+    assert seen.endpoint is not None
+    return seen.endpoint.failures
 
 
-async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Store, database_url: str) -> None:
+async def test_a_deleted_one_is_not_found_and_has_no_secrets(store: Store, database_url: str) -> None:
     await subscribe(store, signing_key="whsk_1", previous_secret="whsec_0", previous_until_ms=T0 + 9)
     assert await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     assert not await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
@@ -189,13 +195,15 @@ async def test_a_deleted_one_is_out_of_sight_and_without_its_secrets(store: Stor
 
 async def test_an_attempt_that_ends_after_the_deletion_is_recorded(store: Store) -> None:
     await subscribe(store)
-    await happen(store, 1)
+    await publish_events(store, 1)
     leased = await lease(store)
     await store.subscriptions.delete("sub_1", actor="ann", now_ms=T0)
     gone = Attempt(at_ms=T0, latency_ms=1, status=410, error="answered 410")
     results = [
-        AttemptResult(delivery=due.id, owner=due.owner, lane=due.lane, attempt=gone, state=DeliveryState.DEAD)
+        AttemptResult(
+            delivery=due.id, owner=due.owner, endpoint_id=due.endpoint_id, attempt=gone, state=DeliveryState.DEAD
+        )
         for due in leased
     ]
     assert await store.outbox.record_attempts(results, T0) == 0
-    assert [delivery.state for delivery in await owed(store, "sub_1")] == [DeliveryState.DEAD]
+    assert [delivery.state for delivery in await deliveries_of(store, "sub_1")] == [DeliveryState.DEAD]

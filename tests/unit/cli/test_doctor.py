@@ -10,8 +10,8 @@ from receiver.cli.doctor.network import check_network
 from receiver.cli.doctor.webhooks import check_webhooks
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.webhooks.model.endpoint_health import Lane
-from receiver.webhooks.model.request import BY_HAND
+from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
@@ -127,14 +127,14 @@ def _seen(name: str, failures: int = 0, disabled_for: str | None = None) -> Subs
         state=state,
         disabled_reason=disabled_for,
     )
-    return SubscriptionStatus(subscription=own, lane=Lane(id=name, failures=failures))
+    return SubscriptionStatus(subscription=own, endpoint=EndpointState(id=name, failures=failures))
 
 
 @pytest.mark.parametrize(
     ("seen", "dead", "said"),
     [
         ([], 0, []),
-        ([_seen("sub_1"), _seen("sub_2", disabled_for=BY_HAND)], 0, ["2 subscribed, none in trouble"]),
+        ([_seen("sub_1"), _seen("sub_2", disabled_for=DISABLED_MANUALLY)], 0, ["2 subscribed, none in trouble"]),
         ([_seen("sub_1", disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),
         ([_seen("sub_1", failures=9)], 3, ["endpoints that keep failing: sub_1", "dead letters: 3"]),
         ([_seen("sub_1", failures=9, disabled_for="answered 410")], 0, ["disabled for how they answered: sub_1"]),

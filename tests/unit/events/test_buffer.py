@@ -1,10 +1,10 @@
-"""The newest events in memory: which cursors it can serve, and what it says on the wire."""
+"""The newest events in memory: which cursors they serve, and their bytes in a stream."""
 
 import json
 
 import pytest
 
-from receiver.events.model.buffer import EventBuffer, Told
+from receiver.events.model.buffer import EncodedEvent, EventBuffer
 from receiver.events.model.event import Event, EventType, event_of_draft
 from receiver.events.model.sse import event_frame, keep_alive, reset_frame
 from receiver.tasks.model.views import task_draft
@@ -15,46 +15,46 @@ def _event(seq: int, **labels: str) -> Event:
     return event_of_draft(task_draft(f"evt_{seq}", EventType.SUCCEEDED, a_task(labels=labels)), seq, T0)
 
 
-def _told(*seqs: int) -> list[Told]:
-    return [Told.of(_event(seq)) for seq in seqs]
+def _encoded(*seqs: int) -> list[EncodedEvent]:
+    return [EncodedEvent.of(_event(seq)) for seq in seqs]
 
 
-def _seqs(ring: EventBuffer, cursor: int, limit: int = 10) -> list[int] | None:
-    found = ring.after(cursor, limit=limit)
+def _seqs(buffer: EventBuffer, cursor: int, limit: int = 10) -> list[int] | None:
+    found = buffer.after(cursor, limit=limit)
     return None if found is None else [each.seq for each in found]
 
 
-def test_no_cursor_lies_in_a_ring_that_has_not_begun() -> None:
-    ring = EventBuffer()
-    assert _seqs(ring, 0) is None
-    ring.restart(5)
-    assert (_seqs(ring, 4), _seqs(ring, 5), _seqs(ring, 6)) == (None, [], [])
+def test_no_cursor_lies_in_a_buffer_without_a_range() -> None:
+    buffer = EventBuffer()
+    assert _seqs(buffer, 0) is None
+    buffer.restart(5)
+    assert (_seqs(buffer, 4), _seqs(buffer, 5), _seqs(buffer, 6)) == (None, [], [])
 
 
-def test_a_ring_gives_what_follows_a_cursor_a_few_at_a_time() -> None:
-    ring = EventBuffer()
-    ring.restart(5)
-    ring.add(_told(6, 7))
-    ring.add(_told(8))
-    assert (_seqs(ring, 5), _seqs(ring, 6, 1), _seqs(ring, 8)) == ([6, 7, 8], [7], [])
+def test_a_buffer_returns_the_events_after_a_cursor_up_to_a_limit() -> None:
+    buffer = EventBuffer()
+    buffer.restart(5)
+    buffer.add(_encoded(6, 7))
+    buffer.add(_encoded(8))
+    assert (_seqs(buffer, 5), _seqs(buffer, 6, 1), _seqs(buffer, 8)) == ([6, 7, 8], [7], [])
 
 
-def test_what_has_fallen_out_of_a_full_ring_is_not_passed_over_in_silence() -> None:
-    ring = EventBuffer(kept=2)
-    ring.restart(0)
-    ring.add(_told(1, 2, 3))
-    assert (_seqs(ring, 0), _seqs(ring, 1)) == (None, [2, 3])
+def test_events_that_dropped_out_of_a_full_buffer_are_not_skipped_silently() -> None:
+    buffer = EventBuffer(max_events=2)
+    buffer.restart(0)
+    buffer.add(_encoded(1, 2, 3))
+    assert (_seqs(buffer, 0), _seqs(buffer, 1)) == (None, [2, 3])
 
 
-@pytest.mark.parametrize("kept_bytes", [1, 2_000])
-def test_a_ring_holds_no_more_bytes_than_it_may(kept_bytes: int) -> None:
-    ring = EventBuffer(kept_bytes=kept_bytes)
-    ring.restart(0)
-    ring.add(_told(*range(1, 50)))
-    held = ring.after(49 if kept_bytes == 1 else 47, limit=100)
-    assert held is not None
-    assert sum(len(each.frame) for each in held) <= kept_bytes
-    assert _seqs(ring, 0) is None
+@pytest.mark.parametrize("max_bytes", [1, 2_000])
+def test_a_buffer_holds_no_more_bytes_than_its_limit(max_bytes: int) -> None:
+    buffer = EventBuffer(max_bytes=max_bytes)
+    buffer.restart(0)
+    buffer.add(_encoded(*range(1, 50)))
+    found = buffer.after(49 if max_bytes == 1 else 47, limit=100)
+    assert found is not None
+    assert sum(len(each.frame) for each in found) <= max_bytes
+    assert _seqs(buffer, 0) is None
 
 
 def test_an_event_is_three_lines_whatever_its_words_hold() -> None:
@@ -65,7 +65,7 @@ def test_an_event_is_three_lines_whatever_its_words_hold() -> None:
     assert json.loads(data.removeprefix("data: "))["task"]["labels"] == {"film": "a\nb\rc\u2028d\u2029e\x85f\x0bg\x1ch"}
 
 
-def test_words_that_no_encoding_knows_do_not_break_a_stream() -> None:
+def test_lone_surrogates_do_not_break_a_stream() -> None:
     assert b"?" in event_frame(_event(7, film="\ud800"))
 
 

@@ -17,8 +17,8 @@ from receiver.store.transfer.schema import table_schemas
 from receiver.tasks.model.rows import TASK_ROWS
 from receiver.tasks.model.task import Task
 from receiver.webhooks.model.delivery import Attempt, Delivery
-from receiver.webhooks.model.endpoint_health import Lane
-from receiver.webhooks.model.rows import ATTEMPT_ROWS, DELIVERY_ROWS, LANE_ROWS, SUBSCRIPTION_ROWS
+from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.rows import ATTEMPT_ROWS, DELIVERY_ROWS, ENDPOINT_ROWS, SUBSCRIPTION_ROWS
 from receiver.webhooks.model.subscription import Subscription
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2))
@@ -34,9 +34,9 @@ ROW_CLASSES: list[tuple[type, RowCodec[Any], str, tuple[str, ...]]] = [
     (Task, TASK_ROWS, "tasks", ()),
     (Event, EVENT_ROWS, "events", ()),
     (Subscription, SUBSCRIPTION_ROWS, "subscriptions", ()),
-    (Lane, LANE_ROWS, "lanes", ("limit_per_s", "max_in_flight")),
+    (EndpointState, ENDPOINT_ROWS, "endpoints", ("limit_per_s", "max_in_flight")),
     (Delivery, DELIVERY_ROWS, "deliveries", ()),
-    (Attempt, ATTEMPT_ROWS, "attempts", ()),
+    (Attempt, ATTEMPT_ROWS, "attempts", ("retry_after_s", "is_permanent")),
     (AccountStatus, ACCOUNT_ROWS, "accounts", ()),
 ]
 
@@ -76,6 +76,12 @@ class Point:
     is_marked: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    first: str
+    second: int | None = None
+
+
 Name = NewType("Name", str)
 
 
@@ -89,7 +95,7 @@ class Everything:
     labels: Mapping[str, Any]
     points: tuple[Point, ...] = ()
     best: Point | None = None
-    flat: Point | None = None
+    flat: Pair | None = None
     owner: str | None = None
     computed: float = 0.0
 
@@ -104,9 +110,15 @@ CODEC = RowCodec(
 
 
 def test_each_type_has_its_column() -> None:
-    point = Point(x=2, is_marked=True)
+    point, pair = Point(x=2, is_marked=True), Pair(first="b")
     value = Everything(
-        name=Name("a"), colour=Colour.RED, is_big=True, labels={"é": [1]}, points=(point,), best=point, flat=point
+        name=Name("a"),
+        colour=Colour.RED,
+        is_big=True,
+        labels={"é": [1]},
+        points=(point,),
+        best=point,
+        flat=pair,
     )
     assert CODEC.to_row(value) == {
         "title": "a",
@@ -117,8 +129,8 @@ def test_each_type_has_its_column() -> None:
         "labels": '{"é":[1]}',
         "points": '[{"x":2,"is_marked":true}]',
         "best": '{"x":2,"is_marked":true}',
-        "flat_x": 2,
-        "flat_is_marked": True,
+        "flat_first": "b",
+        "flat_second": None,
         "owner": "",
     }
     assert CODEC.from_row(CODEC.to_row(value), computed=0.0) == value
@@ -126,7 +138,7 @@ def test_each_type_has_its_column() -> None:
 
 def test_what_is_none_is_null_in_each_column_of_it() -> None:
     row = CODEC.to_row(Everything(name=Name("a"), colour=Colour.RED, labels={}))
-    assert [row[column] for column in ("flat_x", "flat_is_marked", "best", "maybe_colour")] == [None] * 4
+    assert [row[column] for column in ("flat_first", "flat_second", "best", "maybe_colour")] == [None] * 4
     assert CODEC.from_row(row, computed=1.5) == Everything(name=Name("a"), colour=Colour.RED, labels={}, computed=1.5)
 
 
@@ -144,3 +156,12 @@ def test_a_type_without_a_column_is_refused_when_the_codec_is_made(kind: Any) ->
     Odd.__annotations__["field"] = kind
     with pytest.raises(TypeError, match=r"no column type|no plain JSON value"):
         RowCodec(Odd)
+
+
+def test_a_boolean_in_a_flattened_field_is_refused_when_the_codec_is_made() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Flat:
+        point: Point | None
+
+    with pytest.raises(TypeError, match="no texts or numbers"):
+        RowCodec(Flat, flattened=["point"])

@@ -83,7 +83,7 @@ def test_a_repeated_running_word_goes_on_no_record_and_an_unknown_word_does() ->
     assert apply(running, a_report(S.RUNNING, raw_state="running", is_documented_state=False), T0).should_record
 
 
-def test_progress_is_kept_when_a_report_says_none() -> None:
+def test_progress_stays_when_an_observation_has_none() -> None:
     change = apply(a_task(state=S.RUNNING, progress=40), a_report(S.RUNNING, progress=None), T0)
     assert change.task.progress == 40
 

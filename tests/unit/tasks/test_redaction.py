@@ -1,4 +1,4 @@
-"""What a provider says is kept without the secrets that it quotes."""
+"""What a provider answers is stored without the secrets that it quotes."""
 
 import pytest
 
@@ -32,14 +32,14 @@ FAILED = Observation(
 )
 
 
-@pytest.mark.parametrize("said", [Refused(refusal=Refusal.DENIED, error=QUOTED), Uncertain(reason=KEY)])
-def test_an_answer_to_a_submit_is_kept_without_the_key(said: SubmitOutcome) -> None:
-    assert KEY not in repr(redact_submit(said, (KEY,)))
+@pytest.mark.parametrize("outcome", [Refused(refusal=Refusal.DENIED, error=QUOTED), Uncertain(reason=KEY)])
+def test_an_answer_to_a_submit_is_stored_without_the_key(outcome: SubmitOutcome) -> None:
+    assert KEY not in repr(redact_submit(outcome, (KEY,)))
 
 
-@pytest.mark.parametrize("said", [FAILED, Denied(status=401, message=KEY), Unavailable(reason=KEY)])
-def test_an_answer_about_a_task_is_kept_without_the_key(said: StatusOutcome) -> None:
-    assert KEY not in repr(redact_status(said, (KEY,)))
+@pytest.mark.parametrize("outcome", [FAILED, Denied(status=401, message=KEY), Unavailable(reason=KEY)])
+def test_an_answer_about_a_task_is_stored_without_the_key(outcome: StatusOutcome) -> None:
+    assert KEY not in repr(redact_status(outcome, (KEY,)))
 
 
 def test_what_quotes_nothing_stays_as_it_is() -> None:

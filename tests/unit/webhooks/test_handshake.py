@@ -16,7 +16,7 @@ ORIGIN = "whenfinal.example"
 
 
 def _read(*headers: tuple[str, str], status: int = 200, asked: bool = True) -> Granted | Denied:
-    return read_handshake(HttpReply(status=status, headers=headers), origin=ORIGIN, has_asked_rate=asked)
+    return read_handshake(HttpReply(status=status, headers=headers), origin=ORIGIN, is_rate_asked=asked)
 
 
 def _yes(rate: str | None = "*", origin: str = ORIGIN) -> Headers:
@@ -98,5 +98,5 @@ def test_a_refusal_quotes_a_stranger_only_so_far() -> None:
     assert "\x1b" not in str(_read(*_yes(origin="\x1b[2J")))
 
 
-def test_what_is_needed_is_told_to_whoever_runs_the_endpoint() -> None:
+def test_the_needed_answer_names_the_headers() -> None:
     assert f"WebHook-Allowed-Origin: {ORIGIN}" in needed_answer(ORIGIN)

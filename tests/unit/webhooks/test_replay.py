@@ -6,7 +6,7 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.webhooks.model.replay import ReplayRange, ReplayWhich, find_violations
+from receiver.webhooks.model.replay import ReplayRange, ReplayWhich, validate_replay
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from receiver.webhooks.model.replay import ReplayRange, ReplayWhich, find_violat
     ],
 )
 def test_any_bound_will_do(bounds: dict[str, Any]) -> None:
-    assert list(find_violations(ReplayRange(**bounds), ["hiapi"])) == []
+    assert list(validate_replay(ReplayRange(**bounds), ["hiapi"])) == []
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_any_bound_will_do(bounds: dict[str, Any]) -> None:
     ],
 )
 def test_each_broken_rule_is_named(bounds: dict[str, Any], fields: list[str]) -> None:
-    assert [each.field for each in find_violations(ReplayRange(**bounds), ["hiapi"])] == fields
+    assert [each.field for each in validate_replay(ReplayRange(**bounds), ["hiapi"])] == fields
 
 
 def test_a_replay_that_nothing_bounds_is_told_how_everything_is_replayed() -> None:
-    (violation,) = find_violations(ReplayRange(), [])
+    (violation,) = validate_replay(ReplayRange(), [])
     assert "`first_seq: 1` replays everything" in violation.accepted

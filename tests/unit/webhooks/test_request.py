@@ -1,4 +1,4 @@
-"""What may be ordered of a subscription, and what comes of orders, changes and rotations: values to values."""
+"""Requests, changes and rotations of subscriptions: their rules, and the subscriptions that they make."""
 
 from typing import Any
 
@@ -6,50 +6,58 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.webhooks.model.endpoint import NotifyRules, decode_webhook_secret
 from receiver.webhooks.model.request import (
     SubscriptionRequest,
-    SubscriptionRules,
-    change_violations,
-    changed,
-    find_violations,
+    apply_changes,
+    create,
     merged,
     needs_handshake,
-    order_of,
-    ordered,
-    rotated,
+    request_of,
+    rotate_keys,
     rotation_violations,
+    validate_subscription,
+    violations_of_change,
 )
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from submitter.errors import Violation
-from submitter.http.address_guard import AddressGuard, check_endpoint
+from submitter.http.address_guard import AddressGuard
 from submitter.standard_webhooks import new_signing_key
 from tests.support.builders import SECRET, T0
 
 URL = "https://hooks.example/a"
 KEY, OTHER_KEY = new_signing_key(b"k" * 32), new_signing_key(b"o" * 32)
 NEW_SECRET = "whsec_" + "bmV3" * 8
-NOTIFY = NotifyRules(refuse_url=lambda url: check_endpoint(url, AddressGuard()), read_secret=decode_webhook_secret)
-RULES = SubscriptionRules(
-    notify=NOTIFY, providers=("hiapi", "dashscope"), most_in_flight=64, origin="whenfinal.example"
-)
 DAY_S = 86_400.0
 
 
-def _order(**changes: Any) -> SubscriptionRequest:
+def _request(**changes: Any) -> SubscriptionRequest:
     return SubscriptionRequest(**({"url": URL} | changes))
 
 
 def _violations(**changes: Any) -> list[Violation]:
-    return list(find_violations(_order(**changes), RULES))
+    return _validated(_request(**changes))
+
+
+def _validated(request: SubscriptionRequest, *, has_public_url: bool = True) -> list[Violation]:
+    known = ("hiapi", "dashscope")
+    return list(
+        validate_subscription(
+            request, guard=AddressGuard(), providers=known, most_in_flight=64, has_public_url=has_public_url
+        )
+    )
+
+
+def _change_violations(stored: Subscription, changes: dict[str, Any]) -> list[str]:
+    found = _validated(merged(request_of(stored), changes))
+    return [each.field for each in violations_of_change(found, changes)]
 
 
 def _made(**changes: Any) -> Subscription:
-    return ordered(_order(**changes), name="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0)
+    return create(_request(**changes), subscription_id="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0)
 
 
 def _changed(stored: Subscription, **changes: Any) -> Subscription:
-    return changed(stored, changes, signing_key=OTHER_KEY, now_ms=T0 + 5)
+    return apply_changes(stored, changes, signing_key=OTHER_KEY, now_ms=T0 + 5)
 
 
 FULL: dict[str, Any] = {
@@ -67,7 +75,7 @@ FULL: dict[str, Any] = {
 }
 
 
-def test_an_order_of_everything_breaks_no_rule() -> None:
+def test_a_request_with_every_field_breaks_no_rule() -> None:
     assert _violations(**FULL) == []
     assert _violations() == []
 
@@ -139,20 +147,19 @@ def test_an_unknown_word_is_answered_with_the_known_ones() -> None:
 def test_nothing_of_a_secret_is_in_its_violation_or_in_a_repr() -> None:
     (violation,) = _violations(secret="whsec_hush")
     assert "hush" not in str(violation)
-    assert SECRET not in repr(_order(secret=SECRET))
+    assert SECRET not in repr(_request(secret=SECRET))
     made = _made(asymmetric=True)
     assert SECRET not in repr(made)
     assert KEY not in repr(made)
 
 
 def test_a_handshake_without_a_public_address_names_the_setting() -> None:
-    rules = SubscriptionRules(notify=NOTIFY, providers=(), most_in_flight=1, origin=None)
-    (violation,) = find_violations(_order(handshake=True), rules)
+    (violation,) = _validated(_request(handshake=True), has_public_url=False)
     assert violation.field == "handshake"
     assert "WHENFINAL_PUBLIC_URL" in violation.accepted
 
 
-def test_an_order_becomes_a_subscription_and_is_its_order_again() -> None:
+def test_a_request_becomes_a_subscription_that_gives_the_same_request() -> None:
     made = _made(**FULL)
     assert made.filter == EventFilter(
         types=frozenset({EventType.SUCCEEDED, EventType.SUBSCRIPTION_DISABLED}),
@@ -161,90 +168,90 @@ def test_an_order_becomes_a_subscription_and_is_its_order_again() -> None:
         labels={"shop": "north"},
     )
     assert (made.id, made.secret, made.signing_key, made.created_ms, made.changed_ms) == ("sub_1", SECRET, KEY, T0, T0)
-    again = order_of(made)
-    assert ordered(again, name="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0) == made
+    again = request_of(made)
+    assert create(again, subscription_id="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0) == made
 
 
 def test_a_signing_key_is_only_there_when_it_was_asked_for() -> None:
     assert _made().signing_key is None
 
 
-def test_a_change_leaves_alone_what_it_does_not_name() -> None:
+def test_a_change_leaves_the_other_fields_as_they_are() -> None:
     made = _made(**FULL)
     after = _changed(made, description="films of both shops")
     assert after.description == "films of both shops"
     assert (after.changed_ms, after.created_ms) == (T0 + 5, T0)
-    assert order_of(after) == merged(order_of(made), {"description": "films of both shops"})
+    assert request_of(after) == merged(request_of(made), {"description": "films of both shops"})
     assert (after.secret, after.signing_key) == (SECRET, KEY)
 
 
-def test_none_puts_a_field_back_to_its_default() -> None:
+def test_none_sets_a_field_to_its_default() -> None:
     names = FULL.keys() - {"secret"}
     after = _changed(_made(**FULL), **dict.fromkeys(names))
-    assert order_of(after) == order_of(_made())
+    assert request_of(after) == request_of(_made())
 
 
-def test_a_change_of_no_known_field_is_a_mistake_of_the_program() -> None:
+def test_a_change_of_an_unknown_field_raises() -> None:
     with pytest.raises(ValueError, match="secret"):
-        merged(_order(), {"secret": SECRET})
+        merged(_request(), {"secret": SECRET})
 
 
-def test_ed25519_switched_on_gets_a_key_and_switched_off_loses_both() -> None:
+def test_enabling_ed25519_adds_a_key_and_disabling_it_removes_both() -> None:
     on = _changed(_made(), asymmetric=True)
     assert on.signing_key == OTHER_KEY
     assert _changed(_made(asymmetric=True), asymmetric=True).signing_key == KEY
-    turned = rotated(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=DAY_S, now_ms=T0)
-    off = _changed(turned, asymmetric=False)
+    rotated = rotate_keys(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=DAY_S, now_ms=T0)
+    off = _changed(rotated, asymmetric=False)
     assert (off.signing_key, off.previous_signing_key) == (None, None)
 
 
-def test_disabling_keeps_the_first_reason_and_enabling_clears_it() -> None:
+def test_disabling_twice_leaves_the_first_reason_and_enabling_clears_it() -> None:
     off = _changed(_made(), enabled=False)
     assert (off.state, off.disabled_ms, off.disabled_reason) == (SubscriptionState.DISABLED, T0 + 5, "by hand")
-    again = changed(off, {"enabled": False}, signing_key=KEY, now_ms=T0 + 99)
+    again = apply_changes(off, {"enabled": False}, signing_key=KEY, now_ms=T0 + 99)
     assert again.disabled_ms == T0 + 5
     on = _changed(off, enabled=True)
     assert (on.state, on.disabled_ms, on.disabled_reason) == (SubscriptionState.ACTIVE, None, None)
 
 
-def test_only_what_changes_must_keep_the_rules_unless_it_is_switched_on() -> None:
+def test_only_changed_fields_must_be_valid_unless_the_subscription_is_enabled() -> None:
     stored = _made(providers=["gone"])
-    assert list(change_violations(stored, {"description": "x", "enabled": False}, RULES)) == []
-    assert [each.field for each in change_violations(stored, {"enabled": True}, RULES)] == ["providers"]
-    assert [each.field for each in change_violations(stored, {"labels": {"a": "\x00"}}, RULES)] == ["labels.a"]
-    assert [each.field for each in change_violations(stored, {"url": None}, RULES)] == ["url"]
+    assert _change_violations(stored, {"description": "x", "enabled": False}) == []
+    assert _change_violations(stored, {"enabled": True}) == ["providers"]
+    assert _change_violations(stored, {"labels": {"a": "\x00"}}) == ["labels.a"]
+    assert _change_violations(stored, {"url": None}) == ["url"]
 
 
-def test_a_rotation_keeps_the_old_pair_for_the_overlap() -> None:
-    turned = rotated(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=DAY_S, now_ms=T0)
+def test_after_a_rotation_the_old_pair_signs_for_the_overlap() -> None:
+    rotated = rotate_keys(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=DAY_S, now_ms=T0)
     until_ms = T0 + 86_400_000
-    assert turned.secrets_at(until_ms - 1) == (NEW_SECRET, SECRET)
-    assert turned.signing_keys_at(until_ms - 1) == (OTHER_KEY, KEY)
-    assert turned.secrets_at(until_ms) == (NEW_SECRET,)
-    assert turned.signing_keys_at(until_ms) == (OTHER_KEY,)
+    assert rotated.secrets_at(until_ms - 1) == (NEW_SECRET, SECRET)
+    assert rotated.signing_keys_at(until_ms - 1) == (OTHER_KEY, KEY)
+    assert rotated.secrets_at(until_ms) == (NEW_SECRET,)
+    assert rotated.signing_keys_at(until_ms) == (OTHER_KEY,)
 
 
 def test_a_rotation_without_overlap_ends_the_old_pair_at_once() -> None:
-    turned = rotated(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=0, now_ms=T0)
-    assert (turned.previous_secret, turned.previous_signing_key, turned.previous_until_ms) == (None, None, None)
+    rotated = rotate_keys(_made(asymmetric=True), secret=NEW_SECRET, signing_key=OTHER_KEY, overlap_s=0, now_ms=T0)
+    assert (rotated.previous_secret, rotated.previous_signing_key, rotated.previous_until_ms) == (None, None, None)
 
 
-def test_a_second_rotation_within_an_overlap_keeps_only_the_last_pair() -> None:
-    first = rotated(_made(), secret=NEW_SECRET, signing_key=KEY, overlap_s=DAY_S, now_ms=T0)
-    second = rotated(first, secret="whsec_third", signing_key=KEY, overlap_s=DAY_S, now_ms=T0 + 1)
+def test_a_second_rotation_within_an_overlap_ends_the_first_pair() -> None:
+    first = rotate_keys(_made(), secret=NEW_SECRET, signing_key=KEY, overlap_s=DAY_S, now_ms=T0)
+    second = rotate_keys(first, secret="whsec_third", signing_key=KEY, overlap_s=DAY_S, now_ms=T0 + 1)
     assert second.secrets_at(T0 + 2) == ("whsec_third", NEW_SECRET)
     assert second.signing_keys_at(T0 + 2) == ()
 
 
 @pytest.mark.parametrize("overlap_s", [-1.0, 2_592_001.0, float("nan"), float("inf")])
 def test_an_overlap_out_of_range_is_refused(overlap_s: float) -> None:
-    (violation,) = rotation_violations(None, overlap_s, NOTIFY)
+    (violation,) = rotation_violations(None, overlap_s)
     assert violation.field == "overlap_s"
 
 
 def test_a_rotation_to_an_unfit_secret_is_refused() -> None:
-    assert [each.field for each in rotation_violations("whsec_c2hvcnQ=", 0, NOTIFY)] == ["secret"]
-    assert list(rotation_violations(SECRET, 2_592_000.0, NOTIFY)) == []
+    assert [each.field for each in rotation_violations("whsec_c2hvcnQ=", 0)] == ["secret"]
+    assert list(rotation_violations(SECRET, 2_592_000.0)) == []
 
 
 _SHAKEN = _made(handshake=True, rate_per_s=2.0)
@@ -261,11 +268,11 @@ _SHAKEN = _made(handshake=True, rate_per_s=2.0)
         ({"enabled": False, "url": "https://hooks.example/b"}, False),
     ],
 )
-def test_an_endpoint_is_asked_again_when_what_it_granted_changes(changes: dict[str, Any], needed: bool) -> None:
+def test_an_endpoint_is_asked_again_when_its_url_or_rate_changes(changes: dict[str, Any], needed: bool) -> None:
     assert needs_handshake(_SHAKEN, _changed(_SHAKEN, **changes)) is needed
 
 
-def test_an_endpoint_is_asked_when_it_is_new_switched_on_or_enabled() -> None:
+def test_an_endpoint_is_asked_for_consent_when_it_is_new_or_enabled() -> None:
     disabled = _changed(_SHAKEN, enabled=False)
     assert needs_handshake(None, _SHAKEN)
     assert needs_handshake(_made(), _changed(_made(), handshake=True))
@@ -273,6 +280,6 @@ def test_an_endpoint_is_asked_when_it_is_new_switched_on_or_enabled() -> None:
     assert not needs_handshake(None, _made())
 
 
-def test_a_granted_rate_goes_with_its_handshake() -> None:
-    granted = ordered(_order(handshake=True), name="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0)
+def test_without_the_handshake_there_is_no_granted_rate() -> None:
+    granted = create(_request(handshake=True), subscription_id="sub_1", secret=SECRET, signing_key=KEY, now_ms=T0)
     assert _changed(granted, handshake=False).granted_per_s is None

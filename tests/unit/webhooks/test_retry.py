@@ -15,8 +15,8 @@ HALF_DAY_S = 43_200.0
 def _after(
     status: int | None, before: int = 0, *, retry_after_s: float | None = None, random: float = 0.0
 ) -> tuple[DeliveryState, int | None]:
-    attempt = Attempt(at_ms=T0, latency_ms=100, status=status, error=None)
-    return after_attempt(before, attempt, retry_after_s=retry_after_s, backoff_s=BACKOFF_S, random=lambda: random)
+    attempt = Attempt(at_ms=T0, latency_ms=100, status=status, error=None, retry_after_s=retry_after_s)
+    return after_attempt(before, attempt, backoff_s=BACKOFF_S, random=lambda: random)
 
 
 def _pending(delay_s: float) -> tuple[DeliveryState, int]:
@@ -30,7 +30,7 @@ def test_any_2xx_is_delivered_however_late(status: int, before: int) -> None:
 
 
 @pytest.mark.parametrize("status", [None, 301, 400, 401, 404, 408, 429, 500, 503])
-def test_every_other_end_waits_its_step_and_after_the_last_is_a_dead_letter(status: int | None) -> None:
+def test_every_other_outcome_waits_its_step_and_is_a_dead_letter_after_the_last(status: int | None) -> None:
     assert [_after(status, before) for before in range(3)] == [_pending(5), _pending(30), _pending(120)]
     assert _after(status, 3) == (DeliveryState.DEAD, None)
 
@@ -40,16 +40,16 @@ def test_an_endpoint_that_is_gone_is_a_dead_letter_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_wish_to_wait_is_honoured_up_to_its_cap(status: int) -> None:
+def test_retry_after_is_honoured_up_to_its_cap(status: int) -> None:
     assert _after(status, retry_after_s=60) == _pending(60)
     assert _after(status, retry_after_s=10**9) == _pending(HALF_DAY_S)
 
 
-def test_a_wish_to_wait_never_shortens_a_step() -> None:
+def test_retry_after_never_shortens_a_step() -> None:
     assert _after(503, 2, retry_after_s=0) == _pending(120)
 
 
-def test_other_statuses_have_no_say_in_when() -> None:
+def test_retry_after_does_not_count_with_other_statuses() -> None:
     assert _after(500, retry_after_s=3_600) == _pending(5)
 
 
@@ -64,7 +64,12 @@ def test_jitter_only_adds_and_at_most_a_fifth(random: float, retry_after_s: floa
 
 def test_without_steps_the_first_failure_is_the_last() -> None:
     attempt = Attempt(at_ms=T0, latency_ms=1, status=500, error=None)
-    assert after_attempt(0, attempt, retry_after_s=None, backoff_s=(), random=lambda: 0) == (DeliveryState.DEAD, None)
+    assert after_attempt(0, attempt, backoff_s=(), random=lambda: 0) == (DeliveryState.DEAD, None)
+
+
+def test_an_attempt_that_would_always_fail_is_a_dead_letter_at_once() -> None:
+    attempt = Attempt(at_ms=T0, latency_ms=1, status=None, error="the webhook can not be signed", is_permanent=True)
+    assert after_attempt(0, attempt, backoff_s=BACKOFF_S, random=lambda: 0) == (DeliveryState.DEAD, None)
 
 
 NOW_MS = 1_445_412_480_000  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -99,6 +104,6 @@ def test_a_wait_without_end_is_a_long_wait() -> None:
 
 
 @given(st.text())
-def test_no_text_makes_reading_it_raise(text: str) -> None:
+def test_reading_any_text_does_not_raise(text: str) -> None:
     seconds = read_retry_after(text, now_ms=NOW_MS)
     assert seconds is None or seconds >= 0

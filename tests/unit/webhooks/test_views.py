@@ -1,4 +1,4 @@
-"""How a subscription looks to outsiders, as JSON and in tables."""
+"""Subscriptions, tests and replays as JSON and in tables."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
 from receiver.webhooks.model.delivery import Attempt
-from receiver.webhooks.model.endpoint_health import Lane
+from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
@@ -35,8 +35,8 @@ def _subscription(**changes: Any) -> Subscription:
     return Subscription(**(values | changes))
 
 
-def _failing(failures: int = 5, paused_until_ms: int | None = T0 + 30_000) -> Lane:
-    return Lane(id=NAME, failures=failures, failing_since_ms=T0 - 60_000, paused_until_ms=paused_until_ms)
+def _failing(failures: int = 5, paused_until_ms: int | None = T0 + 30_000) -> EndpointState:
+    return EndpointState(id=NAME, failures=failures, failing_since_ms=T0 - 60_000, paused_until_ms=paused_until_ms)
 
 
 def _full() -> Subscription:
@@ -71,25 +71,27 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
-@pytest.mark.parametrize("lane", [None, Lane(id=NAME), _failing()], ids=["new", "well", "failing"])
-def test_a_view_has_the_members_and_types_that_are_described(subscription: Subscription, lane: Lane | None) -> None:
-    view = json.loads(json.dumps(subscription_view(subscription, lane, now_ms=T0)))
+@pytest.mark.parametrize("endpoint", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
+def test_a_view_has_the_members_and_types_that_are_described(
+    subscription: Subscription, endpoint: EndpointState | None
+) -> None:
+    view = json.loads(json.dumps(subscription_view(subscription, endpoint, now_ms=T0)))
     assert list(view) == list(SubscriptionShape.model_fields)
     TypeAdapter(SubscriptionShape).validate_python(view)
     TypeAdapter(SubscriptionWithSecret).validate_python(view | secret_view(subscription))
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
-    own, lane = _full(), _failing()
-    shown = json.dumps(subscription_view(own, lane, now_ms=T0))
-    shown += _drawn(subscription_sheet(own, lane, T0), 300)
-    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, lane=lane)], T0), 300)
+    own, endpoint = _full(), _failing()
+    shown = json.dumps(subscription_view(own, endpoint, now_ms=T0))
+    shown += _drawn(subscription_sheet(own, endpoint, T0), 300)
+    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=endpoint)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
 
 @pytest.mark.parametrize(
-    ("lane", "state"),
+    ("endpoint", "state"),
     [
         (None, "closed"),
         (_failing(4), "closed"),
@@ -99,11 +101,11 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_breaker_tells_whether_anything_is_sent(lane: Lane | None, state: str) -> None:
-    assert subscription_view(_subscription(), lane, now_ms=T0)["breaker"]["state"] == state
+def test_the_state_of_the_breaker_says_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
+    assert subscription_view(_subscription(), endpoint, now_ms=T0)["breaker"]["state"] == state
 
 
-def test_what_is_over_is_not_told() -> None:
+def test_what_has_ended_is_not_shown() -> None:
     view = subscription_view(_full(), _failing(paused_until_ms=T0 + 1), now_ms=T0 + 1000)
     assert (view["previous_secret_until"], view["breaker"]["paused_until"]) == (None, None)
     assert view["breaker"]["failing_since"] == "2026-09-21T14:12:20.000Z"
@@ -132,7 +134,7 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
     [(True, "events that match: 3; deliveries that would be made due: 2"), (False, "a running worker sends them")],
 )
 def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
-    count = ReplayCount(matched=3, made_due=2, oldest_seq=7)
+    count = ReplayCount(matched=3, requeued=2, oldest_seq=7)
     TypeAdapter(ReplayShape).validate_python(replay_view(NAME, count, dry_run=dry_run))
     line = replay_line(count, dry_run=dry_run).plain
     assert said in line
@@ -141,11 +143,11 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
+def test_a_listing_fits_and_names_state_breaker_and_problem(width: int) -> None:
     seen = [
-        SubscriptionStatus(subscription=_full(), lane=_failing()),
-        SubscriptionStatus(subscription=_subscription(), lane=_failing()),
-        SubscriptionStatus(subscription=_subscription(), lane=None),
+        SubscriptionStatus(subscription=_full(), endpoint=_failing()),
+        SubscriptionStatus(subscription=_subscription(), endpoint=_failing()),
+        SubscriptionStatus(subscription=_subscription(), endpoint=None),
     ]
     drawn = _drawn(subscriptions_table(seen, T0), width)
     words = " ".join(drawn.split())
@@ -155,15 +157,15 @@ def test_a_listing_fits_and_names_state_breaker_and_trouble(width: int) -> None:
 
 
 def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there() -> None:
-    seen = [SubscriptionStatus(subscription=_full(), lane=_failing())]
+    seen = [SubscriptionStatus(subscription=_full(), endpoint=_failing())]
     drawn = _drawn(subscriptions_table(seen, T0), 100)
     assert "no room" not in drawn
     assert all(word in drawn for word in ("410", "Gone", "endpoint", "filter"))
 
 
-def test_a_sheet_tells_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
-    lane = _failing()
-    drawn = " ".join(_drawn(subscription_sheet(_full(), lane, T0), 200).split())
+def test_a_sheet_says_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
+    endpoint = _failing()
+    drawn = " ".join(_drawn(subscription_sheet(_full(), endpoint, T0), 200).split())
     assert all(
         words in drawn
         for words in ("answered 410 Gone", "breaker open", "failures in a row 5", "v1a", "2 a second", "film=1")
