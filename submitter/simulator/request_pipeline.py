@@ -81,6 +81,14 @@ async def answer_submit(request: Request, dialect: Dialect) -> Response:
     return with_rate_headers(answer, dialect, allowance)
 
 
+def answer_call(request: Request, dialect: Dialect, call: Call, respond: Callable[[], Response]) -> Response:
+    """Answer any other call by `respond`, after the checks of key and rate."""
+    allowance = count(request, dialect, call)
+    refusal = check_key_and_rate(request, dialect, allowance)
+    answer = respond() if refusal is None else refused(request, dialect, refusal)
+    return with_rate_headers(answer, dialect, allowance)
+
+
 async def answer_query(request: Request, dialect: Dialect, task_id: str, render: Render) -> Response:
     """Answer a status query."""
     allowance = count(request, dialect, "task_call")

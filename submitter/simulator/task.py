@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from submitter.simulator.faults import QUERY_HITS
@@ -34,6 +35,16 @@ class Phase(StrEnum):
     @property
     def is_terminal(self) -> bool:
         return self in _TERMINAL
+
+
+def state_words(*, queued: str, running: str, succeeded: str, failed: str, **others: str) -> Mapping[Phase, str]:
+    """Return a platform's word for each phase. `others` name NOT_STARTED, ARCHIVING and CANCELED.
+
+    Without one, they are shown as QUEUED, RUNNING and FAILED.
+    """
+    words = {Phase.NOT_STARTED: queued, Phase.QUEUED: queued, Phase.RUNNING: running, Phase.ARCHIVING: running}
+    words |= {Phase.SUCCEEDED: succeeded, Phase.FAILED: failed, Phase.CANCELED: failed}
+    return MappingProxyType(words | {Phase(name): word for name, word in others.items()})
 
 
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELED})

@@ -15,6 +15,7 @@ import httpx
 
 from receiver.cli.demo.api import DemoStuck
 from receiver.cli.demo.tally import Paid
+from submitter.http.messages import is_success
 
 EARLIEST_S = 1  # two clocks of one machine, read a moment apart
 
@@ -133,8 +134,7 @@ class Simulated:
 
 def read_entry(task: Mapping[str, Any]) -> BookEntry:
     is_contradicted = any(
-        attempt["reported"] != task["state"] and attempt["status"] is not None and 200 <= attempt["status"] < 300
-        for attempt in task["callbacks"]
+        attempt["reported"] != task["state"] and is_success(attempt["status"]) for attempt in task["callbacks"]
     )
     paid = Paid(
         provider=task["platform"],

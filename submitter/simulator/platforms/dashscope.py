@@ -37,33 +37,15 @@ from submitter.simulator.field_rules import (
     text,
 )
 from submitter.simulator.records import milliseconds
-from submitter.simulator.request_pipeline import (
-    Dialect,
-    answer_query,
-    answer_submit,
-    check_key_and_rate,
-    count,
-    refused,
-    with_rate_headers,
-)
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View
+from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 _BEIJING = timezone(timedelta(hours=8))
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "PENDING",
-        Phase.QUEUED: "PENDING",
-        Phase.RUNNING: "RUNNING",
-        Phase.ARCHIVING: "RUNNING",
-        Phase.SUCCEEDED: "SUCCEEDED",
-        Phase.FAILED: "FAILED",
-        Phase.CANCELED: "CANCELED",
-    }
-)
+WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED", canceled="CANCELED")
 
 _PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9)
 
@@ -223,28 +205,25 @@ async def query(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """POST /tasks/{task_id}/cancel, only while PENDING; success is a request id and nothing else."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = check_key_and_rate(request, DIALECT, allowance) or _cancelled(request)
-    if refusal is not None:
-        return with_rate_headers(refused(request, DIALECT, refusal), DIALECT, allowance)
-    return JSONResponse({"request_id": str(uuid.uuid4())})
+    return answer_call(request, DIALECT, "task_call", lambda: _cancel(request))
 
 
-def _cancelled(request: Request) -> Refusal | None:
+def _cancel(request: Request) -> Response:
     world = world_of(request)
     task = world.find("dashscope", request.path_params["task_id"])
     if task is None or WORDS[world.view(task).phase] != "PENDING":
-        return Refusal(reason=Reason.NOT_PENDING, message="only a task that is PENDING can be canceled")
+        message = "only a task that is PENDING can be canceled"
+        return _refuse(request, Refusal(reason=Reason.NOT_PENDING, message=message))
     task.end(Phase.CANCELED, world.now_s())
-    return None
+    return JSONResponse({"request_id": str(uuid.uuid4())})
 
 
 async def listing(request: Request) -> Response:
     """GET /tasks/: metadata only, no result link."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = check_key_and_rate(request, DIALECT, allowance)
-    if refusal is not None:
-        return with_rate_headers(refused(request, DIALECT, refusal), DIALECT, allowance)
+    return answer_call(request, DIALECT, "task_call", lambda: _list(request))
+
+
+def _list(request: Request) -> Response:
     world = world_of(request)
     views = [world.view(task) for task in world.of("dashscope")]
     known = [view for view in views if view.now_s < view.expires_s]

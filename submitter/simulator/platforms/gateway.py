@@ -31,7 +31,7 @@ from submitter.simulator.field_rules import (
     urls,
 )
 from submitter.simulator.media import ranged, video_of
-from submitter.simulator.request_pipeline import Dialect, check_key_and_rate, count, refused, with_rate_headers
+from submitter.simulator.request_pipeline import Dialect, answer_call
 from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal
 from submitter.simulator.world import world_of
 
@@ -138,10 +138,7 @@ async def answer_download(request: Request, dialect: Dialect) -> Response:
 
     400 before the task has succeeded, 404 for an unknown task, 502 once the upstream link has expired.
     """
-    allowance = count(request, dialect, "download")
-    refusal = check_key_and_rate(request, dialect, allowance)
-    answer = _content(request, dialect) if refusal is None else refused(request, dialect, refusal)
-    return with_rate_headers(answer, dialect, allowance)
+    return answer_call(request, dialect, "download", lambda: _content(request, dialect))
 
 
 def _content(request: Request, dialect: Dialect) -> Response:

@@ -37,15 +37,12 @@ from submitter.simulator.field_rules import (
 from submitter.simulator.idempotency import IdempotencyEntry
 from submitter.simulator.request_pipeline import (
     Dialect,
+    answer_call,
     answer_query,
     answer_submit,
-    check_key_and_rate,
-    count,
-    refused,
     refused_submit,
-    with_rate_headers,
 )
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, Task, View
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
 from submitter.simulator.world import world_of
 
 KEY_LIFE_S = DAY_S  # an idempotency key is valid for about a day
@@ -54,17 +51,7 @@ MAX_KEY_BYTES = 255
 
 RETRY_AFTER_S = 5
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "queued",
-        Phase.QUEUED: "queued",
-        Phase.RUNNING: "handling",
-        Phase.ARCHIVING: "archiving",
-        Phase.SUCCEEDED: "success",
-        Phase.FAILED: "fail",
-        Phase.CANCELED: "fail",
-    }
-)
+WORDS = state_words(queued="queued", running="handling", archiving="archiving", succeeded="success", failed="fail")
 
 
 _OUTER = Shape(
@@ -273,13 +260,9 @@ async def query(request: Request) -> Response:
 
 async def listing(request: Request) -> Response:
     """GET /v1/tasks, newest first; page and size out of range are corrected without an error."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = check_key_and_rate(request, DIALECT, allowance)
-    if refusal is not None:
-        return with_rate_headers(refused(request, DIALECT, refusal), DIALECT, allowance)
     page = max(1, integer_or(request.query_params.get("page"), 1))
     size = min(100, max(1, integer_or(request.query_params.get("size"), 10)))
-    return with_rate_headers(_envelope(_page(request, page, size)), DIALECT, allowance)
+    return answer_call(request, DIALECT, "task_call", lambda: _envelope(_page(request, page, size)))
 
 
 def _page(request: Request, page: int, size: int) -> JsonObject:

@@ -33,34 +33,15 @@ from submitter.simulator.field_rules import (
     urls,
 )
 from submitter.simulator.records import milliseconds
-from submitter.simulator.request_pipeline import (
-    Dialect,
-    answer_query,
-    answer_submit,
-    check_key_and_rate,
-    count,
-    origin_of,
-    refused,
-    with_rate_headers,
-)
-from submitter.simulator.task import THROTTLINGS, Clip, Draft, JsonObject, Phase, Reason, Refusal, View
+from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit, origin_of
+from submitter.simulator.task import THROTTLINGS, Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 RETRY_AFTER_S = 5
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "pending",
-        Phase.QUEUED: "pending",
-        Phase.RUNNING: "processing",
-        Phase.ARCHIVING: "processing",
-        Phase.SUCCEEDED: "success",
-        Phase.FAILED: "failed",
-        Phase.CANCELED: "failed",
-    }
-)
+WORDS = state_words(queued="pending", running="processing", succeeded="success", failed="failed")
 
 _ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
     {
@@ -201,10 +182,7 @@ async def validate_key(request: Request) -> Response:
 
 
 def _account(request: Request, data: JsonObject) -> Response:
-    allowance = count(request, DIALECT, "task_call")
-    refusal = check_key_and_rate(request, DIALECT, allowance)
-    answer = _success(data) if refusal is None else refused(request, DIALECT, refusal)
-    return with_rate_headers(answer, DIALECT, allowance)
+    return answer_call(request, DIALECT, "task_call", lambda: _success(data))
 
 
 ROUTES = (

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
 from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
-from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
@@ -42,29 +42,19 @@ _ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
 )
 
 
-def _words(fresh: str, waiting: str, running: str, *, good: str, bad: str) -> Mapping[Phase, str]:
-    return MappingProxyType(
-        {
-            Phase.NOT_STARTED: fresh,
-            Phase.QUEUED: waiting,
-            Phase.RUNNING: running,
-            Phase.ARCHIVING: running,
-            Phase.SUCCEEDED: good,
-            Phase.FAILED: bad,
-            Phase.CANCELED: bad,
-        }
-    )
+PAGE_WORDS = state_words(queued="queued", running="in_progress", succeeded="completed", failed="failed")
 
+ROW_WORDS = state_words(
+    not_started="NOT_START", queued="QUEUED", running="IN_PROGRESS", succeeded="SUCCESS", failed="FAILURE"
+)
 
-PAGE_WORDS = _words("queued", "queued", "in_progress", good="completed", bad="failed")
+OPENAI_WORDS = state_words(
+    not_started="unknown", queued="queued", running="in_progress", succeeded="completed", failed="failed"
+)
 
-ROW_WORDS = _words("NOT_START", "QUEUED", "IN_PROGRESS", good="SUCCESS", bad="FAILURE")
+GEMINI_WORDS = state_words(queued="queued", running="processing", succeeded="succeeded", failed="failed")
 
-OPENAI_WORDS = _words("unknown", "queued", "in_progress", good="completed", bad="failed")
-
-GEMINI_WORDS = _words("queued", "queued", "processing", good="succeeded", bad="failed")
-
-UPSTREAM_WORDS = _words("PENDING", "PENDING", "RUNNING", good="SUCCEEDED", bad="FAILED")
+UPSTREAM_WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED")
 
 _MILESTONES = (10, 20, 30)  # the gateway's percentages between the start and 100 are not linear
 

@@ -16,19 +16,11 @@ from starlette.routing import Route
 from submitter.simulator.field_rules import WEB_URL, Shape, first_violation, one_of, url
 from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
 from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
-from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "SUBMITTED",
-        Phase.QUEUED: "QUEUED",
-        Phase.RUNNING: "IN_PROGRESS",
-        Phase.ARCHIVING: "IN_PROGRESS",
-        Phase.SUCCEEDED: "SUCCESS",
-        Phase.FAILED: "FAILURE",
-        Phase.CANCELED: "FAILURE",
-    }
+WORDS = state_words(
+    not_started="SUBMITTED", queued="QUEUED", running="IN_PROGRESS", succeeded="SUCCESS", failed="FAILURE"
 )
 
 _HAPPYHORSE = Shape(
