@@ -1,275 +1,341 @@
-"""What a running receiver answers and posts, as values. Pure: JSON in, values out.
+"""The bodies that the HTTP API answers with, as models. Pure.
 
-A member that is new to this version is ignored; one that is missing or of another type makes the answer unreadable.
+The server makes its answers and the bodies of events from them, `/openapi.json` describes them, and the client reads
+them. They take the service's own values as they are: `Task.model_validate(task)` reads the attributes of `task`, where
+a time `x_at` of the API is `x_ms`. A member that this version does not know is ignored, because a later one may add it.
 """
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable, Violation
-from submitter.model import ENDED, Output, TaskError, TaskState
+from pydantic import AliasChoices, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from submitter.model import ENDED, TaskState
+from submitter.timestamps import rfc3339
 
 #: Types of the events that are about a task.
 TaskEventType = Literal["task.succeeded", "task.failed", "task.canceled", "task.expired", "task.overdue"]
 
 TASK_TYPES: tuple[TaskEventType, ...] = get_args(TaskEventType)
 
-_EXPIRED = "urn:whenfinal:problem:cursor-expired"
+SUBSCRIPTION_DISABLED = "subscription.disabled"
 
-_PROBLEM_TYPE = "application/problem+json"
-
-_DISABLED = "subscription.disabled"
-
-_NOT_AS_EXPECTED = (KeyError, TypeError, ValueError, AttributeError)
+EVENT_TYPES = (*TASK_TYPES, SUBSCRIPTION_DISABLED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A task as the receiver tells it; times are RFC 3339 in UTC.
+def _value_name(field: str) -> str | AliasChoices:
+    """The name of a time in the service's own values, before the API's own name for it."""
+    if field == "at" or field.endswith("_at"):
+        return AliasChoices(f"{field.removesuffix('_at')}_ms", field)
+    return field
 
-    `notify_secret` is set once, in the answer to the submit that made it.
-    """
+
+class ApiModel(BaseModel):
+    """Base of all bodies."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        populate_by_name=True,
+        alias_generator=AliasGenerator(validation_alias=_value_name),
+    )
+
+    def json_values(self) -> dict[str, Any]:
+        """The body as JSON values, its members named as the API names them."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _time_text(value: object) -> object:
+    return rfc3339(value) if isinstance(value, int) else value
+
+
+Time = Annotated[
+    str,
+    BeforeValidator(_time_text),
+    Field(description="RFC 3339, UTC, with milliseconds", json_schema_extra={"format": "date-time"}),
+]
+
+EventType = Annotated[
+    str, Field(description=f"One of {', '.join(EVENT_TYPES)}. A later version may add types.", examples=[TASK_TYPES[0]])
+]
+
+#: The provider's id of a task, which the API names `task_id`.
+_PROVIDER_TASK_ID = Field(
+    validation_alias=AliasChoices("provider_task_id", "task_id"),
+    serialization_alias="task_id",
+    description="The provider's id of the task; null until it is known.",
+)
+
+# Tasks.
+
+
+class Output(ApiModel):
+    """One file that the provider made. `needs_key`: its host wants the key of the provider's account."""
+
+    type: str
+    url: str
+    expires_at: Time | None = Field(validation_alias=AliasChoices("expires_at_ms", "expires_at"))
+    needs_key: bool
+
+
+class ErrorDetail(ApiModel):
+    """The provider's code and message, or ours with a code in lower case."""
+
+    code: str
+    message: str
+
+
+class Task(ApiModel):
+    """One unit of paid work. `id` is ours, `task_id` the provider's."""
 
     id: str
     provider: str
-    task_id: str | None
+    provider_task_id: str | None = _PROVIDER_TASK_ID
     model: str | None
     state: TaskState
     raw_state: str
     progress: int | None
     labels: Mapping[str, str]
-    created_at: str
-    submitted_at: str | None
-    final_at: str | None
+    created_at: Time
+    submitted_at: Time | None
+    final_at: Time | None
+    deadline_at: Time | None
     outputs: tuple[Output, ...]
-    error: TaskError | None
+    error: ErrorDetail | None
     supersedes: str | None
     callback_expected: bool
     polls: int
-    notify_secret: str | None = field(default=None, repr=False)
 
     @property
     def is_ended(self) -> bool:
-        """Nothing more is going to happen by itself: an end, or refused before there was a beginning."""
+        """Whether the state is the last one, as far as the provider is concerned: terminal, or refused."""
         return self.state in ENDED
 
+    @property
+    def notify_secret(self) -> str | None:
+        """The secret of the task's own webhooks, in the answer to the submit that made it and nowhere else."""
+        return None
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """News of a task. `seq` is the cursor: events after it are not seen yet.
 
-    `event_id` is the same each time it is told, so it is what to compare against doubles. `supersedes` names the event
-    that this one replaces. `task` is the task as it was then.
+class NotifySecret(ApiModel):
+    """The secret that was made for the task's own webhooks."""
+
+    secret: str
+
+
+class SubmittedTask(Task):
+    """`notify` is there once, when its secret was made for this submit."""
+
+    notify: NotifySecret | None = Field(default=None, repr=False)
+
+    @property
+    def notify_secret(self) -> str | None:
+        return None if self.notify is None else self.notify.secret
+
+
+class TasksPage(ApiModel):
+    """`next_cursor` null: this is the last page."""
+
+    tasks: tuple[Task, ...]
+    next_cursor: str | None
+
+
+class TimelineEntry(ApiModel):
+    """One thing that happened to a task. What `detail` holds depends on `kind`."""
+
+    at: Time
+    kind: Literal["observation", "event", "delivery", "attempt", "audit"]
+    summary: str
+    detail: Mapping[str, Any]
+
+
+class Timeline(ApiModel):
+    """Everything that happened to a task, in order. `task` is our id."""
+
+    task: str
+    timeline: tuple[TimelineEntry, ...]
+
+
+class ReconcileItem(ApiModel):
+    """One task of a reconcile. `plan` is what a poll does, `finding` what it came to, `after` the state that follows.
+
+    `finding` and `after` are null when the provider was not polled; `skipped` then says why.
+    """
+
+    task: str = Field(validation_alias=AliasChoices("task", "task_id"))
+    provider: str
+    provider_task_id: str | None = _PROVIDER_TASK_ID
+    state: TaskState
+    plan: str
+    finding: str | None
+    after: TaskState | None
+    skipped: str | None
+
+
+class ReconcileSummary(ApiModel):
+    """`changed` counts tasks whose state changed, or would have in a dry run."""
+
+    asked: int
+    changed: int
+    skipped: int
+    tasks: tuple[ReconcileItem, ...]
+
+
+# Events.
+
+
+class Event(ApiModel):
+    """An event about a task, and the task as it was then.
+
+    `seq` is the cursor. `event_id` is the same in every delivery of the event. `supersedes` names the event that this
+    one replaces.
     """
 
     seq: int
     event_id: str
-    type: str
-    timestamp: str
+    type: EventType
+    timestamp: Time
     task: Task
     supersedes: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubscriptionDisabled:
-    """An event for the operator: webhooks to `url` have stopped, for the `reason` told. `subscription` is its id."""
+class DisabledSubscription(ApiModel):
+    """The subscription that an event is about. `url` is its address without the query."""
+
+    id: str
+    url: str
+    reason: str
+    disabled_at: Time
+
+
+class SubscriptionDisabled(ApiModel):
+    """The event that webhooks to an address have stopped."""
 
     seq: int
     event_id: str
-    type: str
-    timestamp: str
-    subscription: str
-    url: str
-    reason: str
-    disabled_at: str
+    type: Literal["subscription.disabled"]
+    timestamp: Time
+    task: None
+    supersedes: str | None
+    about: DisabledSubscription = Field(alias="subscription")
+
+    @property
+    def subscription(self) -> str:
+        """The id of the subscription."""
+        return self.about.id
+
+    @property
+    def url(self) -> str:
+        return self.about.url
+
+    @property
+    def reason(self) -> str:
+        return self.about.reason
+
+    @property
+    def disabled_at(self) -> str:
+        return self.about.disabled_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherMessage:
-    """A webhook that is no event: `webhook.test`, or what only a later version knows."""
-
-    type: str
-    timestamp: str
-    data: Mapping[str, Any]
+def _subject(value: object) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "subscription" if kind == SUBSCRIPTION_DISABLED else "task"
 
 
-AnyEvent = Event | SubscriptionDisabled
+AnyEvent = Annotated[
+    Annotated[Event, Tag("task")] | Annotated[SubscriptionDisabled, Tag("subscription")], Discriminator(_subject)
+]
 
-Message = AnyEvent | OtherMessage
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventsPage:
-    """`has_more`: ask on at once, from `next_after`; no event need be in it for that."""
+class EventsPage(ApiModel):
+    """A page may be empty. `has_more`: read on at once, from `next_after`."""
 
     events: tuple[AnyEvent, ...]
     next_after: int
     has_more: bool
 
 
-def read_task(body: bytes) -> Task:
-    """Raise ReceiverUnreachable for what is no task."""
-    return _task(_json(body))
+class OtherMessage(ApiModel):
+    """A webhook that is no event: `webhook.test`, or a type that only a later version knows."""
+
+    type: str
+    timestamp: str
+    data: dict[str, Any]
 
 
-def read_events(body: bytes) -> EventsPage:
-    """Raise ReceiverUnreachable for what is no page of events."""
-    page = _json(body)
-    try:
-        return EventsPage(
-            events=tuple(_event(each) for each in page["events"]),
-            next_after=int(page["next_after"]),
-            has_more=bool(page["has_more"]),
-        )
-    except _NOT_AS_EXPECTED as error:
-        raise _unreadable(error) from error
+Message = Event | SubscriptionDisabled | OtherMessage
 
 
-def read_event(body: bytes) -> AnyEvent:
-    """Raise ReceiverUnreachable for what is no event."""
-    said = _json(body)
-    try:
-        return _event(said)
-    except _NOT_AS_EXPECTED as error:
-        raise _unreadable(error) from error
+class ResetNotice(ApiModel):
+    """What a stream says when events after the cursor are no longer stored; it goes on from `oldest_after`."""
+
+    oldest_after: int
 
 
-def read_oldest_after(body: bytes) -> int:
-    """What a stream says when it starts anew. Raise ReceiverUnreachable for anything else."""
-    try:
-        return int(_json(body)["oldest_after"])
-    except _NOT_AS_EXPECTED as error:
-        raise _unreadable(error) from error
+# The service itself.
 
 
-def read_message(body: bytes) -> Message:
-    """The body of a webhook. Raise ReceiverUnreachable for what is none of ours."""
-    said = _json(body)
-    try:
-        kind, timestamp, data = str(said["type"]), str(said["timestamp"]), dict(said["data"])
-        if kind == _DISABLED or data.get("task") is not None:
-            return _event({**data, "type": kind, "timestamp": timestamp})
-        return OtherMessage(type=kind, timestamp=timestamp, data=data)
-    except _NOT_AS_EXPECTED as error:
-        raise _unreadable(error) from error
+class CallbackVerdict(ApiModel):
+    """What became of a callback that changed nothing."""
+
+    verdict: Literal["applied", "duplicate", "stale", "contradiction"]
 
 
-def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> ReceiverProblem | None:
-    """None where the answer is not the receiver's: some proxy's, or another server's altogether."""
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != _PROBLEM_TYPE:
-        return None
-    said = _json(body)
-    errors, oldest_after = said.get("errors"), said.get("oldest_after")
-    return ReceiverProblem(
-        status=status,
-        type=str(said.get("type", "about:blank")),
-        title=str(said.get("title", "")),
-        detail=said.get("detail"),
-        errors=tuple(_violation(each) for each in errors if isinstance(each, dict)) if isinstance(errors, list) else (),
-        provider=said.get("provider"),
-        task=said.get("task"),
-        request_id=said.get("request_id"),
-        retry_after_s=read_retry_after(headers),
-        oldest_after=oldest_after if isinstance(oldest_after, int) else None,
-    )
+class Health(ApiModel):
+    """The process is alive."""
+
+    status: Literal["alive"]
 
 
-def refusal(problem: ReceiverProblem) -> ReceiverRefused | CursorExpired:
-    """The exception that a problem comes to."""
-    if problem.type == _EXPIRED and problem.oldest_after is not None:
-        return CursorExpired(problem.oldest_after)
-    return ReceiverRefused(problem)
+class Account(ApiModel):
+    """A provider account. `alarm` says what an operator must look into."""
+
+    provider: str
+    paused_until: Time | None
+    paused_reason: str | None
+    alarm: str | None
 
 
-def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the receiver gives them as a number, and a date, which a proxy may give, counts as nothing said."""
-    try:
-        seconds = float(headers.get("retry-after") or "nan")
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+class Readiness(ApiModel):
+    """The ledger can be written."""
+
+    status: Literal["ready"]
+    accounts: tuple[Account, ...]
 
 
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(error) from error
-    if not isinstance(value, dict):
-        raise ReceiverUnreachable("the answer is not a JSON object")
-    return value
+class FieldError(ApiModel):
+    """One broken rule. `field` is a dotted path as the caller wrote it, `accepted` says what would pass."""
+
+    field: str
+    rule: str
+    accepted: str
 
 
-def _unreadable(error: Exception) -> ReceiverUnreachable:
-    return ReceiverUnreachable(f"the answer cannot be read: {type(error).__name__}")
+class ProviderError(ApiModel):
+    """The code and message with which a provider refused."""
+
+    name: str
+    code: str
+    message: str
 
 
-def _task(said: Mapping[str, Any]) -> Task:
-    try:
-        return Task(
-            id=str(said["id"]),
-            provider=str(said["provider"]),
-            task_id=said["task_id"],
-            model=said["model"],
-            state=TaskState(said["state"]),
-            raw_state=str(said["raw_state"]),
-            progress=said["progress"],
-            labels=dict(said["labels"]),
-            created_at=str(said["created_at"]),
-            submitted_at=said["submitted_at"],
-            final_at=said["final_at"],
-            outputs=tuple(_output(each) for each in said["outputs"]),
-            error=None if said["error"] is None else _error(said["error"]),
-            supersedes=said["supersedes"],
-            callback_expected=bool(said["callback_expected"]),
-            polls=int(said["polls"]),
-            notify_secret=(said.get("notify") or {}).get("secret"),
-        )
-    except _NOT_AS_EXPECTED as error:
-        raise _unreadable(error) from error
+class Problem(ApiModel):
+    """RFC 9457. `provider` holds what the provider said when it refused, `task` the id of a task that stays readable.
 
+    `oldest_after` is there when a cursor has expired: the stored events come after it.
+    """
 
-def _output(said: Mapping[str, Any]) -> Output:
-    expires = said["expires_at"]
-    return Output(
-        url=str(said["url"]),
-        type=str(said["type"]),
-        expires_at_ms=None if expires is None else round(datetime.fromisoformat(expires).timestamp() * 1000),
-        needs_key=bool(said["needs_key"]),
-    )
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    instance: str | None = None
+    errors: tuple[FieldError, ...] = ()
+    provider: ProviderError | None = None
+    task: str | None = None
+    oldest_after: int | None = None
+    request_id: str
 
-
-def _error(said: Mapping[str, Any]) -> TaskError:
-    return TaskError(code=str(said["code"]), message=str(said["message"]))
-
-
-def _event(said: Mapping[str, Any]) -> AnyEvent:
-    seq, event_id, kind, timestamp = int(said["seq"]), str(said["event_id"]), str(said["type"]), str(said["timestamp"])
-    if kind == _DISABLED:
-        about = said["subscription"]
-        return SubscriptionDisabled(
-            seq=seq,
-            event_id=event_id,
-            type=kind,
-            timestamp=timestamp,
-            subscription=str(about["id"]),
-            url=str(about["url"]),
-            reason=str(about["reason"]),
-            disabled_at=str(about["disabled_at"]),
-        )
-    return Event(
-        seq=seq,
-        event_id=event_id,
-        type=kind,
-        timestamp=timestamp,
-        task=_task(said["task"]),
-        supersedes=said["supersedes"],
-    )
-
-
-def _violation(said: Mapping[str, Any]) -> Violation:
-    return Violation(field=str(said.get("field")), rule=str(said.get("rule")), accepted=str(said.get("accepted")))
+    def json_values(self) -> dict[str, Any]:
+        """Without the members that say nothing."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)

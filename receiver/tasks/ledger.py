@@ -12,6 +12,7 @@ from typing import Any
 from receiver.events.model.event import EventDraft, EventType
 from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
+from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.rows import observation_row, task_of, task_row
 from receiver.tasks.model.task import (
@@ -23,7 +24,6 @@ from receiver.tasks.model.task import (
     UnknownTask,
     Verdict,
 )
-from receiver.tasks.model.views import task_draft
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import TaskId, TaskKey, TaskState
 

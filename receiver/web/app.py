@@ -1,4 +1,4 @@
-"""The application: the table of routes behind the tracing, and what becomes of everything that a handler raises."""
+"""The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -35,7 +35,11 @@ def create_app(
     migrating: bool = True,
     show_key: Callable[[str], None] | None = None,
 ) -> Starlette:
-    """Nothing is opened before the application's lifespan begins. `show_key` None: the first key goes to stderr."""
+    """Return the application of a process; its lifespan opens and closes everything.
+
+    With the role `worker` it also runs the periodic jobs. `show_key` gets the first API key when one is made; None
+    writes it to stderr.
+    """
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:
@@ -49,7 +53,7 @@ def create_app(
                 await stack.enter_async_context(working(services))
             yield services
 
-    return build_app(opened, settings)
+    return build_app(opened)
 
 
 def _show_on_stderr(key: str) -> None:
@@ -59,11 +63,12 @@ def _show_on_stderr(key: str) -> None:
 
 log = structlog.get_logger(__name__)
 
-STORE_RETRY_S = 2.0  # a locked ledger comes back within this; a full disk does not, and costs a caller little
+#: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
+STORE_RETRY_S = 2.0
 
 
-def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]], settings: Settings) -> Starlette:
-    """Opens nothing by itself: the services are entered with the application's lifespan."""
+def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]) -> Starlette:
+    """Return the application over services that its lifespan opens."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
@@ -71,7 +76,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
             yield {"services": services}
 
     app = Starlette(
-        routes=[_route(operation) for operation in ROUTES],
+        routes=[_route(endpoint) for endpoint in ROUTES],
         middleware=[Middleware(Tracing)],
         exception_handlers={
             ProblemError: _on_problem,
@@ -82,15 +87,15 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         },
         lifespan=lifespan,
     )
-    # A redirect would answer a callback with something that no provider follows.
+    # No provider would follow a redirect of its callback.
     app.router.redirect_slashes = False
-    app.state.openapi = build_document(ROUTES, version=version("whenfinal"), server=settings.public_url or "/")
+    app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
     return app
 
 
-def _route(operation: Endpoint[Any, Any]) -> Route:
-    route = Route(operation.path, operation.serve, methods=[operation.method])
-    if operation.streams and route.methods is not None:
+def _route(endpoint: Endpoint[Any, Any]) -> Route:
+    route = Route(endpoint.path, endpoint.serve, methods=[endpoint.method])
+    if endpoint.streams and route.methods is not None:
         route.methods.discard("HEAD")
     return route
 
@@ -115,7 +120,7 @@ async def _on_store_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """What the framework refuses by itself: an address or a method that is not in the table."""
+    """Answer what the framework refuses by itself: an unknown path or method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
         return _answer(request, Problem(Kind.NOT_FOUND, "No such address; see /openapi.json."))
@@ -125,12 +130,12 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(request: Request, _error: Exception) -> Response:
-    """Nobody is left to read it; it is for the log."""
+    """The client has gone, so this answer only reaches the log."""
     return _answer(request, Problem(Kind.MALFORMED, "The connection ended before the whole body had come."))
 
 
 def _methods(request: Request) -> list[str]:
-    """Of the address, over all its routes; the framework would name the first route's alone."""
+    """Return the methods of a path over all its routes; the framework would name those of the first one only."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in fitting for method in route.methods or ()})

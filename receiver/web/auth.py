@@ -1,6 +1,7 @@
-"""Who calls: bearer keys, known to us only as SHA-256 digests, and the scopes they open.
+"""Authentication: bearer keys, of which we hold only SHA-256 digests, and their scopes.
 
-Every key is compared in full, whatever matched before it, and bytes with bytes: a header may hold any of them.
+Every key is compared in full and in constant time, whatever matched before it. Bytes are compared with bytes, because a
+header may hold any of them.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 
 class Scope(StrEnum):
-    """A scope of a key, by the name that settings use. No scope includes another."""
+    """What a key allows, by its name in the settings. No scope includes another."""
 
     SUBMIT = "submit"
     READ = "read"
@@ -30,24 +31,25 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClient:
-    """`name` is the key's name in the settings: what audit lines and the log call it."""
+    """The owner of a key."""
 
+    #: The key's name in the settings, which audit lines and the log use.
     name: str
     scopes: frozenset[str]
 
 
-def authenticate(scope: AsgiScope, keys: Iterable[ApiKeyDigest], right: Scope) -> ApiClient:
-    """Raise a 401 problem without a key of ours, a 403 problem without the right."""
-    caller = _find(_token(scope), keys)
-    if right.value not in caller.scopes:
-        challenge = f'{REALM}, error="insufficient_scope", scope="{right.value}"'
-        detail = f"This needs the scope {right.value}; the key {caller.name} does not have it."
+def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> ApiClient:
+    """Return the owner of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
+    client = _find(_token(request_scope), keys)
+    if needed.value not in client.scopes:
+        challenge = f'{REALM}, error="insufficient_scope", scope="{needed.value}"'
+        detail = f"This needs the scope {needed.value}; the key {client.name} does not have it."
         raise ProblemError(Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge}))
-    return caller
+    return client
 
 
-def _token(scope: AsgiScope) -> bytes:
-    given = [value for name, value in scope["headers"] if name == b"authorization"]
+def _token(request_scope: AsgiScope) -> bytes:
+    given = [value for name, value in request_scope["headers"] if name == b"authorization"]
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     if found is None:
         detail = "Send one header Authorization: Bearer KEY."
@@ -60,6 +62,6 @@ def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiClient:
     matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not matching:
         challenge = f'{REALM}, error="invalid_token"'
-        detail = "The key is not one of ours."
+        detail = "The key is not valid here."
         raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge}))
     return ApiClient(name=matching[0].name, scopes=matching[0].scopes)

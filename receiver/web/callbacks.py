@@ -1,6 +1,6 @@
-"""What providers post to us: bytes and headers in, one outcome of the intake out, as a status.
+"""The endpoint for callbacks: hand headers and bytes to the intake, answer its outcome as a status.
 
-Only `receiver.intake` judges. A stranger is told no more than that it is a stranger; the reason goes to the log.
+Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reason; the reason goes to the log.
 """
 
 from typing import assert_never
@@ -9,10 +9,11 @@ import structlog
 
 from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
 from receiver.tasks.model.task import TaskMismatch, Verdict
-from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.json_body import check_type, read_body
 from receiver.web.problems import Kind, Problem, ProblemError
 from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.api import CallbackVerdict
 from submitter.http.messages import Callback, Headers
 
 log = structlog.get_logger(__name__)
@@ -20,31 +21,32 @@ log = structlog.get_logger(__name__)
 #: Plain JSON, and CloudEvents in their structured form.
 CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 
-#: RFC 9110 wants a challenge with every 401; what is asked for here no client can make up by itself.
+#: RFC 9110 requires a challenge with every 401, although no client can answer this one.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(call: RequestContext[NoQuery, NoBody]) -> Answer:
-    """With a token in the path or, for providers that sign, without."""
-    provider = call.part("provider")
-    if provider not in call.services.providers:
+async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    """Take a callback with a token in its path or, from a provider that signs, without one."""
+    provider = context.path_param("provider")
+    if provider not in context.services.providers:
         raise ProblemError(_problem_of(UnknownProvider()))
-    check_type(call.request, CALLBACK_TYPES)
-    body = await read_body(call.request, max_bytes=call.services.settings.callbacks.max_bytes)
-    callback = Callback(headers=_headers(call.request.scope["headers"]), body=body)
-    outcome = await call.services.intake.receive(provider, call.request.path_params.get("token"), callback)
+    check_type(context.request, CALLBACK_TYPES)
+    body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
+    callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
+    outcome = await context.services.intake.receive(provider, context.request.path_params.get("token"), callback)
     return _answer(provider, outcome)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
-    """As they came, the repeated ones repeated; Latin-1 gives every byte a character."""
+    """In their order, repeated ones repeated; Latin-1 maps every byte to a character."""
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
 
 
-def _answer(provider: str, outcome: IntakeOutcome) -> Answer:
+def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
     if isinstance(outcome, Accepted):
-        applied = outcome.verdict is Verdict.APPLIED
-        return Answer(status=204) if applied else Answer(body={"verdict": outcome.verdict.value})
+        if outcome.verdict is Verdict.APPLIED:
+            return JsonAnswer(status=204)
+        return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
     log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=_reason(outcome))
     raise ProblemError(_problem_of(outcome))
 

@@ -1,7 +1,7 @@
-"""What a route is: one value that the application serves from and `/openapi.json` is made from.
+"""An endpoint: one method of one path, as a value that the application serves and `/openapi.json` describes.
 
-The wrapper does what every route needs in the same order: who calls, what the query says, what the body says. A handler
-gets checked values and gives an answer; anything else that can happen is a problem.
+`serve` does for every endpoint the same in the same order: authenticate, check the query, check the body. A handler
+gets checked values and returns an answer; it raises a problem for everything else.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,6 +19,7 @@ from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json
 from receiver.web.schemas.tasks import NoBody
 from receiver.web.validation import check, read_query
+from submitter.api import ApiModel
 
 Q = TypeVar("Q", bound=BaseModel)
 
@@ -27,86 +28,106 @@ B = TypeVar("B", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestContext(Generic[Q, B]):
-    """A request as a handler sees it. `actor` is the name of the caller's key, empty on open routes."""
+    """A request as a handler sees it."""
 
     request: Request
     services: Services
     query: Q
     body: B
-    actor: str = ""
+    #: The name of the caller's key, empty on open endpoints.
+    key_name: str = ""
 
-    def part(self, name: str) -> str:
-        """A variable part of the path."""
+    @property
+    def actor(self) -> str:
+        """The caller as audit lines name it."""
+        return f"key {self.key_name}"
+
+    def path_param(self, name: str) -> str:
         return str(self.request.path_params[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """`body` is JSON values, None for an answer without one."""
+class JsonAnswer:
+    """`body` is a model or JSON values, None for an answer without a body."""
 
-    body: Mapping[str, Any] | None = None
+    body: ApiModel | Mapping[str, Any] | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_response(self) -> Response:
-        content = None if self.body is None else to_json(self.body)
-        media_type = None if self.body is None else "application/json"
+        values = self.body.json_values() if isinstance(self.body, ApiModel) else self.body
         headers = {"Cache-Control": "no-store", **self.headers}
-        return Response(content, status_code=self.status, media_type=media_type, headers=headers)
+        if values is None:
+            return Response(status_code=self.status, headers=headers)
+        return Response(to_json(values), status_code=self.status, media_type="application/json", headers=headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderParameter:
+    """A header that an endpoint reads, for its description."""
+
+    description: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Generic[Q, B]):
-    """One method of one path.
-
-    `right` None: open to all. `answers`: status to the shape of its body, None for none. `problems`: statuses beside
-    those that follow from the other fields. `optional_body`: no body at all means an empty object. `body_types`: types
-    of a body that the handler reads itself, as the callbacks' does, because its bytes are what was signed. `streams`: a
-    200 is a stream of events without an end, so that there is no asking for its headers alone.
-    """
+    """One method of one path."""
 
     method: str
     path: str
-    handle: Callable[[RequestContext[Q, B]], Awaitable[Answer | Response]]
+    handle: Callable[[RequestContext[Q, B]], Awaitable[JsonAnswer | Response]]
+    #: The `operationId` of the description: the name of a method in a generated client.
+    name: str
+    tag: str
     summary: str
+    description: str
     query: type[Q]
     body: type[B]
-    answers: Mapping[int, type[BaseModel] | None]
+    #: The model of the body by status, None for an answer without one or with one of no model.
+    answers: Mapping[int, type[ApiModel] | None]
+    #: Statuses of problems beside those that follow from the other fields.
     problems: tuple[int, ...] = ()
-    right: Scope | None = None
+    #: None: open to all.
+    scope: Scope | None = None
+    #: No body at all means an empty object.
     optional_body: bool = False
+    #: Types of a body that the handler reads itself, as that of a callback, because its bytes are what was signed.
     body_types: frozenset[str] = frozenset()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, HeaderParameter] = field(default_factory=dict)
+    #: A 200 is an endless stream of events, so HEAD is not allowed.
     streams: bool = False
 
     async def serve(self, request: Request) -> Response:
+        """Answer a request. Raise ProblemError for one that is not authenticated, not allowed or not valid."""
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path
-        if self.right is not None:
-            trace.key = authenticate(request.scope, services.api_keys, self.right).name
-        call = RequestContext(
+        if self.scope is not None:
+            trace.key = authenticate(request.scope, services.api_keys, self.scope).name
+        context = RequestContext(
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),
             body=await self._read_body(request, services),
-            actor=trace.key or "",
+            key_name=trace.key or "",
         )
-        answer = await self.handle(call)
-        return answer.to_response() if isinstance(answer, Answer) else answer
+        answer = await self.handle(context)
+        return answer.to_response() if isinstance(answer, JsonAnswer) else answer
 
     async def _read_body(self, request: Request, services: Services) -> B:
         if self.body is NoBody:
             return self.body()
+        max_bytes = services.settings.api.max_bytes
         if "content-type" not in request.headers and self.optional_body:
-            body = await read_body(request, max_bytes=services.settings.api.max_bytes)
+            body = await read_body(request, max_bytes=max_bytes)
             if not body:
                 return self.body()
-        return await read_json(request, self.body, max_bytes=services.settings.api.max_bytes)
+        return await read_json(request, self.body, max_bytes=max_bytes)
 
 
 async def read_json(request: Request, model: type[B], *, max_bytes: int) -> B:
-    """Raise the problem of a body: 415, 413, 400 where it is no good JSON, 422 where it breaks the model's rules."""
+    """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""
     check_type(request, JSON_TYPES)
     body = await read_body(request, max_bytes=max_bytes)
     try:

@@ -1,7 +1,7 @@
-"""JSON that callers write, as values that nothing further inside can stumble over.
+"""Read request bodies: within a size and a time, of one content type, as strict JSON.
 
-Pure. Stricter than JSON itself: no name twice, no number that is not finite, no NUL, no half of a surrogate pair, no
-nesting beyond what any request needs.
+The JSON is stricter than the standard: no duplicate names, no NaN or infinity, no NUL, no lone surrogates, at most 64
+levels. So no value can break what stores, signs or shows it later.
 """
 
 import asyncio
@@ -15,12 +15,11 @@ from starlette.requests import Request
 
 from receiver.web.problems import Kind, Problem, ProblemError
 from submitter.errors import Violation
+from submitter.providers.json_reader import is_nested_deeper
 
-DEEPEST = 64  # levels; a provider's own bodies nest about four
+MAX_LEVELS = 64  # providers' own bodies have about four
 
-_FIELD_CHARACTERS = 200  # of a path in a caller's own words
-
-_CONTAINERS = frozenset({dict, list})
+_FIELD_CHARACTERS = 200  # of a path in the caller's own text
 
 _CHECKED = frozenset({dict, list, str})
 
@@ -28,7 +27,7 @@ _UNFIT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 class BadJson(Exception):
-    """`field` is where, as a dotted path; empty for the whole body."""
+    """The body is not the JSON that we accept. `field` is a dotted path, empty for the whole body."""
 
     def __init__(self, rule: str, *, accepted: str, field: str = "") -> None:
         super().__init__(rule)
@@ -36,7 +35,7 @@ class BadJson(Exception):
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Raise BadJson, and nothing else, for whatever bytes."""
+    """Return the value. Raise BadJson, and nothing else, for any other bytes."""
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -52,8 +51,9 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _too_deep() from None
     except ValueError:  # the interpreter's own limit to the digits of a number
         raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
-    _check_depth(value)
-    # As they stand in the bytes, JSON refuses the one and UTF-8 the other.
+    if is_nested_deeper(value, MAX_LEVELS + 1):
+        raise _too_deep()
+    # Unescaped, JSON refuses NUL and UTF-8 refuses lone surrogates, so only escapes can bring them in.
     if b"\\u" in body:
         _check_texts(value)
     return value
@@ -62,11 +62,11 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise BadJson("is given twice", accepted="each name once", field=_visible(_twice(pairs)))
+        raise BadJson("is given twice", accepted="each name once", field=_visible(_duplicate(pairs)))
     return found
 
 
-def _twice(pairs: Sequence[tuple[str, Any]]) -> str:
+def _duplicate(pairs: Sequence[tuple[str, Any]]) -> str:
     counts = Counter(name for name, _ in pairs)
     return next(name for name, count in counts.items() if count > 1)
 
@@ -78,38 +78,22 @@ def _refuse_constant(word: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise BadJson("holds a number too large to be kept", accepted="finite numbers")
+        raise BadJson("holds a number that is too large", accepted="finite numbers")
     return number
 
 
 def _too_deep() -> BadJson:
-    return BadJson(f"is nested more than {DEEPEST} levels deep", accepted=f"up to {DEEPEST} levels")
-
-
-def _check_depth(value: object) -> None:
-    """Level by level, so that depth is measured and not suffered, and millions of numbers take no time."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        level = [
-            child
-            for each in level
-            if type(each) in _CONTAINERS
-            for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]  # a list
-            if type(child) in _CONTAINERS
-        ]
-        if not level:
-            return
-    raise _too_deep()
+    return BadJson(f"is nested more than {MAX_LEVELS} levels deep", accepted=f"up to {MAX_LEVELS} levels")
 
 
 def _check_texts(value: object) -> None:
-    waiting: list[tuple[object, tuple[str, ...]]] = [(value, ())]
-    while waiting:
-        each, path = waiting.pop()
+    pending: list[tuple[object, tuple[str, ...]]] = [(value, ())]
+    while pending:
+        each, path = pending.pop()
         if isinstance(each, str):
             _check_text(each, path)
         for name, child in _children(each):
-            waiting.append((child, (*path, name)))
+            pending.append((child, (*path, name)))
 
 
 def _children(value: object) -> Iterator[tuple[str, object]]:
@@ -132,8 +116,8 @@ def _visible(text: str) -> str:
     return _UNFIT_TEXT.sub("\ufffd", text)
 
 
-#: A body may take this long and what it needs at the slowest speed; no stranger's may be waited for without an end.
-#: With the callbacks' cap of 1 MiB that is less than a stop allows the requests in flight.
+#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
+#: that is less than a stop allows the requests in flight.
 BODY_WITHIN_S = 10.0
 
 SLOWEST_BYTES_S = 128 * 1024
@@ -142,7 +126,7 @@ JSON_TYPES = frozenset({"application/json"})
 
 
 def check_type(request: Request, types: frozenset[str]) -> None:
-    """Exactly one content type, of those taken, with any parameters; a charset must be UTF-8. No content coding."""
+    """Raise a 415 problem unless there is exactly one content type, of `types`, in UTF-8, and no content coding."""
     given = request.headers.getlist("content-type")
     accepted = " or ".join(sorted(types))
     essence, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
@@ -154,8 +138,8 @@ def check_type(request: Request, types: frozenset[str]) -> None:
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """The whole body, however it is framed. Stops reading at the cap, and when it comes too slowly."""
-    too_large = ProblemError(Problem(Kind.TOO_LARGE, f"At most {max_bytes} bytes are taken here."))
+    """Return the whole body. Raise a 413 problem when it is too large, a 408 problem when it comes too slowly."""
+    too_large = ProblemError(Problem(Kind.TOO_LARGE, f"The body may have {max_bytes} bytes at most."))
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
         raise too_large
@@ -168,6 +152,6 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                 if len(body) > max_bytes:
                     raise too_large
     except TimeoutError:
-        detail = f"A body is waited for {within_s:.0f} s at most."
+        detail = f"The body must come within {within_s:.0f} s."
         raise ProblemError(Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"})) from None
     return bytes(body)

@@ -1,6 +1,6 @@
-"""Around every request: its id, its line in the log, a path that can be read, and the answer when ours breaks.
+"""The outermost middleware: request id, log line, check of the path, and the answer to an unexpected error.
 
-Paths are logged as their route's template, because the path of a callback holds its token.
+The log names a path by its route's template, because the path of a callback holds its token.
 """
 
 import asyncio
@@ -25,21 +25,25 @@ _HEADER = b"x-request-id"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-#: Control characters, as they stand and escaped; no name of ours holds one.
+#: Control characters, plain and escaped; no id or name of ours holds one.
 _CONTROL = re.compile(rb"[\x00-\x20\x7f]|%[01][0-9A-Fa-f]|%7[Ff]")
 
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """What is known of a request so far. `route` is a template, `key` the name of the caller's key."""
+    """What is known of a request so far."""
 
     request_id: str
+    #: The template of the path.
     route: str = UNROUTED
+    #: The name of the caller's key.
     key: str | None = None
+    #: None until the answer has begun.
     status: int | None = None
 
 
 def trace_of(scope: Scope) -> Trace:
+    """Return the trace of a request. Raise TypeError for a request that did not pass the middleware."""
     trace = scope["state"]["trace"]
     if not isinstance(trace, Trace):
         raise TypeError("the request did not come through Tracing")
@@ -47,7 +51,7 @@ def trace_of(scope: Scope) -> Trace:
 
 
 class Tracing:
-    """The outermost middleware."""
+    """Gives each request a trace, logs it, and turns an unexpected error into a problem."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -81,7 +85,7 @@ class Tracing:
                 problem = Problem(Kind.MALFORMED, "The path is not UTF-8, percent-encoded, without control characters.")
                 await to_response(problem, trace.request_id)(scope, receive, send)
         except asyncio.CancelledError:
-            # Only a stop that has waited for as long as it may cancels a request.
+            # The server cancels a request only when its stop has waited as long as it may.
             log.warning("request_cut", route=trace.route)
             if trace.status is not None:
                 raise
@@ -89,12 +93,12 @@ class Tracing:
         except Exception:
             log.exception("request_failed", route=trace.route)
             if trace.status is not None:
-                raise  # too late for another answer: the server ends the connection
+                raise  # the answer has begun: the server can only close the connection
             await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
 
 
 def is_clean(raw_path: bytes) -> bool:
-    """Whether a path as it came over the wire decodes to what its sender meant, and to nothing unprintable."""
+    """Whether a path, as it came over the wire, is percent-encoded UTF-8 without control characters."""
     if _BAD_ESCAPE.search(raw_path) or _CONTROL.search(raw_path):
         return False
     try:
@@ -109,7 +113,7 @@ def _unescaped(raw_path: bytes) -> bytes:
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's own, if there is one and it can be shown as it is; else a new one."""
+    """Return the caller's own id if there is one and it is visible ASCII, else a new one."""
     given = [value for name, value in scope["headers"] if name == _HEADER]
     if len(given) == 1 and _GIVEN_ID.fullmatch(given[0]):
         return bytes(given[0]).decode("ascii")

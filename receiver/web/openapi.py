@@ -1,127 +1,167 @@
-"""`/openapi.json`, made from the table of routes and the pydantic models, so that it cannot say anything else. Pure."""
+"""`/openapi.json`, made from the table of endpoints and their models, so that it cannot differ from them. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from receiver.events.model.sse import MEDIA_TYPE as EVENT_STREAM
+from receiver.web import examples
 from receiver.web.endpoint import Endpoint
 from receiver.web.problems import MEDIA_TYPE
-from receiver.web.schemas.tasks import NoBody, ProblemShape
+from receiver.web.routes import TAGS
+from receiver.web.schemas.tasks import NoBody
+from submitter.api import Problem
 
 _REF = "#/components/schemas/{model}"
 
-_PART = re.compile(r"\{([a-z_]+)\}")
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "The id of the request: the caller's own or a new one.",
+        "schema": {"type": "string"},
+        "example": "req_5f0c2a9be17d44c3a1b6d208",
+    }
+}
 
-_REQUEST_ID = {"X-Request-Id": {"description": "Echoes the request's own.", "schema": {"type": "string"}}}
+_DESCRIPTION = "Submit tasks to video providers, and get exactly one reliable completion event for each."
 
-Operations = Sequence[Endpoint[Any, Any]]
+_CALLBACK_BODY = {"title": "CallbackBody", "description": "What the provider documents.", "type": "object"}
+
+Endpoints = Sequence[Endpoint[Any, Any]]
 
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
 
 
-def build_document(routes: Operations, *, version: str, server: str) -> dict[str, Any]:
+def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dict[str, Any]:
+    """Return the document. `server` is where the API is, by default the host that the document comes from."""
     references, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    for endpoint in routes:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "whenfinal", "version": version},
+        "info": {
+            "title": "whenfinal",
+            "version": version,
+            "description": _DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
         "servers": [{"url": server}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
     }
 
 
-def statuses(route: Endpoint[Any, Any]) -> tuple[int, ...]:
-    """Every status that a route may answer with, in order."""
-    found = {*route.answers, 400, 500, *route.problems}
-    if route.right is not None:
+def statuses(endpoint: Endpoint[Any, Any]) -> tuple[int, ...]:
+    """Return every status that an endpoint may answer with, in order."""
+    found = {*endpoint.answers, 400, 500, *endpoint.problems}
+    if endpoint.scope is not None:
         found |= {401, 403}
-    if route.body is not NoBody:
+    if endpoint.body is not NoBody:
         found |= {413, 415, 422}
-    if route.body is not NoBody or route.body_types:
+    if endpoint.body is not NoBody or endpoint.body_types:
         found |= {408}
     return tuple(sorted(found))
 
 
-def _schemas(routes: Operations) -> tuple[Schemas, Mapping[str, Any]]:
-    read: list[tuple[type[BaseModel], JsonSchemaMode]] = []
-    written: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ProblemShape, "serialization")]
-    for route in routes:
-        read += [(model, "validation") for model in (route.body, route.query)]
-        written += [(model, "serialization") for model in route.answers.values() if model is not None]
-    wanted = list(dict.fromkeys(read + written))
+def _schemas(routes: Endpoints) -> tuple[Schemas, Mapping[str, Any]]:
+    """Return a reference to the schema of each model, and the schemas by name.
+
+    They have no defaults: generated clients would require, or send, what the caller of the API may leave out.
+    """
+    bodies = [endpoint.body for endpoint in routes if endpoint.body is not NoBody]
+    answers: list[type[BaseModel]] = [Problem]
+    answers += [model for endpoint in routes for model in endpoint.answers.values() if model is not None]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in dict.fromkeys(bodies)]
+    wanted += [(model, "serialization") for model in dict.fromkeys(answers)]
     by_model, definitions = models_json_schema(wanted, ref_template=_REF)
-    unwanted = {"NoBody", *(str(route.query.__name__) for route in routes)}
-    components = {name: schema for name, schema in definitions["$defs"].items() if name not in unwanted}
+    components = {**definitions["$defs"], "CallbackBody": _CALLBACK_BODY}
+    for component in components.values():
+        for member in component.get("properties", {}).values():
+            member.pop("default", None)
     return {model: by_model[model, mode] for model, mode in wanted}, components
 
 
-def _operation(route: Endpoint[Any, Any], references: Schemas) -> dict[str, Any]:
+def _operation(endpoint: Endpoint[Any, Any], references: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": _operation_id(route),
-        "summary": route.summary,
-        "parameters": list(_parameters(route)),
-        "responses": {str(status): _response(route, status, references) for status in statuses(route)},
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "parameters": list(_parameters(endpoint)),
+        "responses": {str(status): _response(endpoint, status, references) for status in statuses(endpoint)},
     }
-    if route.body is not NoBody:
-        content = {"application/json": {"schema": references[route.body]}}
-        described["requestBody"] = {"required": not route.optional_body, "content": content}
-    elif route.body_types:
-        content = {kind: {"schema": {"type": "object"}} for kind in sorted(route.body_types)}
-        described["requestBody"] = {"required": True, "content": content}
-    if route.right is not None:
-        described["security"] = [{"key": [route.right.value]}]
-        described["x-scope"] = route.right.value
+    if endpoint.body is not NoBody:
+        content = {"application/json": _content(endpoint.body, references)}
+        described["requestBody"] = {"required": not endpoint.optional_body, "content": content}
+    elif endpoint.body_types:
+        media = {"schema": {"$ref": _REF.format(model="CallbackBody")}, "example": examples.CALLBACK}
+        described["requestBody"] = {"required": True, "content": dict.fromkeys(sorted(endpoint.body_types), media)}
+    if endpoint.scope is not None:
+        described["security"] = [{"key": [endpoint.scope.value]}]
+        described["x-scope"] = endpoint.scope.value
     return described
 
 
-def _operation_id(route: Endpoint[Any, Any]) -> str:
-    words = re.findall(r"[a-z0-9]+", f"{route.method.lower()} {route.path}")
-    return "_".join(words)
+def _content(model: type[BaseModel], references: Schemas) -> dict[str, Any]:
+    return {"schema": references[model], "example": examples.BODIES[model]}
 
 
-def _parameters(route: Endpoint[Any, Any]) -> Iterator[dict[str, Any]]:
-    for name in _PART.findall(route.path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-    for name, text in route.headers.items():
-        yield {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-    schema = route.query.model_json_schema(ref_template=_REF)
+def _parameters(endpoint: Endpoint[Any, Any]) -> Iterator[dict[str, Any]]:
+    for before, part in pairwise(endpoint.path.split("/")):
+        if part.startswith("{"):
+            description, example = examples.PATH_PARAMS[f"{before}/{part}"]
+            yield _parameter(part.strip("{}"), "path", description, example) | {"required": True}
+    for name, header in endpoint.headers.items():
+        yield _parameter(name, "header", header.description, header.example)
+    schema = endpoint.query.model_json_schema(ref_template=_REF)
     for name, found in schema.get("properties", {}).items():
-        parameter = {"name": name, "in": "query", "required": False, "schema": _inlined(found, schema.get("$defs", {}))}
-        yield parameter | ({"description": found["description"]} if "description" in found else {})
+        parameter = _parameter(name, "query", found["description"], found["examples"][0])
+        yield parameter | {"schema": _inlined(found, schema.get("$defs", {}))}
+
+
+def _parameter(name: str, place: str, description: str, example: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": example,
+    }
 
 
 def _inlined(found: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter is absent, not null; its few words stand where it does."""
+    """Return the schema without references, and without null: a parameter that is not given is absent."""
     options = [each for each in found.get("anyOf", [found]) if each != {"type": "null"}]
     schema: dict[str, Any] = dict(options[0])
     if "$ref" in schema:
         schema = dict(definitions[schema["$ref"].rpartition("/")[2]])
     if "items" in schema:
         schema["items"] = _inlined(schema["items"], definitions)
-    return {key: value for key, value in schema.items() if key not in {"title", "description"}}
+    return {key: value for key, value in schema.items() if key not in {"title", "description", "examples"}}
 
 
-def _response(route: Endpoint[Any, Any], status: int, references: Schemas) -> dict[str, Any]:
+def _response(endpoint: Endpoint[Any, Any], status: int, references: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": _REQUEST_ID}
-    if status not in route.answers:
-        response["content"] = {MEDIA_TYPE: {"schema": references[ProblemShape]}}
-    elif route.streams:
+    if status not in endpoint.answers:
+        response["content"] = {MEDIA_TYPE: _content(Problem, references)}
+        return response
+    model = endpoint.answers[status]
+    if endpoint.streams:
         text = "`id` is the event's seq, `event` its type, `data` the event as /v1/events has it, in one line."
-        response["content"] = {EVENT_STREAM: {"schema": {"type": "string", "description": text}}}
+        schema = {"type": "string", "description": text}
+        response["content"] = {EVENT_STREAM: {"schema": schema, "example": examples.STREAM}}
+    elif model is not None:
+        response["content"] = {"application/json": _content(model, references)}
     elif status != HTTPStatus.NO_CONTENT:
-        model = route.answers[status]
-        response["content"] = {
-            "application/json": {"schema": {"type": "object"} if model is None else references[model]}
-        }
+        media = {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}
+        response["content"] = {"application/json": media}
     return response

@@ -1,7 +1,7 @@
-"""Every error answer: RFC 9457 `application/problem+json`, made in one place from a value.
+"""Every error answer: RFC 9457 `application/problem+json`, made from a value in one place.
 
-The table maps what went wrong to a status; no handler picks a status of its own. Details are for the caller: nothing of
-our inside, no secret, no stack.
+The table `Kind` maps what went wrong to a status; no handler picks a status. A detail is written for the caller: it
+holds no secret, no stack and nothing about our inside.
 """
 
 import json
@@ -14,15 +14,16 @@ from typing import Any
 
 from starlette.responses import Response
 
+from submitter import api
 from submitter.errors import Violation
 
 MEDIA_TYPE = "application/problem+json"
 
 _TYPE = "urn:whenfinal:problem:"
 
-FULL_RETRY_S = 5.0  # a wait ends within a minute, so that places come free all the time
+FULL_RETRY_S = 5.0  # a wait ends within a minute, so slots are free again soon
 
-SHOWN_CHARACTERS = 200  # of a caller's own words in an answer
+SHOWN_CHARACTERS = 200  # of the caller's own text in an answer
 
 
 class Kind(Enum):
@@ -37,7 +38,7 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
     METHOD = ("method-not-allowed", 405, "The address does not take this method")
     TOO_SLOW = ("body-too-slow", 408, "The body did not come in time")
-    CURSOR_EXPIRED = ("cursor-expired", 410, "The cursor is older than the events that are kept")
+    CURSOR_EXPIRED = ("cursor-expired", 410, "The cursor is older than the stored events")
     CONFLICT = ("conflict", 409, "The state of things does not allow this")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     MEDIA = ("unsupported-media-type", 415, "The body is of a type that is not taken here")
@@ -59,19 +60,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`extra` holds further members; `status` replaces the kind's own for what the framework refuses by itself."""
+    """An error answer before it is written."""
 
     kind: Kind
     detail: str | None = None
     errors: tuple[Violation, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: The path of what the problem is about.
     instance: str | None = None
+    #: Further members, by their names in `submitter.api.Problem`.
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: Replaces the status of the kind, for what the framework refuses by itself.
     status: int | None = None
 
 
 class ProblemError(Exception):
-    """Ends a request with its problem, from wherever it is found."""
+    """Ends a request with a problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.kind.value[0])
@@ -79,49 +83,49 @@ class ProblemError(Exception):
 
 
 def invalid(kind: Kind, *violations: Violation, detail: str | None = None) -> ProblemError:
-    said = detail or "; ".join(f"{each.field} {each.rule}" for each in violations)
-    return ProblemError(Problem(kind, said[: 5 * SHOWN_CHARACTERS], errors=violations))
+    """Return the problem of broken rules; its detail has a sentence for each."""
+    text = detail or " ".join(f"{violation}." for violation in violations)
+    return ProblemError(Problem(kind, text[: 5 * SHOWN_CHARACTERS], errors=violations))
 
 
 def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:
-    """Whole seconds, rounded up, at least one."""
+    """Add `Retry-After` in whole seconds, rounded up, at least one."""
     seconds = max(1, math.ceil(min(retry_after_s, 86_400)))
     return replace(problem, headers={**problem.headers, "Retry-After": str(seconds)})
 
 
 def streams_full() -> ProblemError:
-    detail = "WHENFINAL_STREAMS_MAX says how many. Nothing was opened; a request that does not wait is answered."
+    detail = "WHENFINAL_STREAMS_MAX is the limit. Try again later, or send the request without a wait."
     return ProblemError(with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S))
 
 
-def body_of(problem: Problem, request_id: str) -> dict[str, Any]:
+def body_of(problem: Problem, request_id: str) -> api.Problem:
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
-    members: dict[str, Any] = {
-        "type": "about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
-        "title": title,
-        "status": status,
-        "detail": problem.detail,
-        "instance": problem.instance,
-        "errors": [{"field": each.field, "rule": each.rule, "accepted": each.accepted} for each in problem.errors],
+    return api.Problem(
+        type="about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
+        title=title,
+        status=status,
+        detail=problem.detail,
+        instance=problem.instance,
+        errors=tuple(api.FieldError.model_validate(violation) for violation in problem.errors),
+        request_id=request_id,
         **problem.extra,
-        "request_id": request_id,
-    }
-    return {key: value for key, value in members.items() if value not in (None, [])}
+    )
 
 
 def to_response(problem: Problem, request_id: str) -> Response:
     body = body_of(problem, request_id)
     return Response(
-        to_json(body),
-        status_code=body["status"],
+        to_json(body.json_values()),
+        status_code=body.status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
     )
 
 
 def to_json(value: object) -> bytes:
-    """A lone surrogate, which some provider may have sent, becomes a question mark: no answer may fail for it."""
+    """Encode JSON values. A lone surrogate, which a provider may have sent, becomes a question mark."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", errors="replace")

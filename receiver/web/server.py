@@ -1,7 +1,7 @@
-"""The HTTP server of a process: a socket first, then the application, then the server around it.
+"""The HTTP server of a process: first the socket, then the application, then the server around it.
 
-In this order, so that a taken port ends the start before any tick has run, and on a stop the requests in flight come to
-their ends before the application closes what they use.
+In this order, a port in use ends the start before any job has run, and on a stop the requests in flight end before the
+application closes what they use.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 BACKLOG = 2048
 
-KEEP_ALIVE_S = 75  # beyond the usual 60 s of proxies, so that they and not we end an idle connection
+KEEP_ALIVE_S = 75  # longer than the usual 60 s of proxies, so that they end an idle connection and not we
 
-#: How long requests in flight may take on a stop; platforms kill 30 s after they have asked.
+#: How long requests in flight may take on a stop; platforms kill a process 30 s after they asked it to stop.
 LAST_REQUESTS_S = 20
 
-#: A client that takes nothing for so long during a stop is left, as it would hold up the stop for all of that time.
-DEAF_S = 2.0
+#: During a stop, a connection whose client reads nothing for so long is aborted, because it would delay the stop.
+STALLED_S = 2.0
 
-SPARE_FILES = 1000  # beside streams and waits: short requests, providers, subscribers, the ledger
+SPARE_FILES = 1000  # beside streams and waits: for short requests, providers, subscribers and the ledger
 
 
 class Server(uvicorn.Server):
-    """Ends well when told to by a signal, and at once by a second one.
+    """Stops gracefully at the first signal and at once at the second.
 
-    `on_listening`: requests are taken now. Who only waits or listens is answered as soon as the stop begins.
+    `on_listening` is called when requests are accepted. A stop ends waits and streams first.
     """
 
     def __init__(self, config: uvicorn.Config, *, state: Mapping[str, Any], on_listening: Callable[[], None]) -> None:
@@ -52,16 +52,16 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services: Services = self._state["services"]
         services.feed.close()
-        cutting = asyncio.create_task(self._cut_deaf())
+        aborting = asyncio.create_task(self._abort_stalled())
         try:
             await super().shutdown(sockets)
         finally:
-            cutting.cancel()
+            aborting.cancel()
 
-    async def _cut_deaf(self) -> None:
+    async def _abort_stalled(self) -> None:
         unread: dict[object, int] = {}
         while True:
-            await asyncio.sleep(DEAF_S)
+            await asyncio.sleep(STALLED_S)
             connections = [each for each in self.server_state.connections if each.transport.get_write_buffer_size()]
             for each in connections:
                 if unread.get(each) == each.transport.get_write_buffer_size():
@@ -70,7 +70,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Without uvicorn's own last step: it would raise the signal again and so end a clean stop as a death."""
+        """Leave out uvicorn's last step, which raises the signal again, so that a clean stop has exit status 0."""
         for number in STOP_SIGNALS:
             signal.signal(number, self.handle_exit)
         yield
@@ -82,10 +82,10 @@ class Server(uvicorn.Server):
 
 
 def allow_files(wanted: int) -> int:
-    """Let this process open so many files, as far as the system does; returns how many it may open."""
+    """Raise this process's limit of open files as far as the system allows; return the limit."""
     if sys.platform == "win32":
         return wanted
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # noqa: PLC0415 - Windows has no such module
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -97,23 +97,23 @@ def allow_files(wanted: int) -> int:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raise OSError when there is no having it."""
+    """Return a listening socket; port 0 takes a free one. Raise OSError when the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def address_of(listener: socket.socket) -> str:
-    """The URL of a listener, as a person would call it."""
+    """Return the URL of a listener."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server_config(app: Starlette) -> uvicorn.Config:
-    """With uvloop and httptools where they are installed; the log and the start and end of the application are ours."""
+    """Return uvicorn's configuration. Logging and the application's lifespan are ours; see `serve`."""
     return uvicorn.Config(
         app,
         log_config=None,
-        log_level="error",  # its warnings are what strangers send, without an end
+        log_level="error",  # anyone can cause its warnings, without limit
         access_log=False,
         server_header=False,
         lifespan="off",
@@ -127,6 +127,6 @@ def server_config(app: Starlette) -> uvicorn.Config:
 async def serve(
     app: Starlette, listener: socket.socket, *, config: uvicorn.Config, on_listening: Callable[[], None]
 ) -> None:
-    """Until a signal. What the application's start raises comes out as it is."""
+    """Serve until a signal. Raise whatever the start of the application raises."""
     async with app.router.lifespan_context(app) as state:
         await Server(config, state=state or {}, on_listening=on_listening).serve(sockets=[listener])

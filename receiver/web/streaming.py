@@ -1,4 +1,4 @@
-"""A request that may be left before its time, when nobody is there any more to read the answer, or on a stop."""
+"""Answers that take long: end them early when the client has gone, and stream events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,44 +12,44 @@ from receiver.events.follower import Follower
 from receiver.events.model import sse
 
 
-class Exit:
-    """Ends the block of `watched` early and without an error, however often and whenever it is taken."""
+class Disconnect:
+    """Ends the block of `watched` early and without an error. It may be triggered more than once, at any time."""
 
     def __init__(self) -> None:
-        self._scope: asyncio.Timeout | None = None
-        self._is_taken = False
+        self._timeout: asyncio.Timeout | None = None
+        self._is_triggered = False
 
-    def take(self) -> None:
-        if not self._is_taken and self._scope is not None:
-            self._scope.reschedule(asyncio.get_running_loop().time())
-        self._is_taken = True
+    def trigger(self) -> None:
+        if not self._is_triggered and self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
+        self._is_triggered = True
 
     @asynccontextmanager
     async def watched(self, receive: Receive) -> AsyncIterator[None]:
-        """The exit is taken when the client has gone. `receive` belongs to the block: the body has been read."""
+        """Run a block until it ends or the client disconnects. The body has been read: `receive` is ours alone."""
         watcher = asyncio.create_task(self._watch(receive))
         try:
-            async with asyncio.timeout(0 if self._is_taken else None) as self._scope:
+            async with asyncio.timeout(0 if self._is_triggered else None) as self._timeout:
                 yield
         except TimeoutError:
-            if self._scope is None or not self._scope.expired():
+            if self._timeout is None or not self._timeout.expired():
                 raise
         finally:
-            self._scope = None
+            self._timeout = None
             watcher.cancel()
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self.take()
+        self.trigger()
 
 
-#: Proxies are asked to hold nothing back; the last one is nginx's word for it.
+#: Proxies must not buffer the stream; `X-Accel-Buffering` is nginx's own header for that.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStream(Response):
-    """Takes its slot in the feed before anything else can run, and waits for a slow reader without reading ahead."""
+    """Server-sent events. A slow reader holds back only its own stream, because nothing is read ahead for it."""
 
     media_type = sse.MEDIA_TYPE
 
@@ -61,10 +61,11 @@ class EventStream(Response):
         self._follower = follower
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        way_out = Exit()
-        with self._feed.following(way_out.take) as slot:
+        disconnect = Disconnect()
+        # Without an await since the handler checked the capacity, so no other stream can take the slot.
+        with self._feed.following(disconnect.trigger) as slot:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with way_out.watched(receive), aclosing(self._follower.chunks(slot)) as chunks:
+            async with disconnect.watched(receive), aclosing(self._follower.chunks(slot)) as chunks:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,11 +1,12 @@
-"""From what a caller wrote to a checked value, or to every broken rule in words: where, what, and what would pass.
+"""Check a body or a query against its pydantic model, and name every broken rule: where, what, and what would pass.
 
-Pure. The pydantic models of `receiver.web.shapes` hold the rules; here are only their words.
+Pure.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -16,31 +17,37 @@ from submitter.errors import Violation
 
 M = TypeVar("M", bound=BaseModel)
 
+Place = tuple[str, ...]
+
 MOST_ERRORS = 50  # in one answer
 
-MOST_PARAMETERS = 50  # in one query; no route takes nearly as many
+MOST_PARAMETERS = 50  # in one query; no endpoint takes nearly as many
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
-#: By pydantic's error type: the rule and what is accepted, filled from the error's context.
-_WORDS: Mapping[str, tuple[str, str]] = {
+#: What a value of another type should have been, by pydantic's error type: pydantic speaks of Python's types.
+_TYPES: Mapping[str, str] = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "whole_number": "a whole number in digits",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+
+#: The rule and what is accepted, filled from the context of pydantic's error.
+_RULES: Mapping[str, tuple[str, str]] = {
     "missing": ("is missing", "a value"),
-    "string_type": ("is not text", "text"),
-    "int_type": ("is not a whole number", "a whole number"),
-    "int_from_float": ("is not a whole number", "a whole number"),
-    "moment": ("is not a time in RFC 3339", "a time with its offset, as 2026-09-21T14:13:20Z"),
-    "whole_number": ("is not a whole number in digits", "a whole number in digits"),
-    "float_type": ("is not a number", "a number"),
-    "float_parsing": ("is not a number", "a number"),
-    "finite_number": ("is not finite", "a finite number"),
-    "bool_type": ("is not true or false", "true or false"),
-    "dict_type": ("is not an object", "an object"),
-    "model_type": ("is not an object", "an object"),
-    "model_attributes_type": ("is not an object", "an object"),
-    "list_type": ("is not a list", "a list"),
-    "tuple_type": ("is not a list", "a list"),
+    "rfc3339": ("is not a time in RFC 3339", "a time with its offset, as 2026-09-21T14:13:20Z"),
     "string_too_short": ("is too short", "at least {min_length} characters"),
     "string_too_long": ("is too long", "at most {max_length} characters"),
     "string_pattern_mismatch": ("is not of the right form", "text that matches {pattern}"),
@@ -53,7 +60,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def check(model: type[M], value: object, kind: Kind) -> M:
-    """Raise the problem of `kind` with every broken rule."""
+    """Return the checked value. Raise the problem of `kind` with every broken rule."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -62,14 +69,14 @@ def check(model: type[M], value: object, kind: Kind) -> M:
 
 
 def read_query(model: type[M], query: bytes) -> M:
-    """Raise a 400 problem for text that cannot be read, unknown names, names given twice and unfit values."""
+    """Return the checked query. Raise a 400 problem for a query that cannot be read or breaks a rule."""
     given: dict[str, Any] = {}
-    repeatable = {name for name, field in model.model_fields.items() if _is_list(field.annotation)}
+    repeatable = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is tuple}
     for name, value in _pairs(query):
         if name in repeatable:
             given.setdefault(name, []).append(value)
         elif name in given:
-            violation = Violation(field=_shown(name), rule="is given twice", accepted="one value")
+            violation = Violation(field=_shortened(name), rule="is given twice", accepted="one value")
             raise invalid(Kind.MALFORMED, violation)
         else:
             given[name] = value
@@ -92,38 +99,47 @@ def _unreadable() -> Exception:
     return invalid(Kind.MALFORMED, Violation(field="query", rule="cannot be read", accepted=accepted))
 
 
-def _is_list(annotation: object) -> bool:
-    return getattr(annotation, "__origin__", None) is tuple
-
-
 def _violation(model: type[BaseModel], error: ErrorDetails) -> Violation:
-    place = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    place = tuple(str(part) for part in error["loc"] if part != "[key]")
+    field = _shortened(".".join(place)) or "body"
     if error["type"] == "extra_forbidden":
-        known = ", ".join(_names_at(model, error["loc"][:-1])) or "nothing here"
-        return Violation(field=_shown(place), rule="is not a known name", accepted=known)
-    rule, accepted = _WORDS.get(error["type"], (error["msg"], "see /openapi.json"))
+        return _unknown_member(model, place, field)
+    if expected := _TYPES.get(error["type"]):
+        return Violation(field=field, rule=f"is not {expected}", accepted=expected)
+    rule, accepted = _RULES.get(error["type"], (error["msg"], "see /openapi.json"))
     context = {name: str(value) for name, value in error.get("ctx", {}).items()}
-    return Violation(field=_shown(place) or "body", rule=rule, accepted=accepted.format_map(context))
+    return Violation(field=field, rule=rule, accepted=accepted.format_map(context))
 
 
-def _names_at(model: type[BaseModel], place: Sequence[int | str]) -> Sequence[str]:
-    """The names that the object at a place of the model takes."""
-    for part in place:
-        field = model.model_fields.get(str(part))
-        inner = next((each for each in _types_of(field.annotation) if _is_model(each)), None) if field else None
-        if inner is None:
-            return ()
-        model = inner
-    return tuple(model.model_fields)
+def _unknown_member(model: type[BaseModel], place: Place, field: str) -> Violation:
+    """A member that the model has elsewhere is in the wrong place; any other one is unknown."""
+    known = _places(model)
+    elsewhere = [each for each in known if each[-1] == place[-1]]
+    if elsewhere:
+        homes = " or ".join(_home(each) for each in elsewhere)
+        accepted = " or ".join(f"`{'.'.join(each)}`" for each in elsewhere)
+        return Violation(field=field, rule=f"belongs {homes}", accepted=accepted)
+    siblings = ", ".join(each[-1] for each in known if each[:-1] == place[:-1])
+    return Violation(field=field, rule="is not a known name", accepted=siblings or "nothing here")
 
 
-def _types_of(annotation: object) -> tuple[Any, ...]:
-    return (annotation, *get_args(annotation))
+def _home(place: Place) -> str:
+    return f"in `{'.'.join(place[:-1])}`" if place[:-1] else "at the top of the body"
 
 
-def _is_model(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+@cache
+def _places(model: type[BaseModel]) -> tuple[Place, ...]:
+    """The paths of all members of a model and of the models in it."""
+    return tuple(_walk(model))
 
 
-def _shown(text: str) -> str:
+def _walk(model: type[BaseModel]) -> Iterator[Place]:
+    for name, field in model.model_fields.items():
+        yield (name,)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from ((name, *rest) for rest in _walk(inner))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"

@@ -6,12 +6,12 @@
 
 Every submit carries an idempotency key, so a request whose answer was lost is sent again and never paid for twice.
 
-Events by cursor, each once, through restarts of either side when the cursor is kept:
+Events by cursor, each once, through restarts of either side if you store the cursor:
 
         async for event in client.events(after=cursor):
-            cursor = event.seq  # keep it together with what was done about the event
+            cursor = event.seq  # store it together with what you did about the event
 
-Webhooks, in any framework, from the headers and the raw bytes of the body as they came:
+Webhooks, in any framework, from the headers and the unchanged bytes of the body:
 
     message = client.verify_webhook(request.headers, await request.body())  # Starlette, FastAPI
     message = client.verify_webhook(request.headers, request.get_data())  # Flask
@@ -41,30 +41,33 @@ from submitter.api import (
     SubscriptionDisabled,
     Task,
     TaskEventType,
+)
+from submitter.client.replies import (
+    error_of,
     read_events,
     read_message,
     read_problem,
-    read_retry_after,
+    read_submitted,
     read_task,
-    refusal,
 )
-from submitter.client.stream import Following
+from submitter.client.stream import EventFollower
 from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable, WebhookNotVerified
+from submitter.http.messages import read_retry_after
 
 __all__ = ["Client", "Event", "Message", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
 
-#: Seconds before the second, third and fourth try of a request that got no answer of the receiver's.
+#: Seconds before the second, third and fourth try of a request that the receiver did not answer.
 RETRY_PAUSES_S = (0.2, 1.0, 3.0)
 
 RETRY_AFTER_CAP_S = 10.0  # of one such pause, where the answer names a longer one
 
-#: One wait at the receiver; below its own cap of 60 s and what proxies let pass.
+#: One wait at the receiver: shorter than the 60 s and 50 s after which nginx and HAProxy end a request.
 WAIT_S = 25
 
-#: Answers by which the receiver, or a proxy before it, says that it did nothing yet.
-_AGAIN = frozenset({502, 503, 504})
+#: Statuses by which the receiver, or a proxy before it, says that it has done nothing yet.
+_RETRYABLE = frozenset({502, 503, 504})
 
-_OF_PROVIDER = "urn:whenfinal:problem:provider-"
+_PROVIDER_REFUSED = "urn:whenfinal:problem:provider-"
 
 
 class HeaderItems(Protocol):
@@ -74,11 +77,11 @@ class HeaderItems(Protocol):
 
 
 class Client:
-    """`timeout_s` bounds each exchange, beside the time that a wait is meant to take.
+    """The API of a receiver at `url`, with an API key.
 
-    A submit answers when the provider has, so it must be longer than the receiver's own timeout for a provider.
-    `webhook_secrets` are what `verify_webhook` takes: `whsec_…` and `whpk_…`, while one is rotated both. Raise
-    ValueError for anything else.
+    `timeout_s` bounds each exchange, beside the time of a wait. A submit is answered when the provider has answered, so
+    it must be longer than the receiver's own timeout for a provider. `webhook_secrets` are those of `verify_webhook`:
+    `whsec_…` and `whpk_…`, both the old and the new one during a rotation. Raise ValueError for any other text.
     """
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 90.0, webhook_secrets: Sequence[str] = ()) -> None:
@@ -88,7 +91,7 @@ class Client:
             base_url=url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {key}"},
             timeout=timeout_s,
-            trust_env=False,  # the key is for the receiver alone, and no proxy of the environment's
+            trust_env=False,  # a proxy of the environment must not see the key
         )
         self._timeout_s = timeout_s
 
@@ -106,42 +109,50 @@ class Client:
         *,
         provider: str,
         idempotency_key: str | None = None,
-        **order: Any,  # noqa: ANN401 - the order's JSON, member by member
+        **request: Any,  # noqa: ANN401 - JSON, member by member
     ) -> Task:
-        """`order` is the rest of POST /v1/tasks: `video` or `raw`, `labels`, `notify`, `deadline_s`.
+        """Submit a task and return it. `request` is the rest of POST /v1/tasks, such as `video` and `labels`.
 
-        Raise ReceiverRefused when it or the provider refused, ReceiverUnreachable when nobody knows; then the same
-        `idempotency_key` asks again without paying twice. State `uncertain` is a task that may exist: do not repeat it.
+        Raise ReceiverRefused when the receiver or the provider refused, and ReceiverUnreachable when the outcome is
+        unknown: submit again with the same `idempotency_key`, and it is not paid for twice. A task in the state
+        `uncertain` may exist at the provider: do not submit it again.
         """
-        body = {"provider": provider} | {name: value for name, value in order.items() if value is not None}
+        body = {"provider": provider} | {name: value for name, value in request.items() if value is not None}
         key = idempotency_key or secrets.token_urlsafe(24)
-        reply = await self._ask("POST", "v1/tasks", json=body, headers={"Idempotency-Key": key})
-        return read_task(reply.content)
+        reply = await self._request("POST", "v1/tasks", json=body, headers={"Idempotency-Key": key})
+        return read_submitted(reply.content)
 
-    async def task(self, name: str, /) -> Task:
-        return read_task((await self._ask("GET", _task_path(name))).content)
+    async def task(self, task_id: str, /) -> Task:
+        """Return the task as it is now. Raise ReceiverRefused for an unknown id."""
+        return read_task((await self._request("GET", _task_path(task_id))).content)
 
-    async def wait(self, name: str, /, *, timeout_s: float | None = None) -> Task:
-        """The task once it has ended; None waits for ever. Raise NotEnded when the time is up.
+    async def wait(self, task_id: str, /, *, timeout_s: float | None = None) -> Task:
+        """Return the task when it has ended; None waits for ever. Raise NotEnded when the time is over.
 
-        A receiver that has answered once may be away in between.
+        Once the receiver has answered, the wait survives times when it is away.
         """
         end_s = None if timeout_s is None else monotonic() + timeout_s
         last: Task | None = None
         while True:
             left_s = WAIT_S if end_s is None else max(0, min(WAIT_S, round(end_s - monotonic())))
-            last = await self._looked(name, left_s, last)
+            last = await self._task_or_last(task_id, left_s, last)
             if last.is_ended:
                 return last
             if end_s is not None and monotonic() >= end_s:
                 raise NotEnded(last.id, last.state.value)
 
-    async def _looked(self, name: str, wait_s: int, last: Task | None) -> Task:
-        """The task as it is now, or as it was last where the receiver cannot be asked."""
+    async def _task_or_last(self, task_id: str, wait_s: int, last: Task | None) -> Task:
+        """Return the task after a wait, or `last` while the receiver is away."""
         try:
-            reply = await self._ask("GET", _task_path(name), params={"wait": wait_s}, timeout=self._timeout_s + wait_s)
-        except (ReceiverUnreachable, ReceiverRefused) as error:
-            if last is None or (isinstance(error, ReceiverRefused) and error.problem.status not in _AGAIN):
+            reply = await self._request(
+                "GET", _task_path(task_id), params={"wait": wait_s}, timeout=self._timeout_s + wait_s
+            )
+        except ReceiverUnreachable:
+            if last is None:
+                raise
+            return last
+        except ReceiverRefused as error:
+            if last is None or error.problem.status not in _RETRYABLE:
                 raise
             return last
         return read_task(reply.content)
@@ -180,79 +191,83 @@ class Client:
         models: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[AnyEvent]:
-        """Events after a cursor, in order, none left out and none twice; the `seq` of the last one goes on from there.
+        """Yield the events after a cursor, in order, each once. Store the `seq` of the last one as the next cursor.
 
-        With `follow` it never ends: new events come as they happen, and a connection that breaks is made again, from
-        where it was. Without, it ends at the last event there is. `after` None: with `follow` from now on, without it
-        from the oldest event kept.
+        With `follow` it never ends: new events come as they happen, and a lost connection is replaced at the cursor.
+        Without it, it ends at the newest event. `after` None means from now on with `follow`, and from the oldest
+        stored event without it.
 
-        Of the conditions all must hold, of the words of one any, and every label must be there. No `types` means those
-        about tasks; with `subscription.disabled` among them, SubscriptionDisabled comes as well as Event.
+        All conditions must hold; of the values of one, any; of labels, each. No `types` means those about tasks. With
+        `subscription.disabled` among them, SubscriptionDisabled comes as well as Event.
 
-        Raise CursorExpired when events after the cursor are no longer kept, ReceiverRefused for a key or a condition
-        that the receiver does not take, ReceiverUnreachable when no connection comes about at first, or for an answer
-        that is not the receiver's. Leaving the loop early leaves the connection to the garbage collector;
-        `contextlib.aclosing` ends it at once.
+        Raise CursorExpired when events after the cursor are no longer stored, ReceiverRefused for a key or a condition
+        that the receiver does not accept, and ReceiverUnreachable when the first connection fails or an answer is not a
+        receiver's. If you leave the loop early, `contextlib.aclosing` closes the connection at once; otherwise the
+        garbage collector does.
         """
-        wanted = _conditions(types=types or TASK_TYPES, providers=providers, models=models, labels=labels or {})
+        conditions = _conditions(types=types or TASK_TYPES, providers=providers, models=models, labels=labels or {})
         if follow:
-            source = Following(http=self._http, params=wanted, cursor=after, timeout_s=self._timeout_s).events()
+            source = EventFollower(http=self._http, params=conditions, cursor=after, timeout_s=self._timeout_s).events()
         else:
-            source = self._kept_events(wanted, after)
+            source = self._stored_events(conditions, after)
         async with aclosing(source) as found:
             async for event in found:
                 yield event
 
-    async def _kept_events(self, wanted: Sequence[tuple[str, str]], after: int | None) -> AsyncGenerator[AnyEvent]:
+    async def _stored_events(
+        self, conditions: Sequence[tuple[str, str]], after: int | None
+    ) -> AsyncGenerator[AnyEvent]:
         while True:
             start = () if after is None else (("after", str(after)),)
-            reply = await self._ask("GET", "v1/events", params=httpx.QueryParams([*wanted, *start]))
+            reply = await self._request("GET", "v1/events", params=httpx.QueryParams([*conditions, *start]))
             page = read_events(reply.content)
             for event in page.events:
                 yield event
             if not page.has_more:
                 return
             if after is not None and page.next_after <= after:
-                raise ReceiverUnreachable("the answer cannot be read: its cursor stands still")
+                raise ReceiverUnreachable("the answer cannot be read: its cursor does not move")
             after = page.next_after
 
     def verify_webhook(self, headers: HeaderItems | Iterable[tuple[str, str]], body: bytes) -> Message:
-        """As `open_webhook`, with the secrets that the client was made with."""
+        """Do as `open_webhook` with the client's own secrets. Raise ValueError for a client without any."""
         if not self._webhook_secrets:
             raise ValueError("the client was made without webhook_secrets")
         return open_webhook(self._webhook_secrets, headers, body)
 
-    async def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes them
-        """Ask until there is an answer that counts; every request that comes here may be sent twice."""
+    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes them
+        """Return a successful answer; only requests that may be repeated come here. Raise a ClientError."""
         for pause_s in RETRY_PAUSES_S:
             try:
                 reply = await self._http.request(method, path, **request)
             except httpx.RequestError:
                 await asyncio.sleep(pause_s)
                 continue
-            if not _is_worth_repeating(reply):
-                return _checked(reply)
-            await asyncio.sleep(max(pause_s, min(read_retry_after(reply.headers) or 0.0, RETRY_AFTER_CAP_S)))
+            if not _should_retry(reply):
+                return _successful(reply)
+            await asyncio.sleep(
+                max(pause_s, min(read_retry_after(reply.headers.get("retry-after")) or 0.0, RETRY_AFTER_CAP_S))
+            )
         try:
-            return _checked(await self._http.request(method, path, **request))
+            return _successful(await self._http.request(method, path, **request))
         except httpx.RequestError as error:
             raise ReceiverUnreachable(f"no answer from the receiver: {type(error).__name__}") from error
 
 
 def open_webhook(secrets: Sequence[str], headers: HeaderItems | Iterable[tuple[str, str]], body: bytes) -> Message:
-    """What a webhook says: an Event, a SubscriptionDisabled, or an OtherMessage such as `webhook.test`.
+    """Verify a webhook and return its message: an Event, a SubscriptionDisabled, or an OtherMessage.
 
-    `secrets` are `whsec_…` and `whpk_…`; `headers` of any case, a mapping or pairs; `body` the bytes as they came.
-    Raise WebhookNotVerified for whatever was not signed with one of them, was signed more than 5 minutes ago by this
-    machine's clock, or is not a message of a receiver; answer such a request 400 and do nothing about it. The same
-    webhook may come more than once: `event_id` tells.
+    `secrets` are `whsec_…` and `whpk_…`; `headers` a mapping or pairs, of any case; `body` the unchanged bytes. Raise
+    WebhookNotVerified when no signature is right, when it was signed more than 5 minutes ago by this machine's clock,
+    or when it is not a receiver's message; answer such a request with 400 and do nothing else. The same webhook may
+    come more than once: ignore an `event_id` that you have handled.
     """
     pairs = headers.items() if hasattr(headers, "items") else headers
     standard_webhooks.verify_webhook(secrets, tuple(pairs), body, now_s=int(time()))
     try:
         return read_message(body)
     except ReceiverUnreachable as error:
-        raise WebhookNotVerified("rightly signed, and not a message of a receiver") from error
+        raise WebhookNotVerified("signed correctly, but not the message of a receiver") from error
 
 
 def _conditions(
@@ -266,22 +281,22 @@ def _conditions(
     )
 
 
-def _task_path(name: str) -> str:
-    return f"v1/tasks/{quote(name, safe='')}"
+def _task_path(task_id: str) -> str:
+    return f"v1/tasks/{quote(task_id, safe='')}"
 
 
-def _is_worth_repeating(reply: httpx.Response) -> bool:
-    """What a provider refused is refused for this key for ever; what the receiver could not do, it may do now."""
-    if reply.status_code not in _AGAIN:
+def _should_retry(reply: httpx.Response) -> bool:
+    """Whether the receiver could not do it yet. A provider's refusal is final for this idempotency key."""
+    if reply.status_code not in _RETRYABLE:
         return False
     problem = read_problem(reply.status_code, reply.headers, reply.content)
-    return problem is None or not problem.type.startswith(_OF_PROVIDER)
+    return problem is None or not problem.type.startswith(_PROVIDER_REFUSED)
 
 
-def _checked(reply: httpx.Response) -> httpx.Response:
+def _successful(reply: httpx.Response) -> httpx.Response:
     if reply.is_success:
         return reply
     problem = read_problem(reply.status_code, reply.headers, reply.content)
     if problem is None:
         raise ReceiverUnreachable(f"status {reply.status_code}, and not from the receiver")
-    raise refusal(problem)
+    raise error_of(problem)

@@ -1,4 +1,4 @@
-"""Server-sent events, read from bytes as they come, and never more of them in memory than a cap.
+"""Read server-sent events from bytes as they arrive, with a cap on memory.
 
 Pure. Source: html.spec.whatwg.org/multipage/server-sent-events.html, sections 9.2.5 and 9.2.6, read 2026-11-21.
 """
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 _RETRY = re.compile(rb"[0-9]{1,9}")
 
-_MARK = b"\xef\xbb\xbf"  # a byte order mark, which may stand before everything
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # allowed at the start of the stream
 
 _NEWLINES = (b"\n", b"\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """What stands between two empty lines. None: it says nothing of the kind.
+    """The lines between two empty lines; None for a field that they do not have.
 
-    One without `data` is no event; its `id` moves the cursor all the same.
+    A block without `data` is no event, but its `id` moves the cursor.
     """
 
     event: str = "message"
@@ -28,11 +28,11 @@ class Block:
 
 
 class BlockTooLarge(ValueError):
-    """A line, or the data of a block, passed the cap."""
+    """A line, or the data of a block, is longer than the cap."""
 
 
 class BlockReader:
-    """One for each connection; what was begun and not ended when it breaks off does not count."""
+    """Reads one connection. A block that is not complete when the connection ends is dropped."""
 
     def __init__(self, *, cap_bytes: int) -> None:
         self._cap_bytes = cap_bytes
@@ -44,7 +44,7 @@ class BlockReader:
         self._at_start = True
 
     def feed(self, chunk: bytes) -> Iterator[Block]:
-        """The blocks that end with it. Raise BlockTooLarge, after which nothing may be fed any more."""
+        """Yield the blocks that end in this chunk. Raise BlockTooLarge; then the reader must not be used again."""
         for piece in self._without_half_newline(chunk).splitlines(keepends=True):
             self._line += piece
             if len(self._line) + self._data_bytes > self._cap_bytes:
@@ -53,7 +53,7 @@ class BlockReader:
                 yield from self._end_line()
 
     def _without_half_newline(self, chunk: bytes) -> bytes:
-        """A carriage return at the end of one chunk and the line feed of the next are one end of a line."""
+        """Drop a line feed whose carriage return ended the last chunk: together they are one line end."""
         rest = chunk.removeprefix(b"\n") if self._after_return else chunk
         self._after_return = rest.endswith(b"\r") or (self._after_return and not chunk)
         return rest
@@ -62,7 +62,7 @@ class BlockReader:
         line = bytes(self._line).rstrip(b"\r\n")
         self._line.clear()
         if self._at_start:
-            line, self._at_start = line.removeprefix(_MARK), False
+            line, self._at_start = line.removeprefix(_BYTE_ORDER_MARK), False
         if line:
             self._take(line)
         elif self._fields:

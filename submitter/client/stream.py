@@ -1,8 +1,8 @@
-"""Following a receiver's events over its stream, whatever becomes of the connection.
+"""Follow a receiver's events over its stream, through lost connections.
 
-Each connection begins where the last one got to, so that no event is missed and none is told twice. A connection that
-ends, breaks, says something that is no stream or falls silent is followed by another after a pause; only what another
-connection would not mend is raised.
+Each connection begins at the cursor of the last one, so each event comes once. A connection that ends, breaks, is no
+stream or is silent for too long is replaced after a pause. Only an error that another connection would not mend is
+raised.
 """
 
 import asyncio
@@ -16,26 +16,28 @@ from time import monotonic
 
 import httpx
 
-from submitter.api import AnyEvent, read_event, read_oldest_after, read_problem, read_retry_after, refusal
+from submitter.api import AnyEvent
+from submitter.client.replies import error_of, read_event, read_oldest_after, read_problem
 from submitter.client.sse import Block, BlockReader, BlockTooLarge
 from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
+from submitter.http.messages import read_retry_after
 
 log = logging.getLogger(__name__)
 
-#: As long without a byte, and the other side is taken for gone. The receiver sends a comment each 15 s unless its
-#: operator set that otherwise; where that is longer than this, connections are made anew for nothing, and no more.
+#: After so long without a byte the connection is replaced. The receiver sends a comment every 15 s by default; a
+#: receiver that is set to a longer interval than this only causes needless connections.
 SILENCE_S = 60.0
 
-#: Seconds before the tries that follow the first, for as long as there has been no connection at all.
+#: Seconds before the second, third and fourth try of the first connection.
 FIRST_PAUSES_S = (0.2, 1.0, 3.0)
 
-RETRY_S = 3.0  # before the first try after a lost connection, unless the stream names another time (`retry:`)
+RETRY_S = 3.0  # after a lost connection, unless the stream names another time (`retry:`)
 
-SHORTEST_RETRY_S, LONGEST_PAUSE_S = 0.1, 60.0  # what `retry:` can ask for; the latter is what doubling comes to as well
+SHORTEST_RETRY_S, LONGEST_PAUSE_S = 0.1, 60.0  # the bounds of `retry:`; pauses double up to the latter
 
 RETRY_AFTER_CAP_S = 600.0
 
-JITTER = 0.5  # of a pause, added by chance
+JITTER = 0.5  # the largest random part that is added to a pause
 
 BLOCK_CAP_BYTES = 4 << 20  # far above any event of the receiver
 
@@ -47,12 +49,12 @@ _HEADERS = {"Accept": _STREAM_TYPE, "Accept-Encoding": "identity", "Cache-Contro
 
 _RESET = "reset"
 
-#: Statuses by which the receiver says that this very request is wrong, and will be.
+#: Statuses that the same request would get again.
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
-class _Lost(Exception):
-    """No connection, or no more. `error` is what to raise when there is no use in another try."""
+class _Disconnected(Exception):
+    """The connection failed or ended. `error` is what to raise when the tries are used up."""
 
     def __init__(self, error: ClientError, *, retry_after_s: float | None = None) -> None:
         super().__init__(str(error))
@@ -61,8 +63,8 @@ class _Lost(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
-class Following:
-    """One follower. `cursor` None: from now on; `params` are the filters as the receiver takes them."""
+class EventFollower:
+    """Follows from `cursor` on, None: from now on. `params` are the conditions as query parameters."""
 
     http: httpx.AsyncClient
     params: Sequence[tuple[str, str]]
@@ -75,28 +77,28 @@ class Following:
     _has_connected: bool = field(default=False, init=False)
 
     async def events(self) -> AsyncGenerator[AnyEvent]:
-        """For ever. Raise CursorExpired, ReceiverRefused, or ReceiverUnreachable."""
+        """Yield events without end. Raise CursorExpired, ReceiverRefused or ReceiverUnreachable."""
         while True:
             began_s = monotonic()
             try:
                 async with aclosing(self._connection()) as blocks:
                     async for block in blocks:
-                        event = self._read(block)
+                        event = self._take(block)
                         if event is not None:
                             yield event
-                lost = _Lost(ReceiverUnreachable("the stream ended"))
-            except _Lost as error:
+                lost = _Disconnected(ReceiverUnreachable("the stream ended"))
+            except _Disconnected as error:
                 lost = error
             if self._has_connected and monotonic() - began_s > LONGEST_PAUSE_S:
-                self._failures = 0  # a quiet stream that is cut now and then is no failing one
+                self._failures = 0  # a long connection was a good one, even if no event came
             await self._pause(lost)
 
-    def _read(self, block: Block) -> AnyEvent | None:
-        """The event in it, unless it was told before. A block may also say how far the filters have looked."""
+    def _take(self, block: Block) -> AnyEvent | None:
+        """Return the block's event if it is new. A block without data only moves the cursor."""
         if block.retry_ms is not None:
             self._retry_s = max(SHORTEST_RETRY_S, min(block.retry_ms / 1000, LONGEST_PAUSE_S))
         if block.data is None:
-            self._move(block.id)
+            self._advance(block.id)
             return None
         if block.event == _RESET:
             raise CursorExpired(read_oldest_after(block.data.encode()))
@@ -107,13 +109,13 @@ class Following:
         self.cursor = event.seq
         return event
 
-    def _move(self, to: str | None) -> None:
-        if to is not None and to.isascii() and to.isdecimal() and len(to) < 19:
-            self.cursor = max(self.cursor or 0, int(to))
+    def _advance(self, event_id: str | None) -> None:
+        if event_id is not None and event_id.isascii() and event_id.isdecimal() and len(event_id) < 19:
+            self.cursor = max(self.cursor or 0, int(event_id))
 
     async def _connection(self) -> AsyncGenerator[Block]:
         after = () if self.cursor is None else (("after", str(self.cursor)),)
-        asked = self.http.stream(
+        request = self.http.stream(
             "GET",
             "v1/events/stream",
             params=httpx.QueryParams([*self.params, *after]),
@@ -121,16 +123,19 @@ class Following:
             timeout=httpx.Timeout(self.timeout_s, read=SILENCE_S),
         )
         try:
-            async with asked as reply:
+            async with request as reply:
                 await _check(reply)
                 self._has_connected = True
                 async for block in _blocks(reply):
                     yield block
         except httpx.RequestError as error:
-            raise _Lost(ReceiverUnreachable(f"no stream from the receiver: {type(error).__name__}")) from error
+            raise _Disconnected(ReceiverUnreachable(f"no stream from the receiver: {type(error).__name__}")) from error
 
-    async def _pause(self, lost: _Lost) -> None:
-        """Longer after each failure until an event comes; chance adds to it, as many followers lose one receiver."""
+    async def _pause(self, lost: _Disconnected) -> None:
+        """Wait, longer after each failure until an event comes. Raise the error when there never was a connection.
+
+        A random part is added, because many followers lose the same receiver at the same time.
+        """
         if not self._has_connected and self._failures >= len(FIRST_PAUSES_S):
             raise lost.error
         if self._has_connected:
@@ -146,7 +151,7 @@ class Following:
 
 
 async def _check(reply: httpx.Response) -> None:
-    """Return when it is a stream. Raise _Lost where another try may give one, else what is the matter."""
+    """Return for a stream. Raise _Disconnected when another try may give one, else a ClientError."""
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if reply.status_code == HTTPStatus.OK and kind == _STREAM_TYPE:
         return
@@ -154,10 +159,10 @@ async def _check(reply: httpx.Response) -> None:
     if problem is None:
         error: ClientError = ReceiverUnreachable(f"status {reply.status_code}, and no stream of the receiver")
     else:
-        error = refusal(problem)
+        error = error_of(problem)
     if problem is not None and problem.status in _FINAL:
         raise error
-    raise _Lost(error, retry_after_s=read_retry_after(reply.headers))
+    raise _Disconnected(error, retry_after_s=read_retry_after(reply.headers.get("retry-after")))
 
 
 async def _start_of_body(reply: httpx.Response) -> bytes:

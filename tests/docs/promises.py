@@ -104,11 +104,11 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "`seq` is in every body; a consumer that follows it misses nothing and sees nothing twice",
-        "tests/integration/webhooks/test_endpoints.py::test_every_body_says_its_place_in_the_one_order_of_events",
+        "tests/integration/webhooks/test_endpoints.py::test_every_body_holds_the_number_of_its_event",
     ),
     (
         "Webhook, page and stream contain the same event, under the same filters",
-        "tests/integration/client/test_events.py::test_a_webhook_tells_the_same_event_as_the_stream",
+        "tests/integration/client/test_events.py::test_a_webhook_and_the_stream_give_the_same_event",
     ),
     (
         "A broken stream is resumed with `Last-Event-ID` and misses nothing; the client resumes by itself",
@@ -116,15 +116,15 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A cursor older than the stored events gets 410 or a `reset` event, with the cursor to continue from",
-        "tests/integration/client/test_events.py::test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stream",
+        "tests/integration/client/test_events.py::test_a_cursor_older_than_the_stored_events_is_an_error_of_pages_and_of_the_stream",
     ),
     (
         "A stream in another process on the same file reads new events every 100 ms",
-        "tests/integration/web/test_stream.py::test_an_event_that_another_process_recorded_is_told_without_a_hint",
+        "tests/integration/web/test_stream.py::test_an_event_of_another_process_is_streamed_without_a_notification",
     ),
     (
         "A wait for a task that has already ended is answered at once",
-        "tests/integration/events/test_feed.py::test_what_has_ended_or_is_not_there_is_not_waited_for",
+        "tests/integration/events/test_feed.py::test_a_task_that_has_ended_or_does_not_exist_is_not_waited_for",
     ),
     (
         "10,000 idle streams and waits fit into one process",
@@ -152,7 +152,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "The pending deliveries of a disabled subscription are sent after it is enabled again",
-        "tests/integration/webhooks/test_endpoint_health.py::test_what_a_disabled_subscription_was_owed_comes_once_it_is_enabled_again",
+        "tests/integration/webhooks/test_endpoint_health.py::test_pending_deliveries_of_a_disabled_subscription_are_sent_once_it_is_enabled_again",
     ),
     (
         "A range of events can be replayed by number, time and filter; a delivery that is due is not doubled",
@@ -160,7 +160,7 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "New events do not wait behind a replay",
-        "tests/integration/webhooks/test_isolation.py::test_what_happens_now_does_not_wait_behind_a_replay",
+        "tests/integration/webhooks/test_isolation.py::test_new_events_do_not_wait_behind_a_replay",
     ),
     (
         "An event with a pending delivery is not deleted",

@@ -1,4 +1,4 @@
-"""The real application on a real socket over a real ledger; providers are the simulator, or an address nobody is at."""
+"""The real application on a real socket over a real ledger; providers are the simulator, or cannot be reached."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ KEYS = {
     "read": ("read", "key-that-may-read-000001"),
     "operate": ("operate", "key-that-may-operate-0001"),
 }
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 VIDEO = {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn"}
 ORDER = {"provider": "hiapi", "video": VIDEO}
 
@@ -101,7 +101,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]
 
 @asynccontextmanager
 async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> AsyncIterator[Served]:
-    """No ticks: nothing happens that the test does not do."""
+    """No jobs run: nothing happens that the test does not do."""
     listener = socket.create_server(("127.0.0.1", 0))
     settings = Settings.from_mapping(_environment(folder, listener.getsockname()[1], sim) | changes)
     async with AsyncExitStack() as stack:
@@ -111,7 +111,7 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
         async def opened() -> AsyncIterator[Services]:
             yield services
 
-        url = await stack.enter_async_context(serving(build_app(opened, settings), listener))
+        url = await stack.enter_async_context(serving(build_app(opened), listener))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, timeout=90))
         stack.callback(services.feed.close)
         yield Served(url=url, services=services, http=http)
@@ -129,7 +129,7 @@ def _environment(folder: Path, port: int, sim: Simulator | None) -> dict[str, st
     }
     for name, platform in {"hiapi": "hiapi", "signed": "hiapi", "dashscope": "dashscope"}.items():
         given[f"{name.upper()}_API_KEY"] = f"sim-{platform}-key"
-        given[f"{name.upper()}_BASE_URL"] = sim.base_url(platform) if sim else f"{NOBODY}/{platform}"
+        given[f"{name.upper()}_BASE_URL"] = sim.base_url(platform) if sim else f"{UNREACHABLE}/{platform}"
     return given
 
 
@@ -142,7 +142,7 @@ async def served_with_simulator(folder: Path, **config: Any) -> AsyncIterator[tu
 
 
 def is_problem(reply: httpx.Response, status: int) -> dict[str, Any]:
-    """The problem, if it is one in full."""
+    """Return the problem of an answer; fail unless it is a full one."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = json.loads(reply.content)

@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from receiver.tasks.model.views import task_view
+from submitter import api
 from submitter.model import TaskState
 from tests.support.builders import a_task
 from tests.support.raw_server import Answering, Peer, hanging
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
-TASK = task_view(a_task(state=TaskState.SUCCEEDED))
+TASK = api.Task.model_validate(a_task(state=TaskState.SUCCEEDED)).json_values()
 
 
 def an_event(seq: int, **changes: Any) -> dict[str, Any]:

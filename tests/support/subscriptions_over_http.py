@@ -6,10 +6,10 @@ import httpx
 
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report
-from tests.support.service import NOBODY, Served
+from tests.support.service import UNREACHABLE, Served
 
 PATH = "/v1/subscriptions"
-HOOK = f"{NOBODY}/hook"
+HOOK = f"{UNREACHABLE}/hook"
 
 
 async def create_subscription(service: Served, **order: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import attempt_view, delivery_view
+from submitter import api_webhooks
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 
@@ -45,7 +45,7 @@ def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limi
     found, has_more, now_ms = with_services(work)
     if as_json:
         for delivery in found:
-            emit(delivery_view(delivery))
+            emit(api_webhooks.Delivery.model_validate(delivery).json_values())
     else:
         show(deliveries_table(found, now_ms) if found else "no delivery matches")
     if has_more:
@@ -63,7 +63,12 @@ def show_delivery(name: Name, *, as_json: Json = False) -> None:
     if delivery is None:
         raise _missing(name)
     if as_json:
-        emit({**delivery_view(delivery), "tries": [attempt_view(each) for each in attempts]})
+        tries = tuple(api_webhooks.Attempt.model_validate(each) for each in attempts)
+        emit(
+            api_webhooks.DeliveryWithAttempts(
+                **dict(api_webhooks.Delivery.model_validate(delivery)), tries=tries
+            ).json_values()
+        )
     else:
         show(deliveries_table([delivery], now_ms), "", attempts_table(attempts) if attempts else "no attempt so far")
 
@@ -83,7 +88,7 @@ def redeliver(name: Name, *, as_json: Json = False) -> None:
     if delivery.subscription is not None and seen is None:
         raise CommandFailed(f"{name} stays as it is: its subscription {delivery.subscription} was deleted")
     if as_json:
-        emit(delivery_view(delivery))
+        emit(api_webhooks.Delivery.model_validate(delivery).json_values())
     else:
         show(deliveries_table([delivery], now_ms), _when_sent(seen))
 

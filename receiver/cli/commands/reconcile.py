@@ -12,7 +12,7 @@ from receiver.cli.runner import with_services
 from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode, ReconcileSummary
 from receiver.runtime.services import Services
-from receiver.web.schemas.tasks import report_view
+from submitter import api
 
 #: Results that make the command exit with status 1.
 _PROBLEMS = frozenset({PollResult.DENIED, PollResult.UNAVAILABLE, PollResult.THROTTLED})
@@ -48,7 +48,7 @@ def reconcile(
 
     report = with_services(work)
     if as_json:
-        emit(report_view(report))
+        emit(api.ReconcileSummary.model_validate(report).json_values())
     else:
         show(reconcile_table(report, dry_run=dry_run))
     if any(line.finding in _PROBLEMS for line in report.tasks):

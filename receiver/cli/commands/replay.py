@@ -23,7 +23,7 @@ from receiver.webhooks.model.replay import (
     is_bounded,
     validate_replay,
 )
-from receiver.webhooks.model.views import replay_view
+from receiver.webhooks.model.views import replay_result
 from submitter.errors import InvalidRequest
 
 _FIRST = "--from-seq"
@@ -70,7 +70,7 @@ def replay(
         confirm(f"Make {counted.requeued} deliveries to {name} due?", yes=counted.requeued == 0)
     count = _replay(name, given, dry_run=dry_run)
     if as_json:
-        emit(replay_view(name, count, dry_run=dry_run))
+        emit(replay_result(name, count, dry_run=dry_run).json_values())
     else:
         show(replay_line(count, dry_run=dry_run))
 

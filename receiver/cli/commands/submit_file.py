@@ -10,7 +10,7 @@ from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
 from receiver.web.problems import Kind, Problem, ProblemError
-from receiver.web.schemas.tasks import TaskOrder, order_of
+from receiver.web.schemas.tasks import SubmitRequest
 from receiver.web.validation import check
 from submitter.errors import InvalidRequest, Violation
 
@@ -82,8 +82,10 @@ def _order(body: Mapping[str, Any], key: str | None) -> TaskRequest:
     if line_key is not None and not isinstance(line_key, str):
         violation = Violation(field=KEY_FIELD, rule="is not text", accepted="text")
         raise ProblemError(Problem(Kind.INVALID, errors=(violation,)))
-    shape = check(TaskOrder, {name: value for name, value in body.items() if name != KEY_FIELD}, Kind.INVALID)
-    return order_of(shape, key if line_key is None else line_key)
+    body_request = check(
+        SubmitRequest, {name: value for name, value in body.items() if name != KEY_FIELD}, Kind.INVALID
+    )
+    return body_request.task_request(key if line_key is None else line_key)
 
 
 KEY_FIELD = "idempotency_key"  # beside the fields of POST /v1/tasks, which takes it as a header

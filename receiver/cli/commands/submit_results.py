@@ -8,7 +8,7 @@ from rich.table import Table
 
 from receiver.cli.display.tables import cell, state_cell, table
 from receiver.tasks.model.task import Task
-from receiver.tasks.model.views import task_view
+from submitter import api
 from submitter.model import ENDED, TaskState
 
 _STARTED = frozenset(TaskState) - {TaskState.REFUSED, TaskState.UNCERTAIN}
@@ -50,7 +50,7 @@ def complaint(result: LineResult) -> str | None:
 
 def result_view(result: LineResult) -> dict[str, Any]:
     """The task as the API shows it, and the line's number; `trouble` where something is wrong."""
-    task = {} if result.task is None else task_view(result.task)
+    task = {} if result.task is None else api.Task.model_validate(result.task).json_values()
     extra: dict[str, Any] = {"replayed": True} if result.replayed else {}
     if result.secret is not None:
         extra["notify"] = {"secret": result.secret}

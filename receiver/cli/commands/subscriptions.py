@@ -27,7 +27,8 @@ from receiver.runtime.services import Services
 from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import backlog_view, probe_view, secret_view, subscription_view
+from receiver.webhooks.model.views import probe_result, subscription_view
+from submitter import api_webhooks
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
@@ -119,7 +120,7 @@ def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json 
     found, has_more, now_ms = with_services(work)
     if as_json:
         for each in found:
-            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms))
+            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms).json_values())
     else:
         show(subscriptions_table(found, now_ms) if found else _none(state))
     if has_more:
@@ -140,7 +141,9 @@ def show_subscription(name: Name, *, as_json: Json = False) -> None:
     seen, backlog, now_ms = with_services(work)
     own, endpoint = seen.subscription, seen.endpoint
     if as_json:
-        emit(subscription_view(own, endpoint, now_ms=now_ms) | {"deliveries": backlog_view(backlog)})
+        view = subscription_view(own, endpoint, now_ms=now_ms)
+        deliveries = api_webhooks.Backlog.model_validate(backlog)
+        emit(api_webhooks.SubscriptionWithBacklog(**dict(view), deliveries=deliveries).json_values())
     else:
         show(subscription_sheet(own, endpoint, now_ms, backlog))
 
@@ -221,7 +224,7 @@ def probe(name: Name, *, as_json: Json = False) -> None:
     if attempt is None:
         raise missing(name)
     if as_json:
-        emit(probe_view(attempt))
+        emit(probe_result(attempt).json_values())
     else:
         show(probe_line(attempt))
     if not attempt.is_success:
@@ -261,7 +264,7 @@ async def _seen(services: Services, name: str) -> tuple[SubscriptionStatus, int]
 
 def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
     if as_json:
-        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms))
+        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms).json_values())
     else:
         show(subscription_sheet(seen.subscription, seen.endpoint, now_ms))
 
@@ -270,7 +273,8 @@ def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_j
     """A secret that came from a file is known already; programs get it all the same, as from the API."""
     own = seen.subscription
     if as_json:
-        emit(subscription_view(own, seen.endpoint, now_ms=now_ms) | secret_view(own))
+        view = subscription_view(own, seen.endpoint, now_ms=now_ms)
+        emit(api_webhooks.SubscriptionWithSecret(**dict(view), secret=own.secret).json_values())
         return
     secrets = [f"signing secret, shown only now: {own.secret}"] if made else []
     show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)

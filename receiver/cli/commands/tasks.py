@@ -14,8 +14,8 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.model.views import task_view
 from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
+from submitter import api
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
 from submitter.timestamps import rfc3339
@@ -59,7 +59,7 @@ def list_tasks(
     tasks, has_more, now_ms = with_services(work)
     if as_json:
         for task in tasks:
-            emit(task_view(task))
+            emit(api.Task.model_validate(task).json_values())
     else:
         show(tasks_table(tasks, now_ms) if tasks else "no task matches")
     if has_more:
@@ -83,7 +83,7 @@ def show_task(name: Name, *, as_json: Json = False) -> None:
 
     task, now_ms = with_services(work)
     if as_json:
-        emit(task_view(task))
+        emit(api.Task.model_validate(task).json_values())
     else:
         show(task_sheet(task, now_ms))
 
@@ -127,12 +127,9 @@ async def _explained(services: Services, name: str) -> _Explained:
 
 
 def _explained_view(told: _Explained) -> dict[str, Any]:
-    timeline = [
-        {"at": rfc3339(each.at_ms), "kind": each.kind, "summary": each.summary, "detail": dict(each.detail)}
-        for each in told.notes
-    ]
+    timeline = [api.TimelineEntry.model_validate(each).json_values() for each in told.notes]
     outlook = {"next": list(told.outlook.next), "cure": list(told.outlook.hint)}
-    return {"task": task_view(told.task), "timeline": timeline, **outlook}
+    return {"task": api.Task.model_validate(told.task).json_values(), "timeline": timeline, **outlook}
 
 
 def settle(
@@ -160,7 +157,7 @@ def settle(
     if isinstance(outcome, SettleRefused):
         raise CommandFailed(outcome.reason)
     if as_json:
-        emit(task_view(outcome))
+        emit(api.Task.model_validate(outcome).json_values())
     else:
         show(task_sheet(outcome, now_ms))
 

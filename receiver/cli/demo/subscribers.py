@@ -67,7 +67,7 @@ class Follower:
             event_id=event.event_id,
             task=task.id,
             provider=task.provider,
-            provider_task_id=task.task_id,
+            provider_task_id=task.provider_task_id,
             state=task.state.value,
         )
         self.told.append(told)

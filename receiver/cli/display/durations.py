@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from submitter.timestamps import _EXAMPLE, _SHOWN, _read
+from submitter.timestamps import EXAMPLE, SHOWN_CHARACTERS, find_rfc3339_ms
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -66,11 +66,11 @@ class Moment:
 
 def parse_moment(text: str) -> Moment:
     """`2h` is two hours ago. Raise ValueError that says both forms."""
-    at_ms = _read(text.strip())
+    at_ms = find_rfc3339_ms(text.strip())
     if at_ms is not None:
         return Moment(at_ms=at_ms)
     try:
         return Moment(ago_ms=round(parse_duration_s(text) * 1000))
     except ValueError:
-        message = f"{text[:_SHOWN]!r} is not a time; write how long ago, as 90s, 10m, 2h or 1d, or {_EXAMPLE}"
+        message = f"{text[:SHOWN_CHARACTERS]!r} is not a time; write how long ago, as 90s, 10m, 2h or 1d, or {EXAMPLE}"
         raise ValueError(message) from None

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from submitter.model import TaskId
 from submitter.timestamps import rfc3339
 
@@ -60,7 +62,12 @@ class EventFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """An event that has no number yet."""
+    """An event without its number.
+
+    `subject` is our id of the task that it is about, None for an event about a subscription. `data` holds the members
+    of the body beside number and id: JSON values and models of `submitter.api`. `notify_url` is where the task's own
+    webhooks go.
+    """
 
     id: str
     facts: EventFacts
@@ -73,9 +80,9 @@ class EventDraft:
 
 
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
-    """The event as it is stored, with its webhook body."""
+    """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.facts.type.value,
+        "type": draft.facts.type,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }
@@ -86,12 +93,12 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         type=draft.facts.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        body=to_json(body).decode(),
     )
 
 
 def event_view(event: Event) -> dict[str, Any]:
-    """The JSON object of an event in the API: what the webhook's body holds, without its nesting."""
+    """Return the event as the API shows it: the values of its stored body, which an older version may have made."""
     body = json.loads(event.body)
     about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
     return {

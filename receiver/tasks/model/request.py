@@ -50,7 +50,7 @@ class TaskRequest:
 def validate_task(request: TaskRequest, guard: AddressGuard) -> Iterator[Violation]:
     """Every broken rule of ours, in the order of the fields."""
     if (request.video is None) == (request.raw is None):
-        yield Violation(field="video", rule="is not the only one of video and raw", accepted="one of the two")
+        yield Violation(field="video", rule="give exactly one of `video` and `raw`", accepted="one of the two")
     yield from label_violations(request.labels)
     yield from _validate_notify(request, guard)
     if request.deadline_s is not None and not 1 <= request.deadline_s <= LONGEST_DEADLINE_S:

@@ -1,32 +1,34 @@
-"""Deliveries: what is owed to whom, every try of one, and making one due again."""
+"""Deliveries: list them, show one with its attempts, redeliver one."""
 
-from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError
 from receiver.web.schemas.tasks import DeliveriesQuery, NoBody, NoQuery
-from receiver.webhooks.model.views import attempt_view, delivery_view
+from submitter.api_webhooks import Attempt, DeliveriesPage, Delivery, DeliveryWithAttempts
 
 
-async def list_deliveries(call: RequestContext[DeliveriesQuery, NoBody]) -> Answer:
-    wanted = call.query
-    page = await call.services.store.deliveries.deliveries(
-        state=wanted.state, subscription=wanted.subscription, limit=wanted.limit, cursor=wanted.cursor
+async def list_deliveries(context: RequestContext[DeliveriesQuery, NoBody]) -> JsonAnswer:
+    query = context.query
+    page = await context.services.store.deliveries.deliveries(
+        state=query.state, subscription=query.subscription, limit=query.limit, cursor=query.cursor
     )
-    return Answer(body={"deliveries": [delivery_view(each) for each in page.items], "next_cursor": page.next_cursor})
+    found = tuple(Delivery.model_validate(delivery) for delivery in page.items)
+    return JsonAnswer(body=DeliveriesPage(deliveries=found, next_cursor=page.next_cursor))
 
 
-async def show_delivery(call: RequestContext[NoQuery, NoBody]) -> Answer:
-    deliveries, name = call.services.store.deliveries, call.part("id")
-    delivery = await deliveries.delivery(name)
+async def show_delivery(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    deliveries, delivery_id = context.services.store.deliveries, context.path_param("id")
+    delivery = await deliveries.delivery(delivery_id)
     if delivery is None:
         raise _missing()
-    tries = [attempt_view(each) for each in await deliveries.attempts(name)]
-    return Answer(body={**delivery_view(delivery), "tries": tries})
+    tries = tuple(Attempt.model_validate(attempt) for attempt in await deliveries.attempts(delivery_id))
+    return JsonAnswer(body=DeliveryWithAttempts(**dict(Delivery.model_validate(delivery)), tries=tries))
 
 
-async def redeliver(call: RequestContext[NoQuery, NoBody]) -> Answer:
-    services = call.services
-    actor = f"key {call.actor}"
-    delivery = await services.store.outbox.redeliver(call.part("id"), actor=actor, now_ms=services.clock())
+async def redeliver(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    services = context.services
+    delivery = await services.store.outbox.redeliver(
+        context.path_param("id"), actor=context.actor, now_ms=services.clock()
+    )
     if delivery is None:
         raise _missing()
     owner = delivery.subscription
@@ -34,7 +36,7 @@ async def redeliver(call: RequestContext[NoQuery, NoBody]) -> Answer:
         detail = "Its subscription was deleted, and nothing is sent for it any more."
         raise ProblemError(Problem(Kind.CONFLICT, detail, instance=f"/v1/deliveries/{delivery.id}"))
     services.commit_notifier.notify()
-    return Answer(body=delivery_view(delivery), status=202)
+    return JsonAnswer(body=Delivery.model_validate(delivery), status=202)
 
 
 def _missing() -> ProblemError:

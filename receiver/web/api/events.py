@@ -1,11 +1,11 @@
-"""Events by one cursor, in pages or as they come: whoever keeps it misses none and sees none twice."""
+"""Events after a cursor, in pages or as a stream. A caller that stores its cursor gets each event once."""
 
 import re
 
 from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
-from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full
 from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
 from receiver.web.streaming import EventStream
@@ -16,25 +16,28 @@ LAST_EVENT_ID = "Last-Event-ID"
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
-async def list_events(call: RequestContext[EventsQuery, NoBody]) -> Answer:
-    wanted = _filter_of(call)
-    found = await call.services.store.events.slice(call.query.after, wanted, limit=call.query.limit)
+async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswer:
+    wanted = _filter_of(context)
+    found = await context.services.store.events.slice(context.query.after, wanted, limit=context.query.limit)
     match found:
         case EventSlice():
             events = [event_view(event) for event in found.events]
-            return Answer(body={"events": events, "next_after": found.next_after, "has_more": found.has_more})
+            return JsonAnswer(body={"events": events, "next_after": found.next_after, "has_more": found.has_more})
         case ExpiredCursor():
-            detail = f"Events after {call.query.after} are no longer kept; those that are come after the oldest_after."
+            detail = f"Events after {context.query.after} are no longer stored. Read on from oldest_after."
             raise ProblemError(Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after}))
         case FutureCursor():
             raise _in_the_future("after", found.last_seq)
 
 
-async def stream_events(call: RequestContext[StreamQuery, NoBody]) -> EventStream:
-    """Without a cursor, from now on. One that is older than what is kept is answered within the stream."""
-    services = call.services
-    wanted = _filter_of(call)
-    field, cursor = _cursor_of(call)
+async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventStream:
+    """Answer with a stream: after the cursor, or from now on without one.
+
+    A cursor older than the stored events gets a `reset` in the stream, because an EventSource cannot read a problem.
+    """
+    services = context.services
+    wanted = _filter_of(context)
+    field, cursor = _cursor_of(context)
     last_seq = await services.store.events.last_seq()
     if cursor is not None and cursor > last_seq:
         raise _in_the_future(field, last_seq)
@@ -50,9 +53,9 @@ async def stream_events(call: RequestContext[StreamQuery, NoBody]) -> EventStrea
     return EventStream(feed=services.feed, follower=follower)
 
 
-def _filter_of(call: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
-    """Raise a 400 problem for providers that nobody set up, and for two values of one label."""
-    query, known = call.query, call.services.providers
+def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
+    """Return the filter. Raise a 400 problem for unknown providers and for two values of one label."""
+    query, known = context.query, context.services.providers
     unknown = [
         Violation(field=f"provider.{place}", rule="is not a provider of this receiver", accepted=", ".join(known))
         for place, name in enumerate(query.provider)
@@ -71,11 +74,14 @@ def _filter_of(call: RequestContext[EventsQuery, NoBody] | RequestContext[Stream
     )
 
 
-def _cursor_of(call: RequestContext[StreamQuery, NoBody]) -> tuple[str, int | None]:
-    """Where it was given and what it is: what a client that connects again has seen beats what it asked for first."""
-    given = call.request.headers.getlist(LAST_EVENT_ID)
+def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> tuple[str, int | None]:
+    """Return where the cursor was given, and the cursor.
+
+    `Last-Event-ID` wins over `after`, because a client that reconnects repeats the `after` of its first request.
+    """
+    given = context.request.headers.getlist(LAST_EVENT_ID)
     if not given:
-        return "after", call.query.after
+        return "after", context.query.after
     if len(given) > 1 or not _DIGITS.fullmatch(given[0]) or int(given[0]) > LAST_SEQ:
         violation = Violation(field=LAST_EVENT_ID, rule="is not the id of an event of this stream", accepted="digits")
         raise invalid(Kind.MALFORMED, violation)

@@ -4,56 +4,56 @@ from typing import Any
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.model.task import SettleRefused, Task
-from receiver.tasks.model.views import task_view
 from receiver.web.api.tasks import find_task
-from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid
-from receiver.web.schemas.tasks import NoQuery, ReconcileOrder, ReconcileTaskOrder, SettleOrder, report_view
+from receiver.web.schemas.tasks import NoQuery, ReconcileRequest, ReconcileTaskRequest, SettleRequest
+from submitter import api
 from submitter.errors import Violation
 from submitter.model import ProviderTaskId
 
 
-async def reconcile_task(call: RequestContext[NoQuery, ReconcileTaskOrder]) -> Answer:
-    task = await find_task(call)
-    return await _reconcile(call, ReconcileFilter(task=task.id))
+async def reconcile_task(context: RequestContext[NoQuery, ReconcileTaskRequest]) -> JsonAnswer:
+    task = await find_task(context)
+    return await _reconcile(context, ReconcileFilter(task=task.id))
 
 
-async def reconcile(call: RequestContext[NoQuery, ReconcileOrder]) -> Answer:
-    wanted = call.body
-    providers = call.services.providers
+async def reconcile(context: RequestContext[NoQuery, ReconcileRequest]) -> JsonAnswer:
+    wanted = context.body
+    providers = context.services.providers
     if wanted.provider is not None and wanted.provider not in providers:
         accepted = ", ".join(providers) or "none: no provider is configured"
         violation = Violation(field="provider", rule="is not configured", accepted=accepted)
         raise invalid(Kind.INVALID, violation)
     condition = ReconcileFilter(provider=wanted.provider, older_than_s=wanted.older_than_s, task=wanted.task_id)
-    return await _reconcile(call, condition)
+    return await _reconcile(context, condition)
 
 
-async def _reconcile(call: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> Answer:
-    order: ReconcileTaskOrder = call.body
-    mode = ReconcileMode.of(dry_run=order.dry_run, ask=order.ask)
-    request = ManualRequest(condition=condition, mode=mode, actor=f"key {call.actor}")
-    return Answer(body=report_view(await call.services.manual_reconcile.run(request)))
+async def _reconcile(context: RequestContext[NoQuery, Any], condition: ReconcileFilter) -> JsonAnswer:
+    wanted: ReconcileTaskRequest = context.body
+    mode = ReconcileMode.of(dry_run=wanted.dry_run, ask=wanted.ask)
+    request = ManualRequest(condition=condition, mode=mode, actor=context.actor)
+    summary = await context.services.manual_reconcile.run(request)
+    return JsonAnswer(body=api.ReconcileSummary.model_validate(summary))
 
 
-async def settle(call: RequestContext[NoQuery, SettleOrder]) -> Answer:
-    if (call.body.task_id is None) == (call.body.refused is None):
-        violation = Violation(
-            field="task_id", rule="is not the only one of task_id and refused", accepted="one of the two"
-        )
-        raise invalid(Kind.INVALID, violation)
-    task = await find_task(call)
-    settled = await _settle(call, task)
+async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
+    if (context.body.task_id is None) == (context.body.refused is None):
+        rule, accepted = "give exactly one of `task_id` and `refused`", "one of the two"
+        raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
+    task = await find_task(context)
+    settled = await _settle(context, task)
     if isinstance(settled, SettleRefused):
         raise ProblemError(Problem(Kind.CONFLICT, settled.reason, instance=f"/v1/tasks/{task.id}"))
-    return Answer(body=task_view(settled))
+    return JsonAnswer(body=api.Task.model_validate(settled))
 
 
-async def _settle(call: RequestContext[NoQuery, SettleOrder], task: Task) -> Task | SettleRefused:
-    submits, now_ms, actor = call.services.store.submissions, call.services.clock(), f"key {call.actor}"
-    if call.body.task_id is None:
-        return await submits.settle_refuse(task.id, actor=actor, now_ms=now_ms)
-    # Asked about at once: the operator has seen it at the provider, so it is there.
+async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -> Task | SettleRefused:
+    submits, now_ms = context.services.store.submissions, context.services.clock()
+    provider_task_id = context.body.task_id
+    if provider_task_id is None:
+        return await submits.settle_refuse(task.id, actor=context.actor, now_ms=now_ms)
+    # Polled at once, because the operator has seen it at the provider: it is visible there.
     return await submits.settle_adopt(
-        task.id, ProviderTaskId(call.body.task_id), next_poll_ms=now_ms, actor=actor, now_ms=now_ms
+        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=context.actor, now_ms=now_ms
     )

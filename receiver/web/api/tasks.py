@@ -1,21 +1,21 @@
-"""Tasks: submit one, look at one or many, wait for one, read its story."""
+"""Tasks: submit one, list them, show or wait for one, show its timeline."""
 
 import re
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, assert_never
 
 from starlette.requests import Request
 
 from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.model.views import task_view
+from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
-from receiver.web.endpoint import Answer, RequestContext
+from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
-from receiver.web.schemas.tasks import NoBody, NoQuery, TaskOrder, TaskQuery, TasksQuery, order_of
-from receiver.web.streaming import Exit
+from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
+from receiver.web.streaming import Disconnect
+from submitter import api
 from submitter.errors import Violation
 from submitter.model import ENDED, Refusal, TaskId
-from submitter.timestamps import rfc3339
 
 #: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
 _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
@@ -31,15 +31,15 @@ _NEW_KEY = "Nothing was created. The same Idempotency-Key gives this answer agai
 _WAIT = re.compile(r"wait\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
 
 
-async def submit_task(call: RequestContext[NoQuery, TaskOrder]) -> Answer:
-    result = await call.services.submission.submit(order_of(call.body, _idempotency_key(call.request)))
+async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAnswer:
+    result = await context.services.submission.submit(context.body.task_request(_idempotency_key(context.request)))
     match result:
         case Submitted():
             return _accepted(result)
         case RefusedSubmit():
             raise ProblemError(_refused(result))
         case MismatchedKey():
-            detail = f"It belongs to task {result.task_id}, which was ordered otherwise."
+            detail = f"It belongs to task {result.task_id}, which was submitted with another body."
             raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
         case _:
             assert_never(result)
@@ -53,14 +53,14 @@ def _idempotency_key(request: Request) -> str | None:
     return given[0] if given else None
 
 
-def _accepted(result: Submitted) -> Answer:
-    body = task_view(result.task)
+def _accepted(result: Submitted) -> JsonAnswer:
+    body = api.Task.model_validate(result.task)
     if result.notify_secret is not None:
-        body["notify"] = {"secret": result.notify_secret}
+        body = api.SubmittedTask(**dict(body), notify=api.NotifySecret(secret=result.notify_secret))
     headers = {"Location": f"/v1/tasks/{result.task.id}"}
     if result.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Answer(body=body, status=202, headers=headers)
+    return JsonAnswer(body=body, status=202, headers=headers)
 
 
 def _refused(result: RefusedSubmit) -> Problem:
@@ -79,46 +79,47 @@ def _refused(result: RefusedSubmit) -> Problem:
     return problem if after_s is None or kind.status != 503 else with_retry_after(problem, after_s)
 
 
-async def list_tasks(call: RequestContext[TasksQuery, NoBody]) -> Answer:
-    wanted = call.query
-    name, _, value = (wanted.label or "").partition("=")
-    page = await call.services.store.tasks.tasks(
+async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:
+    query = context.query
+    name, _, value = (query.label or "").partition("=")
+    page = await context.services.store.tasks.tasks(
         TaskFilter(
-            state=wanted.state,
-            provider=wanted.provider,
-            label=(name, value) if wanted.label else None,
-            older_than_ms=None if wanted.older_than_s is None else call.services.clock() - wanted.older_than_s * 1000,
-            limit=wanted.limit,
-            cursor=wanted.cursor,
+            state=query.state,
+            provider=query.provider,
+            label=(name, value) if query.label else None,
+            older_than_ms=None if query.older_than_s is None else context.services.clock() - query.older_than_s * 1000,
+            limit=query.limit,
+            cursor=query.cursor,
         )
     )
-    return Answer(body={"tasks": [task_view(task) for task in page.items], "next_cursor": page.next_cursor})
+    found = tuple(api.Task.model_validate(task) for task in page.items)
+    return JsonAnswer(body=api.TasksPage(tasks=found, next_cursor=page.next_cursor))
 
 
-async def show_task(call: RequestContext[TaskQuery, NoBody]) -> Answer:
-    """At once, or when it has ended, or when the wait is over: the state tells which."""
-    preferred_s = _preferred_wait_s(call.request)
-    wait_s = call.query.wait if call.query.wait is not None else preferred_s
-    _check_wait(wait_s, call.services.settings.api.wait_max_s)
-    task = await find_task(call)
+async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
+    """Answer at once, or when the task has ended or the wait is over."""
+    preferred_s = _preferred_wait_s(context.request)
+    wait_s = context.query.wait if context.query.wait is not None else preferred_s
+    _check_wait(wait_s, context.services.settings.api.wait_max_s)
+    task = await find_task(context)
     if wait_s and task.state not in ENDED:
-        await _wait(call, task.id, wait_s)
-        task = await find_task(call)
+        await _wait(context, task.id, wait_s)
+        task = await find_task(context)
     headers = {} if preferred_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    return Answer(body=task_view(task), headers=headers)
+    return JsonAnswer(body=api.Task.model_validate(task), headers=headers)
 
 
-async def _wait(call: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
-    """As long as there is somebody to tell. Raise a 503 problem when too many wait already."""
-    feed = call.services.feed
+async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
+    """Return when the task has ended, the time is over or the client has gone. Raise a 503 problem without a slot."""
+    feed = context.services.feed
     if not feed.has_capacity:
         raise streams_full()
-    async with Exit().watched(call.request.receive):
+    async with Disconnect().watched(context.request.receive):
         await feed.wait_for_task(task_id, timeout_s=wait_s)
 
 
 def _preferred_wait_s(request: Request) -> int | None:
-    """RFC 7240: other preferences are none of ours; of several waits the first counts."""
+    """Return the `wait` of the Prefer header (RFC 7240): of several the first; other preferences are ignored."""
     preferences = ",".join(request.headers.getlist("prefer")).split(",")
     waits = (found[1] for each in preferences if (found := _WAIT.match(each.strip())))
     text = next(waits, None)
@@ -130,29 +131,27 @@ def _preferred_wait_s(request: Request) -> int | None:
     return int(text)
 
 
-def _check_wait(wait_s: int | None, most_s: int) -> None:
-    if wait_s is not None and wait_s > most_s:
-        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {most_s} seconds"))
+def _check_wait(wait_s: int | None, max_s: int) -> None:
+    if wait_s is not None and wait_s > max_s:
+        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
 
 
-async def show_timeline(call: RequestContext[NoQuery, NoBody]) -> Answer:
-    """Providers' raw messages stay in the ledger: they may hold ids and addresses that are not for every reader."""
-    task = await find_task(call)
-    notes = await call.services.store.tasks.timeline(task.id)
-    lines: list[dict[str, Any]] = [
-        {"at": rfc3339(note.at_ms), "kind": note.kind, "summary": note.summary, "detail": _without_raw(note.detail)}
-        for note in notes
-    ]
-    return Answer(body={"task": task.id, "timeline": lines})
+async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    task = await find_task(context)
+    stored = await context.services.store.tasks.timeline(task.id)
+    entries = tuple(_timeline_entry(entry) for entry in stored)
+    return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries))
 
 
-def _without_raw(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in detail.items() if name != "raw"}
+def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
+    """Leave out the provider's raw message, because it may hold ids and addresses that are not for every reader."""
+    detail = {name: value for name, value in entry.detail.items() if name != "raw"}
+    return api.TimelineEntry.model_validate(replace(entry, detail=detail))
 
 
-async def find_task(call: RequestContext[Any, Any]) -> Task:
-    """The task in the path, by our id. Raise a 404 problem."""
-    task = await call.services.store.tasks.task(TaskId(call.part("id")))
+async def find_task(context: RequestContext[Any, Any]) -> Task:
+    """Return the task of the path, by our id. Raise a 404 problem."""
+    task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
     if task is None:
         raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
     return task

@@ -75,7 +75,7 @@ async def test_a_task_is_submitted_and_waited_for(simulated: tuple[Served, Simul
     service, sim = simulated
     async with Client(service.url, KEY) as client:
         task = await client.submit(provider="hiapi", video=VIDEO, labels={"film": "1"})
-        sim.finish(task.task_id or "")
+        sim.finish(task.provider_task_id or "")
         ended = await client.wait(task.id, timeout_s=30)
     assert isinstance(ended, Task)
     assert (ended.state, ended.labels, ended.is_ended) == (TaskState.SUCCEEDED, {"film": "1"}, True)
@@ -92,13 +92,13 @@ async def test_a_raw_body_and_a_notify_address_are_taken(simulated: tuple[Served
 
 
 @pytest.mark.parametrize("faults", [["reset"], ["hang_up", "reset", "reset"], ["reset", "HTTP/1.1 502 Bad\r\n\r\n"]])
-async def test_a_lost_answer_is_asked_for_again_and_paid_for_once(
+async def test_a_submit_whose_answer_was_lost_is_repeated_and_paid_for_once(
     simulated: tuple[Served, Simulator], faults: list[str]
 ) -> None:
     service, sim = simulated
     async with _scripted(service.url, faults) as url, Client(url, KEY) as client:
         task = await client.submit(provider="hiapi", video=VIDEO)
-    assert [record.task_id for record in sim.records().tasks] == [task.task_id]
+    assert [record.task_id for record in sim.records().tasks] == [task.provider_task_id]
 
 
 async def test_two_submits_are_two_tasks_and_the_same_key_is_one(simulated: tuple[Served, Simulator]) -> None:
@@ -109,7 +109,7 @@ async def test_two_submits_are_two_tasks_and_the_same_key_is_one(simulated: tupl
     assert (len({task.id for task in free}), len({task.id for task in keyed})) == (2, 1)
 
 
-async def test_nobody_there_is_told_as_such(service: Served) -> None:
+async def test_an_unreachable_receiver_is_an_error_of_its_own(service: Served) -> None:
     async with _scripted(service.url, ["hang_up"] * 4) as url, Client(url, KEY) as client:
         with pytest.raises(ReceiverUnreachable):
             await client.submit(provider="hiapi", video=VIDEO)
@@ -134,7 +134,7 @@ async def test_another_servers_answer_is_never_taken_for_the_receivers(service: 
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "stopping", "streams-full"])
-async def test_what_the_receiver_cannot_do_yet_is_asked_for_again(kind: str) -> None:
+async def test_what_the_receiver_cannot_do_yet_is_retried(kind: str) -> None:
     later = one_after_another(
         replying(problem(503, kind, b"Retry-After: 0")), replying(reply(json.dumps(TASK).encode()))
     )
@@ -144,7 +144,7 @@ async def test_what_the_receiver_cannot_do_yet_is_asked_for_again(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["provider-unavailable", "provider-throttled", "provider-denied"])
-async def test_what_a_provider_refused_is_not_asked_for_again(kind: str) -> None:
+async def test_what_a_provider_refused_is_not_retried(kind: str) -> None:
     async with serving(replying(problem(503, kind))) as server, Client(server.url.removesuffix("/a"), KEY) as client:
         with pytest.raises(ReceiverRefused, match=kind):
             await client.submit(provider="hiapi", video=VIDEO)

@@ -1,4 +1,4 @@
-"""The client's events and webhooks against the real receiver: everything once, whatever happens to the connection."""
+"""The client's events and webhooks against the real receiver: each event once, through lost connections."""
 
 import asyncio
 import sqlite3
@@ -135,7 +135,7 @@ async def test_conditions_hold_for_pages_and_for_the_stream_alike(service: Serve
     assert (paged, failed, streamed) == (["tsk_1", "tsk_3"], ["tsk_3"], [1, 4])
 
 
-async def test_a_condition_that_nobody_knows_is_refused_at_once(service: Served) -> None:
+async def test_an_unknown_condition_is_refused_at_once(service: Served) -> None:
     async with Client(service.url, KEY) as client:
         for follow in (True, False):
             with pytest.raises(ReceiverRefused, match="400"):
@@ -152,7 +152,7 @@ async def test_a_key_that_may_not_read_is_refused_at_once(service: Served) -> No
                     await _first(1, client.events(after=0, follow=follow))
 
 
-async def test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stream(
+async def test_a_cursor_older_than_the_stored_events_is_an_error_of_pages_and_of_the_stream(
     service: Served, tmp_path: Path
 ) -> None:
     await _ends(service, 1, 2, 3)
@@ -167,7 +167,7 @@ async def test_a_cursor_older_than_what_is_kept_is_told_by_pages_and_by_the_stre
         assert await _first(1, client.events(follow=False)) == [3]
 
 
-async def test_from_now_on_tells_only_what_comes_and_then_all_of_it(service: Served) -> None:
+async def test_from_now_on_gives_only_what_comes_and_then_all_of_it(service: Served) -> None:
     await _ends(service, 1)
     async with Client(service.url, KEY) as client:
         reading = asyncio.create_task(_first(3, client.events()))
@@ -193,7 +193,7 @@ def _posted(server: RawServer, place: int = 0) -> tuple[list[tuple[str, str]], b
     return [(name, value) for name, _, value in lines], body
 
 
-async def test_a_webhook_tells_the_same_event_as_the_stream(service: Served) -> None:
+async def test_a_webhook_and_the_stream_give_the_same_event(service: Served) -> None:
     async with serving(replying(reply())) as server:
         _, secret = await _subscribed(service, server.url)
         await _ends(service, 1)
@@ -203,7 +203,7 @@ async def test_a_webhook_tells_the_same_event_as_the_stream(service: Served) -> 
         assert client.verify_webhook(*_posted(server)) == streamed
 
 
-async def test_a_test_webhook_is_told_as_such(service: Served) -> None:
+async def test_a_test_webhook_is_no_event(service: Served) -> None:
     async with serving(replying(reply())) as server:
         name, secret = await _subscribed(service, server.url)
         tried = await service.post(f"/v1/subscriptions/{name}/test")
@@ -213,7 +213,7 @@ async def test_a_test_webhook_is_told_as_such(service: Served) -> None:
     assert (message.type, message.data["subscription"]) == ("webhook.test", name)
 
 
-async def test_a_disabled_subscription_is_told_by_webhook_page_and_stream_in_one_form(service: Served) -> None:
+async def test_a_disabled_subscription_has_one_form_in_webhook_page_and_stream(service: Served) -> None:
     async with serving(replying(reply(status=b"410 Gone"))) as gone, serving(replying(reply())) as server:
         name, _ = await _subscribed(service, gone.url)
         _, secret = await _subscribed(service, server.url, "subscription.disabled")
@@ -222,10 +222,10 @@ async def test_a_disabled_subscription_is_told_by_webhook_page_and_stream_in_one
         await service.services.deliverer.deliver_once(limit=10)
     types = ["subscription.disabled"]
     async with Client(service.url, KEY, webhook_secrets=[secret]) as client:
-        told = client.verify_webhook(*_posted(server))
-        assert [event async for event in client.events(follow=False, types=types)] == [told]
+        message = client.verify_webhook(*_posted(server))
+        assert [event async for event in client.events(follow=False, types=types)] == [message]
         async with asyncio.timeout(PATIENCE_S), aclosing(client.events(after=0, types=types)) as events:
-            assert await anext(events) == told
+            assert await anext(events) == message
         assert [event.seq async for event in client.events(follow=False)] == [1]
-    assert isinstance(told, SubscriptionDisabled)
-    assert (told.subscription, told.url) == (name, gone.url)
+    assert isinstance(message, SubscriptionDisabled)
+    assert (message.subscription, message.url) == (name, gone.url)

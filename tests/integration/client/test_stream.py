@@ -11,7 +11,7 @@ import pytest
 from submitter import Client, Event, SubscriptionDisabled
 from submitter.client import client as module
 from submitter.client import stream
-from submitter.client.stream import Following
+from submitter.client.stream import EventFollower
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, replying, serving
 from tests.support.stream_bytes import (
@@ -171,7 +171,7 @@ async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> 
     assert _cursors(server) == [None, "41", "41"]
 
 
-async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() -> None:
+async def test_an_expired_cursor_comes_with_the_one_to_read_on_from() -> None:
     reset = b'id: 100\nevent: reset\ndata: {"requested_after":5,"oldest_after":100}\n\n'
     gone = problem(410, "cursor-expired", oldest_after=100)
     for answer in (staying_open_after(STREAM, b"retry: 3000\n\n", reset, blocks(101)), staying_open_after(gone)):
@@ -188,7 +188,7 @@ async def test_a_cursor_that_has_expired_is_told_with_the_one_to_go_on_from() ->
     ("status", "kind"),
     [(400, "malformed-request"), (401, "unauthenticated"), (403, "scope-missing"), (404, "not-found")],
 )
-async def test_what_the_receiver_refuses_is_not_asked_again(status: int, kind: str) -> None:
+async def test_what_the_receiver_refuses_is_not_retried(status: int, kind: str) -> None:
     for follow in (True, False):
         async with _against(staying_open_after(problem(status, kind))) as (client, server):
             with pytest.raises(ReceiverRefused, match=str(status)):
@@ -233,7 +233,7 @@ async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
         (replying_with(problem(503, "too-many-streams")), ReceiverRefused),
     ],
 )
-async def test_where_there_never_was_a_stream_it_is_told_after_a_few_tries(
+async def test_without_a_first_connection_the_error_is_raised_after_a_few_tries(
     answer: Answering, raised: type[Exception]
 ) -> None:
     async with _against(answer) as (client, server):
@@ -242,7 +242,7 @@ async def test_where_there_never_was_a_stream_it_is_told_after_a_few_tries(
         assert len(server.requests) == 4
 
 
-async def test_nobody_there_is_told_as_such() -> None:
+async def test_an_unreachable_receiver_is_an_error_of_its_own() -> None:
     async with Client("http://127.0.0.1:9", "key") as client:
         with pytest.raises(ReceiverUnreachable, match="ConnectError"):
             await _first(1, client.events())
@@ -271,9 +271,7 @@ async def test_lines_that_are_no_fields_are_passed_over() -> None:
     ],
     ids=lambda said: repr(said[:24]),
 )
-async def test_what_no_receiver_says_is_told_and_not_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch, said: bytes
-) -> None:
+async def test_an_answer_of_no_receiver_is_raised_and_not_retried(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     monkeypatch.setattr(stream, "BLOCK_CAP_BYTES", 10_000)
     async with _against(staying_open_after(STREAM, said)) as (client, server):
         with pytest.raises(ReceiverUnreachable, match=r"cannot be read|not a JSON object"):
@@ -311,7 +309,7 @@ async def test_a_follower_that_is_cancelled_closes_its_connection() -> None:
             await waiting
 
 
-async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> None:
+async def test_an_event_for_the_operator_comes_when_its_type_is_named() -> None:
     types = ["subscription.disabled", "task.succeeded"]
     async with (
         asyncio.timeout(PATIENCE_S),
@@ -324,7 +322,7 @@ async def test_an_event_for_the_operator_comes_to_whoever_names_its_type() -> No
     assert isinstance(event, Event)
 
 
-async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_asks(
+async def test_pauses_grow_from_the_streams_retry_and_are_no_shorter_than_a_retry_after(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(stream, "FIRST_PAUSES_S", (0.2, 1.0, 3.0))
@@ -352,7 +350,7 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
         serving(one_after_another(*answers)) as server,
         httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http,
     ):
-        follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
+        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.0, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert [(await anext(events)).seq for _ in range(3)] == [1, 2, 3]
     assert pauses[:6] == [7.0, 1.0, 3.0, 7.0, 12.0, 4.0]
@@ -360,7 +358,7 @@ async def test_pauses_grow_by_the_streams_own_word_and_no_less_than_a_refusal_as
     assert [record.levelname for record in caplog.records if record.name == stream.__name__] == ["WARNING"] * 3
 
 
-async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_that_wants_no_pause_is_not_reconnected_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LONGEST_PAUSE_S", 60.0)
     pauses: list[float] = []
 
@@ -369,7 +367,7 @@ async def test_a_stream_that_asks_for_no_pause_at_all_is_not_asked_without_end(m
 
     answers = one_after_another(*[replying_with(STREAM, b"retry: 0\n\n")] * 3, staying_open_after(STREAM, blocks(1)))
     async with serving(answers) as server, httpx.AsyncClient(base_url=server.url.removesuffix("a")) as http:
-        follower = Following(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
+        follower = EventFollower(http=http, params=(), cursor=0, timeout_s=60, random=lambda: 0.5, sleep=sleep)
         async with asyncio.timeout(PATIENCE_S), aclosing(follower.events()) as events:
             assert (await anext(events)).seq == 1
     assert pauses == pytest.approx([0.125, 0.25, 0.5])
@@ -386,8 +384,8 @@ async def test_without_following_all_pages_are_read_and_then_it_ends() -> None:
     assert _cursors(server) == [None, "2", "1002"]
 
 
-async def test_a_cursor_that_stands_still_is_not_asked_for_for_ever() -> None:
+async def test_a_cursor_that_does_not_move_ends_the_reading() -> None:
     async with _against(staying_open_after(page(6, next_after=5, has_more=True))) as (client, server):
-        with pytest.raises(ReceiverUnreachable, match="stands still"):
+        with pytest.raises(ReceiverUnreachable, match="does not move"):
             await _first(9, client.events(after=5, follow=False))
     assert len(server.requests) == 1

@@ -44,7 +44,7 @@ def _client(*secrets: str) -> Client:
     return Client("http://127.0.0.1:9", "key", webhook_secrets=secrets or (OTHER, SECRET))
 
 
-def test_a_verified_webhook_is_the_event_that_the_stream_tells_too() -> None:
+def test_a_verified_webhook_is_the_same_event_as_the_streams() -> None:
     event = _client().verify_webhook(_signed(), BODY)
     assert isinstance(event, Event)
     assert (event.seq, event.event_id, event.type, event.task.id) == (17, "evt_17", "task.succeeded", "tsk_1")
@@ -54,7 +54,7 @@ def test_a_public_key_opens_what_was_signed_with_its_signing_key() -> None:
     assert isinstance(_client(public_key(SIGNING)).verify_webhook(_signed(secret=OTHER), BODY), Event)
 
 
-def test_an_event_for_the_operator_and_a_test_are_told_apart_by_their_class() -> None:
+def test_an_event_for_the_operator_and_a_test_have_classes_of_their_own() -> None:
     disabled = _body(a_disabled_event(3))
     opened = _client().verify_webhook(_signed(disabled), disabled)
     assert isinstance(opened, SubscriptionDisabled)

@@ -33,7 +33,7 @@ async def _simulated(tmp_path: Path) -> AsyncIterator[tuple[Served, Simulator]]:
 
 
 async def _finish(service: Served, *task_ids: str) -> None:
-    """News from a provider, as the ledger gets them."""
+    """Record that tasks have ended."""
     await service.services.store.ledger.record([a_report(provider_task_id=each) for each in task_ids], T0 + 1000)
     service.services.commit_notifier.notify()
 
@@ -201,7 +201,7 @@ async def test_tasks_are_listed_by_state_provider_label_and_age(service: Served,
     assert [task["id"] for task in (await service.get(f"/v1/tasks?{query}")).json()["tasks"]] == found
 
 
-async def test_a_timeline_tells_what_happened_in_order(service: Served) -> None:
+async def test_a_timeline_shows_what_happened_in_order(service: Served) -> None:
     await service.has()
     await service.calls_back()
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()
@@ -260,7 +260,7 @@ async def test_a_delivery_that_is_not_there_is_answered_404(service: Served) -> 
 # By hand.
 
 
-async def test_a_task_is_reconciled_by_hand_without_a_body(simulated: tuple[Served, Simulator]) -> None:
+async def test_a_task_is_reconciled_manually_without_a_body(simulated: tuple[Served, Simulator]) -> None:
     service, sim = simulated
     sim.plan("hiapi", [["callback_lost"]])
     task = (await service.post("/v1/tasks", ORDER)).json()

@@ -1,4 +1,4 @@
-"""Who may come in, and what every answer has: keys and scopes, request ids, problems for what is not there."""
+"""Authentication, and what every answer has: keys and scopes, request ids, problems for unknown paths."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from receiver.store.errors import StoreError
 from receiver.web.routes import ROUTES
 from tests.support.service import KEYS, Served, a_callback_body, is_problem, served
 
-CLOSED = [route for route in ROUTES if route.right is not None]
+CLOSED = [route for route in ROUTES if route.scope is not None]
 KEY = KEYS["all"][1]
 
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("door")
+    return tmp_path_factory.mktemp("auth")
 
 
 @pytest_asyncio.fixture(name="service", scope="module", loop_scope="module")
 async def _service(folder: Path) -> AsyncIterator[Served]:
-    """One for all: no test here changes anything that another looks at."""
+    """One for all tests, because none changes what another reads."""
     async with served(folder) as service:
         yield service
 
@@ -83,12 +83,12 @@ async def test_the_scheme_may_be_written_in_any_case(service: Served, value: str
 
 @pytest.mark.parametrize("route", CLOSED, ids=lambda route: f"{route.method} {route.path}")
 async def test_a_key_without_the_scope_is_answered_403_that_names_it(service: Served, route: Any) -> None:
-    for name in {"submit", "read", "operate"} - {route.right.value}:
+    for name in {"submit", "read", "operate"} - {route.scope.value}:
         reply = await service.http.request(route.method, _path(route.path), headers=service.key(name))
-        assert route.right.value in is_problem(reply, 403)["detail"]
-        assert f'scope="{route.right.value}"' in reply.headers["www-authenticate"]
-    right = service.key(route.right.value)
-    async with service.http.stream(route.method, _path(route.path), headers=right) as reply:  # one of them never ends
+        assert route.scope.value in is_problem(reply, 403)["detail"]
+        assert f'scope="{route.scope.value}"' in reply.headers["www-authenticate"]
+    key = service.key(route.scope.value)
+    async with service.http.stream(route.method, _path(route.path), headers=key) as reply:  # one of them never ends
         assert reply.status_code not in {401, 403, 500}
 
 
@@ -188,6 +188,6 @@ async def test_a_ledger_that_cannot_be_written_is_not_ready_and_yet_alive(servic
     assert alive.status_code == 200
 
 
-async def test_no_answer_may_be_kept_by_a_cache(service: Served) -> None:
+async def test_no_answer_may_be_stored_by_a_cache(service: Served) -> None:
     replies = [await service.get("/v1/tasks"), await service.http.get("/v1/tasks"), await service.http.get("/none")]
     assert {reply.headers["cache-control"] for reply in replies} == {"no-store"}

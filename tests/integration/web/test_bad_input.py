@@ -1,4 +1,4 @@
-"""Whatever is thrown at a route: a problem that says so, or a good answer, and never a 500."""
+"""Bad input of every kind gets a problem, or a good answer, and never a 500."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from receiver.web.endpoint import Endpoint
 from receiver.web.routes import ROUTES
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.model import TaskState
-from tests.support.service import ORDER, Served, is_problem, served
+from tests.support.service import ORDER, VIDEO, Served, is_problem, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -119,7 +119,7 @@ def _path(route: Endpoint[Any, Any], part: str = "tsk_1") -> str:
 
 
 def _is_civil(reply: httpx.Response) -> None:
-    """A problem in full below 500, but for what may be well-formed after all; 503 is a provider that nobody is at."""
+    """A success, or a full problem below 500; 503 is for a provider that cannot be reached."""
     if reply.is_success:
         return
     assert reply.status_code < 500 or reply.status_code == 503, reply.text
@@ -208,12 +208,36 @@ async def test_json_that_is_not_taken_names_the_place(service: Served, body: byt
         ({"nofity": {}}, "nofity", "notify"),
     ],
 )
-async def test_a_shape_that_is_wrong_names_field_rule_and_what_is_accepted(
+async def test_a_broken_rule_names_field_rule_and_what_is_accepted(
     service: Served, change: dict[str, Any], field: str, accepted: str
 ) -> None:
     problem = is_problem(await service.post("/v1/tasks", ORDER | change), 422)
     assert [error["field"] for error in problem["errors"]] == [field]
     assert accepted in problem["errors"][0]["accepted"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule", "accepted"),
+    [
+        ({"prompt": "x"}, "prompt", "belongs in `video`", "`video.prompt`"),
+        ({"url": "https://hooks.example"}, "url", "belongs in `notify`", "`notify.url`"),
+        ({"video": {**VIDEO, "labels": {}}}, "video.labels", "belongs at the top of the body", "`labels`"),
+        ({"notify": {"url": "http://127.0.0.1:9/", "path": "/x"}}, "notify.path", "belongs in `raw`", "`raw.path`"),
+        ({"raw": {"body": {}}}, "video", "give exactly one of `video` and `raw`", "one of the two"),
+    ],
+)
+async def test_a_member_in_the_wrong_place_gets_the_place_where_it_belongs(
+    service: Served, change: dict[str, Any], field: str, rule: str, accepted: str
+) -> None:
+    problem = is_problem(await service.post("/v1/tasks", ORDER | change), 422)
+    assert problem["errors"] == [{"field": field, "rule": rule, "accepted": accepted}]
+    assert problem["detail"] == f"{field}: {rule}; accepted: {accepted}."
+
+
+async def test_a_settle_with_both_or_neither_is_refused(service: Served) -> None:
+    for body in ({}, {"task_id": "p1", "refused": True}):
+        problem = is_problem(await service.post("/v1/tasks/tsk_1/settle", body), 422)
+        assert problem["errors"][0]["rule"] == "give exactly one of `task_id` and `refused`"
 
 
 async def test_the_largest_integers_are_checked_and_not_stumbled_over(service: Served) -> None:

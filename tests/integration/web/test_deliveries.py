@@ -37,7 +37,7 @@ async def test_deliveries_are_listed_by_subscription_and_state(service: Served) 
     assert {each["subscription"] for each in everybody} == {first["id"], second["id"], None}
 
 
-async def test_a_subscription_that_nobody_knows_has_no_deliveries(service: Served) -> None:
+async def test_an_unknown_subscription_has_no_deliveries(service: Served) -> None:
     await create_subscription(service)
     await finish_tasks(service, 1)
     page = await service.get("/v1/deliveries?subscription=sub_nobody")
@@ -55,7 +55,9 @@ async def test_the_deliveries_of_a_subscription_are_paged_newest_first(service: 
     assert second["next_cursor"] is None
 
 
-async def test_a_delivery_is_shown_with_every_try_and_keeps_its_id_when_it_is_made_due_again(service: Served) -> None:
+async def test_a_delivery_is_shown_with_each_attempt_and_is_redelivered_under_its_id(
+    service: Served,
+) -> None:
     async def failing_once(peer: Peer, number: int) -> None:
         await peer.say(reply(b"later", status=b"500 Oh") if number == 1 else reply(b"taken"))
 

@@ -33,7 +33,7 @@ async def _seqs(service: Served, query: str = "") -> list[int]:
 
 
 async def _forget(service: Served, count: int) -> None:
-    """That many events happen long ago, and are no longer kept."""
+    """That many events happened long ago and are no longer stored."""
     store = service.services.store
     await publish_events(store, count, at_ms=T0 - DAY_MS)
     await store.retention.remove_events(START, limit=10_000, before_ms=T0)
@@ -50,7 +50,7 @@ async def test_events_are_read_by_cursor_without_gap_or_double(service: Served) 
     assert await _page(service, "after=5") == {"events": [], "next_after": 5, "has_more": False}
 
 
-async def test_an_event_tells_the_same_as_its_webhook(service: Served) -> None:
+async def test_an_event_says_the_same_as_its_webhook(service: Served) -> None:
     await publish_event_of(service.services.store, "tsk_1", labels={"film": "a"})
     (event,) = (await _page(service))["events"]
     assert set(event) == {"seq", "event_id", "type", "timestamp", "task", "supersedes"}
@@ -85,7 +85,7 @@ async def test_events_are_filtered_by_type_provider_model_and_labels(service: Se
         assert (page["has_more"], page["next_after"]) == ((True, 3) if "limit=1" in query else (False, 4)), query
 
 
-async def test_a_rare_filter_looks_through_a_bounded_number_of_events_and_its_cursor_moves_on(service: Served) -> None:
+async def test_a_rare_filter_scans_a_bounded_number_of_events_and_its_cursor_moves_on(service: Served) -> None:
     store = service.services.store
     await publish_events(store, 2_100)
     await publish_event_of(store, "tsk_1", labels={"film": "a"})
@@ -97,7 +97,7 @@ async def test_a_rare_filter_looks_through_a_bounded_number_of_events_and_its_cu
     assert ([event["seq"] for event in last["events"]], last["next_after"], last["has_more"]) == ([2101], 2101, False)
 
 
-async def test_without_a_cursor_pages_begin_with_the_oldest_event_that_is_kept(service: Served) -> None:
+async def test_without_a_cursor_pages_begin_with_the_oldest_stored_event(service: Served) -> None:
     await _forget(service, 3)
     assert await _page(service) == {"events": [], "next_after": 3, "has_more": False}
     await publish_events(service.services.store, 2, first=4)

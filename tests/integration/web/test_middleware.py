@@ -35,7 +35,7 @@ async def _cut(*, begun: bool) -> list[Message]:
     return sent
 
 
-async def test_a_request_that_a_stop_cuts_is_answered_that_nobody_knows() -> None:
+async def test_a_request_that_a_stop_cancels_is_answered_that_its_outcome_is_unknown() -> None:
     start, body = await _cut(begun=False)
     assert start["status"] == 503
     assert b"may or may not have carried this out" in body["body"]

@@ -1,6 +1,7 @@
 """`/openapi.json` is true to the code: the same routes, methods and models, and the answers fit what it says."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,15 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from pydantic import TypeAdapter
 from starlette.routing import Route
 
-from receiver.config.settings import Settings
 from receiver.runtime.services import Services
-from receiver.tasks.model.views import task_view
+from receiver.web import examples
 from receiver.web.app import build_app
 from receiver.web.openapi import statuses
 from receiver.web.routes import ROUTES
-from receiver.web.schemas.tasks import NoBody, TaskShape
+from receiver.web.schemas.tasks import NoBody
+from submitter import api
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report, a_task, notified
 from tests.support.service import ORDER, Served, served, served_with_simulator
@@ -53,7 +53,7 @@ async def test_the_document_is_valid_openapi(service: Served) -> None:
 
 
 async def test_the_document_has_the_routes_and_methods_of_the_application_and_no_others(service: Served) -> None:
-    app = build_app(_no_services, Settings.from_mapping({}))
+    app = build_app(_no_services)
     served_routes = {
         (route.path, method.lower())
         for route in app.routes
@@ -73,6 +73,8 @@ async def test_each_body_is_described_by_the_model_that_reads_it(service: Served
         name = described["schema"]["$ref"].rpartition("/")[2]
         expected = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
         expected.pop("$defs", None)
+        for member in expected.get("properties", {}).values():
+            member.pop("default", None)  # generated clients would require or send it
         assert document["components"]["schemas"][name] == expected
 
 
@@ -87,13 +89,77 @@ async def test_each_closed_route_names_its_scope(service: Served) -> None:
     document = await _document(service)
     for route in ROUTES:
         described = document["paths"][route.path][route.method.lower()]
-        assert described.get("security") == (None if route.right is None else [{"key": [route.right.value]}])
+        assert described.get("security") == (None if route.scope is None else [{"key": [route.scope.value]}])
 
 
-def test_the_task_of_the_document_is_the_task_that_is_shown() -> None:
-    view = task_view(a_task(labels={"a": "b"}))
-    assert list(view) == list(TaskShape.model_fields)
-    TypeAdapter(TaskShape).validate_python(view)
+async def test_the_task_of_the_document_is_the_task_that_is_shown(service: Served) -> None:
+    values = api.Task.model_validate(a_task(labels={"a": "b"})).json_values()
+    schema = (await _document(service))["components"]["schemas"]["Task"]
+    assert list(values) == list(schema["properties"]) == schema["required"]
+
+
+def _findings(value: object, wanted: Callable[[Mapping[str, Any]], bool], place: str = "") -> list[str]:
+    """The places of the objects in a document that are wanted."""
+    if isinstance(value, dict):
+        found = [place] if wanted(value) else []
+        return found + [each for key, inner in value.items() for each in _findings(inner, wanted, f"{place}/{key}")]
+    if isinstance(value, list):
+        return [each for at, inner in enumerate(value) for each in _findings(inner, wanted, f"{place}/{at}")]
+    return []
+
+
+async def test_bounds_are_in_the_words_of_json_schema(service: Served) -> None:
+    document = await _document(service)
+    bounds = {"ge", "le", "gt", "lt"}
+    assert _findings(document, lambda value: any(isinstance(value.get(word), int | float) for word in bounds)) == []
+    parameters = document["paths"]["/v1/tasks"]["get"]["parameters"]
+    (limit,) = (each["schema"] for each in parameters if each["name"] == "limit")
+    assert limit == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+
+
+async def test_components_have_names_of_their_own_that_show_no_module(service: Served) -> None:
+    schemas = (await _document(service))["components"]["schemas"]
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+", name) for name in schemas)
+    assert [schema["title"] for schema in schemas.values()] == list(schemas)
+
+
+async def test_answers_may_get_new_members_and_requests_may_not(service: Served) -> None:
+    document = await _document(service)
+    closed = _findings(document["components"], lambda value: value.get("additionalProperties") is False)
+    closed_names = {place.removeprefix("/schemas/") for place in closed}
+    requests = {route.body.__name__ for route in ROUTES if route.body is not NoBody}
+    assert closed_names == requests | {"VideoRequest", "RawRequest", "NotifyRequest"}
+
+
+async def test_every_operation_and_parameter_has_a_description_and_an_example(service: Served) -> None:
+    document = await _document(service)
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert {"submitTask", "listTasks"} <= set(names)
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
+        for parameter in operation["parameters"]:
+            assert parameter["description"], (operation["operationId"], parameter["name"])
+            OAS31Validator(parameter["schema"]).validate(parameter["example"])
+        answers = [*operation["responses"].values(), operation.get("requestBody", {})]
+        assert all("example" in media for each in answers for media in each.get("content", {}).values())
+
+
+async def test_every_example_fits_its_model_and_shows_each_member_that_is_always_there(service: Served) -> None:
+    schemas = (await _document(service))["components"]["schemas"]
+    for model, example in examples.BODIES.items():
+        model.model_validate(dict(example))
+        assert set(schemas[model.__name__].get("required", ())) <= set(example)
+        assert set(example) <= set(schemas[model.__name__]["properties"])
+
+
+async def test_the_api_is_where_its_description_is(tmp_path: Path) -> None:
+    async with served(tmp_path, WHENFINAL_PUBLIC_URL="https://callbacks.example") as service:
+        assert (await _document(service))["servers"] == [{"url": "/"}]
 
 
 async def test_the_answers_fit_the_document(service: Served) -> None:
@@ -131,4 +197,4 @@ def test_every_problem_status_of_a_route_is_described() -> None:
     for route in ROUTES:
         assert {400, 500} <= set(statuses(route))
         assert (408 in statuses(route)) == (route.body is not NoBody or bool(route.body_types))
-        assert route.right is None or {401, 403} <= set(statuses(route))
+        assert route.scope is None or {401, 403} <= set(statuses(route))

@@ -24,7 +24,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
         yield service
 
 
-async def test_a_replay_makes_due_what_was_never_owed(service: Served) -> None:
+async def test_a_replay_sends_events_that_had_no_delivery(service: Served) -> None:
     await finish_tasks(service, 1, 2, 3)
     name = (await create_subscription(service))["id"]
     answer = await replay_subscription(service, name, first_seq=2)

@@ -1,4 +1,4 @@
-"""The stream of events over real sockets: nothing lost, nothing twice, whoever reads, lags, leaves or stops."""
+"""The stream of events over real sockets: nothing lost, nothing twice, for slow and leaving clients and on a stop."""
 
 import asyncio
 import gc
@@ -64,7 +64,7 @@ async def _deaf(service: Served, query: str = "after=0") -> AsyncIterator[socket
 # What is said.
 
 
-async def test_a_stream_tells_each_event_as_it_happens_with_its_number_type_and_view(service: Served) -> None:
+async def test_a_stream_sends_each_event_as_it_happens_with_its_number_type_and_body(service: Served) -> None:
     async with open_stream(service.http) as stream:
         headers = stream.reply.headers
         assert headers["content-type"].partition(";")[0] == "text/event-stream"
@@ -107,7 +107,7 @@ async def test_a_stream_is_filtered_as_a_page_is_live_and_from_the_past(service:
             assert await live.seqs(2) == await late.seqs(2) == [2, 4]
 
 
-async def test_a_filtered_stream_tells_how_far_it_has_looked_when_it_has_nothing_else_to_say(service: Served) -> None:
+async def test_a_filtered_stream_sends_its_cursor_when_no_event_matches(service: Served) -> None:
     async with open_stream(service.http, "label=film=a") as stream:
         assert await stream.block() == {"": "keep-alive"}
         await _happen(service, 2)
@@ -117,7 +117,7 @@ async def test_a_filtered_stream_tells_how_far_it_has_looked_when_it_has_nothing
         assert await stream.block() == {"": "keep-alive"}
 
 
-async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(service: Served) -> None:
+async def test_the_event_of_a_disabled_subscription_is_streamed_as_all_others_are(service: Served) -> None:
     made = await create_subscription(service)
     async with open_stream(service.http, "type=subscription.disabled") as stream:
         await publish_events(service.services.store, 1)
@@ -141,7 +141,7 @@ async def test_the_event_of_a_disabled_subscription_is_told_as_all_others_are(se
 # Cursors that are no good.
 
 
-async def test_a_cursor_before_what_is_kept_is_reset_and_the_stream_goes_on_from_there(service: Served) -> None:
+async def test_a_cursor_before_the_stored_events_is_reset_and_the_stream_goes_on_from_there(service: Served) -> None:
     store = service.services.store
     await publish_events(store, 3, at_ms=T0 - DAY_MS)
     await store.retention.remove_events(START, limit=100, before_ms=T0)
@@ -181,7 +181,7 @@ async def test_a_stream_takes_no_other_method(service: Served) -> None:
 
 
 async def test_catching_up_and_going_live_loses_and_doubles_nothing(service: Served) -> None:
-    """Streams that begin at every point of a past that grows all the while, with a first one that keeps memory warm."""
+    """Streams that begin at every point of a growing past, beside one that has followed from the start."""
     store = service.services.store
     async with AsyncExitStack() as stack:
         streams = [await stack.enter_async_context(open_stream(service.http))]
@@ -206,7 +206,7 @@ async def test_a_stream_that_falls_out_of_memory_reads_the_ledger_and_catches_up
         assert await stream.seqs(count) == list(range(1, count + 1))
 
 
-async def test_an_event_that_another_process_recorded_is_told_without_a_hint(service: Served, tmp_path: Path) -> None:
+async def test_an_event_of_another_process_is_streamed_without_a_notification(service: Served, tmp_path: Path) -> None:
     async with open_stream(service.http) as stream:
         async with open_store(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: T0, migrating=False) as other:
             await publish_events(other, 2)
@@ -215,10 +215,10 @@ async def test_an_event_that_another_process_recorded_is_told_without_a_hint(ser
 
 async def test_a_client_that_comes_again_with_its_last_number_misses_nothing(service: Served) -> None:
     seen: list[int] = []
-    for turn in range(4):
+    for burst in range(4):
         headers = {"Last-Event-ID": str(seen[-1])} if seen else {}
         async with open_stream(service.http, "after=0", headers) as stream:
-            await _happen(service, 5, first=turn * 5 + 1)
+            await _happen(service, 5, first=burst * 5 + 1)
             seen += await stream.seqs(3)
     assert seen == list(range(1, 13))
 
@@ -226,7 +226,7 @@ async def test_a_client_that_comes_again_with_its_last_number_misses_nothing(ser
 # Slow, deaf and gone.
 
 
-async def test_a_client_that_does_not_read_holds_up_nobody_and_costs_bounded_memory(service: Served) -> None:
+async def test_a_client_that_does_not_read_delays_no_other_and_costs_bounded_memory(service: Served) -> None:
     count = 6_000
     async with _deaf(service) as deaf, open_stream(service.http) as stream:
         for first in range(1, count, 500):
@@ -250,7 +250,7 @@ async def test_clients_that_go_free_their_seats(service: Served) -> None:
     await _until(lambda: _seats_taken(service) == 0)
 
 
-async def test_a_client_that_goes_while_it_waits_for_a_task_frees_its_seat(service: Served) -> None:
+async def test_a_client_that_leaves_while_it_waits_for_a_task_frees_its_slot(service: Served) -> None:
     await service.has()
     waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
     await _until(lambda: _seats_taken(service) == 1)

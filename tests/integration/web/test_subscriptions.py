@@ -15,7 +15,7 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 
 from receiver.events.model.event import EventType
-from receiver.web.schemas.subscriptions import SubscriptionChangeBody, SubscriptionOrderBody
+from receiver.web.schemas.subscriptions import ChangeSubscriptionRequest, CreateSubscriptionRequest
 from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
@@ -57,7 +57,7 @@ async def _service(tmp_path: Path) -> AsyncIterator[Served]:
         yield service
 
 
-# Make and look.
+# Create and show.
 
 
 async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service: Served) -> None:
@@ -72,7 +72,7 @@ async def test_a_subscription_is_made_with_its_place_and_its_secret_once(service
     assert "whsec_" not in (await service.get(PATH)).text
 
 
-async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
+async def test_a_full_request_is_stored_as_it_was_given(service: Served) -> None:
     made = await create_subscription(service, **FULL)
     expected = FULL | {"types": sorted(FULL["types"])}
     assert {name: made[name] for name in FULL} == expected
@@ -88,8 +88,8 @@ async def test_a_full_order_is_kept_as_it_was_given(service: Served) -> None:
 
 def test_the_bodies_have_the_fields_that_the_service_knows() -> None:
     order = set(SubscriptionRequest.__dataclass_fields__)
-    assert set(SubscriptionOrderBody.model_fields) == order
-    assert set(SubscriptionChangeBody.model_fields) == order - {"secret"} | {"enabled"}
+    assert set(CreateSubscriptionRequest.model_fields) == order
+    assert set(ChangeSubscriptionRequest.model_fields) == order - {"secret"} | {"enabled"}
 
 
 async def test_subscriptions_are_paged_newest_first(service: Served) -> None:
@@ -109,17 +109,17 @@ async def test_subscriptions_are_listed_by_state(service: Served) -> None:
     assert is_problem(await service.get(f"{PATH}?state=deleted"), 400)["errors"][0]["field"] == "state"
 
 
-async def test_a_subscription_tells_what_it_is_owed_and_why_the_last_one_failed(service: Served) -> None:
+async def test_a_subscription_shows_its_backlog_and_why_the_last_delivery_failed(service: Served) -> None:
     async with serving(replying(reply(b"", status=b"500 Oh"))) as endpoint:
         name = (await create_subscription(service, url=endpoint.url))["id"]
         await finish_tasks(service, 1, 2)
         await service.services.deliverer.deliver_once(limit=1)
-        told = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
-    assert (told["pending"], told["dead"], told["last_failed"]["status"]) == (2, 0, 500)
-    assert told["last_failed"]["id"] in {each["id"] for each in await deliveries_of(service, name)}
+        result = (await service.get(f"{PATH}/{name}")).json()["deliveries"]
+    assert (result["pending"], result["dead"], result["last_failed"]["status"]) == (2, 0, 500)
+    assert result["last_failed"]["id"] in {each["id"] for each in await deliveries_of(service, name)}
 
 
-async def test_every_broken_rule_of_an_order_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
+async def test_every_broken_rule_of_a_request_is_named_at_once_and_nothing_is_stored(service: Served) -> None:
     order = {
         "url": "ftp://hooks.example",
         "types": ["task.done"],
@@ -212,7 +212,7 @@ async def test_a_change_that_breaks_a_rule_changes_nothing(service: Served) -> N
     assert (await service.get(f"{PATH}/{made['id']}")).json()["description"] == ""
 
 
-async def test_a_disabled_subscription_is_owed_nothing_new_and_is_enabled_again(service: Served) -> None:
+async def test_a_disabled_subscription_gets_no_new_deliveries_and_is_enabled_again(service: Served) -> None:
     name = (await create_subscription(service))["id"]
     disabled = (await patch_subscription(service, name, {"enabled": False}, key="operate")).json()
     assert (disabled["state"], disabled["disabled"]["reason"]) == ("disabled", "by hand")
@@ -312,11 +312,11 @@ def _headers_and_body(server: RawServer) -> tuple[tuple[tuple[str, str], ...], b
     return tuple((name.lower(), value) for name, _, value in lines), body
 
 
-async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> None:
+async def test_a_test_is_sent_signed_and_its_answer_shown(service: Served) -> None:
     async with serving(replying(reply(b"thanks"))) as endpoint:
         made = await create_subscription(service, url=endpoint.url, asymmetric=True)
-        told = (await service.post(f"{PATH}/{made['id']}/test", key="operate")).json()
-    assert (told["delivered"], told["status"], told["error"], told["response"]) == (True, 200, None, "thanks")
+        result = (await service.post(f"{PATH}/{made['id']}/test", key="operate")).json()
+    assert (result["delivered"], result["status"], result["error"], result["response"]) == (True, 200, None, "thanks")
     headers, body = _headers_and_body(endpoint)
     for key in (made["secret"], made["public_key"]):
         verify_webhook([key], headers, body, now_s=int(time.time()))
@@ -326,12 +326,12 @@ async def test_a_test_is_sent_signed_and_its_answer_told(service: Served) -> Non
 async def test_a_test_that_is_not_delivered_says_why(service: Served) -> None:
     async with serving(replying(reply(b"no", status=b"500 Oh"))) as endpoint:
         made = await create_subscription(service, url=endpoint.url)
-        told = (await service.post(f"{PATH}/{made['id']}/test")).json()
-        assert (told["delivered"], told["status"], told["response"]) == (False, 500, "no")
+        result = (await service.post(f"{PATH}/{made['id']}/test")).json()
+        assert (result["delivered"], result["status"], result["response"]) == (False, 500, "no")
     unreachable = await create_subscription(service)
-    told = (await service.post(f"{PATH}/{unreachable['id']}/test")).json()
-    assert (told["delivered"], told["status"]) == (False, None)
-    assert told["error"]
+    result = (await service.post(f"{PATH}/{unreachable['id']}/test")).json()
+    assert (result["delivered"], result["status"]) == (False, None)
+    assert result["error"]
 
 
 async def test_a_refused_handshake_is_answered_422_and_nothing_is_stored(service: Served) -> None:
@@ -376,9 +376,9 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
 
 async def test_the_document_lists_the_event_types_and_gives_a_change_no_defaults(service: Served) -> None:
     schemas = (await service.http.get("/openapi.json")).json()["components"]["schemas"]
-    words = schemas["SubscriptionOrderBody"]["properties"]["types"]["items"]["enum"]
+    words = schemas["CreateSubscriptionRequest"]["properties"]["types"]["items"]["enum"]
     assert set(words) == set(EventType)
-    assert not any("default" in each for each in schemas["SubscriptionChangeBody"]["properties"].values())
+    assert not any("default" in each for each in schemas["ChangeSubscriptionRequest"]["properties"].values())
 
 
 async def test_the_story_of_what_was_done_by_hand_holds_no_secret(service: Served, tmp_path: Path) -> None:

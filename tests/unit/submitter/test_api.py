@@ -1,4 +1,4 @@
-"""What the client reads from a receiver's answers, and what it makes of those that are no receiver's."""
+"""The models of the API as the client reads them, and answers that are no receiver's."""
 
 import json
 from typing import Any
@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.events.model.event import TASK_EVENTS
-from submitter.api import (
-    TASK_TYPES,
-    Event,
-    OtherMessage,
+from receiver.events.model.event import TASK_EVENTS, EventType
+from submitter.api import EVENT_TYPES, TASK_TYPES, Event, OtherMessage
+from submitter.client.replies import (
+    error_of,
     read_event,
     read_events,
     read_message,
     read_oldest_after,
     read_problem,
+    read_submitted,
     read_task,
-    refusal,
 )
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.stream_bytes import an_event
@@ -31,27 +30,28 @@ _JSON = st.recursive(
 )
 
 
-def test_the_types_that_come_unasked_are_the_receivers_types_about_tasks() -> None:
+def test_the_types_that_the_client_knows_are_the_receivers() -> None:
     assert set(TASK_TYPES) == {kind.value for kind in TASK_EVENTS}
+    assert set(EVENT_TYPES) == {kind.value for kind in EventType}
 
 
-def test_members_of_a_later_version_are_passed_over() -> None:
+def test_members_of_a_later_version_are_ignored() -> None:
     event = read_event(json.dumps(an_event(3) | {"new": 1}).encode())
     assert isinstance(event, Event)
     assert event.seq == 3
 
 
-def test_a_message_of_a_later_version_is_told_as_what_it_is() -> None:
+def test_a_message_of_a_later_version_keeps_its_type_and_data() -> None:
     message = read_message(b'{"type":"account.paused","timestamp":"t","data":{"task":null,"x":[1]}}')
     assert message == OtherMessage(type="account.paused", timestamp="t", data={"task": None, "x": [1]})
 
 
-def test_an_expired_cursor_is_told_only_with_a_cursor_to_go_on_from() -> None:
-    said = {"type": "urn:whenfinal:problem:cursor-expired", "title": "t", "oldest_after": 7}
+def test_an_expired_cursor_is_an_error_of_its_own_only_with_a_cursor_to_read_on_from() -> None:
+    members = {"type": "urn:whenfinal:problem:cursor-expired", "title": "t", "oldest_after": 7}
     for oldest_after, raised in ((7, CursorExpired), (None, ReceiverRefused), ("7", ReceiverRefused)):
-        problem = read_problem(410, PROBLEM, json.dumps(said | {"oldest_after": oldest_after}).encode())
+        problem = read_problem(410, PROBLEM, json.dumps(members | {"oldest_after": oldest_after}).encode())
         assert problem is not None
-        assert type(refusal(problem)) is raised
+        assert type(error_of(problem)) is raised
 
 
 @pytest.mark.parametrize("errors", [None, 3, "x", [3, None], {"a": 1}])
@@ -61,16 +61,16 @@ def test_a_problem_with_odd_errors_is_a_problem_without(errors: Any) -> None:
     assert (problem.status, problem.title, problem.errors) == (422, "t", ())
 
 
-@pytest.mark.parametrize("read", [read_task, read_event, read_events, read_message, read_oldest_after])
-@given(said=_JSON | st.dictionaries(st.sampled_from(["seq", "type", "data", "task", "events", "id"]), _JSON))
-def test_no_other_json_is_taken_for_an_answer(read: Any, said: Any) -> None:
+@pytest.mark.parametrize("read", [read_task, read_submitted, read_event, read_events, read_message, read_oldest_after])
+@given(members=_JSON | st.dictionaries(st.sampled_from(["seq", "type", "data", "task", "events", "id"]), _JSON))
+def test_no_other_json_is_taken_for_an_answer(read: Any, members: Any) -> None:
     with pytest.raises(ReceiverUnreachable):
-        read(json.dumps(said).encode())
+        read(json.dumps(members).encode())
 
 
 @given(st.dictionaries(st.sampled_from(["type", "title", "errors", "task", "oldest_after", "detail"]), _JSON))
-def test_a_problem_of_any_form_is_read(said: dict[str, Any]) -> None:
-    assert read_problem(400, PROBLEM, json.dumps(said).encode()) is not None
+def test_a_problem_of_any_form_is_read(members: dict[str, Any]) -> None:
+    assert read_problem(400, PROBLEM, json.dumps(members).encode()) is not None
 
 
 @given(st.binary())

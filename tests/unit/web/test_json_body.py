@@ -1,4 +1,4 @@
-"""Whatever bytes come: a value that JSON itself reads just so, or one refusal that says where and why."""
+"""Any bytes give a value that JSON itself reads the same, or one refusal that says where and why."""
 
 import json
 from contextlib import suppress
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.web.json_body import DEEPEST, BadJson, parse_json
+from receiver.web.json_body import MAX_LEVELS, BadJson, parse_json
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
@@ -36,11 +36,11 @@ def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
         (b'{"a":', "body", "is not JSON at character 5: Expecting value"),
         (b'{"a": {"b": 1, "b": 1}}', "b", "is given twice"),
         (b"[-Infinity]", "body", "holds -Infinity, which is not JSON"),
-        (b"[1e999]", "body", "holds a number too large to be kept"),
+        (b"[1e999]", "body", "holds a number that is too large"),
         (b"9" * 5000, "body", "holds a number of thousands of digits"),
         (rb'{"a": ["", "\u0000"]}', "a.1", "holds NUL or half of a surrogate pair"),
         (rb'{"a\ud800": 1}', "a\ufffd", "holds NUL or half of a surrogate pair"),
-        (b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2), "body", f"is nested more than {DEEPEST} levels deep"),
+        (b"[" * (MAX_LEVELS + 2) + b"]" * (MAX_LEVELS + 2), "body", f"is nested more than {MAX_LEVELS} levels deep"),
     ],
 )
 def test_a_refusal_says_where_and_why(body: bytes, field: str, rule: str) -> None:
@@ -50,4 +50,4 @@ def test_a_refusal_says_where_and_why(body: bytes, field: str, rule: str) -> Non
 
 
 def test_the_deepest_value_is_still_read() -> None:
-    assert parse_json(b"[" * DEEPEST + b"]" * DEEPEST) is not None
+    assert parse_json(b"[" * MAX_LEVELS + b"]" * MAX_LEVELS) is not None

@@ -1,21 +1,20 @@
-"""Subscriptions, tests and replays as JSON and in tables."""
+"""A subscription as outsiders see it, as JSON and in tables."""
 
 import json
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 
 from receiver.cli.display.subscription_tables import probe_line, replay_line, subscription_sheet, subscriptions_table
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.web.schemas.subscriptions import ProbeShape, ReplayShape, SubscriptionShape, SubscriptionWithSecret
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import probe_view, replay_view, secret_view, subscription_view
+from receiver.webhooks.model.views import probe_result, replay_result, subscription_view
+from submitter import api_webhooks
 from submitter.standard_webhooks import new_signing_key
 from tests.support.builders import SECRET, T0
 
@@ -72,18 +71,20 @@ def _drawn(part: RenderableType, width: int) -> str:
 
 @pytest.mark.parametrize("subscription", [_subscription(), _full()], ids=["plain", "full"])
 @pytest.mark.parametrize("endpoint", [None, EndpointState(id=NAME), _failing()], ids=["new", "well", "failing"])
-def test_a_view_has_the_members_and_types_that_are_described(
+def test_a_view_is_read_back_from_its_json_as_it_was(
     subscription: Subscription, endpoint: EndpointState | None
 ) -> None:
-    view = json.loads(json.dumps(subscription_view(subscription, endpoint, now_ms=T0)))
-    assert list(view) == list(SubscriptionShape.model_fields)
-    TypeAdapter(SubscriptionShape).validate_python(view)
-    TypeAdapter(SubscriptionWithSecret).validate_python(view | secret_view(subscription))
+    view = subscription_view(subscription, endpoint, now_ms=T0)
+    values = json.loads(json.dumps(view.json_values()))
+    assert api_webhooks.Subscription.model_validate(values) == view
+    with_secret = api_webhooks.SubscriptionWithSecret(**dict(view), secret=subscription.secret)
+    assert with_secret.json_values() == values | {"secret": subscription.secret}
+    assert subscription.secret not in repr(with_secret)
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
     own, endpoint = _full(), _failing()
-    shown = json.dumps(subscription_view(own, endpoint, now_ms=T0))
+    shown = json.dumps(subscription_view(own, endpoint, now_ms=T0).json_values())
     shown += _drawn(subscription_sheet(own, endpoint, T0), 300)
     shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=endpoint)], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
@@ -101,14 +102,14 @@ def test_no_view_and_no_table_holds_a_secret() -> None:
         (_failing(0, paused_until_ms=T0 + 1), "closed"),
     ],
 )
-def test_the_state_of_the_breaker_says_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
-    assert subscription_view(_subscription(), endpoint, now_ms=T0)["breaker"]["state"] == state
+def test_the_breaker_shows_whether_anything_is_sent(endpoint: EndpointState | None, state: str) -> None:
+    assert subscription_view(_subscription(), endpoint, now_ms=T0).breaker.state == state
 
 
-def test_what_has_ended_is_not_shown() -> None:
+def test_what_is_over_is_null() -> None:
     view = subscription_view(_full(), _failing(paused_until_ms=T0 + 1), now_ms=T0 + 1000)
-    assert (view["previous_secret_until"], view["breaker"]["paused_until"]) == (None, None)
-    assert view["breaker"]["failing_since"] == "2026-09-21T14:12:20.000Z"
+    assert (view.previous_secret_until, view.breaker.paused_until) == (None, None)
+    assert view.breaker.failing_since == "2026-09-21T14:12:20.000Z"
 
 
 @pytest.mark.parametrize(
@@ -123,9 +124,8 @@ def test_what_has_ended_is_not_shown() -> None:
 )
 def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None, *, delivered: bool) -> None:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=error, response="x")
-    view = probe_view(attempt)
-    TypeAdapter(ProbeShape).validate_python(view)
-    assert (view["delivered"], view["status"], view["response"]) == (delivered, status, "x")
+    result = probe_result(attempt)
+    assert (result.delivered, result.status, result.response) == (delivered, status, "x")
     assert probe_line(attempt).plain.startswith("delivered" if delivered else "not delivered")
 
 
@@ -135,7 +135,14 @@ def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None,
 )
 def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -> None:
     count = ReplayCount(matched=3, requeued=2, oldest_seq=7)
-    TypeAdapter(ReplayShape).validate_python(replay_view(NAME, count, dry_run=dry_run))
+    result = replay_result(NAME, count, dry_run=dry_run)
+    assert result.json_values() == {
+        "subscription": NAME,
+        "matched": 3,
+        "made_due": 2,
+        "oldest_seq": 7,
+        "dry_run": dry_run,
+    }
     line = replay_line(count, dry_run=dry_run).plain
     assert said in line
     assert "what is kept begins with event 7" in line

@@ -1,13 +1,15 @@
-"""How a task looks to outsiders."""
+"""A task and its events as outsiders see them."""
 
 import json
+from typing import Any
 
 import pytest
 
 from receiver.events.model.event import EventType, event_of_draft, event_view
-from receiver.tasks.model.views import task_draft, task_view
+from receiver.tasks.model.event import task_draft
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.model.views import disabled_draft
+from submitter import api
 from submitter.model import Output, TaskError
 from submitter.timestamps import rfc3339
 from tests.support.builders import SECRET, T0, notified
@@ -27,19 +29,25 @@ def test_times_are_rfc_3339_in_utc(at_ms: int | None, text: str | None) -> None:
     assert rfc3339(at_ms) == text
 
 
-def test_a_view_holds_no_secret_and_no_stored_body() -> None:
-    text = json.dumps(task_view(notified(submit_body='{"token":"t"}', request={"prompt": "p"})))
+def _task_values(**changes: Any) -> dict[str, Any]:
+    return api.Task.model_validate(notified(**changes)).json_values()
+
+
+def test_the_body_of_a_task_holds_no_secret_and_no_stored_body() -> None:
+    text = json.dumps(_task_values(submit_body='{"token":"t"}', request={"prompt": "p"}))
     assert SECRET not in text
     assert "token" not in text
 
 
-def test_a_view_tells_outputs_and_errors() -> None:
+def test_the_body_of_a_task_holds_the_providers_id_outputs_and_error() -> None:
     output = Output(url="https://cdn.example/v.mp4", expires_at_ms=T0, needs_key=True)
-    view = task_view(notified(outputs=(output,), error=TaskError(code="c", message="m")))
-    assert view["outputs"] == [
+    error = TaskError(code="c", message="m")
+    values = _task_values(provider_task_id="p1", outputs=(output,), error=error)
+    assert values["task_id"] == "p1"
+    assert values["outputs"] == [
         {"type": "video", "url": output.url, "expires_at": "2026-09-21T14:13:20.000Z", "needs_key": True}
     ]
-    assert view["error"] == {"code": "c", "message": "m"}
+    assert values["error"] == {"code": "c", "message": "m"}
 
 
 def test_an_event_body_is_a_standard_webhook_with_its_number() -> None:

@@ -1,0 +1,205 @@
+"""Examples of bodies and path parameters for `/openapi.json`; a test checks each against its model. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from receiver.web.schemas import subscriptions as subscription_schemas
+from receiver.web.schemas import tasks as task_schemas
+from submitter import api, api_webhooks
+
+_TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID = (
+    f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt")
+)
+
+_TASK: Mapping[str, Any] = {
+    "id": _TASK_ID,
+    "provider": "hiapi",
+    "task_id": "tk-hiapi-01K5QW8Y",
+    "model": "happyhorse-1.1/text-to-video",
+    "state": "succeeded",
+    "raw_state": "success",
+    "progress": 100,
+    "labels": {"film": "1"},
+    "created_at": "2026-09-21T14:10:02.120Z",
+    "submitted_at": "2026-09-21T14:10:02.480Z",
+    "final_at": "2026-09-21T14:13:20.000Z",
+    "deadline_at": "2026-09-21T15:10:02.120Z",
+    "outputs": [
+        {
+            "type": "video",
+            "url": "https://cdn.example.com/v.mp4",
+            "expires_at": "2026-09-28T14:13:20.000Z",
+            "needs_key": False,
+        }
+    ],
+    "error": None,
+    "supersedes": None,
+    "callback_expected": True,
+    "polls": 0,
+}
+
+_RUNNING: Mapping[str, Any] = {
+    **_TASK,
+    "state": "submitted",
+    "raw_state": "pending",
+    "progress": None,
+    "final_at": None,
+    "outputs": [],
+}
+
+_EVENT: Mapping[str, Any] = {
+    "seq": 17,
+    "event_id": _EVENT_ID,
+    "type": "task.succeeded",
+    "timestamp": "2026-09-21T14:13:20.000Z",
+    "task": _TASK,
+    "supersedes": None,
+}
+
+_WANTED: Mapping[str, Any] = {
+    "url": "https://hooks.example.com/videos",
+    "description": "failed films",
+    "types": ["task.failed", "task.expired"],
+    "providers": ["hiapi"],
+    "models": [],
+    "labels": {"film": "1"},
+    "asymmetric": False,
+    "cloudevents": False,
+    "handshake": False,
+    "rate_per_s": 5.0,
+    "max_in_flight": 3,
+}
+
+_SUBSCRIPTION: Mapping[str, Any] = {
+    "id": _SUBSCRIPTION_ID,
+    **_WANTED,
+    "state": "active",
+    "public_key": None,
+    "granted_per_s": None,
+    "created_at": "2026-09-21T14:00:00.000Z",
+    "changed_at": "2026-09-21T14:00:00.000Z",
+    "disabled": None,
+    "previous_secret_until": None,
+    "breaker": {"state": "closed", "failures": 0, "failing_since": None, "paused_until": None, "slow_per_s": None},
+}
+
+_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the example of the Standard Webhooks specification
+
+_DELIVERY: Mapping[str, Any] = {
+    "id": _DELIVERY_ID,
+    "event_seq": 17,
+    "event_id": _EVENT_ID,
+    "event_type": "task.succeeded",
+    "task": _TASK_ID,
+    "subscription": _SUBSCRIPTION_ID,
+    "endpoint": "https://hooks.example.com/videos",
+    "state": "delivered",
+    "attempts": 1,
+    "due_at": None,
+    "created_at": "2026-09-21T14:13:20.000Z",
+    "finished_at": "2026-09-21T14:13:20.210Z",
+    "last_status": 204,
+    "last_error": None,
+}
+
+_ATTEMPT: Mapping[str, Any] = {"latency_ms": 85, "status": 204, "error": None, "response": ""}
+
+BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    task_schemas.SubmitRequest: {
+        "provider": "hiapi",
+        "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+        "labels": {"film": "1"},
+        "notify": {"url": "https://hooks.example.com/videos"},
+    },
+    task_schemas.ReconcileTaskRequest: {"dry_run": True, "ask": True},
+    task_schemas.ReconcileRequest: {"provider": "hiapi", "older_than_s": 600, "dry_run": True},
+    task_schemas.SettleRequest: {"task_id": "tk-hiapi-01K5QW8Y"},
+    subscription_schemas.CreateSubscriptionRequest: _WANTED,
+    subscription_schemas.ChangeSubscriptionRequest: {"types": ["task.failed"], "rate_per_s": None, "enabled": True},
+    subscription_schemas.RotateSecretRequest: {"overlap_s": 3600},
+    subscription_schemas.ReplayRequest: {"since": "2026-09-21T14:00:00Z", "which": "missing", "dry_run": True},
+    api.SubmittedTask: {**_RUNNING, "notify": {"secret": _SECRET}},
+    api.Task: _TASK,
+    api.TasksPage: {"tasks": [_TASK], "next_cursor": None},
+    api.Timeline: {
+        "task": _TASK_ID,
+        "timeline": [
+            {
+                "at": "2026-09-21T14:13:20.000Z",
+                "kind": "event",
+                "summary": "event 17: task.succeeded",
+                "detail": {"seq": 17, "event_id": _EVENT_ID, "supersedes": None},
+            }
+        ],
+    },
+    api.ReconcileSummary: {
+        "asked": 1,
+        "changed": 1,
+        "skipped": 0,
+        "tasks": [
+            {
+                "task": _TASK_ID,
+                "provider": "hiapi",
+                "task_id": "tk-hiapi-01K5QW8Y",
+                "state": "running",
+                "plan": "ask for its status",
+                "finding": "stated",
+                "after": "succeeded",
+                "skipped": None,
+            }
+        ],
+    },
+    api.EventsPage: {"events": [_EVENT], "next_after": 17, "has_more": False},
+    api.CallbackVerdict: {"verdict": "duplicate"},
+    api.Health: {"status": "alive"},
+    api.Readiness: {
+        "status": "ready",
+        "accounts": [{"provider": "hiapi", "paused_until": None, "paused_reason": None, "alarm": None}],
+    },
+    api.Problem: {
+        "type": "urn:whenfinal:problem:invalid-request",
+        "title": "The request breaks a rule",
+        "status": 422,
+        "detail": "deadline_s: is too small; accepted: 1 or more.",
+        "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
+        "request_id": "req_5f0c2a9be17d44c3a1b6d208",
+    },
+    api_webhooks.Subscription: _SUBSCRIPTION,
+    api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},
+    api_webhooks.SubscriptionWithBacklog: {
+        **_SUBSCRIPTION,
+        "deliveries": {"pending": 2, "dead": 1, "last_failed": {"id": _DELIVERY_ID, "status": 500, "error": None}},
+    },
+    api_webhooks.SubscriptionsPage: {"subscriptions": [_SUBSCRIPTION], "next_cursor": None},
+    api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT},
+    api_webhooks.ReplayResult: {
+        "subscription": _SUBSCRIPTION_ID,
+        "matched": 12,
+        "made_due": 3,
+        "oldest_seq": None,
+        "dry_run": True,
+    },
+    api_webhooks.Delivery: _DELIVERY,
+    api_webhooks.DeliveryWithAttempts: {**_DELIVERY, "tries": [{"at": "2026-09-21T14:13:20.125Z", **_ATTEMPT}]},
+    api_webhooks.DeliveriesPage: {"deliveries": [_DELIVERY], "next_cursor": None},
+}
+
+#: The body of a callback is the provider's; this is HiAPI's.
+CALLBACK: Mapping[str, Any] = {
+    "taskId": "tk-hiapi-01K5QW8Y",
+    "status": "success",
+    "output": [{"url": "https://cdn.example.com/v.mp4", "type": "video"}],
+}
+
+STREAM = 'retry: 3000\nid: 16\n\nid: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
+
+#: Description and example of a path parameter, by the part of the path that it follows.
+PATH_PARAMS: Mapping[str, tuple[str, str]] = {
+    "callbacks/{provider}": ("The provider's name in the settings.", "hiapi"),
+    "{provider}/{token}": ("The token that the submit gave the provider, valid for one task.", "eyJhbGciOi…"),
+    "tasks/{id}": ("Our id of the task.", _TASK_ID),
+    "subscriptions/{id}": ("The id of the subscription.", _SUBSCRIPTION_ID),
+    "deliveries/{id}": ("The id of the delivery.", _DELIVERY_ID),
+}
