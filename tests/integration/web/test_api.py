@@ -47,7 +47,7 @@ async def test_a_submit_is_answered_202_with_the_task_and_its_place(simulated: t
     task = reply.json()
     assert (reply.status_code, reply.headers["location"]) == (202, f"/v1/tasks/{task['id']}")
     assert (task["state"], task["labels"], task["callback_expected"]) == ("submitted", {"film": "1"}, True)
-    assert [booked.task_id for booked in sim.books().tasks] == [task["task_id"]]
+    assert [record.task_id for record in sim.records().tasks] == [task["task_id"]]
 
 
 async def test_the_callback_of_a_submitted_task_brings_its_end(simulated: tuple[Served, Simulator]) -> None:
@@ -64,7 +64,7 @@ async def test_the_same_key_gives_the_same_task_and_pays_once(simulated: tuple[S
     replies = [await service.post("/v1/tasks", ORDER, headers=key) for _ in range(3)]
     assert len({reply.json()["id"] for reply in replies}) == 1
     assert [reply.headers.get("idempotency-replayed") for reply in replies] == [None, "true", "true"]
-    assert len(sim.books().tasks) == 1
+    assert len(sim.records().tasks) == 1
 
 
 async def test_the_same_key_with_another_body_is_answered_422(simulated: tuple[Served, Simulator]) -> None:
@@ -153,7 +153,7 @@ async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_hand(tmp_pa
         order = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse"}}
         task = (await service.post("/v1/tasks", order)).json()
         assert task["state"] == "uncertain"
-        found = sim.books().tasks[0].task_id
+        found = sim.records().tasks[0].task_id
         reply = await service.post(f"/v1/tasks/{task['id']}/settle", {"task_id": found}, key="operate")
     assert (reply.status_code, reply.json()["state"], reply.json()["task_id"]) == (200, "submitted", found)
 
