@@ -147,7 +147,7 @@ async def test_a_provider_that_cannot_be_reached_is_answered_503(service: Served
     assert reply.headers["retry-after"]
 
 
-async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_hand(tmp_path: Path) -> None:
+async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_an_operator(tmp_path: Path) -> None:
     async with served_with_simulator(tmp_path) as (service, sim):
         sim.plan("dashscope", [["reply_lost"]])
         order = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse"}}
@@ -300,7 +300,7 @@ async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, 
     is_problem(await service.post("/v1/tasks/tsk_1/settle", order), 422)
 
 
-async def test_what_is_done_by_hand_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
+async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
     await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]
