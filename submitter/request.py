@@ -1,6 +1,7 @@
-"""What a caller asks a provider to make, and the two rules that need only the prompt: its length and its markers.
+"""A request for a video, and two properties of its prompt: the weight, and the markers that name pictures.
 
-Pure. Shapes are checked here when untrusted JSON enters; what a certain provider and model take is checked in `limits`.
+Pure. The types are checked here, when untrusted JSON is parsed. `providers.validation` checks the limits of a provider
+and model.
 """
 
 import re
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=30_000_000)]
 
-#: Longer than any provider takes, so that `limits` and not the shape check names the real limit.
+#: Longer than any provider accepts, so that `providers.validation` names the real limit.
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 
 MarkerStyle = Literal["[Image N]", "characterN"]
@@ -26,10 +27,10 @@ _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003
 
 
 class VideoRequest(BaseModel):
-    """One video in the words that all providers share.
+    """A request for one video, in words that all providers share. None leaves a field to the provider.
 
-    Text to video has a prompt only, image to video a `first_frame`, reference to video `reference_images`, named in the
-    prompt as `[Image 1]` or `character1` in order. `duration` is seconds of film. None leaves it to the provider.
+    Text to video has only a prompt, image to video a `first_frame`, reference to video `reference_images`, which the
+    prompt names as `[Image 1]` or `character1`. `duration` is in seconds of video.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -47,9 +48,9 @@ class VideoRequest(BaseModel):
 
 
 class RawRequest(BaseModel):
-    """Any other model's body, passed through unchanged but for the callback, which stays ours.
+    """The body for any other model. It is sent unchanged, except that our callback is added.
 
-    `path` is relative to the provider's base URL and defaults to the adapter's own submit path.
+    `path` is relative to the provider's base URL; the default is the adapter's submit path.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -59,43 +60,43 @@ class RawRequest(BaseModel):
 
     @property
     def model(self) -> str | None:
-        """The body's own `model`, for tables and learned times."""
+        """The `model` of the body, if it has one."""
         model = self.body.get("model")
         return model if isinstance(model, str) else None
 
 
 def prompt_weight(prompt: str) -> int:
-    """Length as the providers count it: a Chinese character weighs two, any other one."""
+    """Return the length as the providers count it: a Chinese character counts two, any other one."""
     return len(prompt) + len(_CHINESE.findall(prompt))
 
 
 def referenced_images(prompt: str, *, words_too: bool) -> frozenset[int]:
-    """Numbers of the pictures that a prompt names; `words_too` counts `characterN` as a marker."""
+    """Return the numbers of the pictures that a prompt names. With `words_too`, `characterN` is a marker as well."""
     digits = _BRACKET_MARKER.findall(prompt) + (_WORD_MARKER.findall(prompt) if words_too else [])
     return frozenset(_number(each) for each in digits)
 
 
 def with_markers(prompt: str, style: MarkerStyle) -> str:
-    """The same prompt with every picture marker in the provider's style; its own style stays as written."""
+    """Return the prompt with every marker in the provider's style. Markers that have it stay as they are."""
     if style == "characterN":
         return _BRACKET_MARKER.sub(_as_word, prompt)
     return _WORD_MARKER.sub(lambda found: f"[Image {_number(found[1])}]", prompt)
 
 
 def prompt_as_sent(request: VideoRequest, style: MarkerStyle) -> str | None:
-    """What leaves for the provider. Without reference pictures `character1` is a plain word and stays."""
+    """Return the prompt to send. Without reference images `character1` is a plain word and stays."""
     if request.prompt is None or not request.reference_images:
         return request.prompt
     return with_markers(request.prompt, style)
 
 
 def _number(digits: str) -> int:
-    """Cut to seven digits: more pictures than that exist nowhere, and `int` refuses texts of thousands of digits."""
+    """Use seven digits at most, because `int` refuses text of thousands of digits."""
     return int(digits.lstrip("0")[:7] or "0")
 
 
 def _as_word(found: re.Match[str]) -> str:
-    """A bracket may touch its neighbours, a word may not: `[Image 1][Image 2]` needs a space between."""
+    """Add spaces, because a bracket can touch its neighbours and a word cannot, as in `[Image 1][Image 2]`."""
     start, end = found.span()
     before, after = found.string[max(start - 1, 0) : start], found.string[end : end + 1]
     left = " " if before == "]" or _WORD_CHARACTER.match(before) else ""

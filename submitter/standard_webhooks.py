@@ -1,10 +1,9 @@
-"""Signed messages as Standard Webhooks 1 has them: made by the receiver, verified by whoever is posted to.
+"""Sign and verify messages by Standard Webhooks 1. The receiver signs, a subscriber verifies. Pure.
 
-Pure. Source, read 2026-11-21: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md: symmetric
-signatures (`v1`, HMAC-SHA256, `whsec_`) and asymmetric ones (`v1a`, ed25519, `whsk_` and `whpk_`). It does not say
-which bytes `whsk_` holds; here, as in Svix's server, they are 64: the seed and then the public key
-(github.com/svix/svix-webhooks, server/README.md, "Asymmetric signatures").
-Whatever a stranger sends can only raise WebhookNotVerified.
+Source, read 2026-11-21: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md: symmetric signatures
+(`v1`, HMAC-SHA256, `whsec_`) and asymmetric ones (`v1a`, ed25519, `whsk_` and `whpk_`). It does not state which bytes
+`whsk_` holds. Here they are 64 as in Svix's server: the seed and then the public key (github.com/svix/svix-webhooks,
+server/README.md, "Asymmetric signatures"). No message can make `verify_webhook` raise anything but WebhookNotVerified.
 """
 
 import base64
@@ -20,15 +19,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from submitter.errors import WebhookNotVerified
 from submitter.http.messages import Headers
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not one
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of secrets, not a secret
 
 SIGNING_PREFIX = "whsk_"
 
 PUBLIC_PREFIX = "whpk_"
 
-TOLERANCE_S = 300  # as the reference libraries have it, to either side
+TOLERANCE_S = 300  # in both directions, as in the reference libraries
 
-SIGNATURES_MAX = 32  # in one header: the work that a stranger can ask for is bounded
+SIGNATURES_MAX = 32  # in one header, which limits the work that an unauthenticated message can cause
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -38,12 +37,12 @@ _KEY_BYTES = 32  # of an ed25519 seed, and of a public key
 
 
 def secret_key(secret: str) -> bytes:
-    """The signing key inside `whsec_…`. Raise ValueError, whose text holds nothing of the secret."""
+    """Return the HMAC key inside `whsec_…`. Raise ValueError, whose text holds nothing of the secret."""
     return _decoded(secret, SECRET_PREFIX, "a webhook secret")
 
 
 def new_signing_key(random_bytes: bytes) -> str:
-    """`whsk_…` of a seed. Raise ValueError unless there are 32 bytes."""
+    """Return the `whsk_…` of a seed. Raise ValueError unless the seed has 32 bytes."""
     if len(random_bytes) != _KEY_BYTES:
         raise ValueError(f"an ed25519 seed has {_KEY_BYTES} bytes, not {len(random_bytes)}")
     public = Ed25519PrivateKey.from_private_bytes(random_bytes).public_key().public_bytes_raw()
@@ -51,7 +50,7 @@ def new_signing_key(random_bytes: bytes) -> str:
 
 
 def public_key(signing_key: str) -> str:
-    """`whpk_…`, by which anybody may verify. Raise ValueError, whose text holds nothing of the key."""
+    """Return the `whpk_…`, which verifies signatures. Raise ValueError, whose text holds nothing of the key."""
     public = _private(signing_key).public_key().public_bytes_raw()
     return PUBLIC_PREFIX + base64.b64encode(public).decode("ascii")
 
@@ -59,9 +58,9 @@ def public_key(signing_key: str) -> str:
 def webhook_headers(
     secrets: Sequence[str], *, message_id: str, timestamp_s: int, body: bytes, signing_keys: Sequence[str] = ()
 ) -> Headers:
-    """One signature for each secret (`v1`) and then for each signing key (`v1a`), so that any one key suffices.
+    """Return the three headers of a signed message. Raise ValueError for a malformed secret or signing key.
 
-    Raise ValueError for a bad secret or signing key.
+    It has a signature for each secret (`v1`) and then for each signing key (`v1a`), so one valid key is enough.
     """
     content = _content(message_id, str(timestamp_s), body)
     signatures = (
@@ -72,7 +71,7 @@ def webhook_headers(
 
 
 def check_secrets(secrets: Sequence[str]) -> None:
-    """Raise ValueError for one that `verify_webhook` could not use; its text holds nothing of it."""
+    """Raise ValueError for a secret that `verify_webhook` could not use; the text holds nothing of the secret."""
     for secret in secrets:
         if secret.startswith(PUBLIC_PREFIX):
             _public(secret)
@@ -85,7 +84,7 @@ def verify_webhook(
 ) -> None:
     """Raise WebhookNotVerified unless one signature is right and the timestamp is within `tolerance_s` of `now_s`.
 
-    `secrets` are `whsec_…` and `whpk_…`, in any mixture; signatures of other versions are skipped.
+    `secrets` can mix `whsec_…` and `whpk_…`. Signatures of other versions are skipped.
     """
     message_id, timestamp, given = (_single(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))
     if not _SECONDS.fullmatch(timestamp):
@@ -94,7 +93,7 @@ def verify_webhook(
     if len(signatures) > SIGNATURES_MAX:
         raise WebhookNotVerified(f"{SIGNATURE} holds more than {SIGNATURES_MAX} signatures")
     content = _content(message_id, timestamp, body)
-    # Every key against every signature, without stopping: the time taken tells nothing about which one is right.
+    # Check every key against every signature without stopping, so that the duration does not show which one is right.
     try:
         matches = [match for secret in secrets for match in _matches(secret, signatures, content)]
     except ValueError as error:
@@ -174,5 +173,5 @@ def _single(headers: Headers, name: str) -> str:
 
 
 def _to_bytes(text: str) -> bytes:
-    # Header bytes that are no text may arrive as lone surrogates, which plain UTF-8 refuses.
+    # Header bytes that are not text can be lone surrogates here, which plain UTF-8 refuses.
     return text.encode("utf-8", "surrogatepass")

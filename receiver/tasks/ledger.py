@@ -197,7 +197,7 @@ class _Batch:
         return [_with_seq(outcome, seqs) for outcome in outcomes]
 
     async def _write_adopted(self, tx: Tx) -> None:
-        """Insert the adopted tasks. Raise OtherWasFaster when another transaction has adopted one of them.
+        """Insert the adopted tasks. Raise RetryTransaction when another transaction has adopted one of them.
 
         Then this transaction runs again from its start and finds that task. The inserts are in the order of the keys,
         so that two transactions never wait for each other.

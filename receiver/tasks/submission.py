@@ -228,7 +228,7 @@ class Submission:
             accepted = ", ".join(self.providers) or "none: no provider is configured, see whenfinal doctor"
             violations.insert(0, Violation(field="provider", rule="is not configured", accepted=accepted))
         elif request.request is not None:
-            violations += validation.find_violations(request.request, configured.adapter.CAPABILITIES)
+            violations += validation.validate_video(request.request, configured.adapter.CAPABILITIES)
         if violations or configured is None or request.request is None:
             raise InvalidRequest(violations)
         return configured, request.request

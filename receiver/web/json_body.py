@@ -15,12 +15,11 @@ from starlette.requests import Request
 
 from receiver.web.problems import Kind, Problem, ProblemError
 from submitter.errors import Violation
+from submitter.providers.json_reader import is_nested_deeper
 
 MAX_LEVELS = 64  # providers' own bodies have about four
 
 _FIELD_CHARACTERS = 200  # of a path in the caller's own text
-
-_CONTAINERS = frozenset({dict, list})
 
 _CHECKED = frozenset({dict, list, str})
 
@@ -52,7 +51,8 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _too_deep() from None
     except ValueError:  # the interpreter's own limit to the digits of a number
         raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
-    _check_depth(value)
+    if is_nested_deeper(value, MAX_LEVELS + 1):
+        raise _too_deep()
     # Unescaped, JSON refuses NUL and UTF-8 refuses lone surrogates, so only escapes can bring them in.
     if b"\\u" in body:
         _check_texts(value)
@@ -84,22 +84,6 @@ def _finite(text: str) -> float:
 
 def _too_deep() -> BadJson:
     return BadJson(f"is nested more than {MAX_LEVELS} levels deep", accepted=f"up to {MAX_LEVELS} levels")
-
-
-def _check_depth(value: object) -> None:
-    """Go level by level, because recursion would fail on the depth that is measured. Numbers and text are skipped."""
-    level = [value]
-    for _ in range(MAX_LEVELS + 1):
-        level = [
-            child
-            for each in level
-            if type(each) in _CONTAINERS
-            for child in (each.values() if isinstance(each, dict) else each)  # type: ignore[attr-defined]  # a list
-            if type(child) in _CONTAINERS
-        ]
-        if not level:
-            return
-    raise _too_deep()
 
 
 def _check_texts(value: object) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.retry import read_retry_after
 from submitter.errors import AddressForbidden, TransportError
-from submitter.http.messages import Headers, HttpCall, HttpReply
+from submitter.http.messages import Headers, HttpCall, HttpReply, is_success
 from submitter.http.transport import Transport
 from submitter.standard_webhooks import webhook_headers
 
@@ -77,7 +77,7 @@ def _signed_call(webhook: Webhook, now_ms: int) -> HttpCall:
 
 def error_of(reply: HttpReply) -> str | None:
     """What is wrong with an answer; None when it is 2xx."""
-    if 200 <= reply.status < 300:
+    if is_success(reply.status):
         return None
     if 300 <= reply.status < 400:
         location = (reply.header("location") or "nowhere")[:LOCATION_CAP]

@@ -47,12 +47,12 @@ from submitter.client.replies import (
     read_events,
     read_message,
     read_problem,
-    read_retry_after,
     read_submitted,
     read_task,
 )
 from submitter.client.stream import EventFollower
 from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable, WebhookNotVerified
+from submitter.http.messages import read_retry_after
 
 __all__ = ["Client", "Event", "Message", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
 
@@ -245,7 +245,8 @@ class Client:
                 continue
             if not _should_retry(reply):
                 return _successful(reply)
-            await asyncio.sleep(max(pause_s, min(read_retry_after(reply.headers) or 0.0, RETRY_AFTER_CAP_S)))
+            requested_s = read_retry_after(reply.headers.get("retry-after")) or 0.0
+            await asyncio.sleep(max(pause_s, min(requested_s, RETRY_AFTER_CAP_S)))
         try:
             return _successful(await self._http.request(method, path, **request))
         except httpx.RequestError as error:

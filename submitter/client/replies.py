@@ -4,7 +4,6 @@ A missing member, or one of another type, makes an answer unreadable; an unknown
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from submitter.api import (
     Task,
 )
 from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable, Violation
+from submitter.http.messages import read_retry_after
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Receiv
         provider=members.get("provider"),
         task=members.get("task"),
         request_id=members.get("request_id"),
-        retry_after_s=read_retry_after(headers),
+        retry_after_s=read_retry_after(headers.get("retry-after")),
         oldest_after=oldest_after if isinstance(oldest_after, int) else None,
     )
 
@@ -135,12 +135,3 @@ def error_of(problem: ReceiverProblem) -> ReceiverRefused | CursorExpired:
     if problem.type == _EXPIRED and problem.oldest_after is not None:
         return CursorExpired(problem.oldest_after)
     return ReceiverRefused(problem)
-
-
-def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return seconds. The receiver gives a number; a date, which a proxy may give, is ignored."""
-    try:
-        seconds = float(headers.get("retry-after") or "nan")
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None

@@ -17,9 +17,10 @@ from time import monotonic
 import httpx
 
 from submitter.api import AnyEvent
-from submitter.client.replies import error_of, read_event, read_oldest_after, read_problem, read_retry_after
+from submitter.client.replies import error_of, read_event, read_oldest_after, read_problem
 from submitter.client.sse import Block, BlockReader, BlockTooLarge
 from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
+from submitter.http.messages import read_retry_after
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ async def _check(reply: httpx.Response) -> None:
         error = error_of(problem)
     if problem is not None and problem.status in _FINAL:
         raise error
-    raise _Disconnected(error, retry_after_s=read_retry_after(reply.headers))
+    raise _Disconnected(error, retry_after_s=read_retry_after(reply.headers.get("retry-after")))
 
 
 async def _start_of_body(reply: httpx.Response) -> bytes:

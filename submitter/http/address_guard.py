@@ -1,8 +1,8 @@
-"""Which addresses outbound calls to strangers' endpoints may reach.
+"""The addresses that outbound requests to untrusted URLs may reach: the public internet, and what the operator allows.
 
-Pure: names are resolved elsewhere. `check_endpoint` judges what can be seen in a URL, so that a bad one is refused when
-it is given; what a name resolves to is judged by `AddressGuard` at each connect (`submitter.transport`), because a
-name may point elsewhere by then.
+Pure; `submitter.http.resolver` looks up names. `check_endpoint` checks the text of a URL, so that a forbidden one is
+refused when it is configured. `submitter.http.transport` checks each resolved address with `AddressGuard` at each
+connect, because a name can resolve to another address by then.
 """
 
 import re
@@ -14,10 +14,10 @@ Address = IPv4Address | IPv6Address
 
 Network = IPv4Network | IPv6Network
 
-#: IANA special-purpose registries for IPv4 and IPv6, and what clouds keep for themselves; the first that holds wins.
+#: The IANA special-purpose registries for IPv4 and IPv6, and the addresses of cloud services. The first match counts.
 _FORBIDDEN: tuple[tuple[Network, str], ...] = (
     (ip_network("169.254.169.254/32"), "a cloud's metadata service"),
-    (ip_network("168.63.129.16/32"), "a cloud's own service"),  # public by number, answered by the host beneath
+    (ip_network("168.63.129.16/32"), "a cloud's own service"),  # in a public range, but answered by the VM's host
     (ip_network("0.0.0.0/32"), "unspecified"),
     (ip_network("0.0.0.0/8"), "reserved"),
     (ip_network("10.0.0.0/8"), "private"),
@@ -40,15 +40,15 @@ _FORBIDDEN: tuple[tuple[Network, str], ...] = (
     (ip_network("fe80::/10"), "link-local"),
     (ip_network("fec0::/10"), "private"),
     (ip_network("ff00::/8"), "multicast"),
-    (ip_network("2001::/23"), "reserved"),  # Teredo among them, which holds another IPv4 address
+    (ip_network("2001::/23"), "reserved"),  # includes Teredo, which embeds an IPv4 address
     (ip_network("2001:db8::/32"), "reserved"),
     (ip_network("3fff::/20"), "reserved"),
 )
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
-#: IPv6 forms that lead to an IPv4 address, and how far its 32 bits are from the right end. Older ones are reserved.
-_CARRIERS: tuple[tuple[IPv6Network, int], ...] = (
+#: IPv6 ranges that embed an IPv4 address, and how many bits lie to its right. Other such ranges are reserved.
+_EMBEDDING_IPV4: tuple[tuple[IPv6Network, int], ...] = (
     (IPv6Network("::ffff:0:0/96"), 0),  # mapped
     (IPv6Network("64:ff9b::/96"), 0),  # NAT64
     (IPv6Network("2002::/16"), 80),  # 6to4
@@ -58,7 +58,7 @@ _LOOPBACK_NAMES = re.compile(r"(?:.+\.)?localhost\.?")
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 
-_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)  # as the DNS has them
+_NAME = re.compile(rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?", re.IGNORECASE)  # as in the DNS
 
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
@@ -67,34 +67,34 @@ _NOT_IN_URL = re.compile(r"[^!-\[\]-~]")  # printable ASCII without space and ba
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressGuard:
-    """Everything but the public internet is forbidden, unless it lies inside `allow`."""
+    """Forbids every address that is not public, except those inside `allow`."""
 
     allow: tuple[Network, ...] = ()
 
     def forbids(self, address: Address) -> str | None:
-        """What kind of address it is, if it may not be reached."""
+        """Return what kind of address it is if it is forbidden, else None."""
         if self.allows(address):
             return None
-        return _kind(carried_address(address) or address)
+        return _kind(embedded_ipv4(address) or address)
 
     def allows(self, address: Address) -> bool:
-        """Whether the operator named a range that holds it. Only the mapped form is the same host as what it holds."""
+        """Whether the address is inside `allow`. Of the IPv6 forms, only a mapped one is the same host as its IPv4."""
         plain = (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
         return any(plain in network or address in network for network in self.allow)
 
 
-def carried_address(address: Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 one of a form that leads there."""
+def embedded_ipv4(address: Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address embeds, None without one."""
     if isinstance(address, IPv4Address):
         return None
-    shift = next((shift for network, shift in _CARRIERS if address in network), None)
+    shift = next((shift for network, shift in _EMBEDDING_IPV4 if address in network), None)
     return None if shift is None else IPv4Address(int(address) >> shift & 0xFFFF_FFFF)
 
 
 def literal_address(host: str) -> Address | None:
-    """The address that a host of a URL is, in any form that a resolver takes (`0x7f.1`, `2130706433`); None for names.
+    """Return the address that a host is, in any form that resolvers accept (`0x7f.1`, `2130706433`); None for a name.
 
-    Brackets are off already.
+    `host` has no brackets.
     """
     try:
         return ip_address(host)
@@ -103,7 +103,7 @@ def literal_address(host: str) -> Address | None:
 
 
 def check_endpoint(url: str, guard: AddressGuard) -> str | None:
-    """Why webhooks may not go to an address, as far as the text alone tells; None when they may."""
+    """Return why no webhook may be sent to a URL, as far as its text shows; None if it is allowed."""
     if _NOT_IN_URL.search(url):
         return "holds characters that no URL has"
     try:
@@ -116,7 +116,7 @@ def check_endpoint(url: str, guard: AddressGuard) -> str | None:
     if "@" in parts.netloc:
         return "holds a user name or password"
     if port == 0:
-        return "names port 0, at which nobody can be"
+        return "names port 0, which no server can use"
     return _check_host(parts, parts.hostname, guard)
 
 
@@ -126,20 +126,20 @@ def _check_host(parts: SplitResult, host: str, guard: AddressGuard) -> str | Non
     if forbidden is not None:
         return f"names an address that is {forbidden}"
     if not addresses and ("[" in parts.netloc or not _is_name(host)):
-        return "names a host that can not be"
+        return "names a host that cannot exist"
     is_allowed = bool(addresses) and all(guard.allows(address) for address in addresses)
     if parts.scheme == "http" and not is_allowed:
-        return "is not https, which only hosts inside the allowed private ranges may do without"
+        return "is not https, and plain http is accepted only inside the allowed private ranges"
     return None
 
 
 def _is_name(host: str) -> bool:
-    """Four numbers with dots that are no address are no name either."""
+    """A host that ends in a number is not a name: `1.2.3.256` is neither an address nor a name."""
     return bool(_NAME.fullmatch(host)) and not host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _known_addresses(host: str) -> tuple[Address, ...]:
-    """What a host surely means without asking anybody."""
+    """Return the addresses of a host that are known without a lookup."""
     literal = literal_address(host)
     if literal is not None:
         return (literal,)
@@ -154,7 +154,7 @@ def _kind(address: Address) -> str | None:
 
 
 def _legacy_ipv4(host: str) -> IPv4Address | None:
-    """As `inet_aton` reads: up to four numbers, decimal, octal or hexadecimal, the last of which fills what is left."""
+    """Read a host as `inet_aton` does: up to four decimal, octal or hex numbers; the last fills the remaining bytes."""
     texts = host.split(".")
     if len(texts) > 4 or not all(_NUMBER.fullmatch(text) for text in texts) or len(host) > 64:
         return None
@@ -162,8 +162,8 @@ def _legacy_ipv4(host: str) -> IPv4Address | None:
         *heads, last = (_legacy_number(text) for text in texts)
     except ValueError:
         return None
-    room = 8 * (4 - len(heads))
-    if any(head > 255 for head in heads) or last >= 1 << room:
+    last_bits = 8 * (4 - len(heads))
+    if any(head > 255 for head in heads) or last >= 1 << last_bits:
         return None
     number = last
     for place, head in enumerate(heads):

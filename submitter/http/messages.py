@@ -1,17 +1,31 @@
-"""HTTP as plain, comparable values, so that adapters can be read and tested without a socket.
+"""HTTP requests and replies as plain, comparable values, so that adapters can be read and tested without a socket.
 
-Pure. Header names are lower case in both values; a header may occur more than once.
+Pure. Header names are lower case; a header may occur more than once.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 Headers = tuple[tuple[str, str], ...]
 
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+def is_success(status: int | None) -> bool:
+    """Whether a status is 2xx; None stands for no reply."""
+    return status is not None and 200 <= status < 300
+
+
+def read_retry_after(value: str | None) -> float | None:
+    """Return the seconds of a `Retry-After` header. The form with a date is ignored, because it needs a clock."""
+    found = _SECONDS.fullmatch((value or "").strip())
+    return float(found[0]) if found else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCall:
-    """A request to send. Headers carry the provider's key and are left out of the repr."""
+    """A request to send. The repr omits the headers, because they carry the provider's key."""
 
     method: str
     url: str
@@ -21,15 +35,19 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """A complete answer, already decompressed and within the size cap of the transport."""
+    """A complete reply, decompressed and within the size cap of the transport."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """First value of a header given in lower case."""
+        """Return the first value of a header; `name` is lower case."""
         return next(self.header_values(name), None)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return read_retry_after(self.header("retry-after"))
 
     def header_values(self, name: str) -> Iterator[str]:
         return (value for key, value in self.headers if key == name)
@@ -37,7 +55,7 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """What a provider posted to us: the headers and the raw body, whose bytes are what was signed."""
+    """A request that a provider posted to us. `body` is unchanged, because the signature covers its bytes."""
 
     headers: Headers = field(default=(), repr=False)
     body: bytes = b""

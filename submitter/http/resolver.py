@@ -1,7 +1,7 @@
-"""Where names lead: the system's resolver, one thread for each look-up.
+"""Name lookups by the system's resolver, with a thread for each lookup.
 
-A look-up can hang as long as the slowest name server in question, and nothing can end it. Event loops share a few
-threads between all of them, so a handful of such names would keep everybody else from being looked up.
+A lookup can hang as long as the slowest name server and cannot be cancelled. The event loop's own thread pool has only
+a few threads, so a few names that hang would block all other lookups.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ T = TypeVar("T")
 _LITERAL = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
-class Names(AbstractResolver):
-    """As many at once as are asked for: bounded by the connections that ask."""
+class ThreadedResolver(AbstractResolver):
+    """Resolves any number of names at once; the number of connections limits it."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Raise OSError when the name leads nowhere, UnicodeError when it can not be one."""
+        """Return the addresses of a name. Raise OSError when there are none, UnicodeError when it cannot be a name."""
         kind, flags = socket.SOCK_STREAM, socket.AI_ADDRCONFIG
         found = await in_own_thread(partial(socket.getaddrinfo, host, port, family, kind, 0, flags))
         return [
@@ -34,29 +34,29 @@ class Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nobody waits for look-ups that hang: their threads end with the process."""
+        """Does nothing: the threads of lookups that hang end with the process."""
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
-    """Whoever stops waiting leaves the thread to its end, and what it brings is dropped."""
+    """Run `work` in a new thread and return its result. Cancellation does not stop the thread."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
     def run() -> None:
         try:
-            tell(outcome.set_result, work())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to whoever waits
-            tell(outcome.set_exception, error)
+            finish(outcome.set_result, work())
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
+            finish(outcome.set_exception, error)
 
-    def tell(say: Callable[[T], None] | Callable[[Exception], None], what: T | Exception) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(lambda: outcome.done() or say(what))  # type: ignore[arg-type]  # they fit
+    def finish(setter: Callable[[T], None] | Callable[[Exception], None], value: T | Exception) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(lambda: outcome.done() or setter(value))  # type: ignore[arg-type]  # they match
 
-    threading.Thread(target=run, name="look-up", daemon=True).start()
+    threading.Thread(target=run, name="lookup", daemon=True).start()
     return await outcome
 
 
 def _address(where: Sequence[object]) -> str:
-    """With the zone of a link-local address, without which it leads nowhere."""
+    """Return the address, with the zone of a link-local one, without which it cannot be reached."""
     zone = where[3] if len(where) == 4 else 0
     return f"{where[0]}%{zone}" if zone else str(where[0])

@@ -1,11 +1,11 @@
-"""The only outbound HTTP.
+"""Send HTTP requests: one request on the wire for each call.
 
-One call, one request on the wire: no redirect is followed, no cookie kept, no proxy or credential taken from the
-environment, and no request repeated. httpx never repeats; aiohttp repeats on a stale connection only methods that are
-idempotent by definition, which POST is not. The transport of httpx is used without its client, because the client
-reads `Location` even when it does not follow it, and a malformed one would cost us the reply to a paid POST.
+No redirect is followed, no cookie is stored, no proxy or credential is read from the environment, and no request is
+repeated. httpx never repeats a request; aiohttp repeats one on a stale connection only if its method is idempotent by
+definition, which POST is not. The httpx transport is used without the httpx client, because the client parses
+`Location` even when it does not follow it, and a malformed one would lose the reply to a paid POST.
 
-Every exception of the libraries is translated here by one question: may a byte of the request have been sent?
+Every exception of the libraries is translated by one question: can a byte of the request have been sent?
 """
 
 import asyncio
@@ -26,16 +26,17 @@ from submitter.errors import AddressForbidden, ConnectFailed, ExchangeBroken, Ex
 from submitter.http.address_guard import AddressGuard, literal_address
 from submitter.http.messages import Headers, HttpCall, HttpReply
 from submitter.http.reply_body import ReplyBody
-from submitter.http.resolver import Names
+from submitter.http.resolver import ThreadedResolver
 
-#: Shorter than the 5 s after which common servers drop an idle connection: a POST that meets the drop is uncertain.
+#: Shorter than the 5 s after which common servers close an idle connection, because a POST sent into the closing
+#: connection is uncertain.
 KEEPALIVE_S = 4.0
 
-INTERIM_MOST = 16  # 1xx before an answer
+INTERIM_MOST = 16  # 1xx responses before the final one
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name not found, TLS failed
-    aiohttp.ConnectionTimeoutError,  # connecting, or waiting for one of our own connections to be free
+    aiohttp.ConnectionTimeoutError,  # while connecting, or while waiting for a free connection of our own
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
@@ -45,33 +46,35 @@ _AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportLimits:
-    """`connect_s` includes waiting for a free connection; `whole_s` is from the call to the reply's last byte.
+    """The limits of one transport."""
 
-    `cut_replies`: keep the first `max_reply_bytes` of a longer reply instead of raising ReplyTooLarge.
-    """
-
+    #: For connecting, the wait for a free connection included.
     connect_s: float = 5.0
+    #: From the call to the last byte of the reply.
     whole_s: float = 30.0
     max_reply_bytes: int = 8 * 1024 * 1024
+    #: Open at the same time.
     connections: int = 100
+    #: Cut a longer reply at `max_reply_bytes` instead of raising ReplyTooLarge.
     cut_replies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FileReply:
-    """A reply whose body is still to come: `chunks` as they were sent, to be read once and only while it is open."""
+    """A reply whose body has not been read yet."""
 
     status: int
     headers: Headers
+    #: The body, not decompressed; can be read once, while the reply is open.
     chunks: AsyncIterator[bytes]
 
     def header(self, name: str) -> str | None:
-        """First value of a header given in lower case."""
+        """Return the first value of a header; `name` is lower case."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 class Transport:
-    """Made by `open_transport`. Any number of calls at once."""
+    """Sends requests, any number at once. Made by `open_transport`."""
 
     def __init__(self, inner: AiohttpTransport, limits: TransportLimits, guard: AddressGuard | None) -> None:
         self._inner = inner
@@ -81,9 +84,9 @@ class Transport:
         self._is_closed = False
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        """`timeout_s` takes the place of `whole_s`. Raise a kind of TransportError, and nothing else.
+        """Send a request and return the whole reply. Raise a kind of TransportError, and nothing else.
 
-        Cancelling it closes the connection.
+        `timeout_s` replaces the limit `whole_s`. Cancellation closes the connection.
         """
         whole_s = self._limits.whole_s if timeout_s is None else timeout_s
         request = self._request(call, whole_s)
@@ -93,9 +96,10 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, call: HttpCall, *, idle_s: float) -> AsyncIterator[FileReply]:
-        """A reply of any length, for a file: no cap, no gzip asked for, and `idle_s` bounds each wait for more of it.
+        """Send a request for a file, whose reply may have any length. gzip is not requested.
 
-        Raise a kind of TransportError, also while its chunks are read.
+        `idle_s` limits the wait for the headers and for each chunk. Raise a kind of TransportError, also while the
+        chunks are read.
         """
         unpacked = replace(call, headers=(*call.headers, ("accept-encoding", "identity")))
         request = self._request(unpacked, idle_s)
@@ -113,7 +117,7 @@ class Transport:
         await self._inner.aclose()
 
     def _request(self, call: HttpCall, whole_s: float) -> httpx.Request:
-        """Everything that can be wrong with the call itself is found here, where surely nothing has been sent."""
+        """Build the request. Every fault of the call itself is found here, where nothing has been sent."""
         if self._is_closed:
             raise ConnectFailed("the transport is closed")
         if any(set(name + value) & {"\r", "\n", "\0"} for name, value in call.headers):
@@ -165,7 +169,7 @@ class Transport:
 
 @asynccontextmanager
 async def open_transport(limits: TransportLimits, guard: AddressGuard | None = None) -> AsyncIterator[Transport]:
-    """Without a guard every address may be reached: for providers, whose addresses the operator sets."""
+    """Open a transport. Without a guard it reaches every address, as for providers, whose URLs the operator sets."""
     tls = httpx.create_ssl_context(trust_env=False)
     resolver = _GuardedResolver(guard)
     connector = aiohttp.TCPConnector(
@@ -192,27 +196,27 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
 
 
 class TooManyInterimAnswers(aiohttp.ClientError):
-    """1xx after 1xx, each of which costs far more to read than to send."""
+    """The server sends 1xx responses without end. Each costs far more to read than to send."""
 
 
 class _Response(aiohttp.ClientResponse):
-    """Two ends that aiohttp leaves loose: 1xx answers without number, and a reason phrase that is no UTF-8.
+    """Adds to aiohttp a limit for 1xx responses, and drops the reason phrase.
 
-    On the phrase, which nobody reads, the layer between aiohttp and httpx would fail.
+    A phrase that is not UTF-8 would make httpx_aiohttp fail, and the phrase is not used.
     """
 
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
         if protocol is None:
             raise aiohttp.ServerDisconnectedError
-        read, answers = protocol.read, itertools.count()
+        read, responses = protocol.read, itertools.count()
 
-        async def read_few() -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
-            if next(answers) > INTERIM_MOST:
+        async def read_limited() -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
+            if next(responses) > INTERIM_MOST:
                 raise TooManyInterimAnswers
             return await read()
 
-        protocol.read = read_few  # type: ignore[method-assign]  # for this answer only
+        protocol.read = read_limited  # type: ignore[method-assign]  # for this response only
         try:
             started = await super().start(connection)
         finally:
@@ -222,11 +226,11 @@ class _Response(aiohttp.ClientResponse):
 
 
 class _GuardedResolver(AbstractResolver):
-    """Refuses a name when any of its addresses is forbidden: which one is taken would be chance."""
+    """Refuses a name if any of its addresses is forbidden, because the address that is used is chosen at random."""
 
     def __init__(self, guard: AddressGuard | None) -> None:
         self._guard = guard
-        self._resolver = Names()
+        self._resolver = ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -244,7 +248,7 @@ class _GuardedResolver(AbstractResolver):
 
 
 def _guarded_sockets(guard: AddressGuard | None) -> aiohttp.SocketFactoryType:
-    """The last look, at the very address about to be reached: a literal host never meets the resolver."""
+    """Return a socket factory that checks the address of each connection, because IP literals skip the resolver."""
 
     def make(info: _AddrInfo) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -263,12 +267,12 @@ def _guard_address(guard: AddressGuard | None, text: str) -> None:
 async def _chunks(response: httpx.Response, where: str, idle_s: float) -> AsyncIterator[bytes]:
     parts = response.aiter_raw()
 
-    async def following() -> bytes | None:
+    async def next_chunk() -> bytes | None:
         with _translated(where, f"nothing more within {idle_s:g} s"):
             async with asyncio.timeout(idle_s):
                 return await anext(parts, None)
 
-    while (chunk := await following()) is not None:
+    while (chunk := await next_chunk()) is not None:
         yield chunk
 
 
@@ -287,18 +291,18 @@ def _translated(where: str, late: str) -> Iterator[None]:
 
 
 def _translate(error: httpx.HTTPError, where: str) -> TransportError:
-    """By the exception of aiohttp beneath: httpx's kinds call a lost connection a connect timeout."""
+    """Translate by aiohttp's exception, the cause, because httpx calls some lost connections a connect timeout."""
     cause = error.__cause__
-    told = f"{where}: {_words(cause)}"
+    message = f"{where}: {_reason(cause)}"
     if isinstance(cause, _NEVER_CONNECTED):
-        return ConnectFailed(told)
+        return ConnectFailed(message)
     if isinstance(cause, TimeoutError):
-        return ExchangeTimeout(told)
-    return ExchangeBroken(told)
+        return ExchangeTimeout(message)
+    return ExchangeBroken(message)
 
 
-def _words(cause: BaseException | None) -> str:
-    """Never a library's own text as a whole: it may quote the address with its query, or bytes of the reply."""
+def _reason(cause: BaseException | None) -> str:
+    """Never return a library's whole message: it can contain the URL with its query, or bytes of the reply."""
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         return "the certificate is not to be trusted"
     if isinstance(cause, aiohttp.ClientConnectorError):
@@ -307,5 +311,5 @@ def _words(cause: BaseException | None) -> str:
 
 
 def _headers_of(response: httpx.Response) -> Headers:
-    """Latin-1 takes any byte, so that an odd header never costs the reply."""
+    """Decode as Latin-1, which accepts any byte, so that no odd header loses the reply."""
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)

@@ -1,4 +1,4 @@
-"""Building the calls of an adapter: one way to write JSON, one way to carry the key, one way to put an id in a URL."""
+"""Build the requests of an adapter: JSON bodies, the bearer key, and ids as path segments. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from submitter.providers.contract import Account
 
 
 def as_json(body: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8; keys stand in the order in which the mapping was built, so equal bodies are equal bytes."""
+    """Return compact UTF-8. Members have the order in which the mapping was built, so equal bodies are equal bytes."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def present(**fields: object) -> dict[str, Any]:
-    """The fields that the caller set: None leaves it to the provider and is not sent, nor is an empty object."""
+    """Return the fields without those that are None or an empty object: the provider decides what is not sent."""
     return {name: value for name, value in fields.items() if value is not None and value != {}}
 
 
@@ -33,5 +33,5 @@ def post_json(account: Account, path: str, body: Mapping[str, Any], *more: tuple
 
 
 def in_path(name: str) -> str:
-    """An id or a model's name as one path segment: it can neither climb nor add a query."""
+    """Quote an id or a model name as one path segment, so that it can neither change the path nor add a query."""
     return quote(name, safe="", errors="replace")

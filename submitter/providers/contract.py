@@ -1,7 +1,7 @@
-"""What an adapter must offer: a module of pure functions from values to values, and one literal table of limits.
+"""The contract of an adapter: a module of pure functions, and one table of the provider's limits, CAPABILITIES.
 
-An adapter never opens a socket, never reads a clock, never raises for what a provider answers: every byte string that
-a provider can send becomes one of the outcome values of `submitter.model`.
+An adapter opens no socket, reads no clock and does not raise for what a provider answers: every byte string that a
+provider can send becomes one of the outcomes in `submitter.model`.
 """
 
 from collections.abc import Mapping
@@ -15,36 +15,39 @@ from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One configured platform account.
+    """One configured account at a platform."""
 
-    `name` is the provider's name in our words (`hiapi-b`), `adapter` the dialect. `base_url` has no slash at its end.
-    `options` are the adapter's own switches, named in its CAPABILITIES.
-    """
-
+    #: The configured name of the provider, such as `hiapi-b`.
     name: str
+    #: The name of the adapter in the registry.
     adapter: str
+    #: Without a slash at its end.
     base_url: str
     api_key: str = field(repr=False)
+    #: Verifies the provider's signature on callbacks; with a secret, unsigned callbacks are refused.
     webhook_secret: str | None = field(default=None, repr=False)
+    #: How far a callback's timestamp may differ from our clock; 0: any distance.
     signature_window_s: int = 300
+    #: The adapter's options; CAPABILITIES lists their names and values.
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFamily:
-    """Models that take the same fields. An empty tuple or None means that the field does not exist there.
-
-    `ratios` empty: the ratio follows the picture or is not offered. `resolutions` are in the provider's own case.
-    `duration_s`, `seed`, `reference_images`: inclusive ranges. `prompt_weight`: a Chinese character weighs 2, others 1.
-    """
+    """Models that accept the same fields. An empty tuple or None means that they do not have the field."""
 
     models: tuple[str, ...]
     prompt_required: bool = True
+    #: The longest prompt; a Chinese character counts 2, any other 1. None: no documented limit.
     prompt_weight: int | None = 5000
+    #: Empty: the ratio follows the picture or is not offered.
     ratios: tuple[str, ...] = ()
+    #: In the provider's own case.
     resolutions: tuple[str, ...] = ()
+    #: Lowest and highest, as for the two following fields.
     duration_s: tuple[int, int] = (3, 15)
     seed: tuple[int, int] | None = None
+    #: How many.
     reference_images: tuple[int, int] | None = None
     first_frame: bool = False
     image_schemes: tuple[str, ...] = ("https", "http")
@@ -54,90 +57,100 @@ class ModelFamily:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollAdvice:
-    """When asking makes sense, in provider seconds.
+    """When to poll a task of this provider, in provider seconds."""
 
-    `first_s` after the receipt, then every `every_s`, never under `floor_s`. `visible_after_s`: how long "not found"
-    may still mean "not visible yet". `late_s`: where a callback is expected, asking starts that long after the receipt.
-    """
-
+    #: From the receipt to the first poll.
     first_s: float
+    #: Between two polls.
     every_s: float
+    #: The shortest wait, jitter included.
     floor_s: float
+    #: How long "not found" can still mean "not visible yet".
     visible_after_s: float = 60.0
+    #: From the receipt to the first poll where a callback is expected.
     late_s: float = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Requests that we allow ourselves: `per_s` on average, `burst` at once. `submits_count`: submits use it too."""
+    """A rate budget: the requests that we allow ourselves at one account."""
 
+    #: On average.
     per_s: float
+    #: At once.
     burst: int
+    #: Whether submits use the budget too.
     submits_count: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPaths:
-    """Where a raw body may go, below the base URL. `default` None: the caller must name the path.
+    """The paths below the base URL to which a raw body may be sent."""
 
-    `pattern` is a regular expression for the whole path, `accepted` the same in words.
-    """
-
+    #: None: the caller must give the path.
     default: str | None = None
+    #: A regular expression for the whole path.
     pattern: str = r"/.+"
+    #: `pattern` in words, for error messages.
     accepted: str = "any path below the base URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """A provider's limits and manners, each with its source in the adapter's docstring.
+    """What a provider accepts and how it behaves. The sources are in the adapter's docstring."""
 
-    `idempotency_s`: how long the provider remembers our Idempotency-Key; None where it has none.
-    `retention_s`: how long it remembers a task; after that "not found" lets us infer `expired`.
-    `options`: the adapter's switches with their allowed values, the default first.
-    """
-
+    #: The name to show.
     title: str
+    #: None: the account must set its base URL.
     default_base_url: str | None
     families: tuple[ModelFamily, ...]
+    #: How prompts refer to the reference images.
     marker: MarkerStyle
+    #: Whether a submit can name a callback URL.
     callback: bool
+    #: How long the provider remembers our Idempotency-Key; None: it has no such key.
     idempotency_s: float | None
+    #: How long the provider remembers a task. After that, "not found" means that the task has expired.
     retention_s: float
     poll: PollAdvice
     budget: Budget
+    #: The adapter's options with their allowed values, the default first.
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     raw: RawPaths = RawPaths()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitContext:
-    """What a submit carries beside the request. `callback_url` is None where no callback can reach us."""
+    """What a submit carries beside the request."""
 
+    #: None: no callback can reach us.
     callback_url: str | None
+    #: The same at every POST of one submit.
     idempotency_key: str
 
 
 class Provider(Protocol):
-    """The functions of an adapter module, called by position, so that an adapter may name what it leaves unread."""
+    """The functions of an adapter module. Their arguments are positional, so an adapter may rename unused ones."""
 
     @property
     def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - a module constant
 
     def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
-        """Equal arguments give byte-identical calls. The request has passed `submitter.limits`."""
+        """Return the POST of a submit; equal arguments give equal bytes. The request has passed `validation`."""
 
-    def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome: ...
+    def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome:
+        """Refused only where the documents say that nothing was created; Uncertain where the reply is not clear."""
 
-    def build_status(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
+    def build_status(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
+        """Return the query for one task's state."""
 
     def parse_status(self, provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
-        """A reply that speaks of another id is Unavailable."""
+        """A reply about another task is Unavailable."""
 
     def parse_callback(self, callback: Callback, account: Account, now_ms: int, /) -> Observation:
-        """Raise BadSignature, StaleCallback or UnreadableCallback; with a secret set the signature must be right.
+        """Return the observation; its `signature_verified` is true only after a check of the provider's signature.
 
-        `signature_verified` of the observation says whether there was a signature and it was right.
+        Raise BadSignature, StaleCallback or UnreadableCallback. With a webhook secret the signature must be right.
         """
 
 
@@ -145,7 +158,7 @@ class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
     def build_list(self, account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
-        """The newest page; a provider without a time filter sends none."""
+        """Return the query for the newest page. Without a time filter at the provider, the times are ignored."""
 
     def parse_list(self, reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome: ...
 
@@ -159,15 +172,15 @@ class CancelsTasks(Protocol):
 
 
 class ServesFiles(Protocol):
-    """Optional: outputs may lie behind the provider's own host, which asks for the key."""
+    """Optional: outputs can be on the provider's own host, which requires the key."""
 
     def build_download(self, output: Output, account: Account, /) -> HttpCall:
-        """The key goes to the origin of the base URL and to no other."""
+        """Return the download. Only a call to the origin of the base URL carries the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConfiguredProvider:
-    """A provider as it is used: the dialect and our account."""
+    """An adapter and the account that it is used with."""
 
     adapter: Provider
     account: Account

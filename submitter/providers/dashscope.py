@@ -1,4 +1,4 @@
-"""DashScope (Qwen Cloud, Model Studio): ends come as HTTP 200, completion events through EventBridge without a result.
+"""DashScope (Qwen Cloud, Model Studio): completion events come through EventBridge and hold no result.
 
 Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/
 create-task (seed 001) and query-result, with the text-to-video and image-to-video siblings for their fields;
@@ -7,8 +7,8 @@ of a whole account and the 24 h of retention; https://www.alibabacloud.com/help/
 https://help.aliyun.com/en/model-studio/async-task-api for the event; the SDK dashscope-sdk-python for SUSPENDED and for
 `results[]`, which other asynchronous models answer with.
 
-What bites: FAILED and UNKNOWN are HTTP 200; UNKNOWN after 24 h is no failure; an unpaid account is a 400 (`Arrearage`);
-long prompts are cut without a word; times name no zone (read as Beijing time [inferred]).
+Pitfalls: FAILED and UNKNOWN are HTTP 200; UNKNOWN after 24 h is no failure; an unpaid account is a 400 (`Arrearage`);
+long prompts are cut without an error; times have no zone (read as Beijing time [inferred]).
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
 from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
 from submitter.providers.json_reader import (
     BEIJING,
@@ -116,7 +116,7 @@ CAPABILITIES = Capabilities(
     ),
 )
 
-#: Query page. UNKNOWN is not here: it says that the id is unknown or passed 24 h, nothing of the task.
+#: Query page. UNKNOWN is not here, because it says that the id is unknown or older than 24 h, not a state of the task.
 STATES: StateWords = {
     "pending": TaskState.SUBMITTED,
     "running": TaskState.RUNNING,
@@ -128,7 +128,7 @@ STATES: StateWords = {
 
 _NOT_KNOWN = "unknown"
 
-#: error-code page. A 2xx with a code is undocumented, so only codes speak there; None: it may have been processed.
+#: error-code page. A 2xx with a code is undocumented, so only its code is used. None: it may have been processed.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "InvalidParameter": Refusal.INVALID,
     "InvalidParameter.DataInspection": Refusal.INVALID,
@@ -139,7 +139,7 @@ _REFUSAL_CODES: dict[str, Refusal | None] = {
     "BadRequest.TooLarge": Refusal.INVALID,
     "InvalidURL": Refusal.INVALID,
     "UnsupportedOperation": Refusal.INVALID,
-    "Arrearage": Refusal.QUOTA,  # an overdue bill comes as 400
+    "Arrearage": Refusal.QUOTA,  # an overdue bill is a 400
     "InvalidApiKey": Refusal.DENIED,
     "AccessDenied": Refusal.DENIED,
     "AccessDenied.Unpurchased": Refusal.DENIED,
@@ -161,9 +161,9 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        return refuse(fault, by_code=_REFUSAL_CODES)
+    problem = find_error(reply, document)
+    if problem:
+        return submit_outcome(problem, by_code=_REFUSAL_CODES)
     found = usable_id(at(document, "output", "task_id"))
     if found is None:
         return Uncertain(reason="accepted without a readable output.task_id")
@@ -177,9 +177,9 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        return no_statement(fault)
+    problem = find_error(reply, document)
+    if problem:
+        return poll_outcome(problem)
     output = at(document, "output")
     named, word = text_at(output, "task_id"), text_at(output, "task_status")
     if not named or not word:
@@ -192,9 +192,9 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
-    """An event of AsyncTaskFinish. EventBridge signs with a certificate to be fetched: no secret of ours checks it."""
+    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret."""
     if account.webhook_secret is not None:
-        raise BadSignature("DashScope has no shared secret: take the webhook secret out of the settings")
+        raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
     event = read_object(callback.body)
     if text_at(event, "source") != _EVENT_SOURCE or text_at(event, "type") != _EVENT_TYPE:
         raise UnreadableCallback(f"not an event {_EVENT_TYPE} of {_EVENT_SOURCE}")
@@ -205,7 +205,7 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
-    """At most the last 24 h of the span; page size is the documented default, whose maximum is not written."""
+    """Only the last 24 h of the span. The page size is the documented default, because its maximum is not stated."""
     start_ms = max(since_ms, until_ms - _DAY_MS)
     query = {"start_time": _stamp(start_ms), "end_time": _stamp(until_ms), "page_no": "1", "page_size": "10"}
     return get(account, f"/tasks/?{urlencode(query)}")
@@ -213,9 +213,9 @@ def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall
 
 def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        return no_statement(fault)
+    problem = find_error(reply, document)
+    if problem:
+        return poll_outcome(problem)
     rows = ((usable_id(at(row, "task_id")), row) for row in items_at(document, "data"))
     return tuple(
         ListedTask(
@@ -237,12 +237,12 @@ def build_cancel(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
     """Only a PENDING task can be cancelled: 400 `UnsupportedOperation` otherwise."""
-    fault = fault_in(reply, read_object(reply.body))
-    if fault is None:
+    problem = find_error(reply, read_object(reply.body))
+    if problem is None:
         return CancelAccepted()
-    if fault.error.code == "UnsupportedOperation":
-        return CancelRefused(error=fault.error)
-    return no_statement(fault)
+    if problem.error.code == "UnsupportedOperation":
+        return CancelRefused(error=problem.error)
+    return poll_outcome(problem)
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:
@@ -279,7 +279,7 @@ def _observe(provider_task_id: ProviderTaskId, output: object, account: Account,
 def _without_result(
     provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes
 ) -> Observation:
-    """The event holds neither URL nor error text, so every end must be polled for."""
+    """The event holds neither URL nor error text, so a poll must fetch them."""
     state, known = state_of(word, STATES)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
@@ -294,7 +294,7 @@ def _without_result(
 
 
 def _outputs(output: object, ended_at_ms: int | None) -> Iterator[Output]:
-    """A link lives 24 h; its own signature says until when, else the end of the task does."""
+    """A link lives 24 h: until the time in its signature, else 24 h after the end of the task."""
     kinds = [("video", at(output, "video_url"))]
     kinds += [("image", at(row, "url")) for row in items_at(output, "results")]
     for kind, found in kinds:

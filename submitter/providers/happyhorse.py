@@ -1,6 +1,7 @@
-"""HappyHorse in the form of Alibaba, which made it: its limits, and pictures as `input.media`.
+"""HappyHorse as Alibaba, its maker, documents it: its limits, and pictures as `input.media`.
 
-DashScope takes this form as its own, the new-api gateways under `metadata`: their Ali adaptor hands it on.
+DashScope accepts this form directly. The new-api gateways accept it under `metadata`, because their Ali adaptor passes
+it on.
 """
 
 from submitter.request import VideoRequest
@@ -13,6 +14,6 @@ SEED = (0, 2_147_483_647)
 
 
 def media(request: VideoRequest) -> list[dict[str, str]] | None:
-    """A first frame, then the reference images in their order; None without any."""
+    """Return the first frame and then the reference images in their order; None without any."""
     frame = [{"type": "first_frame", "url": request.first_frame}] if request.first_frame else []
     return frame + [{"type": "reference_image", "url": url} for url in request.reference_images] or None

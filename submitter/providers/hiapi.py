@@ -7,9 +7,9 @@ https://docs.hiapi.ai/models/video/happyhorse-1-0/ for happyhorse-1-0;
 https://www.hiapi.ai/en/blog/happyhorse-1-1-text-to-video-hiapi-tutorial for 1.1 text-to-video (no seed); the SDK
 HiAPIAI/hiapi-python for idempotency, error codes and the replay window.
 
-What bites: `completed` is 0 before the end; `archiving` looks finished and is not; the callback's body is the `data`
+Pitfalls: `completed` is 0 before the end; `archiving` looks finished and is not; the callback's body is the `data`
 object without its envelope; resolution is lower case and `reference_image` singular. No prompt length is stated: the
-5,000 of the upstream model hold, since more would be cut there without a word [inferred].
+5,000 of the upstream model apply, since it cuts longer prompts without an error [inferred].
 The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
 """
 
@@ -44,11 +44,11 @@ from submitter.providers.contract import (
 )
 from submitter.providers.error_replies import (
     BY_STATUS,
-    fault_in,
-    in_words,
-    no_statement,
+    describe,
+    find_error,
     other_task,
-    refuse,
+    poll_outcome,
+    submit_outcome,
     task_error,
 )
 from submitter.providers.json_reader import (
@@ -87,8 +87,8 @@ CAPABILITIES = Capabilities(
     ),
     marker="[Image N]",
     callback=True,
-    idempotency_s=86_400.0,  # SDK: remembered about 24 h
-    retention_s=7 * 86_400.0,  # detail page: temporary outputs live 7 days; how long a task is known is not written
+    idempotency_s=86_400.0,  # SDK: valid for about 24 h
+    retention_s=7 * 86_400.0,  # detail page: temporary outputs live 7 days; how long a task is known is not stated
     # No run time is stated; the same models take 1 to 5 minutes at DashScope. Every 15 s and not the SDK's 3 s, because
     # polls share the 60 requests a minute with submits. After 180 s (typical runs end by 150 s) the callback is late.
     poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=3.0, late_s=180.0),
@@ -97,11 +97,11 @@ CAPABILITIES = Capabilities(
     raw=RawPaths(default="/v1/tasks", pattern=r"/v1/tasks", accepted="/v1/tasks, the one endpoint of all models"),
 )
 
-#: Detail page; the other words stand in blogs only and count as unknown.
+#: Detail page. Other words, which only blogs name, count as unknown.
 STATES: StateWords = {
     "queued": TaskState.SUBMITTED,
     "handling": TaskState.RUNNING,
-    "archiving": TaskState.RUNNING,  # made, not yet downloadable
+    "archiving": TaskState.RUNNING,  # finished, but not yet downloadable
     "success": TaskState.SUCCEEDED,
     "fail": TaskState.FAILED,
 }
@@ -109,16 +109,16 @@ STATES: StateWords = {
 #: 429 and 503 are refused before processing (SDK, create page).
 _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
 
-#: The blog's envelope names the throttle by a code; a 2xx with an error is undocumented, so only codes speak there.
+#: The blog's envelope reports throttling by a code. A 2xx with an error is undocumented, so only its code is used.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
     "MODEL_UNAVAILABLE": Refusal.INVALID,
-    # Other bytes came under our key before: a task of this submit may exist, whatever became of these bytes.
+    # Another body was sent with our key before, so a task of this submit can exist although this body was refused.
     "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
 }
 
-_SAME_KEY_AT_WORK_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
+_KEY_IN_USE_S = 5.0  # SDK: Retry-After of a 409 is normally 5 s
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
@@ -130,12 +130,12 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, context: 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault and fault.status == 409:
-        wait_s = _SAME_KEY_AT_WORK_S if fault.retry_after_s is None else fault.retry_after_s
-        return Uncertain(reason=in_words(fault), retry_after_s=wait_s)
-    if fault:
-        return refuse(fault, by_code=_REFUSAL_CODES, by_status=_REFUSALS)
+    problem = find_error(reply, document)
+    if problem and problem.status == 409:
+        wait_s = _KEY_IN_USE_S if problem.retry_after_s is None else problem.retry_after_s
+        return Uncertain(reason=describe(problem), retry_after_s=wait_s)
+    if problem:
+        return submit_outcome(problem, by_code=_REFUSAL_CODES, by_status=_REFUSALS)
     found = usable_id(at(document, "data", "taskId"))
     if found is None:
         return Uncertain(reason="accepted without a readable data.taskId")
@@ -147,13 +147,13 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
-    """404 means an unknown task or another account's, but only in the documented envelope: a proxy has its own 404s."""
+    """A 404 means an unknown task or another account's, but only in the documented envelope: proxies send 404 too."""
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault and fault.status == 404 and document is not None:
+    problem = find_error(reply, document)
+    if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
-    if fault:
-        return no_statement(fault)
+    if problem:
+        return poll_outcome(problem)
     seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
     if seen is None:
         return Unavailable(reason="no taskId and status under data")
@@ -176,9 +176,9 @@ def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall
 
 def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        return no_statement(fault)
+    problem = find_error(reply, document)
+    if problem:
+        return poll_outcome(problem)
     rows = ((usable_id(at(row, "taskId")), row) for row in items_at(document, "data", "tasks"))
     return tuple(
         ListedTask(
@@ -242,5 +242,5 @@ def _outputs(data: object) -> tuple[Output, ...]:
 
 
 def _model(data: object) -> str | None:
-    """A submit with a `route` may come back as `name@route`."""
+    """A task submitted with a `route` can have the model `name@route`."""
     return text_at(data, "model").partition("@")[0] or None

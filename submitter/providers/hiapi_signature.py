@@ -1,8 +1,8 @@
-"""HiAPI's callback signature, as https://docs.hiapi.ai/async-api/ and HiAPIAI/hiapi-python have it (read 2026-11-21).
+"""HiAPI's callback signature, by https://docs.hiapi.ai/async-api/ and HiAPIAI/hiapi-python (read 2026-11-21).
 
-HMAC-SHA256 over timestamp, full stop, raw body; the key is the secret's UTF-8 bytes as they stand; lower-case hex. The
-SDK takes 300 s of skew either way, exactly 300 included, and 0 turns the window off. Without a secret in the console
-the two headers are not sent at all, so a configured secret makes an unsigned callback a wrong one.
+HMAC-SHA256 over timestamp, full stop, raw body, in lower-case hex; the key is the secret's UTF-8 bytes, not decoded.
+The SDK accepts 300 s of skew in both directions, exactly 300 included; 0 turns the window off. Without a secret in the
+console the two headers are not sent, so with a configured secret an unsigned callback is refused.
 """
 
 import hashlib
@@ -17,14 +17,17 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 def verify(callback: Callback, account: Account, now_ms: int) -> bool:
-    """False where no secret is configured. Raise BadSignature, or StaleCallback for a right one outside the window."""
+    """Return True for a right signature, False where no secret is configured.
+
+    Raise BadSignature, or StaleCallback when the signature is right and its time is outside the window.
+    """
     if account.webhook_secret is None:
         return False
     timestamp = _single(callback, "x-hiapi-timestamp")
     given = _single(callback, "x-hiapi-signature")
     if not _TIMESTAMP.fullmatch(timestamp):
         raise BadSignature("X-HiAPI-Timestamp is not unix seconds")
-    # Bytes, because comparing text fails on anything outside ASCII.
+    # Bytes, because compare_digest raises TypeError for text that is not ASCII.
     if not hmac.compare_digest(signature(account.webhook_secret, timestamp, callback.body), _bytes(given)):
         raise BadSignature("X-HiAPI-Signature does not match the body")
     if _is_stale(int(timestamp), account.signature_window_s, now_ms):

@@ -1,44 +1,44 @@
-"""Untrusted JSON, read by path: whatever the bytes hold, a value comes back and nothing is raised.
+"""Read untrusted JSON by path. For any bytes, every function returns a value and raises nothing. Pure.
 
-What is taken out is fit to store and to show: text of bounded length without lone surrogates and control characters,
-times as plausible unix milliseconds, addresses that parse as http(s). Anything else counts as absent.
+The values are safe to store and to show: text of bounded length without lone surrogates and control characters, times
+as plausible unix milliseconds, URLs that parse as http(s). Anything else counts as absent.
 """
 
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
-from submitter.http.messages import HttpReply
 from submitter.model import ProviderTaskId, TaskState
 
 JsonObject = Mapping[str, object]
 
 StateWords = Mapping[str, TaskState]
 
-#: As much of a message as an observation keeps: a status body is a few hundred bytes, an error page may be anything.
+#: How much of a body an observation stores: a status body has a few hundred bytes, an error page can have any size.
 RAW_CAP_BYTES = 64 * 1024
 
-#: Ids in the documents have 12 to 40 characters; one of this length still fits any URL and any index.
+#: Ids in the documents have 12 to 40 characters; one of this length fits any URL and any index.
 TASK_ID_CAP = 200
 
 TEXT_CAP = 2_000
 
+#: The longest URL that servers and proxies commonly accept.
 URL_CAP = 8_192
 
-#: A task has a handful of files; the cap keeps a hostile list out of the ledger.
+#: A task has a few files. The cap limits what a hostile reply can store.
 ITEMS_CAP = 100
 
 BEIJING = timezone(timedelta(hours=8))
 
+_CONTAINERS = (dict, list, tuple)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: The years 2010 to 2100: a number outside is another unit or no time at all.
+#: The years 2010 to 2100: a number outside has another unit or is not a time.
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
-
-_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 _PERCENT = re.compile(r"([0-9]{1,3})(\.[0-9]+)?\s*%?")
 
@@ -50,7 +50,7 @@ _NOT_IN_URL = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 
 
 def read_object(body: bytes) -> JsonObject | None:
-    """The JSON object in the body; None for anything else, however it is broken. NaN and Infinity count as null."""
+    """Return the JSON object in the body, None for anything else. NaN and Infinity count as null."""
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
     except (ValueError, RecursionError):
@@ -58,12 +58,25 @@ def read_object(body: bytes) -> JsonObject | None:
     return value if isinstance(value, dict) else None
 
 
+def is_nested_deeper(value: object, levels: int) -> bool:
+    """Whether objects and lists are nested deeper than `levels`.
+
+    It goes level by level, because recursion would fail on the depth that it measures. Millions of numbers cost little.
+    """
+    level = [value]
+    for _ in range(levels):
+        level = [child for each in level for child in _children(each) if isinstance(child, _CONTAINERS)]
+        if not level:
+            return False
+    return True
+
+
 def capped(body: bytes) -> bytes:
     return body[:RAW_CAP_BYTES]
 
 
 def at(value: object, *path: str) -> object:
-    """What lies at the path, None where it ends early."""
+    """Return the value at the path, None where the path ends early."""
     for step in path:
         if not isinstance(value, dict):
             return None
@@ -77,7 +90,7 @@ def items_at(value: object, *path: str) -> list[object]:
 
 
 def text(value: object) -> str:
-    """A string or a number as clean text; empty for anything else."""
+    """Return a string or an integer as clean text; empty for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int) or _is_huge(value):
         return ""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value)[:TEXT_CAP]).strip()
@@ -92,40 +105,34 @@ def first_text(*values: object) -> str:
 
 
 def usable_id(value: object) -> ProviderTaskId | None:
-    """A usable task id: it will stand in a URL, so it has bounded length, is printable and is no dot segment."""
+    """Return a task id that can stand in a URL: of bounded length, printable, and not a dot segment; else None."""
     if not isinstance(value, str) or not 0 < len(value) <= TASK_ID_CAP or not value.isprintable():
         return None
     return ProviderTaskId(value) if value.strip(". ") else None
 
 
 def state_of(word: str, words: StateWords) -> tuple[TaskState, bool]:
-    """The state and whether any document knows the word; an unknown word is never an end. Case does not matter."""
+    """Return the state, and whether any document names the word. An unknown word is never terminal. Case is ignored."""
     known = words.get(word.lower())
     return (TaskState.RUNNING, False) if known is None else (known, True)
 
 
 def waiting_or_running(word: str, words: StateWords) -> TaskState:
-    """The state a receipt may open with; the end of a task is left to an observation."""
+    """Return the first state of a task from its receipt. Only an observation can end a task."""
     state, _ = state_of(word, words)
     return TaskState.RUNNING if word and state is TaskState.RUNNING else TaskState.SUBMITTED
 
 
 def percent(value: object) -> int | None:
-    """0-100 from an int or from text such as `50%`."""
+    """Return 0 to 100 from a number, or from text such as `50%`."""
     if isinstance(value, float) and math.isfinite(value):
         value = int(value)
     found = _PERCENT.fullmatch(text(value))
     return int(found[1]) if found and int(found[1]) <= 100 else None
 
 
-def retry_after_s(reply: HttpReply) -> float | None:
-    """Only the form in seconds: the date form needs a clock, which adapters do not have."""
-    found = _SECONDS.fullmatch((reply.header("retry-after") or "").strip())
-    return float(found[0]) if found else None
-
-
 def ms_from_s(value: object) -> int | None:
-    """Unix seconds; HiAPI and new-api write 0 for a time that has not come."""
+    """Read unix seconds. HiAPI and new-api send 0 for a time in the future."""
     number = _number(value)
     return None if number is None else _plausible(int(number * 1000))
 
@@ -136,7 +143,7 @@ def ms_from_ms(value: object) -> int | None:
 
 
 def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
-    """ISO 8601, with `T` or a space; `zone` holds where the text names none."""
+    """Read ISO 8601, with `T` or a space. `zone` applies where the text names none."""
     try:
         moment = datetime.fromisoformat(text(value))
         aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
@@ -146,14 +153,14 @@ def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
 
 
 def http_url(value: object) -> str | None:
-    """An absolute http(s) address without user information; None for a path, an error text or anything odd."""
+    """Return an absolute http(s) URL without user information; None for a path, an error text or anything else."""
     if not isinstance(value, str) or len(value) > URL_CAP or _NOT_IN_URL.search(value):
         return None
     return value if origin(value) else None
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, the default port filled in; None where the text is no plain http(s) address."""
+    """Return scheme, host and port, or its default; None where the text is not a plain http(s) URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -165,9 +172,15 @@ def origin(url: str) -> tuple[str, str, int] | None:
 
 
 def signed_until_ms(url: str) -> int | None:
-    """End of a signed object-store link, from its `Expires` parameter in unix seconds."""
+    """Return the end of a signed object-store link, from its `Expires` parameter in unix seconds."""
     found = _EXPIRES.search(urlsplit(url).query)
     return ms_from_s(int(found[1])) if found else None
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _is_huge(value: str | int) -> bool:

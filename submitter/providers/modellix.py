@@ -6,9 +6,9 @@ https://docs.modellix.ai (nine ratios); the vendor's clients modellix-cli and ds
 `result_expires_at`, and for the list of statuses that mean "surely not created";
 https://docs.modellix.ai/get-started/entitlements for 100 requests a minute on the smallest account.
 
-What bites: `duration` in a result is milliseconds of work; a second or third task at once is a 429; the `/async` suffix
-is in the page and gone from the vendor's newer client, hence the option `path`; there is neither list nor idempotency
-key, so an uncertain submit is never cleared up by asking. The body of a failed task is in no document.
+Pitfalls: `duration` in a result is milliseconds of work; a second or third task at once is a 429; the `/async` suffix
+is in the page and gone from the vendor's newer client, hence the option `path`; there is neither a list nor an
+idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no document.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.error_replies import fault_in, no_statement, other_task, refuse, task_error
+from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
 from submitter.providers.json_reader import (
     StateWords,
     at,
@@ -89,7 +89,8 @@ CAPABILITIES = Capabilities(
     callback=False,
     idempotency_s=None,
     retention_s=86_400.0,  # 24 h in the earlier documents, 7 days in the later ones: the shorter is assumed
-    # Query advice is 1 s rising to 10 s; the models are DashScope's and take 1 to 5 minutes, so not in the first one.
+    # Polling is advised after 1 s, rising to 10 s. The models are DashScope's and take 1 to 5 minutes, so no poll
+    # comes in the first minute.
     poll=PollAdvice(first_s=60.0, every_s=10.0, floor_s=5.0),
     # 100 requests a minute for the team: a burst of 20 and 80 more within the same minute.
     budget=Budget(per_s=80 / 60, burst=20, submits_count=True),
@@ -99,7 +100,7 @@ CAPABILITIES = Capabilities(
     ),
 )
 
-#: Query page: pending, processing, success, failed. The others were met by the vendor's clients.
+#: Query page: pending, processing, success, failed. The others are in the vendor's clients.
 STATES: StateWords = {
     "pending": TaskState.SUBMITTED,
     "queued": TaskState.SUBMITTED,
@@ -114,7 +115,8 @@ STATES: StateWords = {
     "cancelled": TaskState.CANCELED,
 }
 
-#: The statuses of which the vendor's client says "surely not created"; any other leaves the outcome open, 503 included.
+#: The statuses that mean "surely not created" in the vendor's client. After any other, 503 included, the submit is
+#: uncertain.
 _REFUSALS: Mapping[int, Refusal] = {
     400: Refusal.INVALID,
     401: Refusal.DENIED,
@@ -140,10 +142,10 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        outcome = refuse(fault, by_status=_REFUSALS)
-        return _with_path_advice(outcome) if isinstance(outcome, Refused) and fault.status == 404 else outcome
+    problem = find_error(reply, document)
+    if problem:
+        outcome = submit_outcome(problem, by_status=_REFUSALS)
+        return _with_path_advice(outcome) if isinstance(outcome, Refused) and problem.status == 404 else outcome
     found = usable_id(at(document, "data", "task_id"))
     if found is None:
         return Uncertain(reason="accepted without a readable data.task_id")
@@ -157,18 +159,18 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault and fault.status == 404 and document is not None:
+    problem = find_error(reply, document)
+    if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
     data = at(document, "data")
-    if fault and not _tells_of_failure(reply, data, provider_task_id):
-        return no_statement(fault)
+    if problem and not _reports_failure(reply, data, provider_task_id):
+        return poll_outcome(problem)
     named, word = text_at(data, "task_id"), text_at(data, "status")
     if not named or not word:
         return Unavailable(reason="no task_id and status under data")
     if named != provider_task_id:
         return other_task(named)
-    return _observe(provider_task_id, data, account, reply.body, fault.error if fault else None)
+    return _observe(provider_task_id, data, account, reply.body, problem.error if problem else None)
 
 
 def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> Observation:
@@ -197,8 +199,8 @@ def _with_path_advice(refused: Refused) -> Refused:
     return Refused(refusal=refused.refusal, error=error, status=refused.status, retry_after_s=refused.retry_after_s)
 
 
-def _tells_of_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
-    """Whether a failed task comes with a non-zero code is in no document, so both readings must end it."""
+def _reports_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
+    """No document states whether a failed task has a non-zero code, so a failure counts with either code."""
     state, _ = state_of(text_at(data, "status"), STATES)
     return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == provider_task_id
 
@@ -221,14 +223,14 @@ def _observe(
 
 
 def _reason(data: object) -> TaskError:
-    """Where the reason stands is not documented: the places where its relatives put it."""
+    """No document names the place of the reason, so the places of similar providers are tried."""
     error = at(data, "error")
     message = first_text(at(error, "message"), error, at(data, "message"), at(data, "fail_reason"))
     return task_error(first_text(at(error, "code"), at(data, "code")), message)
 
 
 def _outputs(data: object) -> tuple[Output, ...]:
-    """One client also looks at `data.resources` and `data.result_resources`."""
+    """One of the vendor's clients also reads `data.resources` and `data.result_resources`."""
     items = items_at(data, "result", "resources") or items_at(data, "resources") or items_at(data, "result_resources")
     end = at(data, "result_expires_at")
     until_ms = ms_from_ms(end) or ms_from_text(end)

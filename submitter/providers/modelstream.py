@@ -2,7 +2,7 @@
 
 Sources, read 2026-11-21: the page of happyhorse-1.0-r2v (seed 000) for fields, limits, body and receipt;
 https://modelstream.ai/docs/billing for 402 and 403. The form on that page names `images`, `ratio` and `resolution`, the
-sample on the same page sends none of them at top level: the sample's shape is sent, since new-api reads that. Queries,
+sample on the same page has none of them at top level: we send the sample's shape, since new-api reads that. Queries,
 state words, errors and downloads are new-api's, see `newapi`. Only the reference model has a page; others go `raw`.
 """
 
@@ -46,8 +46,8 @@ CAPABILITIES = Capabilities(
     marker="[Image N]",
     callback=False,
     idempotency_s=None,
-    retention_s=86_400.0,  # not written; the upstream link that success passes through lives 24 h
-    # Nothing is published; the family's gateways ask their upstream every 15 s or so; the model takes 1 to 5 minutes.
+    retention_s=86_400.0,  # not stated; the upstream link of a success lives 24 h
+    # Nothing is published; the family's gateways poll their upstream about every 15 s; the model takes 1 to 5 minutes.
     poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
     budget=BUDGET,
     options=ROUTE_OPTIONS,

@@ -1,4 +1,4 @@
-"""The new-api gateways: what ModelStream and TokenBay share, and an adapter for any other such gateway.
+"""The new-api gateways: the code that ModelStream and TokenBay share, and an adapter for any other such gateway.
 
 Sources, read 2026-11-21: https://docs.newapi.pro/en/docs/api/ai-model/videos/ for the published shapes; the source of
 QuantumNous/new-api (router/video-router.go, dto/task.go, dto/openai_video.go, relay/relay_task.go, the Ali adaptor,
@@ -7,15 +7,15 @@ the Ali adaptor merges into its upstream request; https://tokenbay.com/docs/refe
 
 Four query shapes come from one route family: flat (published), under `data` with upper-case words (task layer), OpenAI
 style (`metadata.url`, `progress` as a number), and under `data` with lower-case words (Gemini channels). What bites:
-`result_url` may hold the text of the failure; older versions put the URL into `fail_reason` on success; an unknown task
-is a 400; `code` is a number, a numeric text or a word; a freshly stored task reads `unknown`.
+`result_url` can hold the text of the failure; older versions put the URL into `fail_reason` on success; an unknown task
+is a 400; `code` is a number, a numeric text or a word; a task that was just stored has the state `unknown`.
 No list, no cancel, no callback, no idempotency key.
 """
 
 from collections.abc import Iterator, Mapping
 
 from submitter.errors import UnreadableCallback
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     Denied,
     NotFound,
@@ -46,11 +46,10 @@ from submitter.providers.contract import (
 )
 from submitter.providers.error_replies import (
     BY_STATUS,
-    Fault,
-    fault_in,
-    is_2xx,
-    no_statement,
+    ErrorReply,
+    find_error,
     other_task,
+    poll_outcome,
     refused_or_uncertain,
     status_of_code,
     task_error,
@@ -77,20 +76,20 @@ from submitter.providers.json_reader import (
 )
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
-#: The two names of the same routes; a gateway may answer in another shape on each.
+#: The two names of the same routes; a gateway can answer in a different shape on each.
 ROUTES: Mapping[str, str] = {"generations": "/v1/video/generations", "videos": "/v1/videos"}
 
 ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos")}
 
 RAW = RawPaths(default=ROUTES["generations"])
 
-#: No gateway publishes a figure; two requests a second are gentle to one that serves many.
+#: No gateway publishes a limit; two requests a second are little for a gateway with many users.
 BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
 
 CAPABILITIES = Capabilities(
     title="new-api gateway",
     default_base_url=None,
-    # The Ali adaptor tells the kinds apart by the name's end, for 1.0 and 1.1 alike.
+    # The Ali adaptor distinguishes the kinds by the end of the name, for 1.0 and 1.1.
     families=(
         ModelFamily(
             models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
@@ -119,15 +118,15 @@ CAPABILITIES = Capabilities(
     marker="[Image N]",
     callback=False,
     idempotency_s=None,
-    retention_s=86_400.0,  # not written; the upstream link that success passes through lives 24 h
-    # The gateway asks its upstream on a timer of about 15 s, so asking faster learns nothing.
+    retention_s=86_400.0,  # not stated; the upstream link of a success lives 24 h
+    # The gateway polls its upstream about every 15 s, so polling it faster gives nothing new.
     poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
     budget=BUDGET,
     options=ROUTE_OPTIONS,
     raw=RAW,
 )
 
-#: Words of all routes and of known forks, in lower case. CANCELED upstream arrives as FAILURE. UNKNOWN is no end.
+#: Words of all routes and of known forks, in lower case. CANCELED upstream is FAILURE here. UNKNOWN is not terminal.
 STATES: StateWords = {
     "not_start": TaskState.SUBMITTED,
     "submitted": TaskState.SUBMITTED,
@@ -138,7 +137,7 @@ STATES: StateWords = {
     "processing": TaskState.RUNNING,
     "running": TaskState.RUNNING,
     "retrying": TaskState.RUNNING,
-    "pending_settlement": TaskState.RUNNING,  # made, not yet paid for
+    "pending_settlement": TaskState.RUNNING,  # finished, but not yet paid for
     "unknown": TaskState.RUNNING,
     "success": TaskState.SUCCEEDED,
     "completed": TaskState.SUCCEEDED,
@@ -147,7 +146,7 @@ STATES: StateWords = {
     "failed": TaskState.FAILED,
 }
 
-#: What parts of an error's code or type tell, in this order; None: the upstream may have taken the task.
+#: What a part of an error's code or type means, checked in this order. None: the upstream may have accepted the task.
 _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("timeout", None),
     ("internal", None),
@@ -170,14 +169,14 @@ _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("banned", Refusal.DENIED),
 )
 
-#: A 403 is an account without money as often as one without rights; here its message may decide.
+#: A 403 means no money as often as no rights; these words in its message mean no money.
 _QUOTA_WORDS = ("quota", "balance", "额度", "余额")
 
 _NOT_FOUND_CODES = frozenset({"task_not_exist", "task_not_found"})
 
 _NOT_FOUND_WORDS = ("not found", "not exist", "not_exist", "不存在")
 
-#: The gateway's sweep of over-aged tasks writes a Chinese reason: a time-out, not a fault of the input.
+#: A gateway ends tasks that are too old with a Chinese reason. It is a timeout, not an error of the input.
 _TIMED_OUT_WORDS = ("超时", "timeout", "timed out")
 
 
@@ -196,7 +195,7 @@ def route(account: Account) -> str:
 
 
 def sample_body(request: VideoRequest) -> dict[str, object]:
-    """The shape of the published sample (seed 000): pictures and parameters lie under `metadata`."""
+    """Return the body in the shape of the published sample (seed 000): pictures and parameters are under `metadata`."""
     parameters = present(ratio=request.ratio, watermark=request.watermark, seed=request.seed)
     return present(
         model=request.model,
@@ -210,9 +209,9 @@ def sample_body(request: VideoRequest) -> dict[str, object]:
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     """Accepts `{task_id,status}`, the OpenAI form with `id`, and either under `data`."""
     document = read_object(reply.body)
-    fault = fault_in(reply, document)
-    if fault:
-        return refused_or_uncertain(fault, _refusal(fault, document))
+    problem = find_error(reply, document)
+    if problem:
+        return refused_or_uncertain(problem, _refusal(problem, document))
     ids = (at(document, "task_id"), at(document, "id"), at(document, "data", "task_id"), at(document, "data", "id"))
     found = next((usable for usable in map(usable_id, ids) if usable), None)
     if found is None:
@@ -226,7 +225,7 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
-    """A task that failed may carry an `error` object too, so its status word is looked for first."""
+    """A failed task can have an `error` object too, so the status word is read first."""
     document = read_object(reply.body)
     task = _task_in(reply, document)
     if task is None:
@@ -242,7 +241,7 @@ def parse_callback(_callback: Callback, account: Account, _now_ms: int, /) -> Ob
 
 
 def build_download(output: Output, account: Account, /) -> HttpCall:
-    """The key goes to the origin of the base URL and to no other, whatever the output claims."""
+    """Only a call to the origin of the base URL carries the key, whatever the output claims."""
     headers = bearer(account)[:1] if is_own(output.url, account) else ()
     return HttpCall(method="GET", url=output.url, headers=headers)
 
@@ -251,16 +250,16 @@ def is_own(url: str, account: Account) -> bool:
     return origin(url) is not None and origin(url) == origin(account.base_url)
 
 
-def _refusal(fault: Fault, document: JsonObject | None) -> Refusal | None:
-    """4xx and the documented failure within 200 created nothing; 5xx, 408 and redirects prove nothing."""
-    if fault.status == 429:
+def _refusal(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
+    """A 4xx and the documented error within 200 mean that nothing was created; 5xx, 408 and redirects do not."""
+    if problem.status == 429:
         return Refusal.THROTTLED
-    if fault.status not in BY_STATUS and not is_2xx(fault.status):
+    if problem.status not in BY_STATUS and not is_success(problem.status):
         return None
-    by_default = BY_STATUS.get(fault.status, Refusal.INVALID if at(document, "error") else None)
-    if fault.status == 403 and any(word in fault.error.message.lower() for word in _QUOTA_WORDS):
+    by_default = BY_STATUS.get(problem.status, Refusal.INVALID if at(document, "error") else None)
+    if problem.status == 403 and any(word in problem.error.message.lower() for word in _QUOTA_WORDS):
         by_default = Refusal.QUOTA
-    return _by_code(fault.error.code, text_at(document, "error", "type"), by_default)
+    return _by_code(problem.error.code, text_at(document, "error", "type"), by_default)
 
 
 def _by_code(code: str, kind: str, otherwise: Refusal | None) -> Refusal | None:
@@ -269,8 +268,8 @@ def _by_code(code: str, kind: str, otherwise: Refusal | None) -> Refusal | None:
 
 
 def _task_in(reply: HttpReply, document: JsonObject | None) -> object:
-    """The object that holds the status word, None where the reply is no statement about a task."""
-    if not is_2xx(reply.status) or document is None or status_of_code(document.get("code")) is not None:
+    """Return the object with the status word, None where the reply says nothing about a task."""
+    if not is_success(reply.status) or document is None or status_of_code(document.get("code")) is not None:
         return None
     if _text_only(at(document, "data", "status")):
         return document["data"]
@@ -278,30 +277,30 @@ def _task_in(reply: HttpReply, document: JsonObject | None) -> object:
 
 
 def _no_task(reply: HttpReply, document: JsonObject | None) -> StatusOutcome:
-    fault = fault_in(reply, document) or unreadable(reply)
-    if document is not None and _is_not_found(fault):
+    problem = find_error(reply, document) or unreadable(reply)
+    if document is not None and _is_not_found(problem):
         return NotFound(raw=capped(reply.body))
-    if is_2xx(fault.status):
-        return _failure_within_200(fault, document)
-    return no_statement(fault)
+    if is_success(problem.status):
+        return _failure_within_200(problem, document)
+    return poll_outcome(problem)
 
 
-def _is_not_found(fault: Fault) -> bool:
-    """By code or words only: any other 400 is about our request, a 404 about the route."""
-    said = fault.error.message.lower()
+def _is_not_found(problem: ErrorReply) -> bool:
+    """Only by code or words, because any other 400 is about our request, and a 404 about the route."""
+    said = problem.error.message.lower()
     in_words = "task" in said or "任务" in said
-    return fault.status in {200, 400} and (
-        fault.error.code in _NOT_FOUND_CODES or (in_words and any(word in said for word in _NOT_FOUND_WORDS))
+    return problem.status in {200, 400} and (
+        problem.error.code in _NOT_FOUND_CODES or (in_words and any(word in said for word in _NOT_FOUND_WORDS))
     )
 
 
-def _failure_within_200(fault: Fault, document: JsonObject | None) -> StatusOutcome:
-    refusal = _by_code(fault.error.code, text_at(document, "error", "type"), None)
+def _failure_within_200(problem: ErrorReply, document: JsonObject | None) -> StatusOutcome:
+    refusal = _by_code(problem.error.code, text_at(document, "error", "type"), None)
     if refusal is Refusal.DENIED:
-        return Denied(status=401, message=fault.error.message)
+        return Denied(status=401, message=problem.error.message)
     if refusal is Refusal.THROTTLED:
-        return Throttled(retry_after_s=fault.retry_after_s)
-    return Unavailable(reason=f"{fault.error.code}: {fault.error.message}")
+        return Throttled(retry_after_s=problem.retry_after_s)
+    return Unavailable(reason=f"{problem.error.code}: {problem.error.message}")
 
 
 def _observe(provider_task_id: ProviderTaskId, task: object, account: Account, raw: bytes) -> Observation:
@@ -318,14 +317,14 @@ def _observe(provider_task_id: ProviderTaskId, task: object, account: Account, r
         outputs=(_output(provider_task_id, task, account),) if state is TaskState.SUCCEEDED else (),
         error=_reason(task) if state is TaskState.FAILED else None,
         model=text_at(task, "model") or None,
-        # `completed_at` mirrors the last update and may be set before the end
+        # `completed_at` is the time of the last update and can be set before the end
         completed_at_ms=ms_from_s(at(task, "finish_time")) or ms_from_s(at(task, "completed_at")) if ended else None,
         raw=capped(raw),
     )
 
 
 def _output(provider_task_id: ProviderTaskId, task: object, account: Account) -> Output:
-    """The first place that holds an address; the content proxy serves every finished task, so it is the last resort."""
+    """Return the first URL in the known places, else the content proxy, which serves every finished task."""
     proxy = f"{account.base_url}/v1/videos/{in_path(provider_task_id)}/content"
     url = next(_addresses(task, account), proxy)
     until_ms = signed_until_ms(url) or ms_from_s(at(task, "expires_at"))
@@ -348,5 +347,5 @@ def _reason(task: object) -> TaskError:
 
 
 def _text_only(value: object) -> str:
-    """Shape b has a row number as `id`; only a text names a task or a state."""
+    """Only a text names a task or a state, because the `id` of the task-layer shape is a row number."""
     return text(value) if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The literal tables of adapters. A new provider is one module and one line here; mypy proves that it fits."""
+"""The adapters by name. A new provider is one module and one line here; mypy checks it against the contract."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ ADAPTERS: Mapping[str, Provider] = {
     "modellix": modellix,
     "modelstream": modelstream,
     "tokenbay": tokenbay,
-    "newapi": newapi,  # any other gateway of the family: it has no default base URL
+    "newapi": newapi,  # any other new-api gateway; the account must set its base URL
 }
 
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}

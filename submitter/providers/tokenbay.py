@@ -1,11 +1,11 @@
 """TokenBay: a gateway very likely of the new-api family [inferred], with its own places for the parameters.
 
 Sources, read 2026-11-21: https://tokenbay.com/docs/reference/video/happyhorse (seed 004) for fields, limits, states,
-the advice on asking and the error within HTTP 200; https://tokenbay.com/docs/reference/errors for the statuses.
+the polling advice and the error within HTTP 200; https://tokenbay.com/docs/reference/errors for the statuses.
 
-What bites: 200 with `error`; an unknown task is a 400; no money is a 403; `result_url` is a path of the gateway's own
-content route, which asks for the key; `progress` is a number in the receipt and text in the query; the site's five
-minutes until giving up are the limit of nothing here, since the upstream itself may take that long.
+Pitfalls: 200 with `error`; an unknown task is a 400; no money is a 403; `result_url` is a path of the gateway's own
+content route, which requires the key; `progress` is a number in the receipt and text in the query. The site advises to
+give up after five minutes; we set no such limit, because the upstream can take that long.
 """
 
 from submitter.http.messages import HttpCall
@@ -62,7 +62,7 @@ CAPABILITIES = Capabilities(
     marker="[Image N]",
     callback=False,
     idempotency_s=None,
-    retention_s=86_400.0,  # not written; assumed as for the upstream
+    retention_s=86_400.0,  # not stated; assumed as for the upstream
     # Typical runs take 100 to 150 s; every 10 to 15 s, never below 5 s.
     poll=PollAdvice(first_s=90.0, every_s=12.0, floor_s=5.0),
     budget=BUDGET,
@@ -78,7 +78,7 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:
-    """The first frame is `input_reference`, its documented field, and not an entry of `metadata.input.media`."""
+    """The documented field of a first frame is `input_reference`, not an entry of `metadata.input.media`."""
     pictures = media(request) if request.reference_images else None
     return present(
         model=request.model,

@@ -1,26 +1,24 @@
-"""What a certain provider and model take: every broken rule of a request, found before any network.
+"""Check a request against the limits of its provider and model, and find every broken rule before anything is sent.
 
-Pure. The limits themselves stand in each adapter's CAPABILITIES. Not checked, because only fetching would tell: a
-picture's format, side lengths, aspect and size in bytes. Where a provider would cut or ignore without a word (a long
-prompt, a ratio beside a first frame), that is a violation here.
+Pure. The limits are in each adapter's CAPABILITIES. Format, side lengths, aspect ratio and size of a picture are not
+checked, because that would need a download. What a provider would cut or ignore without an error (a long prompt, a
+ratio beside a first frame) is a violation here.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from submitter.errors import InvalidRequest, Violation
 from submitter.providers.contract import Capabilities, ModelFamily
+from submitter.providers.json_reader import URL_CAP, is_nested_deeper
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent, prompt_weight, referenced_images
 
-#: Longest address that servers and proxies commonly pass on.
-URL_CAP = 8_192
-
-#: The documents nest four levels; writing JSON recurses, so depth must end well before the interpreter's own limit.
+#: The documented bodies have four levels. Writing JSON recurses, so the limit must be far below the interpreter's.
 DEPTH_CAP = 100
 
-#: Characters only, the length is checked apart: counting groups of four would cost a stack entry for each.
+#: Checks the characters only. The length is checked apart, because matching groups of four uses a stack entry for each.
 _DATA_URI = re.compile(r"data:image/(?:jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,2})")
 
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
@@ -29,13 +27,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check(request: VideoRequest | RawRequest, capabilities: Capabilities) -> None:
-    """Raise InvalidRequest with every violation."""
-    if violations := find_violations(request, capabilities):
+    """Raise InvalidRequest with every violation of the request."""
+    if violations := validate_video(request, capabilities):
         raise InvalidRequest(violations)
 
 
-def find_violations(request: VideoRequest | RawRequest, capabilities: Capabilities) -> tuple[Violation, ...]:
-    """Every broken rule, in the order of the request's fields."""
+def validate_video(request: VideoRequest | RawRequest, capabilities: Capabilities) -> tuple[Violation, ...]:
+    """Return every broken rule, in the order of the request's fields."""
     if isinstance(request, RawRequest):
         return tuple(_raw(request, capabilities))
     family = next((each for each in capabilities.families if request.model in each.models), None)
@@ -80,7 +78,7 @@ def _prompt_limit(family: ModelFamily) -> str:
 
 
 def _markers(request: VideoRequest) -> Iterator[Violation]:
-    """Without reference pictures `character1` is a plain word. A first frame can be named as the one picture it is."""
+    """Without reference images `character1` is a plain word. `[Image 1]` can name the first frame."""
     pictures = len(request.reference_images) + (request.first_frame is not None)
     named = referenced_images(request.prompt or "", words_too=bool(request.reference_images))
     for number in sorted(named - set(range(1, pictures + 1))):
@@ -172,29 +170,16 @@ def _absent(field: str) -> Violation:
 
 def _raw(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
     if capabilities.callback and "callback" in request.body:
-        rule = "would replace the callback that tells us of the end"
+        rule = "would replace our own callback URL"
         yield Violation(field="raw.body.callback", rule=rule, accepted="leave it out, it is added on submit")
     try:
         json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):  # surrogates, NaN, cycles; foreign types; depth
         yield Violation(field="raw.body", rule="cannot be written as JSON in UTF-8", accepted="a JSON object")
     else:
-        if _is_deeper(request.body, DEPTH_CAP):
+        if is_nested_deeper(request.body, DEPTH_CAP):
             yield Violation(field="raw.body", rule="is nested too deeply", accepted=f"up to {DEPTH_CAP} levels")
     yield from _raw_path(request, capabilities)
-
-
-def _is_deeper(value: object, cap: int) -> bool:
-    level: list[object] = [value]
-    for _ in range(cap):
-        level = [child for each in level for child in _children(each)]
-    return bool(level)
-
-
-def _children(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
 
 
 def _raw_path(request: RawRequest, capabilities: Capabilities) -> Iterator[Violation]:
@@ -207,10 +192,10 @@ def _raw_path(request: RawRequest, capabilities: Capabilities) -> Iterator[Viola
 
 
 def _in_case_of(choices: tuple[str, ...], value: str | None) -> str | None:
-    """A resolution counts in either case; the adapter sends the provider's."""
+    """Return the choice that equals `value` but for case, because the adapter sends the provider's own case."""
     return next((choice for choice in choices if value and choice.lower() == value.lower()), value)
 
 
 def _shown(value: str) -> str:
-    """A caller's text inside one of our messages: short and without anything that could break a log line."""
+    """Return a caller's text for one of our messages: short, and without characters that break a log line."""
     return repr(value[:60])

@@ -1,12 +1,18 @@
-"""Five asynchronous video platforms as one local server, with a fault menu. It imports nothing else of this project.
+"""Five asynchronous video platforms as one local server, with a menu of faults.
 
-Written from the platforms' documents alone, so that it and the adapters are two independent readings of them.
+`whenfinal simulate`, the demo and the tests run it in place of the real platforms. It imports nothing else of this
+project and is written from the platforms' documents alone, so that it and the adapters are two independent readings.
+
+A request runs through `request_pipeline`: key, rate limit, idempotency, field rules, balance, faults, answer. A module
+of `platforms` knows the paths, bodies, words and error envelopes of one platform. `world` holds the state of a run,
+`records` shows what happened as immutable values: a created task is a paid task. All durations that stand for a
+provider's own time are divided by the configured speed. The seed decides every duration, outcome and random fault.
 """
 
 from submitter.simulator.app import create_app
 from submitter.simulator.config import DOCUMENTED_LIMITS, NO_LIMITS, PLATFORMS, UNLIMITED, Limit, SimulatorConfig
 from submitter.simulator.faults import MENU, UnknownFaultError
-from submitter.simulator.records import BookedTask, Books, RefusedSubmit, ThrottledRequest
+from submitter.simulator.records import Records, RefusedSubmit, TaskRecord, ThrottledRequest
 from submitter.simulator.server import Simulator, run, running
 from submitter.simulator.task import CallbackAttempt, TaskEndedError, TaskError
 from submitter.simulator.world import UnknownTaskError
@@ -17,15 +23,15 @@ __all__ = [
     "NO_LIMITS",
     "PLATFORMS",
     "UNLIMITED",
-    "BookedTask",
-    "Books",
     "CallbackAttempt",
     "Limit",
+    "Records",
     "RefusedSubmit",
     "Simulator",
     "SimulatorConfig",
     "TaskEndedError",
     "TaskError",
+    "TaskRecord",
     "ThrottledRequest",
     "UnknownFaultError",
     "UnknownTaskError",

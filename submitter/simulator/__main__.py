@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from submitter.simulator.config import NO_LIMITS, PLATFORMS, SimulatorConfig
-from submitter.simulator.faults import MENU, checked
+from submitter.simulator.faults import MENU, check_fault_names
 from submitter.simulator.server import run
 
 
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def config_of(wanted: argparse.Namespace) -> SimulatorConfig:
-    """The command line as a configuration."""
+    """The configuration that the command line describes."""
     defaults = SimulatorConfig()
     return SimulatorConfig(
         seed=wanted.seed,
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
-    parser.add_argument("--seed", type=int, default=1, help="of the dice for durations, outcomes and faults")
+    parser.add_argument("--seed", type=int, default=1, help="for the random durations, outcomes and faults")
     parser.add_argument("--speed", type=_positive, default=1.0, help="provider seconds per real second")
     parser.add_argument("--median", type=_positive, default=120.0, help="median task duration in provider seconds")
     parser.add_argument("--sigma", type=float, default=0.15, help="spread of the log-normal duration")
@@ -61,7 +61,7 @@ def _add_platform_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fault", type=_chance, metavar="NAME=CHANCE", help="may be repeated", **lists)
     parser.add_argument("--key", type=_pair, metavar="PLATFORM=KEY", help="the bearer key to accept", **lists)
     parser.add_argument(
-        "--quota", type=_quota, metavar="PLATFORM=TASKS", help="tasks before the money is gone", **lists
+        "--quota", type=_quota, metavar="PLATFORM=TASKS", help="tasks that the balance pays for", **lists
     )
     parser.add_argument("--no-limits", action="store_true", help="no rate or concurrency limits")
     parser.add_argument("--secret", help="HiAPI webhook signing key")
@@ -91,7 +91,7 @@ def _quota(text: str) -> tuple[str, int]:
 def _chance(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        checked([name])
+        check_fault_names([name])
         chance = float(value or "1")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -1,4 +1,4 @@
-"""All five platforms as one application."""
+"""The ASGI application of all five platforms."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ _PLATFORMS = {
 
 
 def create_app(config: SimulatorConfig) -> Starlette:
-    """The application. Dropping a connection without an answer needs the server of `running` or `run`."""
+    """Return the application. Only the servers of `running` and `run` can drop a connection without an answer."""
     platforms = [Mount(BASE_PATHS[name], routes=list(routes)) for name, routes in _PLATFORMS.items()]
     app = Starlette(routes=[*control.ROUTES, *media.ROUTES, *platforms], lifespan=_lifespan)
     app.state.world = World(config=config)

@@ -1,4 +1,4 @@
-"""HiAPI's callbacks: terminal only, signed, four attempts, at least once.
+"""HiAPI's callbacks: only at the end of a task, signed, at most four attempts, at least once.
 
 Source: https://docs.hiapi.ai/async-api/?lang=en and the examples repository zimacode-network/hiapi-api-examples,
 read 2026-11-21. Redirects are not followed (not documented either way; the cautious reading).
@@ -9,28 +9,32 @@ import hashlib
 import hmac
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import httpx
 
-from submitter.simulator.platforms.hiapi_body import detail
 from submitter.simulator.records import milliseconds
-from submitter.simulator.task import CallbackAttempt, Phase, Task
+from submitter.simulator.task import CallbackAttempt, JsonObject, Phase, Task, View
 from submitter.simulator.world import World
 
 ATTEMPTS_AT_S = (0.0, 60.0, 300.0, 1200.0)  # provider seconds after the first attempt
+
+CallbackBody = Callable[[View], JsonObject]
 
 _OTHER = {Phase.SUCCEEDED: Phase.FAILED, Phase.FAILED: Phase.SUCCEEDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One callback to deliver; `mark_secret` None leaves the signature headers out."""
+    """One callback to deliver."""
 
     url: str
     body: bytes
+    #: The state that the body reports.
     reported: str
-    mark_secret: str | None
+    #: None: no signature headers are sent.
+    signing_secret: str | None
 
 
 def signature(secret: str, timestamp: str, raw: bytes) -> str:
@@ -38,14 +42,14 @@ def signature(secret: str, timestamp: str, raw: bytes) -> str:
     return hmac.new(secret.encode(), timestamp.encode() + b"." + raw, hashlib.sha256).hexdigest()
 
 
-async def follow(world: World, task: Task) -> None:
-    """Wait for the task's end, then deliver what its faults leave of the callback."""
+async def post_callbacks(world: World, task: Task, body_of: CallbackBody) -> None:
+    """Wait for the task's end, then post its callback as the task's faults change it."""
     try:
         await _ended(world, task)
         if "callback_late" in task.faults:
             await world.pause(world.config.real_s(world.config.late_s))
         if "callback_lost" not in task.faults:
-            await _deliver_all(world, task)
+            await _deliver_all(world, task, body_of)
     finally:
         task.posted.set()
 
@@ -59,23 +63,23 @@ async def _ended(world: World, task: Task) -> None:
             continue
 
 
-async def _deliver_all(world: World, task: Task) -> None:
-    post = _post(world, task, task.outcome)
+async def _deliver_all(world: World, task: Task, body_of: CallbackBody) -> None:
+    post = _post(world, task, task.outcome, body_of)
     copies = 2 if "callback_overlapping" in task.faults else 1
     await asyncio.gather(*(_deliver(world, task, post) for _ in range(copies)))
     if "callback_duplicated" in task.faults:
         await _deliver(world, task, post)
     if "callback_contradicting" in task.faults:
-        await _deliver(world, task, _post(world, task, _OTHER[task.outcome]))
+        await _deliver(world, task, _post(world, task, _OTHER[task.outcome], body_of))
 
 
-def _post(world: World, task: Task, outcome: Phase) -> Post:
+def _post(world: World, task: Task, outcome: Phase, body_of: CallbackBody) -> Post:
     view = replace(world.view(task), phase=outcome)
-    body = json.dumps(detail(view, with_storage=False), separators=(",", ":")).encode()
+    body = json.dumps(body_of(view), separators=(",", ":")).encode()
     if "callback_malformed" in task.faults:
         body = body[: len(body) // 2]
     return Post(
-        url=task.draft.callback_url or "", body=body, reported=outcome.value, mark_secret=_secret(world, task.faults)
+        url=task.draft.callback_url or "", body=body, reported=outcome.value, signing_secret=_secret(world, task.faults)
     )
 
 
@@ -96,7 +100,7 @@ async def _deliver(world: World, task: Task, post: Post) -> None:
         attempt = await _attempt(world, post, headers, number)
         task.callbacks.append(attempt)
         task.posted.set()
-        if attempt.status is not None and 200 <= attempt.status < 300:
+        if attempt.is_delivered:
             return
 
 
@@ -108,12 +112,12 @@ async def _wait_until(world: World, due_s: float) -> None:
 
 def _headers(post: Post, now_s: float) -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
-    if post.mark_secret is None:
+    if post.signing_secret is None:
         return headers
     timestamp = str(int(now_s))
     return headers | {
         "X-HiAPI-Timestamp": timestamp,
-        "X-HiAPI-Signature": signature(post.mark_secret, timestamp, post.body),
+        "X-HiAPI-Signature": signature(post.signing_secret, timestamp, post.body),
     }
 
 

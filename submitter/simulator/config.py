@@ -1,7 +1,7 @@
-"""What one simulator run is like: speed, keys, limits, faults and the points where the documents disagree.
+"""The configuration of one simulator run: speed, keys, limits, faults, and points on which the documents disagree.
 
-Every value that stands for a provider's own time is in provider seconds; `speed` divides it into real seconds.
-Time stamps inside bodies are always real instants, so that a link's stated expiry is the one enforced.
+Every value that stands for a provider's own time is in provider seconds; divided by `speed` it is real seconds.
+Timestamps inside bodies are always real times, so that a link expires when its body says.
 Limits and retention follow the platforms' documentation, read 2026-11-21:
 https://docs.hiapi.ai/api-reference/rate-limits (HiAPI), https://docs.qwencloud.com (DashScope task API),
 https://docs.modellix.ai (Modellix). The two gateways publish none.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from submitter.simulator.faults import checked
+from submitter.simulator.faults import check_fault_names
 
 PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
@@ -31,11 +31,15 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """`requests` per `window_s` provider seconds and `concurrent` unfinished tasks; None means no such limit."""
+    """The rate and concurrency limits of a platform; None means no such limit."""
 
+    #: requests in a window
     requests: int | None = None
+    #: length of a window, provider seconds
     window_s: float = 60.0
+    #: unfinished tasks at the same time
     concurrent: int | None = None
+    #: which requests count; `task_calls` are queries, lists and cancellations
     counts: Literal["everything", "task_calls"] = "everything"
 
 
@@ -64,8 +68,8 @@ RETENTION_S: Mapping[str, float] = MappingProxyType(
 )
 
 
-def checked_platform(name: str) -> str:
-    """The name, if it is one of the five; ValueError otherwise."""
+def check_platform(name: str) -> str:
+    """Return the name of a platform unchanged. Raise ValueError for any other name."""
     if name not in PLATFORMS:
         raise ValueError(f"no platform is called {name!r}; there are {', '.join(PLATFORMS)}")
     return name
@@ -77,12 +81,12 @@ def _keys() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig:
-    """One run. Mappings hold only what differs from the documented default of a platform."""
+    """The settings of one run. A platform that is not in a mapping has its documented default."""
 
     seed: int = 1
     #: provider seconds per real second
     speed: float = 1.0
-    #: the bearer key a platform accepts; one left out keeps its default, `sim-<platform>-key`
+    #: the bearer key a platform accepts; the default of a platform is `sim-<platform>-key`
     keys: Mapping[str, str] = field(default_factory=_keys, repr=False)
     #: None: the account has no signing key, so callbacks carry no signature headers
     hiapi_webhook_secret: str | None = field(default="sim-hiapi-webhook-secret", repr=False)
@@ -112,15 +116,15 @@ class SimulatorConfig:
     quota: Mapping[str, int | None] = field(default_factory=dict)
     #: life of results, provider seconds, in place of RETENTION_S
     retention_s: Mapping[str, float] = field(default_factory=dict)
-    #: how long reply_slow and query_slow hold an answer back, provider seconds
+    #: delay of an answer by reply_slow and query_slow, provider seconds
     slow_s: float = 60.0
-    #: how long callback_late holds the first attempt back, provider seconds
+    #: delay of the first attempt by callback_late, provider seconds
     late_s: float = 900.0
     #: how long HiAPI waits for an answer to a callback, real seconds
     callback_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
-        checked(self.faults)
+        check_fault_names(self.faults)
         if self.speed <= 0 or self.median_s <= 0:
             raise ValueError("speed and median_s must be above zero")
         chances = {**self.faults, "failure_rate": self.failure_rate, "queued_share": self.queued_share}
@@ -128,7 +132,7 @@ class SimulatorConfig:
             if not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be from 0 to 1")
         for platform in {*self.keys, *self.limits, *self.quota, *self.retention_s}:
-            checked_platform(platform)
+            check_platform(platform)
 
     def key(self, platform: str) -> str:
         """The bearer key that `platform` accepts."""
@@ -139,9 +143,9 @@ class SimulatorConfig:
         return self.limits.get(platform, DOCUMENTED_LIMITS[platform])
 
     def retention(self, platform: str) -> float:
-        """Real seconds for which `platform` keeps a result."""
+        """Real seconds for which `platform` stores a result."""
         return self.real_s(self.retention_s.get(platform, RETENTION_S[platform]))
 
     def real_s(self, provider_s: float) -> float:
-        """Provider seconds as real seconds."""
+        """Convert provider seconds to real seconds."""
         return provider_s / self.speed

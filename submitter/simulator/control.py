@@ -1,4 +1,4 @@
-"""The simulator's own routes: books, plans and the end of a task, for tests in other processes or languages."""
+"""The simulator's own routes: records, planned faults and ending a task, for tests in other processes or languages."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeGuard
@@ -11,14 +11,13 @@ from submitter.simulator.config import BASE_PATHS
 from submitter.simulator.faults import MENU
 from submitter.simulator.field_rules import json_object
 from submitter.simulator.records import as_json
-from submitter.simulator.refusal import Refusal
 from submitter.simulator.request_pipeline import origin_of
-from submitter.simulator.task import JsonObject, Phase, TaskEndedError, TaskError
+from submitter.simulator.task import JsonObject, Phase, Refusal, TaskEndedError, TaskError
 from submitter.simulator.world import UnknownTaskError, world_of
 
 
 async def front_page(request: Request) -> Response:
-    """GET /: what to put into one's settings."""
+    """GET /: the base URLs and keys, as plain text."""
     world = world_of(request)
     lines = ["Simulator of five asynchronous video platforms. Base URLs and keys:", ""]
     for platform, path in BASE_PATHS.items():
@@ -29,9 +28,9 @@ async def front_page(request: Request) -> Response:
     return PlainTextResponse("\n".join(lines))
 
 
-async def books(request: Request) -> Response:
-    """GET /_simulator/books."""
-    return JSONResponse(as_json(world_of(request).books()))
+async def records(request: Request) -> Response:
+    """GET /_simulator/books: what happened so far."""
+    return JSONResponse(as_json(world_of(request).records()))
 
 
 async def faults(request: Request) -> Response:
@@ -43,14 +42,14 @@ async def plan(request: Request) -> Response:
     """POST /_simulator/plan: a platform and a list of lists of fault names."""
     body = json_object(await request.body())
     if isinstance(body, Refusal):
-        return _wrong(body.message)
+        return _bad_request(body.message)
     platform, lists = body.get("platform"), body.get("faults")
     if not isinstance(platform, str) or not _is_plan(lists):
-        return _wrong('send {"platform": name, "faults": [[fault, ...], ...]}')
+        return _bad_request('send {"platform": name, "faults": [[fault, ...], ...]}')
     try:
         world_of(request).plan(platform, lists)
     except ValueError as error:
-        return _wrong(str(error))
+        return _bad_request(str(error))
     return Response(status_code=204)
 
 
@@ -61,13 +60,13 @@ def _is_plan(lists: object) -> TypeGuard[list[list[str]]]:
 
 
 def ends_as(outcome: Phase) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint that ends a task so; the body may hold `code` and `message` of a failure."""
+    """Return the endpoint that ends a task with `outcome`; its body may hold `code` and `message` of a failure."""
 
     async def end(request: Request) -> Response:
         raw = await request.body()
         body = json_object(raw) if raw else {}
         if isinstance(body, Refusal):
-            return _wrong(body.message)
+            return _bad_request(body.message)
         try:
             world_of(request).end(request.path_params["task_id"], outcome, _error(body))
         except UnknownTaskError:
@@ -83,13 +82,13 @@ def _error(body: JsonObject) -> TaskError:
     return TaskError(code=str(body.get("code", "")), message=str(body.get("message", "failed by request")))
 
 
-def _wrong(message: str) -> Response:
+def _bad_request(message: str) -> Response:
     return JSONResponse({"error": message}, status_code=400)
 
 
 ROUTES = (
     Route("/", front_page, methods=["GET"]),
-    Route("/_simulator/books", books, methods=["GET"]),
+    Route("/_simulator/books", records, methods=["GET"]),
     Route("/_simulator/faults", faults, methods=["GET"]),
     Route("/_simulator/plan", plan, methods=["POST"]),
     Route("/_simulator/tasks/{task_id}/finish", ends_as(Phase.SUCCEEDED), methods=["POST"]),

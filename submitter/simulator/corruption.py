@@ -1,4 +1,4 @@
-"""Answers gone wrong: late, lost, cut, replaced, redirected, or about another task."""
+"""Answers that a fault changes: delayed, dropped, truncated, replaced, redirected, or about another task."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from submitter.simulator.world import world_of
 _PAGE = "<!doctype html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>"
 
 
-class Dropped(Response):
-    """Ends the connection instead of answering; under a server that cannot, the caller is left waiting."""
+class DroppedConnection(Response):
+    """Ends the connection instead of answering. Under a server that cannot do so, the request hangs."""
 
     def __init__(self, request: Request, *, by_reset: bool) -> None:
         super().__init__()
@@ -30,63 +30,63 @@ class Dropped(Response):
             continue
 
 
-async def spoiled_receipt(request: Request, task: Task, receipt: Response) -> Response:
-    """What the caller gets in place of the receipt, if the task's faults say so."""
+async def corrupt_receipt(request: Request, task: Task, receipt: Response) -> Response:
+    """Return the answer to a submit: the receipt, or what the task's faults make of it."""
     world = world_of(request)
     if "callback_early" in task.faults and task.draft.callback_url is not None:
-        await _posted(task, world.config.callback_timeout_s)
+        await _wait_until_posted(task, world.config.callback_timeout_s)
     if "reply_slow" in task.faults:
         await world.pause(world.config.real_s(world.config.slow_s))
     if "reply_lost" in task.faults:
-        return Dropped(request, by_reset=False)
+        return DroppedConnection(request, by_reset=False)
     if "reply_truncated" in task.faults:
-        return _cut(receipt)
+        return _truncated(receipt)
     if "reply_html" in task.faults:
         return HTMLResponse(_PAGE)
     task.receipt_returned = True
     return receipt
 
 
-async def spoiled_query(
+async def corrupt_status(
     request: Request, task: Task, *, name: str, render: Callable[[Request, View], Response]
 ) -> Response:
-    """What the caller gets in place of the state; `name` is a query fault of the menu."""
+    """Return the answer to a status query that meets the fault `name`, a query fault of the menu."""
     world = world_of(request)
     if name == "query_slow":
         await world.pause(world.config.real_s(world.config.slow_s))
     if name == "query_reset":
-        return Dropped(request, by_reset=True)
+        return DroppedConnection(request, by_reset=True)
     if name == "query_html":
         return HTMLResponse(_PAGE)
     if name == "query_redirect":
         return RedirectResponse(f"{task.origin}/elsewhere{request.url.path}", status_code=302)
     view = world.view(task)
     if name == "query_wrong_id":
-        return render(request, _anothers(view))
+        return render(request, _of_another_task(view))
     answer = render(request, view)
-    return _cut(answer) if name == "query_truncated" else answer
+    return _truncated(answer) if name == "query_truncated" else answer
 
 
-async def _posted(task: Task, most_s: float) -> None:
+async def _wait_until_posted(task: Task, most_s: float) -> None:
     try:
         await asyncio.wait_for(task.posted.wait(), most_s)
     except TimeoutError:
         return
 
 
-def _cut(answer: Response) -> Response:
+def _truncated(answer: Response) -> Response:
     body = bytes(answer.body)
     return Response(body[: len(body) // 2], status_code=answer.status_code, media_type="application/json")
 
 
-def _anothers(view: View) -> View:
+def _of_another_task(view: View) -> View:
     return replace(
         view,
         task_id=_other_id(view.task_id),
         phase=Phase.SUCCEEDED,
         percent=100,
         expires_s=view.now_s + 3600,
-        strange=None,
+        undocumented_state=None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The fault menu and the three ways a submit gets its faults: a plan, its own prompt, or the seeded dice.
+"""The fault menu, and the three ways in which a submit gets its faults: a plan, its own prompt, or at random.
 
 Faults combine. Callback faults concern HiAPI alone, the only platform that calls back.
 """
@@ -43,7 +43,7 @@ MENU: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: how many status queries of a task each of these hits, in the order in which they take their turn
+#: How many status queries of a task each of these faults hits. They follow each other in this order.
 QUERY_HITS: Mapping[str, int] = MappingProxyType(
     {
         "not_visible": 2,
@@ -58,34 +58,34 @@ QUERY_HITS: Mapping[str, int] = MappingProxyType(
     }
 )
 
-#: faults of a submit that creates nothing; named in a prompt they hit only the first submit of the same bytes
+#: Faults of a submit that creates nothing. Named in a prompt they hit only the first submit of the same bytes.
 REFUSALS = ("submit_reset", "submit_429", "submit_503", "submit_500")
 
 _IN_PROMPT = re.compile(r"#simulate:([A-Za-z0-9_,]+)")
 
 
 class UnknownFaultError(ValueError):
-    """Raised for a name that is not on the menu; `name` is that name."""
+    """A name that is not on the menu."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"no fault is called {name!r}; the menu is: {', '.join(MENU)}")
         self.name = name
 
 
-def checked(names: Iterable[str]) -> frozenset[str]:
-    """The names as a set, if all are on the menu."""
+def check_fault_names(names: Iterable[str]) -> frozenset[str]:
+    """Return the names as a set. Raise UnknownFaultError for one that is not on the menu."""
     found = frozenset(names)
     for name in sorted(found - MENU.keys()):
         raise UnknownFaultError(name)
     return found
 
 
-def named_in(prompt: str) -> frozenset[str]:
-    """Faults that a prompt asks for: `#simulate:callback_lost,fail`."""
+def faults_in_prompt(prompt: str) -> frozenset[str]:
+    """Return the faults that a prompt names, as in `#simulate:callback_lost,fail`."""
     groups = _IN_PROMPT.findall(prompt)
-    return checked(name for group in groups for name in group.split(",") if name)
+    return check_fault_names(name for group in groups for name in group.split(",") if name)
 
 
-def drawn(chances: Mapping[str, float], random: random.Random) -> frozenset[str]:
-    """One throw per fault of `chances`, in menu order, so that equal dice give equal faults."""
+def draw_faults(chances: Mapping[str, float], random: random.Random) -> frozenset[str]:
+    """Draw one random number for each fault of `chances`, in menu order, so that equal seeds give equal faults."""
     return frozenset(name for name in MENU if name in chances and random.random() < chances[name])

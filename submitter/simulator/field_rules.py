@@ -1,4 +1,4 @@
-"""Rules for fields of a submitted body. A rule takes a value and answers None or what it should have been."""
+"""Rules for the fields of a submitted body. A rule takes a value and returns None, or what the value must be."""
 
 import json
 import re
@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from submitter.simulator.refusal import Reason, Refusal
-from submitter.simulator.task import JsonObject
+from submitter.simulator.task import JsonObject, Reason, Refusal
 
 Rule = Callable[[object], str | None]
 
@@ -23,17 +22,17 @@ WEB_OR_DATA_URL = re.compile(r"(https?://\S+|data:image/(jpeg|jpg|png|webp);base
 
 
 def text(least: int = 1) -> Rule:
-    """A string of at least so many characters."""
+    """A string of at least `least` characters."""
     return lambda value: None if isinstance(value, str) and len(value) >= least else f"must be text of {least} or more"
 
 
 def one_of(choices: Sequence[str]) -> Rule:
-    """One of the words, in exactly this case."""
+    """One of the strings, in exactly this case."""
     return lambda value: None if value in choices else f"must be one of {', '.join(choices)}"
 
 
-def whole(low: int, high: int) -> Rule:
-    """A JSON integer within the bounds; true and false are none."""
+def integer(low: int, high: int) -> Rule:
+    """A JSON integer within the bounds; true and false are not integers."""
 
     def rule(value: object) -> str | None:
         fits = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
@@ -42,23 +41,23 @@ def whole(low: int, high: int) -> Rule:
     return rule
 
 
-def flag(value: object) -> str | None:
+def boolean(value: object) -> str | None:
     """True or false."""
     return None if isinstance(value, bool) else "must be true or false"
 
 
-def thing(value: object) -> str | None:
+def json_mapping(value: object) -> str | None:
     """A JSON object."""
     return None if isinstance(value, dict) else "must be an object"
 
 
 def url(pattern: re.Pattern[str]) -> Rule:
-    """A string of that form."""
+    """A string that matches `pattern`."""
     return lambda value: None if isinstance(value, str) and pattern.match(value) else "must be a URL"
 
 
 def urls(pattern: re.Pattern[str]) -> Rule:
-    """One to nine strings of that form."""
+    """One to nine strings that match `pattern`."""
     single = url(pattern)
 
     def rule(value: object) -> str | None:
@@ -69,7 +68,7 @@ def urls(pattern: re.Pattern[str]) -> Rule:
 
 
 def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int) -> Rule:
-    """One to `most` objects of `type` and `url`."""
+    """One to `most` objects with a `type` of `kinds` and a `url` that matches `pattern`."""
     single = url(pattern)
 
     def fits(item: object) -> bool:
@@ -83,30 +82,31 @@ def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int) -> Rule:
 
 
 def absent(value: object) -> str | None:
-    """Nothing at all."""
+    """Null or left out."""
     return None if value is None else "is not taken by this model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What an object may hold. A strict shape refuses keys it does not name, as HiAPI's `input` does."""
+    """The members of an object, each with its rule."""
 
     required: Mapping[str, Rule]
     optional: Mapping[str, Rule]
+    #: Whether members of other names are refused, as in HiAPI's `input`.
     strict: bool = False
 
 
-def misfit(value: Mapping[str, Any], shape: Shape, *, prefix: str = "") -> Refusal | None:
-    """The first thing wrong with `value`; a field that is null counts as left out."""
+def first_violation(value: Mapping[str, Any], shape: Shape, *, prefix: str = "") -> Refusal | None:
+    """Return the first broken rule of `value`, None without one. A member that is null counts as left out."""
     for name, rule in {**shape.required, **shape.optional}.items():
         if value.get(name) is None and name not in shape.required:
             continue
         if wrong := rule(value.get(name)):
             return Refusal(reason=Reason.INVALID, message=f"{prefix}{name} {wrong}", field=f"{prefix}{name}")
-    return _stranger(value, shape, prefix) if shape.strict else None
+    return _unknown_field(value, shape, prefix) if shape.strict else None
 
 
-def _stranger(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | None:
+def _unknown_field(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | None:
     for name in value:
         if name not in shape.required and name not in shape.optional:
             return Refusal(reason=Reason.INVALID, message=f"unknown field {prefix}{name}", field=f"{prefix}{name}")
@@ -114,7 +114,10 @@ def _stranger(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | 
 
 
 def json_object(raw: bytes) -> JsonObject | Refusal:
-    """The body as a JSON object; NaN, infinities and lone surrogates are not JSON here: no answer could repeat them."""
+    """Return the body as a JSON object, or the refusal of any other body.
+
+    NaN, infinities and lone surrogates are not accepted, because no JSON answer could repeat them.
+    """
     try:
         value = json.loads(raw, parse_constant=_no_number)
         json.dumps(value, ensure_ascii=False).encode()
@@ -129,18 +132,21 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-def lacks_model(model: str) -> bool:
-    """Whether no platform has this model: names that start with `no-such-` stand for all those."""
+def is_unknown_model(model: str) -> bool:
+    """Whether no platform has this model. Names that start with `no-such-` stand for all unknown models."""
     return model.startswith("no-such-")
 
 
-def whole_or(value: object, default: int) -> int:
-    """`value` if it is a whole number, also as text; models we hold no page of may send anything."""
+def integer_or(value: object, default: int) -> int:
+    """Return a whole number, also one written as text; else `default`.
+
+    The fields of models without a published page are not checked before, so they can hold anything.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else default
 
 
-def word_or(value: object, choices: Sequence[str], default: str) -> str:
-    """`value` if it is one of the words."""
+def choice_or(value: object, choices: Sequence[str], default: str) -> str:
+    """Return `value` if it is one of `choices`, else `default`."""
     return value if isinstance(value, str) and value in choices else default

@@ -1,4 +1,4 @@
-"""Idempotency keys: which receipt belongs to a key, and to which bytes the key is bound."""
+"""Idempotency keys: the request bytes and the receipt that belong to each key."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,13 @@ from submitter.simulator.task import Task
 
 
 @dataclass(slots=True, kw_only=True)
-class Remembered:
-    """One key in use. `receipt` is None while its first request is still being worked off."""
+class IdempotencyEntry:
+    """One key in use."""
 
+    #: SHA-256 of the first request's body.
     digest: bytes
     since_s: float
+    #: None while the first request is still being processed.
     receipt: bytes | None = None
     task: Task | None = None
 
@@ -19,18 +21,18 @@ class IdempotencyKeys:
     """The keys of one account."""
 
     def __init__(self) -> None:
-        self._keys: dict[str, Remembered] = {}
+        self._keys: dict[str, IdempotencyEntry] = {}
 
-    def look_up(self, key: str, digest: bytes, *, now_s: float, life_s: float) -> Remembered | None:
-        """What is known of `key`; None opens an entry for it, which `settle` must close."""
+    def look_up(self, key: str, digest: bytes, *, now_s: float, life_s: float) -> IdempotencyEntry | None:
+        """Return the entry of `key`. Without one, open an entry, which `store_receipt` must close, and return None."""
         found = self._keys.get(key)
         if found is not None and now_s < found.since_s + life_s:
             return found
-        self._keys[key] = Remembered(digest=digest, since_s=now_s)
+        self._keys[key] = IdempotencyEntry(digest=digest, since_s=now_s)
         return None
 
-    def settle(self, key: str, task: Task | None, receipt: bytes | None) -> None:
-        """Keep the receipt of a task created under `key`, or forget the key when none was."""
+    def store_receipt(self, key: str, task: Task | None, receipt: bytes | None) -> None:
+        """Store the receipt of the task created under `key`; remove the key if no task was created."""
         if receipt is None:
             self._keys.pop(key, None)
             return

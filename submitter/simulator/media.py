@@ -1,6 +1,6 @@
-"""Where result links and redirects point to: hosts that must never see a bearer key.
+"""The targets of result links and redirects, which stand for other hosts and must never receive a bearer key.
 
-A link dies with its result: 404 where the file was temporary (HiAPI), 403 from a signed object-store link elsewhere.
+A link ends with its result: 404 where the file was temporary (HiAPI), 403 from a signed object-store link elsewhere.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from submitter.simulator.world import world_of
 
 async def file(request: Request) -> Response:
     """GET /cdn/{platform}/{task_id}.mp4."""
-    _note_key(request)
+    _count_leaked_key(request)
     world = world_of(request)
     platform: str = request.path_params["platform"]
     task = world.find(platform, request.path_params["task_id"])
     if task is None or world.view(task).phase is not Phase.SUCCEEDED:
         return PlainTextResponse("no such file", status_code=404)
-    if request.query_params.get("Signature") != world.link_mark(task):
+    if request.query_params.get("Signature") != world.link_signature(task):
         return PlainTextResponse("the signature does not match", status_code=403)
     if world.now_s() >= world.view(task).expires_s:
         return PlainTextResponse("the link has expired", status_code=404 if platform == "hiapi" else 403)
@@ -32,12 +32,12 @@ async def file(request: Request) -> Response:
 
 
 async def elsewhere(request: Request) -> Response:
-    """Where `query_redirect` points to."""
-    _note_key(request)
+    """The target of the fault `query_redirect`."""
+    _count_leaked_key(request)
     return HTMLResponse("<!doctype html><title>Elsewhere</title><p>This is another host.</p>")
 
 
-def _note_key(request: Request) -> None:
+def _count_leaked_key(request: Request) -> None:
     if "authorization" in request.headers:
         world_of(request).keys_leaked += 1
 
@@ -59,7 +59,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 
 def video_of(task_id: str, seconds: int) -> bytes:
-    """The file of one task; the same id and length give the same bytes."""
+    """Return the video file of one task; the same id and length give the same bytes."""
     frame = _png(hashlib.sha256(task_id.encode()).digest()[:3])
     head = _box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
     moov_bytes = len(_moov(frame, seconds, first_sample=0))
@@ -68,7 +68,7 @@ def video_of(task_id: str, seconds: int) -> bytes:
 
 
 def ranged(content: bytes, wanted: str | None) -> Response:
-    """200 with all of it, 206 with the range asked for, or 416; several ranges at once are answered with all."""
+    """Answer 200 with the whole file, 206 with the requested range, or 416. Several ranges get the whole file."""
     headers = {"Accept-Ranges": "bytes"}
     match = _RANGE.match(wanted) if wanted else None
     if match is None or match.groups() == ("", ""):

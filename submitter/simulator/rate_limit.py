@@ -1,4 +1,4 @@
-"""Request windows: a fixed window per platform that starts with its first request, counted in real seconds."""
+"""Rate limits: one fixed window for each platform, which starts with its first request. Times are real seconds."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,12 @@ from submitter.simulator.config import SimulatorConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What is left of a window after a request; `limit` None means unlimited. `reset_s` is unix seconds."""
+    """The state of a window after a request."""
 
+    #: None: unlimited.
     limit: int | None
     remaining: int
+    #: End of the window, unix seconds.
     reset_s: float
     is_over: bool = False
 
@@ -21,7 +23,7 @@ class _Window:
     used: int = 0
 
 
-class Windows:
+class RateWindows:
     """The request counters of one simulator."""
 
     def __init__(self, config: SimulatorConfig) -> None:
@@ -29,7 +31,7 @@ class Windows:
         self._windows: dict[str, _Window] = {}
 
     def count(self, platform: str, now_s: float) -> Allowance:
-        """Count one request; refused ones count too, as they do at real gateways."""
+        """Count one request and return what is left. Refused requests count too, as they do at real gateways."""
         limit = self._config.limit(platform)
         if limit.requests is None:
             return Allowance(limit=None, remaining=0, reset_s=now_s)

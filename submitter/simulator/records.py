@@ -1,4 +1,4 @@
-"""The books: what really happened at the platforms, as immutable values to compare a client's story with."""
+"""Records of what really happened at the platforms, as immutable values to compare with what a client observed."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,13 @@ from submitter.simulator.task import CallbackAttempt, JsonObject, Phase, Task, T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BookedTask:
-    """One task created, hence one task paid. Times are unix milliseconds; `final_ms` is None while it runs."""
+class TaskRecord:
+    """One task that was created and hence paid for. Times are unix milliseconds."""
 
     platform: str
     task_id: str
     model: str
+    #: The submitted body, parsed.
     body: JsonObject
     raw_body: bytes
     headers: Mapping[str, str]
@@ -21,10 +22,14 @@ class BookedTask:
     faults: tuple[str, ...]
     created_ms: int
     state: str
+    #: None while the task is not terminal.
     final_ms: int | None
     error: TaskError | None
+    #: URLs of the results.
     outputs: tuple[str, ...]
+    #: Whether the receipt was sent whole.
     receipt_returned: bool
+    #: Submits that were answered with the stored receipt.
     idempotent_replays: int
     status_queries: int
     callbacks: tuple[CallbackAttempt, ...]
@@ -34,25 +39,26 @@ class BookedTask:
         return self.final_ms is not None
 
     @property
-    def was_told(self) -> bool:
+    def callback_delivered(self) -> bool:
         """Whether a callback was answered 2xx."""
-        return any(attempt.status is not None and 200 <= attempt.status < 300 for attempt in self.callbacks)
+        return any(attempt.is_delivered for attempt in self.callbacks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedSubmit:
-    """A submit that created nothing. `status` is None where the connection was reset."""
+    """A submit that created nothing."""
 
     platform: str
     time_ms: int
     reason: str
+    #: None: the connection was reset.
     status: int | None
     raw_body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottledRequest:
-    """A request answered as over the rate or the concurrency limit, by the limit itself or by a fault."""
+    """A request that was answered as above the rate or concurrency limit, by the limit itself or by a fault."""
 
     platform: str
     time_ms: int
@@ -62,29 +68,30 @@ class ThrottledRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """Everything so far. `keys_leaked` counts requests that carried a bearer key to a place not entitled to it."""
+class Records:
+    """Everything that happened so far."""
 
-    tasks: tuple[BookedTask, ...]
+    tasks: tuple[TaskRecord, ...]
     refused: tuple[RefusedSubmit, ...]
     throttled: tuple[ThrottledRequest, ...]
+    #: Requests that carried a bearer key to a host that must not receive it.
     keys_leaked: int
 
-    def of(self, platform: str) -> tuple[BookedTask, ...]:
-        """The tasks of one platform, oldest first."""
+    def of(self, platform: str) -> tuple[TaskRecord, ...]:
+        """Return the tasks of one platform, oldest first."""
         return tuple(task for task in self.tasks if task.platform == platform)
 
-    def task(self, task_id: str) -> BookedTask:
-        """One task by the provider's id; KeyError when there is none."""
+    def task(self, task_id: str) -> TaskRecord:
+        """Return one task by the provider's id. Raise KeyError when there is none."""
         for task in self.tasks:
             if task.task_id == task_id:
                 return task
         raise KeyError(task_id)
 
 
-def booked(task: Task, phase: Phase, outputs: Sequence[str]) -> BookedTask:
-    """`task` as the books show it in `phase`."""
-    return BookedTask(
+def task_record(task: Task, phase: Phase, outputs: Sequence[str]) -> TaskRecord:
+    """Return the record of a task that is in `phase`."""
+    return TaskRecord(
         platform=task.platform,
         task_id=task.task_id,
         model=task.draft.model,
@@ -106,21 +113,21 @@ def booked(task: Task, phase: Phase, outputs: Sequence[str]) -> BookedTask:
 
 
 def milliseconds(seconds: float) -> int:
-    """Unix seconds as whole unix milliseconds."""
+    """Convert unix seconds to whole unix milliseconds."""
     return round(seconds * 1000)
 
 
-def as_json(books: Books) -> JsonObject:
-    """The books for the control route; raw bodies are base64 under `raw_body_base64`."""
+def as_json(records: Records) -> JsonObject:
+    """Return the records for the control route; raw bodies are base64 under `raw_body_base64`."""
     return {
-        "tasks": [_plain(task) for task in books.tasks],
-        "refused": [_plain(refused) for refused in books.refused],
-        "throttled": [asdict(throttled) for throttled in books.throttled],
-        "keys_leaked": books.keys_leaked,
+        "tasks": [_plain(task) for task in records.tasks],
+        "refused": [_plain(refused) for refused in records.refused],
+        "throttled": [asdict(throttled) for throttled in records.throttled],
+        "keys_leaked": records.keys_leaked,
     }
 
 
-def _plain(entry: BookedTask | RefusedSubmit) -> JsonObject:
-    values = asdict(entry)
+def _plain(record: TaskRecord | RefusedSubmit) -> JsonObject:
+    values = asdict(record)
     raw: bytes = values.pop("raw_body")
     return values | {"raw_body_base64": base64.b64encode(raw).decode()}

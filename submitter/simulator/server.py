@@ -1,4 +1,4 @@
-"""The simulator on a real socket."""
+"""The simulator as a server: in the background of an event loop (`running`), or until a signal (`run`)."""
 
 import asyncio
 import contextlib
@@ -12,37 +12,37 @@ from starlette.requests import Request
 
 from submitter.simulator.app import create_app
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
-from submitter.simulator.records import Books
+from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
 
-STOP_AFTER_S = 2  # how long answers in flight may take when the simulator stops
+STOP_AFTER_S = 2  # the longest that the simulator waits for unfinished answers when it stops
 
-_LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)  # closing then sends a reset instead of a farewell
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing the socket then sends RST instead of FIN
 
 
 class Simulator:
-    """A running simulator, for tests in the same process."""
+    """A running simulator, for a caller in the same process."""
 
     def __init__(self, world: World, origin: str) -> None:
         self._world = world
         self.origin = origin
 
     def base_url(self, platform: str) -> str:
-        """What a user puts into the platform's base URL setting."""
+        """Return the value for the platform's base URL setting."""
         return self.origin + BASE_PATHS[platform]
 
     def key(self, platform: str) -> str:
-        """The bearer key the platform accepts."""
+        """Return the bearer key that the platform accepts."""
         return self._world.config.key(platform)
 
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
-        """Faults for the next submits at `platform`, in order of arrival; an idempotent replay uses up none."""
+        """Set the faults of the next submits at `platform`, in order of arrival; an idempotent replay uses up none."""
         self._world.plan(platform, faults)
 
-    def books(self) -> Books:
-        """Everything that happened so far."""
-        return self._world.books()
+    def records(self) -> Records:
+        """Return a record of everything that happened so far."""
+        return self._world.records()
 
     def finish(self, task_id: str) -> None:
         """End a task now, with success."""
@@ -58,7 +58,7 @@ class Simulator:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, leaves at once when told to, and leaves the process's signals to the process."""
+    """A uvicorn server that reports when it listens, stops at once on `leave`, and installs no signal handlers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -97,10 +97,10 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def running(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Simulator]:
-    """A simulator on a socket of this event loop; port 0 takes a free one. OSError when the port is taken."""
+    """Run a simulator in this event loop. Port 0 takes a free port. Raise OSError when the port is in use."""
     app = create_app(config)
     world: World = app.state.world
-    listener = _bound(host, port)
+    listener = _bind(host, port)
     server = _Server(_uvicorn_config(app))
     world.drop = _dropper(server)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -118,7 +118,7 @@ def run(config: SimulatorConfig, host: str = "127.0.0.1", port: int = 9000) -> N
     app = create_app(config)
     server = uvicorn.Server(_uvicorn_config(app))
     app.state.world.drop = _dropper(server)
-    listener = _bound(host, port)
+    listener = _bind(host, port)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
         server.run(sockets=[listener])
 
@@ -139,10 +139,10 @@ def _origin(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off only for sockets that say they are TCP; create_server's does not say so,
-    # and every answer of two writes would then wait 40 ms for the caller's acknowledgement
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is IPPROTO_TCP. The socket of create_server has protocol
+    # 0, so every answer of two writes would wait 40 ms for the caller's acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -154,7 +154,10 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _dropper(server: uvicorn.Server) -> Drop:
-    """Ends the connection of a request; uvicorn has no call for it, so its protocol object is looked up."""
+    """Return the function that ends a request's connection.
+
+    uvicorn offers none, so its protocol object of the connection is searched for.
+    """
 
     def drop(request: Request, *, by_reset: bool) -> None:
         for protocol in server.server_state.connections:
@@ -167,5 +170,5 @@ def _dropper(server: uvicorn.Server) -> Drop:
 
 def _end(transport: asyncio.Transport, *, by_reset: bool) -> None:
     if by_reset:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()

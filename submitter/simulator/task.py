@@ -1,7 +1,7 @@
-"""A task at a simulated platform: what was asked, how it will end, and how it looks at a given moment.
+"""A task at a simulated platform: the accepted submit or its refusal, the planned end, and the state at a given time.
 
-Time alone moves a task: it is created with its end already drawn, and its phase is computed whenever someone looks.
-All times are unix seconds as real numbers; platforms turn them into their own units.
+The end of a task is drawn when it is created. Its phase is not stored but computed from the time of the request.
+All times are unix seconds as floats; the platforms convert them to their own units.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from submitter.simulator.faults import QUERY_HITS
@@ -17,11 +18,11 @@ JsonObject = dict[str, Any]
 
 NEVER = math.inf
 
-ARCHIVING_SHARE = 0.1  # last part of a run, in which HiAPI stores the result
+ARCHIVING_SHARE = 0.1  # the last part of a task's duration, in which HiAPI stores the result
 
 
 class Phase(StrEnum):
-    """Where a task is, in our own words; the names are also those of the books."""
+    """The phase of a task, in words of no platform; the records use them too."""
 
     NOT_STARTED = "not_started"
     QUEUED = "queued"
@@ -36,20 +37,31 @@ class Phase(StrEnum):
         return self in _TERMINAL
 
 
+def state_words(*, queued: str, running: str, succeeded: str, failed: str, **others: str) -> Mapping[Phase, str]:
+    """Return a platform's word for each phase. `others` name NOT_STARTED, ARCHIVING and CANCELED.
+
+    Without one, they are shown as QUEUED, RUNNING and FAILED.
+    """
+    words = {Phase.NOT_STARTED: queued, Phase.QUEUED: queued, Phase.RUNNING: running, Phase.ARCHIVING: running}
+    words |= {Phase.SUCCEEDED: succeeded, Phase.FAILED: failed, Phase.CANCELED: failed}
+    return MappingProxyType(words | {Phase(name): word for name, word in others.items()})
+
+
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """The film to make: length in seconds, `720P` or `1080P` in capitals, ratio as `16:9`."""
+    """The requested video."""
 
     seconds: int = 5
+    #: `720P` or `1080P`, in capitals.
     resolution: str = "1080P"
     ratio: str = "16:9"
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """Width and height; the shorter side is the resolution's number."""
+        """Width and height; the shorter side is the number of the resolution."""
         across, down = (int(part) for part in self.ratio.split(":"))
         short = int(self.resolution[:-1])
         return (short * across // down, short) if across >= down else (short, short * down // across)
@@ -74,23 +86,65 @@ class TaskError:
     message: str
 
 
+class Reason(StrEnum):
+    """Why a request is refused. Each platform has its own status, code and envelope for every reason."""
+
+    INVALID = "invalid"
+    NOT_JSON = "not_json"
+    TOO_LARGE = "too_large"
+    NO_MODEL = "no_model"
+    NOT_ASYNC = "not_async"
+    BAD_KEY = "bad_key"
+    NO_BALANCE = "no_balance"
+    NO_TASK = "no_task"
+    NO_ROUTE = "no_route"
+    NOT_PENDING = "not_pending"
+    RATE = "rate"
+    CONCURRENCY = "concurrency"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+    KEY_IN_USE = "key_in_use"
+    KEY_OF_OTHER_BODY = "key_of_other_body"
+
+
+THROTTLINGS = frozenset({Reason.RATE, Reason.CONCURRENCY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that the platform refuses."""
+
+    reason: Reason
+    message: str
+    #: The wrong field, in the platform's spelling.
+    field: str | None = None
+
+
 DEFAULT_ERROR = TaskError(code="", message="upstream rejected the picture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackAttempt:
-    """One callback posted: `status` is None when no answer came, and `error` then says why."""
+    """One POST of a callback."""
 
     time_ms: int
+    #: 1 to 4.
     number: int
+    #: The state that the body reports.
     reported: str
+    #: None when there was no answer; `error` then names the reason.
     status: int | None
     error: str | None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the answer was 2xx."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(slots=True, kw_only=True)
 class Task:
-    """The one mutable record of a task; `changed` wakes whoever waits for its end."""
+    """The mutable state of a task."""
 
     platform: str
     task_id: str
@@ -107,15 +161,18 @@ class Task:
     replays: int = 0
     receipt_returned: bool = False
     callbacks: list[CallbackAttempt] = field(default_factory=list)
+    #: Set when the end of the task was moved.
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set after the first callback attempt, or when there will be none.
     posted: asyncio.Event = field(default_factory=asyncio.Event)
+    #: How often each query fault is still to hit.
     _hits: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._hits = {name: hits for name, hits in QUERY_HITS.items() if name in self.faults}
 
     def next_query_fault(self) -> str | None:
-        """The fault that this status query meets, used up by asking."""
+        """Return the fault that this status query meets, and count it."""
         for name, hits in self._hits.items():
             if hits:
                 self._hits[name] = hits - 1
@@ -123,7 +180,7 @@ class Task:
         return None
 
     def end(self, outcome: Phase, now_s: float, error: TaskError = DEFAULT_ERROR) -> None:
-        """End now; raises when the task is already terminal."""
+        """End the task now. Raise TaskEndedError when it is already terminal."""
         if self.ends_s <= now_s:
             raise TaskEndedError(self.task_id)
         self.outcome, self.ends_s, self.error = outcome, now_s, error
@@ -131,7 +188,7 @@ class Task:
 
 
 class TaskEndedError(ValueError):
-    """Raised when a task that is already terminal is told to end."""
+    """A task cannot be ended because it is already terminal."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"task {task_id} has already ended")
@@ -139,37 +196,40 @@ class TaskEndedError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A task as one answer shows it; `task_id` differs from the task's own only when the platform mixes them up."""
+    """A task as one answer shows it."""
 
     task: Task
+    #: Differs from the task's own id only where a fault shows another task.
     task_id: str
     phase: Phase
     percent: int
     now_s: float
     expires_s: float
     video_url: str
-    strange: str | None = None
+    #: A state that no document knows, in place of the phase's.
+    undocumented_state: str | None = None
 
     def state(self, words: Mapping[Phase, str]) -> str:
-        """The platform's word for the phase."""
-        return self.strange or words[self.phase]
+        """Return the platform's word for the phase."""
+        return self.undocumented_state or words[self.phase]
 
     @property
     def final_s(self) -> float | None:
-        """When it ended, None while it runs; a task wrongly shown as ended ended just now."""
+        """When the task ended, None while it runs. A task that a fault shows as ended has ended now."""
         return min(self.task.ends_s, self.now_s) if self.phase.is_terminal else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How a task's duration is divided: a share queued, and before that some seconds not started at all."""
+    """How the duration of a task is divided into phases."""
 
     queued_share: float
+    #: Real seconds before it is queued.
     not_started_s: float = 0.0
 
 
 def phase_at(task: Task, now_s: float, pace: Pace) -> Phase:
-    """What a look at `now_s` finds."""
+    """Return the phase of a task at `now_s`."""
     if now_s >= task.ends_s:
         return task.outcome
     if now_s < task.created_s + pace.not_started_s:
@@ -182,7 +242,7 @@ def phase_at(task: Task, now_s: float, pace: Pace) -> Phase:
 
 
 def share_done(task: Task, now_s: float) -> float:
-    """0 to 1; a task that never ends stays at the middle once it is out of the queue."""
+    """Return the share of the duration that has passed, 0 to 1. A task that never ends stays at one half."""
     if math.isinf(task.ends_s):
         return 0.5
     return min(1.0, (now_s - task.created_s) / max(task.ends_s - task.created_s, 1e-9))

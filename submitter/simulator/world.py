@@ -1,6 +1,6 @@
-"""The state of all five platforms in one run, and the verbs that change it.
+"""The state of all five platforms in one run, and the functions that change it.
 
-Everything happens in one event loop, so nothing here is locked. Nothing outlives `close`.
+Everything runs in one event loop, so there are no locks. `close` ends all background work.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from typing import Protocol
 import httpx
 from starlette.requests import Request
 
-from submitter.simulator.config import SimulatorConfig, checked_platform
-from submitter.simulator.faults import REFUSALS, checked, drawn, named_in
+from submitter.simulator.config import SimulatorConfig, check_platform
+from submitter.simulator.faults import REFUSALS, check_fault_names, draw_faults, faults_in_prompt
 from submitter.simulator.idempotency import IdempotencyKeys
-from submitter.simulator.rate_limit import Windows
-from submitter.simulator.records import BookedTask, Books, RefusedSubmit, ThrottledRequest, booked, milliseconds
+from submitter.simulator.rate_limit import RateWindows
+from submitter.simulator.records import Records, RefusedSubmit, TaskRecord, ThrottledRequest, milliseconds, task_record
 from submitter.simulator.task import (
     DEFAULT_ERROR,
     NEVER,
@@ -35,11 +35,11 @@ from submitter.simulator.task import (
     share_done,
 )
 
-STRANGE_WORD = "POST_PROCESSING"
+UNDOCUMENTED_STATE = "POST_PROCESSING"
 
 
 def world_of(request: Request) -> "World":
-    """The simulator that serves this request."""
+    """Return the state of the simulator that serves this request."""
     world: World = request.app.state.world
     return world
 
@@ -51,31 +51,35 @@ class Drop(Protocol):
 
 
 class UnknownTaskError(LookupError):
-    """Raised when no platform has a task of that id."""
+    """No platform has a task of this id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A submit as it came in: its bytes, its headers, and the scheme and host under which it reached us."""
+    """A submit as it was received."""
 
     raw: bytes
+    #: Without the bearer key.
     headers: Mapping[str, str]
+    #: Scheme and host as the caller wrote them.
     origin: str
 
 
 @dataclass(slots=True)
 class World:
-    """One simulator's memory. Without `drop`, lost replies leave their callers waiting."""
+    """The state of one run."""
 
     config: SimulatorConfig
+    #: Unix seconds.
     now_s: Callable[[], float] = time.time
+    #: Ends a connection; without it, requests whose reply is lost hang.
     drop: Drop | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     refused: list[RefusedSubmit] = field(default_factory=list)
     throttled: list[ThrottledRequest] = field(default_factory=list)
     keys_leaked: int = 0
     idempotency: IdempotencyKeys = field(default_factory=IdempotencyKeys)
-    windows: Windows = field(init=False)
+    windows: RateWindows = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _plans: dict[str, deque[frozenset[str]]] = field(default_factory=dict)
     _arrivals: dict[str, int] = field(default_factory=dict)
@@ -84,30 +88,35 @@ class World:
     _client: httpx.AsyncClient | None = None
 
     def __post_init__(self) -> None:
-        self.windows = Windows(self.config)
+        self.windows = RateWindows(self.config)
 
     def random(self, purpose: str, platform: str) -> random.Random:
-        """Dice of the current arrival at `platform`, independent of what other platforms do."""
+        """Return random numbers for the current submit at `platform`, independent of the other platforms."""
         return random.Random(f"{self.config.seed}/{platform}/{self._arrivals.get(platform, 0)}/{purpose}")
 
     def plan(self, platform: str, faults: Iterable[Iterable[str]]) -> None:
-        """Faults for the next submits at `platform`, one list each; an empty list means none, not even by dice."""
-        self._plans.setdefault(checked_platform(platform), deque()).extend([checked(names) for names in faults])
+        """Set the faults of the next submits at `platform`, one list each.
+
+        An empty list means no fault at all, not even a random one.
+        """
+        self._plans.setdefault(check_platform(platform), deque()).extend([check_fault_names(names) for names in faults])
 
     def faults_for(self, platform: str, draft: Draft, raw: bytes) -> frozenset[str]:
-        """Take the faults of this arrival; a refusal named in a prompt is not given twice to the same bytes."""
+        """Return the faults of this submit. A refusal named in a prompt hits the same bytes only once."""
         self._arrivals[platform] = self._arrivals.get(platform, 0) + 1
-        asked = named_in(draft.prompt)
+        in_prompt = faults_in_prompt(draft.prompt)
         digest = hashlib.sha256(platform.encode() + raw).digest()
         if digest in self._refused_by_prompt:
-            asked -= frozenset(REFUSALS)
-        if asked & frozenset(REFUSALS):
+            in_prompt -= frozenset(REFUSALS)
+        if in_prompt & frozenset(REFUSALS):
             self._refused_by_prompt.add(digest)
         planned = self._plans.get(platform)
-        return asked | (planned.popleft() if planned else drawn(self.config.faults, self.random("faults", platform)))
+        if planned:
+            return in_prompt | planned.popleft()
+        return in_prompt | draw_faults(self.config.faults, self.random("faults", platform))
 
     def create(self, platform: str, *, draft: Draft, arrival: Arrival, faults: frozenset[str], task_id: str) -> Task:
-        """Create and remember a task whose end is already decided."""
+        """Create a task; its end is decided now."""
         now_s = self.now_s()
         task = Task(
             platform=platform,
@@ -137,29 +146,29 @@ class World:
         return Phase.FAILED if fails else Phase.SUCCEEDED
 
     def find(self, platform: str, task_id: str) -> Task | None:
-        """A task of that platform's account."""
+        """Return a task of this platform, None if it has no such task."""
         task = self.tasks.get(task_id)
         return task if task is not None and task.platform == platform else None
 
     def of(self, platform: str) -> list[Task]:
-        """The tasks of that platform's account, oldest first."""
+        """Return the tasks of this platform, oldest first."""
         return [task for task in self.tasks.values() if task.platform == platform]
 
     def unfinished(self, platform: str) -> int:
-        """How many tasks occupy a concurrency slot."""
+        """Count the tasks that occupy a concurrency slot."""
         now_s = self.now_s()
         return sum(task.ends_s > now_s for task in self.of(platform))
 
     def created(self, platform: str) -> int:
-        """How many tasks the account has paid for."""
+        """Count the tasks that the account has paid for."""
         return len(self.of(platform))
 
     def view(self, task: Task) -> View:
-        """The task at this moment."""
+        """Return the task as it is now."""
         now_s = self.now_s()
         phase = self._phase(task, now_s)
         expires_s = task.ends_s + self.config.retention(task.platform)
-        odd = "unknown_state" in task.faults and phase in {Phase.RUNNING, Phase.ARCHIVING}
+        is_undocumented = "unknown_state" in task.faults and phase in {Phase.RUNNING, Phase.ARCHIVING}
         return View(
             task=task,
             task_id=task.task_id,
@@ -168,7 +177,7 @@ class World:
             now_s=now_s,
             expires_s=expires_s,
             video_url=self._link(task, expires_s),
-            strange=STRANGE_WORD if odd else None,
+            undocumented_state=UNDOCUMENTED_STATE if is_undocumented else None,
         )
 
     def _phase(self, task: Task, now_s: float) -> Phase:
@@ -178,43 +187,44 @@ class World:
 
     def _link(self, task: Task, expires_s: float) -> str:
         until = 0 if math.isinf(expires_s) else math.ceil(expires_s)
-        return f"{task.origin}/cdn/{task.platform}/{task.task_id}.mp4?Expires={until}&Signature={self.link_mark(task)}"
+        path = f"/cdn/{task.platform}/{task.task_id}.mp4"
+        return f"{task.origin}{path}?Expires={until}&Signature={self.link_signature(task)}"
 
-    def link_mark(self, task: Task) -> str:
-        """What makes a result link unguessable."""
+    def link_signature(self, task: Task) -> str:
+        """Return the signature of a result link, which cannot be guessed."""
         return hmac.new(str(self.config.seed).encode(), task.task_id.encode(), hashlib.sha256).hexdigest()[:24]
 
     def is_forgotten(self, view: View) -> bool:
-        """Whether status queries no longer know the task, by the fault that says so."""
+        """Whether the fault `unknown_after` now hides the task from status queries."""
         return view.phase.is_terminal and "unknown_after" in view.task.faults
 
     def end(self, task_id: str, outcome: Phase, error: TaskError = DEFAULT_ERROR) -> None:
-        """End a task now, whatever was drawn for it."""
+        """End a task now. Raise UnknownTaskError, or TaskEndedError when it is already terminal."""
         task = self.tasks.get(task_id)
         if task is None:
             raise UnknownTaskError(task_id)
         task.end(outcome, self.now_s(), error)
 
-    def books(self) -> Books:
-        """A copy of the books as they stand."""
-        return Books(
-            tasks=tuple(self._booked(task) for task in self.tasks.values()),
+    def records(self) -> Records:
+        """Return a copy of everything that happened so far."""
+        return Records(
+            tasks=tuple(self._record(task) for task in self.tasks.values()),
             refused=tuple(self.refused),
             throttled=tuple(self.throttled),
             keys_leaked=self.keys_leaked,
         )
 
-    def _booked(self, task: Task) -> BookedTask:
+    def _record(self, task: Task) -> TaskRecord:
         view = self.view(task)
-        return booked(task, view.phase, (view.video_url,) if view.phase is Phase.SUCCEEDED else ())
+        return task_record(task, view.phase, (view.video_url,) if view.phase is Phase.SUCCEEDED else ())
 
-    def book_refusal(self, platform: str, raw: bytes, *, reason: str, status: int | None) -> None:
-        """Remember a submit that created nothing."""
+    def record_refusal(self, platform: str, raw: bytes, *, reason: str, status: int | None) -> None:
+        """Record a submit that created nothing."""
         at_ms = milliseconds(self.now_s())
         self.refused.append(RefusedSubmit(platform=platform, time_ms=at_ms, reason=reason, status=status, raw_body=raw))
 
-    def book_throttling(self, platform: str, request: Request, reason: str) -> None:
-        """Remember a request answered as too much."""
+    def record_throttling(self, platform: str, request: Request, reason: str) -> None:
+        """Record a request that was answered as throttled."""
         self.throttled.append(
             ThrottledRequest(
                 platform=platform,
@@ -226,26 +236,26 @@ class World:
         )
 
     def client(self) -> httpx.AsyncClient:
-        """The client that posts callbacks: no redirects, no proxies of the environment."""
+        """Return the client that posts callbacks; it follows no redirects and uses no proxies of the environment."""
         if self._client is None:
             self._client = httpx.AsyncClient(trust_env=False, timeout=self.config.callback_timeout_s)
         return self._client
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run `work` until it ends or the simulator stops."""
+        """Run `work` in the background until it ends or the simulator stops."""
         running = asyncio.create_task(work)
         self._background.add(running)
         running.add_done_callback(self._background.discard)
 
     async def pause(self, real_s: float) -> None:
-        """Sleep, but never beyond the simulator's stop."""
+        """Sleep `real_s`, or until the simulator stops."""
         try:
             await asyncio.wait_for(self.stopping.wait(), real_s)
         except TimeoutError:
             return
 
     async def close(self) -> None:
-        """Stop all that runs in the background and wait until it has."""
+        """Cancel all background work and wait for its end."""
         self.stopping.set()
         for running in self._background:
             running.cancel()

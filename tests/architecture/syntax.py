@@ -24,12 +24,12 @@ CLOCKS = frozenset(
         "time",
     }
 )
-DICE = frozenset({"random", "secrets", "uuid.uuid1", "uuid.uuid4"})
+RANDOMNESS = frozenset({"random", "secrets", "uuid.uuid1", "uuid.uuid4"})
 INPUT_OUTPUT = frozenset(
     {"importlib", "input", "io.open", "open", "os", "print", "sys.stderr", "sys.stdin", "sys.stdout"}
 )
 FILE_METHODS = frozenset({"read_bytes", "read_text", "write_bytes", "write_text"})
-IMPURE = CLOCKS | DICE | INPUT_OUTPUT
+IMPURE = CLOCKS | RANDOMNESS | INPUT_OUTPUT
 
 LIVE_OBJECTS = frozenset(
     {

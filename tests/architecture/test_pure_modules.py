@@ -1,4 +1,4 @@
-"""Pure modules are handed the time, the dice and the environment; one module alone reads the environment."""
+"""Pure modules are handed the time, random numbers and the environment; one module alone reads the environment."""
 
 import ast
 import tomllib
@@ -22,7 +22,7 @@ def _pure_modules() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", _pure_modules(), ids=str)
-def test_a_pure_module_reads_no_clock_dice_environment_or_file(path: Path) -> None:
+def test_a_pure_module_reads_no_clock_random_numbers_environment_or_file(path: Path) -> None:
     tree = read(path)
     assert uses(tree, IMPURE) + file_methods(tree) == []
 

@@ -32,7 +32,7 @@ def isolation(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="print values instead of a table")] = False,
 ) -> None:
-    """How much later the others are served while one endpoint hangs."""
+    """How much later the other endpoints get their webhooks while one endpoint hangs."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("rounds", total=2 * rounds)
         found = asyncio.run(measure(endpoints=endpoints, rounds=rounds, on_round=lambda: progress.advance(bar)))
@@ -44,9 +44,9 @@ def isolation(
 
 @app.command()
 def intake(
-    rounds: Annotated[int, typer.Option(min=2, max=1000, help="turns of each arm")] = 5,
-    callbacks: Annotated[int, typer.Option(min=100, max=100_000, help="new callbacks of an arm in a turn")] = 1000,
-    connections: Annotated[int, typer.Option(min=4, max=1000, help="kept open and busy")] = 64,
+    rounds: Annotated[int, typer.Option(min=2, max=1000, help="rounds of each arm")] = 5,
+    callbacks: Annotated[int, typer.Option(min=100, max=100_000, help="new callbacks of an arm in a round")] = 1000,
+    connections: Annotated[int, typer.Option(min=4, max=1000, help="open and busy at the same time")] = 64,
     log_level: Annotated[str, typer.Option(help="of the servers; at info each request is a line")] = "info",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="print values instead of tables")] = False,
@@ -75,8 +75,8 @@ def intake(
 
 def _rates(found: Intake) -> Table:
     server = ", ".join(f"{name} {value}" for name, value in found.server.items())
-    turns = f"{found.rounds} turns of {found.callbacks} callbacks over {found.connections} connections"
-    title = f"{turns}, {found.cores} cores, log at {found.log_level}"
+    load = f"{found.rounds} rounds of {found.callbacks} callbacks over {found.connections} connections"
+    title = f"{load}, {found.cores} cores, log at {found.log_level}"
     table = Table(title=title, caption=f"Postgres: {server}", box=SIMPLE_HEAD)
     for heading in ("arm", "per s", "least", "most", "xSQLite", "xno-op", "p50 ms", "p95 ms"):
         table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)

@@ -1,4 +1,4 @@
-"""The load, in a process of its own: callbacks over connections that are kept open, each answered before the next.
+"""The load, in a process of its own: callbacks over connections that stay open, each answered before the next.
 
 `python -m tests.bench.calling KEY`: a line of JSON on stdin is a `Load`, a line on stdout what came of it. Tokens and
 requests are made before the clock starts.

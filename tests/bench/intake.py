@@ -1,9 +1,9 @@
-"""How many new callbacks a second get from a socket into the ledger?
+"""How many new callbacks per second get from a socket into the ledger?
 
 The arms, all of them real `whenfinal web` processes with default settings, and beside them a web server that does
-nothing: they take turns, forwards and backwards, so that what else the machine does falls on all. A new callback is the
-end of a submitted task under its own token: checked, and then in one commit with its event, its line in the timeline
-and the delivery that it is owed. The machine also carries the load and the database.
+nothing: they run in rounds, forwards and backwards, so that other load of the machine affects all of them. A new
+callback is the end of a submitted task under its own token: checked, and then in one commit with its event, its line in
+the timeline and its pending delivery. The machine also carries the load and the database.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """Does one endpoint that hangs slow the others down?
 
 Two ledgers side by side, each with as many subscriptions and a worker with the service's own settings. In arm A every
-endpoint answers; in arm B one never does. Events are made in rounds, the arms taking turns (A B B A …) so that what
-else the machine does falls on both; each event is owed to every subscription. Counted is the time from when a delivery
-was due until its endpoint had answered, of all endpoints but the first, which is the one that hangs in arm B.
+endpoint answers; in arm B one never does. Events are made in rounds, the arms alternate (A B B A …) so that other load
+of the machine affects both; each event goes to every subscription. Measured is the time from when a delivery was due
+until its endpoint had answered, for all endpoints but the first, which is the one that hangs in arm B.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """What the web server alone takes: the same uvicorn and Starlette, a body read and thrown away, 204.
 
-`python -m tests.bench.noop PORT`; serves until it is told to stop.
+`python -m tests.bench.noop PORT`; serves until it is stopped.
 """
 
 import sys

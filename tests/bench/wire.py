@@ -34,7 +34,7 @@ class Wire:
             )
 
     async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], None]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_chunk: Callable[[bytes], None]
     ) -> None:
         """Everything is on its way for `delay_s`, however much else is."""
         loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class Wire:
         arriving = asyncio.create_task(_arrive(underway, writer))
         with suppress(ConnectionError):
             while chunk := await reader.read(CHUNK):
-                look(chunk)
+                on_chunk(chunk)
                 underway.put_nowait((loop.time() + self.delay_s, chunk))
         underway.put_nowait((loop.time(), b""))
         await arriving

@@ -111,7 +111,7 @@ def test_an_uncertain_task_is_settled_as_never_made_once(simulated: Cli, uncerta
     assert again.err == "whenfinal: only an uncertain task can be settled; this one is refused\n"
 
 
-def test_a_settled_task_is_asked_about_by_hand_and_becomes_an_event(simulated: Cli, uncertain: str) -> None:
+def test_a_settled_task_is_polled_manually_and_becomes_an_event(simulated: Cli, uncertain: str) -> None:
     (twin,) = simulated.run("submit", "-", "--wait", "--json", stdin=request_line(provider="tokenbay")).values
     taken = simulated.run("tasks", "settle", uncertain, "--task-id", twin["task_id"])
     assert taken.status == 1

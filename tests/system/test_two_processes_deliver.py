@@ -96,7 +96,7 @@ def _states(http: httpx.Client, subscription: str) -> set[str]:
     return {each["state"] for each in http.get("/v1/deliveries", params=params).json()["deliveries"]}
 
 
-def _change_by_hand(http: httpx.Client, made: dict[str, dict[str, Any]], elsewhere: str) -> str:
+def _change_subscriptions(http: httpx.Client, made: dict[str, dict[str, Any]], elsewhere: str) -> str:
     """The new secret of `b`; `c` is deleted, `d` disabled and enabled at another address."""
     path = {name: f"/v1/subscriptions/{each['id']}" for name, each in made.items()}
     rotated = http.post(f"{path['b']}/rotate-secret", json={})
@@ -109,7 +109,7 @@ def _change_by_hand(http: httpx.Client, made: dict[str, dict[str, Any]], elsewhe
     return secret
 
 
-def test_what_is_owed_is_paid_through_a_kill_and_changes_by_hand(
+def test_pending_deliveries_survive_a_kill_and_changes_of_the_subscriptions(
     cli: Cli, endpoint: Endpoint, http: httpx.Client
 ) -> None:
     receiving = cli.with_settings(
@@ -131,7 +131,7 @@ def test_what_is_owed_is_paid_through_a_kill_and_changes_by_hand(
                 list(pool.map(lambda number: _call_back(http, f"p{number}"), range(EVENTS)))
             _until(lambda: len(endpoint.ids("/a")) > 5)
             killed.stop(signal.SIGKILL)
-            secret = _change_by_hand(http, made, f"{endpoint.url}/e")
+            secret = _change_subscriptions(http, made, f"{endpoint.url}/e")
             _until(lambda: all(_states(http, made[name]["id"]) == {"delivered"} for name in "abd"))
         events = {event["event_id"] for event in http.get("/v1/events", params={"limit": 500}).json()["events"]}
     assert len(events) == EVENTS

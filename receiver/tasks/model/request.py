@@ -10,11 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from receiver.webhooks.model.endpoint import (
-    address_violations,
-    label_violations,
-    secret_violations,
-)
+from receiver.webhooks.model.endpoint import address_violations, label_violations, secret_violations
 from submitter.errors import Violation
 from submitter.http.address_guard import AddressGuard
 from submitter.providers.contract import Account

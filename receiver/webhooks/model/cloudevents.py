@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from submitter.http.messages import Headers, HttpCall, HttpReply
+from submitter.http.messages import Headers, HttpCall, HttpReply, is_success
 from submitter.timestamps import rfc3339
 
 #: The source of our events when the service has no public URL.
@@ -88,7 +88,7 @@ def build_handshake(url: str, *, origin: str, rate_per_s: float | None) -> HttpC
 
 def read_handshake(reply: HttpReply, *, origin: str, is_rate_asked: bool) -> Granted | Denied:
     """What an endpoint answered to a handshake. Never raises, whatever the reply holds."""
-    if not 200 <= reply.status < 300:
+    if not is_success(reply.status):
         return Denied(reason=f"answered {reply.status}")
     allowed = _single(reply, ALLOWED_ORIGIN)
     if allowed is None or (allowed != _EVERYTHING and allowed.lower() != origin):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from receiver.events.model.event import EventType
+from submitter.http.messages import is_success
 from submitter.model import TaskId
 
 
@@ -98,7 +99,7 @@ class Attempt:
 
     @property
     def is_success(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+        return is_success(self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

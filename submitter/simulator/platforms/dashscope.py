@@ -1,13 +1,15 @@
 """DashScope (Qwen Cloud): asynchronous tasks with list and cancel, no callback URL.
 
 Sources, read 2026-11-21: https://docs.qwencloud.com/api-reference/video-generation/happyhorse-reference-to-video/create-task,
-.../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks,
-https://www.alibabacloud.com/help/en/model-studio/error-code. Inferred: zone-less times are Beijing times; the code
-of a call without the async header.
+.../query-result, https://docs.qwencloud.com/api-reference/more/manage-asynchronous-tasks (list and cancel),
+https://www.alibabacloud.com/help/en/model-studio/error-code. The list calls the state `status`, the single query
+`task_status`. Inferred: times without a zone are Beijing times, `start_time` and `end_time` of a list among them; the
+list is newest first; the code of a call without the async header.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 
@@ -15,45 +17,35 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from submitter.simulator.config import DAY_S
 from submitter.simulator.field_rules import (
     MAX_SEED,
     NINE_RATIOS,
     WEB_OR_DATA_URL,
     Shape,
     absent,
-    flag,
+    boolean,
+    choice_or,
+    first_violation,
+    integer,
+    integer_or,
+    is_unknown_model,
+    json_mapping,
     json_object,
-    lacks_model,
     media,
-    misfit,
     one_of,
     text,
-    thing,
-    whole,
-    whole_or,
-    word_or,
 )
-from submitter.simulator.platforms.dashscope_list import page_of
-from submitter.simulator.refusal import Reason, Refusal
-from submitter.simulator.request_pipeline import Dialect, admit, count, paced, refused, take_query, take_submit
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, View
+from submitter.simulator.records import milliseconds
+from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # anything beyond is cut in silence
+MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 _BEIJING = timezone(timedelta(hours=8))
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "PENDING",
-        Phase.QUEUED: "PENDING",
-        Phase.RUNNING: "RUNNING",
-        Phase.ARCHIVING: "RUNNING",
-        Phase.SUCCEEDED: "SUCCEEDED",
-        Phase.FAILED: "FAILED",
-        Phase.CANCELED: "CANCELED",
-    }
-)
+WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED", canceled="CANCELED")
 
 _PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9)
 
@@ -70,9 +62,9 @@ _PARAMETERS = Shape(
     optional={
         "resolution": one_of(("720P", "1080P")),
         "ratio": one_of(NINE_RATIOS),
-        "duration": whole(3, 15),
-        "watermark": flag,
-        "seed": whole(0, MAX_SEED),
+        "duration": integer(3, 15),
+        "watermark": boolean,
+        "seed": integer(0, MAX_SEED),
     },
 )
 
@@ -102,6 +94,17 @@ _EMPTY = {
 }
 
 
+_STAMP = "%Y%m%d%H%M%S"
+
+_ROUNDING_S = 1.0  # a stamp is a whole second, so a span of a day can appear one second longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    start_s: float
+    end_s: float
+
+
 def _parse(request: Request, raw: bytes) -> Draft | Refusal:
     if request.headers.get("x-dashscope-async") != "enable":
         return Refusal(reason=Reason.NOT_ASYNC, message="this API does not support synchronous calls")
@@ -110,16 +113,16 @@ def _parse(request: Request, raw: bytes) -> Draft | Refusal:
 
 
 def _wrong(body: JsonObject) -> Refusal | None:
-    outer = Shape(required={"model": text(), "input": thing}, optional={"parameters": thing})
-    if wrong := misfit(body, outer):
+    outer = Shape(required={"model": text(), "input": json_mapping}, optional={"parameters": json_mapping})
+    if wrong := first_violation(body, outer):
         return wrong
     model: str = body["model"]
-    if lacks_model(model):
+    if is_unknown_model(model):
         return Refusal(reason=Reason.NO_MODEL, message="the model does not exist", field="model")
     if not model.startswith("happyhorse-"):
         return None
     shape = _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"])
-    return misfit(body["input"], shape, prefix="input.") or misfit(
+    return first_violation(body["input"], shape, prefix="input.") or first_violation(
         body.get("parameters") or {}, _PARAMETERS, prefix="parameters."
     )
 
@@ -127,9 +130,9 @@ def _wrong(body: JsonObject) -> Refusal | None:
 def _draft(body: JsonObject) -> Draft:
     wanted = body.get("parameters") or {}
     clip = Clip(
-        seconds=whole_or(wanted.get("duration"), 5),
-        resolution=word_or(wanted.get("resolution"), ("720P", "1080P"), "1080P"),
-        ratio=word_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
+        seconds=integer_or(wanted.get("duration"), 5),
+        resolution=choice_or(wanted.get("resolution"), ("720P", "1080P"), "1080P"),
+        ratio=choice_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
     )
     prompt = str(body["input"].get("prompt") or "")[:MAX_PROMPT_CHARACTERS]
     return Draft(model=body["model"], prompt=prompt, body=body, clip=clip)
@@ -192,43 +195,98 @@ DIALECT = Dialect(
 
 async def submit(request: Request) -> Response:
     """POST /services/aigc/{group}/{function}, any model's path."""
-    return await take_submit(request, DIALECT)
+    return await answer_submit(request, DIALECT)
 
 
 async def query(request: Request) -> Response:
     """GET /tasks/{task_id}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _state)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
 
 
 async def cancel(request: Request) -> Response:
     """POST /tasks/{task_id}/cancel, only while PENDING; success is a request id and nothing else."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = admit(request, DIALECT, allowance) or _cancelled(request)
-    if refusal is not None:
-        return paced(refused(request, DIALECT, refusal), DIALECT, allowance)
-    return JSONResponse({"request_id": str(uuid.uuid4())})
+    return answer_call(request, DIALECT, "task_call", lambda: _cancel(request))
 
 
-def _cancelled(request: Request) -> Refusal | None:
+def _cancel(request: Request) -> Response:
     world = world_of(request)
     task = world.find("dashscope", request.path_params["task_id"])
     if task is None or WORDS[world.view(task).phase] != "PENDING":
-        return Refusal(reason=Reason.NOT_PENDING, message="only a task that is PENDING can be canceled")
+        message = "only a task that is PENDING can be canceled"
+        return _refuse(request, Refusal(reason=Reason.NOT_PENDING, message=message))
     task.end(Phase.CANCELED, world.now_s())
-    return None
+    return JSONResponse({"request_id": str(uuid.uuid4())})
 
 
 async def listing(request: Request) -> Response:
     """GET /tasks/: metadata only, no result link."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = admit(request, DIALECT, allowance)
-    if refusal is not None:
-        return paced(refused(request, DIALECT, refusal), DIALECT, allowance)
+    return answer_call(request, DIALECT, "task_call", lambda: _list(request))
+
+
+def _list(request: Request) -> Response:
     world = world_of(request)
     views = [world.view(task) for task in world.of("dashscope")]
     known = [view for view in views if view.now_s < view.expires_s]
-    page = page_of(known, request.query_params, words=WORDS, now_s=world.now_s())
+    page = _page_of(known, request.query_params, now_s=world.now_s())
     return _refuse(request, page) if isinstance(page, Refusal) else JSONResponse(page)
+
+
+def _page_of(views: Sequence[View], wanted: Mapping[str, str], *, now_s: float) -> JsonObject | Refusal:
+    """Return the page of the task list that the query parameters select. Times are unix milliseconds."""
+    span = _span(wanted, now_s)
+    if isinstance(span, Refusal):
+        return span
+    fitting = [view for view in reversed(views) if _fits(view, wanted, span=span)]
+    number = max(1, integer_or(wanted.get("page_no"), 1))
+    size = max(1, integer_or(wanted.get("page_size"), 10))
+    shown = fitting[(number - 1) * size : number * size]
+    return {
+        "request_id": str(uuid.uuid4()),
+        "total": len(fitting),
+        "total_page": -(-len(fitting) // size),
+        "page_no": number,
+        "page_size": size,
+        "data": [_entry(view) for view in shown],
+    }
+
+
+def _span(wanted: Mapping[str, str], now_s: float) -> _Span | Refusal:
+    try:
+        end_s = _instant(wanted["end_time"]) if "end_time" in wanted else now_s
+        start_s = _instant(wanted["start_time"]) if "start_time" in wanted else end_s - DAY_S
+    except ValueError:
+        return Refusal(reason=Reason.INVALID, message="times are YYYYMMDDhhmmss", field="start_time")
+    if end_s - start_s > DAY_S + _ROUNDING_S:
+        return Refusal(reason=Reason.INVALID, message="the span is at most 24 hours", field="start_time")
+    return _Span(start_s=start_s, end_s=end_s + _ROUNDING_S)
+
+
+def _instant(stamp: str) -> float:
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=_BEIJING).timestamp()
+
+
+def _fits(view: View, wanted: Mapping[str, str], *, span: _Span) -> bool:
+    fields = {"task_id": view.task_id, "model_name": view.task.draft.model, "status": view.state(WORDS)}
+    matches = all(wanted.get(name) in {None, "", value} for name, value in fields.items())
+    return matches and span.start_s <= view.task.created_s <= span.end_s
+
+
+def _entry(view: View) -> JsonObject:
+    created_ms = milliseconds(view.task.created_s)
+    entry: JsonObject = {
+        "task_id": view.task_id,
+        "status": view.state(WORDS),
+        "model_name": view.task.draft.model,
+        "region": "ap-southeast-1",
+        "request_id": view.task_id,
+        "api_key_id": "1",
+        "user_api_unique_key": f"apikey:v1:aigc:video:{view.task.draft.model}",
+        "caller_uid": "1",
+        "caller_parent_id": "1",
+        "gmt_create": created_ms,
+        "start_time": created_ms,
+    }
+    return entry if view.final_s is None else entry | {"end_time": milliseconds(view.final_s)}
 
 
 ROUTES = (

@@ -1,7 +1,7 @@
-"""What the two gateways share: the body of a submit, JSON or a form, and the download of a result.
+"""Shared by the two gateways: reading the body of a submit, JSON or a form, and the download of a result.
 
 Sources, read 2026-11-21: the happyhorse pages of ModelStream and TokenBay, and QuantumNous/new-api
-(relay/channel/task/ali, controller/video_proxy.go). Inferred: a gateway with a `images` list at top level uses it.
+(relay/channel/task/ali, controller/video_proxy.go). Inferred: a top-level `images` list is used.
 """
 
 import json
@@ -17,37 +17,37 @@ from submitter.simulator.field_rules import (
     NINE_RATIOS,
     WEB_OR_DATA_URL,
     Shape,
-    flag,
+    boolean,
+    choice_or,
+    first_violation,
+    integer,
+    integer_or,
+    is_unknown_model,
+    json_mapping,
     json_object,
-    lacks_model,
     media,
-    misfit,
     one_of,
     text,
-    thing,
     urls,
-    whole,
-    whole_or,
-    word_or,
 )
 from submitter.simulator.media import ranged, video_of
-from submitter.simulator.refusal import Reason, Refusal
-from submitter.simulator.request_pipeline import Dialect, admit, count, paced, refused
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase
+from submitter.simulator.request_pipeline import Dialect, answer_call
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal
 from submitter.simulator.world import world_of
 
 _MEDIA = media(WEB_OR_DATA_URL, ("reference_image", "video", "first_frame"), 9)
 
-_FILM = {"ratio": one_of(NINE_RATIOS), "watermark": flag, "seed": whole(0, MAX_SEED)}
+_FILM = {"ratio": one_of(NINE_RATIOS), "watermark": boolean, "seed": integer(0, MAX_SEED)}
 
 _OUTER = Shape(
     required={"model": text()},
-    optional={"duration": whole(3, 15), "metadata": thing, "images": urls(WEB_OR_DATA_URL)},
+    optional={"duration": integer(3, 15), "metadata": json_mapping, "images": urls(WEB_OR_DATA_URL)},
 )
 
 _METADATA = Shape(
     required={},
-    optional=_FILM | {"reference_type": one_of(("subject", "style")), "input": thing, "parameters": thing},
+    optional=_FILM
+    | {"reference_type": one_of(("subject", "style")), "input": json_mapping, "parameters": json_mapping},
 )
 
 _INPUT = Shape(required={}, optional={"media": _MEDIA})
@@ -56,7 +56,7 @@ _PARAMETERS = Shape(required={}, optional=_FILM)
 
 
 def submitted_body(request: Request, raw: bytes) -> JsonObject | Refusal:
-    """The body as an object; form fields become text, whole numbers or an object, a file only its name and size."""
+    """Return the body as an object. A form field becomes text, a number or an object, a file its name and size."""
     kind = request.headers.get("content-type", "")
     return _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
 
@@ -84,20 +84,20 @@ def _form_value(name: str, content: bytes) -> object:
 
 
 def wrong_field(body: JsonObject) -> Refusal | None:
-    """The first field against the rules; models outside the happyhorse family are passed on unchecked."""
-    if wrong := misfit(body, Shape(required={"model": text()}, optional={})):
+    """Return the first broken rule. Only the happyhorse models have rules for their fields."""
+    if wrong := first_violation(body, Shape(required={"model": text()}, optional={})):
         return wrong
     model: str = body["model"]
-    if lacks_model(model):
+    if is_unknown_model(model):
         return Refusal(reason=Reason.NO_MODEL, message=f"no channel serves model {model}", field="model")
     return _wrong_happyhorse(model, body) if model.startswith("happyhorse-") else None
 
 
 def _wrong_happyhorse(model: str, body: JsonObject) -> Refusal | None:
     metadata = body.get("metadata") or {}
-    wrong = misfit(body, _OUTER) or misfit(metadata, _METADATA, prefix="metadata.")
-    wrong = wrong or misfit(metadata.get("input") or {}, _INPUT, prefix="metadata.input.")
-    wrong = wrong or misfit(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
+    wrong = first_violation(body, _OUTER) or first_violation(metadata, _METADATA, prefix="metadata.")
+    wrong = wrong or first_violation(metadata.get("input") or {}, _INPUT, prefix="metadata.input.")
+    wrong = wrong or first_violation(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
     return wrong or _lacking(model, body, metadata)
 
 
@@ -113,18 +113,18 @@ def _lacking(model: str, body: JsonObject, metadata: Mapping[str, Any]) -> Refus
 
 
 def _pictures(body: JsonObject, metadata: Mapping[str, Any]) -> int:
-    asked = metadata.get("input") or {}
-    return len(asked.get("media") or body.get("images") or [])
+    given = metadata.get("input") or {}
+    return len(given.get("media") or body.get("images") or [])
 
 
 def gateway_draft(body: JsonObject) -> Draft:
-    """The body as a task to create; `seconds` is the form's word for `duration`."""
+    """Return the task that the body requests; forms call `duration` `seconds`."""
     metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
     wanted = {**(metadata or {}), **_mapping((metadata or {}).get("parameters"))}
     clip = Clip(
-        seconds=whole_or(body.get("duration", body.get("seconds")), 5),
-        resolution=word_or(body.get("size"), ("720P", "1080P"), "1080P"),
-        ratio=word_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
+        seconds=integer_or(body.get("duration", body.get("seconds")), 5),
+        resolution=choice_or(body.get("size"), ("720P", "1080P"), "1080P"),
+        ratio=choice_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
     )
     return Draft(model=body["model"], prompt=str(body.get("prompt") or ""), body=body, clip=clip)
 
@@ -133,12 +133,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-async def take_download(request: Request, dialect: Dialect) -> Response:
-    """GET /v1/videos/{id}/content: the key is needed; 400 too early, 404 unknown, 502 gone upstream."""
-    allowance = count(request, dialect, "download")
-    refusal = admit(request, dialect, allowance)
-    answer = _content(request, dialect) if refusal is None else refused(request, dialect, refusal)
-    return paced(answer, dialect, allowance)
+async def answer_download(request: Request, dialect: Dialect) -> Response:
+    """Answer GET /v1/videos/{id}/content, which needs the key.
+
+    400 before the task has succeeded, 404 for an unknown task, 502 once the upstream link has expired.
+    """
+    return answer_call(request, dialect, "download", lambda: _content(request, dialect))
 
 
 def _content(request: Request, dialect: Dialect) -> Response:

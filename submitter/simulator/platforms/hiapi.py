@@ -1,8 +1,8 @@
-"""HiAPI: unified async API with callbacks and idempotency keys.
+"""HiAPI: one async API for all models, with callbacks and idempotency keys.
 
 Sources, read 2026-11-21: https://docs.hiapi.ai/async-api/create/?lang=en, https://docs.hiapi.ai/async-api/detail/?lang=en,
 https://docs.hiapi.ai/async-api/list/, the SDKs HiAPIAI/hiapi-python and HiAPIAI/hiapi-java, and the happyhorse-1.1
-reference-to-video page. Inferred: refused submits are not remembered under an idempotency key, and a rate-limited
+reference-to-video page. Inferred: refused submits are not stored under an idempotency key, and a rate-limited
 answer carries no Retry-After.
 """
 
@@ -22,48 +22,46 @@ from submitter.simulator.field_rules import (
     NINE_RATIOS,
     WEB_URL,
     Shape,
+    choice_or,
+    first_violation,
+    integer,
+    integer_or,
+    is_unknown_model,
+    json_mapping,
     json_object,
-    lacks_model,
-    misfit,
     one_of,
     text,
-    thing,
     url,
     urls,
-    whole,
-    whole_or,
-    word_or,
 )
-from submitter.simulator.idempotency import Remembered
-from submitter.simulator.platforms.hiapi_body import detail
-from submitter.simulator.refusal import Reason, Refusal
+from submitter.simulator.idempotency import IdempotencyEntry
 from submitter.simulator.request_pipeline import (
     Dialect,
-    admit,
-    count,
-    paced,
-    refused,
+    answer_call,
+    answer_query,
+    answer_submit,
     refused_submit,
-    take_query,
-    take_submit,
 )
-from submitter.simulator.task import Clip, Draft, JsonObject, Task, View
+from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
 from submitter.simulator.world import world_of
 
-KEY_LIFE_S = DAY_S  # an idempotency key is remembered about a day
+KEY_LIFE_S = DAY_S  # an idempotency key is valid for about a day
 
 MAX_KEY_BYTES = 255
 
 RETRY_AFTER_S = 5
 
+WORDS = state_words(queued="queued", running="handling", archiving="archiving", succeeded="success", failed="fail")
+
+
 _OUTER = Shape(
-    required={"model": text(), "input": thing},
-    optional={"callback": thing, "storage": one_of(("temp", "persistent")), "route": text()},
+    required={"model": text(), "input": json_mapping},
+    optional={"callback": json_mapping, "storage": one_of(("temp", "persistent")), "route": text()},
 )
 
 _CALLBACK = Shape(required={"url": url(WEB_URL)}, optional={"when": one_of(("final",))})
 
-_FILM = {"resolution": one_of(("720p", "1080p")), "duration": whole(3, 15)}
+_FILM = {"resolution": one_of(("720p", "1080p")), "duration": integer(3, 15)}
 
 _NINE = _FILM | {"aspect_ratio": one_of(NINE_RATIOS)}
 
@@ -75,7 +73,7 @@ _INPUTS: Mapping[str, Shape] = MappingProxyType(
         "happyhorse-1.1/text-to-video": Shape(required={"prompt": text()}, optional=_NINE, strict=True),
         "happyhorse-1-0": Shape(
             required={"prompt": text()},
-            optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": whole(0, MAX_SEED)},
+            optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": integer(0, MAX_SEED)},
             strict=True,
         ),
     }
@@ -113,31 +111,65 @@ def _parse(request: Request, raw: bytes) -> Draft | Refusal:
 
 
 def _wrong(body: JsonObject) -> Refusal | None:
-    if wrong := misfit(body, _OUTER):
+    if wrong := first_violation(body, _OUTER):
         return wrong
-    if lacks_model(body["model"]):
+    if is_unknown_model(body["model"]):
         return Refusal(reason=Reason.NO_MODEL, message="the model is not available", field="model")
-    if body.get("callback") is not None and (wrong := misfit(body["callback"], _CALLBACK, prefix="callback.")):
+    if body.get("callback") is not None and (wrong := first_violation(body["callback"], _CALLBACK, prefix="callback.")):
         return wrong
     shape = _INPUTS.get(body["model"])
-    return None if shape is None else misfit(body["input"], shape, prefix="input.")
+    return None if shape is None else first_violation(body["input"], shape, prefix="input.")
 
 
 def _draft(body: JsonObject) -> Draft:
-    asked = body["input"]
+    wanted = body["input"]
     clip = Clip(
-        seconds=whole_or(asked.get("duration"), 5),
-        resolution=word_or(asked.get("resolution"), ("720p", "1080p"), "1080p").upper(),
-        ratio=word_or(asked.get("aspect_ratio"), NINE_RATIOS, "16:9"),
+        seconds=integer_or(wanted.get("duration"), 5),
+        resolution=choice_or(wanted.get("resolution"), ("720p", "1080p"), "1080p").upper(),
+        ratio=choice_or(wanted.get("aspect_ratio"), NINE_RATIOS, "16:9"),
     )
     callback = body.get("callback") or {}
     return Draft(
         model=body["model"],
-        prompt=str(asked.get("prompt", "")),
+        prompt=str(wanted.get("prompt", "")),
         body=body,
         clip=clip,
         callback_url=callback.get("url"),
     )
+
+
+def detail(view: View, *, with_storage: bool = True) -> JsonObject:
+    """Return the `data` object of a task, as detail, list and callback show it.
+
+    Times are unix seconds; `completed` is 0 while the task is not terminal.
+    """
+    sent = view.task.draft.body
+    data: JsonObject = {
+        "taskId": view.task_id,
+        "model": view.task.draft.model,
+        "status": view.state(WORDS),
+        "created": int(view.task.created_s),
+        "completed": int(view.final_s or 0),
+    }
+    if sent.get("route"):
+        data |= {"route": sent["route"], "model": f"{view.task.draft.model}@{sent['route']}"}
+    if with_storage:
+        data["storage"] = sent.get("storage") or "temp"
+    return data | _result(view)
+
+
+def _result(view: View) -> JsonObject:
+    if view.phase is Phase.SUCCEEDED:
+        return {"output": [{"url": view.video_url, "type": "video", "expireAt": int(view.expires_s)}]}
+    if view.phase in {Phase.FAILED, Phase.CANCELED}:
+        error = view.task.error
+        return {"error": {"code": error.code or "TASK_FAILED", "message": error.message}}
+    return {}
+
+
+def _callback_body(view: View) -> JsonObject:
+    """No document shows `storage` in a callback, so callbacks are sent without it."""
+    return detail(view, with_storage=False)
 
 
 def _new_id() -> str:
@@ -172,7 +204,7 @@ def _recall(request: Request, raw: bytes) -> Response | None:
     if not key:
         return None
     if len(key.encode()) > MAX_KEY_BYTES:
-        return _turned_away(request, raw, Reason.INVALID, "the idempotency key is longer than 255 bytes")
+        return _refuse_key(request, raw, Reason.INVALID, "the idempotency key is longer than 255 bytes")
     world = world_of(request)
     digest = hashlib.sha256(raw).digest()
     life_s = world.config.real_s(KEY_LIFE_S)
@@ -180,26 +212,26 @@ def _recall(request: Request, raw: bytes) -> Response | None:
     if found is None:
         return None
     if found.digest != digest:
-        return _turned_away(request, raw, Reason.KEY_OF_OTHER_BODY, "this key was used with another body")
+        return _refuse_key(request, raw, Reason.KEY_OF_OTHER_BODY, "this key was used with another body")
     if found.receipt is None:
-        return _turned_away(request, raw, Reason.KEY_IN_USE, "a request with this key is being processed")
+        return _refuse_key(request, raw, Reason.KEY_IN_USE, "a request with this key is being processed")
     return _replayed(found)
 
 
-def _replayed(found: Remembered) -> Response:
+def _replayed(found: IdempotencyEntry) -> Response:
     if found.task is not None:
         found.task.replays += 1
     return Response(found.receipt, media_type="application/json", headers={"Idempotent-Replay": "true"})
 
 
-def _turned_away(request: Request, raw: bytes, reason: Reason, message: str) -> Response:
+def _refuse_key(request: Request, raw: bytes, reason: Reason, message: str) -> Response:
     return refused_submit(request, DIALECT, refusal=Refusal(reason=reason, message=message), raw=raw)
 
 
-def _settle(request: Request, task: Task | None, receipt: Response | None) -> None:
+def _store_receipt(request: Request, task: Task | None, receipt: Response | None) -> None:
     key = request.headers.get("idempotency-key")
     if key:
-        world_of(request).idempotency.settle(key, task, None if receipt is None else bytes(receipt.body))
+        world_of(request).idempotency.store_receipt(key, task, None if receipt is None else bytes(receipt.body))
 
 
 DIALECT = Dialect(
@@ -211,29 +243,26 @@ DIALECT = Dialect(
     unknown=_unknown,
     rate_headers=("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     recall=_recall,
-    settle=_settle,
+    store_receipt=_store_receipt,
+    callback_body=_callback_body,
 )
 
 
 async def submit(request: Request) -> Response:
     """POST /v1/tasks."""
-    return await take_submit(request, DIALECT)
+    return await answer_submit(request, DIALECT)
 
 
 async def query(request: Request) -> Response:
     """GET /v1/tasks/{taskId}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _detail)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _detail)
 
 
 async def listing(request: Request) -> Response:
-    """GET /v1/tasks, newest first; page and size out of range are corrected in silence."""
-    allowance = count(request, DIALECT, "task_call")
-    refusal = admit(request, DIALECT, allowance)
-    if refusal is not None:
-        return paced(refused(request, DIALECT, refusal), DIALECT, allowance)
-    page = max(1, whole_or(request.query_params.get("page"), 1))
-    size = min(100, max(1, whole_or(request.query_params.get("size"), 10)))
-    return paced(_envelope(_page(request, page, size)), DIALECT, allowance)
+    """GET /v1/tasks, newest first; page and size out of range are corrected without an error."""
+    page = max(1, integer_or(request.query_params.get("page"), 1))
+    size = min(100, max(1, integer_or(request.query_params.get("size"), 10)))
+    return answer_call(request, DIALECT, "task_call", lambda: _envelope(_page(request, page, size)))
 
 
 def _page(request: Request, page: int, size: int) -> JsonObject:

@@ -22,46 +22,26 @@ from submitter.simulator.field_rules import (
     NINE_RATIOS,
     WEB_URL,
     Shape,
+    choice_or,
+    first_violation,
+    integer,
+    integer_or,
+    is_unknown_model,
     json_object,
-    lacks_model,
-    misfit,
     one_of,
     text,
     urls,
-    whole,
-    whole_or,
-    word_or,
 )
 from submitter.simulator.records import milliseconds
-from submitter.simulator.refusal import THROTTLINGS, Reason, Refusal
-from submitter.simulator.request_pipeline import (
-    Dialect,
-    admit,
-    count,
-    origin_of,
-    paced,
-    refused,
-    take_query,
-    take_submit,
-)
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, View
+from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit, origin_of
+from submitter.simulator.task import THROTTLINGS, Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # anything beyond is cut in silence
+MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
 RETRY_AFTER_S = 5
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "pending",
-        Phase.QUEUED: "pending",
-        Phase.RUNNING: "processing",
-        Phase.ARCHIVING: "processing",
-        Phase.SUCCEEDED: "success",
-        Phase.FAILED: "failed",
-        Phase.CANCELED: "failed",
-    }
-)
+WORDS = state_words(queued="pending", running="processing", succeeded="success", failed="failed")
 
 _ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
     {
@@ -87,30 +67,30 @@ def _shape(model: str) -> Shape | None:
     if not model.startswith("happyhorse-"):
         return None
     ratios = FIVE_RATIOS if model.startswith("happyhorse-1.0") else NINE_RATIOS
-    film = {"resolution": one_of(("720P", "1080P")), "ratio": one_of(ratios), "duration": whole(3, 15)}
+    film = {"resolution": one_of(("720P", "1080P")), "ratio": one_of(ratios), "duration": integer(3, 15)}
     required = {"prompt": text()}
     if model.endswith("-r2v"):
         required["reference_images"] = urls(WEB_URL)
-    return Shape(required=required, optional=film | {"seed": whole(0, MAX_SEED)})
+    return Shape(required=required, optional=film | {"seed": integer(0, MAX_SEED)})
 
 
 def _parse(request: Request, raw: bytes) -> Draft | Refusal:
     model: str = request.path_params["model"]
-    if lacks_model(model):
+    if is_unknown_model(model):
         return Refusal(reason=Reason.NO_MODEL, message="model not found", field="model")
     body = json_object(raw)
     if isinstance(body, Refusal):
         return body
     shape = _shape(model)
-    wrong = None if shape is None else misfit(body, shape)
+    wrong = None if shape is None else first_violation(body, shape)
     return wrong or _draft(model, body)
 
 
 def _draft(model: str, body: JsonObject) -> Draft:
     clip = Clip(
-        seconds=whole_or(body.get("duration"), 5),
-        resolution=word_or(body.get("resolution"), ("720P", "1080P"), "1080P"),
-        ratio=word_or(body.get("ratio"), NINE_RATIOS, "16:9"),
+        seconds=integer_or(body.get("duration"), 5),
+        resolution=choice_or(body.get("resolution"), ("720P", "1080P"), "1080P"),
+        ratio=choice_or(body.get("ratio"), NINE_RATIOS, "16:9"),
     )
     return Draft(model=model, prompt=str(body.get("prompt") or "")[:MAX_PROMPT_CHARACTERS], body=body, clip=clip)
 
@@ -183,12 +163,12 @@ async def submit_suffixed(request: Request) -> Response:
 async def _submit(request: Request, *, served: tuple[str, str]) -> Response:
     if world_of(request).config.modellix_async_path not in served:
         return _refuse(request, Refusal(reason=Reason.NO_ROUTE, message="no such path"))
-    return await take_submit(request, DIALECT)
+    return await answer_submit(request, DIALECT)
 
 
 async def query(request: Request) -> Response:
     """GET /tasks/{task_id}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _state)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
 
 
 async def balance(request: Request) -> Response:
@@ -202,10 +182,7 @@ async def validate_key(request: Request) -> Response:
 
 
 def _account(request: Request, data: JsonObject) -> Response:
-    allowance = count(request, DIALECT, "task_call")
-    refusal = admit(request, DIALECT, allowance)
-    answer = _success(data) if refusal is None else refused(request, DIALECT, refusal)
-    return paced(answer, DIALECT, allowance)
+    return answer_call(request, DIALECT, "task_call", lambda: _success(data))
 
 
 ROUTES = (

@@ -1,28 +1,27 @@
-"""ModelStream, taken to be new-api: one task, four shapes of its state and three shapes of an error.
+"""ModelStream, simulated as a new-api gateway: four shapes of a task's state and three shapes of an error.
 
 Sources, read 2026-11-21: the happyhorse-1.0-r2v page of modelstream.ai and its billing page; QuantumNous/new-api
-(router/video-router.go, dto/task.go, dto/openai_video.go, model/task.go, middleware/utils.go). That ModelStream runs
+(router/video-router.go, dto/task.go, dto/openai_video.go, model/task.go, middleware/utils.go) for the shapes b, c and d
+and docs/en/api/query-video.md of QuantumNous/new-api-docs for shape a. Times are unix seconds. That ModelStream runs
 new-api is inferred, and so is which of the three error envelopes each refusal takes.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.platforms.gateway import gateway_draft, submitted_body, take_download, wrong_field
-from submitter.simulator.platforms.newapi_shapes import SHAPES, openai_video
-from submitter.simulator.refusal import Reason, Refusal
-from submitter.simulator.request_pipeline import Dialect, take_query, take_submit
-from submitter.simulator.task import Draft, View
+from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
+from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
 
-#: status, code and envelope of each reason
+#: Status, code and envelope of each reason.
 _ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
     {
         Reason.INVALID: (400, "invalid_parameter", "page"),
@@ -43,11 +42,119 @@ _ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
 )
 
 
+PAGE_WORDS = state_words(queued="queued", running="in_progress", succeeded="completed", failed="failed")
+
+ROW_WORDS = state_words(
+    not_started="NOT_START", queued="QUEUED", running="IN_PROGRESS", succeeded="SUCCESS", failed="FAILURE"
+)
+
+OPENAI_WORDS = state_words(
+    not_started="unknown", queued="queued", running="in_progress", succeeded="completed", failed="failed"
+)
+
+GEMINI_WORDS = state_words(queued="queued", running="processing", succeeded="succeeded", failed="failed")
+
+UPSTREAM_WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED")
+
+_MILESTONES = (10, 20, 30)  # the gateway's percentages between the start and 100 are not linear
+
+
 def _parse(request: Request, raw: bytes) -> Draft | Refusal:
     body = submitted_body(request, raw)
     if isinstance(body, Refusal):
         return body
     return wrong_field(body) or gateway_draft(body)
+
+
+def gateway_percent(view: View) -> int:
+    """0, one of the milestones, or 100."""
+    if view.phase.is_terminal:
+        return 100
+    if view.phase in {Phase.NOT_STARTED, Phase.QUEUED}:
+        return 0
+    return _MILESTONES[min(view.percent // 34, 2)]
+
+
+def _error(view: View, code: str) -> JsonObject:
+    error = view.task.error
+    return {"code": error.code or code, "message": error.message}
+
+
+def page_shape(view: View) -> JsonObject:
+    """a: flat, as the published pages show it."""
+    width, height = view.task.draft.clip.pixels
+    body: JsonObject = {"task_id": view.task_id, "status": view.state(PAGE_WORDS)}
+    if view.phase is Phase.SUCCEEDED:
+        clip = {"duration": view.task.draft.clip.seconds, "fps": 24, "width": width, "height": height, "seed": 0}
+        body |= {"url": view.video_url, "format": "mp4", "metadata": clip}
+    if view.phase in {Phase.FAILED, Phase.CANCELED}:
+        body["error"] = _error(view, "generation_failed")
+    return body
+
+
+def row_shape(view: View) -> JsonObject:
+    """b: the gateway's row. On failure `result_url` falls back to the reason, so both hold the same text."""
+    failed = view.phase in {Phase.FAILED, Phase.CANCELED}
+    reason = view.task.error.message if failed else ""
+    ended_s = int(view.final_s or 0)
+    started_s = 0 if view.phase in {Phase.NOT_STARTED, Phase.QUEUED} else int(view.task.created_s)
+    row: JsonObject = {
+        "id": 17,
+        "task_id": view.task_id,
+        "platform": "17",
+        "user_id": 1,
+        "group": "default",
+        "channel_id": 3,
+        "quota": 1000,
+        "action": "generate",
+        "status": view.state(ROW_WORDS),
+        "fail_reason": reason,
+        "result_url": view.video_url if view.phase is Phase.SUCCEEDED else reason,
+        "submit_time": int(view.task.created_s),
+        "start_time": started_s,
+        "finish_time": ended_s,
+        "created_at": int(view.task.created_s),
+        "updated_at": ended_s or int(view.now_s),
+        "progress": f"{gateway_percent(view)}%",
+        "properties": {"input": view.task.draft.prompt},
+        "data": {"output": {"task_status": UPSTREAM_WORDS[view.phase]}},
+    }
+    return {"code": "success", "message": "", "data": row}
+
+
+def openai_video(view: View) -> JsonObject:
+    """c: the OpenAI-style object. `completed_at` mirrors the last update, so it may be set before the end."""
+    body: JsonObject = {
+        "id": view.task_id,
+        "task_id": view.task_id,
+        "object": "video",
+        "model": view.task.draft.model,
+        "status": view.state(OPENAI_WORDS),
+        "progress": gateway_percent(view),
+        "created_at": int(view.task.created_s),
+        "seconds": str(view.task.draft.clip.seconds),
+    }
+    if view.phase not in {Phase.NOT_STARTED, Phase.QUEUED}:
+        body["completed_at"] = int(view.final_s or view.now_s)
+    if view.phase is Phase.SUCCEEDED:
+        body |= {"metadata": {"url": view.video_url}, "expires_at": int(view.expires_s)}
+    if view.phase in {Phase.FAILED, Phase.CANCELED}:
+        body["error"] = _error(view, "task_failed")
+    return body
+
+
+def gemini_shape(view: View) -> JsonObject:
+    """d: the answer of Gemini channels."""
+    data: JsonObject = {"task_id": view.task_id, "status": view.state(GEMINI_WORDS), "format": "mp4", "metadata": None}
+    data["url"] = view.video_url if view.phase is Phase.SUCCEEDED else ""
+    failed = view.phase in {Phase.FAILED, Phase.CANCELED}
+    data["error"] = _error(view, "task_failed") if failed else None
+    return {"code": "success", "message": "", "data": data}
+
+
+SHAPES: Mapping[str, Callable[[View], JsonObject]] = MappingProxyType(
+    {"a": page_shape, "b": row_shape, "d": gemini_shape}
+)
 
 
 def _receipt(request: Request, view: View) -> Response:
@@ -96,22 +203,22 @@ def _video(request: Request, view: View) -> Response:
 
 async def submit(request: Request) -> Response:
     """POST /v1/video/generations and POST /v1/videos."""
-    return await take_submit(request, DIALECT)
+    return await answer_submit(request, DIALECT)
 
 
 async def query_generation(request: Request) -> Response:
     """GET /v1/video/generations/{id}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _generation)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _generation)
 
 
 async def query_video(request: Request) -> Response:
     """GET /v1/videos/{id}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _video)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _video)
 
 
 async def download(request: Request) -> Response:
     """GET /v1/videos/{id}/content."""
-    return await take_download(request, DIALECT)
+    return await answer_download(request, DIALECT)
 
 
 ROUTES = (

@@ -13,23 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.field_rules import WEB_URL, Shape, misfit, one_of, url
-from submitter.simulator.platforms.gateway import gateway_draft, submitted_body, take_download, wrong_field
-from submitter.simulator.refusal import Reason, Refusal
-from submitter.simulator.request_pipeline import Dialect, take_query, take_submit
-from submitter.simulator.task import Draft, JsonObject, Phase, View
+from submitter.simulator.field_rules import WEB_URL, Shape, first_violation, one_of, url
+from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
+from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
-WORDS: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.NOT_STARTED: "SUBMITTED",
-        Phase.QUEUED: "QUEUED",
-        Phase.RUNNING: "IN_PROGRESS",
-        Phase.ARCHIVING: "IN_PROGRESS",
-        Phase.SUCCEEDED: "SUCCESS",
-        Phase.FAILED: "FAILURE",
-        Phase.CANCELED: "FAILURE",
-    }
+WORDS = state_words(
+    not_started="SUBMITTED", queued="QUEUED", running="IN_PROGRESS", succeeded="SUCCESS", failed="FAILURE"
 )
 
 _HAPPYHORSE = Shape(
@@ -67,7 +58,7 @@ def _parse(request: Request, raw: bytes) -> Draft | Refusal:
 
 
 def _wrong_happyhorse(body: JsonObject) -> Refusal | None:
-    return misfit(body, _HAPPYHORSE) if body["model"].startswith("happyhorse-") else None
+    return first_violation(body, _HAPPYHORSE) if body["model"].startswith("happyhorse-") else None
 
 
 def _head(view: View) -> JsonObject:
@@ -121,17 +112,17 @@ DIALECT = Dialect(
 
 async def submit(request: Request) -> Response:
     """POST /v1/video/generations and its alias POST /v1/videos."""
-    return await take_submit(request, DIALECT)
+    return await answer_submit(request, DIALECT)
 
 
 async def query(request: Request) -> Response:
     """GET /v1/video/generations/{id} and its alias GET /v1/videos/{id}."""
-    return await take_query(request, DIALECT, request.path_params["task_id"], _state)
+    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
 
 
 async def download(request: Request) -> Response:
     """GET /v1/videos/{id}/content."""
-    return await take_download(request, DIALECT)
+    return await answer_download(request, DIALECT)
 
 
 ROUTES = (

@@ -98,7 +98,7 @@ async def test_a_submit_whose_answer_was_lost_is_repeated_and_paid_for_once(
     service, sim = simulated
     async with _scripted(service.url, faults) as url, Client(url, KEY) as client:
         task = await client.submit(provider="hiapi", video=VIDEO)
-    assert [booked.task_id for booked in sim.books().tasks] == [task.provider_task_id]
+    assert [record.task_id for record in sim.records().tasks] == [task.provider_task_id]
 
 
 async def test_two_submits_are_two_tasks_and_the_same_key_is_one(simulated: tuple[Served, Simulator]) -> None:

@@ -172,4 +172,4 @@ async def test_a_lost_receipt_is_found_again_through_the_idempotency_key_and_pai
     await service.submits("hiapi", [[fault, "callback_lost"]])
     ends = await service.reconciles_until_all_have_ended(1)
     assert list(ends.values()) == [TaskState.SUCCEEDED]
-    assert len(service.simulator.books().tasks) == 1
+    assert len(service.simulator.records().tasks) == 1

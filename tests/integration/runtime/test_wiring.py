@@ -124,7 +124,7 @@ async def test_a_task_reaches_its_end_at_every_platform(
         await services.feed.wait_for_task(task.task.id, timeout_s=60)
         ended = await services.store.tasks.task(task.task.id)
         assert ended is not None
-        assert (ended.state, len(ended.outputs), len(sim.books().tasks)) == (TaskState.SUCCEEDED, 1, 1)
+        assert (ended.state, len(ended.outputs), len(sim.records().tasks)) == (TaskState.SUCCEEDED, 1, 1)
 
 
 @pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html", "submit_429", "submit_503"])
@@ -132,7 +132,7 @@ async def test_a_submit_with_a_fault_is_paid_once(tmp_path: Path, sim: Simulator
     sim.plan("hiapi", [[fault]])
     async with open_services(settings_for(tmp_path, sim)) as services:
         task = await _submitted(services, REQUESTS[0])
-        (paid,) = sim.books().of("hiapi")
+        (paid,) = sim.records().of("hiapi")
         assert (task.task.state, task.task.provider_task_id) == (TaskState.SUBMITTED, paid.task_id)
 
 
@@ -144,7 +144,7 @@ async def test_a_lost_reply_at_a_platform_without_keys_is_never_paid_twice(
     async with open_services(settings_for(tmp_path, sim)) as services:
         task = await _submitted(services, REQUESTS[1])
         assert task.task.state is TaskState.UNCERTAIN
-        assert len(sim.books().of("dashscope")) == 1
+        assert len(sim.records().of("dashscope")) == 1
 
 
 async def test_a_stop_waits_for_the_submit_in_flight(tmp_path: Path, sim: Simulator) -> None:

@@ -16,7 +16,7 @@ PICTURE = "https://example.com/a.png"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
+class PlatformApi:
     """Paths and bodies of one platform."""
 
     submit_path: str
@@ -27,15 +27,15 @@ class Manner:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-MANNERS = {
-    "hiapi": Manner(
+PLATFORM_APIS = {
+    "hiapi": PlatformApi(
         submit_path="/v1/tasks",
         status_path="/v1/tasks/{}",
         body=lambda prompt: {"model": "happyhorse-1.1/text-to-video", "input": {"prompt": prompt}},
         task_id=lambda answer: str(answer["data"]["taskId"]),
         state=lambda answer: str(answer["data"]["status"]),
     ),
-    "dashscope": Manner(
+    "dashscope": PlatformApi(
         submit_path="/services/aigc/video-generation/video-synthesis",
         status_path="/tasks/{}",
         body=lambda prompt: {"model": "happyhorse-1.0-t2v", "input": {"prompt": prompt}},
@@ -43,21 +43,21 @@ MANNERS = {
         state=lambda answer: str(answer["output"]["task_status"]),
         headers={"X-DashScope-Async": "enable"},
     ),
-    "modellix": Manner(
+    "modellix": PlatformApi(
         submit_path="/alibaba/happyhorse-1.0-r2v/async",
         status_path="/tasks/{}",
         body=lambda prompt: {"prompt": prompt, "reference_images": [PICTURE]},
         task_id=lambda answer: str(answer["data"]["task_id"]),
         state=lambda answer: str(answer["data"]["status"]),
     ),
-    "modelstream": Manner(
+    "modelstream": PlatformApi(
         submit_path="/v1/video/generations",
         status_path="/v1/video/generations/{}",
         body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
         task_id=lambda answer: str(answer["task_id"]),
         state=lambda answer: str(answer["data"]["status"]),
     ),
-    "tokenbay": Manner(
+    "tokenbay": PlatformApi(
         submit_path="/v1/video/generations",
         status_path="/v1/video/generations/{}",
         body=lambda prompt: {"model": "happyhorse-1.0-t2v", "prompt": prompt},
@@ -80,7 +80,7 @@ class ApiClient:
         world.now_s = lambda: now_s() + seconds
 
     def headers(self, platform: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.sim.key(platform)}", **MANNERS[platform].headers}
+        return {"Authorization": f"Bearer {self.sim.key(platform)}", **PLATFORM_APIS[platform].headers}
 
     async def post(self, platform: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         url = self.sim.base_url(platform) + path
@@ -90,21 +90,21 @@ class ApiClient:
         return await self.http.get(self.sim.base_url(platform) + path, headers=self.headers(platform) | headers)
 
     async def send(self, platform: str, prompt: str = "a horse", **more: Any) -> httpx.Response:
-        """A right submit, with more top-level fields if given."""
-        manner = MANNERS[platform]
-        return await self.post(platform, manner.submit_path, manner.body(prompt) | more)
+        """A valid submit, with more top-level fields if given."""
+        api = PLATFORM_APIS[platform]
+        return await self.post(platform, api.submit_path, api.body(prompt) | more)
 
     async def submit(self, platform: str, prompt: str = "a horse", **more: Any) -> str:
-        """A right submit that must be accepted; the task's id."""
+        """A valid submit that must be accepted; return the task's id."""
         answer = await self.send(platform, prompt, **more)
-        return MANNERS[platform].task_id(answer.json())
+        return PLATFORM_APIS[platform].task_id(answer.json())
 
-    async def ask(self, platform: str, task_id: str) -> httpx.Response:
-        return await self.get(platform, MANNERS[platform].status_path.format(task_id))
+    async def query(self, platform: str, task_id: str) -> httpx.Response:
+        return await self.get(platform, PLATFORM_APIS[platform].status_path.format(task_id))
 
     async def state(self, platform: str, task_id: str) -> str:
-        answer = await self.ask(platform, task_id)
-        return MANNERS[platform].state(answer.json())
+        answer = await self.query(platform, task_id)
+        return PLATFORM_APIS[platform].state(answer.json())
 
 
 @asynccontextmanager
@@ -127,7 +127,7 @@ class Received:
 
 
 class Sink:
-    """A socket that answers callbacks with `answers` in turn, the last one for ever."""
+    """A socket that answers callbacks with `answers`, one after the other; the last one repeats."""
 
     def __init__(self, answers: list[int]) -> None:
         self.answers = answers
@@ -164,7 +164,7 @@ class Sink:
         writer.write(head.encode())
 
     async def drained(self) -> None:
-        """Wait until nobody is being answered any more."""
+        """Wait until no request is being answered."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: self.in_flight == 0)
 

@@ -57,19 +57,19 @@ async def test_an_attempt_not_answered_2xx_is_repeated_until_one_is(refusal: int
         task_id = await submit_to(caller, place)
         await place.wait_for(3)
         await until_told(caller, task_id)
-        attempts = caller.sim.books().task(task_id).callbacks
+        attempts = caller.sim.records().task(task_id).callbacks
     assert [(attempt.number, attempt.status) for attempt in attempts] == [(1, refusal), (2, refusal), (3, 200)]
 
 
 async def until_told(caller: ApiClient, task_id: str) -> None:
-    while not caller.sim.books().task(task_id).was_told:
+    while not caller.sim.records().task(task_id).callback_delivered:
         await asyncio.sleep(0.01)
 
 
 async def until_attempted(caller: ApiClient, task_id: str, count: int) -> list[Any]:
-    while len(caller.sim.books().task(task_id).callbacks) < count:
+    while len(caller.sim.records().task(task_id).callbacks) < count:
         await asyncio.sleep(0.01)
-    return list(caller.sim.books().task(task_id).callbacks)
+    return list(caller.sim.records().task(task_id).callbacks)
 
 
 async def test_there_are_four_attempts_and_no_more() -> None:
@@ -102,7 +102,7 @@ async def test_callback_lost_posts_nothing() -> None:
         caller.sim.finish(lost)
         caller.sim.finish(await submit_to(caller, place))
         await place.wait_for(1)
-        assert caller.sim.books().task(lost).callbacks == ()
+        assert caller.sim.records().task(lost).callbacks == ()
     assert len(place.received) == 1
 
 
@@ -143,7 +143,7 @@ async def test_callback_contradicting_reports_the_other_end_too(more: str, repor
     async with calling(speed=10_000) as caller, sink() as place:
         task_id = await submit_to(caller, place, "callback_contradicting" + more)
         posts = await place.wait_for(2)
-        truth = caller.sim.books().task(task_id).state
+        truth = caller.sim.records().task(task_id).state
     assert [post.status for post in posts] == reported
     assert truth[:4] == reported[0][:4]
     assert all(post.headers["x-hiapi-signature"] for post in posts)
@@ -181,7 +181,7 @@ async def test_a_wrong_callback_object_is_refused(callback: object) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_REQUEST")
 
 
-async def test_stopping_with_callbacks_still_owed_leaves_nothing_behind() -> None:
+async def test_stopping_with_pending_callbacks_leaves_nothing_behind() -> None:
     async with calling(speed=100) as caller, sink(500) as place:
         for faults in ("", "callback_late", "stuck", "callback_overlapping"):
             await submit_to(caller, place, faults)

@@ -11,7 +11,7 @@ import pytest
 
 from submitter.simulator import MENU, PLATFORMS, SimulatorConfig, TaskEndedError, UnknownTaskError, create_app, running
 from submitter.simulator.__main__ import _parser, config_of
-from submitter.simulator.server import _bound
+from submitter.simulator.server import _bind
 from tests.integration.simulator.calls import calling
 
 
@@ -27,7 +27,7 @@ async def test_the_menu_is_served() -> None:
         assert (await caller.http.get(caller.sim.origin + "/_simulator/faults")).json() == dict(MENU)
 
 
-async def test_the_books_are_served_as_json() -> None:
+async def test_the_records_are_served_as_json() -> None:
     async with calling() as caller:
         task_id = await caller.submit("tokenbay", "a blue horse")
         await caller.send("tokenbay", duration=99)
@@ -42,7 +42,7 @@ async def test_a_plan_can_be_posted() -> None:
         plan = {"platform": "tokenbay", "faults": [["fail"], []]}
         answer = await caller.http.post(caller.sim.origin + "/_simulator/plan", json=plan)
         task_id = await caller.submit("tokenbay")
-        assert (answer.status_code, caller.sim.books().task(task_id).faults) == (204, ("fail",))
+        assert (answer.status_code, caller.sim.records().task(task_id).faults) == (204, ("fail",))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ async def test_a_plan_can_be_posted() -> None:
         b'{"platform":"tokenbay"}',
         b'{"platform":"tokenbay","faults":["fail"]}',
         b'{"platform":"tokenbay","faults":[["nonsense"]]}',
-        b'{"platform":"nobody","faults":[]}',
+        b'{"platform":"unknown","faults":[]}',
     ],
 )
 async def test_a_wrong_plan_is_refused(plan: bytes) -> None:
@@ -70,7 +70,7 @@ async def test_a_task_can_be_ended_over_http_once(verb: str, state: str) -> None
         task_id = await caller.submit("dashscope")
         url = f"{caller.sim.origin}/_simulator/tasks/{task_id}/{verb}"
         statuses = [(await caller.http.post(url)).status_code for _ in range(2)]
-        assert (statuses, caller.sim.books().task(task_id).state) == ([204, 409], state)
+        assert (statuses, caller.sim.records().task(task_id).state) == ([204, 409], state)
 
 
 async def test_a_failure_over_http_takes_code_and_message() -> None:
@@ -78,7 +78,7 @@ async def test_a_failure_over_http_takes_code_and_message() -> None:
         task_id = await caller.submit("hiapi")
         url = f"{caller.sim.origin}/_simulator/tasks/{task_id}/fail"
         await caller.http.post(url, json={"code": "TASK_TIMEOUT", "message": "too long"})
-        error = (await caller.ask("hiapi", task_id)).json()["data"]["error"]
+        error = (await caller.query("hiapi", task_id)).json()["data"]["error"]
     assert error == {"code": "TASK_TIMEOUT", "message": "too long"}
 
 
@@ -99,7 +99,7 @@ async def test_in_process_verbs_raise_for_what_they_cannot_end() -> None:
         with pytest.raises(UnknownTaskError):
             caller.sim.finish("none")
         with pytest.raises(KeyError):
-            caller.sim.books().task("none")
+            caller.sim.records().task("none")
 
 
 async def test_a_taken_port_is_an_error_and_a_left_one_is_free_again() -> None:
@@ -112,15 +112,15 @@ async def test_a_taken_port_is_an_error_and_a_left_one_is_free_again() -> None:
         assert second.origin == first.origin
 
 
-def test_the_listening_socket_says_it_is_tcp_so_that_nagle_is_turned_off() -> None:
-    with _bound("127.0.0.1", 0) as listener:
+def test_the_listening_socket_has_protocol_tcp_so_that_asyncio_sets_nodelay() -> None:
+    with _bind("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 
 async def test_stopping_does_not_wait_for_answers_held_back() -> None:
     async with calling() as caller:
         slow = asyncio.create_task(caller.submit("tokenbay", "x #simulate:reply_slow"))
-        while not caller.sim.books().tasks:
+        while not caller.sim.records().tasks:
             await asyncio.sleep(0.01)
     await asyncio.wait([slow])
 
@@ -140,7 +140,7 @@ async def test_it_can_be_mounted_under_another_server() -> None:
         {"failure_rate": 2},
         {"faults": {"fail": 1.5}},
         {"faults": {"nonsense": 0.1}},
-        {"keys": {"nobody": "k"}},
+        {"keys": {"unknown": "k"}},
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
@@ -163,14 +163,14 @@ def test_the_command_line_becomes_a_configuration() -> None:
     assert (config.limit("hiapi").requests, config.modellix_async_path) == (None, "plain")
 
 
-@pytest.mark.parametrize("line", ["--speed 0", "--fault nonsense=1", "--fault fail=2", "--key nobody=k", "--key hiapi"])
+@pytest.mark.parametrize("line", ["--speed 0", "--fault nonsense=1", "--fault fail=2", "--key other=k", "--key hiapi"])
 def test_a_wrong_command_line_ends_with_status_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         _parser().parse_args(line.split())
     assert "error" in capsys.readouterr().err
 
 
-async def test_the_module_serves_until_it_is_told_to_stop() -> None:
+async def test_the_module_serves_until_it_is_stopped() -> None:
     port = free_port()
     command = [sys.executable, "-m", "submitter.simulator", "--port", str(port), "--speed", "60"]
     process = await asyncio.create_subprocess_exec(

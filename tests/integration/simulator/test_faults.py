@@ -1,4 +1,4 @@
-"""The fault menu, each fault through the socket, and the three ways to ask for it."""
+"""The fault menu, each fault through the socket, and the three ways to request it."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from submitter.simulator import MENU, UnknownFaultError
-from tests.integration.simulator.calls import MANNERS, PLATFORM_NAMES, calling
+from tests.integration.simulator.calls import PLATFORM_APIS, PLATFORM_NAMES, calling
 
 everywhere = pytest.mark.parametrize("platform", PLATFORM_NAMES)
 
@@ -18,21 +18,19 @@ async def test_a_refused_submit_creates_nothing(platform: str, fault: str, statu
     async with calling() as caller:
         caller.sim.plan(platform, [[fault]])
         assert (await caller.send(platform)).status_code == status
-        books = caller.sim.books()
-    assert (books.tasks, books.refused[0].status) == ((), status)
+        records = caller.sim.records()
+    assert (records.tasks, records.refused[0].status) == ((), status)
 
 
 @everywhere
 @pytest.mark.parametrize(("fault", "created"), [("submit_reset", 0), ("reply_lost", 1)])
-async def test_a_lost_answer_leaves_only_the_books_to_tell_what_happened(
-    platform: str, fault: str, created: int
-) -> None:
+async def test_after_a_lost_answer_only_the_records_show_what_happened(platform: str, fault: str, created: int) -> None:
     async with calling() as caller:
         caller.sim.plan(platform, [[fault]])
         with pytest.raises(httpx.TransportError):
             await caller.send(platform)
-        assert len(caller.sim.books().tasks) == created
-        assert not any(task.receipt_returned for task in caller.sim.books().tasks)
+        assert len(caller.sim.records().tasks) == created
+        assert not any(task.receipt_returned for task in caller.sim.records().tasks)
 
 
 @everywhere
@@ -43,7 +41,7 @@ async def test_an_unreadable_receipt_is_still_a_paid_task(platform: str, fault: 
         answer = await caller.send(platform)
         with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
             answer.json()
-        assert len(caller.sim.books().of(platform)) == 1
+        assert len(caller.sim.records().of(platform)) == 1
 
 
 async def test_a_slow_receipt_outlasts_an_impatient_caller() -> None:
@@ -52,7 +50,7 @@ async def test_a_slow_receipt_outlasts_an_impatient_caller() -> None:
         caller.http.timeout = httpx.Timeout(0.2)
         with pytest.raises(httpx.ReadTimeout):
             await caller.send("tokenbay")
-        assert len(caller.sim.books().tasks) == 1
+        assert len(caller.sim.records().tasks) == 1
 
 
 async def test_a_slow_receipt_comes_in_the_end() -> None:
@@ -67,18 +65,18 @@ async def test_a_query_fault_hits_twice_then_the_platform_behaves(platform: str,
     async with calling() as caller:
         caller.sim.plan(platform, [[fault]])
         task_id = await caller.submit(platform)
-        assert [(await caller.ask(platform, task_id)).status_code for _ in range(3)] == [status, status, 200]
+        assert [(await caller.query(platform, task_id)).status_code for _ in range(3)] == [status, status, 200]
 
 
 @everywhere
 @pytest.mark.parametrize("fault", ["query_truncated", "query_html"])
-async def test_a_spoiled_state_is_no_json_until_the_third_query(platform: str, fault: str) -> None:
+async def test_a_corrupt_state_is_no_json_until_the_third_query(platform: str, fault: str) -> None:
     async with calling() as caller:
         caller.sim.plan(platform, [[fault]])
         task_id = await caller.submit(platform)
         for _ in range(2):
             with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
-                (await caller.ask(platform, task_id)).json()
+                (await caller.query(platform, task_id)).json()
         assert await caller.state(platform, task_id)
 
 
@@ -87,7 +85,7 @@ async def test_a_reset_query_ends_without_an_answer() -> None:
         task_id = await caller.submit("modellix", "x #simulate:query_reset")
         for _ in range(2):
             with pytest.raises(httpx.ReadError):
-                await caller.ask("modellix", task_id)
+                await caller.query("modellix", task_id)
         assert await caller.state("modellix", task_id) == "pending"
 
 
@@ -96,7 +94,7 @@ async def test_a_slow_query_outlasts_an_impatient_caller_once() -> None:
         task_id = await caller.submit("dashscope", "x #simulate:query_slow")
         caller.http.timeout = httpx.Timeout(0.2)
         with pytest.raises(httpx.ReadTimeout):
-            await caller.ask("dashscope", task_id)
+            await caller.query("dashscope", task_id)
         assert await caller.state("dashscope", task_id) == "PENDING"
 
 
@@ -104,20 +102,20 @@ async def test_a_slow_query_outlasts_an_impatient_caller_once() -> None:
 async def test_a_mixed_up_answer_is_another_tasks_success(platform: str) -> None:
     async with calling() as caller:
         task_id = await caller.submit(platform, "x #simulate:query_wrong_id,stuck")
-        mixed_up = await caller.ask(platform, task_id)
+        mixed_up = await caller.query(platform, task_id)
         assert "succe" in mixed_up.text.lower()
         assert f'"{task_id}"' not in mixed_up.text
-        assert caller.sim.books().task(task_id).state != "succeeded"
+        assert caller.sim.records().task(task_id).state != "succeeded"
 
 
 @everywhere
 async def test_a_task_not_visible_yet_is_unknown_twice(platform: str) -> None:
     async with calling() as caller:
         task_id = await caller.submit(platform, "x #simulate:not_visible")
-        unknown = await caller.ask(platform, "x" * 20)
-        answers = [await caller.ask(platform, task_id) for _ in range(3)]
+        unknown = await caller.query(platform, "x" * 20)
+        answers = [await caller.query(platform, task_id) for _ in range(3)]
     assert [answer.status_code == unknown.status_code for answer in answers[:2]] == [True, True]
-    assert MANNERS[platform].state(answers[2].json())
+    assert PLATFORM_APIS[platform].state(answers[2].json())
     assert "UNKNOWN" in answers[0].text or answers[0].status_code >= 400
 
 
@@ -136,16 +134,16 @@ async def test_a_forgotten_task_is_unknown_once_it_has_ended(platform: str) -> N
         task_id = await caller.submit(platform, "x #simulate:unknown_after")
         assert await caller.state(platform, task_id)
         caller.sim.finish(task_id)
-        forgotten, unknown = await caller.ask(platform, task_id), await caller.ask(platform, "none")
+        forgotten, unknown = await caller.query(platform, task_id), await caller.query(platform, "none")
     assert forgotten.status_code == unknown.status_code
     assert forgotten.status_code != 200 or "UNKNOWN" in forgotten.text
 
 
 @everywhere
-async def test_a_task_told_to_fail_fails(platform: str) -> None:
+async def test_a_task_with_the_fault_fail_fails(platform: str) -> None:
     async with calling(speed=1e9) as caller:
         task_id = await caller.submit(platform, "x #simulate:fail")
-        assert caller.sim.books().task(task_id).state == "failed"
+        assert caller.sim.records().task(task_id).state == "failed"
 
 
 async def test_a_stuck_task_never_ends_by_itself_but_can_be_ended() -> None:
@@ -159,11 +157,11 @@ async def test_a_stuck_task_never_ends_by_itself_but_can_be_ended() -> None:
 async def test_a_redirect_followed_with_the_key_is_counted_as_a_leak() -> None:
     async with calling() as caller:
         task_id = await caller.submit("tokenbay", "x #simulate:query_redirect")
-        target = (await caller.ask("tokenbay", task_id)).headers["location"]
+        target = (await caller.query("tokenbay", task_id)).headers["location"]
         await caller.http.get(target)
-        assert caller.sim.books().keys_leaked == 0
+        assert caller.sim.records().keys_leaked == 0
         await caller.http.get(target, headers=caller.headers("tokenbay"))
-        assert caller.sim.books().keys_leaked == 1
+        assert caller.sim.records().keys_leaked == 1
 
 
 async def test_planned_faults_are_taken_in_order_of_arrival_per_platform() -> None:
@@ -172,16 +170,16 @@ async def test_planned_faults_are_taken_in_order_of_arrival_per_platform() -> No
         await caller.submit("dashscope")
         for _ in range(4):
             await caller.submit("hiapi")
-        faults = [task.faults for task in caller.sim.books().of("hiapi")]
+        faults = [task.faults for task in caller.sim.records().of("hiapi")]
     assert faults == [("fail",), (), ("not_visible", "stuck"), ()]
 
 
-async def test_a_submit_refused_on_its_own_account_uses_up_no_plan() -> None:
+async def test_a_submit_refused_by_the_platform_itself_uses_up_no_plan() -> None:
     async with calling() as caller:
         caller.sim.plan("hiapi", [["fail"]])
         await caller.send("hiapi", input={})
         task_id = await caller.submit("hiapi")
-        assert caller.sim.books().task(task_id).faults == ("fail",)
+        assert caller.sim.records().task(task_id).faults == ("fail",)
 
 
 async def test_a_refusal_named_in_a_prompt_is_over_when_the_same_bytes_return() -> None:
@@ -194,34 +192,34 @@ async def test_a_refusal_named_in_a_prompt_is_over_when_the_same_bytes_return() 
 async def test_a_prompt_naming_no_fault_of_the_menu_is_refused(platform: str) -> None:
     async with calling() as caller:
         answer = await caller.send(platform, "x #simulate:no_such_fault")
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
     assert "no_such_fault" in answer.text
 
 
-async def test_the_dice_draw_the_same_faults_for_the_same_seed() -> None:
+async def test_random_draws_give_the_same_faults_for_the_same_seed() -> None:
     drawn = []
     for seed in (3, 3, 4):
         async with calling(seed=seed, faults={"fail": 0.5, "not_visible": 0.5}) as caller:
             for _ in range(12):
                 await caller.submit("tokenbay")
-            drawn.append([(task.faults, task.state) for task in caller.sim.books().tasks])
+            drawn.append([(task.faults, task.state) for task in caller.sim.records().tasks])
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-async def test_a_plan_that_asks_for_nothing_shields_from_the_dice() -> None:
+async def test_an_empty_plan_prevents_random_faults() -> None:
     async with calling(faults={"fail": 1.0}) as caller:
         caller.sim.plan("tokenbay", [[]])
         for _ in range(2):
             await caller.submit("tokenbay")
-        assert [task.faults for task in caller.sim.books().tasks] == [(), ("fail",)]
+        assert [task.faults for task in caller.sim.records().tasks] == [(), ("fail",)]
 
 
-async def test_names_off_the_menu_are_errors() -> None:
+async def test_names_that_are_not_on_the_menu_are_errors() -> None:
     async with calling() as caller:
         with pytest.raises(UnknownFaultError):
             caller.sim.plan("hiapi", [["nonsense"]])
         with pytest.raises(ValueError, match="no platform"):
-            caller.sim.plan("nobody", [[]])
+            caller.sim.plan("unknown", [[]])
     with pytest.raises(UnknownFaultError):
         async with calling(faults={"nonsense": 1.0}):
             pass

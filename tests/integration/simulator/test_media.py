@@ -20,7 +20,7 @@ def boxes(content: bytes) -> list[tuple[str, int]]:
 
 async def finished_link(caller: ApiClient, platform: str = "dashscope") -> str:
     caller.sim.finish(await caller.submit(platform))
-    return caller.sim.books().of(platform)[-1].outputs[0]
+    return caller.sim.records().of(platform)[-1].outputs[0]
 
 
 def test_a_video_is_made_of_whole_boxes() -> None:
@@ -44,7 +44,7 @@ def test_videos_differ_by_task_and_length_but_not_by_call() -> None:
 async def test_a_link_gives_the_whole_file_without_a_key() -> None:
     async with calling() as caller:
         answer = await caller.http.get(await finished_link(caller))
-        task_id = caller.sim.books().tasks[0].task_id
+        task_id = caller.sim.records().tasks[0].task_id
     assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
     assert (answer.headers["accept-ranges"], answer.content) == ("bytes", video_of(task_id, 5))
 
@@ -91,7 +91,7 @@ async def test_a_key_sent_to_a_link_is_counted_as_a_leak() -> None:
     async with calling() as caller:
         link = await finished_link(caller)
         await caller.http.get(link, headers=caller.headers("dashscope"))
-        assert caller.sim.books().keys_leaked == 1
+        assert caller.sim.records().keys_leaked == 1
 
 
 @pytest.mark.parametrize("platform", ["modelstream", "tokenbay"])
@@ -104,7 +104,7 @@ async def test_the_content_proxy_needs_the_key_and_takes_ranges(platform: str) -
         assert (await caller.http.get(caller.sim.base_url(platform) + path)).status_code == 401
         part = await caller.get(platform, path, Range="bytes=4-7")
         assert (part.status_code, part.content) == (206, b"ftyp")
-        assert caller.sim.books().keys_leaked == 0
+        assert caller.sim.records().keys_leaked == 0
 
 
 @pytest.mark.parametrize("platform", ["modelstream", "tokenbay"])

@@ -54,7 +54,7 @@ def test_a_task_ends_once() -> None:
         task.end(Phase.SUCCEEDED, 51)
 
 
-def test_query_faults_take_their_turns_in_the_menus_order() -> None:
+def test_query_faults_follow_each_other_in_the_order_of_the_menu() -> None:
     task = a_task(100.0, Phase.SUCCEEDED, "query_slow", "not_visible", "fail")
     assert [task.next_query_fault() for _ in range(4)] == ["not_visible", "not_visible", "query_slow", None]
 

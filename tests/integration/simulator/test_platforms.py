@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.simulator.calls import MANNERS, PICTURE, PLATFORM_NAMES, calling
+from tests.integration.simulator.calls import PICTURE, PLATFORM_APIS, PLATFORM_NAMES, calling
 
 everywhere = pytest.mark.parametrize("platform", PLATFORM_NAMES)
 
@@ -35,9 +35,9 @@ async def test_a_failed_task_is_still_http_200(platform: str) -> None:
     async with calling() as caller:
         task_id = await caller.submit(platform)
         caller.sim.fail(task_id, message="no horse found")
-        answer = await caller.ask(platform, task_id)
+        answer = await caller.query(platform, task_id)
     assert answer.status_code == 200
-    assert MANNERS[platform].state(answer.json()) == BAD[platform]
+    assert PLATFORM_APIS[platform].state(answer.json()) == BAD[platform]
     assert platform == "modellix" or "no horse found" in answer.text
 
 
@@ -45,20 +45,20 @@ async def test_a_failed_task_is_still_http_200(platform: str) -> None:
 async def test_time_alone_ends_a_task(platform: str) -> None:
     async with calling(speed=1e9) as caller:
         task_id = await caller.submit(platform)
-        assert caller.sim.books().task(task_id).state == "succeeded"
+        assert caller.sim.records().task(task_id).state == "succeeded"
 
 
 @everywhere
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "sim-key", "Bearer \u00e9"])
 async def test_a_wrong_key_is_401_and_creates_nothing(platform: str, authorization: str) -> None:
     async with calling() as caller:
-        manner = MANNERS[platform]
-        url = caller.sim.base_url(platform) + manner.submit_path
-        headers = manner.headers | {"Authorization": authorization}
+        api = PLATFORM_APIS[platform]
+        url = caller.sim.base_url(platform) + api.submit_path
+        headers = api.headers | {"Authorization": authorization}
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
-        answer = await caller.http.post(url, json=manner.body("x"), headers=sent)
+        answer = await caller.http.post(url, json=api.body("x"), headers=sent)
         assert answer.status_code == 401
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
 
 
 @everywhere
@@ -66,13 +66,13 @@ async def test_one_platforms_key_and_tasks_are_unknown_to_the_others(platform: s
     async with calling() as caller:
         others = [other for other in PLATFORM_NAMES if other != platform]
         ids = [await caller.submit(other) for other in others]
-        answers = [(await caller.ask(platform, task_id)) for task_id in ids]
+        answers = [(await caller.query(platform, task_id)) for task_id in ids]
     assert all("queued" not in answer.text.lower() and "pending" not in answer.text.lower() for answer in answers)
 
 
 async def test_unknown_ids_are_answered_as_documented() -> None:
     async with calling() as caller:
-        answers = {name: await caller.ask(name, "tk-none") for name in PLATFORM_NAMES}
+        answers = {name: await caller.query(name, "tk-none") for name in PLATFORM_NAMES}
     statuses = {name: answer.status_code for name, answer in answers.items()}
     assert statuses == {"hiapi": 404, "dashscope": 200, "modellix": 404, "modelstream": 400, "tokenbay": 400}
     assert answers["dashscope"].json()["output"] == {"task_id": "tk-none", "task_status": "UNKNOWN"}
@@ -85,7 +85,7 @@ async def test_an_empty_account_is_refused_as_documented() -> None:
         statuses = {name: answer.status_code for name, answer in answers.items()}
         assert statuses == {"hiapi": 402, "dashscope": 400, "modellix": 402, "modelstream": 402, "tokenbay": 403}
         assert answers["dashscope"].json()["code"] == "Arrearage"
-        assert {refused.reason for refused in caller.sim.books().refused} == {"no_balance"}
+        assert {refused.reason for refused in caller.sim.records().refused} == {"no_balance"}
 
 
 async def test_a_quota_lets_exactly_so_many_tasks_in() -> None:
@@ -96,13 +96,13 @@ async def test_a_quota_lets_exactly_so_many_tasks_in() -> None:
 @everywhere
 async def test_a_body_that_is_not_json_is_refused(platform: str) -> None:
     async with calling() as caller:
-        manner = MANNERS[platform]
-        url = caller.sim.base_url(platform) + manner.submit_path
+        api = PLATFORM_APIS[platform]
+        url = caller.sim.base_url(platform) + api.submit_path
         headers = caller.headers(platform) | {"Content-Type": "application/json"}
         for raw in (b"{", b"[" * 100_000, b"[]", b"\xff\xfe", b"", b'{"a": NaN}', b'"\\ud800"'):
             answer = await caller.http.post(url, content=raw, headers=headers)
             assert answer.status_code in {400, 415} or "error" in answer.json()
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
 
 
 async def test_a_body_over_ten_megabytes_is_refused() -> None:
@@ -112,18 +112,18 @@ async def test_a_body_over_ten_megabytes_is_refused() -> None:
 
 
 @everywhere
-async def test_a_model_nobody_has_is_refused(platform: str) -> None:
+async def test_an_unknown_model_is_refused(platform: str) -> None:
     async with calling() as caller:
-        path = "/alibaba/no-such-model/async" if platform == "modellix" else MANNERS[platform].submit_path
-        body = MANNERS[platform].body("x") | {"model": "no-such-model"}
+        path = "/alibaba/no-such-model/async" if platform == "modellix" else PLATFORM_APIS[platform].submit_path
+        body = PLATFORM_APIS[platform].body("x") | {"model": "no-such-model"}
         answer = await caller.post(platform, path, body)
     assert answer.status_code in {400, 404, 503}
 
 
-async def test_the_books_hold_bytes_and_headers_but_no_key() -> None:
+async def test_the_records_hold_bytes_and_headers_but_no_key() -> None:
     async with calling() as caller:
         task_id = await caller.submit("hiapi", "a red horse")
-        task = caller.sim.books().task(task_id)
+        task = caller.sim.records().task(task_id)
     assert b"a red horse" in task.raw_body
     assert task.body["input"]["prompt"] == "a red horse"
     assert "authorization" not in task.headers
@@ -140,9 +140,9 @@ async def test_hiapi_ids_and_receipts_have_the_documented_form() -> None:
 async def test_hiapi_completed_is_zero_until_the_end() -> None:
     async with calling() as caller:
         task_id = await caller.submit("hiapi")
-        before = (await caller.ask("hiapi", task_id)).json()["data"]
+        before = (await caller.query("hiapi", task_id)).json()["data"]
         caller.sim.finish(task_id)
-        after = (await caller.ask("hiapi", task_id)).json()["data"]
+        after = (await caller.query("hiapi", task_id)).json()["data"]
     assert before["completed"] == 0
     assert after["completed"] >= after["created"]
     assert after["output"][0]["expireAt"] - after["completed"] == 7 * 86_400
@@ -197,11 +197,11 @@ async def test_hiapi_passes_other_models_on_unchecked() -> None:
     async with calling() as caller:
         body = {"model": "other/model", "input": {"anything": [1]}, "route": "east"}
         task_id = (await caller.post("hiapi", "/v1/tasks", body)).json()["data"]["taskId"]
-        data = (await caller.ask("hiapi", task_id)).json()["data"]
+        data = (await caller.query("hiapi", task_id)).json()["data"]
     assert (data["model"], data["route"]) == ("other/model@east", "east")
 
 
-async def test_hiapi_lists_newest_first_and_corrects_pages_in_silence() -> None:
+async def test_hiapi_lists_newest_first_and_corrects_pages_without_an_error() -> None:
     async with calling() as caller:
         ids = [await caller.submit("hiapi") for _ in range(3)]
         page = (await caller.get("hiapi", "/v1/tasks?page=0&size=2")).json()["data"]
@@ -211,25 +211,27 @@ async def test_hiapi_lists_newest_first_and_corrects_pages_in_silence() -> None:
 
 async def test_dashscope_needs_its_async_header() -> None:
     async with calling() as caller:
-        body = MANNERS["dashscope"].body("x")
-        answer = await caller.post("dashscope", MANNERS["dashscope"].submit_path, body, **{"X-DashScope-Async": "no"})
+        body = PLATFORM_APIS["dashscope"].body("x")
+        answer = await caller.post(
+            "dashscope", PLATFORM_APIS["dashscope"].submit_path, body, **{"X-DashScope-Async": "no"}
+        )
     assert answer.status_code == 403
     assert "synchronous" in answer.json()["message"]
 
 
-async def test_dashscope_times_look_like_beijing_without_a_zone() -> None:
+async def test_dashscope_times_are_beijing_times_without_a_zone() -> None:
     async with calling(queued_share=0.0) as caller:
         task_id = await caller.submit("dashscope")
-        output = (await caller.ask("dashscope", task_id)).json()["output"]
+        output = (await caller.query("dashscope", task_id)).json()["output"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", output["submit_time"])
     assert set(output) == {"task_id", "task_status", "submit_time", "scheduled_time"}
 
 
-async def test_dashscope_cuts_an_overlong_prompt_in_silence() -> None:
+async def test_dashscope_cuts_an_overlong_prompt_without_an_error() -> None:
     async with calling() as caller:
         task_id = await caller.submit("dashscope", "x" * 6000)
         caller.sim.finish(task_id)
-        assert len((await caller.ask("dashscope", task_id)).json()["output"]["orig_prompt"]) == 5000
+        assert len((await caller.query("dashscope", task_id)).json()["output"]["orig_prompt"]) == 5000
 
 
 async def test_dashscope_cancels_only_what_is_pending() -> None:
@@ -263,7 +265,7 @@ async def test_dashscope_refuses_a_list_over_more_than_a_day(query: str) -> None
 )
 async def test_dashscope_names_what_is_empty(wrong: dict[str, object], code: str) -> None:
     async with calling() as caller:
-        answer = await caller.post("dashscope", MANNERS["dashscope"].submit_path, wrong)
+        answer = await caller.post("dashscope", PLATFORM_APIS["dashscope"].submit_path, wrong)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
@@ -271,7 +273,7 @@ async def test_modellix_takes_the_suffix_or_not_as_configured() -> None:
     path, statuses = "/alibaba/happyhorse-1.0-r2v", {}
     for served in ("both", "suffix", "plain"):
         async with calling(modellix_async_path=served) as caller:
-            body = MANNERS["modellix"].body("x")
+            body = PLATFORM_APIS["modellix"].body("x")
             answers = [await caller.post("modellix", path + end, body) for end in ("/async", "")]
             statuses[served] = [answer.status_code for answer in answers]
     assert statuses == {"both": [200, 200], "suffix": [200, 404], "plain": [404, 200]}
@@ -303,27 +305,27 @@ async def test_modellix_answers_for_its_key_and_balance() -> None:
 
 
 @pytest.mark.parametrize(("shape", "state"), [("a", "completed"), ("b", "SUCCESS"), ("d", "succeeded")])
-async def test_modelstream_tells_success_in_each_shape(shape: str, state: str) -> None:
+async def test_modelstream_reports_success_in_each_shape(shape: str, state: str) -> None:
     async with calling(modelstream_shape=shape) as caller:
         task_id = await caller.submit("modelstream")
         caller.sim.finish(task_id)
-        body = (await caller.ask("modelstream", task_id)).json()
+        body = (await caller.query("modelstream", task_id)).json()
     shown = body.get("data", body)
     assert shown["status"] == state
-    assert shown.get("url", shown.get("result_url")).endswith(caller.sim.books().tasks[0].outputs[0][-40:])
+    assert shown.get("url", shown.get("result_url")).endswith(caller.sim.records().tasks[0].outputs[0][-40:])
 
 
 async def test_modelstream_failure_puts_the_reason_where_the_link_would_be() -> None:
     async with calling() as caller:
         task_id = await caller.submit("modelstream")
         caller.sim.fail(task_id, message="blocked")
-        row = (await caller.ask("modelstream", task_id)).json()["data"]
+        row = (await caller.query("modelstream", task_id)).json()["data"]
     assert (row["fail_reason"], row["result_url"], row["progress"]) == ("blocked", "blocked", "100%")
 
 
 async def test_modelstream_videos_route_speaks_the_other_shape() -> None:
     async with calling() as caller:
-        receipt = (await caller.post("modelstream", "/v1/videos", MANNERS["modelstream"].body("x"))).json()
+        receipt = (await caller.post("modelstream", "/v1/videos", PLATFORM_APIS["modelstream"].body("x"))).json()
         caller.sim.finish(receipt["id"])
         video = (await caller.get("modelstream", f"/v1/videos/{receipt['id']}")).json()
     assert (receipt["status"], receipt["progress"], receipt["object"]) == ("queued", 0, "video")
@@ -342,7 +344,7 @@ async def test_modelstream_has_three_error_envelopes() -> None:
     async with calling() as caller:
         page = (await caller.send("modelstream", duration=99)).json()
         router = (await caller.send("modelstream", model="no-such-model")).json()
-        flat = (await caller.ask("modelstream", "task_none")).json()
+        flat = (await caller.query("modelstream", "task_none")).json()
     assert set(page["error"]) == {"message", "type", "param", "code"}
     assert router["error"]["type"] == "new_api_error"
     assert "request id" in router["error"]["message"]
@@ -353,7 +355,7 @@ async def test_modelstream_has_three_error_envelopes() -> None:
 async def test_tokenbay_business_errors_can_hide_in_200(in_200: bool, status: int) -> None:
     async with calling(tokenbay_errors_in_200=in_200) as caller:
         answer = await caller.send("tokenbay", duration=2)
-        assert caller.sim.books().tasks == ()
+        assert caller.sim.records().tasks == ()
     assert answer.status_code == status
     assert set(answer.json()["error"]) == {"message", "type", "code"}
 
@@ -362,7 +364,7 @@ async def test_tokenbay_progress_changes_type_and_the_link_is_relative() -> None
     async with calling() as caller:
         receipt = (await caller.send("tokenbay")).json()
         caller.sim.finish(receipt["id"])
-        state = (await caller.ask("tokenbay", receipt["task_id"])).json()
+        state = (await caller.query("tokenbay", receipt["task_id"])).json()
     assert (receipt["id"], receipt["progress"], receipt["status"]) == (receipt["task_id"], 0, "QUEUED")
     assert (state["progress"], state["result_url"]) == ("100%", f"/v1/videos/{receipt['id']}/content")
 
@@ -370,7 +372,7 @@ async def test_tokenbay_progress_changes_type_and_the_link_is_relative() -> None
 async def test_tokenbay_state_can_sit_under_data() -> None:
     async with calling(tokenbay_shape="data") as caller:
         task_id = await caller.submit("tokenbay")
-        assert (await caller.ask("tokenbay", task_id)).json()["data"]["status"] == "QUEUED"
+        assert (await caller.query("tokenbay", task_id)).json()["data"]["status"] == "QUEUED"
 
 
 @pytest.mark.parametrize("platform", ["modelstream", "tokenbay"])

@@ -41,7 +41,7 @@ async def test_dashscope_async_call_sends_what_it_was_given(aimed: Callable[[Api
     async with calling() as caller:
         aimed(caller)
         receipt = await submitted(resolution="720P", ratio="9:16", watermark=False, seed=7)
-        body = caller.sim.books().task(receipt.output.task_id).body
+        body = caller.sim.records().task(receipt.output.task_id).body
     assert (receipt.status_code, receipt.output.task_status) == (200, "PENDING")
     assert body["input"]["media"] == MEDIA
     wanted = {"resolution": "720P", "ratio": "9:16", "watermark": False, "seed": 7, "duration": 4}
@@ -91,7 +91,7 @@ async def test_dashscope_cancel_works_once(aimed: Callable[[ApiClient], None]) -
         aimed(caller)
         receipt = await submitted()
         first, second = await called(VideoSynthesis.cancel, receipt), await called(VideoSynthesis.cancel, receipt)
-        assert caller.sim.books().tasks[0].state == "canceled"
+        assert caller.sim.records().tasks[0].state == "canceled"
     assert (first.status_code, second.status_code, second.code) == (200, 400, "UnsupportedOperation")
 
 
@@ -100,9 +100,9 @@ async def test_dashscope_reports_refusals_by_code(aimed: Callable[[ApiClient], N
         aimed(caller)
         poor = await submitted()
         dashscope.api_key = "wrong"  # undone with the fixture
-        stranger = await submitted()
+        unauthorized = await submitted()
     assert (poor.status_code, poor.code) == (400, "Arrearage")
-    assert (stranger.status_code, stranger.code) == (401, "InvalidApiKey")
+    assert (unauthorized.status_code, unauthorized.code) == (401, "InvalidApiKey")
 
 
 @asynccontextmanager
@@ -127,10 +127,10 @@ async def test_openai_creates_retrieves_and_downloads_at_the_gateways(platform: 
 
 
 @RETIRED
-async def test_openai_sends_a_form_and_the_books_hold_it_parsed() -> None:
+async def test_openai_sends_a_form_and_the_records_hold_it_parsed() -> None:
     async with calling() as caller, openai_at(caller, "modelstream") as client:
         made = await client.videos.create(model="happyhorse-1.0-t2v", prompt="ein Pferd \u9a6c", seconds="8")
-        task = caller.sim.books().task(made.id)
+        task = caller.sim.records().task(made.id)
     assert task.headers["content-type"].startswith("multipart/form-data")
     assert task.body == {"model": "happyhorse-1.0-t2v", "prompt": "ein Pferd \u9a6c", "seconds": "8"}
     assert made.seconds == "8"
@@ -152,7 +152,7 @@ async def test_openai_sends_a_first_frame_as_a_file() -> None:
     async with calling() as caller, openai_at(caller, "modelstream") as client:
         picture = ("frame.png", b"\x89PNG" * 10, "image/png")
         made = await client.videos.create(model="happyhorse-1.0-i2v", prompt="a horse", input_reference=picture)
-        assert caller.sim.books().task(made.id).body["input_reference"] == "file frame.png, 40 bytes"
+        assert caller.sim.records().task(made.id).body["input_reference"] == "file frame.png, 40 bytes"
 
 
 @RETIRED

@@ -123,7 +123,7 @@ async def test_a_receipt_and_a_callback_at_two_nodes_that_name_one_id_end_with_o
     assert await store.events.last_seq() == 20
 
 
-async def test_workers_together_never_lease_more_of_a_lane_than_it_takes(store: Store, database_url: str) -> None:
+async def test_workers_together_never_lease_more_of_an_endpoint_than_its_limit(store: Store, database_url: str) -> None:
     await subscribe(store, "sub_few_at_once", max_in_flight=3)
     await subscribe(store, "sub_few_a_second", rate_per_s=5.0)
     await publish_events(store, 100)

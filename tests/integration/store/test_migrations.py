@@ -59,7 +59,7 @@ async def _as_the_first_migration_left_it(tx: Tx) -> None:
     await tx.run_script(BEFORE_SUBSCRIPTIONS)
 
 
-async def test_what_was_owed_before_there_were_subscriptions_is_still_paid(empty_url: str) -> None:
+async def test_a_pending_delivery_from_before_subscriptions_is_still_delivered(empty_url: str) -> None:
     async with engine_at(empty_url) as engine:
         await engine.write(_as_the_first_migration_left_it)
     async with open_store(empty_url, clock=lambda: T0, migrating=True) as store:

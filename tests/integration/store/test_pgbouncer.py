@@ -62,9 +62,9 @@ async def test_a_task_goes_all_its_way(url: str) -> None:
         await store.ledger.record([a_report(provider_task_id="way")], T0)
         await store.polls.release([a_poll("tsk_way", next_poll_ms=None)], owner="w", now_ms=T0)
         assert isinstance(await store.accounts.consume("hiapi", budget=BUDGET, count=1, now_ms=T0), AccountStatus)
-        owed = await lease(store)
-        assert [each.task_id for each in owed] == ["tsk_way"]
-        await finish(store, owed)
+        leased = await lease(store)
+        assert [each.task_id for each in leased] == ["tsk_way"]
+        await finish(store, leased)
         wanted = ReplayRange(first_seq=await store.events.last_seq())
         scope = await store.replays.begin("sub_1", wanted, actor="ann", now_ms=T0)
         assert isinstance(scope, ReplayScope)

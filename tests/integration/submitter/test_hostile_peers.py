@@ -1,4 +1,4 @@
-"""Peers that mean harm, or are badly broken: what they cost us, and that they cost nobody else anything."""
+"""Hostile or broken servers: each costs a bounded amount, and does not delay other calls."""
 
 import asyncio
 import socket
@@ -23,18 +23,18 @@ async def transport() -> AsyncIterator[Transport]:
 
 @pytest.fixture
 def hanging_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
-    """Names below `hung.example` are looked up until the test ends; gives the number of such look-ups."""
-    real, over, asked = socket.getaddrinfo, threading.Event(), [0]
+    """Lookups of names below `hung.example` hang until the test ends; returns a function that counts them."""
+    real, over, lookups = socket.getaddrinfo, threading.Event(), [0]
 
-    def look_up(host: str, *rest: int) -> object:
+    def getaddrinfo(host: str, *rest: int) -> object:
         if not host.endswith(".hung.example"):
             return real("127.0.0.1", *rest)
-        asked[0] += 1
+        lookups[0] += 1
         over.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    yield lambda: asked[0]
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield lambda: lookups[0]
     over.set()
 
 
@@ -51,7 +51,7 @@ def _endlessly(head: bytes, unit: bytes) -> Answering:
     return answer
 
 
-async def test_names_that_hang_keep_no_other_name_from_being_looked_up(
+async def test_names_that_hang_do_not_block_other_lookups(
     transport: Transport, hanging_names: Callable[[], int]
 ) -> None:
     async with serving(replying(reply())) as server:
@@ -65,9 +65,7 @@ async def test_names_that_hang_keep_no_other_name_from_being_looked_up(
         assert isinstance(each, ConnectFailed | ExchangeTimeout)
 
 
-async def test_a_name_that_leads_nowhere_is_no_connection(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_name_without_addresses_is_no_connection(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -1,4 +1,4 @@
-"""The transport against servers on real sockets that answer, stall, lie and break off."""
+"""The transport against servers on real sockets that answer, stall, send wrong data or disconnect."""
 
 import asyncio
 import gzip
@@ -90,7 +90,7 @@ async def test_a_connection_closed_without_an_answer_is_broken_and_never_sent_ag
         assert len(server.requests) == 1
 
 
-async def test_a_connection_is_kept_for_the_next_call(transport: Transport) -> None:
+async def test_a_connection_stays_open_for_the_next_call(transport: Transport) -> None:
     async with serving(replying(reply())) as server:
         for _ in range(3):
             await transport.send(_post(server.url))
@@ -129,7 +129,7 @@ async def _say_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWr
     writer.close()
 
 
-async def test_waiting_in_vain_for_a_free_connection_sent_nothing() -> None:
+async def test_a_timeout_while_waiting_for_a_free_connection_sent_nothing() -> None:
     async with serving(hanging) as server, open_transport(TransportLimits(connections=1, connect_s=1)) as opened:
         first = asyncio.create_task(opened.send(_post(server.url)))
         await server.until_requests(1)
@@ -220,7 +220,7 @@ async def test_a_redirect_is_a_reply_and_is_not_followed(transport: Transport, s
     assert len(server.requests) == 1
 
 
-async def test_no_cookie_is_kept(transport: Transport) -> None:
+async def test_no_cookie_is_stored(transport: Transport) -> None:
     async with serving(replying(reply(b"", b"Set-Cookie: a=1; Path=/", b"Set-Cookie: \xff=\xfe; ;="))) as server:
         for _ in range(2):
             await transport.send(_post(server.url))
@@ -302,10 +302,10 @@ async def test_an_empty_reply_that_claims_gzip_and_a_coding_not_asked_for_are_re
 
 
 async def test_sixty_four_calls_go_out_at_once(transport: Transport) -> None:
-    everybody = asyncio.Barrier(64)
+    all_arrived = asyncio.Barrier(64)
 
     async def together(peer: Peer, _: int) -> None:
-        await everybody.wait()
+        await all_arrived.wait()
         await peer.say(reply())
 
     async with serving(together) as server:
@@ -332,7 +332,7 @@ async def test_an_allowed_address_is_reached_by_number_and_by_name() -> None:
         assert len(server.requests) == 3
 
 
-async def test_a_public_name_that_leads_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_public_name_that_resolves_to_loopback_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))
     home = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
 

@@ -75,7 +75,7 @@ async def test_the_file_of_a_finished_task_is_fetched_whole(tmp_path: Path, orde
         assert planned.path == tmp_path / "films" / f"{task.id}-video.mp4"
         assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
         assert (size, planned.part.exists()) == (planned.path.stat().st_size, False)
-        assert sim.books().keys_leaked == 0
+        assert sim.records().keys_leaked == 0
 
 
 @pytest.mark.parametrize("order", [AT_TOKENBAY, ORDER], ids=["tokenbay", "hiapi"])

@@ -66,8 +66,8 @@ async def test_a_lost_submit_is_seen_in_the_list_and_what_the_ledger_knows_is_no
     assert (lost.state, known.state, seen.listed) == (TaskState.UNCERTAIN, TaskState.SUBMITTED, 2)
     (candidate,) = seen.found
     assert candidate.same_model
-    (booked,) = [task for task in sim.books().tasks if task.task_id != known.provider_task_id]
-    assert candidate.listed.provider_task_id == booked.task_id
+    (record,) = [task for task in sim.records().tasks if task.task_id != known.provider_task_id]
+    assert candidate.listed.provider_task_id == record.task_id
 
 
 async def test_hiapis_list_has_no_filter_and_only_tasks_of_that_time_are_candidates(scene: Scene) -> None:

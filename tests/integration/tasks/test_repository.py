@@ -59,7 +59,7 @@ async def test_tasks_are_counted_by_provider_and_state(store: Store) -> None:
     assert counts == {("hiapi", TaskState.SUBMITTING): 2, ("hiapi", TaskState.SUCCEEDED): 1}
 
 
-async def test_what_a_subscription_is_owed_is_counted_with_the_last_that_failed(store: Store) -> None:
+async def test_the_backlog_of_a_subscription_is_counted_with_the_last_delivery_that_failed(store: Store) -> None:
     await subscribe(store)
     await subscribe(store, "sub_2")
     assert await store.deliveries.backlog("sub_1") == Backlog()

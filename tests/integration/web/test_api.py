@@ -47,7 +47,7 @@ async def test_a_submit_is_answered_202_with_the_task_and_its_place(simulated: t
     task = reply.json()
     assert (reply.status_code, reply.headers["location"]) == (202, f"/v1/tasks/{task['id']}")
     assert (task["state"], task["labels"], task["callback_expected"]) == ("submitted", {"film": "1"}, True)
-    assert [booked.task_id for booked in sim.books().tasks] == [task["task_id"]]
+    assert [record.task_id for record in sim.records().tasks] == [task["task_id"]]
 
 
 async def test_the_callback_of_a_submitted_task_brings_its_end(simulated: tuple[Served, Simulator]) -> None:
@@ -64,7 +64,7 @@ async def test_the_same_key_gives_the_same_task_and_pays_once(simulated: tuple[S
     replies = [await service.post("/v1/tasks", ORDER, headers=key) for _ in range(3)]
     assert len({reply.json()["id"] for reply in replies}) == 1
     assert [reply.headers.get("idempotency-replayed") for reply in replies] == [None, "true", "true"]
-    assert len(sim.books().tasks) == 1
+    assert len(sim.records().tasks) == 1
 
 
 async def test_the_same_key_with_another_body_is_answered_422(simulated: tuple[Served, Simulator]) -> None:
@@ -147,13 +147,13 @@ async def test_a_provider_that_cannot_be_reached_is_answered_503(service: Served
     assert reply.headers["retry-after"]
 
 
-async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_hand(tmp_path: Path) -> None:
+async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_an_operator(tmp_path: Path) -> None:
     async with served_with_simulator(tmp_path) as (service, sim):
         sim.plan("dashscope", [["reply_lost"]])
         order = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse"}}
         task = (await service.post("/v1/tasks", order)).json()
         assert task["state"] == "uncertain"
-        found = sim.books().tasks[0].task_id
+        found = sim.records().tasks[0].task_id
         reply = await service.post(f"/v1/tasks/{task['id']}/settle", {"task_id": found}, key="operate")
     assert (reply.status_code, reply.json()["state"], reply.json()["task_id"]) == (200, "submitted", found)
 
@@ -300,7 +300,7 @@ async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, 
     is_problem(await service.post("/v1/tasks/tsk_1/settle", order), 422)
 
 
-async def test_what_is_done_by_hand_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
+async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
     await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]

@@ -168,9 +168,9 @@ async def test_the_answers_fit_the_document(service: Served) -> None:
     made = await create_subscription(service)
     await service.services.store.submissions.open_task(notified("tsk_1", provider_task_id="p1", **running), T0)
     await service.services.store.ledger.record([a_report(provider_task_id="p1")], T0 + 1000)
-    owed = (await service.get("/v1/deliveries")).json()["deliveries"]
-    assert {each["subscription"] for each in owed} == {made["id"], None}
-    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": owed[0]["id"]}
+    found = (await service.get("/v1/deliveries")).json()["deliveries"]
+    assert {each["subscription"] for each in found} == {made["id"], None}
+    names = {"tasks": "tsk_1", "subscriptions": made["id"], "deliveries": found[0]["id"]}
     await service.services.store.accounts.pause("hiapi", until_ms=2**52, reason="denied", alarm="why", now_ms=T0)
     for route in ROUTES:
         if route.method == "GET" and not route.streams:

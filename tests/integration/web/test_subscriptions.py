@@ -381,7 +381,7 @@ async def test_the_document_lists_the_event_types_and_gives_a_change_no_defaults
     assert not any("default" in each for each in schemas["ChangeSubscriptionRequest"]["properties"].values())
 
 
-async def test_the_story_of_what_was_done_by_hand_holds_no_secret(service: Served, tmp_path: Path) -> None:
+async def test_the_audit_of_changes_holds_no_secret(service: Served, tmp_path: Path) -> None:
     made = await create_subscription(service, **FULL)
     rotated = (await service.post(f"{PATH}/{made['id']}/rotate-secret")).json()
     await patch_subscription(service, made["id"], {"enabled": False})

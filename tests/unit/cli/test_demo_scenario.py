@@ -21,7 +21,7 @@ from receiver.cli.demo.scenario import (
     submit_body,
 )
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import find_violations
+from submitter.providers.validation import validate_video
 from submitter.request import RawRequest, VideoRequest
 from submitter.simulator import MENU
 
@@ -39,8 +39,8 @@ def _requests(each: int = LEAST) -> tuple[DemoRequest, ...]:
 @EACH_EXAMPLE
 def test_an_example_is_accepted_by_its_provider_in_both_forms(provider: str, example: Any) -> None:
     capabilities = ADAPTERS[provider].CAPABILITIES
-    assert find_violations(RawRequest.model_validate(example.raw), capabilities) == ()
-    assert find_violations(VideoRequest.model_validate(example.video), capabilities) == ()
+    assert validate_video(RawRequest.model_validate(example.raw), capabilities) == ()
+    assert validate_video(VideoRequest.model_validate(example.video), capabilities) == ()
 
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.glob("*_r2v*.json")), ids=lambda path: path.stem)

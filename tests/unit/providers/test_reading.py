@@ -81,7 +81,7 @@ def test_anything_else_is_no_progress(value: object) -> None:
     [("5", 5.0), (" 0.5 ", 0.5), ("0", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("9999999", None)],
 )
 def test_only_seconds_are_read_from_retry_after(value: str, wait_s: float | None) -> None:
-    assert json_reader.retry_after_s(HttpReply(status=429, headers=(("retry-after", value),))) == wait_s
+    assert HttpReply(status=429, headers=(("retry-after", value),)).retry_after_s == wait_s
 
 
 def test_text_is_clean_bounded_and_never_a_flag() -> None:
@@ -102,7 +102,7 @@ def test_a_path_that_ends_early_is_nothing() -> None:
     assert len(json_reader.items_at(document, "data", "rows")) == json_reader.ITEMS_CAP
 
 
-def test_case_of_a_state_word_does_not_matter_and_a_strange_one_runs() -> None:
+def test_case_of_a_state_word_does_not_matter_and_an_unknown_one_is_running() -> None:
     words = {"success": TaskState.SUCCEEDED}
     assert json_reader.state_of("SuCCess", words) == (TaskState.SUCCEEDED, True)
     assert json_reader.state_of("over", words) == (TaskState.RUNNING, False)
@@ -114,7 +114,7 @@ def test_a_receipt_never_opens_with_an_end() -> None:
     assert states == [TaskState.SUBMITTED, TaskState.SUBMITTED, TaskState.SUBMITTED, TaskState.RUNNING]
 
 
-def test_a_stored_message_keeps_its_first_64_kib() -> None:
+def test_of_a_body_the_first_64_kib_are_stored() -> None:
     assert len(json_reader.capped(b"x" * 70_000)) == 65_536
 
 

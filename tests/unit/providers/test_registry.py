@@ -24,7 +24,7 @@ def test_every_base_url_is_https_and_only_the_family_has_none(adapter: str) -> N
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-def test_no_model_stands_in_two_families(adapter: str) -> None:
+def test_no_model_is_in_two_families(adapter: str) -> None:
     models = [model for family in ADAPTERS[adapter].CAPABILITIES.families for model in family.models]
     assert len(models) == len(set(models)) > 0
 
@@ -49,7 +49,7 @@ def test_dashscope_stays_within_twenty_a_second() -> None:
     assert budget.burst + budget.per_s <= 20
 
 
-def test_gateways_are_never_asked_more_often_than_every_five_seconds() -> None:
+def test_gateways_are_never_polled_more_often_than_every_five_seconds() -> None:
     assert all(ADAPTERS[adapter].CAPABILITIES.poll.floor_s >= 5 for adapter in SERVES_FILES)
 
 

@@ -20,7 +20,7 @@ SUBMIT_OUTCOMES = (model.Receipt, model.Refused, model.Uncertain)
 STATUS_OUTCOMES = (model.Observation, model.NotFound, model.Throttled, model.Denied, model.Unavailable)
 CANCEL_OUTCOMES = (model.CancelAccepted, model.CancelRefused, *STATUS_OUTCOMES[1:])
 
-#: Words that the adapters look for, so that made-up documents get past the first checks.
+#: Words that the adapters search for, so that made-up documents get past the first checks.
 KEYS = [
     "code",
     "message",
@@ -190,7 +190,7 @@ def test_a_hostile_body_is_one_of_the_outcomes(adapter: str, body: bytes) -> Non
 
 @pytest.mark.parametrize("provider_task_id", ["", " ", "..", "x" * 201, "a\nb", "a\0b", "\ud800"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
-def test_an_id_that_cannot_be_asked_for_is_no_receipt(adapter: str, provider_task_id: str) -> None:
+def test_an_id_that_cannot_be_polled_is_no_receipt(adapter: str, provider_task_id: str) -> None:
     body = {"taskId": provider_task_id, "task_id": provider_task_id}
     reply = HttpReply(
         status=200, body=json.dumps(body | {"id": provider_task_id, "data": body, "output": body}).encode()

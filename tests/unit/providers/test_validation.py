@@ -6,7 +6,7 @@ import pytest
 
 from submitter.errors import InvalidRequest, Violation
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import check, find_violations
+from submitter.providers.validation import check, validate_video
 from submitter.request import RawRequest, VideoRequest
 
 URL = "https://a.example/1.png"
@@ -47,7 +47,7 @@ def _least(adapter: str, model: str) -> dict[str, Any]:
 
 def _found(adapter: str, model: str, **changes: Any) -> list[Violation]:
     request = VideoRequest(**_least(adapter, model) | changes)
-    return list(find_violations(request, ADAPTERS[adapter].CAPABILITIES))
+    return list(validate_video(request, ADAPTERS[adapter].CAPABILITIES))
 
 
 def _fields(adapter: str, model: str, **changes: Any) -> list[str]:
@@ -56,7 +56,7 @@ def _fields(adapter: str, model: str, **changes: Any) -> list[str]:
 
 def _raw(adapter: str, body: dict[str, Any], path: str | None = None) -> list[str]:
     request = RawRequest.model_construct(body=body, path=path)
-    return [violation.field for violation in find_violations(request, ADAPTERS[adapter].CAPABILITIES)]
+    return [violation.field for violation in validate_video(request, ADAPTERS[adapter].CAPABILITIES)]
 
 
 @every_model
@@ -207,13 +207,13 @@ def test_the_first_frame_is_the_one_picture_to_name(adapter: str, model: str) ->
 
 
 @every_reference_model
-def test_data_uris_are_taken_only_by_dashscope(adapter: str, model: str) -> None:
+def test_data_uris_are_accepted_only_by_dashscope(adapter: str, model: str) -> None:
     expected = [] if adapter == "dashscope" else ["video.reference_images[1]"]
     assert _fields(adapter, model, reference_images=(URL, DATA_URI)) == expected
 
 
 @every_frame_model
-def test_data_uris_as_first_frame_are_taken_only_by_dashscope(adapter: str, model: str) -> None:
+def test_data_uris_as_first_frame_are_accepted_only_by_dashscope(adapter: str, model: str) -> None:
     expected = [] if adapter == "dashscope" else ["video.first_frame"]
     assert _fields(adapter, model, first_frame=DATA_URI) == expected
 
@@ -259,7 +259,7 @@ def test_a_malformed_address_is_named_by_its_place(adapter: str, model: str, url
     assert _fields(adapter, model, reference_images=(URL, URL, url)) == ["video.reference_images[2]"]
 
 
-def test_plain_http_and_long_data_are_taken() -> None:
+def test_plain_http_and_long_data_are_accepted() -> None:
     assert _fields("modellix", "happyhorse-1.0-r2v", reference_images=("http://a.example:8080/ü.png?x=1#y",)) == []
     assert _fields("dashscope", "happyhorse-1.0-i2v", first_frame="data:image/webp;base64," + "A" * 20_000_000) == []
 
@@ -282,12 +282,12 @@ def test_a_nul_in_the_prompt_is_refused(adapter: str, model: str) -> None:
 )
 def test_half_a_surrogate_pair_is_a_violation_and_not_a_crash(changes: dict[str, Any], field: str) -> None:
     least = VideoRequest(**_least("tokenbay", "happyhorse-1.0-r2v"))
-    found = find_violations(least.model_copy(update=changes), ADAPTERS["tokenbay"].CAPABILITIES)
+    found = validate_video(least.model_copy(update=changes), ADAPTERS["tokenbay"].CAPABILITIES)
     assert {violation.field for violation in found} == {field}
     assert all(str(violation).encode() for violation in found)
 
 
-def test_every_violation_is_told_at_once_in_the_order_of_the_fields() -> None:
+def test_every_violation_is_reported_at_once_in_the_order_of_the_fields() -> None:
     fields = _fields(
         "hiapi", HIAPI, prompt="", reference_images=("x",), resolution="8K", ratio="1:9", duration=99, seed=1
     )
@@ -301,14 +301,14 @@ def test_every_violation_is_told_at_once_in_the_order_of_the_fields() -> None:
     ]
 
 
-def test_check_raises_with_all_of_them_and_passes_what_is_right() -> None:
+def test_check_raises_all_violations_and_accepts_a_valid_request() -> None:
     check(VideoRequest(model=HIAPI_TEXT, prompt="a horse"), ADAPTERS["hiapi"].CAPABILITIES)
     with pytest.raises(InvalidRequest) as caught:
         check(VideoRequest(model=HIAPI_TEXT, duration=1), ADAPTERS["hiapi"].CAPABILITIES)
     assert [violation.field for violation in caught.value.violations] == ["video.prompt", "video.duration"]
 
 
-def test_a_raw_body_may_not_bring_the_callback_that_is_ours() -> None:
+def test_a_raw_body_may_not_hold_a_callback() -> None:
     assert _raw("hiapi", {"callback": {"url": URL}}) == ["raw.body.callback"]
     assert _raw("dashscope", {"callback": {"url": URL}}) == []
 

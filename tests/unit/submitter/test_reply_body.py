@@ -35,7 +35,7 @@ def test_a_reply_as_long_as_its_cap_is_whole_and_one_byte_more_is_too_large() ->
 
 
 @pytest.mark.parametrize("cutting", [True, False])
-def test_a_bomb_never_unfolds_in_memory(cutting: bool) -> None:
+def test_a_gzip_bomb_is_never_whole_in_memory(cutting: bool) -> None:
     body = ReplyBody(cap_bytes=1_000, cutting=cutting, coding="gzip")
     tracemalloc.start()
     try:

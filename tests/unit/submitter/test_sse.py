@@ -20,7 +20,7 @@ def test_a_block_says_what_its_fields_say() -> None:
     ]
 
 
-def test_a_block_without_data_is_no_event_and_still_told() -> None:
+def test_a_block_without_data_is_no_event_and_still_reported() -> None:
     assert _read(b"retry: 3000\n\nid: 9\n\n") == [Block(retry_ms=3000), Block(id="9")]
 
 
@@ -67,7 +67,7 @@ def test_bytes_that_are_no_text_are_replaced_and_cost_nothing_else() -> None:
 @pytest.mark.parametrize(
     "chunk", [b"x" * 10, b"data: xxx\n", b"data:\n"], ids=["an endless line", "endless data", "endless empty data"]
 )
-def test_what_never_ends_is_given_up_at_the_cap(chunk: bytes) -> None:
+def test_a_block_without_end_fails_at_the_cap(chunk: bytes) -> None:
     with pytest.raises(BlockTooLarge, match="100 bytes"):
         _read(*[chunk] * 200, cap_bytes=100)
 

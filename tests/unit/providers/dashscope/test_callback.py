@@ -16,7 +16,7 @@ ACCOUNT = recorded.account("dashscope")
     ("name", "state", "word"),
     [("callback_succeeded", TaskState.SUCCEEDED, "SUCCEEDED"), ("callback_failed", TaskState.FAILED, "FAILED")],
 )
-def test_an_event_names_the_end_and_asks_for_a_question(name: str, state: TaskState, word: str) -> None:
+def test_an_event_names_the_end_and_needs_a_poll_for_the_result(name: str, state: TaskState, word: str) -> None:
     callback = recorded.callback("dashscope", name)
     observation = dashscope.parse_callback(callback, ACCOUNT, 0)
     assert not observation.signature_verified

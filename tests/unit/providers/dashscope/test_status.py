@@ -1,4 +1,4 @@
-"""Every recorded answer to a question, a list or a cancel at DashScope, with what it must come to."""
+"""Every recorded answer to a poll, a list or a cancel at DashScope, with what it must come to."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_canceled": _seen("status_canceled", TaskState.CANCELED, "CANCELED"),
     "status_unknown": NotFound(raw=recorded.reply("dashscope", "status_unknown").body),
     "status_new_word": _seen("status_new_word", TaskState.RUNNING, "ARCHIVING", is_documented_state=False),
-    "status_other_id": Unavailable(reason="the reply names task 'other', which is not the one asked for"),
+    "status_other_id": Unavailable(reason="the reply names task 'other', which is not the requested one"),
     "status_401": Denied(status=401, message="bad key"),
     "status_429": Throttled(),
     "status_500": Unavailable(reason="HTTP 500, InternalError: oops"),
@@ -109,7 +109,7 @@ def test_a_cancel_is_a_post_without_a_body() -> None:
     assert call.url == "https://dashscope-intl.aliyuncs.com/api/v1/tasks/a%2Fb/cancel"
 
 
-def test_a_cancel_is_taken_only_while_the_task_waits() -> None:
+def test_a_cancel_is_accepted_only_while_the_task_waits() -> None:
     refused = TaskError(code="UnsupportedOperation", message="only a PENDING task can be cancelled")
     assert dashscope.parse_cancel(recorded.reply("dashscope", "cancel_accepted")) == CancelAccepted()
     assert dashscope.parse_cancel(recorded.reply("dashscope", "cancel_refused")) == CancelRefused(error=refused)

@@ -11,7 +11,7 @@ ACCOUNT = recorded.account("dashscope")
 CONTEXT = SubmitContext(callback_url="https://us.example/callbacks/dashscope/token", idempotency_key="tsk_1")
 
 
-def test_every_submit_asks_for_asynchronous_work() -> None:
+def test_every_submit_requests_asynchronous_work() -> None:
     call = dashscope.build_submit(VideoRequest(model="happyhorse-1.0-t2v", prompt="a horse"), ACCOUNT, CONTEXT)
     assert ("x-dashscope-async", "enable") in call.headers
     assert call.url.endswith("/api/v1/services/aigc/video-generation/video-synthesis")

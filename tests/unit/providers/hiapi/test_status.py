@@ -1,4 +1,4 @@
-"""Every recorded answer to a question at HiAPI, with what it must come to."""
+"""Every recorded answer to a poll at HiAPI, with what it must come to."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_401": Denied(status=401, message="invalid api key"),
     "status_429": Throttled(retry_after_s=7.0),
     "status_503": Unavailable(reason="HTTP 503, SERVICE_UNAVAILABLE: temporarily unable"),
-    "status_other_id": Unavailable(reason="the reply names task 'tk-hiapi-other', which is not the one asked for"),
+    "status_other_id": Unavailable(reason="the reply names task 'tk-hiapi-other', which is not the requested one"),
 }
 
 
@@ -82,7 +82,7 @@ def test_a_list_that_is_refused_says_why() -> None:
     assert hiapi.parse_list(recorded.reply("hiapi", "status_429")) == Throttled(retry_after_s=7.0)
 
 
-def test_the_list_asks_for_the_largest_page() -> None:
+def test_the_list_requests_the_largest_page() -> None:
     call = hiapi.build_list(recorded.account("hiapi"), since_ms=0, until_ms=1)
     assert call.url == "https://api.hiapi.ai/v1/tasks?page=1&size=100"
 

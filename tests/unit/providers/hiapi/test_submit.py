@@ -32,7 +32,7 @@ def test_equal_submits_are_equal_bytes() -> None:
     assert hiapi.build_submit(TEXT, ACCOUNT, CONTEXT) == hiapi.build_submit(TEXT.model_copy(), ACCOUNT, CONTEXT)
 
 
-def test_without_a_callback_address_no_callback_is_asked_for() -> None:
+def test_without_a_callback_url_no_callback_is_requested() -> None:
     call = hiapi.build_submit(TEXT, ACCOUNT, SubmitContext(callback_url=None, idempotency_key="tsk_1"))
     assert "callback" not in json.loads(call.body)
 

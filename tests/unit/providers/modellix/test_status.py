@@ -1,4 +1,4 @@
-"""Every recorded answer to a question at Modellix, with what it must come to."""
+"""Every recorded answer to a poll at Modellix, with what it must come to."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_cancelled": _seen("status_cancelled", TaskState.CANCELED, "cancelled"),
     "status_404": NotFound(raw=recorded.reply("modellix", "status_404").body),
     "status_429": Throttled(retry_after_s=3.0),
-    "status_other_id": Unavailable(reason="the reply names task 'task-0002', which is not the one asked for"),
+    "status_other_id": Unavailable(reason="the reply names task 'task-0002', which is not the requested one"),
 }
 
 

@@ -34,6 +34,6 @@ def test_a_success_in_the_shape_of_the_family_brings_its_file() -> None:
     )
 
 
-def test_tasks_are_asked_for_on_the_route_they_were_sent_to() -> None:
+def test_tasks_are_polled_on_the_route_they_were_sent_to() -> None:
     call = modelstream.build_status(ProviderTaskId(TASK_ID), recorded.account("modelstream"))
     assert call.url == "https://api.modelstream.ai/v1/video/generations/abcd1234efgh"

@@ -18,7 +18,7 @@ def _output(result_url: str) -> Output:
     return seen.outputs[0]
 
 
-def test_a_path_is_taken_below_the_path_of_the_base_url() -> None:
+def test_a_path_is_resolved_below_the_path_of_the_base_url() -> None:
     output = _output("/v1/videos/task_abc/content")
     assert output == Output(url="http://127.0.0.1:9000/gateway/v1/videos/task_abc/content", needs_key=True)
     assert newapi.build_download(output, ACCOUNT).headers == KEY
@@ -53,7 +53,7 @@ def test_any_other_origin_never_gets_the_key(url: str) -> None:
         "/\\\\evil",
     ],
 )
-def test_what_is_no_plain_address_gives_way_to_the_content_route(odd: str) -> None:
+def test_anything_but_a_plain_url_is_replaced_by_the_content_route(odd: str) -> None:
     assert _output(odd).url == "http://127.0.0.1:9000/gateway/v1/videos/task_abc/content"
 
 

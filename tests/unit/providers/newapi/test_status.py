@@ -1,4 +1,4 @@
-"""Every recorded answer to a question at a new-api gateway, in the four shapes, with what it must come to."""
+"""Every recorded answer to a poll at a new-api gateway, in the four shapes, with what it must come to."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ OPENAI_STYLE = {
     "status_c_failed": _failed(
         "status_c_failed", "failed", "content_policy", "the prompt was refused", **ENDED, **OPENAI
     ),
-    "status_other_id": Unavailable(reason="the reply names task 'task_other', which is not the one asked for"),
+    "status_other_id": Unavailable(reason="the reply names task 'task_other', which is not the requested one"),
 }
 GEMINI_CHANNELS = {
     "status_d_processing": _seen("status_d_processing", RUNNING, "processing"),

@@ -37,7 +37,7 @@ def test_a_bare_prompt_sends_no_metadata() -> None:
     assert call.body == b'{"model":"happyhorse-1.0-t2v","prompt":"character1"}'
 
 
-def test_the_route_is_a_setting_for_submits_and_questions() -> None:
+def test_the_route_is_a_setting_for_submits_and_polls() -> None:
     request = RawRequest(body={"model": "x"})
     assert newapi.build_submit(request, ACCOUNT, CONTEXT).url == "https://gateway.example/v1/video/generations"
     assert newapi.build_submit(request, OTHER_ROUTE, CONTEXT).url == "https://gateway.example/v1/videos"

@@ -1,4 +1,4 @@
-"""Every recorded answer to a question at TokenBay, with what it must come to."""
+"""Every recorded answer to a poll at TokenBay, with what it must come to."""
 
 from typing import Any
 
