@@ -11,7 +11,7 @@ from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, confirm, emit, progress, show
 from receiver.cli.display.durations import Moment, parse_moment
 from receiver.cli.display.subscription_tables import replay_line
-from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, with_message
+from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, parsed_option
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.replay import (
@@ -45,16 +45,10 @@ class ReplayOptions(FilterOptions):
     first_seq: Annotated[int | None, typer.Option(_FIRST, metavar="N", min=0, help="First event.")] = None
     last_seq: Annotated[int | None, typer.Option("--to-seq", metavar="N", min=0, help="Last event.")] = None
     since: Annotated[
-        Moment | None,
-        typer.Option(
-            "--since", metavar="WHEN", parser=with_message(parse_moment), help="From this time on: 2h, 1d, or RFC 3339."
-        ),
+        Moment | None, parsed_option("--since", "WHEN", parse_moment, "From this time on: 2h, 1d, or RFC 3339.")
     ] = None
     until: Annotated[
-        Moment | None,
-        typer.Option(
-            "--until", metavar="WHEN", parser=with_message(parse_moment), help="Before this time: 2h, 1d, or RFC 3339."
-        ),
+        Moment | None, parsed_option("--until", "WHEN", parse_moment, "Before this time: 2h, 1d, or RFC 3339.")
     ] = None
     only: Annotated[
         Only | None, enum_option(Only, "--only", "Only dead letters, or only events that it has no delivery of")
