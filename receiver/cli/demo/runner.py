@@ -16,11 +16,10 @@ from receiver.cli.demo.api import PAGE, Api, open_api
 from receiver.cli.demo.display import Progress, Result, Screen
 from receiver.cli.demo.processes import Processes, open_processes
 from receiver.cli.demo.records import (
-    RecordedTask,
     Uncertain,
     faults_met,
     ledger_task,
-    recorded_task,
+    paid_task,
     settle_arguments,
     settlements,
 )
@@ -28,7 +27,7 @@ from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
 from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import Consumers, open_consumers
-from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Wanted, tally, undelivered
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Wanted, tally, undelivered
 from submitter import Client
 from submitter.providers.registry import ADAPTERS
 
@@ -143,7 +142,7 @@ class Demo:
                 await self._settle(tasks, records)
             await asyncio.sleep(READ_EVERY_S)
 
-    def _is_settled(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> bool:
+    def _is_settled(self, tasks: Sequence[Task], records: Sequence[Paid]) -> bool:
         requests = self.scenario.by_name
         notified = {
             (task["provider"], task["task_id"]) for task in tasks if requests[task["labels"][LABEL]].is_notified
@@ -151,12 +150,12 @@ class Demo:
         return (
             len(self.submitting.accepted) == len(requests)
             and not any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
-            and not undelivered((each.paid for each in records), self.consumers.received, notified=notified)
+            and not undelivered(records, self.consumers.received, notified=notified)
             and not any(each.awaits_contradiction for each in records)
             and (self.scenario.kill_at is None or self.is_killed)
         )
 
-    async def _settle(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> None:
+    async def _settle(self, tasks: Sequence[Task], records: Sequence[Paid]) -> None:
         """As an operator does: by what the provider's console shows, with the command."""
         requests = {task["id"]: self.scenario.by_name[task["labels"][LABEL]] for task in tasks}
         uncertain = [
@@ -249,7 +248,7 @@ class Demo:
                 )
                 for request in self.scenario.requests
             ],
-            paid=[each.paid for each in records],
+            paid=records,
             received=tuple(self.consumers.received),
             streamed=tuple(self.consumers.follower.seqs),
             ledger=await asyncio.gather(*(in_ledger(task) for task in tasks)),
@@ -259,9 +258,9 @@ class Demo:
     async def _tasks(self) -> list[dict[str, Any]]:
         return await self.api.pages("/v1/tasks", "tasks")
 
-    async def _records(self) -> list[RecordedTask]:
+    async def _records(self) -> list[Paid]:
         """Every task that the simulator created, oldest first."""
-        return [recorded_task(task) for task in (await self._books())["tasks"]]
+        return [paid_task(task) for task in (await self._books())["tasks"]]
 
     async def _books(self) -> Mapping[str, Any]:
         books: Mapping[str, Any] = await self.control.get("/_simulator/books")

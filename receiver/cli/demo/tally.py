@@ -51,13 +51,18 @@ class _OfTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid(_OfTask):
-    """A task in a provider's records."""
+    """A task in a provider's records: it was created, so it is paid."""
 
     provider_task_id: str
+    created_ms: int
+    #: The body of the submit.
+    body: str = field(repr=False)
     state: str
     is_ended: bool
     #: A callback with the opposite end was sent as well, and answered 2xx.
     contradicted: bool = False
+    #: Such a callback is planned, and has not been answered 2xx yet.
+    awaits_contradiction: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
