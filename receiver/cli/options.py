@@ -1,7 +1,7 @@
 """Options that several commands share, and how an option is declared from a parser, an enum or a dataclass."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import wraps
@@ -47,17 +47,17 @@ def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text:
     return typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
 
 
-def enum_option(values: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
-    """An option that takes one value of an enum. Its help and its error list all of them."""
+def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
+    """An option that takes one of these values. Its help and its error list all of them."""
+    by_word = {value.value: value for value in values}
+    listed = ", ".join(by_word)
 
     def parse(text: str) -> StrEnum:
-        try:
-            return values(text.lower())
-        except ValueError:
+        if text.lower() not in by_word:
             message = f"{text!r} is none of {listed}"
-            raise ValueError(message) from None
+            raise ValueError(message)
+        return by_word[text.lower()]
 
-    listed = ", ".join(values)
     return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.")
 
 

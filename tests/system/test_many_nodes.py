@@ -21,7 +21,7 @@ from rich.console import Console
 from receiver.cli.demo.api import open_api
 from receiver.cli.demo.display import Result, Screen
 from receiver.cli.demo.examples import load_examples
-from receiver.cli.demo.processes import Processes, free_ports, new_setup
+from receiver.cli.demo.processes import Processes, Setup, free_ports
 from receiver.cli.demo.runner import Demo, Scenario
 from receiver.cli.demo.scenario import make_requests
 from receiver.cli.demo.submitting import Submitting
@@ -94,7 +94,7 @@ async def _nodes(ledger: str, folder: Path) -> AsyncIterator[tuple[Nodes, Balanc
     simulator, *webs = free_ports(3)
     async with open_balancer(webs) as balancer:
         origins = {"simulator": f"http://127.0.0.1:{simulator}", "receiver": f"http://127.0.0.1:{balancer.port}"}
-        setup = new_setup(folder, **origins, database_url=ledger)
+        setup = Setup(directory=folder, database_url=ledger, **origins)
         nodes = Nodes(setup=setup, seed=SEED, ports=dict(zip(NODES, webs, strict=False)))
         try:
             await nodes.start_simulator()

@@ -1,7 +1,6 @@
 """`whenfinal replay`: make a range of events due again for one subscription."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -31,13 +30,6 @@ _FIRST = "--from-seq"
 _UNBOUNDED = f"give a range: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
 
 
-class Only(StrEnum):
-    """What `--only` takes. Without it all events are replayed, delivered ones as well."""
-
-    DEAD = ReplayWhich.DEAD.value
-    MISSING = ReplayWhich.MISSING.value
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions(FilterOptions):
     """Bounds by number include both ends; by time `since <= at < until`."""
@@ -50,8 +42,14 @@ class ReplayOptions(FilterOptions):
     until: Annotated[
         Moment | None, parsed_option("--until", "WHEN", parse_moment, "Before this time: 2h, 1d, or RFC 3339.")
     ] = None
+    #: Without it all events are replayed, delivered ones as well.
     only: Annotated[
-        Only | None, enum_option(Only, "--only", "Only dead letters, or only events that it has no delivery of")
+        ReplayWhich | None,
+        enum_option(
+            (ReplayWhich.DEAD, ReplayWhich.MISSING),
+            "--only",
+            "Only dead letters, or only events that it has no delivery of",
+        ),
     ] = None
 
 
@@ -114,5 +112,5 @@ def _range_of(given: ReplayOptions, now_ms: int) -> ReplayRange:
         since_ms=None if given.since is None else given.since.resolve(now_ms),
         until_ms=None if given.until is None else given.until.resolve(now_ms),
         filter=filter_of(given),
-        which=ReplayWhich.ALL if given.only is None else ReplayWhich(given.only),
+        which=given.only or ReplayWhich.ALL,
     )

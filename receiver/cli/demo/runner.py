@@ -6,7 +6,7 @@ process dies, the others show the progress, follow the stream, rotate the secret
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,7 +73,7 @@ class Scenario:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Demo:
-    """Open it with `open_demo`; it serves until that closes."""
+    """Open it with `open_demo`; its processes run until that closes."""
 
     scenario: Scenario
     screen: Screen
@@ -94,7 +94,8 @@ class Demo:
         """Raise ChildDied at once when a process of the demo ends by itself."""
         self.screen.restart_clock()
         with self.screen.live(self.progress):
-            in_time = await beside(self._work_in_time(), self.processes.watch(), *self._others())
+            guards = (self.processes.watch(), self._observe(), self._follow(), self._rotate(), self._kill())
+            in_time = await beside(self._work_in_time(), *guards)
             seconds = self.screen.elapsed_s
             evidence = await beside(self._collect(), self.processes.watch())
             faults = faults_met(await self._books())
@@ -102,10 +103,6 @@ class Demo:
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
         return Result(tally=tally(evidence), seconds=seconds, faults=faults, shown=shown, remarks=wrong)
-
-    async def serve(self) -> None:
-        """Until cancelled."""
-        await self.processes.watch()
 
     def progress(self) -> list[Progress]:
         """By provider."""
@@ -179,13 +176,6 @@ class Demo:
                 request = requests[task_id]
                 del self.submitting.accepted[request.name]
                 await self.submitting.submit_by_api([request])
-
-    def _others(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What runs beside the work. None of them returns."""
-        yield self._observe()
-        yield self._follow()
-        yield self._rotate()
-        yield self._kill()
 
     async def _observe(self) -> None:
         """Read the events by pages, as any consumer does, and show the progress."""

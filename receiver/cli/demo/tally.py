@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 STREAM_NAME = "stream"  # in place of a provider, where a finding is about the stream itself
 
@@ -287,20 +288,12 @@ def _contradictions(evidence: Evidence, *, on_record: bool) -> Iterator[Finding]
             yield Finding(provider=paid.provider, task=name, why=why)
 
 
-def _recorded(evidence: Evidence) -> Iterator[Finding]:
-    return _contradictions(evidence, on_record=True)
-
-
-def _unrecorded(evidence: Evidence) -> Iterator[Finding]:
-    return _contradictions(evidence, on_record=False)
-
-
 KINDS: Mapping[str, tuple[Callable[[Evidence], Iterator[Finding]], ...]] = {
     "lost": (_lost, _gaps),
     "doubled": (_doubled, _repeated),
     "paid_twice": (_paid_twice,),
     "unwanted": (_unwanted,),
     "disagreeing": (_disagreeing,),
-    "unrecorded": (_unrecorded,),
-    "contradictions": (_recorded,),
+    "unrecorded": (partial(_contradictions, on_record=False),),
+    "contradictions": (partial(_contradictions, on_record=True),),
 }

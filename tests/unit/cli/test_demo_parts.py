@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from receiver.cli.demo.display import Progress, Result, closing, progress_line, result_view
-from receiver.cli.demo.processes import new_setup
+from receiver.cli.demo.processes import Setup
 from receiver.cli.demo.records import (
     Uncertain,
     ledger_task,
@@ -24,7 +24,7 @@ from receiver.config.settings import Settings
 from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
 
-SETUP = new_setup(Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
+SETUP = Setup(directory=Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
 IN_LEDGER = LedgerTask(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
 PROMPT = "a paper boat"
 UNCERTAIN = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
