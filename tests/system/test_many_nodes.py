@@ -24,9 +24,7 @@ from receiver.cli.demo.examples import load_examples
 from receiver.cli.demo.processes import Processes, Setup, free_ports
 from receiver.cli.demo.runner import Demo, Scenario
 from receiver.cli.demo.scenario import make_requests
-from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import open_consumers
-from receiver.cli.demo.tally import Channel
 from tests.support.balancer import Balancer, open_balancer
 from tests.support.postgres import Databases
 
@@ -117,7 +115,6 @@ async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
         open_api(setup.simulator) as control,
     ):
         await consumers.subscribe(api)
-        notify_url = consumers.subscribers[Channel.NOTIFY].url
         demo = Demo(
             scenario=Scenario(requests=requests, seed=SEED, kill_at=KILL_AT),
             screen=screen,
@@ -125,7 +122,6 @@ async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
             consumers=consumers,
             api=api,
             control=control,
-            submitting=Submitting(processes=nodes, api=api, control=control, notify_url=notify_url),
         )
         result = await demo.run()
     assert demo.is_killed

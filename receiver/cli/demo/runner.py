@@ -83,12 +83,16 @@ class Demo:
     api: Api
     #: Of the simulator.
     control: Api
-    submitting: Submitting
+    submitting: Submitting = field(init=False)
     is_killed: bool = False
     _intervening: asyncio.Lock = field(default_factory=asyncio.Lock)  # a rotation and a kill do not overlap
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
+
+    def __post_init__(self) -> None:
+        url = self.consumers.subscribers[Channel.NOTIFY].url
+        self.submitting = Submitting(processes=self.processes, api=self.api, control=self.control, notify_url=url)
 
     async def run(self) -> Result:
         """Raise ChildDied at once when a process of the demo ends by itself."""
@@ -266,18 +270,8 @@ async def open_demo(scenario: Scenario, screen: Screen) -> AsyncIterator[Demo]:
         open_api(processes.setup.receiver, processes.setup.api_key) as api,
         open_api(processes.setup.simulator) as control,
     ):
-        notify_url = consumers.subscribers[Channel.NOTIFY].url
-        submitting = Submitting(processes=processes, api=api, control=control, notify_url=notify_url)
         await consumers.subscribe(api)
-        yield Demo(
-            scenario=scenario,
-            screen=screen,
-            processes=processes,
-            consumers=consumers,
-            api=api,
-            control=control,
-            submitting=submitting,
-        )
+        yield Demo(scenario=scenario, screen=screen, processes=processes, consumers=consumers, api=api, control=control)
 
 
 async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]) -> T:
