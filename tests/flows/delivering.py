@@ -74,7 +74,7 @@ def body_of(request: bytes) -> bytes:
 
 
 async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.005)
 

@@ -119,7 +119,7 @@ async def test_a_chunked_stream_that_stops_in_a_chunk_is_made_again() -> None:
 
 
 async def test_a_connection_without_a_byte_for_long_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "SILENCE_S", 0.2)
+    monkeypatch.setattr(following, "SILENCE_S", 1.0)
     async with _against(holding(STREAM, blocks(1)), hanging, holding(STREAM, blocks(2))) as (client, server):
         assert await _first(2, client.events(after=0)) == [1, 2]
         async with asyncio.timeout(PATIENCE_S):

@@ -240,7 +240,7 @@ async def test_a_turn_that_is_cancelled_takes_its_posts_with_it() -> None:
             turn = asyncio.create_task(deliverer.deliver_once(limit=1))
             await server.until_requests(1)
             await cancel([turn])
-            await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+            await asyncio.wait_for(server.peers[0].gone.wait(), 60)
     assert outbox.batches == []
 
 

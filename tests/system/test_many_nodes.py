@@ -33,8 +33,6 @@ from receiver.demo.world import World, _free_ports, _new_keys
 from tests.postgres import Databases
 from tests.system.balancer import Balancer, open_balancer
 
-pytestmark = pytest.mark.timeout(180)
-
 EACH = 16  # orders of each of five providers
 SEED = 7
 KILL_AT = 20  # ends told before the kill
@@ -122,7 +120,7 @@ async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
     async with (
         open_audience(events=len(orders), notify_secret=nodes.keys.webhook) as audience,
         open_service(nodes.places.receiver, nodes.keys.api) as service,
-        httpx.AsyncClient(base_url=nodes.places.simulator, trust_env=False) as control,
+        httpx.AsyncClient(base_url=nodes.places.simulator, trust_env=False, timeout=60) as control,
     ):
         await audience.subscribe(service)
         simulated, notify_url = Simulated(control), audience.subscribers[Way.NOTIFY].url
