@@ -170,9 +170,7 @@ def read_secret(file: str | None) -> str | None:
     if file is None:
         return None
     try:
-        text = _content(file).decode("ascii").strip()
-    except OSError as error:
-        raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error
+        text = read_input(file, SECRET_MAX_BYTES + 1).decode("ascii").strip()
     except UnicodeDecodeError:
         text = ""
     if not text or len(text) > SECRET_MAX_BYTES or not text.isprintable():
@@ -180,8 +178,12 @@ def read_secret(file: str | None) -> str | None:
     return text
 
 
-def _content(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read(SECRET_MAX_BYTES + 1)
-    with Path(file).open("rb") as opened:
-        return opened.read(SECRET_MAX_BYTES + 1)
+def read_input(file: str, most: int = -1) -> bytes:
+    """The content, or its first `most` bytes; `-` is stdin. Raise CommandFailed when it can not be read."""
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(most)
+        with Path(file).open("rb") as opened:
+            return opened.read(most)
+    except OSError as error:
+        raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error

@@ -5,7 +5,6 @@ import errno
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
@@ -33,8 +32,9 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, creatin
     settings = load_settings()
     start_logging(_quieter(settings))
     place = ledger_at(settings.database.url)
-    if not creating and isinstance(place, LedgerFile):
-        _must_exist(place.path)
+    if not creating and isinstance(place, LedgerFile) and not place.path.exists():
+        hint = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
+        raise CommandFailed(f"there is no ledger at {place.path.absolute()}; {hint}")
 
     async def opened() -> T:
         async with open_services(settings, migrating=creating) as services:
@@ -65,12 +65,6 @@ def _quieter(settings: Settings) -> Settings:
     if settings.log.level != "info":
         return settings
     return settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})
-
-
-def _must_exist(path: Path) -> None:
-    if not path.exists():
-        hint = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
-        raise CommandFailed(f"there is no ledger at {path.absolute()}; {hint}")
 
 
 @contextmanager

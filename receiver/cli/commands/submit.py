@@ -1,12 +1,10 @@
 """`whenfinal submit`: task requests from a file or a pipe. All are checked before the first one is sent."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, assert_never
 
 import typer
@@ -16,7 +14,7 @@ from receiver.cli.commands.submit_file import RequestLine, check_requests, read_
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, progress, show
 from receiver.cli.display.durations import parse_duration_s
 from receiver.cli.display.tables import state_cell, table, task_sheet
-from receiver.cli.options import Json, parsed_option
+from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms, working
@@ -101,7 +99,7 @@ def submit(
 ) -> None:
     if timeout is not None and not wait:
         raise CommandFailed("--timeout goes with --wait", status=USAGE)
-    lines = read_requests(file, _content(file), own_key=idempotency_key, key_prefix=key_prefix)
+    lines = read_requests(file, read_input(file), own_key=idempotency_key, key_prefix=key_prefix)
 
     def on_result(result: LineResult) -> None:
         if as_json:
@@ -120,13 +118,6 @@ def submit(
         _show_results(results)
     if not all(result.is_success(waited=wait) for result in results):
         raise typer.Exit(WRONG)
-
-
-def _content(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error
 
 
 def _show_results(results: Sequence[LineResult]) -> None:

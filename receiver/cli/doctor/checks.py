@@ -171,7 +171,10 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
 
 
 def check_webhooks(statuses: Sequence[SubscriptionStatus], dead: int, now_ms: int) -> Iterator[Check]:
-    """`dead` counts the dead letters of all subscriptions. A subscription that was disabled manually is no problem."""
+    """None without subscriptions and dead letters. A subscription that was disabled manually is no problem.
+
+    `dead` counts the dead letters of all subscriptions.
+    """
     problems = [*_disabled(statuses), *_failing(statuses, now_ms), *_dead(dead)]
     yield from problems
     if statuses and not problems:

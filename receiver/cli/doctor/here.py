@@ -88,17 +88,12 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     counts = await store.tasks.counts()
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
     checks = list(_alarms(await store.accounts.all()))
-    checks += await _webhooks(store)
+    page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
+    checks += check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms())
     if uncertain:
         hint = "list them: whenfinal tasks list --state uncertain; then, for each: whenfinal tasks explain ID"
         checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
     return tuple(checks)
-
-
-async def _webhooks(store: Store) -> list[Check]:
-    """No check when there are no subscriptions and no dead letters."""
-    page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
-    return list(check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms()))
 
 
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
