@@ -12,6 +12,7 @@ long prompts are cut without an error; times have no zone (read as Beijing time 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -41,13 +42,12 @@ from submitter.providers.contract import (
     Account,
     Budget,
     Capabilities,
-    ModelFamily,
     PollAdvice,
     RawPaths,
     SubmitContext,
 )
 from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
-from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
+from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
 from submitter.providers.json_reader import (
     BEIJING,
     StateWords,
@@ -76,31 +76,9 @@ CAPABILITIES = Capabilities(
     title="DashScope / Qwen Cloud",
     default_base_url="https://dashscope-intl.aliyuncs.com/api/v1",
     families=(
-        ModelFamily(
-            models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
-            prompt_required=False,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            first_frame=True,
-            image_schemes=_SCHEMES,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            reference_images=(1, 9),
-            image_schemes=_SCHEMES,
-            watermark=True,
-        ),
+        TEXT_TO_VIDEO,
+        replace(IMAGE_TO_VIDEO, image_schemes=_SCHEMES),
+        replace(REFERENCE_TO_VIDEO, image_schemes=_SCHEMES),
     ),
     marker="[Image N]",
     callback=False,  # EventBridge is set up once for an account; a submit cannot name an address

@@ -21,8 +21,6 @@ BY_STATUS: Mapping[int, Refusal] = {
     429: Refusal.THROTTLED,
 }
 
-NO_CODES: Mapping[str, Refusal | None] = {}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorReply:
@@ -62,7 +60,7 @@ def unreadable(reply: HttpReply) -> ErrorReply:
 def submit_outcome(
     problem: ErrorReply,
     *,
-    by_code: Mapping[str, Refusal | None] = NO_CODES,
+    by_code: Mapping[str, Refusal | None] | None = None,
     by_status: Mapping[int, Refusal] = BY_STATUS,
 ) -> Refused | Uncertain:
     """Return the outcome of a submit that was answered with an error.
@@ -71,7 +69,7 @@ def submit_outcome(
     """
     refusal = by_status.get(problem.status)
     if problem.status not in {408, 429, 499} and (is_success(problem.status) or 400 <= problem.status < 500):
-        refusal = by_code.get(problem.error.code, refusal)
+        refusal = (by_code or {}).get(problem.error.code, refusal)
     return refused_or_uncertain(problem, refusal)
 
 
@@ -104,12 +102,9 @@ def task_error(code: object, message: object) -> TaskError:
 
 
 def _error_reply(reply: HttpReply, document: JsonObject | None, status: int) -> ErrorReply:
-    return ErrorReply(status=status, error=stated_error(document, status), retry_after_s=reply.retry_after_s)
-
-
-def stated_error(document: JsonObject | None, status: int) -> TaskError:
-    """Return code and message of an error reply, in any documented envelope: `error{code,type,message}` or flat."""
+    """Read code and message in any documented envelope: `error{code,type,message}` or flat."""
     error = at(document, "error")
     code = first_text(at(error, "code"), at(error, "type"), at(document, "error_code"), at(document, "code"))
     message = first_text(at(error, "message"), error, at(document, "message"), at(document, "msg"))
-    return TaskError(code=code or f"http_{status}", message=message or "the reply holds no readable error")
+    stated = TaskError(code=code or f"http_{status}", message=message or "the reply holds no readable error")
+    return ErrorReply(status=status, error=stated, retry_after_s=reply.retry_after_s)
