@@ -126,7 +126,9 @@ class CursorExpired(ClientError):
     """Some events after the cursor are no longer stored. All that are stored come after `oldest_after`."""
 
     def __init__(self, oldest_after: int) -> None:
-        super().__init__(f"events after this cursor are no longer kept; those that are come after {oldest_after}")
+        super().__init__(
+            f"some events after this cursor are no longer stored; the stored ones come after {oldest_after}"
+        )
         self.oldest_after = oldest_after
 
 

@@ -194,7 +194,6 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     problem = find_error(reply, document)
     if problem:
         return poll_outcome(problem)
-    rows = ((usable_id(at(row, "task_id")), row) for row in items_at(document, "data"))
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -202,8 +201,8 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
             model=text_at(row, "model_name") or None,
             created_at_ms=ms_from_ms(at(row, "gmt_create")),
         )
-        for found, row in rows
-        if found
+        for row in items_at(document, "data")
+        if (found := usable_id(at(row, "task_id")))
     )
 
 
