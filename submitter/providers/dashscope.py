@@ -170,7 +170,10 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
-    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret."""
+    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret.
+
+    The event holds neither URL nor error text, so a poll must fetch them.
+    """
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
     event = read_object(callback.body)
@@ -179,7 +182,17 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")
-    return _without_result(found, word, at(event, "data"), account, callback.body)
+    state, known = state_of(word, STATES)
+    return Observation(
+        key=TaskKey(provider=account.name, provider_task_id=found),
+        state=state,
+        source=Source.CALLBACK,
+        raw_state=word,
+        is_documented_state=known or word.lower() == _NOT_KNOWN,
+        completed_at_ms=ms_from_ms(at(event, "data", "end_time")),
+        without_result=True,
+        raw=capped(callback.body),
+    )
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -249,23 +262,6 @@ def _observe(provider_task_id: ProviderTaskId, output: object, account: Account,
         outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
         error=task_error(at(output, "code"), at(output, "message")) if state is TaskState.FAILED else None,
         completed_at_ms=ended_at_ms,
-        raw=capped(raw),
-    )
-
-
-def _without_result(
-    provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes
-) -> Observation:
-    """The event holds neither URL nor error text, so a poll must fetch them."""
-    state, known = state_of(word, STATES)
-    return Observation(
-        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
-        state=state,
-        source=Source.CALLBACK,
-        raw_state=word,
-        is_documented_state=known or word.lower() == _NOT_KNOWN,
-        completed_at_ms=ms_from_ms(at(data, "end_time")),
-        without_result=True,
         raw=capped(raw),
     )
 

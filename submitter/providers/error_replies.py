@@ -6,6 +6,7 @@ Every adapter checks in this order: HTTP status, readable JSON, `error` object, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from submitter.http.messages import HttpReply, is_success
 from submitter.model import Denied, Refusal, Refused, TaskError, Throttled, Unavailable, Uncertain
@@ -60,7 +61,7 @@ def unreadable(reply: HttpReply) -> ErrorReply:
 def submit_outcome(
     problem: ErrorReply,
     *,
-    by_code: Mapping[str, Refusal | None] | None = None,
+    by_code: Mapping[str, Refusal | None] = MappingProxyType({}),
     by_status: Mapping[int, Refusal] = BY_STATUS,
 ) -> Refused | Uncertain:
     """Return the outcome of a submit that was answered with an error.
@@ -69,7 +70,7 @@ def submit_outcome(
     """
     refusal = by_status.get(problem.status)
     if problem.status not in {408, 429, 499} and (is_success(problem.status) or 400 <= problem.status < 500):
-        refusal = (by_code or {}).get(problem.error.code, refusal)
+        refusal = by_code.get(problem.error.code, refusal)
     return refused_or_uncertain(problem, refusal)
 
 

@@ -134,7 +134,9 @@ _WRONG_PATH = "; if the model exists, set the account's option `path` to the oth
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
     if isinstance(request, RawRequest):
-        return post_json(account, _raw_path(request), request.body)
+        if request.path is None:
+            raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
+        return post_json(account, request.path, request.body)
     suffix = "/async" if account.options.get("path", "async") == "async" else ""
     return post_json(account, f"/alibaba/{in_path(request.model)}{suffix}", _video_body(request))
 
@@ -177,12 +179,6 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> Observation:
     raise UnreadableCallback("Modellix does not call back")
-
-
-def _raw_path(request: RawRequest) -> str:
-    if request.path is None:
-        raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
-    return request.path
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:
