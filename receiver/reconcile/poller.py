@@ -111,7 +111,8 @@ class Poller:
                 stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
                 return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
             case PollAction.SKIP:
-                return PollOutcome(task=task, decision=decisions.after_skip(), stored=task)
+                decision = PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
+                return PollOutcome(task=task, decision=decision, stored=task)
             case _:
                 assert_never(action)
 
@@ -181,16 +182,9 @@ class Poller:
             raise
         except Exception:
             log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
-        return [await self._record_alone(poll, now_ms) for poll in polls]
-
-    async def _record_alone(self, poll: PollOutcome, now_ms: int) -> PollOutcome:
-        try:
-            return (await self._record_together([poll], now_ms))[0]
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("poll_not_recorded", task=poll.task.id, provider=poll.task.provider)
-            return self._failed(poll.task, "a fault of ours")
+        if len(polls) == 1:
+            return [self._failed(polls[0].task, "a fault of ours")]
+        return [each for poll in polls for each in await self._record_observations([poll], now_ms)]
 
     async def _record_together(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
         observations = {

@@ -40,7 +40,7 @@ class Reconciler:
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._slots = Slots(self.settings.concurrency, on_capacity=lambda: None)
+        self._slots = Slots(self.settings.concurrency)
 
     async def reconcile_once(self, *, limit: int) -> ReconcileReport:
         """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
@@ -56,20 +56,17 @@ class Reconciler:
     async def _start_polls(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         if self._leasing.locked():
             return set()  # runs that wait for a busy database would only make callbacks wait behind them
-        async with self._leasing:
-            return await self._lease_and_start(owner, limit)
-
-    async def _lease_and_start(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         polls: set[asyncio.Task[PollOutcome]] = set()
-        for provider in self.poller.providers:
-            try:
-                leased = await self._lease(provider, owner, limit)
-            except StoreError as error:
-                if not polls:
-                    raise
-                log.warning("nothing_leased", provider=provider, error=str(error))
-                break
-            polls |= {self._start(task) for task in leased}
+        async with self._leasing:
+            for provider in self.poller.providers:
+                try:
+                    leased = await self._lease(provider, owner, limit)
+                except StoreError as error:
+                    if not polls:
+                        raise
+                    log.warning("nothing_leased", provider=provider, error=str(error))
+                    break
+                polls |= {self._start(task) for task in leased}
         return polls
 
     async def _lease(self, provider: str, owner: str, limit: int) -> list[Task]:

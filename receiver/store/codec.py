@@ -21,7 +21,7 @@ one of these or None                   the same, and NULL for None
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import (
     Any,
@@ -169,7 +169,7 @@ def _conversion(kind: _FieldType) -> Conversion | None:
         return Conversion(int, bool)
     if origin is Mapping:
         return Conversion(lambda value: to_json(dict(value)), json.loads)
-    if origin is tuple and _plain_members(arguments[0]):
+    if origin is tuple and _has_plain_members(arguments[0]):
         make = arguments[0]
         return Conversion(
             lambda value: to_json([json_object(each) for each in value]),
@@ -177,19 +177,19 @@ def _conversion(kind: _FieldType) -> Conversion | None:
         )
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Conversion(str, kind)
-    if _plain_members(kind):
+    if _has_plain_members(kind):
         return Conversion(lambda value: to_json(json_object(value)), lambda cell: kind(**json.loads(cell)))
     raise TypeError(f"{kind} has no column type")
 
 
-def _plain_members(kind: _FieldType) -> list[str]:
-    """The names of a dataclass's fields, which must be texts, numbers, booleans or None; empty for other types."""
+def _has_plain_members(kind: _FieldType) -> bool:
+    """Whether it is a dataclass. Raise TypeError unless its members are texts, numbers, booleans or None."""
     if not is_dataclass(kind):
-        return []
+        return False
     for name, each in get_type_hints(kind).items():
         if _without_none(each) not in {str, int, float, bool}:
             raise TypeError(f"{kind}.{name} is no plain JSON value")
-    return [each.name for each in fields(kind)]
+    return True
 
 
 def _without_none(kind: _FieldType) -> _FieldType:

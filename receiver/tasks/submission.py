@@ -85,14 +85,7 @@ class RefusedSubmit:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MismatchedKey:
-    """The idempotency key was used before for another request, whose task has this id."""
-
-    task_id: TaskId
-
-
-SubmitResult = Submitted | RefusedSubmit | MismatchedKey
+SubmitResult = Submitted | RefusedSubmit | IdempotencyMismatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +128,8 @@ class Submission:
         """Store a task, submit it to the provider and store the outcome.
 
         Return Submitted or RefusedSubmit; both also for a repeated idempotency key, from what is stored. Return
-        MismatchedKey for a key that was used with another request. When the ledger is gone after the POST, the task is
-        shown as it was before: submitting.
+        IdempotencyMismatch for a key that was used with another request. When the ledger is gone after the POST, the
+        task is shown as it was before: submitting.
 
         Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST. A
         cancelled caller changes nothing: the submit runs to its end.
@@ -154,7 +147,7 @@ class Submission:
         """Intent, POST, outcome: each is durable before the next begins."""
         opened = await self.submissions.open_task(draft, self.clock())  # intent before money
         if isinstance(opened, IdempotencyMismatch):
-            return MismatchedKey(task_id=opened.task_id)
+            return opened
         if opened.id != draft.id:
             return _replayed(opened)
         adapter = self.providers[draft.provider].adapter

@@ -232,12 +232,8 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
 
 async def _store_endpoints(tx: Tx, changed: Sequence[EndpointState], *, considered: Sequence[str], now_ms: int) -> None:
     """Store the changed endpoints, and the next due time of all that were considered."""
-    await tx.execute_many("update_endpoint", [_health_row(endpoint) for endpoint in changed])
+    await tx.execute_many("update_endpoint", [endpoint_row(endpoint) for endpoint in changed])
     await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in considered])
-
-
-def _health_row(endpoint: EndpointState) -> dict[str, Any]:
-    return {name: value for name, value in endpoint_row(endpoint).items() if name != "next_due_ms"}
 
 
 def _by_endpoint(results: Sequence[AttemptResult]) -> dict[str, list[AttemptResult]]:

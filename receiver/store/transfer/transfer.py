@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from receiver.store.engine import Engine
 from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations, migrate
 from receiver.store.open import ledger_at, postgres_missing
 from receiver.store.sqlite import open_sqlite
-from receiver.store.transfer.schema import MIGRATIONS, TableSchema, table_schemas
+from receiver.store.transfer.schema import MIGRATIONS, Cells, TableSchema, table_schemas
 from receiver.store.transfer.sqlite import SqliteEndpoint
 from receiver.store.url import LedgerFile, LedgerServer
-
-Cells = tuple[Any, ...]
 
 #: Called with the table, what is done with it (`COPIED` or `CHECKED`), and how many of how many rows.
 OnProgress = Callable[[str, str, int, int], None]

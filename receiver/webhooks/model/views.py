@@ -75,17 +75,12 @@ def _future(at_ms: int | None, now_ms: int) -> int | None:
 
 def probe_result(attempt: Attempt) -> api_webhooks.ProbeResult:
     return api_webhooks.ProbeResult(
-        delivered=is_delivered(attempt),
+        delivered=attempt.is_success,
         status=attempt.status,
         latency_ms=attempt.latency_ms,
         error=attempt.error,
         response=attempt.response,
     )
-
-
-def is_delivered(attempt: Attempt) -> bool:
-    """Whether the endpoint answered 2xx."""
-    return attempt.error is None and attempt.status is not None and 200 <= attempt.status < 300
 
 
 def replay_result(subscription_id: str, count: ReplayCount, *, dry_run: bool) -> api_webhooks.ReplayResult:

@@ -14,7 +14,8 @@ from receiver.callbacks.model import CallbackToken, read_callback_token
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import START
-from receiver.tasks.submission import MismatchedKey, Submitted
+from receiver.tasks.model.task import IdempotencyMismatch
+from receiver.tasks.submission import Submitted
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import ConnectFailed, ExchangeBroken, InvalidRequest
 from submitter.model import Refusal, TaskState
@@ -133,7 +134,7 @@ async def test_the_same_key_and_request_give_the_same_task_and_one_post(setup: S
 async def test_the_same_key_with_another_request_is_a_mismatch(setup: SubmissionSetup) -> None:
     first = await setup.submitted(a_request(idempotency_key="k"))
     other = a_request(idempotency_key="k", prompt="a cow at dusk")
-    assert await setup.submission.submit(other) == MismatchedKey(task_id=first.id)
+    assert await setup.submission.submit(other) == IdempotencyMismatch(task_id=first.id)
     assert len(setup.transport.sent) == 1
 
 
