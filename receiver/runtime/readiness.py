@@ -1,6 +1,6 @@
-"""Whether the ledger can be written now: found out by a write, at most once a second however many ask.
+"""Whether the ledger can be written now. A check writes to it, at most once a second.
 
-Anyone may ask without a key, so a question must not cost a commit each time.
+Checks need no API key, so each of them must not cost a commit.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Pure. A codec is made once for a class, at import:
 
-    TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"}, flattened=["notify"])
+    TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"})
 
 A field is the column of the same name. Its type says what the column holds:
 
@@ -88,21 +88,17 @@ class RowCodec(Generic[T]):
         kind: type[T],
         *,
         renamed: Mapping[str, str] | None = None,
-        flattened: Collection[str] = (),
         excluded: Collection[str] = (),
         converted: Mapping[str, Conversion] | None = None,
     ) -> None:
         """Raise TypeError for a field whose type is not in the table of the module.
 
         `renamed`: columns that have another name than their field. `excluded`: fields without a column. `converted`:
-        fields with a conversion of their own. `flattened`: fields that hold None or a dataclass of texts and numbers,
-        with a column `field_member` for each of them; the first of these columns is NULL for None.
+        fields with a conversion of their own.
         """
         columns, conversions = renamed or {}, converted or {}
         codes = [
-            _flattened_code(name, _without_none(hint))
-            if name in flattened
-            else _column_code(name, columns.get(name, name), hint, conversions.get(name))
+            _column_code(name, columns.get(name, name), hint, conversions.get(name))
             for name, hint in get_type_hints(kind).items()
             if name not in excluded
         ]
@@ -135,20 +131,6 @@ def _column_code(name: str, column: str, hint: _FieldType, own: Conversion | Non
         item=f"{column!r}: {encoded}",
         argument=f"{name}={decoded}",
         names={f"encode_{name}": conversion.encode, f"decode_{name}": conversion.decode},
-    )
-
-
-def _flattened_code(name: str, kind: _FieldType) -> _FieldCode:
-    hints = get_type_hints(kind)
-    if any(_conversion(_without_none(hint)) is not None for hint in hints.values()):
-        raise TypeError(f"{kind} has members that are no texts or numbers")
-    members = list(hints)
-    items = [f"'{name}_{each}': None if value.{name} is None else value.{name}.{each}" for each in members]
-    arguments = [f"{each}=row['{name}_{each}']" for each in members]
-    return _FieldCode(
-        item=", ".join(items),
-        argument=f"{name}=None if row['{name}_{members[0]}'] is None else make_{name}({', '.join(arguments)})",
-        names={f"make_{name}": kind},
     )
 
 

@@ -26,7 +26,7 @@ from receiver.tasks.model.request import (
     unseal_body,
     validate_task,
 )
-from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
+from receiver.tasks.model.task import IdempotencyMismatch, Task
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
@@ -140,7 +140,7 @@ class Submission:
         call = configured.adapter.build_submit(wanted, configured.account, context)
         if configured.adapter.CAPABILITIES.idempotency_s is not None:
             draft = replace(draft, submit_body=seal_body(call.body, configured.account))
-        made_secret = draft.notify.secret if draft.notify and request.notify_secret is None else None
+        made_secret = draft.notify_secret if request.notify_secret is None else None
         return await self._run_to_end(self._submit(draft, call, made_secret))
 
     async def _submit(self, draft: Task, call: HttpCall, made_secret: str | None) -> SubmitResult:
@@ -238,7 +238,8 @@ class Submission:
             request=stored_request(request),
             request_hash=request_hash(request),
             labels=dict(request.labels),
-            notify=self._notify(request),
+            notify_url=request.notify_url,
+            notify_secret=request.notify_secret or (self._new_secret() if request.notify_url else None),
             idempotency_key=request.idempotency_key,
             callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
             created_ms=now_ms,
@@ -246,11 +247,8 @@ class Submission:
             next_poll_ms=now_ms + round(dead_s * 1000),
         )
 
-    def _notify(self, request: TaskRequest) -> Notify | None:
-        if request.notify_url is None:
-            return None
-        secret = request.notify_secret or new_webhook_secret(self.random_bytes(SECRET_BYTES))
-        return Notify(url=request.notify_url, secret=secret)
+    def _new_secret(self) -> str:
+        return new_webhook_secret(self.random_bytes(SECRET_BYTES))
 
     def _callback_url(self, task: Task) -> str | None:
         if not task.callback_expected or self.callback_url is None:
@@ -280,7 +278,7 @@ class Submission:
         return await self._send(call)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome) -> Task:
-        """Store an outcome, if need be in several tries: a receipt that is lost is paid work that nobody knows of."""
+        """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
         for pause_s in STORE_PAUSES_S:
             try:
                 return await self._store_outcome(task, outcome)

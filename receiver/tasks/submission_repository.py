@@ -1,4 +1,4 @@
-"""Before and at the receipt: the intent, and what became of the POST; and a person who settles what stayed uncertain.
+"""A task until its receipt: store the intent and the outcome of the POST, and settle what stayed uncertain.
 
 The row of a task is committed before the POST (intent before money). A receipt goes through the same lifecycle as any
 other observation, because a callback may have come before the receipt.

@@ -116,7 +116,8 @@ def transfer(source_url: str, target_url: str, *, now_ms: int, on_progress: OnPr
     source, target = ledger_at(source_url), ledger_at(target_url)
     if _is_same_file(source, target):
         raise TransferRefused(f"{source} can not be copied onto itself")
-    _check_exists(source)
+    if isinstance(source, LedgerFile) and not source.path.exists():
+        raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
     schemas = table_schemas()
     with ExitStack() as endpoints:
         old = _open(source, endpoints)
@@ -156,11 +157,6 @@ def _is_same_file(source: LedgerFile | LedgerServer, target: LedgerFile | Ledger
     if source.path.exists() and target.path.exists():
         return source.path.samefile(target.path)
     return source.path.resolve() == target.path.resolve()
-
-
-def _check_exists(source: LedgerFile | LedgerServer) -> None:
-    if isinstance(source, LedgerFile) and not source.path.exists():
-        raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
 
 
 def _check_complete(endpoint: TransferEndpoint, place: LedgerFile | LedgerServer) -> None:
