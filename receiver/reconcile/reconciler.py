@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from receiver.config.settings import ReconcileSettings
-from receiver.reconcile.model.report import PollOutcome, ReconcileReport
+from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import PollRepository
 from receiver.store.errors import StoreError
@@ -42,16 +42,16 @@ class Reconciler:
     def __post_init__(self) -> None:
         self._slots = Slots(self.settings.concurrency)
 
-    async def reconcile_once(self, *, limit: int) -> ReconcileReport:
+    async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
 
-        Returns when all polls are recorded; returns an empty report while another run is still leasing.
+        Returns the polls when all are recorded; returns none while another run is still leasing.
         Raises StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
         end by themselves, and their tasks are polled again.
         """
         # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.
         owner = f"{self.owner}.{next(self._runs)}"
-        return ReconcileReport.of(await self._record_as_ready(await self._start_polls(owner, limit), owner))
+        return await self._record_as_ready(await self._start_polls(owner, limit), owner)
 
     async def _start_polls(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         if self._leasing.locked():

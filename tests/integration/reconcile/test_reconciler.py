@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.events.model.event import EventType
+from receiver.reconcile.model.decisions import PollResult
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task
@@ -47,10 +48,10 @@ async def _events(setup: ReconcileSetup) -> list[EventType]:
 async def test_a_task_that_the_provider_has_finished_ends_with_one_event(setup: ReconcileSetup) -> None:
     await setup.add_task()
     setup.transport.answer("p1", hiapi("success"))
-    report = await setup.run()
+    (poll,) = await setup.run()
     task = await setup.task()
     assert (task.state, task.next_poll_ms, task.polls) == (TaskState.SUCCEEDED, None, 1)
-    assert (report.polled, report.changed, setup.events) == (1, 1, [1])
+    assert (poll.decision.result, poll.changed, setup.events) == (PollResult.OBSERVED, True, [1])
     assert await _events(setup) == [EventType.SUCCEEDED]
 
 
@@ -67,8 +68,7 @@ async def test_a_task_that_still_runs_is_polled_again_after_the_advised_time(set
 
 async def test_a_run_with_nothing_due_polls_nothing(setup: ReconcileSetup) -> None:
     await setup.add_task(next_poll_ms=T0 + 1)
-    report = await setup.run()
-    assert (report.polled, setup.transport.queried) == (0, [])
+    assert (await setup.run(), setup.transport.queried) == ([], [])
 
 
 async def test_the_tasks_of_several_providers_are_polled_in_one_run(setup: ReconcileSetup) -> None:
@@ -117,7 +117,7 @@ async def test_a_throttle_pauses_that_provider_only(setup: ReconcileSetup) -> No
     setup.transport.answer("p1", reply({"code": 429, "message": "slow down"}, 429, retry_after="20"))
     setup.transport.answer("p2", hiapi("success", "p2"))
     setup.transport.answer("p3", modellix("success", "p3"))
-    assert (await setup.run()).paused == ("hiapi",)
+    assert [poll.task.provider for poll in await setup.run() if poll.decision.pause is not None] == ["hiapi"]
     await setup.run(after_s=19)
     assert setup.transport.queried == ["p1", "p3"]
     await setup.run(after_s=1)
@@ -194,7 +194,8 @@ async def test_no_usable_answer_delays_the_next_poll_and_changes_nothing_else(
     setup.transport.answer("p1", answer)
     waits = []
     for _ in range(3):
-        assert (await setup.run()).missed == 1
+        (poll,) = await setup.run()
+        assert poll.decision.result is PollResult.UNAVAILABLE
         waits.append(await setup.wait_s())
         setup.clock.now_ms += round(waits[-1] * 1000)
     assert waits == [15, 30, 60]
