@@ -22,7 +22,8 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
-from receiver.runtime.services import CommitNotifier, Services, Store, open_store
+from receiver.runtime.services import CommitNotifier, Services
+from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker

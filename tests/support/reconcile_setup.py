@@ -14,7 +14,7 @@ from receiver.reconcile.model.decisions import PollDecision, PollResult
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.submission import Submission

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from receiver.config.settings import DeliverySettings
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription
