@@ -15,7 +15,7 @@ from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.repository import PollRepository
-from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact, redact_status
@@ -31,8 +31,6 @@ from submitter.providers.contract import Budget, ConfiguredProvider
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an early poll or a second log line
-
-ALARM_CHARACTERS = 300
 
 RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 

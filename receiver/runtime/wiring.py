@@ -206,6 +206,7 @@ def _manual_reconcile(settings: Settings, store: Store, poller: Poller, owner: s
 def _subscriptions(settings: Settings, store: Store, transport: Transport) -> SubscriptionService:
     return SubscriptionService(
         subscriptions=store.subscriptions,
+        audit=store.audit,
         transport=transport,
         settings=settings.delivery,
         providers=tuple(account.name for account in settings.providers.accounts),

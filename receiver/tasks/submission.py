@@ -13,7 +13,7 @@ from typing import Any, TypeVar, assert_never
 import structlog
 
 from receiver.config.settings import ProvidersSettings
-from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.redaction import redact_submit
@@ -61,8 +61,6 @@ KEY_MARGIN_S = 600.0  # our key counts as forgotten this long before the provide
 
 #: Pauses between the tries to store an outcome: a locked database becomes free, a full disk may.
 STORE_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
-
-ALARM_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,14 +89,6 @@ class SubscriptionRepository(Repository):
 
         return await self._engine.write(work)
 
-    async def record_action(self, subscription_id: str, entry: AuditEntry, *, now_ms: int) -> None:
-        """Add an audit row for an action that changes nothing else."""
-
-        async def work(tx: Tx) -> None:
-            await self._audit(tx, subscription_id, entry, now_ms)
-
-        await self._engine.write(work)
-
     async def find(self, subscription_id: str) -> SubscriptionStatus | None:
         found = await self._one("subscription_by_id", subscription_of, id=subscription_id)
         return None if found is None else (await self._with_endpoints([found]))[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from receiver.config.settings import DeliverySettings
-from receiver.store.audit import AuditEntry
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import request as rules
 from receiver.webhooks.model.cloudevents import (
@@ -51,6 +51,7 @@ class SubscriptionService:
     """
 
     subscriptions: SubscriptionRepository
+    audit: AuditLog
     transport: Transport
     settings: DeliverySettings
     #: Names of the configured providers.
@@ -158,8 +159,8 @@ class SubscriptionService:
         found = await self.subscriptions.find(subscription_id)
         if found is None:
             return None
-        entry = AuditEntry(actor=actor, action="subscription tested")
-        await self.subscriptions.record_action(subscription_id, entry, now_ms=self.clock())
+        entry = AuditEntry(actor=actor, action="subscription tested", detail={"subscription": subscription_id})
+        await self.audit.record(entry, now_ms=self.clock())
         async with self._slots:
             webhook = self._test_webhook(found.subscription, self.clock())
             return await send_webhook(webhook, self.transport, clock=self.clock)

@@ -72,6 +72,7 @@ async def open_setup(
     ):
         service = SubscriptionService(
             subscriptions=store.subscriptions,
+            audit=store.audit,
             transport=transport,
             settings=DeliverySettings(allow_private=LOCAL_NETWORKS, concurrency=64),
             providers=("hiapi", "dashscope"),
