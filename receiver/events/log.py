@@ -27,7 +27,7 @@ class EventLog(Repository):
     async def slice(self, after: int | None, wanted: EventFilter = ALL_EVENTS, *, limit: int = 100) -> SliceOutcome:
         """Matching events with a greater `seq`, in order; `after` None: from the oldest stored event.
 
-        Scans at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Returns ExpiredCursor when events
+        Scan at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Return ExpiredCursor when events
         after the cursor were deleted, FutureCursor when the cursor is beyond the newest event.
         """
         last_seq, oldest_after = await self._bounds()

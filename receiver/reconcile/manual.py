@@ -53,7 +53,7 @@ class ManualReconcile:
     async def run(self, request: ManualRequest) -> ReconcileSummary:
         """Poll the matching unfinished tasks, at most MAX_TASKS, each provider's tasks in groups of a few at once.
 
-        Returns a line for each task: what was done, or why it was skipped. Raises StoreUnavailable; what was recorded
+        Return a line for each task: what was done, or why it was skipped. Raise StoreUnavailable; what was recorded
         before that stays.
         """
         tasks = await self.polls.find_by_filter(request.condition, now_ms=self.clock(), limit=MAX_TASKS)
@@ -141,7 +141,7 @@ def _skipped(task: Task, reason: str) -> ReconcileItem:
 
 
 async def _finish_all(works: Sequence[Coroutine[None, None, T]]) -> list[T]:
-    """The results, once every coroutine has ended. Raises the first failure, after the others have ended too."""
+    """The results, once every coroutine has ended. Raise the first failure, after the others have ended too."""
     results = await asyncio.gather(*works, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -80,7 +80,7 @@ class Poller:
         """Do what the task's state calls for, and decide what follows.
 
         A status query stores nothing: `record` does. A repeated submit and the mark "uncertain" are stored here.
-        Raises nothing: when the database or an adapter fails, the outcome is "no usable answer".
+        Raise nothing: when the database or an adapter fails, the outcome is "no usable answer".
         """
         try:
             outcome = await self._execute(task, self.plan(task))
@@ -160,7 +160,7 @@ class Poller:
     async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
         """Store what the polls of one owner found: observations, pauses and ended alarms; then release the leases.
 
-        Returns the polls with their tasks as stored. Raises StoreUnavailable; what was stored before that stays.
+        Return the polls with their tasks as stored. Raise StoreUnavailable; what was stored before that stays.
         """
         now_ms = self.clock()
         recorded = await self._record_observations(polls, now_ms)

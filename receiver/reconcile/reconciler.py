@@ -45,8 +45,8 @@ class Reconciler:
     async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
 
-        Returns the polls when all are recorded; returns none while another run is still leasing.
-        Raises StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
+        Return the polls when all are recorded; return none while another run is still leasing.
+        Raise StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
         end by themselves, and their tasks are polled again.
         """
         # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.

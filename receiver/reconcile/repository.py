@@ -23,7 +23,7 @@ class PollRepository(Repository):
     ) -> list[Task]:
         """Lease due tasks, the longest due first: at most `limit`, and no more than the rate budget has tokens.
 
-        The tokens are taken in the same transaction. Returns the leased tasks, none while the provider is paused.
+        The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
         """
         # Most runs find nothing due; a read does not wait for the writer.
         if await self._one("any_due", dict, provider=provider, now_ms=now_ms) is None:

@@ -68,7 +68,7 @@ async def open_services(
 
     On leaving, submits and callbacks in flight come to their end before anything closes. `show_key` gets the first API
     key, if none is set and none was ever made; without it none is made.
-    Raises ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
+    Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
@@ -285,7 +285,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 async def commit_listener(services: Services) -> AsyncIterator[None]:
     """Notify this process of the commits of others, where the database can (Postgres).
 
-    Raises ConfigError when `WHENFINAL_DATABASE_LISTEN_URL` is not a URL that Postgres understands.
+    Raise ConfigError when `WHENFINAL_DATABASE_LISTEN_URL` is not a URL that Postgres understands.
     """
     listen_url = services.settings.database.listen_url
     try:

@@ -68,7 +68,7 @@ class Deliverer:
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.
 
-        Returns an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
+        Return an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
         attempts could not be recorded.
         """
         # Only what can be posted now is leased, because otherwise leases would run out while deliveries wait.
