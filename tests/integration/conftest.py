@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from tests.support.builders import T0
 from tests.support.postgres import Databases
 from tests.support.tables import empty, migrated

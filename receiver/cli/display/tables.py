@@ -150,7 +150,7 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
         ("progress", None if task.progress is None else f"{task.progress} %"),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
-        ("webhook to", task.notify.url if task.notify else None),
+        ("webhook to", task.notify_url),
         ("idempotency key", task.idempotency_key),
         ("created", format_moment(task.created_ms, now_ms)),
         ("submitted", format_moment(task.submitted_ms, now_ms)),

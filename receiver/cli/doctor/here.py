@@ -11,7 +11,7 @@ from pathlib import Path
 from receiver.cli.doctor.checks import Check, database_hint, fail, ok, warn
 from receiver.cli.doctor.webhooks import check_webhooks
 from receiver.config.settings import Settings
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.open import ledger_at

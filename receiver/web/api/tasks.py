@@ -6,9 +6,9 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
-from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.tasks.submission import RefusedSubmit, Submitted
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
@@ -38,7 +38,7 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
             return _accepted(result)
         case RefusedSubmit():
             raise ProblemError(_refused(result))
-        case MismatchedKey():
+        case IdempotencyMismatch():
             detail = f"It belongs to task {result.task_id}, which was submitted with another body."
             raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
         case _:

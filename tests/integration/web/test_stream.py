@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receiver.events.model.buffer import MAX_EVENTS
 from receiver.events.model.event import event_view
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.retention import START
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from tests.support.builders import T0
