@@ -12,7 +12,15 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
 
 from submitter.errors import WhenfinalError
@@ -120,17 +128,12 @@ def escape_control(text: str) -> str:
     )
 
 
-def progress() -> Progress:
-    """A progress bar on stderr; hidden where stderr is no terminal."""
+def progress(*columns: ProgressColumn) -> Progress:
+    """Progress bars on stderr; hidden where stderr is no terminal. Without columns a bar counts items."""
     err = console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    description = TextColumn("{task.description}")
+    shown = columns or (SpinnerColumn(), description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*shown, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _escaped(character: str) -> str:

@@ -1,23 +1,22 @@
 """Options that several commands share, and how an option is declared from a parser, an enum or a dataclass."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from pydantic_core import PydanticCustomError
 
-from receiver.cli.console import USAGE, CommandFailed
+from receiver.cli.console import USAGE, CommandFailed, note
 from receiver.cli.display.durations import parse_duration_s
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-
-T = TypeVar("T")
+from receiver.store.repository import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +35,30 @@ def parse_pair(text: str) -> Pair:
     return Pair(name, value)
 
 
-def with_message(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The same parser, for typer: a ValueError's message is printed as it is, without pydantic's words before it."""
+def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text: str) -> Any:  # noqa: ANN401 - as typer.Option
+    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it."""
 
-    def parse_or_explain(text: str) -> T:
+    def parse_or_explain(value: str) -> object:
         try:
-            return parse(text)
+            return parse(value)
         except ValueError as error:
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
-    return parse_or_explain
+    return typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
 
 
-def enum_option(values: type[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
-    """An option that takes one value of an enum. Its help and its error list all of them."""
+def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
+    """An option that takes one of these values. Its help and its error list all of them."""
+    by_word = {value.value: value for value in values}
+    listed = ", ".join(by_word)
 
     def parse(text: str) -> StrEnum:
-        try:
-            return values(text.lower())
-        except ValueError:
+        if text.lower() not in by_word:
             message = f"{text!r} is none of {listed}"
-            raise ValueError(message) from None
+            raise ValueError(message)
+        return by_word[text.lower()]
 
-    listed = ", ".join(values)
-    metavar = flag.removeprefix("--").upper()
-    return typer.Option(flag, metavar=metavar, parser=with_message(parse), help=f"{what}: {listed}.")
+    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.")
 
 
 def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -102,15 +100,17 @@ Json = Annotated[bool, typer.Option("--json", help="For programs: JSON, one valu
 
 OlderThan = Annotated[
     float | None,
-    typer.Option(
-        "--older-than",
-        metavar="SPAN",
-        parser=with_message(parse_duration_s),
-        help="Created at least this long ago: 90s, 10m, 2h, 1d.",
-    ),
+    parsed_option("--older-than", "SPAN", parse_duration_s, "Created at least this long ago: 90s, 10m, 2h, 1d."),
 ]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
+
+
+def note_more(page: Page[Any]) -> None:
+    """With `--limit`: say that there is more than the page."""
+    if page.next_cursor is not None:
+        note(f"only the newest {len(page.items)}; see more with --limit")
+
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 
@@ -124,12 +124,7 @@ Models = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", hel
 
 Labels = Annotated[
     list[Pair] | None,
-    typer.Option(
-        "--label",
-        metavar="NAME=VALUE",
-        parser=with_message(parse_pair),
-        help="Only with this label; may be repeated, and each must match.",
-    ),
+    parsed_option("--label", "NAME=VALUE", parse_pair, "Only with this label; may be repeated, and each must match."),
 ]
 
 

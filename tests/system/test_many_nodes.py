@@ -21,12 +21,10 @@ from rich.console import Console
 from receiver.cli.demo.api import open_api
 from receiver.cli.demo.display import Result, Screen
 from receiver.cli.demo.examples import load_examples
-from receiver.cli.demo.processes import Processes, free_ports, new_setup
+from receiver.cli.demo.processes import Processes, Setup, free_ports
 from receiver.cli.demo.runner import Demo, Scenario
 from receiver.cli.demo.scenario import make_requests
-from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import open_consumers
-from receiver.cli.demo.tally import Channel
 from tests.support.balancer import Balancer, open_balancer
 from tests.support.postgres import Databases
 
@@ -92,7 +90,7 @@ async def _nodes(ledger: str, folder: Path) -> AsyncIterator[tuple[Nodes, Balanc
     simulator, *webs = free_ports(3)
     async with open_balancer(webs) as balancer:
         origins = {"simulator": f"http://127.0.0.1:{simulator}", "receiver": f"http://127.0.0.1:{balancer.port}"}
-        setup = new_setup(folder, **origins, database_url=ledger)
+        setup = Setup(directory=folder, database_url=ledger, **origins)
         nodes = Nodes(setup=setup, seed=SEED, ports=dict(zip(NODES, webs, strict=False)))
         try:
             await nodes.start_simulator()
@@ -115,7 +113,6 @@ async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
         open_api(setup.simulator) as control,
     ):
         await consumers.subscribe(api)
-        notify_url = consumers.subscribers[Channel.NOTIFY].url
         demo = Demo(
             scenario=Scenario(requests=requests, seed=SEED, kill_at=KILL_AT),
             screen=screen,
@@ -123,7 +120,6 @@ async def _demonstrate(nodes: Nodes, screen: Screen) -> Result:
             consumers=consumers,
             api=api,
             control=control,
-            submitting=Submitting(processes=nodes, api=api, control=control, notify_url=notify_url),
         )
         result = await demo.run()
     assert demo.is_killed

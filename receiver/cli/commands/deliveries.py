@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import CommandFailed, emit, note, show
+from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.tables import attempts_table, deliveries_table
-from receiver.cli.options import Json, Limit, enum_option, with_message
+from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
+from receiver.runtime.wiring import now_ms
+from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
 from submitter import api_webhooks
@@ -29,73 +31,62 @@ def parse_subscription(text: str) -> str:
 
 Of = Annotated[
     str | None,
-    typer.Option(
-        "--subscription",
-        metavar="ID",
-        parser=with_message(parse_subscription),
-        help="Only of this subscription, sub_….",
-    ),
+    parsed_option("--subscription", "ID", parse_subscription, "Only of this subscription, sub_…."),
 ]
 
 
 def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limit = 50, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[tuple[Delivery, ...], bool, int]:
-        page = await services.store.deliveries.deliveries(state=state, subscription=subscription, limit=limit)
-        return page.items, page.next_cursor is not None, services.clock()
+    async def work(services: Services) -> Page[Delivery]:
+        return await services.store.deliveries.deliveries(state=state, subscription=subscription, limit=limit)
 
-    found, has_more, now_ms = with_services(work)
+    page = with_services(work)
     if as_json:
-        for delivery in found:
+        for delivery in page.items:
             emit(api_webhooks.Delivery.model_validate(delivery).json_values())
     else:
-        show(deliveries_table(found, now_ms) if found else "no delivery matches")
-    if has_more:
-        note(f"only the newest {limit}; see more with --limit")
+        show(deliveries_table(page.items, now_ms()) if page.items else "no delivery matches")
+    note_more(page)
 
 
 def show_delivery(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Delivery | None, list[Attempt], int]:
+    async def work(services: Services) -> tuple[Delivery | None, list[Attempt]]:
         deliveries = services.store.deliveries
-        return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id), services.clock()
+        return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id)
 
-    delivery, attempts, now_ms = with_services(work)
+    delivery, attempts = with_services(work)
     if delivery is None:
         raise _missing(delivery_id)
     if as_json:
+        view = api_webhooks.Delivery.model_validate(delivery)
         tries = tuple(api_webhooks.Attempt.model_validate(each) for each in attempts)
-        emit(
-            api_webhooks.DeliveryWithAttempts(
-                **dict(api_webhooks.Delivery.model_validate(delivery)), tries=tries
-            ).json_values()
-        )
+        emit(api_webhooks.DeliveryWithAttempts(**dict(view), tries=tries).json_values())
     else:
-        show(deliveries_table([delivery], now_ms), "", attempts_table(attempts) if attempts else "no attempt so far")
+        show(deliveries_table([delivery], now_ms()), "", attempts_table(attempts) if attempts else "no attempt so far")
 
 
 def redeliver(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Delivery | None, SubscriptionStatus | None, int]:
-        now_ms = services.clock()
-        delivery = await services.store.outbox.redeliver(delivery_id, actor=ACTOR, now_ms=now_ms)
+    async def work(services: Services) -> tuple[Delivery | None, SubscriptionStatus | None]:
+        delivery = await services.store.outbox.redeliver(delivery_id, actor=ACTOR, now_ms=services.clock())
         owner = delivery.subscription if delivery else None
-        return delivery, await services.store.subscriptions.find(owner) if owner else None, now_ms
+        return delivery, await services.store.subscriptions.find(owner) if owner else None
 
-    delivery, seen, now_ms = with_services(work)
+    delivery, status = with_services(work)
     if delivery is None:
         raise _missing(delivery_id)
-    if delivery.subscription is not None and seen is None:
+    if delivery.subscription is not None and status is None:
         raise CommandFailed(
             f"{delivery_id} can not be sent again: its subscription {delivery.subscription} was deleted"
         )
     if as_json:
         emit(api_webhooks.Delivery.model_validate(delivery).json_values())
     else:
-        show(deliveries_table([delivery], now_ms), _when_sent(seen))
+        show(deliveries_table([delivery], now_ms()), _when_sent(status))
 
 
-def _when_sent(seen: SubscriptionStatus | None) -> str:
-    if seen is None or seen.subscription.state is SubscriptionState.ACTIVE:
+def _when_sent(status: SubscriptionStatus | None) -> str:
+    if status is None or status.subscription.state is SubscriptionState.ACTIVE:
         return "a running worker sends it"
-    subscription_id = seen.subscription.id
+    subscription_id = status.subscription.id
     return f"{subscription_id} is disabled: it waits until whenfinal subscriptions enable {subscription_id}"
 
 

@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from receiver.cli.commands.tasks import TaskName, configured_provider, find_task
-from receiver.cli.console import CommandFailed, console, emit, show
+from receiver.cli.console import CommandFailed, emit, progress, show
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
@@ -32,7 +32,9 @@ def download(
             own=services.transport,
             guarded=services.webhook_transport,
         )
-        with _bars() as bars:
+        description = TextColumn("{task.description}")
+        columns = (description, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with progress(*columns) as bars:
             return [(each, await _with_bar(bars, downloading, each)) for each in plan(task, to)]
 
     for planned, size in with_services(work):
@@ -49,16 +51,3 @@ async def _with_bar(bars: Progress, downloading: Download, planned: PlannedFile)
         bars.update(bar, completed=received, total=size)
 
     return await downloading.fetch(planned, update)
-
-
-def _bars() -> Progress:
-    """On stderr; hidden where stderr is no terminal."""
-    err = console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -98,12 +98,12 @@ def _progress_by_table() -> Iterator[OnProgress]:
 def _show_table(report: TransferReport, source: LedgerFile | LedgerServer, target: LedgerFile | LedgerServer) -> None:
     rows = [
         (
-            cell(each.table),
-            cell(each.source.rows),
-            cell(each.target.rows),
-            cell(each.source.sha256[:_SHOWN]),
-            cell(each.target.sha256[:_SHOWN]),
-            cell("same" if each.is_same else "DIFFERS"),
+            each.table,
+            each.source.rows,
+            each.target.rows,
+            each.source.sha256[:_SHOWN],
+            each.target.sha256[:_SHOWN],
+            "same" if each.is_same else "DIFFERS",
         )
         for each in report.tables
     ]

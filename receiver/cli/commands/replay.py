@@ -1,7 +1,6 @@
 """`whenfinal replay`: make a range of events due again for one subscription."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, confirm, emit, progress, show
 from receiver.cli.display.durations import Moment, parse_moment
 from receiver.cli.display.subscription_tables import replay_line
-from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, with_message
+from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, parsed_option
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.webhooks.model.replay import (
@@ -31,13 +30,6 @@ _FIRST = "--from-seq"
 _UNBOUNDED = f"give a range: by number, time, filter or --only dead; {_FIRST} 1 replays everything"
 
 
-class Only(StrEnum):
-    """What `--only` takes. Without it all events are replayed, delivered ones as well."""
-
-    DEAD = ReplayWhich.DEAD.value
-    MISSING = ReplayWhich.MISSING.value
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions(FilterOptions):
     """Bounds by number include both ends; by time `since <= at < until`."""
@@ -45,19 +37,19 @@ class ReplayOptions(FilterOptions):
     first_seq: Annotated[int | None, typer.Option(_FIRST, metavar="N", min=0, help="First event.")] = None
     last_seq: Annotated[int | None, typer.Option("--to-seq", metavar="N", min=0, help="Last event.")] = None
     since: Annotated[
-        Moment | None,
-        typer.Option(
-            "--since", metavar="WHEN", parser=with_message(parse_moment), help="From this time on: 2h, 1d, or RFC 3339."
-        ),
+        Moment | None, parsed_option("--since", "WHEN", parse_moment, "From this time on: 2h, 1d, or RFC 3339.")
     ] = None
     until: Annotated[
-        Moment | None,
-        typer.Option(
-            "--until", metavar="WHEN", parser=with_message(parse_moment), help="Before this time: 2h, 1d, or RFC 3339."
-        ),
+        Moment | None, parsed_option("--until", "WHEN", parse_moment, "Before this time: 2h, 1d, or RFC 3339.")
     ] = None
+    #: Without it all events are replayed, delivered ones as well.
     only: Annotated[
-        Only | None, enum_option(Only, "--only", "Only dead letters, or only events that it has no delivery of")
+        ReplayWhich | None,
+        enum_option(
+            (ReplayWhich.DEAD, ReplayWhich.MISSING),
+            "--only",
+            "Only dead letters, or only events that it has no delivery of",
+        ),
     ] = None
 
 
@@ -120,5 +112,5 @@ def _range_of(given: ReplayOptions, now_ms: int) -> ReplayRange:
         since_ms=None if given.since is None else given.since.resolve(now_ms),
         until_ms=None if given.until is None else given.until.resolve(now_ms),
         filter=filter_of(given),
-        which=ReplayWhich.ALL if given.only is None else ReplayWhich(given.only),
+        which=given.only or ReplayWhich.ALL,
     )

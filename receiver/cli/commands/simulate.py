@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, note, show
-from receiver.cli.options import Pair, parse_pair, with_message
+from receiver.cli.options import Pair, parse_pair, parsed_option
 from receiver.cli.runner import cannot_listen, stopped_by_signal
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
 
 Faults = Annotated[
     list[Pair] | None,
-    typer.Option(
+    parsed_option(
         "--fault",
-        metavar="NAME=CHANCE",
-        parser=with_message(parse_pair),
-        help="A fault and its chance from 0 to 1; may be repeated. An unknown name prints all names.",
+        "NAME=CHANCE",
+        parse_pair,
+        "A fault and its chance from 0 to 1; may be repeated. An unknown name prints all names.",
     ),
 ]
 
@@ -33,7 +33,9 @@ def simulate(
     fault: Faults = None,
     failure_rate: Annotated[float, typer.Option("--failure-rate", min=0, max=1, help="Share of failing tasks.")] = 0.0,
 ) -> None:
-    config = SimulatorConfig(seed=seed, speed=speed, faults=_chances(fault or []), failure_rate=failure_rate)
+    config = SimulatorConfig(
+        seed=seed, speed=speed, faults={pair.name: _chance(pair) for pair in fault or ()}, failure_rate=failure_rate
+    )
     try:
         asyncio.run(_serve(config, host, port))
     except OSError as error:
@@ -62,10 +64,6 @@ def environment_lines(simulator: Simulator, config: SimulatorConfig) -> Iterator
         yield f"HIAPI_WEBHOOK_SECRET={config.hiapi_webhook_secret}"
     yield "# Remove the # to let webhooks reach this machine too:"
     yield "# WHENFINAL_ALLOW_PRIVATE=127.0.0.0/8"
-
-
-def _chances(pairs: list[Pair]) -> dict[str, float]:
-    return {pair.name: _chance(pair) for pair in pairs}
 
 
 def _chance(pair: Pair) -> float:

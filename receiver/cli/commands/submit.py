@@ -7,22 +7,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, assert_never
+from typing import Annotated, Any, assert_never
 
 import typer
+from rich.table import Table
 
 from receiver.cli.commands.submit_file import RequestLine, check_requests, read_requests
-from receiver.cli.commands.submit_results import LineResult, result_view, results_table
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, progress, show
 from receiver.cli.display.durations import parse_duration_s
-from receiver.cli.display.tables import task_sheet
-from receiver.cli.options import Json, with_message
+from receiver.cli.display.tables import state_cell, table, task_sheet
+from receiver.cli.options import Json, parsed_option
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import working
+from receiver.runtime.wiring import now_ms, working
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from receiver.tasks.submission import RefusedSubmit, Submitted
+from submitter import api
 from submitter.model import ENDED, TaskState
 
 MAX_IN_FLIGHT = 4  # submits; more meet the providers' limits on concurrent requests
@@ -31,12 +32,7 @@ READ_EVERY_S = 2.0  # an end is seen at once; a change without an event, as a se
 
 Timeout = Annotated[
     float | None,
-    typer.Option(
-        "--timeout",
-        metavar="SPAN",
-        parser=with_message(parse_duration_s),
-        help="With --wait: give up after 90s, 10m, 2h.",
-    ),
+    parsed_option("--timeout", "SPAN", parse_duration_s, "With --wait: give up after 90s, 10m, 2h."),
 ]
 
 OwnKey = Annotated[
@@ -47,6 +43,49 @@ OwnKey = Annotated[
 Prefix = Annotated[
     str | None, typer.Option("--key-prefix", metavar="TEXT", help="For many requests: the key of line 7 is TEXT-7.")
 ]
+
+
+_STARTED = frozenset(TaskState) - {TaskState.REFUSED, TaskState.UNCERTAIN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineResult:
+    """What a line of the file came to."""
+
+    number: int
+    #: None when the line made no task.
+    task: Task | None = None
+    #: An earlier submit with the same idempotency key made the task.
+    replayed: bool = False
+    #: Why the submit failed.
+    error: str | None = None
+    #: The new secret of the task's webhooks, which is shown only now.
+    secret: str | None = field(default=None, repr=False)
+    #: With --wait: the time was up before the task had ended.
+    timed_out: bool = False
+
+    def is_success(self, *, waited: bool) -> bool:
+        """With --wait only a succeeded task; without it everything that the provider accepted."""
+        if self.error is not None or self.task is None:
+            return False
+        return self.task.state is TaskState.SUCCEEDED if waited else self.task.state in _STARTED
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with this line, in one sentence; None when nothing is."""
+        task = self.task
+        if self.error is not None or task is None:
+            return self.error
+        if task.state is TaskState.UNCERTAIN:
+            return (
+                f"{task.id} is uncertain: its reply was lost and it may be paid; see whenfinal tasks explain {task.id}"
+            )
+        if self.timed_out:
+            return f"{task.id} is still {task.state} when the time is up; it continues under whenfinal serve"
+        if task.state in ENDED - {TaskState.SUCCEEDED}:
+            reason = f", {task.error.code}: {task.error.message}" if task.error else ""
+            return f"{task.id} ended {task.state}{reason}"
+        return None
 
 
 def submit(
@@ -66,18 +105,19 @@ def submit(
 
     def on_result(result: LineResult) -> None:
         if as_json:
-            emit(result_view(result))
+            emit(_result_view(result))
         if result.problem is not None:
             complain([f"{file}:{result.number}: {result.problem}"])
 
-    async def work(services: Services) -> tuple[list[LineResult], int]:
+    async def work(services: Services) -> list[LineResult]:
         check_requests(services.submission, file, lines)
-        run = _Run(services=services, wait=wait, until_ms=_until_ms(services, timeout), on_result=on_result)
-        return await run.submit_all(lines), services.clock()
+        until_ms = None if timeout is None else services.clock() + round(timeout * 1000)
+        run = _Run(services=services, wait=wait, until_ms=until_ms, on_result=on_result)
+        return await run.submit_all(lines)
 
-    results, now_ms = with_services(work, creating=True)
+    results = with_services(work, creating=True)
     if not as_json:
-        _show_results(results, now_ms)
+        _show_results(results)
     if not all(result.is_success(waited=wait) for result in results):
         raise typer.Exit(WRONG)
 
@@ -89,14 +129,31 @@ def _content(file: str) -> bytes:
         raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error
 
 
-def _show_results(results: Sequence[LineResult], now_ms: int) -> None:
+def _show_results(results: Sequence[LineResult]) -> None:
     tasks = [result.task for result in results if result.task is not None]
     secrets = [f"webhook signing secret, shown only now: {each.secret}" for each in results if each.secret is not None]
-    show(task_sheet(tasks[0], now_ms) if len(results) == 1 and tasks else results_table(results), *secrets)
+    show(task_sheet(tasks[0], now_ms()) if len(results) == 1 and tasks else _results_table(results), *secrets)
 
 
-def _until_ms(services: Services, timeout_s: float | None) -> int | None:
-    return None if timeout_s is None else services.clock() + round(timeout_s * 1000)
+def _result_view(result: LineResult) -> dict[str, Any]:
+    """The task as in the API, with `line`, and `trouble` where something is wrong."""
+    task = {} if result.task is None else api.Task.model_validate(result.task).json_values()
+    replayed = {"replayed": True} if result.replayed else {}
+    notify = {} if result.secret is None else {"notify": {"secret": result.secret}}
+    trouble = {} if result.problem is None else {"trouble": result.problem}
+    return {**task, **replayed, **notify, "line": result.number, **trouble}
+
+
+def _results_table(results: Sequence[LineResult]) -> Table:
+    rows = [_row(result) for result in results]
+    return table("line", "task", "provider", "state", "provider's id", rows=rows)
+
+
+def _row(result: LineResult) -> tuple[object, ...]:
+    task = result.task
+    if task is None:
+        return result.number, None, None, "none", None
+    return result.number, task.id, task.provider, state_cell(task.state), task.provider_task_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """`whenfinal subscriptions`: which endpoint gets which events, and whether its webhooks arrive."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, note, show
+from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
 from receiver.cli.display.durations import parse_duration_s
 from receiver.cli.display.subscription_tables import probe_line, subscription_sheet, subscriptions_table
 from receiver.cli.options import (
@@ -18,13 +18,16 @@ from receiver.cli.options import (
     SecretFile,
     enum_option,
     labels_of,
+    note_more,
     options_from,
+    parsed_option,
     read_secret,
-    with_message,
 )
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.webhooks.model.delivery import Attempt, Backlog
+from receiver.runtime.wiring import now_ms
+from receiver.store.repository import Page
+from receiver.webhooks.model.delivery import Backlog
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_result, subscription_view
@@ -107,46 +110,37 @@ def create(
 ) -> None:
     request = SubscriptionRequest(url=url, secret=read_secret(secret_file), **_given_fields(given))
 
-    async def work(services: Services) -> tuple[SubscriptionStatus, int]:
-        made = await services.subscriptions.create(request, actor=ACTOR)
-        return SubscriptionStatus(subscription=made, endpoint=None), services.clock()
+    async def work(services: Services) -> SubscriptionStatus:
+        return SubscriptionStatus(subscription=await services.subscriptions.create(request, actor=ACTOR), endpoint=None)
 
-    seen, now_ms = with_services(work, creating=True)
-    _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
+    _show_with_secret(with_services(work, creating=True), made=secret_file is None, as_json=as_json)
 
 
 def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[tuple[SubscriptionStatus, ...], bool, int]:
-        page = await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
-        return page.items, page.next_cursor is not None, services.clock()
+    async def work(services: Services) -> Page[SubscriptionStatus]:
+        return await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
 
-    found, has_more, now_ms = with_services(work)
+    page = with_services(work)
     if as_json:
-        for each in found:
-            emit(subscription_view(each.subscription, each.endpoint, now_ms=now_ms).json_values())
+        for status in page.items:
+            emit(_view(status).json_values())
+    elif page.items:
+        show(subscriptions_table(page.items, now_ms()))
     else:
-        show(subscriptions_table(found, now_ms) if found else _none_found(state))
-    if has_more:
-        note(f"only the newest {limit}; see more with --limit")
-
-
-def _none_found(state: SubscriptionState | None) -> str:
-    return "there is no subscription" if state is None else f"no subscription is {state}"
+        show("there is no subscription" if state is None else f"no subscription is {state}")
+    note_more(page)
 
 
 def show_subscription(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[SubscriptionStatus, Backlog, int]:
-        seen, now_ms = await _seen(services, subscription_id)
-        return seen, await services.store.deliveries.backlog(subscription_id), now_ms
+    async def work(services: Services) -> tuple[SubscriptionStatus, Backlog]:
+        return await _find(services, subscription_id), await services.store.deliveries.backlog(subscription_id)
 
-    seen, backlog, now_ms = with_services(work)
-    own, endpoint = seen.subscription, seen.endpoint
+    status, backlog = with_services(work)
     if as_json:
-        view = subscription_view(own, endpoint, now_ms=now_ms)
         deliveries = api_webhooks.Backlog.model_validate(backlog)
-        emit(api_webhooks.SubscriptionWithBacklog(**dict(view), deliveries=deliveries).json_values())
+        emit(api_webhooks.SubscriptionWithBacklog(**dict(_view(status)), deliveries=deliveries).json_values())
     else:
-        show(subscription_sheet(own, endpoint, now_ms, backlog))
+        show(subscription_sheet(status, now_ms(), backlog))
 
 
 @options_from(ChangeOptions)
@@ -159,28 +153,21 @@ def change(subscription_id: SubscriptionId, *, given: ChangeOptions, as_json: Js
         raise CommandFailed(
             "give at least one option to change; see whenfinal subscriptions change --help", status=USAGE
         )
-    seen, now_ms = _changed(subscription_id, {**changes, **cleared})
-    _show(seen, now_ms, as_json=as_json)
+    _change(subscription_id, {**changes, **cleared}, as_json=as_json)
 
 
 def disable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    seen, now_ms = _changed(subscription_id, {"enabled": False})
-    _show(seen, now_ms, as_json=as_json)
+    _change(subscription_id, {"enabled": False}, as_json=as_json)
 
 
 def enable(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    seen, now_ms = _changed(subscription_id, {"enabled": True})
-    _show(seen, now_ms, as_json=as_json)
+    _change(subscription_id, {"enabled": True}, as_json=as_json)
 
 
 def delete(subscription_id: SubscriptionId, *, yes: Yes = False, as_json: Json = False) -> None:
-    seen, _ = with_services(lambda services: _seen(services, subscription_id))
-    confirm(f"Delete {subscription_id}, which sends to {seen.subscription.url}?", yes=yes)
-
-    async def work(services: Services) -> bool:
-        return await services.subscriptions.delete(subscription_id, actor=ACTOR)
-
-    if not with_services(work):
+    status = with_services(lambda services: _find(services, subscription_id))
+    confirm(f"Delete {subscription_id}, which sends to {status.subscription.url}?", yes=yes)
+    if not with_services(lambda services: services.subscriptions.delete(subscription_id, actor=ACTOR)):
         raise missing(subscription_id)
     if as_json:
         emit({"id": subscription_id, "deleted": True})
@@ -193,11 +180,11 @@ def rotate_secret(
     *,
     overlap: Annotated[
         float,
-        typer.Option(
+        parsed_option(
             "--overlap",
-            metavar="SPAN",
-            parser=with_message(parse_duration_s),
-            help="How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
+            "SPAN",
+            parse_duration_s,
+            "How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
         ),
     ] = "24h",  # type: ignore[assignment]  # typer reads a default as it reads an option
     secret_file: SecretFile = None,
@@ -205,18 +192,15 @@ def rotate_secret(
 ) -> None:
     secret = read_secret(secret_file)
 
-    async def rotate(services: Services) -> Subscription | None:
-        return await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
+    async def work(services: Services) -> SubscriptionStatus:
+        rotated = await services.subscriptions.rotate(subscription_id, secret=secret, overlap_s=overlap, actor=ACTOR)
+        return await _with_endpoint(services, subscription_id, rotated)
 
-    seen, now_ms = with_services(lambda services: _after(services, subscription_id, rotate))
-    _show_with_secret(seen, now_ms, made=secret_file is None, as_json=as_json)
+    _show_with_secret(with_services(work), made=secret_file is None, as_json=as_json)
 
 
 def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> Attempt | None:
-        return await services.subscriptions.test(subscription_id, actor=ACTOR)
-
-    attempt = with_services(work)
+    attempt = with_services(lambda services: services.subscriptions.test(subscription_id, actor=ACTOR))
     if attempt is None:
         raise missing(subscription_id)
     if as_json:
@@ -244,47 +228,45 @@ def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _changed(subscription_id: str, changes: Mapping[str, Any]) -> tuple[SubscriptionStatus, int]:
-    async def work(services: Services) -> Subscription | None:
-        return await services.subscriptions.change(subscription_id, changes, actor=ACTOR)
+def _change(subscription_id: str, changes: Mapping[str, Any], *, as_json: bool) -> None:
+    async def work(services: Services) -> SubscriptionStatus:
+        changed = await services.subscriptions.change(subscription_id, changes, actor=ACTOR)
+        return await _with_endpoint(services, subscription_id, changed)
 
-    return with_services(lambda services: _after(services, subscription_id, work))
+    status = with_services(work)
+    if as_json:
+        emit(_view(status).json_values())
+    else:
+        show(subscription_sheet(status, now_ms()))
 
 
-async def _after(
-    services: Services, subscription_id: str, work: Callable[[Services], Awaitable[Subscription | None]]
-) -> tuple[SubscriptionStatus, int]:
-    """The subscription after the work has changed it. Raise CommandFailed when there is none."""
-    changed = await work(services)
+async def _with_endpoint(services: Services, subscription_id: str, changed: Subscription | None) -> SubscriptionStatus:
+    """The result of a change, with its endpoint. Raise CommandFailed when there is no such subscription."""
     if changed is None:
         raise missing(subscription_id)
-    seen = await services.store.subscriptions.find(subscription_id)
-    return SubscriptionStatus(subscription=changed, endpoint=seen.endpoint if seen else None), services.clock()
+    found = await services.store.subscriptions.find(subscription_id)
+    return SubscriptionStatus(subscription=changed, endpoint=found.endpoint if found else None)
 
 
-async def _seen(services: Services, subscription_id: str) -> tuple[SubscriptionStatus, int]:
-    seen = await services.store.subscriptions.find(subscription_id)
-    if seen is None:
+async def _find(services: Services, subscription_id: str) -> SubscriptionStatus:
+    found = await services.store.subscriptions.find(subscription_id)
+    if found is None:
         raise missing(subscription_id)
-    return seen, services.clock()
+    return found
 
 
-def _show(seen: SubscriptionStatus, now_ms: int, *, as_json: bool) -> None:
-    if as_json:
-        emit(subscription_view(seen.subscription, seen.endpoint, now_ms=now_ms).json_values())
-    else:
-        show(subscription_sheet(seen.subscription, seen.endpoint, now_ms))
+def _view(status: SubscriptionStatus) -> api_webhooks.Subscription:
+    return subscription_view(status.subscription, status.endpoint, now_ms=now_ms())
 
 
-def _show_with_secret(seen: SubscriptionStatus, now_ms: int, *, made: bool, as_json: bool) -> None:
+def _show_with_secret(status: SubscriptionStatus, *, made: bool, as_json: bool) -> None:
     """A secret from a file is not printed again. With --json it always is, as in the API."""
-    own = seen.subscription
+    secret = status.subscription.secret
     if as_json:
-        view = subscription_view(own, seen.endpoint, now_ms=now_ms)
-        emit(api_webhooks.SubscriptionWithSecret(**dict(view), secret=own.secret).json_values())
+        emit(api_webhooks.SubscriptionWithSecret(**dict(_view(status)), secret=secret).json_values())
         return
-    secrets = [f"signing secret, shown only now: {own.secret}"] if made else []
-    show(subscription_sheet(own, seen.endpoint, now_ms), *secrets)
+    secrets = [f"signing secret, shown only now: {secret}"] if made else []
+    show(subscription_sheet(status, now_ms()), *secrets)
 
 
 def missing(subscription_id: str) -> CommandFailed:

@@ -1,7 +1,6 @@
 """`whenfinal tasks`: list and show tasks, explain one, settle an uncertain one, cancel one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -10,9 +9,21 @@ import typer
 from receiver.cli.console import USAGE, CommandFailed, emit, note, show
 from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
 from receiver.cli.display.tables import candidates_table, next_steps_lines, task_sheet, tasks_table, timeline_table
-from receiver.cli.options import Json, Limit, OlderThan, Pair, Provider, enum_option, parse_pair, with_message
+from receiver.cli.options import (
+    Json,
+    Limit,
+    OlderThan,
+    Pair,
+    Provider,
+    enum_option,
+    note_more,
+    parse_pair,
+    parsed_option,
+)
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
+from receiver.runtime.wiring import now_ms
+from receiver.store.repository import Page
 from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
@@ -27,10 +38,7 @@ TaskName = Annotated[str, typer.Argument(metavar="ID", help="Our id tsk_…, or 
 
 State = Annotated[TaskState | None, enum_option(TaskState, "--state", "Only in this state")]
 
-Label = Annotated[
-    Pair | None,
-    typer.Option("--label", metavar="NAME=VALUE", parser=with_message(parse_pair), help="Only with this label."),
-]
+Label = Annotated[Pair | None, parsed_option("--label", "NAME=VALUE", parse_pair, "Only with this label.")]
 
 
 def list_tasks(
@@ -42,29 +50,27 @@ def list_tasks(
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
+    wanted = TaskFilter(
+        state=state,
+        provider=provider,
+        label=None if label is None else (label.name, label.value),
+        older_than_ms=None if older_than is None else now_ms() - round(older_than * 1000),
+        limit=limit,
+    )
 
-    async def work(services: Services) -> tuple[tuple[Task, ...], bool, int]:
-        now_ms = services.clock()
-        wanted = TaskFilter(
-            state=state,
-            provider=provider,
-            label=None if label is None else (label.name, label.value),
-            older_than_ms=None if older_than is None else now_ms - round(older_than * 1000),
-            limit=limit,
-        )
+    async def work(services: Services) -> Page[Task]:
         page = await services.store.tasks.tasks(wanted)
         if provider is not None and not page.items:
             await check_provider(services, provider)
-        return page.items, page.next_cursor is not None, now_ms
+        return page
 
-    tasks, has_more, now_ms = with_services(work)
+    page = with_services(work)
     if as_json:
-        for task in tasks:
+        for task in page.items:
             emit(api.Task.model_validate(task).json_values())
     else:
-        show(tasks_table(tasks, now_ms) if tasks else "no task matches")
-    if has_more:
-        note(f"only the newest {limit}; see more with --limit")
+        show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
+    note_more(page)
 
 
 async def check_provider(services: Services, name: str) -> None:
@@ -77,51 +83,42 @@ async def check_provider(services: Services, name: str) -> None:
 
 
 def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Task, int]:
-        return await find_task(services, task_name), services.clock()
+    _show_task(with_services(lambda services: find_task(services, task_name)), as_json=as_json)
 
-    task, now_ms = with_services(work)
+
+def _show_task(task: Task, *, as_json: bool) -> None:
     if as_json:
         emit(api.Task.model_validate(task).json_values())
     else:
-        show(task_sheet(task, now_ms))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Explanation:
-    task: Task
-    timeline: Sequence[TimelineEntry]
-    steps: NextSteps
-    now_ms: int
+        show(task_sheet(task, now_ms()))
 
 
 def explain(task_name: TaskName, *, as_json: Json = False) -> None:
-    found = with_services(lambda services: _explain(services, task_name))
-    task, timeline, steps = found.task, found.timeline, found.steps
+    task, timeline, steps = with_services(lambda services: _explain(services, task_name))
     if as_json:
-        emit(_explanation_view(found))
+        emit(
+            {
+                "task": api.Task.model_validate(task).json_values(),
+                "timeline": [api.TimelineEntry.model_validate(each).json_values() for each in timeline],
+                "next": steps.automatic,
+                "cure": steps.manual,
+            }
+        )
     else:
-        show(task_sheet(task, found.now_ms), "", timeline_table(timeline, task.created_ms), *next_steps_lines(steps))
+        show(task_sheet(task, now_ms()), "", timeline_table(timeline, task.created_ms), *next_steps_lines(steps))
 
 
-async def _explain(services: Services, task_name: str) -> _Explanation:
+async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[TimelineEntry], NextSteps]:
     task = await find_task(services, task_name)
     timeline = await services.store.tasks.timeline(task.id)
-    now_ms = services.clock()
     accounts = {account.provider: account for account in await services.store.accounts.all()}
     context = TaskContext(
-        now_ms=now_ms,
-        is_repeatable=services.submission.is_repeatable(task, now_ms),
+        now_ms=services.clock(),
+        is_repeatable=services.submission.is_repeatable(task, services.clock()),
         is_configured=task.provider in services.providers,
         account=accounts.get(task.provider),
     )
-    return _Explanation(task=task, timeline=timeline, steps=next_steps(task, timeline, context), now_ms=now_ms)
-
-
-def _explanation_view(found: _Explanation) -> dict[str, Any]:
-    timeline = [api.TimelineEntry.model_validate(each).json_values() for each in found.timeline]
-    steps = {"next": list(found.steps.automatic), "cure": list(found.steps.manual)}
-    return {"task": api.Task.model_validate(found.task).json_values(), "timeline": timeline, **steps}
+    return task, timeline, next_steps(task, timeline, context)
 
 
 def settle(
@@ -142,17 +139,20 @@ def settle(
         _show_candidates(task_name, as_json=as_json)
         return
 
-    async def work(services: Services) -> tuple[Task | SettleRefused, int]:
-        task = await find_task(services, task_name)
-        return await _settled(services, task, provider_task_id), services.clock()
-
-    outcome, now_ms = with_services(work)
+    outcome = with_services(lambda services: _settle(services, task_name, provider_task_id))
     if isinstance(outcome, SettleRefused):
         raise CommandFailed(outcome.reason)
-    if as_json:
-        emit(api.Task.model_validate(outcome).json_values())
-    else:
-        show(task_sheet(outcome, now_ms))
+    _show_task(outcome, as_json=as_json)
+
+
+async def _settle(services: Services, task_name: str, provider_task_id: str | None) -> Task | SettleRefused:
+    task, now_ms = await find_task(services, task_name), services.clock()
+    if provider_task_id is None:
+        return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
+    # Due now, because the task is older than its receipt and may have ended long ago.
+    return await services.store.submissions.settle_adopt(
+        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
+    )
 
 
 def _show_candidates(task_name: str, *, as_json: bool) -> None:
@@ -192,12 +192,11 @@ async def _candidates(services: Services, task: Task) -> Candidates:
 
 def _candidate_view(candidate: Candidate) -> dict[str, Any]:
     row = candidate.listed
-    made = None if row.created_at_ms is None else rfc3339(row.created_at_ms)
     return {
         "task_id": row.provider_task_id,
         "raw_state": row.raw_state,
         "model": row.model,
-        "created_at": made,
+        "created_at": None if row.created_at_ms is None else rfc3339(row.created_at_ms),
         "same_model": candidate.same_model,
     }
 
@@ -235,16 +234,6 @@ def configured_provider(services: Services, task: Task) -> ConfiguredProvider:
     if configured is None:
         raise CommandFailed(f"{task.provider} is not among the configured providers")
     return configured
-
-
-async def _settled(services: Services, task: Task, provider_task_id: str | None) -> Task | SettleRefused:
-    now_ms = services.clock()
-    if provider_task_id is None:
-        return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
-    # Due now, because the task is older than its receipt and may have ended long ago.
-    return await services.store.submissions.settle_adopt(
-        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
-    )
 
 
 async def find_task(services: Services, task_name: str) -> Task:

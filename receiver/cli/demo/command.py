@@ -53,7 +53,7 @@ async def _run(scenario: Scenario, *, keep: bool, as_json: bool) -> bool:
             _conclude(result, screen, as_json=as_json)
             if keep:
                 _invite(running)
-                await running.serve()
+                await running.processes.watch()  # until cancelled
         return result.is_good
 
 
@@ -67,7 +67,7 @@ def _conclude(result: Result, screen: Screen, *, as_json: bool) -> None:
 
 def _invite(running: Demo) -> None:
     setup = running.processes.setup
-    url, ledger = setup.receiver, setup.database_url
+    url, ledger = setup.receiver, setup.ledger_url
     auth = f'-H "Authorization: Bearer {setup.api_key}"'
     request = '{"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a paper boat"}}'
     for line in (

@@ -40,19 +40,26 @@ _SHORT_TIMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Where everything is, and the secrets of this one run. Make one with `new_setup`."""
+    """Where everything is, and the secrets of this one run."""
 
     directory: Path
-    database_url: str
+    #: Empty: the ledger is a file in the directory.
+    database_url: str = ""
     #: The origins of the two processes, without a slash at the end.
     simulator: str
     receiver: str
     #: A key of the receiver's API with all scopes.
-    api_key: str = field(repr=False)
+    api_key: str = field(default_factory=lambda: f"wf_{secrets.token_urlsafe(24)}", repr=False)
     #: Signs the callback URLs.
-    signing_key: str = field(repr=False)
+    signing_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     #: The secret of the tasks' own `notify`; the subscriptions get theirs from the receiver.
-    notify_secret: str = field(repr=False)
+    notify_secret: str = field(
+        default_factory=lambda: f"whsec_{b64encode(secrets.token_bytes(32)).decode()}", repr=False
+    )
+
+    @property
+    def ledger_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.directory / 'ledger.db'}"
 
     def environment(self) -> dict[str, str]:
         """The whole environment of the demo's processes."""
@@ -63,7 +70,7 @@ class Setup:
             "PYTHONUTF8": "1",
             "NO_COLOR": "1",
             "WHENFINAL_PUBLIC_URL": self.receiver,
-            "WHENFINAL_DATABASE_URL": self.database_url,
+            "WHENFINAL_DATABASE_URL": self.ledger_url,
             "WHENFINAL_SECRET_KEYS": self.signing_key,
             "WHENFINAL_API_KEYS": f"demo:submit+read+operate:{self.api_key}",
             "WHENFINAL_PROVIDER_SPEED": f"{SPEED:g}",
@@ -73,19 +80,6 @@ class Setup:
             **{f"{name.upper()}_BASE_URL": self.simulator + BASE_PATHS[name] for name in PLATFORMS},
             "HIAPI_WEBHOOK_SECRET": simulated.hiapi_webhook_secret or "",
         }
-
-
-def new_setup(directory: Path, *, simulator: str, receiver: str, database_url: str | None = None) -> Setup:
-    """With new secrets. Without a database URL the ledger is a file in the directory."""
-    return Setup(
-        directory=directory,
-        database_url=database_url or f"sqlite:///{directory / 'ledger.db'}",
-        simulator=simulator,
-        receiver=receiver,
-        api_key=f"wf_{secrets.token_urlsafe(24)}",
-        signing_key=secrets.token_urlsafe(32),
-        notify_secret=f"whsec_{b64encode(secrets.token_bytes(32)).decode()}",
-    )
 
 
 WHENFINAL = (sys.executable, "-c", "from receiver.cli.main import main; main()")
@@ -206,7 +200,7 @@ async def open_processes(*, seed: int, say: Callable[[str], None]) -> AsyncItera
     """Simulator and receiver on free ports, with a temporary directory. Nothing is left when it closes."""
     with tempfile.TemporaryDirectory(prefix="whenfinal-demo-", ignore_cleanup_errors=True) as directory:
         simulator, receiver = (f"http://127.0.0.1:{port}" for port in free_ports(2))
-        setup = new_setup(Path(directory), simulator=simulator, receiver=receiver)
+        setup = Setup(directory=Path(directory), simulator=simulator, receiver=receiver)
         processes = Processes(setup=setup, seed=seed)
         try:
             say(f"starting the simulator on {simulator} and the receiver on {receiver}")

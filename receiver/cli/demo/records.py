@@ -9,7 +9,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from receiver.cli.demo.scenario import prompts_in
@@ -25,18 +25,6 @@ _ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedTask:
-    """A task in the simulator's records: it was created, so it is paid."""
-
-    paid: Paid
-    created_ms: int
-    #: The body of the submit.
-    body: str = field(repr=False)
-    #: A contradicting callback is planned, and has not been answered 2xx yet.
-    awaits_contradiction: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Uncertain:
     """A task of ours whose submit got no clear answer."""
 
@@ -46,23 +34,20 @@ class Uncertain:
     prompt: str
 
 
-def recorded_task(record: Mapping[str, Any]) -> RecordedTask:
+def paid_task(record: Mapping[str, Any]) -> Paid:
     """From an item of `GET /_simulator/books`."""
     is_contradicted = any(
         attempt["reported"] != record["state"] and attempt["status"] is not None and 200 <= attempt["status"] < 300
         for attempt in record["callbacks"]
     )
-    paid = Paid(
+    return Paid(
         provider=record["platform"],
         provider_task_id=record["task_id"],
+        created_ms=record["created_ms"],
+        body=base64.b64decode(record["raw_body_base64"]).decode(errors="replace"),
         state=record["state"],
         is_ended=record["state"] in _REPORTED_ENDS,
         contradicted=is_contradicted,
-    )
-    return RecordedTask(
-        paid=paid,
-        created_ms=record["created_ms"],
-        body=base64.b64decode(record["raw_body_base64"]).decode(errors="replace"),
         awaits_contradiction="callback_contradicting" in record["faults"] and not is_contradicted,
     )
 
@@ -88,7 +73,7 @@ def ledger_task(task: Mapping[str, Any], timeline: Sequence[Mapping[str, Any]]) 
 
 
 def settlements(
-    uncertain: Sequence[Uncertain], records: Sequence[RecordedTask], *, known: Collection[TaskKey]
+    uncertain: Sequence[Uncertain], records: Sequence[Paid], *, known: Collection[TaskKey]
 ) -> dict[str, str | None]:
     """For each uncertain task, by our id: the provider's id of it, or None where nothing was created.
 
@@ -97,7 +82,7 @@ def settlements(
     taken = set(known)
     found: dict[str, str | None] = {}
     for task in sorted(uncertain, key=lambda each: each.created_ms):
-        match = next((each.paid for each in records if _fits(task, each) and each.paid.key not in taken), None)
+        match = next((each for each in records if _fits(task, each) and each.key not in taken), None)
         if match is not None:
             taken.add(match.key)
         found[task.task] = None if match is None else match.provider_task_id
@@ -110,10 +95,10 @@ def settle_arguments(task: str, provider_task_id: str | None) -> tuple[str, ...]
     return ("tasks", "settle", task, *outcome)
 
 
-def _fits(task: Uncertain, record: RecordedTask) -> bool:
+def _fits(task: Uncertain, record: Paid) -> bool:
     after_s = (record.created_ms - task.created_ms) / 1000
     is_near = -EARLIEST_S <= after_s <= LATEST_S
-    return record.paid.provider == task.provider and is_near and task.prompt in _prompts_of(record.body)
+    return record.provider == task.provider and is_near and task.prompt in _prompts_of(record.body)
 
 
 def _prompts_of(body: str) -> set[str]:

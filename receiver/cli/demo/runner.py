@@ -6,7 +6,7 @@ process dies, the others show the progress, follow the stream, rotate the secret
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +16,10 @@ from receiver.cli.demo.api import PAGE, Api, open_api
 from receiver.cli.demo.display import Progress, Result, Screen
 from receiver.cli.demo.processes import Processes, open_processes
 from receiver.cli.demo.records import (
-    RecordedTask,
     Uncertain,
     faults_met,
     ledger_task,
-    recorded_task,
+    paid_task,
     settle_arguments,
     settlements,
 )
@@ -28,7 +27,7 @@ from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
 from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
 from receiver.cli.demo.subscribers import Consumers, open_consumers
-from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Wanted, tally, undelivered
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Wanted, tally, undelivered
 from submitter import Client
 from submitter.providers.registry import ADAPTERS
 
@@ -74,7 +73,7 @@ class Scenario:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Demo:
-    """Open it with `open_demo`; it serves until that closes."""
+    """Open it with `open_demo`; its processes run until that closes."""
 
     scenario: Scenario
     screen: Screen
@@ -84,18 +83,23 @@ class Demo:
     api: Api
     #: Of the simulator.
     control: Api
-    submitting: Submitting
+    submitting: Submitting = field(init=False)
     is_killed: bool = False
     _intervening: asyncio.Lock = field(default_factory=asyncio.Lock)  # a rotation and a kill do not overlap
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
 
+    def __post_init__(self) -> None:
+        url = self.consumers.subscribers[Channel.NOTIFY].url
+        self.submitting = Submitting(processes=self.processes, api=self.api, control=self.control, notify_url=url)
+
     async def run(self) -> Result:
         """Raise ChildDied at once when a process of the demo ends by itself."""
         self.screen.restart_clock()
         with self.screen.live(self.progress):
-            in_time = await beside(self._work_in_time(), self.processes.watch(), *self._others())
+            guards = (self.processes.watch(), self._observe(), self._follow(), self._rotate(), self._kill())
+            in_time = await beside(self._work_in_time(), *guards)
             seconds = self.screen.elapsed_s
             evidence = await beside(self._collect(), self.processes.watch())
             faults = faults_met(await self._books())
@@ -103,10 +107,6 @@ class Demo:
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
         return Result(tally=tally(evidence), seconds=seconds, faults=faults, shown=shown, remarks=wrong)
-
-    async def serve(self) -> None:
-        """Until cancelled."""
-        await self.processes.watch()
 
     def progress(self) -> list[Progress]:
         """By provider."""
@@ -143,7 +143,7 @@ class Demo:
                 await self._settle(tasks, records)
             await asyncio.sleep(READ_EVERY_S)
 
-    def _is_settled(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> bool:
+    def _is_settled(self, tasks: Sequence[Task], records: Sequence[Paid]) -> bool:
         requests = self.scenario.by_name
         notified = {
             (task["provider"], task["task_id"]) for task in tasks if requests[task["labels"][LABEL]].is_notified
@@ -151,12 +151,12 @@ class Demo:
         return (
             len(self.submitting.accepted) == len(requests)
             and not any(task["final_at"] is None and task["state"] != "refused" for task in tasks)
-            and not undelivered((each.paid for each in records), self.consumers.received, notified=notified)
+            and not undelivered(records, self.consumers.received, notified=notified)
             and not any(each.awaits_contradiction for each in records)
             and (self.scenario.kill_at is None or self.is_killed)
         )
 
-    async def _settle(self, tasks: Sequence[Task], records: Sequence[RecordedTask]) -> None:
+    async def _settle(self, tasks: Sequence[Task], records: Sequence[Paid]) -> None:
         """As an operator does: by what the provider's console shows, with the command."""
         requests = {task["id"]: self.scenario.by_name[task["labels"][LABEL]] for task in tasks}
         uncertain = [
@@ -180,13 +180,6 @@ class Demo:
                 request = requests[task_id]
                 del self.submitting.accepted[request.name]
                 await self.submitting.submit_by_api([request])
-
-    def _others(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What runs beside the work. None of them returns."""
-        yield self._observe()
-        yield self._follow()
-        yield self._rotate()
-        yield self._kill()
 
     async def _observe(self) -> None:
         """Read the events by pages, as any consumer does, and show the progress."""
@@ -249,7 +242,7 @@ class Demo:
                 )
                 for request in self.scenario.requests
             ],
-            paid=[each.paid for each in records],
+            paid=records,
             received=tuple(self.consumers.received),
             streamed=tuple(self.consumers.follower.seqs),
             ledger=await asyncio.gather(*(in_ledger(task) for task in tasks)),
@@ -259,9 +252,9 @@ class Demo:
     async def _tasks(self) -> list[dict[str, Any]]:
         return await self.api.pages("/v1/tasks", "tasks")
 
-    async def _records(self) -> list[RecordedTask]:
+    async def _records(self) -> list[Paid]:
         """Every task that the simulator created, oldest first."""
-        return [recorded_task(task) for task in (await self._books())["tasks"]]
+        return [paid_task(task) for task in (await self._books())["tasks"]]
 
     async def _books(self) -> Mapping[str, Any]:
         books: Mapping[str, Any] = await self.control.get("/_simulator/books")
@@ -277,18 +270,8 @@ async def open_demo(scenario: Scenario, screen: Screen) -> AsyncIterator[Demo]:
         open_api(processes.setup.receiver, processes.setup.api_key) as api,
         open_api(processes.setup.simulator) as control,
     ):
-        notify_url = consumers.subscribers[Channel.NOTIFY].url
-        submitting = Submitting(processes=processes, api=api, control=control, notify_url=notify_url)
         await consumers.subscribe(api)
-        yield Demo(
-            scenario=scenario,
-            screen=screen,
-            processes=processes,
-            consumers=consumers,
-            api=api,
-            control=control,
-            submitting=submitting,
-        )
+        yield Demo(scenario=scenario, screen=screen, processes=processes, consumers=consumers, api=api, control=control)
 
 
 async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]) -> T:

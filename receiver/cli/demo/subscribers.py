@@ -108,16 +108,7 @@ class Subscriber:
         if task is None or task["final_at"] is None:  # webhook.test, task.overdue
             self.faults[NOT_AN_END] += 1
             return
-        received = Received(
-            channel=self.channel,
-            seq=event["data"]["seq"],
-            event_id=event["data"]["event_id"],
-            task=task["id"],
-            provider=task["provider"],
-            provider_task_id=task["task_id"],
-            state=task["state"],
-        )
-        self.received.append(received)
+        self.received.append(_received(self.channel, event["data"]))
         self.arrived.set()
 
 
@@ -140,18 +131,8 @@ class Follower:
             async with aclosing(client.events(after=cursor, follow=True)) as events:
                 async for event in events:
                     self.seqs.append(event.seq)
-                    task = event.task
-                    if task.final_at is not None:  # task.overdue has none
-                        received = Received(
-                            channel=Channel.STREAM,
-                            seq=event.seq,
-                            event_id=event.event_id,
-                            task=task.id,
-                            provider=task.provider,
-                            provider_task_id=task.provider_task_id,
-                            state=task.state.value,
-                        )
-                        self.received.append(received)
+                    if event.task.final_at is not None:  # task.overdue has none
+                        self.received.append(_received(Channel.STREAM, event.json_values()))
                     if self.resumed_at is None and len(self.seqs) >= self.drop_at:
                         self.resumed_at = event.seq
                         break
@@ -211,6 +192,20 @@ class Consumers:
             notified=len(self.subscribers[Channel.NOTIFY].event_ids),
             faults=faults,
         )
+
+
+def _received(channel: Channel, event: Mapping[str, Any]) -> Received:
+    """From an event's JSON, which is the same by every channel."""
+    task = event["task"]
+    return Received(
+        channel=channel,
+        seq=event["seq"],
+        event_id=event["event_id"],
+        task=task["id"],
+        provider=task["provider"],
+        provider_task_id=task["task_id"],
+        state=task["state"],
+    )
 
 
 def _credentials(answer: Mapping[str, Any]) -> Credentials:

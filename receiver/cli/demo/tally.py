@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 STREAM_NAME = "stream"  # in place of a provider, where a finding is about the stream itself
 
@@ -51,13 +52,18 @@ class _OfTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid(_OfTask):
-    """A task in a provider's records."""
+    """A task in a provider's records: it was created, so it is paid."""
 
     provider_task_id: str
+    created_ms: int
+    #: The body of the submit.
+    body: str = field(repr=False)
     state: str
     is_ended: bool
     #: A callback with the opposite end was sent as well, and answered 2xx.
     contradicted: bool = False
+    #: Such a callback is planned, and has not been answered 2xx yet.
+    awaits_contradiction: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,20 +288,12 @@ def _contradictions(evidence: Evidence, *, on_record: bool) -> Iterator[Finding]
             yield Finding(provider=paid.provider, task=name, why=why)
 
 
-def _recorded(evidence: Evidence) -> Iterator[Finding]:
-    return _contradictions(evidence, on_record=True)
-
-
-def _unrecorded(evidence: Evidence) -> Iterator[Finding]:
-    return _contradictions(evidence, on_record=False)
-
-
 KINDS: Mapping[str, tuple[Callable[[Evidence], Iterator[Finding]], ...]] = {
     "lost": (_lost, _gaps),
     "doubled": (_doubled, _repeated),
     "paid_twice": (_paid_twice,),
     "unwanted": (_unwanted,),
     "disagreeing": (_disagreeing,),
-    "unrecorded": (_unrecorded,),
-    "contradictions": (_recorded,),
+    "unrecorded": (partial(_contradictions, on_record=False),),
+    "contradictions": (partial(_contradictions, on_record=True),),
 }

@@ -61,14 +61,6 @@ def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskConte
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
-def settle_commands(task: Task) -> tuple[str, str]:
-    """How to settle an uncertain task: the provider created it, or it did not."""
-    return (
-        f"whenfinal tasks settle {task.id} --task-id PROVIDER_TASK_ID",
-        f"whenfinal tasks settle {task.id} --refused",
-    )
-
-
 def format_offset(after_ms: int) -> str:
     """`+4.2 s`; negative where a provider's time is before our first one."""
     return f"{'-' if after_ms < 0 else '+'}{format_duration(after_ms)}"
@@ -143,12 +135,12 @@ def _deadline(task: Task, now_ms: int) -> Iterator[str]:
 def _settling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
         return
-    created, refused = settle_commands(task)
+    settle = f"whenfinal tasks settle {task.id}"
     when = format_when(task.created_ms, context.now_ms)
     yield f"Search {task.provider}'s console for a task of this request, created {when}."
-    yield f"Or its list:     whenfinal tasks settle {task.id} --look"
-    yield f"It is there:     {created}"
-    yield f"It is not there: {refused}"
+    yield f"Or its list:     {settle} --look"
+    yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
+    yield f"It is not there: {settle} --refused"
 
 
 def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:

@@ -25,12 +25,12 @@ _BREAKER_STYLES: Mapping[BreakerState, str] = {
 def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Table:
     rows = [
         (
-            cell(each.subscription.id),
+            each.subscription.id,
             state_cell(each.subscription.state),
             breaker_cell(each.endpoint, now_ms),
-            cell(format_problem(each.subscription, each.endpoint, now_ms)),
-            cell(each.subscription.url),
-            cell(format_filter(each.subscription.filter)),
+            format_problem(each, now_ms),
+            each.subscription.url,
+            format_filter(each.subscription.filter),
         )
         for each in found
     ]
@@ -42,13 +42,12 @@ def breaker_cell(endpoint: EndpointState | None, now_ms: int) -> Text:
     return Text(state.value.replace("_", " "), style=_BREAKER_STYLES[state])
 
 
-def format_problem(subscription: Subscription, endpoint: EndpointState | None, now_ms: int) -> str:
+def format_problem(status: SubscriptionStatus, now_ms: int) -> str:
     """Why nothing, or little, is sent; empty when nothing is wrong."""
-    if subscription.disabled_ms is not None:
-        return (
-            f"disabled {format_when(subscription.disabled_ms, now_ms)}: {subscription.disabled_reason or 'no reason'}"
-        )
-    return ", ".join(_endpoint_problems(endpoint, now_ms)) if endpoint else ""
+    own = status.subscription
+    if own.disabled_ms is not None:
+        return f"disabled {format_when(own.disabled_ms, now_ms)}: {own.disabled_reason or 'no reason'}"
+    return ", ".join(_endpoint_problems(status.endpoint, now_ms)) if status.endpoint else ""
 
 
 def _endpoint_problems(endpoint: EndpointState, now_ms: int) -> Iterator[str]:
@@ -60,9 +59,13 @@ def _endpoint_problems(endpoint: EndpointState, now_ms: int) -> Iterator[str]:
         yield f"paused for {format_duration(endpoint.paused_until_ms - now_ms)}"
 
 
+def _types(wanted: EventFilter) -> str:
+    return ", ".join(sorted(wanted.types)) or "every event about a task"
+
+
 def format_filter(wanted: EventFilter) -> str:
     parts = [
-        ", ".join(sorted(wanted.types)) or "every event about a task",
+        _types(wanted),
         _any_of("provider", wanted.providers),
         _any_of("model", wanted.models),
         f"with {format_labels(wanted.labels)}" if wanted.labels else "",
@@ -74,13 +77,10 @@ def _any_of(name: str, values: frozenset[str]) -> str:
     return f"{name} {' or '.join(sorted(values))}" if values else ""
 
 
-def subscription_sheet(
-    subscription: Subscription, endpoint: EndpointState | None, now_ms: int, backlog: Backlog | None = None
-) -> Table:
+def subscription_sheet(status: SubscriptionStatus, now_ms: int, backlog: Backlog | None = None) -> Table:
     """All of one subscription except its secrets."""
-    return sheet(
-        [*_own_lines(subscription, now_ms), *_endpoint_lines(endpoint, now_ms), *_backlog_lines(backlog or Backlog())]
-    )
+    own = _own_lines(status.subscription, now_ms)
+    return sheet([*own, *_endpoint_lines(status.endpoint, now_ms), *_backlog_lines(backlog or Backlog())])
 
 
 def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
@@ -93,7 +93,7 @@ def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
         ("reason", own.disabled_reason),
         ("sends to", own.url),
         ("description", own.description),
-        ("types", ", ".join(sorted(wanted.types)) or "every event about a task"),
+        ("types", _types(wanted)),
         ("providers", ", ".join(sorted(wanted.providers))),
         ("models", ", ".join(sorted(wanted.models))),
         ("labels", format_labels(wanted.labels)),
@@ -102,12 +102,16 @@ def _own_lines(own: Subscription, now_ms: int) -> list[tuple[str, object]]:
         ("old secret ends", format_moment(own.previous_until_ms, now_ms) if overlaps else None),
         ("CloudEvents", "attributes in headers" if own.cloudevents else None),
         ("handshake", "done" if own.handshake else None),
-        ("limit", None if own.rate_per_s is None else f"{own.rate_per_s:g} a second"),
-        ("granted", None if own.granted_per_s is None else f"{own.granted_per_s:g} a second, by the handshake"),
+        ("limit", _rate(own.rate_per_s)),
+        ("granted", None if own.granted_per_s is None else f"{_rate(own.granted_per_s)}, by the handshake"),
         ("at once", None if own.max_in_flight is None else f"{own.max_in_flight} at most"),
         ("created", format_moment(own.created_ms, now_ms)),
         ("changed", format_moment(own.changed_ms, now_ms)),
     ]
+
+
+def _rate(per_s: float | None) -> str | None:
+    return None if per_s is None else f"{per_s:g} a second"
 
 
 def _endpoint_lines(endpoint: EndpointState | None, now_ms: int) -> list[tuple[str, object]]:
@@ -120,7 +124,7 @@ def _endpoint_lines(endpoint: EndpointState | None, now_ms: int) -> list[tuple[s
         ("failures in a row", endpoint.failures or None),
         ("failing since", format_moment(endpoint.failing_since_ms, now_ms)),
         ("paused until", format_moment(endpoint.paused_until_ms, now_ms) if paused else None),
-        ("slowed to", None if endpoint.throttled_rate_per_s is None else f"{endpoint.throttled_rate_per_s:g} a second"),
+        ("slowed to", _rate(endpoint.throttled_rate_per_s)),
         ("next due", format_moment(endpoint.next_due_ms, now_ms)),
     ]
 

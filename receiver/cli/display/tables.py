@@ -14,7 +14,7 @@ from receiver.cli.console import escape_control
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.events.model.event import Event
-from receiver.reconcile.model.report import ReconcileItem, ReconcileSummary
+from receiver.reconcile.model.report import ReconcileSummary
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import Candidate
@@ -44,7 +44,9 @@ _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt
 
 
 def cell(value: object) -> Text:
-    """Plain text; None is an empty cell."""
+    """Plain text; None is an empty cell. A Text stays as it is."""
+    if isinstance(value, Text):
+        return value
     return Text("" if value is None else escape_control(str(value)))
 
 
@@ -93,35 +95,30 @@ class Listing(Table):
         return max(1, count)
 
 
-def table(*columns: str, rows: Iterable[Sequence[Text]]) -> Table:
-    return Listing(columns, list(rows))
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+    """Each value of a row becomes a `cell`."""
+    return Listing(columns, [[cell(value) for value in row] for row in rows])
 
 
 def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
-    return table(
-        "task",
-        "provider",
-        "state",
-        "progress",
-        "age",
-        "provider's id",
-        "model",
-        "labels",
-        rows=[_task_row(task, now_ms) for task in tasks],
-    )
+    rows = [
+        (
+            task.id,
+            task.provider,
+            state_cell(task.state),
+            _percent(task),
+            format_duration(now_ms - task.created_ms),
+            task.provider_task_id,
+            task.model,
+            format_labels(task.labels),
+        )
+        for task in tasks
+    ]
+    return table("task", "provider", "state", "progress", "age", "provider's id", "model", "labels", rows=rows)
 
 
-def _task_row(task: Task, now_ms: int) -> tuple[Text, ...]:
-    return (
-        cell(task.id),
-        cell(task.provider),
-        state_cell(task.state),
-        cell(None if task.progress is None else f"{task.progress} %"),
-        cell(format_duration(now_ms - task.created_ms)),
-        cell(task.provider_task_id),
-        cell(task.model),
-        cell(format_labels(task.labels)),
-    )
+def _percent(task: Task) -> str | None:
+    return None if task.progress is None else f"{task.progress} %"
 
 
 def sheet(lines: Iterable[tuple[str, object]]) -> Table:
@@ -131,23 +128,19 @@ def sheet(lines: Iterable[tuple[str, object]]) -> Table:
     grid.add_column(overflow="fold")  # because a URL that is cut can not be copied
     for name, value in lines:
         if value is not None and str(value) != "":
-            grid.add_row(Text(name, style="bold"), value if isinstance(value, Text) else cell(value))
+            grid.add_row(Text(name, style="bold"), cell(value))
     return grid
 
 
 def task_sheet(task: Task, now_ms: int) -> RenderableType:
     """All of one task."""
-    return sheet(_task_lines(task, now_ms))
-
-
-def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
     lines: list[tuple[str, object]] = [
         ("task", task.id),
         ("provider", task.provider),
         ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
         ("provider's state", task.raw_state),
-        ("progress", None if task.progress is None else f"{task.progress} %"),
+        ("progress", _percent(task)),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
         ("webhook to", task.notify_url),
@@ -165,7 +158,7 @@ def _task_lines(task: Task, now_ms: int) -> list[tuple[str, object]]:
         ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
         needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
-    return lines
+    return sheet(lines)
 
 
 def format_labels(labels: Mapping[str, str]) -> str:
@@ -198,26 +191,17 @@ def next_steps_lines(steps: NextSteps) -> Iterator[Text]:
 
 
 def events_table(events: Sequence[Event]) -> Table:
-    rows = [
-        (
-            cell(event.seq),
-            cell(rfc3339(event.at_ms)),
-            cell(event.type.value),
-            cell(event.task_id),
-            cell(event.supersedes),
-        )
-        for event in events
-    ]
+    rows = [(event.seq, rfc3339(event.at_ms), event.type, event.task_id, event.supersedes) for event in events]
     return table("seq", "time", "type", "task", "supersedes", rows=rows)
 
 
 def candidates_table(candidates: Sequence[Candidate]) -> Table:
     rows = [
         (
-            cell(each.listed.provider_task_id),
-            cell(each.listed.raw_state),
-            cell(each.listed.model),
-            cell(None if each.after_ms is None else f"{format_offset(each.after_ms)} after the submit began"),
+            each.listed.provider_task_id,
+            each.listed.raw_state,
+            each.listed.model,
+            None if each.after_ms is None else f"{format_offset(each.after_ms)} after the submit began",
         )
         for each in candidates
     ]
@@ -232,15 +216,15 @@ def event_line(event: Event) -> Text:
 def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
     rows = [
         (
-            cell(each.id),
+            each.id,
             state_cell(each.state),
-            cell(each.attempts),
-            cell(None if each.due_ms is None else format_when(each.due_ms, now_ms)),
-            cell(each.last_error or each.last_status),
-            cell(each.event_type.value),
-            cell(each.task_id),
-            cell(each.subscription),
-            cell(each.endpoint),
+            each.attempts,
+            None if each.due_ms is None else format_when(each.due_ms, now_ms),
+            each.last_error or each.last_status,
+            each.event_type,
+            each.task_id,
+            each.subscription,
+            each.endpoint,
         )
         for each in deliveries
     ]
@@ -250,33 +234,26 @@ def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
 
 def attempts_table(attempts: Sequence[Attempt]) -> Table:
     rows = [
-        (
-            cell(rfc3339(each.at_ms)),
-            cell(f"{each.latency_ms} ms"),
-            cell(each.error or each.status),
-            cell(each.response[:ANSWER_SHOWN]),
-        )
+        (rfc3339(each.at_ms), f"{each.latency_ms} ms", each.error or each.status, each.response[:ANSWER_SHOWN])
         for each in attempts
     ]
     return table("time", "took", "result", "answer", rows=rows)
 
 
 def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:
-    rows = [_reconcile_row(line) for line in report.tasks]
-    would = "would change" if dry_run else "changed"
-    text = f"asked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
-    if not rows:
+    if not report.tasks:
         return cell("no unfinished task matches")
-    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(f"\n{text}"))
-
-
-def _reconcile_row(line: ReconcileItem) -> tuple[Text, ...]:
-    after = None if line.after in {None, line.state} else line.after
-    return (
-        cell(line.task_id),
-        cell(line.provider),
-        state_cell(line.state),
-        cell(line.plan.value if line.skipped is None else f"skipped: {line.skipped}"),
-        cell(None if line.finding is None else line.finding.value),
-        cell(None) if after is None else state_cell(after),
-    )
+    rows = [
+        (
+            line.task_id,
+            line.provider,
+            state_cell(line.state),
+            line.plan if line.skipped is None else f"skipped: {line.skipped}",
+            line.finding,
+            None if line.after in {None, line.state} else state_cell(line.after),
+        )
+        for line in report.tasks
+    ]
+    would = "would change" if dry_run else "changed"
+    text = f"\nasked {report.asked}, {would} {report.changed}, skipped {report.skipped}"
+    return Group(table("task", "provider", "state", "poll", "answer", "then", rows=rows), cell(text))

@@ -1,6 +1,6 @@
-"""The result of a check, and the checks of the settings. Pure."""
+"""The result of a check, the checks of the settings, and those of the webhooks in the ledger. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,12 +9,18 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
 from receiver.store.url import LedgerFile, LedgerServer
+from receiver.webhooks.model.endpoint_health import BreakerState
+from receiver.webhooks.model.request import DISABLED_MANUALLY
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
+from receiver.webhooks.model.views import subscription_breaker
 from submitter.providers.contract import Account, Provider
 from submitter.providers.registry import ADAPTERS
 
 LONG_SECRET = 32  # characters; can not be guessed, whatever they are made of
 
 SHORT_PROVIDER_SECRET = 16  # characters; every platform's signing key is longer
+
+NAMED = 3  # subscriptions in one line
 
 _BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what a copied example contains
 
@@ -162,3 +168,46 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:
         hint = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
         yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)
+
+
+def check_webhooks(statuses: Sequence[SubscriptionStatus], dead: int, now_ms: int) -> Iterator[Check]:
+    """`dead` counts the dead letters of all subscriptions. A subscription that was disabled manually is no problem."""
+    problems = [*_disabled(statuses), *_failing(statuses, now_ms), *_dead(dead)]
+    yield from problems
+    if statuses and not problems:
+        yield ok("webhooks", f"{len(statuses)} subscribed, all working")
+
+
+def _disabled(statuses: Sequence[SubscriptionStatus]) -> Iterator[Check]:
+    found = [each.subscription for each in statuses if _is_disabled_by_failures(each.subscription)]
+    if found:
+        hint = "when its endpoint works again: whenfinal subscriptions enable ID; its pending deliveries have waited"
+        yield warn("webhooks", f"disabled because of their answers: {_named(found)}", hint=hint)
+
+
+def _is_disabled_by_failures(own: Subscription) -> bool:
+    return own.state is SubscriptionState.DISABLED and own.disabled_reason != DISABLED_MANUALLY
+
+
+def _failing(statuses: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Check]:
+    found = [
+        each.subscription
+        for each in statuses
+        if each.subscription.state is SubscriptionState.ACTIVE
+        and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
+    ]
+    if found:
+        hint = "see the last answer: whenfinal subscriptions show ID; try it: whenfinal subscriptions test ID"
+        yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", hint=hint)
+
+
+def _dead(dead: int) -> Iterator[Check]:
+    if dead:
+        hint = "list them: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
+        yield warn("webhooks", f"dead letters: {dead}", hint=hint)
+
+
+def _named(found: Iterable[Subscription]) -> str:
+    names = [each.id for each in found]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.cli.doctor.checks import Check, database_hint, fail, ok, warn
-from receiver.cli.doctor.webhooks import check_webhooks
+from receiver.cli.doctor.checks import Check, check_webhooks, database_hint, fail, ok, warn
 from receiver.config.settings import Settings
 from receiver.runtime.store import Store, open_store
+from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.open import ledger_at
@@ -30,10 +30,6 @@ LITTLE_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
 
 LOCK_TIMEOUT_MS = 2000
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def check_clock() -> Check:

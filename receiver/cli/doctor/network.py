@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from receiver.cli.display.durations import format_duration
 from receiver.cli.doctor.checks import Check, fail, ok, warn
-from receiver.cli.doctor.here import now_ms
 from receiver.config.accounts import prefix_of
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
 from receiver.runtime.log import RedactSecrets
+from receiver.runtime.wiring import now_ms
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport

@@ -10,12 +10,11 @@ import pytest
 from rich.console import Console
 
 from receiver.cli.demo.display import Progress, Result, closing, progress_line, result_view
-from receiver.cli.demo.processes import new_setup
+from receiver.cli.demo.processes import Setup
 from receiver.cli.demo.records import (
-    RecordedTask,
     Uncertain,
     ledger_task,
-    recorded_task,
+    paid_task,
     settle_arguments,
     settlements,
 )
@@ -25,15 +24,17 @@ from receiver.config.settings import Settings
 from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
 
-SETUP = new_setup(Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
+SETUP = Setup(directory=Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
 IN_LEDGER = LedgerTask(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
 PROMPT = "a paper boat"
 UNCERTAIN = Uncertain(task="tsk_1", provider="dashscope", created_ms=10_000, prompt=PROMPT)
-RECORD = RecordedTask(
-    paid=Paid(provider="dashscope", provider_task_id="theirs", state="running", is_ended=False),
+RECORD = Paid(
+    provider="dashscope",
+    provider_task_id="theirs",
     created_ms=10_050,
     body=json.dumps({"input": {"prompt": PROMPT}}),
-    awaits_contradiction=False,
+    state="running",
+    is_ended=False,
 )
 
 
@@ -55,10 +56,10 @@ def test_the_operator_adopts_what_the_console_shows_for_the_prompt() -> None:
         replace(RECORD, created_ms=60_000),
         replace(RECORD, body=json.dumps({"prompt": "another"})),
         replace(RECORD, body="not JSON"),
-        replace(RECORD, paid=replace(RECORD.paid, provider="modellix")),
+        replace(RECORD, provider="modellix"),
     ],
 )
-def test_the_operator_settles_as_refused_where_nothing_fits(record: RecordedTask) -> None:
+def test_the_operator_settles_as_refused_where_nothing_fits(record: Paid) -> None:
     assert settlements([UNCERTAIN], [record], known=()) == {"tsk_1": None}
 
 
@@ -91,24 +92,24 @@ def test_what_the_ledger_says_is_read_from_the_observations_of_the_timeline() ->
     assert found == replace(IN_LEDGER, ended_by="callback", contradictions=1)
 
 
-def _recorded(*attempts: tuple[str, int | None]) -> RecordedTask:
+def _recorded(*attempts: tuple[str, int | None]) -> Paid:
     task = {"platform": "hiapi", "task_id": "tk-1", "state": "succeeded", "created_ms": 1, "raw_body_base64": ""}
     callbacks = [{"reported": reported, "status": status} for reported, status in attempts]
-    return recorded_task({**task, "faults": ["callback_contradicting"], "callbacks": callbacks})
+    return paid_task({**task, "faults": ["callback_contradicting"], "callbacks": callbacks})
 
 
 def test_a_contradiction_counts_once_it_was_answered_with_success() -> None:
     unanswered = _recorded(("succeeded", 204), ("failed", None), ("failed", 503))
-    assert (unanswered.paid.contradicted, unanswered.awaits_contradiction) == (False, True)
+    assert (unanswered.contradicted, unanswered.awaits_contradiction) == (False, True)
     answered = _recorded(("succeeded", 204), ("failed", 200))
-    assert (answered.paid.contradicted, answered.awaits_contradiction) == (True, False)
+    assert (answered.contradicted, answered.awaits_contradiction) == (True, False)
 
 
 SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overlapping=30, resumed_at=20, notified=12)
 
 
 def _result(*, received: bool) -> Result:
-    paid = Paid(provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
+    paid = replace(RECORD, provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
     ends = [
         Received(
             channel=channel,

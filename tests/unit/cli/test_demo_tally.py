@@ -7,7 +7,7 @@ import pytest
 from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Received, Tally, Wanted, tally, undelivered
 
 WANTED = Wanted(name="hiapi-01", provider="hiapi", task="tsk_1")
-PAID = Paid(provider="hiapi", provider_task_id="tk-1", state="succeeded", is_ended=True)
+PAID = Paid(provider="hiapi", provider_task_id="tk-1", created_ms=1, body="", state="succeeded", is_ended=True)
 RECEIVED = Received(
     channel=Channel.EVERYTHING,
     seq=1,

@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings
-from receiver.cli.doctor.here import now_ms
+from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings, check_webhooks
 from receiver.cli.doctor.network import check_network
-from receiver.cli.doctor.webhooks import check_webhooks
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
+from receiver.runtime.wiring import now_ms
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus

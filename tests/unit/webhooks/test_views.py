@@ -83,10 +83,10 @@ def test_a_view_is_read_back_from_its_json_as_it_was(
 
 
 def test_no_view_and_no_table_holds_a_secret() -> None:
-    own, endpoint = _full(), _failing()
-    shown = json.dumps(subscription_view(own, endpoint, now_ms=T0).json_values())
-    shown += _drawn(subscription_sheet(own, endpoint, T0), 300)
-    shown += _drawn(subscriptions_table([SubscriptionStatus(subscription=own, endpoint=endpoint)], T0), 300)
+    status = SubscriptionStatus(subscription=_full(), endpoint=_failing())
+    shown = json.dumps(subscription_view(status.subscription, status.endpoint, now_ms=T0).json_values())
+    shown += _drawn(subscription_sheet(status, T0), 300)
+    shown += _drawn(subscriptions_table([status], T0), 300)
     assert all(secret not in shown for secret in (SECRET, OLD_SECRET, KEY, "whsec_", "whsk_"))
     assert "whpk_" in shown
 
@@ -171,8 +171,8 @@ def test_on_a_hundred_columns_the_reason_stands_in_full_and_the_address_is_there
 
 
 def test_a_sheet_says_why_it_is_disabled_and_how_its_endpoint_behaves() -> None:
-    endpoint = _failing()
-    drawn = " ".join(_drawn(subscription_sheet(_full(), endpoint, T0), 200).split())
+    status = SubscriptionStatus(subscription=_full(), endpoint=_failing())
+    drawn = " ".join(_drawn(subscription_sheet(status, T0), 200).split())
     assert all(
         words in drawn
         for words in ("answered 410 Gone", "breaker open", "failures in a row 5", "v1a", "2 a second", "film=1")
