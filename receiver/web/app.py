@@ -93,7 +93,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     return app
 
 
-def _route(endpoint: Endpoint[Any, Any]) -> Route:
+def _route(endpoint: Endpoint) -> Route:
     route = Route(endpoint.path, endpoint.serve, methods=[endpoint.method])
     if endpoint.streams and route.methods is not None:
         route.methods.discard("HEAD")

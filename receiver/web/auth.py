@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from starlette.types import Scope as AsgiScope
@@ -29,23 +28,14 @@ class Scope(StrEnum):
     OPERATE = "operate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiClient:
-    """The owner of a key."""
-
-    #: The key's name in the settings, which audit lines and the log use.
-    name: str
-    scopes: frozenset[str]
-
-
-def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> ApiClient:
-    """Return the owner of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
-    client = _find(_token(request_scope), keys)
-    if needed.value not in client.scopes:
+def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> str:
+    """Return the name of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
+    key = _find(_token(request_scope), keys)
+    if needed.value not in key.scopes:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed.value}"'
-        detail = f"This needs the scope {needed.value}; the key {client.name} does not have it."
+        detail = f"This needs the scope {needed.value}; the key {key.name} does not have it."
         raise ProblemError(Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge}))
-    return client
+    return key.name
 
 
 def _token(request_scope: AsgiScope) -> bytes:
@@ -57,11 +47,11 @@ def _token(request_scope: AsgiScope) -> bytes:
     return found[1]
 
 
-def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiClient:
+def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest:
     digest = hashlib.sha256(token).digest()
     matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not matching:
         challenge = f'{REALM}, error="invalid_token"'
         detail = "The key is not valid here."
         raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge}))
-    return ApiClient(name=matching[0].name, scopes=matching[0].scopes)
+    return matching[0]
