@@ -21,7 +21,7 @@ from receiver.store.errors import StoreError
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.openapi import build_document
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
+from receiver.web.problems import Kind, Problem, invalid, to_response, with_retry_after
 from receiver.web.routes import ROUTES
 from submitter.errors import InvalidRequest
 
@@ -79,7 +79,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         routes=[_route(endpoint) for endpoint in ROUTES],
         middleware=[Middleware(Tracing)],
         exception_handlers={
-            ProblemError: _on_problem,
+            Problem: _on_problem,
             InvalidRequest: _on_invalid_request,
             StoreError: _on_store_error,
             HTTPException: _on_http_exception,
@@ -105,13 +105,13 @@ def _answer(request: Request, problem: Problem) -> Response:
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
-    problem = error.problem if isinstance(error, ProblemError) else Problem(Kind.INTERNAL)
+    problem = error if isinstance(error, Problem) else Problem(Kind.INTERNAL)
     return _answer(request, problem)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     violations = error.violations if isinstance(error, InvalidRequest) else ()
-    return _answer(request, invalid(Kind.INVALID, *violations).problem)
+    return _answer(request, invalid(Kind.INVALID, *violations))
 
 
 async def _on_store_error(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from starlette.types import Scope as AsgiScope
 
 from receiver.config.api_keys import ApiKeyDigest
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.web.problems import Kind, Problem
 
 REALM = 'Bearer realm="whenfinal"'
 
@@ -34,7 +34,7 @@ def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed:
     if needed.value not in key.scopes:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed.value}"'
         detail = f"This needs the scope {needed.value}; the key {key.name} does not have it."
-        raise ProblemError(Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge}))
+        raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
     return key.name
 
 
@@ -43,7 +43,7 @@ def _token(request_scope: AsgiScope) -> bytes:
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     if found is None:
         detail = "Send one header Authorization: Bearer KEY."
-        raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": REALM}))
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": REALM})
     return found[1]
 
 
@@ -53,5 +53,5 @@ def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest:
     if not matching:
         challenge = f'{REALM}, error="invalid_token"'
         detail = "The key is not valid here."
-        raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge}))
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
     return matching[0]

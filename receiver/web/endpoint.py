@@ -113,7 +113,7 @@ class Endpoint:
         return query, body
 
     async def serve(self, request: Request) -> Response:
-        """Answer a request. Raise ProblemError for one that is not authenticated, not allowed or not valid."""
+        """Answer a request. Raise a Problem for one that is not authenticated, not allowed or not valid."""
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path

@@ -10,7 +10,7 @@ from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
+from receiver.web.problems import Kind, Problem, invalid, not_found, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
 from receiver.web.streaming import Disconnect
 from submitter import api
@@ -37,10 +37,10 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
         case Submitted():
             return _accepted(result)
         case RefusedSubmit():
-            raise ProblemError(_refused(result))
+            raise _refused(result)
         case MismatchedKey():
             detail = f"It belongs to task {result.task_id}, which was submitted with another body."
-            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
+            raise Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id})
         case _:
             assert_never(result)
 
@@ -153,5 +153,5 @@ async def find_task(context: RequestContext[Any, Any]) -> Task:
     """Return the task of the path, by our id. Raise a 404 problem."""
     task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
     if task is None:
-        raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
+        raise not_found("task")
     return task

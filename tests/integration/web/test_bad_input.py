@@ -156,9 +156,7 @@ async def test_a_query_that_is_not_understood_is_answered_400(service: Served, r
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.query is not NoQuery], ids=_name)
-async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(
-    service: Served, route: Endpoint
-) -> None:
+async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(service: Served, route: Endpoint) -> None:
     for name in route.query.model_fields:
         for value in BAD_VALUES[name]:
             problem = is_problem(await _send(service, route, path=f"{_path(route)}?{name}={value}"), 400)
