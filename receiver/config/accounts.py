@@ -5,22 +5,13 @@ Pure. Problems are gathered, not raised: an operator wants to hear of all of the
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from receiver.config.environment import PREFIX, SettingProblem, find_problems, list_settings, nest_values
-from receiver.config.types import (
-    HeaderText,
-    HttpUrl,
-    InvalidValue,
-    Section,
-    Whole,
-    entries,
-    is_nearby,
-    read_choice,
-    setting,
-)
+from receiver.config.environment import PREFIX, Setting, SettingProblem, find_problems, list_settings, nest_values
+from receiver.config.types import HeaderText, HttpUrl, Section, Whole, entries, is_nearby, setting
 from submitter.providers.contract import Account, Capabilities, Provider
 
 PROVIDERS = "WHENFINAL_PROVIDERS"
@@ -73,6 +64,33 @@ class CallbackAccountSettings(AccountSettings):
 def prefix_of(name: str) -> str:
     """`hiapi-b` → `HIAPI_B_`."""
     return name.upper().replace("-", "_") + "_"
+
+
+def list_account_settings(name: str, can: Capabilities) -> tuple[Setting, ...]:
+    """The settings of an account by their whole names, without its adapter's options."""
+    prefix = prefix_of(name)
+    defaults = {"BASE_URL": can.default_base_url or ""}
+    return tuple(
+        replace(each, env=prefix + each.env, default=defaults.get(each.env, each.default))
+        for each in list_settings(_model_of(can))
+    )
+
+
+def list_options(name: str, can: Capabilities) -> Iterator[Setting]:
+    """The options of an account's adapter, by their whole names. Upper and lower case of a choice are the same."""
+    for option, choices in can.options.items():
+        yield Setting(
+            env=prefix_of(name) + option.upper(),
+            path=(option,),
+            default=choices[0],
+            what="A switch of this adapter.",
+            choices=choices,
+            accepted=f"one of {', '.join(choices)}",
+        )
+
+
+def _model_of(can: Capabilities) -> type[AccountSettings]:
+    return CallbackAccountSettings if can.callback else AccountSettings
 
 
 def read_accounts(
@@ -149,24 +167,20 @@ def _misspelling(given: Iterable[str], name: str, suffix: str) -> str | None:
 def _read_account(
     given: Mapping[str, str], name: str, adapter: str, can: Capabilities
 ) -> Account | list[SettingProblem]:
-    prefix = prefix_of(name)
-    problems = [*_missing(given, name, can), *_without_callbacks(given, prefix, can)]
+    known = list_account_settings(name, can)
+    problems = [*_missing(given, name, can), *_without_callbacks(given, name, can)]
     options = {}
-    for option, choices in can.options.items():
-        variable = prefix + option.upper()
-        try:
-            options[option] = read_choice(given.get(variable, choices[0]), choices)
-        except InvalidValue as invalid:
-            problems.append(SettingProblem(variable=variable, rule=invalid.rule, hint=invalid.hint))
-    model = CallbackAccountSettings if can.callback else AccountSettings
-    known = list_settings(model)
-    own = {each.env: given[prefix + each.env] for each in known if prefix + each.env in given}
+    for each in list_options(name, can):
+        options[each.path[0]] = given.get(each.env, each.default).lower()
+        if options[each.path[0]] not in each.choices:
+            rule, hint = "it is not one of the choices", f"set {each.accepted}"
+            problems.append(SettingProblem(variable=each.env, rule=rule, hint=hint))
     try:
-        read = model.model_validate(nest_values(own, known))
+        read = _model_of(can).model_validate(nest_values(given, known))
     except ValidationError as error:
-        return [*problems, *find_problems(error, known, prefix=prefix)]
+        return [*problems, *find_problems(error, known)]
     base_url = read.base_url or can.default_base_url
-    problems += _unencrypted(base_url, prefix)
+    problems += _unencrypted(base_url, name)
     if problems or base_url is None or read.api_key is None:
         return problems
     callbacks = read.model_dump(include={"webhook_secret", "signature_window_s"})
@@ -190,18 +204,16 @@ def _rename_hint(given: Mapping[str, str], name: str, suffix: str) -> str:
     return "" if misspelled is None else f"{misspelled} is set: give it this name"
 
 
-def _without_callbacks(given: Mapping[str, str], prefix: str, can: Capabilities) -> Iterator[SettingProblem]:
+def _without_callbacks(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
     """Settings of callbacks at a provider that sends none."""
-    if can.callback:
-        return
-    common = list_settings(AccountSettings)
+    taken = {each.env for each in list_account_settings(name, can)}
     for each in list_settings(CallbackAccountSettings):
-        if each not in common and prefix + each.env in given:
-            rule = f"{can.title} does not call back"
-            yield SettingProblem(variable=prefix + each.env, rule=rule, hint="leave it out")
+        variable = prefix_of(name) + each.env
+        if variable in given and variable not in taken:
+            yield SettingProblem(variable=variable, rule=f"{can.title} does not call back", hint="leave it out")
 
 
-def _unencrypted(base_url: str | None, prefix: str) -> Iterator[SettingProblem]:
+def _unencrypted(base_url: str | None, name: str) -> Iterator[SettingProblem]:
     if base_url is not None and base_url.startswith("http://") and not is_nearby(base_url):
         rule = "the key would cross the internet unencrypted"
-        yield SettingProblem(variable=prefix + "BASE_URL", rule=rule, hint="use https")
+        yield SettingProblem(variable=prefix_of(name) + "BASE_URL", rule=rule, hint="use https")

@@ -49,14 +49,14 @@ class Setting:
     env: str
     #: The names of the fields that lead to it in the model.
     path: tuple[str, ...]
-    #: Its heading in `.env.example`; empty in the settings of an account, which have their own.
-    group: str
     #: As it would stand in the environment; empty means unset.
     default: str
-    unit: str
     what: str
-    danger: str
-    choices: tuple[str, ...]
+    unit: str = ""
+    danger: str = ""
+    #: Its heading in `.env.example`; empty in the settings of an account, which have their own.
+    group: str = ""
+    choices: tuple[str, ...] = ()
     #: What its text may be, such as "a number from 1 to 10", where no reader of its type says it.
     accepted: str
 
@@ -114,8 +114,8 @@ def nest_values(given: Mapping[str, str], settings: Iterable[Setting]) -> dict[s
     return values
 
 
-def find_problems(error: ValidationError, settings: Iterable[Setting], *, prefix: str = "") -> Iterator[SettingProblem]:
-    """What pydantic found, one problem a setting; `prefix` goes before the name of each variable."""
+def find_problems(error: ValidationError, settings: Iterable[Setting]) -> Iterator[SettingProblem]:
+    """What pydantic found, one problem a setting."""
     by_path = {setting.path: setting for setting in settings}
     seen: set[str] = set()
     for each in error.errors(include_url=False, include_input=False):
@@ -123,20 +123,17 @@ def find_problems(error: ValidationError, settings: Iterable[Setting], *, prefix
         if isinstance(cause, Contradictions):
             yield from cause.problems
             continue
-        setting = next(found for end in (1, 2) if (found := by_path.get(_names(each["loc"][:end]))))
+        path = tuple(str(part) for part in each["loc"])
+        setting = by_path.get(path[:1]) or by_path[path[:2]]
         if setting.env not in seen:
             seen.add(setting.env)
-            yield _problem(setting, cause, variable=prefix + setting.env)
+            yield _problem(setting, cause)
 
 
-def _names(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    return tuple(str(part) for part in location)
-
-
-def _problem(setting: Setting, cause: object, *, variable: str) -> SettingProblem:
+def _problem(setting: Setting, cause: object) -> SettingProblem:
     if isinstance(cause, InvalidValue):
-        return SettingProblem(variable=variable, rule=cause.rule, hint=cause.hint)
-    return SettingProblem(variable=variable, rule=f"it is not {setting.accepted}", hint=f"set {setting.accepted}")
+        return SettingProblem(variable=setting.env, rule=cause.rule, hint=cause.hint)
+    return SettingProblem(variable=setting.env, rule=f"it is not {setting.accepted}", hint=f"set {setting.accepted}")
 
 
 def find_unknown_names(given: Iterable[str], settings: Iterable[Setting]) -> Iterator[SettingProblem]:

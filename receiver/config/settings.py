@@ -358,14 +358,17 @@ class Settings(Section):
         yield from check_public_url(self.public_url, [a for a in accounts if ADAPTERS[a.adapter].CAPABILITIES.callback])
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
-        lease = ("WHENFINAL_LEASE_S", self.lease_s)
-        webhook = ("WHENFINAL_WEBHOOK_TIMEOUT_S", self.delivery.timeout_s)
-        concurrency = ("WHENFINAL_DELIVERY_CONCURRENCY", self.delivery.concurrency)
+        delivery = self.delivery
         yield from check_order(
-            ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, *lease),
-            (*webhook, *lease),
-            ("WHENFINAL_WEBHOOK_CONNECT_S", self.delivery.connect_s, *webhook),
-            ("WHENFINAL_DELIVERY_PER_ENDPOINT", self.delivery.per_endpoint, *concurrency),
+            ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
+            ("WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
+            ("WHENFINAL_WEBHOOK_CONNECT_S", delivery.connect_s, "WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s),
+            (
+                "WHENFINAL_DELIVERY_PER_ENDPOINT",
+                delivery.per_endpoint,
+                "WHENFINAL_DELIVERY_CONCURRENCY",
+                delivery.concurrency,
+            ),
         )
 
 

@@ -91,7 +91,7 @@ def entries(text: str) -> Iterator[tuple[int, str]]:
     return ((place, part) for place, part in enumerate(parts, 1) if part)
 
 
-def read_url(text: str) -> str:
+def _read_url(text: str) -> str:
     """An http or https URL with a host; without user, query and fragment; no slash at its end."""
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not _is_host(parts.hostname or ""):
@@ -105,19 +105,12 @@ def read_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def read_secret(text: str) -> str:
+def _read_header_text(text: str) -> str:
     """Text that can stand in a header."""
     if not _VISIBLE.fullmatch(text):
         hint = "copy the key again, without quotes or blanks"
         raise InvalidValue("it holds blanks or characters beyond ASCII", hint=hint)
     return text
-
-
-def read_choice(text: str, choices: tuple[str, ...]) -> str:
-    """Upper and lower case are the same."""
-    if text.lower() not in choices:
-        raise InvalidValue("it is not one of the choices", hint=f"set one of {', '.join(choices)}")
-    return text.lower()
 
 
 def host_address(url: str) -> IPv4Address | IPv6Address | None:
@@ -226,11 +219,11 @@ Whole = Annotated[int, from_text(_read_whole)]
 
 Decimal = Annotated[float, from_text(_read_decimal)]
 
-HttpUrl = Annotated[str, from_text(read_url)]
+HttpUrl = Annotated[str, from_text(_read_url)]
 
 DatabaseUrl = Annotated[str, from_text(_read_database_url)]
 
-HeaderText = Annotated[str, from_text(read_secret)]
+HeaderText = Annotated[str, from_text(_read_header_text)]
 
 SecretKeys = Annotated[tuple[str, ...], from_text(_read_secret_keys)]
 

@@ -8,11 +8,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 
 from starlette.types import Scope as AsgiScope
 
-from receiver.config.api_keys import ApiKeyDigest
+from receiver.config.api_keys import ApiKeyDigest, Scope
 from receiver.web.problems import Kind, Problem
 
 REALM = 'Bearer realm="whenfinal"'
@@ -20,20 +19,12 @@ REALM = 'Bearer realm="whenfinal"'
 _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 
-class Scope(StrEnum):
-    """What a key allows, by its name in the settings. No scope includes another."""
-
-    SUBMIT = "submit"
-    READ = "read"
-    OPERATE = "operate"
-
-
 def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> str:
     """Return the name of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
     key = _find(_token(request_scope), keys)
-    if needed.value not in key.scopes:
-        challenge = f'{REALM}, error="insufficient_scope", scope="{needed.value}"'
-        detail = f"This needs the scope {needed.value}; the key {key.name} does not have it."
+    if needed not in key.scopes:
+        challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
+        detail = f"This needs the scope {needed}; the key {key.name} does not have it."
         raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
     return key.name
 

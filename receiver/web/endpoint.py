@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import Scope, authenticate
+from receiver.web.auth import authenticate
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json, read_body
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json

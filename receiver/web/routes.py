@@ -1,8 +1,8 @@
 """Every endpoint, as one literal table. The handler names the models of the query and the body."""
 
+from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
 from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
-from receiver.web.auth import Scope
 from receiver.web.endpoint import Endpoint, HeaderParameter
 from submitter import api, api_webhooks
 
