@@ -63,6 +63,9 @@ def _show_on_stderr(key: str) -> None:
 
 log = structlog.get_logger(__name__)
 
+#: Exceptions that are an answer; the middleware answers any other one.
+EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect)
+
 #: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
 STORE_RETRY_S = 2.0
 
@@ -78,13 +81,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     app = Starlette(
         routes=[_route(endpoint) for endpoint in ROUTES],
         middleware=[Middleware(Tracing)],
-        exception_handlers={
-            Problem: _on_problem,
-            InvalidRequest: _on_invalid_request,
-            StoreError: _on_store_error,
-            HTTPException: _on_http_exception,
-            ClientDisconnect: _on_disconnect,
-        },
+        exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
     # No provider would follow a redirect of its callback.
@@ -100,38 +97,35 @@ def _route(endpoint: Endpoint) -> Route:
     return route
 
 
-def _answer(request: Request, problem: Problem) -> Response:
-    return to_response(problem, trace_of(request.scope).request_id)
+async def _answer_error(request: Request, error: Exception) -> Response:
+    return to_response(_problem_of(request, error), trace_of(request.scope).request_id)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    problem = error if isinstance(error, Problem) else Problem(Kind.INTERNAL)
-    return _answer(request, problem)
+def _problem_of(request: Request, error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case InvalidRequest():
+            return invalid(Kind.INVALID, *error.violations)
+        case StoreError():
+            log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
+            return with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S)
+        case HTTPException():
+            return _refusal_of_framework(request, error.status_code)
+        case ClientDisconnect():
+            # The client has gone, so this answer only reaches the log.
+            return Problem(Kind.MALFORMED, "The connection ended before the whole body had come.")
+        case _:
+            return Problem(Kind.INTERNAL)
 
 
-async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    violations = error.violations if isinstance(error, InvalidRequest) else ()
-    return _answer(request, invalid(Kind.INVALID, *violations))
-
-
-async def _on_store_error(request: Request, error: Exception) -> Response:
-    log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
-    return _answer(request, with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S))
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the framework refuses by itself: an unknown path or method."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
+def _refusal_of_framework(request: Request, status: int) -> Problem:
+    """Return the problem of an unknown path or method."""
     if status == 404:
-        return _answer(request, Problem(Kind.NOT_FOUND, "No such address; see /openapi.json."))
+        return Problem(Kind.NOT_FOUND, "No such address; see /openapi.json.")
     if status == 405:
-        return _answer(request, Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))}))
-    return _answer(request, Problem(Kind.OTHER, status=status))
-
-
-async def _on_disconnect(request: Request, _error: Exception) -> Response:
-    """The client has gone, so this answer only reaches the log."""
-    return _answer(request, Problem(Kind.MALFORMED, "The connection ended before the whole body had come."))
+        return Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))})
+    return Problem(Kind.OTHER, status=status)
 
 
 def _methods(request: Request) -> list[str]:

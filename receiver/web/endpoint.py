@@ -64,14 +64,6 @@ class JsonAnswer:
         return Response(to_json(values), status_code=self.status, media_type="application/json", headers=headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderParameter:
-    """A header that an endpoint reads, for its description."""
-
-    description: str
-    example: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One method of one path."""
@@ -95,7 +87,8 @@ class Endpoint:
     optional_body: bool = False
     #: Types of a body that the handler reads itself, as that of a callback, because its bytes are what was signed.
     body_types: frozenset[str] = frozenset()
-    headers: Mapping[str, HeaderParameter] = field(default_factory=dict)
+    #: Description and example of each header that the handler reads.
+    headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: A 200 is an endless stream of events, so HEAD is not allowed.
     streams: bool = False
 

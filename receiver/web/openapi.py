@@ -121,8 +121,8 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         if part.startswith("{"):
             description, example = examples.PATH_PARAMS[f"{before}/{part}"]
             yield _parameter(part.strip("{}"), "path", description, example) | {"required": True}
-    for name, header in endpoint.headers.items():
-        yield _parameter(name, "header", header.description, header.example)
+    for name, (description, example) in endpoint.headers.items():
+        yield _parameter(name, "header", description, example)
     schema = endpoint.query.model_json_schema(ref_template=_REF)
     for name, found in schema.get("properties", {}).items():
         parameter = _parameter(name, "query", found["description"], found["examples"][0])

@@ -3,7 +3,7 @@
 from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
 from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
-from receiver.web.endpoint import Endpoint, HeaderParameter
+from receiver.web.endpoint import Endpoint
 from submitter import api, api_webhooks
 
 #: The tags of the description, in its order.
@@ -17,19 +17,17 @@ TAGS = {
     "service": "Probes and this description.",
 }
 
-IDEMPOTENCY_KEY = HeaderParameter(
-    description="The same key and body return the same task, paid for once. 1 to 255 visible ASCII characters.",
-    example="film-1-shot-7",
+IDEMPOTENCY_KEY = (
+    "The same key and body return the same task, paid for once. 1 to 255 visible ASCII characters.",
+    "film-1-shot-7",
 )
 
-PREFER = HeaderParameter(
-    description="`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
-    example="wait=30",
+PREFER = (
+    "`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
+    "wait=30",
 )
 
-LAST_EVENT_ID = HeaderParameter(
-    description="The id of the last event of the stream that you have. It wins over `after`.", example="17"
-)
+LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over `after`.", "17")
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
