@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from receiver.config.types import InvalidValue
+from receiver.config.types import InvalidValue, Section
 
 PREFIX = "WHENFINAL_"
 
@@ -62,25 +62,25 @@ class Setting:
 
 
 @cache
-def list_settings(model: type[BaseModel]) -> tuple[Setting, ...]:
+def list_settings(model: type[Section]) -> tuple[Setting, ...]:
     """Every setting of a model and of the models in it, in the order of the fields."""
     return tuple(_settings_of(model, ()))
 
 
-def _settings_of(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setting]:
+def _settings_of(model: type[Section], path: tuple[str, ...]) -> Iterator[Setting]:
     for name, field in model.model_fields.items():
         if isinstance(field.json_schema_extra, dict):
-            yield _setting(field, (*path, name), field.json_schema_extra)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield _setting(field, (*path, name), field.json_schema_extra, model.group)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from _settings_of(field.annotation, (*path, name))
 
 
-def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any]) -> Setting:
+def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any], group: str) -> Setting:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return Setting(
         env=about["env"],
         path=path,
-        group=about["group"],
+        group=about["group"] or group,
         default=_text_of(field.default),
         unit=about["unit"],
         what=field.description or "",

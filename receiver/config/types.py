@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -51,6 +51,9 @@ class Group(StrEnum):
 class Section(BaseModel):
     """`hide_input_in_errors`: what a setting holds may be a secret."""
 
+    #: The heading of its settings in `.env.example`, where a setting names no other.
+    group: ClassVar[Group | Literal[""]] = ""
+
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
@@ -77,7 +80,7 @@ def setting(  # noqa: PLR0913 - one argument for each thing that .env.example sa
     """A pydantic field that is read from the environment variable `env`.
 
     `danger` says what a bad value does; empty where none can do harm. `between` is inclusive.
-    A secret does not show in a repr.
+    `group` is needed where it is not that of the section. A secret does not show in a repr.
     """
     low, high = between or (None, None)
     accepted = "" if between is None else f"number from {low} to {high}"
