@@ -24,7 +24,7 @@ _FORM = "write entries as name or name=adapter, names in lower case letters, dig
 
 
 class AccountSettings(Section):
-    """What is set for one account; the variables' names follow the account's prefix: `HIAPI_B_` + `API_KEY`."""
+    """The settings of one account. The account's prefix goes before each name: `HIAPI_B_` + `API_KEY`."""
 
     api_key: HeaderText | None = setting(
         "API_KEY",
@@ -42,7 +42,7 @@ class AccountSettings(Section):
 
 
 class CallbackAccountSettings(AccountSettings):
-    """What can be set besides where the provider calls back."""
+    """The settings of an account whose provider sends callbacks."""
 
     webhook_secret: HeaderText | None = setting(
         "WEBHOOK_SECRET",
@@ -188,7 +188,7 @@ def _read_account(
 
 
 def _missing(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
-    """What the account can not do without."""
+    """Settings that the account needs and that are not set."""
     prefix = prefix_of(name)
     if prefix + "API_KEY" not in given:
         rule = f"{name} is named in {PROVIDERS} and has no key"

@@ -172,7 +172,7 @@ def _read_secret_keys(text: str) -> tuple[str, ...]:
 
 
 def read_long_key(place: int, text: str) -> str:
-    """A key that a person made, the entry at `place` of its setting."""
+    """Return `text`, the key at `place` of its setting, if it is long enough and can stand in a header."""
     if len(text) < SHORTEST_KEY or not _VISIBLE.fullmatch(text):
         raise InvalidValue(
             f"the key of entry {place} is shorter than {SHORTEST_KEY} characters or holds blanks",

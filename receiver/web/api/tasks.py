@@ -100,7 +100,9 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
     """Answer at once, or when the task has ended or the wait is over."""
     preferred_s = _preferred_wait_s(context.request)
     wait_s = context.query.wait if context.query.wait is not None else preferred_s
-    _check_wait(wait_s, context.services.settings.api.wait_max_s)
+    max_s = context.services.settings.api.wait_max_s
+    if wait_s is not None and wait_s > max_s:
+        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
     task = await find_task(context)
     if wait_s and task.state not in ENDED:
         await _wait(context, task.id, wait_s)
@@ -129,11 +131,6 @@ def _preferred_wait_s(request: Request) -> int | None:
         violation = Violation(field="Prefer: wait", rule="is not a whole number in digits", accepted="seconds")
         raise invalid(Kind.MALFORMED, violation)
     return int(text)
-
-
-def _check_wait(wait_s: int | None, max_s: int) -> None:
-    if wait_s is not None and wait_s > max_s:
-        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
 
 
 async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
