@@ -32,12 +32,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SHORTEST_RETRY_S", 0.01)
 
 
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
-
-
 async def _ends(service: Served, *numbers: int) -> None:
     """Tasks that end, one event each."""
     for number in numbers:
