@@ -3,6 +3,7 @@
 Properties are tried without a stop-watch: how fast this machine is at the moment is no property of ours.
 """
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,10 @@ from tests.support.postgres import Databases
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+#: What a script starts in the background ignores SIGINT, and so do its children: no command would hear a test's Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -112,8 +112,8 @@ def test_two_of_each_share_one_postgres_and_stop_when_told(on_a_server: dict[str
             _wait_until_healthy(port)
         headers = {"Authorization": f"Bearer {key}"}
         order = {"url": "https://hooks.example/a"}
-        made = httpx.post(f"http://127.0.0.1:{first}/v1/subscriptions", json=order, headers=headers)
+        made = httpx.post(f"http://127.0.0.1:{first}/v1/subscriptions", json=order, headers=headers, timeout=60)
         assert made.status_code == 201, made.text
-        seen = httpx.get(f"http://127.0.0.1:{int(first) + 1}/v1/subscriptions", headers=headers).json()
+        seen = httpx.get(f"http://127.0.0.1:{int(first) + 1}/v1/subscriptions", headers=headers, timeout=60).json()
         assert [each["id"] for each in seen["subscriptions"]] == [made.json()["id"]]
         _stop_well(process)

@@ -13,8 +13,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
-pytestmark = pytest.mark.timeout(300)
-
 #: What the extra `postgres` is for.
 NEED_PSYCOPG = {
     f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "transfer.postgres")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 OPERATOR = "operator-key-of-these-tests-0123456789"
 #: Root may read and write any file, whatever its mode; so root gives these rights up first.
 _RIGHTS = "-dac_override,-dac_read_search"

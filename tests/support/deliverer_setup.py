@@ -90,7 +90,7 @@ def body_of(request: bytes) -> bytes:
 
 
 async def wait_until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

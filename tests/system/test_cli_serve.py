@@ -68,7 +68,8 @@ def test_serving_says_its_address_ledger_and_providers_in_one_line(simulated: Cl
 def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
     with cli.running("serve", "--port", "0") as server:
         key = server.line_with("API key").split()[-1]
-        answer = httpx.get(f"{server.url}/v1/tasks", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = httpx.get(f"{server.url}/v1/tasks", headers=headers, timeout=TIMEOUT_S, trust_env=False)
         assert (answer.status_code, server.stop()) == (200, 0)
     with cli.running("serve", "--port", "0") as again:
         assert again.url

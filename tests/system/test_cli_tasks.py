@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.support.cli import WHENFINAL, Cli, request_line
+from tests.support.cli import TIMEOUT_S, WHENFINAL, Cli, request_line
 
 LOST = "x #simulate:reply_lost"
 
@@ -147,11 +147,14 @@ def test_events_are_followed_until_ctrl_c(simulated: Cli) -> None:
     environment = {**simulated.environment, "HOME": str(simulated.folder)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=simulated.folder, env=environment, text=True, **pipes) as follower:  # type: ignore[call-overload]  # the pipes are named once
-        assert '"seq":1' in follower.stdout.readline()
-        simulated.run("submit", "-", "--wait", stdin=request_line())
-        assert '"seq":2' in follower.stdout.readline()
-        follower.send_signal(signal.SIGINT)
-        assert (follower.wait(30), follower.stderr.read()) == (130, "whenfinal: interrupted\n")
+        try:
+            assert '"seq":1' in follower.stdout.readline()
+            simulated.run("submit", "-", "--wait", stdin=request_line())
+            assert '"seq":2' in follower.stdout.readline()
+            follower.send_signal(signal.SIGINT)
+            assert (follower.wait(TIMEOUT_S), follower.stderr.read()) == (130, "whenfinal: interrupted\n")
+        finally:
+            follower.kill()
 
 
 def test_a_dead_endpoint_is_seen_and_its_delivery_made_due_again(simulated: Cli) -> None:

@@ -30,8 +30,6 @@ from receiver.cli.demo.tally import Channel
 from tests.support.balancer import Balancer, open_balancer
 from tests.support.postgres import Databases
 
-pytestmark = pytest.mark.timeout(180)
-
 EACH = 16  # requests of each of five providers
 SEED = 7
 KILL_AT = 20  # ends received before the kill

@@ -118,10 +118,10 @@ def test_pending_deliveries_survive_a_kill_and_changes_of_the_subscriptions(
         HIAPI_WEBHOOK_SECRET=CALLBACK_SECRET,
         WHENFINAL_API_KEYS=API_KEYS,
         WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8",
-        WHENFINAL_PROVIDER_TIMEOUT_S="2",
-        WHENFINAL_WEBHOOK_CONNECT_S="2",
-        WHENFINAL_WEBHOOK_TIMEOUT_S="2",
-        WHENFINAL_LEASE_S="3",
+        WHENFINAL_PROVIDER_TIMEOUT_S="5",
+        WHENFINAL_WEBHOOK_CONNECT_S="5",
+        WHENFINAL_WEBHOOK_TIMEOUT_S="5",
+        WHENFINAL_LEASE_S="6",
     )
     with receiving.running("web", "--port", "0") as web:
         http.base_url = httpx.URL(web.url)

@@ -112,7 +112,7 @@ async def test_a_chunked_stream_that_stops_in_a_chunk_is_made_again() -> None:
 
 
 async def test_a_connection_without_a_byte_for_long_is_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "SILENCE_S", 0.2)
+    monkeypatch.setattr(stream, "SILENCE_S", 1.0)
     async with _against(staying_open_after(STREAM, blocks(1)), hanging, staying_open_after(STREAM, blocks(2))) as (
         client,
         server,

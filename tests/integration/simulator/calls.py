@@ -140,7 +140,7 @@ class Sink:
     async def wait_for(self, count: int) -> list[Received]:
         """The callbacks, once so many have come."""
         async with self._arrived:
-            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.received) >= count), 20)
+            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.received) >= count), 60)
         return self.received
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

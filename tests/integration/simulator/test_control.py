@@ -182,7 +182,7 @@ async def test_the_module_serves_until_it_is_stopped() -> None:
     assert await submit_losing(port, "submit_reset") == "ReadError"
     assert await submit_losing(port, "reply_lost") == "RemoteProtocolError"
     process.terminate()
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert errors == b""
 
 

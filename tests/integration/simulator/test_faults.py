@@ -47,7 +47,7 @@ async def test_an_unreadable_receipt_is_still_a_paid_task(platform: str, fault: 
 async def test_a_slow_receipt_outlasts_an_impatient_caller() -> None:
     async with calling() as caller:
         caller.sim.plan("tokenbay", [["reply_slow"]])
-        caller.http.timeout = httpx.Timeout(0.2)
+        caller.http.timeout = httpx.Timeout(60, read=0.2)
         with pytest.raises(httpx.ReadTimeout):
             await caller.send("tokenbay")
         assert len(caller.sim.records().tasks) == 1
@@ -92,9 +92,10 @@ async def test_a_reset_query_ends_without_an_answer() -> None:
 async def test_a_slow_query_outlasts_an_impatient_caller_once() -> None:
     async with calling() as caller:
         task_id = await caller.submit("dashscope", "x #simulate:query_slow")
-        caller.http.timeout = httpx.Timeout(0.2)
+        caller.http.timeout = httpx.Timeout(60, read=0.2)
         with pytest.raises(httpx.ReadTimeout):
             await caller.query("dashscope", task_id)
+        caller.http.timeout = httpx.Timeout(60)
         assert await caller.state("dashscope", task_id) == "PENDING"
 
 

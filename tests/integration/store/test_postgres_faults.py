@@ -155,7 +155,6 @@ async def _until(service: Served, status: int) -> httpx.Response:
 async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "POOL_TIMEOUT_S", 0.2)
     async with _served(server, tmp_path, WHENFINAL_DATABASE_POOL="2") as service:
         await service.has()
         full, leave = asyncio.Semaphore(0), asyncio.Event()
@@ -168,7 +167,9 @@ async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
         holders = [asyncio.create_task(service.services.store.engine.write(stay)) for _ in range(2)]
         for _ in holders:
             await full.acquire()
-        is_problem(await service.calls_back(), 503)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(postgres, "POOL_TIMEOUT_S", 0.2)
+            is_problem(await service.calls_back(), 503)
         leave.set()
         await asyncio.gather(*holders)
         assert (await service.calls_back()).status_code == 204
@@ -177,8 +178,8 @@ async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
 async def test_a_server_that_stops_without_a_word_is_answered_503_and_wakes_up_again(
     service: Served, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "CALL_TIMEOUT_S", 0.5)
     await service.has()
+    monkeypatch.setattr(postgres, "CALL_TIMEOUT_S", 0.5)
     stopped = await asyncio.to_thread(_stop_all, server, name_of(service.services.settings.database.url))
     try:
         is_problem(await service.calls_back(), 503)

@@ -17,7 +17,7 @@ BYTES_CAP = 4096
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    async with open_transport(TransportLimits(whole_s=3, max_reply_bytes=BYTES_CAP, cut_replies=True)) as opened:
+    async with open_transport(TransportLimits(whole_s=60, max_reply_bytes=BYTES_CAP, cut_replies=True)) as opened:
         yield opened
 
 
@@ -56,7 +56,7 @@ async def test_names_that_hang_do_not_block_other_lookups(
 ) -> None:
     async with serving(replying(reply())) as server:
         hung = [asyncio.create_task(transport.send(_post(f"http://{n}.hung.example/"))) for n in range(50)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while hanging_names() < 50:
                 await asyncio.sleep(0.01)
             answered = await transport.send(_post(f"http://well.example:{server.port}/"))

@@ -194,7 +194,7 @@ async def test_cancelling_a_call_closes_its_connection(transport: Transport) -> 
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+        await asyncio.wait_for(server.peers[0].gone.wait(), 60)
 
 
 async def test_cancelling_in_the_middle_of_a_reply_closes_its_connection(transport: Transport) -> None:
@@ -208,7 +208,7 @@ async def test_cancelling_in_the_middle_of_a_reply_closes_its_connection(transpo
         await asyncio.sleep(0.05)
         sending.cancel()
         await asyncio.wait([sending])
-        await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+        await asyncio.wait_for(server.peers[0].gone.wait(), 60)
 
 
 @pytest.mark.parametrize("location", [b"/b", b"http://127.0.0.1:1/", b"http://exa mple:x/\x01", b"\xff\xfe"])
@@ -281,7 +281,7 @@ async def test_an_endless_reply_is_cut_and_its_connection_closed() -> None:
     limits = TransportLimits(max_reply_bytes=10, cut_replies=True)
     async with serving(endless) as server, open_transport(limits) as opened:
         assert (await opened.send(_post(server.url))).body == b"more more "
-        await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+        await asyncio.wait_for(server.peers[0].gone.wait(), 60)
 
 
 @pytest.mark.parametrize(

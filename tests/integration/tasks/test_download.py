@@ -228,7 +228,7 @@ async def test_a_file_that_stalls_is_left() -> None:
     async with (
         serving(stall) as server,
         open_transport(TransportLimits()) as transport,
-        transport.stream(HttpCall(method="GET", url=server.url), idle_s=0.1) as opened,
+        transport.stream(HttpCall(method="GET", url=server.url), idle_s=1) as opened,
     ):
         with pytest.raises(ExchangeTimeout, match="nothing more within"):
             assert [chunk async for chunk in opened.chunks] == []

@@ -250,7 +250,7 @@ async def test_cancelling_a_run_cancels_its_posts(store: Store) -> None:
             run = asyncio.create_task(deliverer.deliver_once(limit=1))
             await server.until_requests(1)
             await cancel([run])
-            await asyncio.wait_for(server.peers[0].gone.wait(), 5)
+            await asyncio.wait_for(server.peers[0].gone.wait(), 60)
     assert outbox.batches == []
 
 

@@ -145,7 +145,7 @@ def test_a_replay_is_counted_in_words_and_numbers(*, dry_run: bool, said: str) -
     }
     line = replay_line(count, dry_run=dry_run).plain
     assert said in line
-    assert "what is kept begins with event 7" in line
+    assert "the oldest stored event is 7" in line
     assert ("worker" in line) != dry_run
 
 
