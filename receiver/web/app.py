@@ -1,6 +1,5 @@
 """The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises."""
 
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -25,42 +24,6 @@ from receiver.web.problems import Kind, Problem, invalid, to_response, with_retr
 from receiver.web.routes import ROUTES
 from submitter.errors import InvalidRequest
 
-WEB_AND_WORKER = frozenset({"web", "worker"})
-
-
-def create_app(
-    settings: Settings,
-    *,
-    roles: frozenset[str] = WEB_AND_WORKER,
-    migrating: bool = True,
-    show_key: Callable[[str], None] | None = None,
-) -> Starlette:
-    """Return the application of a process; its lifespan opens and closes everything.
-
-    With the role `worker` it also runs the periodic jobs. `show_key` gets the first API key when one is made; None
-    writes it to stderr.
-    """
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Services]:
-        showing = show_key or _show_on_stderr
-        async with (
-            open_services(settings, migrating=migrating, show_key=showing) as services,
-            commit_listener(services),
-            AsyncExitStack() as stack,
-        ):
-            if "worker" in roles:
-                await stack.enter_async_context(working(services))
-            yield services
-
-    return build_app(opened)
-
-
-def _show_on_stderr(key: str) -> None:
-    sys.stderr.write(f"API key, shown this once: {key}\n")
-    sys.stderr.flush()
-
-
 log = structlog.get_logger(__name__)
 
 #: Exceptions that are an answer; the middleware answers any other one.
@@ -68,6 +31,26 @@ EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect
 
 #: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
 STORE_RETRY_S = 2.0
+
+
+def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str], None]) -> Starlette:
+    """Return the application of a process; its lifespan opens and closes everything.
+
+    `with_worker`: it also runs the periodic jobs. `show_key` gets the first API key when one is made.
+    """
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Services]:
+        async with (
+            open_services(settings, show_key=show_key) as services,
+            commit_listener(services),
+            AsyncExitStack() as stack,
+        ):
+            if with_worker:
+                await stack.enter_async_context(working(services))
+            yield services
+
+    return build_app(opened)
 
 
 def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]) -> Starlette:

@@ -17,7 +17,15 @@ from receiver.web.problems import Kind, Problem
 from submitter.errors import Violation
 from submitter.providers.json_reader import is_nested_deeper
 
+JSON_TYPES = frozenset({"application/json"})
+
 MAX_LEVELS = 64  # providers' own bodies have about four
+
+#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
+#: that is less than a stop allows the requests in flight.
+BODY_WITHIN_S = 10.0
+
+SLOWEST_BYTES_S = 128 * 1024
 
 _FIELD_CHARACTERS = 200  # of a path in the caller's own text
 
@@ -114,15 +122,6 @@ def _check_text(text: str, path: tuple[str, ...]) -> None:
 
 def _visible(text: str) -> str:
     return _UNFIT_TEXT.sub("\ufffd", text)
-
-
-#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
-#: that is less than a stop allows the requests in flight.
-BODY_WITHIN_S = 10.0
-
-SLOWEST_BYTES_S = 128 * 1024
-
-JSON_TYPES = frozenset({"application/json"})
 
 
 def check_type(request: Request, types: frozenset[str]) -> None:
