@@ -12,13 +12,17 @@ from pydantic import ValidationError
 
 from receiver.config.environment import PREFIX, Setting, SettingProblem, find_problems, list_settings, nest_values
 from receiver.config.types import HeaderText, HttpUrl, Section, Whole, entries, is_nearby, setting
-from submitter.providers.contract import Account, Capabilities, Provider
+from submitter.providers.contract import Account, Capabilities
+from submitter.providers.registry import ADAPTERS
 
 PROVIDERS = "WHENFINAL_PROVIDERS"
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 
 _NEAR = 0.8  # of 1: a letter lost, doubled or swapped
+
+#: Platforms that have a URL of their own, so that a key is enough; a gateway must be named.
+_PLATFORMS = [name for name, adapter in ADAPTERS.items() if adapter.CAPABILITIES.default_base_url is not None]
 
 _FORM = "write entries as name or name=adapter, names in lower case letters, digits and -"
 
@@ -93,22 +97,20 @@ def _model_of(can: Capabilities) -> type[AccountSettings]:
     return CallbackAccountSettings if can.callback else AccountSettings
 
 
-def read_accounts(
-    given: Mapping[str, str], adapters: Mapping[str, Provider]
-) -> tuple[tuple[Account, ...], tuple[SettingProblem, ...]]:
+def read_accounts(given: Mapping[str, str]) -> tuple[tuple[Account, ...], tuple[SettingProblem, ...]]:
     """Accounts in the order in which they are named, without those that have a problem; and the problems.
 
     `given` is the environment, stripped and without blanks.
     """
     problems: list[SettingProblem] = []
     if PROVIDERS in given:
-        names = _read_names(given[PROVIDERS], adapters, problems)
+        names = _read_names(given[PROVIDERS], problems)
     else:
-        names = _names_with_keys(given, adapters)
-        problems += [] if names else _misspelled_keys(given, adapters)
+        names = {name: name for name in _PLATFORMS if prefix_of(name) + "API_KEY" in given}
+        problems += [] if names else _misspelled_keys(given)
     accounts = []
     for name, adapter in names.items():
-        found = _read_account(given, name, adapter, adapters[adapter].CAPABILITIES)
+        found = _read_account(given, name, adapter)
         if isinstance(found, Account):
             accounts.append(found)
         else:
@@ -116,7 +118,7 @@ def read_accounts(
     return tuple(accounts), tuple(problems)
 
 
-def _read_names(text: str, adapters: Mapping[str, Provider], problems: list[SettingProblem]) -> dict[str, str]:
+def _read_names(text: str, problems: list[SettingProblem]) -> dict[str, str]:
     """The adapter of each account that `WHENFINAL_PROVIDERS` names."""
     found: dict[str, str] = {}
     for place, entry in entries(text):
@@ -127,26 +129,17 @@ def _read_names(text: str, adapters: Mapping[str, Provider], problems: list[Sett
         elif name in found:
             hint = "give each account its own name"
             problems.append(SettingProblem(variable=PROVIDERS, rule=f"{name} is named twice", hint=hint))
-        elif adapter not in adapters:
+        elif adapter not in ADAPTERS:
             rule = f"entry {place}, {name}, has an adapter that does not exist"
-            hint = f"write {name}=ADAPTER with one of {', '.join(adapters)}"
+            hint = f"write {name}=ADAPTER with one of {', '.join(ADAPTERS)}"
             problems.append(SettingProblem(variable=PROVIDERS, rule=rule, hint=hint))
         else:
             found[name] = adapter
     return found
 
 
-def _names_with_keys(given: Mapping[str, str], adapters: Mapping[str, Provider]) -> dict[str, str]:
-    """Every platform that has a URL of its own and a key; a gateway dialect must be named."""
-    return {name: name for name in _own_names(adapters) if prefix_of(name) + "API_KEY" in given}
-
-
-def _own_names(adapters: Mapping[str, Provider]) -> list[str]:
-    return [name for name, adapter in adapters.items() if adapter.CAPABILITIES.default_base_url is not None]
-
-
-def _misspelled_keys(given: Mapping[str, str], adapters: Mapping[str, Provider]) -> Iterator[SettingProblem]:
-    for name in _own_names(adapters):
+def _misspelled_keys(given: Mapping[str, str]) -> Iterator[SettingProblem]:
+    for name in _PLATFORMS:
         misspelled = _misspelling(given, name, "API_KEY")
         if misspelled is not None:
             rule = "there is no such setting, and no provider has a key"
@@ -164,9 +157,8 @@ def _misspelling(given: Iterable[str], name: str, suffix: str) -> str | None:
     return ends[near[0]] if near else None
 
 
-def _read_account(
-    given: Mapping[str, str], name: str, adapter: str, can: Capabilities
-) -> Account | list[SettingProblem]:
+def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account | list[SettingProblem]:
+    can = ADAPTERS[adapter].CAPABILITIES
     known = list_account_settings(name, can)
     problems = [*_missing(given, name, can), *_without_callbacks(given, name, can)]
     options = {}

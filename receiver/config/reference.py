@@ -1,13 +1,13 @@
 """The settings as people read them: `.env.example` and the table of the reference, rendered from the models' fields."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from receiver.config.accounts import PROVIDERS, CallbackAccountSettings, list_account_settings, list_options
 from receiver.config.environment import Setting, list_settings
 from receiver.config.settings import Settings
 from receiver.config.types import Group
-from submitter.providers.contract import Capabilities, Provider
+from submitter.providers.contract import Capabilities
 from submitter.providers.registry import ADAPTERS
 
 _OPENING = (
@@ -19,21 +19,21 @@ _OPENING = (
 _TABLE_HEAD = ("| setting | default | unit | what | danger |", "| --- | --- | --- | --- | --- |")
 
 
-def render_env_example(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
+def render_env_example() -> str:
     """`.env.example`: every setting with default, unit and danger. What has a default is commented out."""
     lines = [*_OPENING]
     for group in Group:
         lines += [f"# ---- {group}", "", *_lines(each for each in list_settings(Settings) if each.group == group)]
-    for name, adapter in adapters.items():
+    for name, adapter in ADAPTERS.items():
         lines += _adapter_lines(name, adapter.CAPABILITIES)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def render_settings_table(adapters: Mapping[str, Provider] = ADAPTERS) -> str:
+def render_settings_table() -> str:
     """A Markdown table of every setting."""
     settings = sorted(list_settings(Settings), key=lambda each: list(Group).index(Group(each.group)))
     settings += [replace(each, env=f"{{NAME}}_{each.env}") for each in list_settings(CallbackAccountSettings)]
-    for name, adapter in adapters.items():
+    for name, adapter in ADAPTERS.items():
         settings += list_options(name, adapter.CAPABILITIES)
     rows = ((f"`{each.env}`", each.default, each.unit, _text_of(each), each.danger) for each in settings)
     lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

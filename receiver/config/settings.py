@@ -371,7 +371,7 @@ def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem
     """The settings, or every problem found. Contradictions are looked for once every text can be read."""
     known = list_settings(Settings)
     given = {name: text.strip() for name, text in mapping.items() if text.strip()}
-    accounts, problems = read_accounts(given, ADAPTERS)
+    accounts, problems = read_accounts(given)
     values = nest_values({name: text for name, text in given.items() if name != PROVIDERS}, known)
     values["providers"] = {**values.get("providers", {}), "accounts": accounts}
     found = [*find_unknown_names(given, known)]

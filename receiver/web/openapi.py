@@ -35,8 +35,8 @@ Endpoints = Sequence[Endpoint]
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
 
 
-def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dict[str, Any]:
-    """Return the document. `server` is where the API is, by default the host that the document comes from."""
+def build_document(routes: Endpoints, *, version: str) -> dict[str, Any]:
+    """Return the document. It says that the API is on the host that the document comes from."""
     references, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in routes:
@@ -49,7 +49,7 @@ def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dic
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": server}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
