@@ -1,6 +1,6 @@
 """From the environment to the provider accounts: which ones, and each one's key, URL and switches.
 
-Pure. Problems are gathered, not raised: an operator wants to hear of all of them at once.
+Pure. Problems are returned, not raised, so that one start shows all of them.
 """
 
 import re

@@ -31,7 +31,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyDigest:
-    """A key as it is compared: the SHA-256 of its bytes. Only its owner knows the key itself."""
+    """A key as it is compared: the SHA-256 of its bytes, from which the key cannot be found."""
 
     name: str
     scopes: frozenset[Scope]

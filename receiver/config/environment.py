@@ -1,6 +1,6 @@
 """From environment variables to the fields of a settings model, and from pydantic's errors to problems that name them.
 
-Pure. Problems are gathered, not raised: an operator wants to hear of all of them at once.
+Pure. Problems are returned, not raised, so that one start shows all of them.
 """
 
 import re
@@ -34,7 +34,7 @@ class SettingProblem:
 
 
 class Contradictions(ValueError):
-    """Settings that are good by themselves and contradict each other."""
+    """Settings that are valid one by one and contradict each other."""
 
     def __init__(self, problems: tuple[SettingProblem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))

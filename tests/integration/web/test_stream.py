@@ -81,7 +81,7 @@ async def test_a_stream_sends_each_event_as_it_happens_with_its_number_type_and_
 async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(service: Served) -> None:
     await _happen(service, 3)
     async with open_stream(service.http) as now, open_stream(service.http, "after=1") as after:
-        # Whoever is cut off before the first event knows from where to come again.
+        # A client that is cut off before the first event has a cursor to reconnect with.
         assert (now.greeting["id"], after.greeting["id"]) == ("3", "1")
         assert await after.seqs(2) == [2, 3]
         await _happen(service, 1, first=4)
