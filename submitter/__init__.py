@@ -1,4 +1,4 @@
-"""Speaks to video providers. Knows nothing of the receiver.
+"""Submits to video providers and reads their answers. Imports nothing from the receiver.
 
 `from submitter import Client` is the client of a running receiver; its HTTP library is loaded only for it.
 """

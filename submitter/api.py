@@ -337,5 +337,5 @@ class Problem(ApiModel):
     request_id: str
 
     def json_values(self) -> dict[str, Any]:
-        """Without the members that say nothing."""
+        """Without members that have their default."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)

@@ -13,7 +13,7 @@
     │   ├── ExchangeTimeout     sent, not answered in time
     │   ├── ExchangeBroken      sent, connection lost or reply unreadable as HTTP
     │   └── ReplyTooLarge       the reply passed the size cap
-    ├── ClientError             a running receiver did not do what our client asked for
+    ├── ClientError             a request of our client to a running receiver failed
     │   ├── ReceiverUnreachable no answer, or none that can be read, after every try
     │   ├── ReceiverRefused     answered with a problem, whose fields it carries
     │   ├── CursorExpired       events after the cursor are no longer stored
@@ -115,7 +115,7 @@ class ReceiverProblem:
 
 
 class ReceiverRefused(ClientError):
-    """The receiver, or the provider behind it, said no."""
+    """The receiver, or the provider behind it, refused the request."""
 
     def __init__(self, problem: ReceiverProblem) -> None:
         super().__init__(f"{problem.status} {problem.title}: {problem.detail or 'no detail'}")
@@ -126,7 +126,7 @@ class CursorExpired(ClientError):
     """Some events after the cursor are no longer stored. All that are stored come after `oldest_after`."""
 
     def __init__(self, oldest_after: int) -> None:
-        super().__init__(f"events after this cursor are no longer kept; those that are come after {oldest_after}")
+        super().__init__(f"events after this cursor are no longer stored; the stored events come after {oldest_after}")
         self.oldest_after = oldest_after
 
 

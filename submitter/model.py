@@ -112,7 +112,7 @@ class Observation:
 
 
 class Refusal(StrEnum):
-    """Why a provider surely created nothing; decides who can correct it and whether waiting helps."""
+    """Why a provider surely created nothing; decides what helps: a correction, an operator, or waiting."""
 
     INVALID = "invalid"  # the request is wrong: correct it, do not repeat it
     DENIED = "denied"  # our key or our rights: an operator must act

@@ -107,5 +107,4 @@ def pause_before_repeat(outcome: SubmitOutcome, *, number: int, is_idempotent: b
         return None
     if outcome.retry_after_s is not None:
         return max(outcome.retry_after_s, FIRST_PAUSE_S)
-    pause_s: float = FIRST_PAUSE_S * 2 ** (number - 1)
-    return pause_s
+    return FIRST_PAUSE_S * 2.0 ** (number - 1)

@@ -9,19 +9,6 @@ _FORM = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
-EXAMPLE = "2026-09-21T14:13:20Z"
-
-SHOWN_CHARACTERS = 60  # of the text, in an error
-
-
-def parse_rfc3339_ms(text: str) -> int:
-    """Return unix milliseconds. Raise ValueError that names the form, also for a time without an offset."""
-    at_ms = find_rfc3339_ms(text)
-    if at_ms is None:
-        message = f"{text[:SHOWN_CHARACTERS]!r} is not a time in RFC 3339; write it as {EXAMPLE}"
-        raise ValueError(message)
-    return at_ms
-
 
 def find_rfc3339_ms(text: str) -> int | None:
     """Return unix milliseconds, or None for text that is not a time in RFC 3339 with its offset."""

@@ -57,7 +57,7 @@ class UnknownProvider:
 
 IntakeOutcome = Accepted | Unauthenticated | Malformed | UnknownProvider | TaskMismatch
 
-#: A provider may cut or refuse a long callback address; ours leaves room for the longest public URL.
+#: Characters. A provider may cut or refuse a long callback URL, also with the longest public URL before the token.
 TOKEN_CAP = 120
 
 _CALLBACK_SALT = b"whenfinal callback token 1"

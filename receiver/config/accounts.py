@@ -1,27 +1,19 @@
 """From the environment to the provider accounts: which ones, and each one's key, URL and switches.
 
-Pure. Problems are gathered, not raised: an operator wants to hear of all of them at once.
+Pure. Problems are returned, not raised, so that one start shows all of them.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from receiver.config.environment import PREFIX, SettingProblem, find_problems, list_settings, nest_values
-from receiver.config.types import (
-    HeaderText,
-    HttpUrl,
-    InvalidValue,
-    Section,
-    Whole,
-    entries,
-    is_nearby,
-    read_choice,
-    setting,
-)
-from submitter.providers.contract import Account, Capabilities, Provider
+from receiver.config.environment import PREFIX, Setting, SettingProblem, find_problems, list_settings, nest_values
+from receiver.config.types import HeaderText, HttpUrl, Section, Whole, entries, is_nearby, setting
+from submitter.providers.contract import Account, Capabilities
+from submitter.providers.registry import ADAPTERS
 
 PROVIDERS = "WHENFINAL_PROVIDERS"
 
@@ -29,11 +21,14 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 
 _NEAR = 0.8  # of 1: a letter lost, doubled or swapped
 
+#: Platforms that have a URL of their own, so that a key is enough; a gateway must be named.
+_PLATFORMS = [name for name, adapter in ADAPTERS.items() if adapter.CAPABILITIES.default_base_url is not None]
+
 _FORM = "write entries as name or name=adapter, names in lower case letters, digits and -"
 
 
 class AccountSettings(Section):
-    """What is set for one account; the variables' names follow the account's prefix: `HIAPI_B_` + `API_KEY`."""
+    """The settings of one account. The account's prefix goes before each name: `HIAPI_B_` + `API_KEY`."""
 
     api_key: HeaderText | None = setting(
         "API_KEY",
@@ -51,7 +46,7 @@ class AccountSettings(Section):
 
 
 class CallbackAccountSettings(AccountSettings):
-    """What can be set besides where the provider calls back."""
+    """The settings of an account whose provider sends callbacks."""
 
     webhook_secret: HeaderText | None = setting(
         "WEBHOOK_SECRET",
@@ -75,22 +70,47 @@ def prefix_of(name: str) -> str:
     return name.upper().replace("-", "_") + "_"
 
 
-def read_accounts(
-    given: Mapping[str, str], adapters: Mapping[str, Provider]
-) -> tuple[tuple[Account, ...], tuple[SettingProblem, ...]]:
+def list_account_settings(name: str, can: Capabilities) -> tuple[Setting, ...]:
+    """The settings of an account by their whole names, without its adapter's options."""
+    prefix = prefix_of(name)
+    defaults = {"BASE_URL": can.default_base_url or ""}
+    return tuple(
+        replace(each, env=prefix + each.env, default=defaults.get(each.env, each.default))
+        for each in list_settings(_model_of(can))
+    )
+
+
+def list_options(name: str, can: Capabilities) -> Iterator[Setting]:
+    """The options of an account's adapter, by their whole names. Upper and lower case of a choice are the same."""
+    for option, choices in can.options.items():
+        yield Setting(
+            env=prefix_of(name) + option.upper(),
+            path=(option,),
+            default=choices[0],
+            what="A switch of this adapter.",
+            choices=choices,
+            accepted=f"one of {', '.join(choices)}",
+        )
+
+
+def _model_of(can: Capabilities) -> type[AccountSettings]:
+    return CallbackAccountSettings if can.callback else AccountSettings
+
+
+def read_accounts(given: Mapping[str, str]) -> tuple[tuple[Account, ...], tuple[SettingProblem, ...]]:
     """Accounts in the order in which they are named, without those that have a problem; and the problems.
 
     `given` is the environment, stripped and without blanks.
     """
     problems: list[SettingProblem] = []
     if PROVIDERS in given:
-        names = _read_names(given[PROVIDERS], adapters, problems)
+        names = _read_names(given[PROVIDERS], problems)
     else:
-        names = _names_with_keys(given, adapters)
-        problems += [] if names else _misspelled_keys(given, adapters)
+        names = {name: name for name in _PLATFORMS if prefix_of(name) + "API_KEY" in given}
+        problems += [] if names else _misspelled_keys(given)
     accounts = []
     for name, adapter in names.items():
-        found = _read_account(given, name, adapter, adapters[adapter].CAPABILITIES)
+        found = _read_account(given, name, adapter)
         if isinstance(found, Account):
             accounts.append(found)
         else:
@@ -98,7 +118,7 @@ def read_accounts(
     return tuple(accounts), tuple(problems)
 
 
-def _read_names(text: str, adapters: Mapping[str, Provider], problems: list[SettingProblem]) -> dict[str, str]:
+def _read_names(text: str, problems: list[SettingProblem]) -> dict[str, str]:
     """The adapter of each account that `WHENFINAL_PROVIDERS` names."""
     found: dict[str, str] = {}
     for place, entry in entries(text):
@@ -109,26 +129,17 @@ def _read_names(text: str, adapters: Mapping[str, Provider], problems: list[Sett
         elif name in found:
             hint = "give each account its own name"
             problems.append(SettingProblem(variable=PROVIDERS, rule=f"{name} is named twice", hint=hint))
-        elif adapter not in adapters:
+        elif adapter not in ADAPTERS:
             rule = f"entry {place}, {name}, has an adapter that does not exist"
-            hint = f"write {name}=ADAPTER with one of {', '.join(adapters)}"
+            hint = f"write {name}=ADAPTER with one of {', '.join(ADAPTERS)}"
             problems.append(SettingProblem(variable=PROVIDERS, rule=rule, hint=hint))
         else:
             found[name] = adapter
     return found
 
 
-def _names_with_keys(given: Mapping[str, str], adapters: Mapping[str, Provider]) -> dict[str, str]:
-    """Every platform that has a URL of its own and a key; a gateway dialect must be named."""
-    return {name: name for name in _own_names(adapters) if prefix_of(name) + "API_KEY" in given}
-
-
-def _own_names(adapters: Mapping[str, Provider]) -> list[str]:
-    return [name for name, adapter in adapters.items() if adapter.CAPABILITIES.default_base_url is not None]
-
-
-def _misspelled_keys(given: Mapping[str, str], adapters: Mapping[str, Provider]) -> Iterator[SettingProblem]:
-    for name in _own_names(adapters):
+def _misspelled_keys(given: Mapping[str, str]) -> Iterator[SettingProblem]:
+    for name in _PLATFORMS:
         misspelled = _misspelling(given, name, "API_KEY")
         if misspelled is not None:
             rule = "there is no such setting, and no provider has a key"
@@ -146,27 +157,22 @@ def _misspelling(given: Iterable[str], name: str, suffix: str) -> str | None:
     return ends[near[0]] if near else None
 
 
-def _read_account(
-    given: Mapping[str, str], name: str, adapter: str, can: Capabilities
-) -> Account | list[SettingProblem]:
-    prefix = prefix_of(name)
-    problems = [*_missing(given, name, can), *_without_callbacks(given, prefix, can)]
+def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account | list[SettingProblem]:
+    can = ADAPTERS[adapter].CAPABILITIES
+    known = list_account_settings(name, can)
+    problems = [*_missing(given, name, can), *_without_callbacks(given, name, can)]
     options = {}
-    for option, choices in can.options.items():
-        variable = prefix + option.upper()
-        try:
-            options[option] = read_choice(given.get(variable, choices[0]), choices)
-        except InvalidValue as invalid:
-            problems.append(SettingProblem(variable=variable, rule=invalid.rule, hint=invalid.hint))
-    model = CallbackAccountSettings if can.callback else AccountSettings
-    known = list_settings(model)
-    own = {each.env: given[prefix + each.env] for each in known if prefix + each.env in given}
+    for each in list_options(name, can):
+        options[each.path[0]] = given.get(each.env, each.default).lower()
+        if options[each.path[0]] not in each.choices:
+            rule, hint = "it is not one of the choices", f"set {each.accepted}"
+            problems.append(SettingProblem(variable=each.env, rule=rule, hint=hint))
     try:
-        read = model.model_validate(nest_values(own, known))
+        read = _model_of(can).model_validate(nest_values(given, known))
     except ValidationError as error:
-        return [*problems, *find_problems(error, known, prefix=prefix)]
+        return [*problems, *find_problems(error, known)]
     base_url = read.base_url or can.default_base_url
-    problems += _unencrypted(base_url, prefix)
+    problems += _unencrypted(base_url, name)
     if problems or base_url is None or read.api_key is None:
         return problems
     callbacks = read.model_dump(include={"webhook_secret", "signature_window_s"})
@@ -174,7 +180,7 @@ def _read_account(
 
 
 def _missing(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
-    """What the account can not do without."""
+    """Settings that the account needs and that are not set."""
     prefix = prefix_of(name)
     if prefix + "API_KEY" not in given:
         rule = f"{name} is named in {PROVIDERS} and has no key"
@@ -190,18 +196,16 @@ def _rename_hint(given: Mapping[str, str], name: str, suffix: str) -> str:
     return "" if misspelled is None else f"{misspelled} is set: give it this name"
 
 
-def _without_callbacks(given: Mapping[str, str], prefix: str, can: Capabilities) -> Iterator[SettingProblem]:
+def _without_callbacks(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:
     """Settings of callbacks at a provider that sends none."""
-    if can.callback:
-        return
-    common = list_settings(AccountSettings)
+    taken = {each.env for each in list_account_settings(name, can)}
     for each in list_settings(CallbackAccountSettings):
-        if each not in common and prefix + each.env in given:
-            rule = f"{can.title} does not call back"
-            yield SettingProblem(variable=prefix + each.env, rule=rule, hint="leave it out")
+        variable = prefix_of(name) + each.env
+        if variable in given and variable not in taken:
+            yield SettingProblem(variable=variable, rule=f"{can.title} does not call back", hint="leave it out")
 
 
-def _unencrypted(base_url: str | None, prefix: str) -> Iterator[SettingProblem]:
+def _unencrypted(base_url: str | None, name: str) -> Iterator[SettingProblem]:
     if base_url is not None and base_url.startswith("http://") and not is_nearby(base_url):
         rule = "the key would cross the internet unencrypted"
-        yield SettingProblem(variable=prefix + "BASE_URL", rule=rule, hint="use https")
+        yield SettingProblem(variable=prefix_of(name) + "BASE_URL", rule=rule, hint="use https")

@@ -2,15 +2,22 @@
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import InstanceOf
 
 from receiver.config.types import InvalidValue, entries, from_text, read_long_key
 
-SCOPES = frozenset({"submit", "read", "operate"})
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Scope(StrEnum):
+    """What a key allows, by its name in the settings. No scope includes another."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    OPERATE = "operate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +25,16 @@ class ApiKey:
     """A key as it stands in the settings."""
 
     name: str
-    scopes: frozenset[str]
+    scopes: frozenset[Scope]
     key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyDigest:
-    """A key as it is compared: the SHA-256 of its bytes. Only its owner knows the key itself."""
+    """A key as it is compared: the SHA-256 of its bytes, from which the key cannot be found."""
 
     name: str
-    scopes: frozenset[str]
+    scopes: frozenset[Scope]
     sha256: bytes = field(repr=False)
 
 
@@ -44,10 +51,10 @@ def _api_key(place: int, text: str) -> ApiKey:
     hint = "write each entry as name:scope+scope:key, scopes being submit, read and operate"
     if not _NAME.fullmatch(name):
         raise InvalidValue(f"entry {place} has no valid name", hint=hint)
-    wanted = frozenset(scopes.split("+"))
-    if not wanted <= SCOPES:
+    wanted = scopes.split("+")
+    if not set(wanted) <= set(Scope):
         raise InvalidValue(f"entry {place} names a scope that does not exist", hint=hint)
-    return ApiKey(name=name, scopes=wanted, key=read_long_key(place, key))
+    return ApiKey(name=name, scopes=frozenset(map(Scope, wanted)), key=read_long_key(place, key))
 
 
 ApiKeys = Annotated[tuple[InstanceOf[ApiKey], ...], from_text(_read_api_keys)]

@@ -1,4 +1,4 @@
-"""Settings that are good by themselves and contradict each other.
+"""Rules for settings that are valid one by one and contradict each other.
 
 Pure. Each rule takes the values that it compares and yields the problems that it finds.
 """

@@ -1,6 +1,6 @@
 """From environment variables to the fields of a settings model, and from pydantic's errors to problems that name them.
 
-Pure. Problems are gathered, not raised: an operator wants to hear of all of them at once.
+Pure. Problems are returned, not raised, so that one start shows all of them.
 """
 
 import re
@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from receiver.config.types import InvalidValue
+from receiver.config.types import InvalidValue, Section
 
 PREFIX = "WHENFINAL_"
 
@@ -34,7 +34,7 @@ class SettingProblem:
 
 
 class Contradictions(ValueError):
-    """Settings that are good by themselves and contradict each other."""
+    """Settings that are valid one by one and contradict each other."""
 
     def __init__(self, problems: tuple[SettingProblem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -49,38 +49,38 @@ class Setting:
     env: str
     #: The names of the fields that lead to it in the model.
     path: tuple[str, ...]
-    #: Its heading in `.env.example`; empty in the settings of an account, which have their own.
-    group: str
     #: As it would stand in the environment; empty means unset.
     default: str
-    unit: str
     what: str
-    danger: str
-    choices: tuple[str, ...]
+    unit: str = ""
+    danger: str = ""
+    #: Its heading in `.env.example`; empty in the settings of an account, which have their own.
+    group: str = ""
+    choices: tuple[str, ...] = ()
     #: What its text may be, such as "a number from 1 to 10", where no reader of its type says it.
     accepted: str
 
 
 @cache
-def list_settings(model: type[BaseModel]) -> tuple[Setting, ...]:
+def list_settings(model: type[Section]) -> tuple[Setting, ...]:
     """Every setting of a model and of the models in it, in the order of the fields."""
     return tuple(_settings_of(model, ()))
 
 
-def _settings_of(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Setting]:
+def _settings_of(model: type[Section], path: tuple[str, ...]) -> Iterator[Setting]:
     for name, field in model.model_fields.items():
         if isinstance(field.json_schema_extra, dict):
-            yield _setting(field, (*path, name), field.json_schema_extra)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield _setting(field, (*path, name), field.json_schema_extra, model.group)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from _settings_of(field.annotation, (*path, name))
 
 
-def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any]) -> Setting:
+def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any], group: str) -> Setting:
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return Setting(
         env=about["env"],
         path=path,
-        group=about["group"],
+        group=about["group"] or group,
         default=_text_of(field.default),
         unit=about["unit"],
         what=field.description or "",
@@ -114,8 +114,8 @@ def nest_values(given: Mapping[str, str], settings: Iterable[Setting]) -> dict[s
     return values
 
 
-def find_problems(error: ValidationError, settings: Iterable[Setting], *, prefix: str = "") -> Iterator[SettingProblem]:
-    """What pydantic found, one problem a setting; `prefix` goes before the name of each variable."""
+def find_problems(error: ValidationError, settings: Iterable[Setting]) -> Iterator[SettingProblem]:
+    """What pydantic found, one problem a setting."""
     by_path = {setting.path: setting for setting in settings}
     seen: set[str] = set()
     for each in error.errors(include_url=False, include_input=False):
@@ -123,20 +123,17 @@ def find_problems(error: ValidationError, settings: Iterable[Setting], *, prefix
         if isinstance(cause, Contradictions):
             yield from cause.problems
             continue
-        setting = next(found for end in (1, 2) if (found := by_path.get(_names(each["loc"][:end]))))
+        path = tuple(str(part) for part in each["loc"])
+        setting = by_path.get(path[:1]) or by_path[path[:2]]
         if setting.env not in seen:
             seen.add(setting.env)
-            yield _problem(setting, cause, variable=prefix + setting.env)
+            yield _problem(setting, cause)
 
 
-def _names(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    return tuple(str(part) for part in location)
-
-
-def _problem(setting: Setting, cause: object, *, variable: str) -> SettingProblem:
+def _problem(setting: Setting, cause: object) -> SettingProblem:
     if isinstance(cause, InvalidValue):
-        return SettingProblem(variable=variable, rule=cause.rule, hint=cause.hint)
-    return SettingProblem(variable=variable, rule=f"it is not {setting.accepted}", hint=f"set {setting.accepted}")
+        return SettingProblem(variable=setting.env, rule=cause.rule, hint=cause.hint)
+    return SettingProblem(variable=setting.env, rule=f"it is not {setting.accepted}", hint=f"set {setting.accepted}")
 
 
 def find_unknown_names(given: Iterable[str], settings: Iterable[Setting]) -> Iterator[SettingProblem]:

@@ -42,10 +42,11 @@ from submitter.providers.registry import ADAPTERS
 class DatabaseSettings(Section):
     """Both URLs may hold a password."""
 
+    group = Group.REACH
+
     url: DatabaseUrl = setting(
         "WHENFINAL_DATABASE_URL",
         "sqlite:///whenfinal.db",
-        group=Group.REACH,
         unit="URL",
         what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database."
         " The connection may go through pgbouncer, also in transaction mode.",
@@ -56,14 +57,12 @@ class DatabaseSettings(Section):
         "WHENFINAL_DATABASE_POOL",
         10,
         between=(2, 1000),
-        group=Group.REACH,
         unit="connections",
         what="Most connections of one process to a Postgres server. SQLite does not use it.",
         danger="All processes together must stay below the server's `max_connections`. Too few give 503 under load.",
     )
     listen_url: DatabaseUrl | None = setting(
         "WHENFINAL_DATABASE_LISTEN_URL",
-        group=Group.REACH,
         unit="URL",
         what="Postgres only: one more connection, which is notified when another process commits. Unset: the database "
         "URL. Behind a pooler in transaction mode (pgbouncer) set the address of the Postgres server itself.",
@@ -75,10 +74,11 @@ class DatabaseSettings(Section):
 class ProvidersSettings(Section):
     """The provider accounts, and what is the same for all of them."""
 
+    group = Group.PROVIDERS
+
     accounts: tuple[InstanceOf[Account], ...] = setting(
         "WHENFINAL_PROVIDERS",
         (),
-        group=Group.PROVIDERS,
         unit="names, comma between",
         what="Accounts to use: `name`, or `name=adapter` for a second account or gateway. Unset: each with a key set.",
         danger="A task in flight at a provider that is left out is no longer polled.",
@@ -87,7 +87,6 @@ class ProvidersSettings(Section):
         "WHENFINAL_PROVIDER_TIMEOUT_S",
         60,
         between=(0.1, 600),
-        group=Group.PROVIDERS,
         unit="seconds",
         what="Longest wait for one reply of a provider.",
         danger="Too short makes paid submits uncertain.",
@@ -96,7 +95,6 @@ class ProvidersSettings(Section):
         "WHENFINAL_PROVIDER_SPEED",
         1,
         between=(0.01, 100_000),
-        group=Group.PROVIDERS,
         unit="times",
         what="How much faster the providers' clocks run than ours; for the simulator only.",
         danger="Divides polling waits and retention; refused unless every provider is on this machine.",
@@ -121,11 +119,12 @@ class ProvidersSettings(Section):
 
 
 class ReconcileSettings(Section):
+    group = Group.POLLS
+
     concurrency: Whole = setting(
         "WHENFINAL_RECONCILE_CONCURRENCY",
         32,
         between=(1, 1000),
-        group=Group.POLLS,
         unit="requests",
         what="Most polls at once, over all providers.",
     )
@@ -161,10 +160,11 @@ class CallbacksSettings(Section):
 
 
 class DeliverySettings(Section):
+    group = Group.WEBHOOKS
+
     allow_private: Networks = setting(
         "WHENFINAL_ALLOW_PRIVATE",
         (),
-        group=Group.WEBHOOKS,
         unit="CIDRs, comma between",
         what="Private networks that webhooks may reach, also by plain http. Unset: public addresses only, by https.",
         danger="Anyone who may submit can make this service post into these networks.",
@@ -173,7 +173,6 @@ class DeliverySettings(Section):
         "WHENFINAL_DELIVERY_CONCURRENCY",
         64,
         between=(1, 1000),
-        group=Group.WEBHOOKS,
         unit="requests",
         what="Most webhooks in flight at once.",
     )
@@ -181,7 +180,6 @@ class DeliverySettings(Section):
         "WHENFINAL_DELIVERY_PER_ENDPOINT",
         8,
         between=(1, 1000),
-        group=Group.WEBHOOKS,
         unit="requests",
         what="Most webhooks in flight at once to one endpoint.",
     )
@@ -189,7 +187,6 @@ class DeliverySettings(Section):
         "WHENFINAL_WEBHOOK_CONNECT_S",
         5,
         between=(0.1, 60),
-        group=Group.WEBHOOKS,
         unit="seconds",
         what="Longest wait for a webhook's connection.",
     )
@@ -197,7 +194,6 @@ class DeliverySettings(Section):
         "WHENFINAL_WEBHOOK_TIMEOUT_S",
         15,
         between=(0.1, 600),
-        group=Group.WEBHOOKS,
         unit="seconds",
         what="Longest wait for the reply to a webhook, connection included.",
         danger="An endpoint that works longer than this gets the same webhook again.",
@@ -205,7 +201,6 @@ class DeliverySettings(Section):
     backoff_s: Waits = setting(
         "WHENFINAL_WEBHOOK_BACKOFF_S",
         (5, 30, 120, 600, 3600, 14_400, 43_200),
-        group=Group.WEBHOOKS,
         unit="seconds, comma between",
         what="Waits between the attempts of one delivery; after the last it is a dead letter.",
     )
@@ -213,7 +208,6 @@ class DeliverySettings(Section):
         "WHENFINAL_GIVE_UP_DAYS",
         5,
         between=(0.01, 365),
-        group=Group.WEBHOOKS,
         unit="days",
         what="A subscription that has only failed for this long is disabled.",
         danger="A disabled subscription gets no new deliveries; replay what it missed.",
@@ -221,11 +215,12 @@ class DeliverySettings(Section):
 
 
 class StreamsSettings(Section):
+    group = Group.STREAMS
+
     keepalive_s: Decimal = setting(
         "WHENFINAL_STREAM_KEEPALIVE_S",
         15,
         between=(0.1, 600),
-        group=Group.STREAMS,
         unit="seconds",
         what="An idle stream sends a comment this often.",
         danger="If it is longer than a proxy's idle timeout, the proxy ends the streams.",
@@ -234,7 +229,6 @@ class StreamsSettings(Section):
         "WHENFINAL_STREAMS_MAX",
         12_000,
         between=(1, 1_000_000),
-        group=Group.STREAMS,
         unit="requests",
         what="Most streams and waits open at once in one process; the next one gets 503.",
         danger="Each takes a file descriptor and some 30 KB; the process needs as many (`ulimit -n`).",
@@ -242,11 +236,12 @@ class StreamsSettings(Section):
 
 
 class RetentionSettings(Section):
+    group = Group.RETENTION
+
     events_days: Decimal = setting(
         "WHENFINAL_KEEP_EVENTS_DAYS",
         30,
         between=(0.01, 3650),
-        group=Group.RETENTION,
         unit="days",
         what="How long events and their finished deliveries are stored; for as long they can be read and replayed.",
         danger="Older cursors get 410 or a `reset` event. Events with pending deliveries are never deleted.",
@@ -255,7 +250,6 @@ class RetentionSettings(Section):
         "WHENFINAL_KEEP_ATTEMPTS_DAYS",
         30,
         between=(0.01, 3650),
-        group=Group.RETENTION,
         unit="days",
         what="How long the attempts of finished deliveries are stored.",
     )
@@ -263,13 +257,14 @@ class RetentionSettings(Section):
         "WHENFINAL_KEEP_OBSERVATIONS_DAYS",
         30,
         between=(0.01, 3650),
-        group=Group.RETENTION,
         unit="days",
         what="How long the timeline of a task that has ended is stored.",
     )
 
 
 class ApiSettings(Section):
+    group = Group.LIMITS
+
     keys: ApiKeys = setting(
         "WHENFINAL_API_KEYS",
         (),
@@ -282,7 +277,6 @@ class ApiSettings(Section):
         "WHENFINAL_API_MAX_BYTES",
         33_554_432,
         between=(1024, 268_435_456),
-        group=Group.LIMITS,
         unit="bytes",
         what="Largest request to /v1; pictures may come as data URIs.",
         danger="A request is in memory while it is read.",
@@ -291,18 +285,19 @@ class ApiSettings(Section):
         "WHENFINAL_WAIT_MAX_S",
         60,
         between=(1, 3600),
-        group=Group.LIMITS,
         unit="seconds",
         what="Longest `?wait=` of one request; proxies in front must wait longer.",
     )
 
 
 class LogSettings(Section):
+    group = Group.LOGS
+
     level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = setting(
-        "WHENFINAL_LOG_LEVEL", "info", group=Group.LOGS, what="Minimum log level."
+        "WHENFINAL_LOG_LEVEL", "info", what="Minimum log level."
     )
     format: Annotated[Literal["console", "json"], AnyCase] = setting(
-        "WHENFINAL_LOG_FORMAT", "console", group=Group.LOGS, what="Lines for people, or one JSON object a line."
+        "WHENFINAL_LOG_FORMAT", "console", what="Lines for people, or one JSON object a line."
     )
 
 
@@ -358,14 +353,17 @@ class Settings(Section):
         yield from check_public_url(self.public_url, [a for a in accounts if ADAPTERS[a.adapter].CAPABILITIES.callback])
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
-        lease = ("WHENFINAL_LEASE_S", self.lease_s)
-        webhook = ("WHENFINAL_WEBHOOK_TIMEOUT_S", self.delivery.timeout_s)
-        concurrency = ("WHENFINAL_DELIVERY_CONCURRENCY", self.delivery.concurrency)
+        delivery = self.delivery
         yield from check_order(
-            ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, *lease),
-            (*webhook, *lease),
-            ("WHENFINAL_WEBHOOK_CONNECT_S", self.delivery.connect_s, *webhook),
-            ("WHENFINAL_DELIVERY_PER_ENDPOINT", self.delivery.per_endpoint, *concurrency),
+            ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
+            ("WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
+            ("WHENFINAL_WEBHOOK_CONNECT_S", delivery.connect_s, "WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s),
+            (
+                "WHENFINAL_DELIVERY_PER_ENDPOINT",
+                delivery.per_endpoint,
+                "WHENFINAL_DELIVERY_CONCURRENCY",
+                delivery.concurrency,
+            ),
         )
 
 
@@ -373,7 +371,7 @@ def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem
     """The settings, or every problem found. Contradictions are looked for once every text can be read."""
     known = list_settings(Settings)
     given = {name: text.strip() for name, text in mapping.items() if text.strip()}
-    accounts, problems = read_accounts(given, ADAPTERS)
+    accounts, problems = read_accounts(given)
     values = nest_values({name: text for name, text in given.items() if name != PROVIDERS}, known)
     values["providers"] = {**values.get("providers", {}), "accounts": accounts}
     found = [*find_unknown_names(given, known)]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -51,6 +51,9 @@ class Group(StrEnum):
 class Section(BaseModel):
     """`hide_input_in_errors`: what a setting holds may be a secret."""
 
+    #: The heading of its settings in `.env.example`, where a setting names no other.
+    group: ClassVar[Group | Literal[""]] = ""
+
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
 
@@ -77,7 +80,7 @@ def setting(  # noqa: PLR0913 - one argument for each thing that .env.example sa
     """A pydantic field that is read from the environment variable `env`.
 
     `danger` says what a bad value does; empty where none can do harm. `between` is inclusive.
-    A secret does not show in a repr.
+    `group` is needed where it is not that of the section. A secret does not show in a repr.
     """
     low, high = between or (None, None)
     accepted = "" if between is None else f"number from {low} to {high}"
@@ -91,7 +94,7 @@ def entries(text: str) -> Iterator[tuple[int, str]]:
     return ((place, part) for place, part in enumerate(parts, 1) if part)
 
 
-def read_url(text: str) -> str:
+def _read_url(text: str) -> str:
     """An http or https URL with a host; without user, query and fragment; no slash at its end."""
     parts = _split(text)
     if parts.scheme not in {"http", "https"} or not _is_host(parts.hostname or ""):
@@ -105,19 +108,12 @@ def read_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def read_secret(text: str) -> str:
+def _read_header_text(text: str) -> str:
     """Text that can stand in a header."""
     if not _VISIBLE.fullmatch(text):
         hint = "copy the key again, without quotes or blanks"
         raise InvalidValue("it holds blanks or characters beyond ASCII", hint=hint)
     return text
-
-
-def read_choice(text: str, choices: tuple[str, ...]) -> str:
-    """Upper and lower case are the same."""
-    if text.lower() not in choices:
-        raise InvalidValue("it is not one of the choices", hint=f"set one of {', '.join(choices)}")
-    return text.lower()
 
 
 def host_address(url: str) -> IPv4Address | IPv6Address | None:
@@ -176,7 +172,7 @@ def _read_secret_keys(text: str) -> tuple[str, ...]:
 
 
 def read_long_key(place: int, text: str) -> str:
-    """A key that a person made, the entry at `place` of its setting."""
+    """Return `text`, the key at `place` of its setting, if it is long enough and can stand in a header."""
     if len(text) < SHORTEST_KEY or not _VISIBLE.fullmatch(text):
         raise InvalidValue(
             f"the key of entry {place} is shorter than {SHORTEST_KEY} characters or holds blanks",
@@ -226,11 +222,11 @@ Whole = Annotated[int, from_text(_read_whole)]
 
 Decimal = Annotated[float, from_text(_read_decimal)]
 
-HttpUrl = Annotated[str, from_text(read_url)]
+HttpUrl = Annotated[str, from_text(_read_url)]
 
 DatabaseUrl = Annotated[str, from_text(_read_database_url)]
 
-HeaderText = Annotated[str, from_text(read_secret)]
+HeaderText = Annotated[str, from_text(_read_header_text)]
 
 SecretKeys = Annotated[tuple[str, ...], from_text(_read_secret_keys)]
 

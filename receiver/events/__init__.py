@@ -8,6 +8,6 @@ Guarantees. A reader that has seen event n never finds a smaller number later, b
 that is locked until the commit. A cursor before the oldest stored event gets an explicit answer (`ExpiredCursor`, or a
 `reset` in a stream), so no event is skipped silently. A slow reader delays nobody.
 
-Transactions. Each read is one snapshot of its own. One loop per process reads new events for all streams and waits; it
+Transactions: none; each statement reads by itself. One loop per process reads new events for all streams and waits; it
 holds the newest in memory, and a stream that falls behind reads the log itself.
 """

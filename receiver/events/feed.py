@@ -1,6 +1,6 @@
 """Wake up requests that wait for a task, and open streams, when there are new events.
 
-One loop reads the event log for all of them, and only while somebody waits or follows. `wake` is only a hint to read
+One loop reads the event log for all of them, and only while there are any. `wake` is only a hint to read
 now; what happened is always read from the log. Commits of other processes are found by reading at intervals, which are
 longer while other processes notify this one.
 """
@@ -266,7 +266,7 @@ class TaskWaiters:
                 self._unresolved.discard(task_id)
 
     def check_later(self, task_ids: Iterable[TaskId]) -> None:
-        """Read the states of these tasks again, as long as somebody waits for them."""
+        """Read the states of these tasks again, as long as there are waiters for them."""
         self._unresolved.update(task_id for task_id in task_ids if task_id in self._woken)
 
     def wake(self, task_ids: Iterable[TaskId]) -> None:

@@ -1,7 +1,5 @@
 """The event log: reading events in the order of their numbers."""
 
-from typing import Any
-
 from receiver.events.model.event import Event
 from receiver.events.model.query import (
     SCAN_LIMIT,
@@ -13,7 +11,7 @@ from receiver.events.model.query import (
     slice_of,
 )
 from receiver.events.model.rows import event_of
-from receiver.store.engine import Reader
+from receiver.store.engine import Param
 from receiver.store.repository import Repository
 
 ALL_EVENTS = EventFilter()
@@ -29,44 +27,35 @@ class EventLog(Repository):
     async def slice(self, after: int | None, wanted: EventFilter = ALL_EVENTS, *, limit: int = 100) -> SliceOutcome:
         """Matching events with a greater `seq`, in order; `after` None: from the oldest stored event.
 
-        Scans at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Returns ExpiredCursor when events
+        Scan at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Return ExpiredCursor when events
         after the cursor were deleted, FutureCursor when the cursor is beyond the newest event.
         """
-        return await self._engine.read(lambda reader: _slice(reader, after, wanted, limit))
+        last_seq, oldest_after = await self._bounds()
+        start = oldest_after if after is None else after
+        if start > last_seq:
+            return FutureCursor(last_seq=last_seq)
+        until = min(start + SCAN_LIMIT, last_seq)
+        found = await self._scan(start, until, wanted, SCAN_LIMIT if needs_body(wanted) else limit)
+        # The bounds are read again, because events that retention deletes during the scan must not be skipped silently.
+        oldest_after = await self.oldest_after()
+        if after is not None and after < oldest_after:
+            return ExpiredCursor(oldest_after=oldest_after)
+        return slice_of(found, wanted, limit=limit, until=until, last_seq=last_seq)
 
     async def oldest_after(self) -> int:
         """The smallest cursor after which no event was deleted."""
-        return await self._one("cursor_bounds", lambda row: int(row["oldest_after"])) or 0
+        return (await self._bounds())[1]
 
     async def last_seq(self) -> int:
         """The number of the newest event; 0 before the first."""
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
 
+    async def _bounds(self) -> tuple[int, int]:
+        return await self._one("cursor_bounds", lambda row: (row["last_seq"], row["oldest_after"])) or (0, 0)
 
-async def _slice(reader: Reader, after: int | None, wanted: EventFilter, limit: int) -> SliceOutcome:
-    last_seq, oldest_after = await _bounds(reader)
-    start = oldest_after if after is None else after
-    if start > last_seq:
-        return FutureCursor(last_seq=last_seq)
-    until = min(start + SCAN_LIMIT, last_seq)
-    found = await _scan(reader, start, until, wanted, SCAN_LIMIT if needs_body(wanted) else limit)
-    # The bounds are read again, because events that retention deletes during the scan must not be skipped silently.
-    _, oldest_after = await _bounds(reader)
-    if after is not None and after < oldest_after:
-        return ExpiredCursor(oldest_after=oldest_after)
-    return slice_of(found, wanted, limit=limit, until=until, last_seq=last_seq)
-
-
-async def _bounds(reader: Reader) -> tuple[int, int]:
-    row = await reader.fetch_one("cursor_bounds")
-    return (0, 0) if row is None else (row["last_seq"], row["oldest_after"])
-
-
-async def _scan(reader: Reader, after: int, until: int, wanted: EventFilter, limit: int) -> list[Event]:
-    params: dict[str, Any] = {"after": after, "until": until, "limit": limit}
-    if wanted.types:
-        types = sorted(kind.value for kind in wanted.types)
-        found = await reader.fetch_all("events_up_to_of_types", **params, types=types)
-    else:
-        found = await reader.fetch_all("events_up_to", **params)
-    return [event_of(row) for row in found]
+    async def _scan(self, after: int, until: int, wanted: EventFilter, limit: int) -> list[Event]:
+        params: dict[str, Param] = {"after": after, "until": until, "limit": limit}
+        if wanted.types:
+            types = sorted(kind.value for kind in wanted.types)
+            return await self._all("events_up_to_of_types", event_of, **params, types=types)
+        return await self._all("events_up_to", event_of, **params)

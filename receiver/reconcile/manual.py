@@ -5,10 +5,9 @@ provider that throttles or denies us is not polled further.
 """
 
 import asyncio
-import itertools
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import count, groupby
 from typing import TypeVar
 
 from receiver.config.settings import ReconcileSettings
@@ -49,12 +48,12 @@ class ManualReconcile:
     owner: str
     #: Unix milliseconds.
     clock: Callable[[], int]
-    _leases: Iterator[int] = field(default_factory=itertools.count, init=False)
+    _leases: Iterator[int] = field(default_factory=count, init=False)
 
     async def run(self, request: ManualRequest) -> ReconcileSummary:
         """Poll the matching unfinished tasks, at most MAX_TASKS, each provider's tasks in groups of a few at once.
 
-        Returns a line for each task: what was done, or why it was skipped. Raises StoreUnavailable; what was recorded
+        Return a line for each task: what was done, or why it was skipped. Raise StoreUnavailable; what was recorded
         before that stays.
         """
         tasks = await self.polls.find_by_filter(request.condition, now_ms=self.clock(), limit=MAX_TASKS)
@@ -64,16 +63,17 @@ class ManualReconcile:
 
     async def _run_provider(self, provider: str, tasks: Sequence[Task], request: ManualRequest) -> list[ReconcileItem]:
         items: list[ReconcileItem] = []
-        for group in _groups(tasks, max(1, self.settings.concurrency // max(1, len(self.poller.providers)))):
+        size = max(1, self.settings.concurrency // max(1, len(self.poller.providers)))
+        for group in (tasks[start : start + size] for start in range(0, len(tasks), size)):
             if any(item.finding in _STOPS for item in items):
-                items += [self._skipped(task, "the provider throttles or denies us now") for task in group]
+                items += [_skipped(task, "the provider throttles or denies us now") for task in group]
             else:
                 items += await self._run_group(provider, group, request)
         return items
 
     async def _run_group(self, provider: str, group: Sequence[Task], request: ManualRequest) -> list[ReconcileItem]:
         reasons = {task.id: self._reason_to_skip(task) for task in group}
-        skipped = [self._skipped(task, reason) for task in group if (reason := reasons[task.id]) is not None]
+        skipped = [_skipped(task, reason) for task in group if (reason := reasons[task.id]) is not None]
         tasks = [task for task in group if reasons[task.id] is None]
         if request.mode is ReconcileMode.PLAN or not tasks:
             return skipped + [self._planned(task) for task in tasks]
@@ -102,7 +102,7 @@ class ManualReconcile:
             limit=1,
         )
         if not leased:
-            return self._skipped(task, "another run is polling it, or it has just ended")
+            return _skipped(task, "another run is polling it, or it has just ended")
         item = self._planned(leased[0])
         (poll,) = await self.poller.record([await self.poller.poll(leased[0])], owner=owner)
         finding, after = poll.decision.result, poll.stored.state
@@ -123,31 +123,25 @@ class ManualReconcile:
         return replace(item, finding=decision.result, after=after)
 
     def _planned(self, task: Task) -> ReconcileItem:
-        return ReconcileItem(
-            task_id=task.id,
-            provider=task.provider,
-            provider_task_id=task.provider_task_id,
-            state=task.state,
-            plan=self.poller.plan(task),
-        )
-
-    def _skipped(self, task: Task, reason: str) -> ReconcileItem:
-        return ReconcileItem(
-            task_id=task.id,
-            provider=task.provider,
-            provider_task_id=task.provider_task_id,
-            state=task.state,
-            plan=PollAction.SKIP,
-            skipped=reason,
-        )
+        return _item(task, self.poller.plan(task))
 
 
-def _groups(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
-    return (tasks[start : start + size] for start in range(0, len(tasks), size))
+def _item(task: Task, plan: PollAction) -> ReconcileItem:
+    return ReconcileItem(
+        task_id=task.id,
+        provider=task.provider,
+        provider_task_id=task.provider_task_id,
+        state=task.state,
+        plan=plan,
+    )
+
+
+def _skipped(task: Task, reason: str) -> ReconcileItem:
+    return replace(_item(task, PollAction.SKIP), skipped=reason)
 
 
 async def _finish_all(works: Sequence[Coroutine[None, None, T]]) -> list[T]:
-    """The results, once every coroutine has ended. Raises the first failure, after the others have ended too."""
+    """The results, once every coroutine has ended. Raise the first failure, after the others have ended too."""
     results = await asyncio.gather(*works, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

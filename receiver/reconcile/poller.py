@@ -15,7 +15,7 @@ from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.repository import PollRepository
-from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact, redact_status
@@ -31,8 +31,6 @@ from submitter.providers.contract import Budget, ConfiguredProvider
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an early poll or a second log line
-
-ALARM_CHARACTERS = 300
 
 RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
@@ -82,7 +80,7 @@ class Poller:
         """Do what the task's state calls for, and decide what follows.
 
         A status query stores nothing: `record` does. A repeated submit and the mark "uncertain" are stored here.
-        Raises nothing: when the database or an adapter fails, the outcome is "no usable answer".
+        Raise nothing: when the database or an adapter fails, the outcome is "no usable answer".
         """
         try:
             outcome = await self._execute(task, self.plan(task))
@@ -111,7 +109,8 @@ class Poller:
                 stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
                 return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
             case PollAction.SKIP:
-                return PollOutcome(task=task, decision=decisions.after_skip(), stored=task)
+                decision = PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
+                return PollOutcome(task=task, decision=decision, stored=task)
             case _:
                 assert_never(action)
 
@@ -161,7 +160,7 @@ class Poller:
     async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
         """Store what the polls of one owner found: observations, pauses and ended alarms; then release the leases.
 
-        Returns the polls with their tasks as stored. Raises StoreUnavailable; what was stored before that stays.
+        Return the polls with their tasks as stored. Raise StoreUnavailable; what was stored before that stays.
         """
         now_ms = self.clock()
         recorded = await self._record_observations(polls, now_ms)
@@ -181,16 +180,9 @@ class Poller:
             raise
         except Exception:
             log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
-        return [await self._record_alone(poll, now_ms) for poll in polls]
-
-    async def _record_alone(self, poll: PollOutcome, now_ms: int) -> PollOutcome:
-        try:
-            return (await self._record_together([poll], now_ms))[0]
-        except StoreError:
-            raise
-        except Exception:
-            log.exception("poll_not_recorded", task=poll.task.id, provider=poll.task.provider)
-            return self._failed(poll.task, "a fault of ours")
+        if len(polls) == 1:
+            return [self._failed(polls[0].task, "a fault of ours")]
+        return [each for poll in polls for each in await self._record_observations([poll], now_ms)]
 
     async def _record_together(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
         observations = {

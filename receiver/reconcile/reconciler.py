@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from receiver.config.settings import ReconcileSettings
-from receiver.reconcile.model.report import PollOutcome, ReconcileReport
+from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import PollRepository
 from receiver.store.errors import StoreError
@@ -40,36 +40,33 @@ class Reconciler:
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
-        self._slots = Slots(self.settings.concurrency, on_capacity=lambda: None)
+        self._slots = Slots(self.settings.concurrency)
 
-    async def reconcile_once(self, *, limit: int) -> ReconcileReport:
+    async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
 
-        Returns when all polls are recorded; returns an empty report while another run is still leasing.
-        Raises StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
+        Return the polls when all are recorded; return none while another run is still leasing.
+        Raise StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
         end by themselves, and their tasks are polled again.
         """
         # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.
         owner = f"{self.owner}.{next(self._runs)}"
-        return ReconcileReport.of(await self._record_as_ready(await self._start_polls(owner, limit), owner))
+        return await self._record_as_ready(await self._start_polls(owner, limit), owner)
 
     async def _start_polls(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         if self._leasing.locked():
             return set()  # runs that wait for a busy database would only make callbacks wait behind them
-        async with self._leasing:
-            return await self._lease_and_start(owner, limit)
-
-    async def _lease_and_start(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
         polls: set[asyncio.Task[PollOutcome]] = set()
-        for provider in self.poller.providers:
-            try:
-                leased = await self._lease(provider, owner, limit)
-            except StoreError as error:
-                if not polls:
-                    raise
-                log.warning("nothing_leased", provider=provider, error=str(error))
-                break
-            polls |= {self._start(task) for task in leased}
+        async with self._leasing:
+            for provider in self.poller.providers:
+                try:
+                    leased = await self._lease(provider, owner, limit)
+                except StoreError as error:
+                    if not polls:
+                        raise
+                    log.warning("nothing_leased", provider=provider, error=str(error))
+                    break
+                polls |= {self._start(task) for task in leased}
         return polls
 
     async def _lease(self, provider: str, owner: str, limit: int) -> list[Task]:

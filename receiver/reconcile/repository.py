@@ -4,12 +4,11 @@ A task may be leased when it is due, nobody else leases it, its provider is not 
 A lease ends by itself; after that its former owner can no longer change it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import Reader, Tx
+from receiver.store.engine import Param, Row, Tx
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
@@ -24,10 +23,10 @@ class PollRepository(Repository):
     ) -> list[Task]:
         """Lease due tasks, the longest due first: at most `limit`, and no more than the rate budget has tokens.
 
-        The tokens are taken in the same transaction. Returns the leased tasks, none while the provider is paused.
+        The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
         """
         # Most runs find nothing due; a read does not wait for the writer.
-        if not await self._engine.read(lambda reader: _any_due(reader, provider, now_ms)):
+        if await self._one("any_due", dict, provider=provider, now_ms=now_ms) is None:
             return []
 
         async def work(tx: Tx) -> list[Task]:
@@ -48,18 +47,14 @@ class PollRepository(Repository):
         """Lease unfinished tasks for a manual run, due or not, paused or not. Tasks that others lease are left out."""
 
         async def work(tx: Tx) -> list[Task]:
-            found = await _unfinished(tx, condition, now_ms, limit)
+            found = await tx.fetch_all("unfinished_tasks", **_params_of(condition, now_ms, limit))
             return await _lease(tx, found, owner=owner, now_ms=now_ms, until_ms=now_ms + lease_ms)
 
         return await self._engine.write(work)
 
     async def find_by_filter(self, condition: ReconcileFilter, *, now_ms: int, limit: int) -> list[Task]:
         """The tasks that `lease_by_filter` would lease, and those that others lease. Changes nothing."""
-
-        async def work(reader: Reader) -> list[Task]:
-            return [task_of(row) for row in await _unfinished(reader, condition, now_ms, limit)]
-
-        return await self._engine.read(work)
+        return await self._all("unfinished_tasks", task_of, **_params_of(condition, now_ms, limit))
 
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
         """Count the polls, set the times of the next ones and end the leases.
@@ -84,11 +79,7 @@ class PollRepository(Repository):
         await self._engine.write(work)
 
 
-async def _any_due(reader: Reader, provider: str, now_ms: int) -> bool:
-    return await reader.fetch_one("any_due", provider=provider, now_ms=now_ms) is not None
-
-
-async def _lease(tx: Tx, found: Sequence[Mapping[str, Any]], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:
+async def _lease(tx: Tx, found: Sequence[Row], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:
     leases = [{"id": row["id"], "owner": owner, "now_ms": now_ms, "until_ms": until_ms} for row in found]
     if not leases:
         return []
@@ -97,13 +88,10 @@ async def _lease(tx: Tx, found: Sequence[Mapping[str, Any]], *, owner: str, now_
     return [task_of(row) for row in leased]
 
 
-async def _unfinished(
-    reader: Reader, condition: ReconcileFilter, now_ms: int, limit: int
-) -> Sequence[Mapping[str, Any]]:
-    return await reader.fetch_all(
-        "unfinished_tasks",
-        provider=condition.provider,
-        task=condition.task,
-        created_before_ms=now_ms - int((condition.older_than_s or 0) * 1000),
-        limit=limit,
-    )
+def _params_of(condition: ReconcileFilter, now_ms: int, limit: int) -> dict[str, Param]:
+    return {
+        "provider": condition.provider,
+        "task": condition.task,
+        "created_before_ms": now_ms - int((condition.older_than_s or 0) * 1000),
+        "limit": limit,
+    }

@@ -21,7 +21,7 @@ DOTENV = Path(".env")
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
     """Read the environment and the file `.env` of the working directory; the environment wins.
 
-    `environ` None means the real one, `dotenv` None no file. Raises ConfigError that names every problem.
+    `environ` None means the real one, `dotenv` None no file. Raise ConfigError that names every problem.
     """
     real = os.environ if environ is None else environ
     written = _read_dotenv(dotenv) if dotenv is not None else {}

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from receiver.config.api_keys import SCOPES, ApiKeyDigest
+from receiver.config.api_keys import ApiKeyDigest, Scope
 from receiver.config.settings import Settings
 from receiver.store.metadata import MetadataRepository
 
@@ -45,7 +45,9 @@ async def read_keys(settings: Settings, metadata: MetadataRepository, show_key: 
         stored = await _make_api_key(metadata, show_key)
     if stored is None:
         return Keys(signing=signing, api=())
-    return Keys(signing=signing, api=(ApiKeyDigest(name="first", scopes=SCOPES, sha256=bytes.fromhex(stored)),))
+    return Keys(
+        signing=signing, api=(ApiKeyDigest(name="first", scopes=frozenset(Scope), sha256=bytes.fromhex(stored)),)
+    )
 
 
 async def _make_api_key(metadata: MetadataRepository, show_key: Callable[[str], None]) -> str:

@@ -13,8 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from receiver.config.settings import LogSettings
-
-HIDDEN = "[hidden]"
+from receiver.tasks.model.redaction import HIDDEN
 
 SHORTEST_SECRET = 6  # shorter texts are not secrets, and hiding them would damage ordinary words
 

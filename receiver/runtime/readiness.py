@@ -1,10 +1,10 @@
-"""Whether the ledger can be written now: found out by a write, at most once a second however many ask.
+"""Whether the ledger can be written now. A check writes to it, at most once a second.
 
-Anyone may ask without a key, so a question must not cost a commit each time.
+Checks need no API key, so each of them must not cost a commit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 FRESH_MS = 1000  # how old a result may be; shorter than the interval of any load balancer
 
@@ -12,7 +12,7 @@ FRESH_MS = 1000  # how old a result may be; shorter than the interval of any loa
 class Readiness:
     """One for a process. `probe` raises StoreUnavailable when the ledger can not be written."""
 
-    def __init__(self, *, probe: Callable[[], Awaitable[None]], clock: Callable[[], int]) -> None:
+    def __init__(self, *, probe: Callable[[], Coroutine[None, None, None]], clock: Callable[[], int]) -> None:
         self._probe = probe
         self._clock = clock
         self._running: asyncio.Task[None] | None = None
@@ -22,12 +22,9 @@ class Readiness:
         """Raise what the newest probe raised. Callers share a probe that is running or less than a second old."""
         if self._running is None or (self._running.done() and not self._is_fresh()):
             self._started_ms = self._clock()
-            self._running = asyncio.create_task(self._run())
+            self._running = asyncio.create_task(self._probe())
         # Shielded, because a caller that is cancelled must not cancel the probe of the others.
         await asyncio.shield(self._running)
 
     def _is_fresh(self) -> bool:
         return 0 <= self._clock() - self._started_ms < FRESH_MS
-
-    async def _run(self) -> None:
-        await self._probe()

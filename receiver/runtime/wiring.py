@@ -22,7 +22,8 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
-from receiver.runtime.services import CommitNotifier, Services, Store, open_store
+from receiver.runtime.services import CommitNotifier, Services
+from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
@@ -67,7 +68,7 @@ async def open_services(
 
     On leaving, submits and callbacks in flight come to their end before anything closes. `show_key` gets the first API
     key, if none is set and none was ever made; without it none is made.
-    Raises ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
+    Raise ConfigError, SchemaBehind (unless `migrating`) or StoreUnavailable.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
@@ -205,6 +206,7 @@ def _manual_reconcile(settings: Settings, store: Store, poller: Poller, owner: s
 def _subscriptions(settings: Settings, store: Store, transport: Transport) -> SubscriptionService:
     return SubscriptionService(
         subscriptions=store.subscriptions,
+        audit=store.audit,
         transport=transport,
         settings=settings.delivery,
         providers=tuple(account.name for account in settings.providers.accounts),
@@ -283,7 +285,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
 async def commit_listener(services: Services) -> AsyncIterator[None]:
     """Notify this process of the commits of others, where the database can (Postgres).
 
-    Raises ConfigError when `WHENFINAL_DATABASE_LISTEN_URL` is not a URL that Postgres understands.
+    Raise ConfigError when `WHENFINAL_DATABASE_LISTEN_URL` is not a URL that Postgres understands.
     """
     listen_url = services.settings.database.listen_url
     try:

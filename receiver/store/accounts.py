@@ -11,6 +11,8 @@ from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import refill, refilled_until
 
+ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:

@@ -2,7 +2,7 @@
 
 Pure. A codec is made once for a class, at import:
 
-    TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"}, flattened=["notify"])
+    TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"})
 
 A field is the column of the same name. Its type says what the column holds:
 
@@ -21,7 +21,7 @@ one of these or None                   the same, and NULL for None
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import (
     Any,
@@ -88,21 +88,17 @@ class RowCodec(Generic[T]):
         kind: type[T],
         *,
         renamed: Mapping[str, str] | None = None,
-        flattened: Collection[str] = (),
         excluded: Collection[str] = (),
         converted: Mapping[str, Conversion] | None = None,
     ) -> None:
         """Raise TypeError for a field whose type is not in the table of the module.
 
         `renamed`: columns that have another name than their field. `excluded`: fields without a column. `converted`:
-        fields with a conversion of their own. `flattened`: fields that hold None or a dataclass of texts and numbers,
-        with a column `field_member` for each of them; the first of these columns is NULL for None.
+        fields with a conversion of their own.
         """
         columns, conversions = renamed or {}, converted or {}
         codes = [
-            _flattened_code(name, _without_none(hint))
-            if name in flattened
-            else _column_code(name, columns.get(name, name), hint, conversions.get(name))
+            _column_code(name, columns.get(name, name), hint, conversions.get(name))
             for name, hint in get_type_hints(kind).items()
             if name not in excluded
         ]
@@ -138,20 +134,6 @@ def _column_code(name: str, column: str, hint: _FieldType, own: Conversion | Non
     )
 
 
-def _flattened_code(name: str, kind: _FieldType) -> _FieldCode:
-    hints = get_type_hints(kind)
-    if any(_conversion(_without_none(hint)) is not None for hint in hints.values()):
-        raise TypeError(f"{kind} has members that are no texts or numbers")
-    members = list(hints)
-    items = [f"'{name}_{each}': None if value.{name} is None else value.{name}.{each}" for each in members]
-    arguments = [f"{each}=row['{name}_{each}']" for each in members]
-    return _FieldCode(
-        item=", ".join(items),
-        argument=f"{name}=None if row['{name}_{members[0]}'] is None else make_{name}({', '.join(arguments)})",
-        names={f"make_{name}": kind},
-    )
-
-
 def _compile(parameters: str, expression: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     """A function. Compiled, as `dataclasses` compiles `__init__`, because a loop over the fields slows intake down."""
     function: Callable[..., Any] = eval(f"lambda {parameters}: {expression}", dict(names))  # noqa: S307 - our own fields
@@ -169,7 +151,7 @@ def _conversion(kind: _FieldType) -> Conversion | None:
         return Conversion(int, bool)
     if origin is Mapping:
         return Conversion(lambda value: to_json(dict(value)), json.loads)
-    if origin is tuple and _plain_members(arguments[0]):
+    if origin is tuple and _has_plain_members(arguments[0]):
         make = arguments[0]
         return Conversion(
             lambda value: to_json([json_object(each) for each in value]),
@@ -177,19 +159,19 @@ def _conversion(kind: _FieldType) -> Conversion | None:
         )
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Conversion(str, kind)
-    if _plain_members(kind):
+    if _has_plain_members(kind):
         return Conversion(lambda value: to_json(json_object(value)), lambda cell: kind(**json.loads(cell)))
     raise TypeError(f"{kind} has no column type")
 
 
-def _plain_members(kind: _FieldType) -> list[str]:
-    """The names of a dataclass's fields, which must be texts, numbers, booleans or None; empty for other types."""
+def _has_plain_members(kind: _FieldType) -> bool:
+    """Whether it is a dataclass. Raise TypeError unless its members are texts, numbers, booleans or None."""
     if not is_dataclass(kind):
-        return []
+        return False
     for name, each in get_type_hints(kind).items():
         if _without_none(each) not in {str, int, float, bool}:
             raise TypeError(f"{kind}.{name} is no plain JSON value")
-    return [each.name for each in fields(kind)]
+    return True
 
 
 def _without_none(kind: _FieldType) -> _FieldType:

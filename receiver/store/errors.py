@@ -4,7 +4,7 @@ from submitter.errors import WhenfinalError
 
 
 class StoreError(WhenfinalError):
-    """The transaction was rolled back as a whole."""
+    """The ledger could not do what was asked, and the transaction was rolled back as a whole."""
 
 
 class StoreUnavailable(StoreError):
@@ -12,7 +12,7 @@ class StoreUnavailable(StoreError):
 
 
 class SchemaBehind(StoreError):
-    """`missing` names the migrations that have not been applied."""
+    """The database lacks migrations of this program; `missing` names them."""
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         super().__init__(f"the database lacks {', '.join(missing)}; run `whenfinal migrate`")
@@ -20,7 +20,7 @@ class SchemaBehind(StoreError):
 
 
 class TransferRefused(StoreError):
-    """The message names the ledger that is not fit for the copy, and the hint. Nothing was copied."""
+    """A ledger cannot be copied from there, or to there. The message names it and says what to do."""
 
 
 class DatabaseMisconfigured(WhenfinalError):

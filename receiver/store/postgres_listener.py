@@ -1,6 +1,6 @@
 """Receive what other processes commit: LISTEN on a connection of its own, for as long as the process runs.
 
-An announcement is only a hint to look; every consumer also polls from time to time. The connection is not one of the
+An announcement only says that there may be something new; every consumer also polls. The connection is not one of the
 pool's, because a pooler in transaction mode would give it to others between two statements.
 """
 

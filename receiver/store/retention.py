@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 
-from receiver.store.engine import Engine, Row, Tx, Value
+from receiver.store.engine import Row, Tx, Value
+from receiver.store.repository import Repository
 from submitter.model import ENDED
 
 log = structlog.get_logger(__name__)
@@ -48,14 +49,11 @@ class PruneBatch:
     cursor: PruneCursor | None = None
 
 
-class RetentionRepository:
+class RetentionRepository(Repository):
     """Each verb is one transaction over at most `limit` rows, and raises StoreUnavailable as a whole.
 
     `before_ms`: what happened before that is old. `cursor` is the last batch's, or `START`.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     async def clear_expired_keys(self, cursor: PruneCursor, *, now_ms: int) -> PruneBatch:
         """Clear the previous secrets and signing keys of rotations that are over; counts subscriptions."""
@@ -217,7 +215,10 @@ class Pruner:
         """
         counts = {kind: await self._run(kind, step) for kind, step in self._steps(self.clock()).items()}
         report = PruneReport(**counts, has_more=bool(self._cursors))
-        _log(report, counts)
+        if done := {kind: count for kind, count in counts.items() if count}:
+            log.info("pruned", **done)
+        if report.stalled:
+            log.warning("deliveries_given_up", deliveries=report.stalled)
         return report
 
     def _steps(self, now_ms: int) -> Mapping[str, Step]:
@@ -249,14 +250,6 @@ class Pruner:
 
 def _before(now_ms: int, days: float) -> int:
     return now_ms - round(days * DAY_MS)
-
-
-def _log(report: PruneReport, counts: Mapping[str, int]) -> None:
-    done = {kind: count for kind, count in counts.items() if count}
-    if done:
-        log.info("pruned", **done)
-    if report.stalled:
-        log.warning("deliveries_given_up", deliveries=report.stalled)
 
 
 async def _dead_letter(tx: Tx, deliveries: Iterable[tuple[str, str]], now_ms: int) -> None:

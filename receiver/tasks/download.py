@@ -99,7 +99,8 @@ class Download:
         """
         try:
             size = await self._fetch_part(planned, on_bytes)
-            _rename_part(planned)
+            _refuse_to_overwrite(planned)
+            planned.part.rename(planned.path)
         except OSError as error:
             raise DownloadFailed(f"{planned.path}: {error.strerror or error}") from error
         return size
@@ -175,11 +176,6 @@ def _open_part(part: Path, start: int) -> BinaryIO:
     file.seek(start)
     file.truncate()
     return file
-
-
-def _rename_part(planned: PlannedFile) -> None:
-    _refuse_to_overwrite(planned)
-    planned.part.rename(planned.path)
 
 
 def _refuse_to_overwrite(planned: PlannedFile) -> None:

@@ -122,7 +122,7 @@ class _Batch:
         return Recorded(task=change.task, verdict=change.verdict)
 
     def _find(self, incoming: IncomingObservation) -> Task | TaskMismatch | UnknownTask:
-        """The task that an observation may change. This is the rule of who may change a task.
+        """The task that an observation may change.
 
         Without an expected task (a poll, or a callback that only the provider signed) it is the task that the ledger
         knows by the provider's id. If the ledger knows none, a signed callback adopts it.

@@ -50,7 +50,7 @@ class Candidate:
     """A task of the provider's that the ledger does not know."""
 
     listed: ListedTask
-    #: How long after our intent it was created; None where the provider does not tell.
+    #: How long after our intent it was created; None where the provider does not say.
     after_ms: int | None
     same_model: bool
 

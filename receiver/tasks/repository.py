@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from receiver.store.engine import Reader, Row
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
@@ -22,13 +21,9 @@ class TaskRepository(Repository):
 
     async def states(self, task_ids: Sequence[TaskId]) -> Mapping[TaskId, TaskState]:
         """Of those of these tasks that are there."""
-
-        async def work(reader: Reader) -> dict[TaskId, TaskState]:
-            batches = [task_ids[start : start + STATES_AT_ONCE] for start in range(0, len(task_ids), STATES_AT_ONCE)]
-            found = [row for batch in batches for row in await reader.fetch_all("states_of_tasks", ids=batch)]
-            return {TaskId(row["id"]): TaskState(row["state"]) for row in found}
-
-        return await self._engine.read(work)
+        batches = [task_ids[start : start + STATES_AT_ONCE] for start in range(0, len(task_ids), STATES_AT_ONCE)]
+        found = [row for batch in batches for row in await self._all("states_of_tasks", dict, ids=batch)]
+        return {TaskId(row["id"]): TaskState(row["state"]) for row in found}
 
     async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None:
         return await self._one("task_by_key", task_of, provider=provider, provider_task_id=provider_task_id)
@@ -39,17 +34,15 @@ class TaskRepository(Repository):
 
     async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
         """Everything that happened to a task, in order; empty for a task that is not there."""
-
-        async def work(reader: Reader) -> dict[str, list[Row]]:
-            return {
-                "observation": await reader.fetch_all("observations_of_task", task=task_id),
-                "event": await reader.fetch_all("events_of_task", task=task_id),
-                "delivery": await reader.fetch_all("deliveries_of_task", task=task_id),
-                "attempt": await reader.fetch_all("attempts_of_task", task=task_id),
-                "audit": await reader.fetch_all("audit_of_task", task=task_id),
+        return build_timeline(
+            {
+                "observation": await self._all("observations_of_task", dict, task=task_id),
+                "event": await self._all("events_of_task", dict, task=task_id),
+                "delivery": await self._all("deliveries_of_task", dict, task=task_id),
+                "attempt": await self._all("attempts_of_task", dict, task=task_id),
+                "audit": await self._all("audit_of_task", dict, task=task_id),
             }
-
-        return build_timeline(await self._engine.read(work))
+        )
 
     async def counts(self) -> Mapping[tuple[str, TaskState], int]:
         """Tasks by provider and state."""

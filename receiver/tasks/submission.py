@@ -13,7 +13,7 @@ from typing import Any, TypeVar, assert_never
 import structlog
 
 from receiver.config.settings import ProvidersSettings
-from receiver.store.accounts import ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.redaction import redact_submit
@@ -26,7 +26,7 @@ from receiver.tasks.model.request import (
     unseal_body,
     validate_task,
 )
-from receiver.tasks.model.task import IdempotencyMismatch, Notify, Task
+from receiver.tasks.model.task import IdempotencyMismatch, Task
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import InvalidRequest, Violation
@@ -62,8 +62,6 @@ KEY_MARGIN_S = 600.0  # our key counts as forgotten this long before the provide
 #: Pauses between the tries to store an outcome: a locked database becomes free, a full disk may.
 STORE_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
 
-ALARM_CHARACTERS = 300
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
@@ -85,14 +83,7 @@ class RefusedSubmit:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MismatchedKey:
-    """The idempotency key was used before for another request, whose task has this id."""
-
-    task_id: TaskId
-
-
-SubmitResult = Submitted | RefusedSubmit | MismatchedKey
+SubmitResult = Submitted | RefusedSubmit | IdempotencyMismatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +126,8 @@ class Submission:
         """Store a task, submit it to the provider and store the outcome.
 
         Return Submitted or RefusedSubmit; both also for a repeated idempotency key, from what is stored. Return
-        MismatchedKey for a key that was used with another request. When the ledger is gone after the POST, the task is
-        shown as it was before: submitting.
+        IdempotencyMismatch for a key that was used with another request. When the ledger is gone after the POST, the
+        task is shown as it was before: submitting.
 
         Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST. A
         cancelled caller changes nothing: the submit runs to its end.
@@ -147,14 +138,14 @@ class Submission:
         call = configured.adapter.build_submit(wanted, configured.account, context)
         if configured.adapter.CAPABILITIES.idempotency_s is not None:
             draft = replace(draft, submit_body=seal_body(call.body, configured.account))
-        made_secret = draft.notify.secret if draft.notify and request.notify_secret is None else None
+        made_secret = draft.notify_secret if request.notify_secret is None else None
         return await self._run_to_end(self._submit(draft, call, made_secret))
 
     async def _submit(self, draft: Task, call: HttpCall, made_secret: str | None) -> SubmitResult:
         """Intent, POST, outcome: each is durable before the next begins."""
         opened = await self.submissions.open_task(draft, self.clock())  # intent before money
         if isinstance(opened, IdempotencyMismatch):
-            return MismatchedKey(task_id=opened.task_id)
+            return opened
         if opened.id != draft.id:
             return _replayed(opened)
         adapter = self.providers[draft.provider].adapter
@@ -245,7 +236,8 @@ class Submission:
             request=stored_request(request),
             request_hash=request_hash(request),
             labels=dict(request.labels),
-            notify=self._notify(request),
+            notify_url=request.notify_url,
+            notify_secret=request.notify_secret or (self._new_secret() if request.notify_url else None),
             idempotency_key=request.idempotency_key,
             callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
             created_ms=now_ms,
@@ -253,11 +245,8 @@ class Submission:
             next_poll_ms=now_ms + round(dead_s * 1000),
         )
 
-    def _notify(self, request: TaskRequest) -> Notify | None:
-        if request.notify_url is None:
-            return None
-        secret = request.notify_secret or new_webhook_secret(self.random_bytes(SECRET_BYTES))
-        return Notify(url=request.notify_url, secret=secret)
+    def _new_secret(self) -> str:
+        return new_webhook_secret(self.random_bytes(SECRET_BYTES))
 
     def _callback_url(self, task: Task) -> str | None:
         if not task.callback_expected or self.callback_url is None:
@@ -287,7 +276,7 @@ class Submission:
         return await self._send(call)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome) -> Task:
-        """Store an outcome, if need be in several tries: a receipt that is lost is paid work that nobody knows of."""
+        """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
         for pause_s in STORE_PAUSES_S:
             try:
                 return await self._store_outcome(task, outcome)

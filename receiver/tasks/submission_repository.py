@@ -1,4 +1,4 @@
-"""Before and at the receipt: the intent, and what became of the POST; and a person who settles what stayed uncertain.
+"""A task until its receipt: store the intent and the outcome of the POST, and settle what stayed uncertain.
 
 The row of a task is committed before the POST (intent before money). A receipt goes through the same lifecycle as any
 other observation, because a callback may have come before the receipt.
@@ -78,10 +78,8 @@ class SubmissionRepository:
             )
             change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
             after = replace(change.task, submits=task.submits + 1)
-            await tx.execute("update_task", **task_row(after))
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
-            await self._add_observation(tx, after, now_ms, verdict=change.verdict, detail=detail)
-            return after
+            return await self._save(tx, after, now_ms, detail, verdict=change.verdict)
 
         return await self._on_task(task_id, work)
 
@@ -202,17 +200,24 @@ class SubmissionRepository:
         )
         return await self._save(tx, after, now_ms, {"reason": reason})
 
-    async def _save(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> Task:
+    async def _save(
+        self,
+        tx: Tx,
+        task: Task,
+        now_ms: int,
+        detail: dict[str, Any],
+        *,
+        source: Source = Source.SUBMIT,
+        verdict: Verdict = Verdict.APPLIED,
+    ) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await self._add_observation(tx, task, now_ms, detail=detail)
+        await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
         return task
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
-        await tx.execute("update_task", **task_row(task))
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
-        await self._add_observation(tx, task, now_ms, source=Source.OPERATOR, detail=detail)
-        return task
+        return await self._save(tx, task, now_ms, detail, source=Source.OPERATOR)
 
     async def _add_observation(
         self,

@@ -1,6 +1,5 @@
 """The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises."""
 
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -21,50 +20,37 @@ from receiver.store.errors import StoreError
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.openapi import build_document
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, to_response, with_retry_after
+from receiver.web.problems import Kind, Problem, invalid, to_response, with_retry_after
 from receiver.web.routes import ROUTES
 from submitter.errors import InvalidRequest
 
-WEB_AND_WORKER = frozenset({"web", "worker"})
+log = structlog.get_logger(__name__)
+
+#: Exceptions that are an answer; the middleware answers any other one.
+EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect)
+
+#: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
+STORE_RETRY_S = 2.0
 
 
-def create_app(
-    settings: Settings,
-    *,
-    roles: frozenset[str] = WEB_AND_WORKER,
-    migrating: bool = True,
-    show_key: Callable[[str], None] | None = None,
-) -> Starlette:
+def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str], None]) -> Starlette:
     """Return the application of a process; its lifespan opens and closes everything.
 
-    With the role `worker` it also runs the periodic jobs. `show_key` gets the first API key when one is made; None
-    writes it to stderr.
+    `with_worker`: it also runs the periodic jobs. `show_key` gets the first API key when one is made.
     """
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Services]:
-        showing = show_key or _show_on_stderr
         async with (
-            open_services(settings, migrating=migrating, show_key=showing) as services,
+            open_services(settings, show_key=show_key) as services,
             commit_listener(services),
             AsyncExitStack() as stack,
         ):
-            if "worker" in roles:
+            if with_worker:
                 await stack.enter_async_context(working(services))
             yield services
 
     return build_app(opened)
-
-
-def _show_on_stderr(key: str) -> None:
-    sys.stderr.write(f"API key, shown this once: {key}\n")
-    sys.stderr.flush()
-
-
-log = structlog.get_logger(__name__)
-
-#: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
-STORE_RETRY_S = 2.0
 
 
 def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]) -> Starlette:
@@ -78,13 +64,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     app = Starlette(
         routes=[_route(endpoint) for endpoint in ROUTES],
         middleware=[Middleware(Tracing)],
-        exception_handlers={
-            ProblemError: _on_problem,
-            InvalidRequest: _on_invalid_request,
-            StoreError: _on_store_error,
-            HTTPException: _on_http_exception,
-            ClientDisconnect: _on_disconnect,
-        },
+        exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
     # No provider would follow a redirect of its callback.
@@ -93,45 +73,42 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     return app
 
 
-def _route(endpoint: Endpoint[Any, Any]) -> Route:
+def _route(endpoint: Endpoint) -> Route:
     route = Route(endpoint.path, endpoint.serve, methods=[endpoint.method])
     if endpoint.streams and route.methods is not None:
         route.methods.discard("HEAD")
     return route
 
 
-def _answer(request: Request, problem: Problem) -> Response:
-    return to_response(problem, trace_of(request.scope).request_id)
+async def _answer_error(request: Request, error: Exception) -> Response:
+    return to_response(_problem_of(request, error), trace_of(request.scope).request_id)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    problem = error.problem if isinstance(error, ProblemError) else Problem(Kind.INTERNAL)
-    return _answer(request, problem)
+def _problem_of(request: Request, error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case InvalidRequest():
+            return invalid(Kind.INVALID, *error.violations)
+        case StoreError():
+            log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
+            return with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S)
+        case HTTPException():
+            return _refusal_of_framework(request, error.status_code)
+        case ClientDisconnect():
+            # The client has gone, so this answer only reaches the log.
+            return Problem(Kind.MALFORMED, "The connection ended before the whole body had come.")
+        case _:
+            return Problem(Kind.INTERNAL)
 
 
-async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    violations = error.violations if isinstance(error, InvalidRequest) else ()
-    return _answer(request, invalid(Kind.INVALID, *violations).problem)
-
-
-async def _on_store_error(request: Request, error: Exception) -> Response:
-    log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
-    return _answer(request, with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S))
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the framework refuses by itself: an unknown path or method."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
+def _refusal_of_framework(request: Request, status: int) -> Problem:
+    """Return the problem of an unknown path or method."""
     if status == 404:
-        return _answer(request, Problem(Kind.NOT_FOUND, "No such address; see /openapi.json."))
+        return Problem(Kind.NOT_FOUND, "No such address; see /openapi.json.")
     if status == 405:
-        return _answer(request, Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))}))
-    return _answer(request, Problem(Kind.OTHER, status=status))
-
-
-async def _on_disconnect(request: Request, _error: Exception) -> Response:
-    """The client has gone, so this answer only reaches the log."""
-    return _answer(request, Problem(Kind.MALFORMED, "The connection ended before the whole body had come."))
+        return Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))})
+    return Problem(Kind.OTHER, status=status)
 
 
 def _methods(request: Request) -> list[str]:

@@ -8,44 +8,25 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from starlette.types import Scope as AsgiScope
 
-from receiver.config.api_keys import ApiKeyDigest
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.config.api_keys import ApiKeyDigest, Scope
+from receiver.web.problems import Kind, Problem
 
 REALM = 'Bearer realm="whenfinal"'
 
 _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 
-class Scope(StrEnum):
-    """What a key allows, by its name in the settings. No scope includes another."""
-
-    SUBMIT = "submit"
-    READ = "read"
-    OPERATE = "operate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiClient:
-    """The owner of a key."""
-
-    #: The key's name in the settings, which audit lines and the log use.
-    name: str
-    scopes: frozenset[str]
-
-
-def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> ApiClient:
-    """Return the owner of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
-    client = _find(_token(request_scope), keys)
-    if needed.value not in client.scopes:
-        challenge = f'{REALM}, error="insufficient_scope", scope="{needed.value}"'
-        detail = f"This needs the scope {needed.value}; the key {client.name} does not have it."
-        raise ProblemError(Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge}))
-    return client
+def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> str:
+    """Return the name of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
+    key = _find(_token(request_scope), keys)
+    if needed not in key.scopes:
+        challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
+        detail = f"This needs the scope {needed}; the key {key.name} does not have it."
+        raise Problem(Kind.FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})
+    return key.name
 
 
 def _token(request_scope: AsgiScope) -> bytes:
@@ -53,15 +34,15 @@ def _token(request_scope: AsgiScope) -> bytes:
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
     if found is None:
         detail = "Send one header Authorization: Bearer KEY."
-        raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": REALM}))
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": REALM})
     return found[1]
 
 
-def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiClient:
+def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest:
     digest = hashlib.sha256(token).digest()
     matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not matching:
         challenge = f'{REALM}, error="invalid_token"'
         detail = "The key is not valid here."
-        raise ProblemError(Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge}))
-    return ApiClient(name=matching[0].name, scopes=matching[0].scopes)
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
+    return matching[0]

@@ -11,7 +11,7 @@ from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthe
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.json_body import check_type, read_body
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.web.problems import Kind, Problem
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api import CallbackVerdict
 from submitter.http.messages import Callback, Headers
@@ -29,7 +29,7 @@ async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnsw
     """Take a callback with a token in its path or, from a provider that signs, without one."""
     provider = context.path_param("provider")
     if provider not in context.services.providers:
-        raise ProblemError(_problem_of(UnknownProvider()))
+        raise _problem_of(UnknownProvider())
     check_type(context.request, CALLBACK_TYPES)
     body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
     callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
@@ -48,7 +48,7 @@ def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
             return JsonAnswer(status=204)
         return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
     log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=_reason(outcome))
-    raise ProblemError(_problem_of(outcome))
+    raise _problem_of(outcome)
 
 
 def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:

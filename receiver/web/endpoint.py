@@ -6,14 +6,16 @@ gets checked values and returns an answer; it raises a problem for everything el
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import Scope, authenticate
+from receiver.web.auth import authenticate
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json, read_body
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json
@@ -62,28 +64,19 @@ class JsonAnswer:
         return Response(to_json(values), status_code=self.status, media_type="application/json", headers=headers)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderParameter:
-    """A header that an endpoint reads, for its description."""
-
-    description: str
-    example: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint(Generic[Q, B]):
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
     """One method of one path."""
 
     method: str
     path: str
-    handle: Callable[[RequestContext[Q, B]], Awaitable[JsonAnswer | Response]]
+    #: Its annotation, `RequestContext[Query, Body]`, names the models of the query and the body.
+    handle: Callable[[RequestContext[Any, Any]], Awaitable[JsonAnswer | Response]]
     #: The `operationId` of the description: the name of a method in a generated client.
     name: str
     tag: str
     summary: str
     description: str
-    query: type[Q]
-    body: type[B]
     #: The model of the body by status, None for an answer without one or with one of no model.
     answers: Mapping[int, type[ApiModel] | None]
     #: Statuses of problems beside those that follow from the other fields.
@@ -94,44 +87,54 @@ class Endpoint(Generic[Q, B]):
     optional_body: bool = False
     #: Types of a body that the handler reads itself, as that of a callback, because its bytes are what was signed.
     body_types: frozenset[str] = frozenset()
-    headers: Mapping[str, HeaderParameter] = field(default_factory=dict)
+    #: Description and example of each header that the handler reads.
+    headers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: A 200 is an endless stream of events, so HEAD is not allowed.
     streams: bool = False
 
+    @cached_property
+    def query(self) -> type[BaseModel]:
+        return self._models[0]
+
+    @cached_property
+    def body(self) -> type[BaseModel]:
+        return self._models[1]
+
+    @property
+    def _models(self) -> tuple[type[BaseModel], type[BaseModel]]:
+        context = next(iter(get_type_hints(self.handle).values()))
+        query, body = get_args(context)
+        return query, body
+
     async def serve(self, request: Request) -> Response:
-        """Answer a request. Raise ProblemError for one that is not authenticated, not allowed or not valid."""
+        """Answer a request. Raise a Problem for one that is not authenticated, not allowed or not valid."""
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path
         if self.scope is not None:
-            trace.key = authenticate(request.scope, services.api_keys, self.scope).name
+            trace.key = authenticate(request.scope, services.api_keys, self.scope)
         context = RequestContext(
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),
-            body=await self._read_body(request, services),
+            body=await self._read_body(request, services.settings.api.max_bytes),
             key_name=trace.key or "",
         )
         answer = await self.handle(context)
         return answer.to_response() if isinstance(answer, JsonAnswer) else answer
 
-    async def _read_body(self, request: Request, services: Services) -> B:
+    async def _read_body(self, request: Request, max_bytes: int) -> BaseModel:
+        """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""
         if self.body is NoBody:
             return self.body()
-        max_bytes = services.settings.api.max_bytes
         if "content-type" not in request.headers and self.optional_body:
             body = await read_body(request, max_bytes=max_bytes)
             if not body:
                 return self.body()
-        return await read_json(request, self.body, max_bytes=max_bytes)
-
-
-async def read_json(request: Request, model: type[B], *, max_bytes: int) -> B:
-    """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""
-    check_type(request, JSON_TYPES)
-    body = await read_body(request, max_bytes=max_bytes)
-    try:
-        value = parse_json(body)
-    except BadJson as error:
-        raise invalid(Kind.MALFORMED, error.violation) from None
-    return check(model, value, Kind.INVALID)
+        check_type(request, JSON_TYPES)
+        body = await read_body(request, max_bytes=max_bytes)
+        try:
+            value = parse_json(body)
+        except BadJson as error:
+            raise invalid(Kind.MALFORMED, error.violation) from None
+        return check(self.body, value, Kind.INVALID)

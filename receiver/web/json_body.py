@@ -13,11 +13,19 @@ from typing import Any, NoReturn
 
 from starlette.requests import Request
 
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.web.problems import Kind, Problem
 from submitter.errors import Violation
 from submitter.providers.json_reader import is_nested_deeper
 
+JSON_TYPES = frozenset({"application/json"})
+
 MAX_LEVELS = 64  # providers' own bodies have about four
+
+#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
+#: that is less than a stop allows the requests in flight.
+BODY_WITHIN_S = 10.0
+
+SLOWEST_BYTES_S = 128 * 1024
 
 _FIELD_CHARACTERS = 200  # of a path in the caller's own text
 
@@ -116,15 +124,6 @@ def _visible(text: str) -> str:
     return _UNFIT_TEXT.sub("\ufffd", text)
 
 
-#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
-#: that is less than a stop allows the requests in flight.
-BODY_WITHIN_S = 10.0
-
-SLOWEST_BYTES_S = 128 * 1024
-
-JSON_TYPES = frozenset({"application/json"})
-
-
 def check_type(request: Request, types: frozenset[str]) -> None:
     """Raise a 415 problem unless there is exactly one content type, of `types`, in UTF-8, and no content coding."""
     given = request.headers.getlist("content-type")
@@ -132,14 +131,14 @@ def check_type(request: Request, types: frozenset[str]) -> None:
     essence, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]*)", parameters, re.IGNORECASE)
     if essence.strip().lower() not in types or (charset and charset[1].lower() not in {"utf-8", "utf8"}):
-        raise ProblemError(Problem(Kind.MEDIA, f"Send one Content-Type: {accepted}, in UTF-8."))
+        raise Problem(Kind.MEDIA, f"Send one Content-Type: {accepted}, in UTF-8.")
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
-        raise ProblemError(Problem(Kind.MEDIA, "Send the body without a Content-Encoding."))
+        raise Problem(Kind.MEDIA, "Send the body without a Content-Encoding.")
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
     """Return the whole body. Raise a 413 problem when it is too large, a 408 problem when it comes too slowly."""
-    too_large = ProblemError(Problem(Kind.TOO_LARGE, f"The body may have {max_bytes} bytes at most."))
+    too_large = Problem(Kind.TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
         raise too_large
@@ -153,5 +152,5 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                     raise too_large
     except TimeoutError:
         detail = f"The body must come within {within_s:.0f} s."
-        raise ProblemError(Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"})) from None
+        raise Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"}) from None
     return bytes(body)

@@ -8,6 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from time import perf_counter
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -102,14 +103,10 @@ def is_clean(raw_path: bytes) -> bool:
     if _BAD_ESCAPE.search(raw_path) or _CONTROL.search(raw_path):
         return False
     try:
-        _unescaped(raw_path).decode("utf-8")
+        unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _unescaped(raw_path: bytes) -> bytes:
-    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), raw_path)
 
 
 def _request_id(scope: Scope) -> str:

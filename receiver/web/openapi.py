@@ -30,13 +30,13 @@ _DESCRIPTION = "Submit tasks to video providers, and get exactly one reliable co
 
 _CALLBACK_BODY = {"title": "CallbackBody", "description": "What the provider documents.", "type": "object"}
 
-Endpoints = Sequence[Endpoint[Any, Any]]
+Endpoints = Sequence[Endpoint]
 
 Schemas = Mapping[type[BaseModel], Mapping[str, Any]]
 
 
-def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dict[str, Any]:
-    """Return the document. `server` is where the API is, by default the host that the document comes from."""
+def build_document(routes: Endpoints, *, version: str) -> dict[str, Any]:
+    """Return the document. It says that the API is on the host that the document comes from."""
     references, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in routes:
@@ -49,7 +49,7 @@ def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dic
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": server}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
@@ -59,11 +59,13 @@ def build_document(routes: Endpoints, *, version: str, server: str = "/") -> dic
     }
 
 
-def statuses(endpoint: Endpoint[Any, Any]) -> tuple[int, ...]:
+def statuses(endpoint: Endpoint) -> tuple[int, ...]:
     """Return every status that an endpoint may answer with, in order."""
     found = {*endpoint.answers, 400, 500, *endpoint.problems}
     if endpoint.scope is not None:
-        found |= {401, 403}
+        found |= {401, 403, 503}  # all of them need the ledger
+    if "{id}" in endpoint.path:
+        found |= {404}
     if endpoint.body is not NoBody:
         found |= {413, 415, 422}
     if endpoint.body is not NoBody or endpoint.body_types:
@@ -89,7 +91,7 @@ def _schemas(routes: Endpoints) -> tuple[Schemas, Mapping[str, Any]]:
     return {model: by_model[model, mode] for model, mode in wanted}, components
 
 
-def _operation(endpoint: Endpoint[Any, Any], references: Schemas) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, references: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": endpoint.name,
         "tags": [endpoint.tag],
@@ -114,13 +116,13 @@ def _content(model: type[BaseModel], references: Schemas) -> dict[str, Any]:
     return {"schema": references[model], "example": examples.BODIES[model]}
 
 
-def _parameters(endpoint: Endpoint[Any, Any]) -> Iterator[dict[str, Any]]:
+def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
     for before, part in pairwise(endpoint.path.split("/")):
         if part.startswith("{"):
             description, example = examples.PATH_PARAMS[f"{before}/{part}"]
             yield _parameter(part.strip("{}"), "path", description, example) | {"required": True}
-    for name, header in endpoint.headers.items():
-        yield _parameter(name, "header", header.description, header.example)
+    for name, (description, example) in endpoint.headers.items():
+        yield _parameter(name, "header", description, example)
     schema = endpoint.query.model_json_schema(ref_template=_REF)
     for name, found in schema.get("properties", {}).items():
         parameter = _parameter(name, "query", found["description"], found["examples"][0])
@@ -149,7 +151,7 @@ def _inlined(found: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     return {key: value for key, value in schema.items() if key not in {"title", "description", "examples"}}
 
 
-def _response(endpoint: Endpoint[Any, Any], status: int, references: Schemas) -> dict[str, Any]:
+def _response(endpoint: Endpoint, status: int, references: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": _REQUEST_ID}
     if status not in endpoint.answers:
         response["content"] = {MEDIA_TYPE: _content(Problem, references)}

@@ -58,9 +58,9 @@ class Kind(Enum):
         return self.value[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error answer before it is written."""
+@dataclass(eq=False)
+class Problem(Exception):
+    """An error answer before it is written. A handler that raises it ends the request with it."""
 
     kind: Kind
     detail: str | None = None
@@ -74,18 +74,10 @@ class Problem:
     status: int | None = None
 
 
-class ProblemError(Exception):
-    """Ends a request with a problem."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.kind.value[0])
-        self.problem = problem
-
-
-def invalid(kind: Kind, *violations: Violation, detail: str | None = None) -> ProblemError:
+def invalid(kind: Kind, *violations: Violation, detail: str | None = None) -> Problem:
     """Return the problem of broken rules; its detail has a sentence for each."""
     text = detail or " ".join(f"{violation}." for violation in violations)
-    return ProblemError(Problem(kind, text[: 5 * SHOWN_CHARACTERS], errors=violations))
+    return Problem(kind, text[: 5 * SHOWN_CHARACTERS], errors=violations)
 
 
 def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:
@@ -94,16 +86,20 @@ def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:
     return replace(problem, headers={**problem.headers, "Retry-After": str(seconds)})
 
 
-def streams_full() -> ProblemError:
+def not_found(what: str) -> Problem:
+    return Problem(Kind.NOT_FOUND, f"There is no {what} of that id.")
+
+
+def streams_full() -> Problem:
     detail = "WHENFINAL_STREAMS_MAX is the limit. Try again later, or send the request without a wait."
-    return ProblemError(with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S))
+    return with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S)
 
 
-def body_of(problem: Problem, request_id: str) -> api.Problem:
+def to_response(problem: Problem, request_id: str) -> Response:
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
-    return api.Problem(
+    body = api.Problem(
         type="about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
         title=title,
         status=status,
@@ -113,13 +109,9 @@ def body_of(problem: Problem, request_id: str) -> api.Problem:
         request_id=request_id,
         **problem.extra,
     )
-
-
-def to_response(problem: Problem, request_id: str) -> Response:
-    body = body_of(problem, request_id)
     return Response(
         to_json(body.json_values()),
-        status_code=body.status,
+        status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
     )

@@ -1,14 +1,9 @@
-"""Every endpoint, as one literal table."""
+"""Every endpoint, as one literal table. The handler names the models of the query and the body."""
 
-from typing import Any
-
+from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
 from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
-from receiver.web.auth import Scope
-from receiver.web.endpoint import Endpoint, HeaderParameter
-from receiver.web.schemas import subscriptions as subscription_schemas
-from receiver.web.schemas import tasks as task_schemas
-from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.web.endpoint import Endpoint
 from submitter import api, api_webhooks
 
 #: The tags of the description, in its order.
@@ -22,21 +17,19 @@ TAGS = {
     "service": "Probes and this description.",
 }
 
-IDEMPOTENCY_KEY = HeaderParameter(
-    description="The same key and body return the same task, paid for once. 1 to 255 visible ASCII characters.",
-    example="film-1-shot-7",
+IDEMPOTENCY_KEY = (
+    "The same key and body return the same task, paid for once. 1 to 255 visible ASCII characters.",
+    "film-1-shot-7",
 )
 
-PREFER = HeaderParameter(
-    description="`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
-    example="wait=30",
+PREFER = (
+    "`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
+    "wait=30",
 )
 
-LAST_EVENT_ID = HeaderParameter(
-    description="The id of the last event of the stream that you have. It wins over `after`.", example="17"
-)
+LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over `after`.", "17")
 
-ROUTES: tuple[Endpoint[Any, Any], ...] = (
+ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
         method="POST",
         path="/callbacks/{provider}/{token}",
@@ -46,8 +39,6 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         summary="Receive a provider's callback",
         description="The address that the provider was given with the submit. It answers 2xx only after the "
         "observation is committed: 204 when the task changed, 200 when it did not.",
-        query=NoQuery,
-        body=NoBody,
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
@@ -61,8 +52,6 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         summary="Receive a provider's signed callback",
         description="For providers that sign: without a token, the callback must carry a valid signature of the "
         "provider. Answers are those of `receiveCallback`.",
-        query=NoQuery,
-        body=NoBody,
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
         problems=(401, 404, 409, 413, 415, 503),
@@ -76,11 +65,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         summary="Submit a task",
         description="Send a task to its provider. The state `uncertain` means that it may exist and may have been "
         "paid for: do not submit it again.",
-        query=NoQuery,
-        body=task_schemas.SubmitRequest,
         scope=Scope.SUBMIT,
         answers={202: api.SubmittedTask},
-        problems=(402, 503),
+        problems=(402,),
         headers={"Idempotency-Key": IDEMPOTENCY_KEY},
     ),
     Endpoint(
@@ -91,11 +78,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="tasks",
         summary="List tasks",
         description="The newest first. All conditions must hold.",
-        query=task_schemas.TasksQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api.TasksPage},
-        problems=(503,),
     ),
     Endpoint(
         method="GET",
@@ -105,11 +89,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="tasks",
         summary="Get or wait for a task",
         description="At once, or with `wait` when the task has ended or the time is over.",
-        query=task_schemas.TaskQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api.Task},
-        problems=(404, 503),
         headers={"Prefer": PREFER},
     ),
     Endpoint(
@@ -120,11 +101,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="tasks",
         summary="Get the timeline of a task",
         description="Everything that happened to the task, in order.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api.Timeline},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -134,12 +112,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="operations",
         summary="Reconcile a task now",
         description="Poll the provider about this task. With `dry_run` nothing changes.",
-        query=NoQuery,
-        body=task_schemas.ReconcileTaskRequest,
         optional_body=True,
         scope=Scope.OPERATE,
         answers={200: api.ReconcileSummary},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -149,11 +124,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="operations",
         summary="Reconcile tasks now",
         description="Poll the providers about the unfinished tasks that match. With `dry_run` nothing changes.",
-        query=NoQuery,
-        body=task_schemas.ReconcileRequest,
         scope=Scope.OPERATE,
         answers={200: api.ReconcileSummary},
-        problems=(503,),
     ),
     Endpoint(
         method="POST",
@@ -163,11 +135,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="operations",
         summary="Settle an uncertain submit",
         description="Say what the submit came to: it created this task of the provider, or none.",
-        query=NoQuery,
-        body=task_schemas.SettleRequest,
         scope=Scope.OPERATE,
         answers={200: api.Task},
-        problems=(404, 409, 503),
+        problems=(409,),
     ),
     Endpoint(
         method="GET",
@@ -177,11 +147,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="events",
         summary="List events after a cursor",
         description="In order. Read on from `next_after` while `has_more` is true.",
-        query=task_schemas.EventsQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api.EventsPage},
-        problems=(410, 503),
+        problems=(410,),
     ),
     Endpoint(
         method="GET",
@@ -192,11 +160,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         summary="Stream events",
         description="Server-sent events, in order and without an end. The event `reset` says that events after the "
         "cursor are no longer stored.",
-        query=task_schemas.StreamQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: None},
-        problems=(503,),
         headers={events.LAST_EVENT_ID: LAST_EVENT_ID},
         streams=True,
     ),
@@ -208,11 +173,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Create a subscription",
         description="Send events to an address. The secret of the signatures is in this answer and in no later one.",
-        query=NoQuery,
-        body=subscription_schemas.CreateSubscriptionRequest,
         scope=Scope.OPERATE,
         answers={201: api_webhooks.SubscriptionWithSecret},
-        problems=(503,),
     ),
     Endpoint(
         method="GET",
@@ -222,11 +184,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="List subscriptions",
         description="The newest first, with the health of their endpoints.",
-        query=subscription_schemas.SubscriptionsQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api_webhooks.SubscriptionsPage},
-        problems=(503,),
     ),
     Endpoint(
         method="GET",
@@ -236,11 +195,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Get a subscription",
         description="With the number of its deliveries that are pending and that are dead.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api_webhooks.SubscriptionWithBacklog},
-        problems=(404, 503),
     ),
     Endpoint(
         method="PATCH",
@@ -251,11 +207,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         summary="Change a subscription",
         description="Only what is given changes. `enabled: true` resets the health of its endpoint and sends what "
         "was held back.",
-        query=NoQuery,
-        body=subscription_schemas.ChangeSubscriptionRequest,
         scope=Scope.OPERATE,
         answers={200: api_webhooks.Subscription},
-        problems=(404, 503),
     ),
     Endpoint(
         method="DELETE",
@@ -265,11 +218,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Delete a subscription",
         description="Its pending deliveries become dead letters; its history stays readable.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.OPERATE,
         answers={204: None},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -279,12 +229,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Rotate the secret of a subscription",
         description="The new secret is in this answer only. The old one signs as well until the overlap is over.",
-        query=NoQuery,
-        body=subscription_schemas.RotateSecretRequest,
         optional_body=True,
         scope=Scope.OPERATE,
         answers={200: api_webhooks.SubscriptionWithSecret},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -294,11 +241,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Send a test webhook",
         description="Send one signed `webhook.test` now, without retries, and return what the endpoint answered.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.OPERATE,
         answers={200: api_webhooks.ProbeResult},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -308,11 +252,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="subscriptions",
         summary="Replay events to a subscription",
         description="Send a range of events again; each under its `webhook-id`. With `dry_run` they are only counted.",
-        query=NoQuery,
-        body=subscription_schemas.ReplayRequest,
         scope=Scope.OPERATE,
         answers={202: api_webhooks.ReplayResult},
-        problems=(404, 409, 503),
+        problems=(409,),
     ),
     Endpoint(
         method="GET",
@@ -322,11 +264,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="deliveries",
         summary="List deliveries",
         description="The newest first. The state `dead` shows the dead letters.",
-        query=task_schemas.DeliveriesQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api_webhooks.DeliveriesPage},
-        problems=(503,),
     ),
     Endpoint(
         method="GET",
@@ -336,11 +275,8 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="deliveries",
         summary="Get a delivery",
         description="With each of its attempts.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.READ,
         answers={200: api_webhooks.DeliveryWithAttempts},
-        problems=(404, 503),
     ),
     Endpoint(
         method="POST",
@@ -350,11 +286,9 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="deliveries",
         summary="Redeliver an event",
         description="Send this event again now, with all its retries.",
-        query=NoQuery,
-        body=NoBody,
         scope=Scope.OPERATE,
         answers={202: api_webhooks.Delivery},
-        problems=(404, 409, 503),
+        problems=(409,),
     ),
     Endpoint(
         method="GET",
@@ -364,8 +298,6 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="service",
         summary="Liveness",
         description="The process is alive.",
-        query=NoQuery,
-        body=NoBody,
         answers={200: api.Health},
     ),
     Endpoint(
@@ -376,8 +308,6 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="service",
         summary="Readiness",
         description="The ledger can be written. Shows the provider accounts, and why one is paused.",
-        query=NoQuery,
-        body=NoBody,
         answers={200: api.Readiness},
         problems=(503,),
     ),
@@ -389,8 +319,6 @@ ROUTES: tuple[Endpoint[Any, Any], ...] = (
         tag="service",
         summary="This description",
         description="The description of the API in OpenAPI 3.1.",
-        query=NoQuery,
-        body=NoBody,
         answers={200: None},
     ),
 )

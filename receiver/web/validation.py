@@ -27,7 +27,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
-#: What a value of another type should have been, by pydantic's error type: pydantic speaks of Python's types.
+#: The name of the type that is accepted, by pydantic's error type. Pydantic's own messages name Python's types.
 _TYPES: Mapping[str, str] = {
     "string_type": "text",
     "int_type": "a whole number",

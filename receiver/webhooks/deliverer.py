@@ -14,13 +14,12 @@ import structlog
 
 from receiver.config.settings import DeliverySettings
 from receiver.store.errors import StoreUnavailable
-from receiver.webhooks.model.cloudevents import cloudevents_headers, origin_headers, origin_of, source_of
+from receiver.webhooks.model.cloudevents import requested_headers
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import DAY_MS, Outbox
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
-from submitter.http.messages import Headers
 from submitter.http.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -69,7 +68,7 @@ class Deliverer:
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.
 
-        Returns an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
+        Return an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
         attempts could not be recorded.
         """
         # Only what can be posted now is leased, because otherwise leases would run out while deliveries wait.
@@ -131,7 +130,22 @@ class Deliverer:
         self.on_capacity()
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
-        attempt = await send_webhook(self._webhook(due), self.transport, clock=self.clock)
+        webhook = Webhook(
+            url=due.url,
+            message_id=due.event_id,
+            body=due.body,
+            secrets=due.secrets,
+            signing_keys=due.signing_keys,
+            headers=requested_headers(
+                due,
+                self.public_url,
+                message_id=due.event_id,
+                event_type=due.event_type.value,
+                at_ms=due.event_at_ms,
+                subject=due.task_id,
+            ),
+        )
+        attempt = await send_webhook(webhook, self.transport, clock=self.clock)
         state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
         return AttemptResult(
             delivery=due.id,
@@ -141,31 +155,6 @@ class Deliverer:
             state=state,
             due_ms=due_ms,
         )
-
-    def _webhook(self, due: DueDelivery) -> Webhook:
-        return Webhook(
-            url=due.url,
-            message_id=due.event_id,
-            body=due.body,
-            secrets=due.secrets,
-            signing_keys=due.signing_keys,
-            headers=self._headers(due),
-        )
-
-    def _headers(self, due: DueDelivery) -> Headers:
-        """The headers that the subscription asks for, beside the signature's."""
-        headers: Headers = ()
-        if due.cloudevents:
-            headers = cloudevents_headers(
-                message_id=due.event_id,
-                event_type=due.event_type.value,
-                source=source_of(self.public_url),
-                at_ms=due.event_at_ms,
-                subject=due.task_id,
-            )
-        if due.handshake and self.public_url is not None:
-            headers += origin_headers(origin_of(self.public_url))
-        return headers
 
 
 def _count(results: Sequence[AttemptResult]) -> DeliveryReport:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.store.engine import Reader, Row
+from receiver.store.engine import Row
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState
 from receiver.webhooks.model.rows import attempt_of, delivery_of
@@ -34,24 +34,21 @@ class DeliveryRepository(Repository):
 
     async def backlog(self, subscription_id: str) -> Backlog:
         """What a subscription has not received; an empty backlog when there is no such subscription."""
-
-        async def work(reader: Reader) -> Backlog:
-            async def one(query: str) -> Row | None:
-                return await reader.fetch_one(query, subscription=subscription_id)
-
-            pending, dead = await one("count_pending_of_subscription"), await one("count_dead_of_subscription")
-            newest = await one("newest_failing_of_subscription") or await one("newest_dead_of_subscription")
-            return Backlog(
-                pending=pending["number"] if pending else 0,
-                dead=dead["number"] if dead else 0,
-                failed=delivery_of(newest) if newest else None,
-            )
-
-        return await self._engine.read(work)
+        of = {"subscription": subscription_id}
+        failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
+        return Backlog(
+            pending=await self._one("count_pending_of_subscription", _number, **of) or 0,
+            dead=await self._one("count_dead_of_subscription", _number, **of) or 0,
+            failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of),
+        )
 
     async def dead_letters(self) -> int:
         """How many there are in all."""
-        return await self._one("count_dead", lambda row: int(row["number"])) or 0
+        return await self._one("count_dead", _number) or 0
+
+
+def _number(row: Row) -> int:
+    return int(row["number"])
 
 
 def _page_query(state: DeliveryState | None, subscription: str | None) -> tuple[str, dict[str, Any]]:

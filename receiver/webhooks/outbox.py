@@ -14,7 +14,7 @@ one and the engine runs it again.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -50,15 +50,6 @@ DAY_MS = 86_400_000
 GIVE_UP_MS = 5 * DAY_MS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
-    """How many deliveries of an endpoint this lease takes."""
-
-    endpoint: EndpointState
-    count: int
-    is_probe: bool
-
-
 class Outbox:
     """Each method is one transaction. It raises StoreUnavailable, and then nothing was changed."""
 
@@ -77,25 +68,24 @@ class Outbox:
         whose posts may overlap.
         """
 
-        async def shares(reader: Reader) -> list[_Share]:
+        async def shares(reader: Reader) -> list[tuple[EndpointState, int]]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint)
 
-        planned = [share.endpoint.id for share in await self._engine.read(shares)]
+        planned = [endpoint.id for endpoint, _ in await self._engine.read(shares)]
         if not planned:
             return []
 
         async def work(tx: Tx) -> list[DueDelivery]:
             # Endpoints are locked before they are counted again, because other workers may lease at the same time.
             locked = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
-            taken = [share for share in await shares(tx) if share.endpoint.id in locked]
+            taken = [(endpoint, count) for endpoint, count in await shares(tx) if endpoint.id in locked]
             ids = await _pick(tx, taken, now_ms)
             claim: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
             await tx.execute_many("lease_delivery", [{"id": delivery_id, **claim} for delivery_id in ids])
             leased = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
             counts = Counter(row["endpoint_id"] for row in leased)
-            endpoints = [share.endpoint for share in taken]
-            after = [after_lease(each, counts[each.id], now_ms) for each in endpoints if counts[each.id]]
-            await _store_endpoints(tx, after, considered=[each.id for each in endpoints], now_ms=now_ms)
+            after = [after_lease(each, counts[each.id], now_ms) for each, _ in taken if counts[each.id]]
+            await _store_endpoints(tx, after, considered=[each.id for each, _ in taken], now_ms=now_ms)
             return [_due_delivery(row, owner, now_ms) for row in leased]
 
         return await self._engine.write(work)
@@ -194,33 +184,28 @@ class Outbox:
         }
 
 
-async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int) -> list[_Share]:
+async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int) -> list[tuple[EndpointState, int]]:
+    """The endpoints of a lease, each with how many of its deliveries the lease takes."""
     due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE)
     endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
     wanted = [
         (row["id"], available_slots(endpoints[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_endpoint))
         for row in due
     ]
-    return [
-        _Share(
-            endpoint=endpoints[endpoint_id],
-            count=count,
-            is_probe=breaker_state(endpoints[endpoint_id], now_ms) is BreakerState.HALF_OPEN,
-        )
-        for endpoint_id, count in share_slots(wanted, limit).items()
-    ]
+    return [(endpoints[endpoint_id], count) for endpoint_id, count in share_slots(wanted, limit).items()]
 
 
-async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
+async def _pick(tx: Tx, taken: Sequence[tuple[EndpointState, int]], now_ms: int) -> list[str]:
     """Ids of the deliveries to lease: the longest due first, and replays only where nothing else is due.
 
     A probe is the newest delivery, because an old one may be what the endpoint always fails on.
     """
     ids: list[str] = []
-    left = {share.endpoint.id: share.count for share in taken}
+    left = {endpoint.id: count for endpoint, count in taken}
+    probed = {endpoint.id for endpoint, _ in taken if breaker_state(endpoint, now_ms) is BreakerState.HALF_OPEN}
     for is_replay in (0, 1):
         for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
-            names = [s.endpoint.id for s in taken if s.is_probe is is_probe and left[s.endpoint.id] > 0]
+            names = [name for name, count in left.items() if (name in probed) is is_probe and count > 0]
             params = [
                 {"endpoint_id": name, "is_replay": is_replay, "now_ms": now_ms, "count": left[name]} for name in names
             ]
@@ -232,12 +217,8 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
 
 async def _store_endpoints(tx: Tx, changed: Sequence[EndpointState], *, considered: Sequence[str], now_ms: int) -> None:
     """Store the changed endpoints, and the next due time of all that were considered."""
-    await tx.execute_many("update_endpoint", [_health_row(endpoint) for endpoint in changed])
+    await tx.execute_many("update_endpoint", [endpoint_row(endpoint) for endpoint in changed])
     await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in considered])
-
-
-def _health_row(endpoint: EndpointState) -> dict[str, Any]:
-    return {name: value for name, value in endpoint_row(endpoint).items() if name != "next_due_ms"}
 
 
 def _by_endpoint(results: Sequence[AttemptResult]) -> dict[str, list[AttemptResult]]:

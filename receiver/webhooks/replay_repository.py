@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.events.model.event import Event, EventFacts
+from receiver.events.model.event import EventFacts
 from receiver.events.model.query import matches
 from receiver.events.model.rows import event_of
 from receiver.store.audit import AuditEntry, record_audit
@@ -182,7 +182,11 @@ async def _match(reader: Reader, subscription_id: str, wanted: ReplayRange, scop
     )
     events = [event_of(row) for row in found]
     return _Match(
-        seqs=[event.seq for event in events if _is_wanted(subscription, wanted, event)],
+        seqs=[
+            event.seq
+            for event in events
+            if subscribes(subscription, facts := EventFacts.of_event(event)) and matches(wanted.filter, facts)
+        ],
         next_after=events[-1].seq if len(events) == limit else until_seq,
     )
 
@@ -193,11 +197,6 @@ async def _requeueable(reader: Reader, subscription_id: str, which: ReplayWhich,
         return []
     found = await reader.fetch_all("delivery_states_of_events", subscription=subscription_id, seqs=seqs)
     return [row for row in found if row["state"] in _REQUEUED[which]]
-
-
-def _is_wanted(subscription: Subscription, wanted: ReplayRange, event: Event) -> bool:
-    facts = EventFacts.of_event(event)
-    return subscribes(subscription, facts) and matches(wanted.filter, facts)
 
 
 def _int64(moment_ms: int | None, *, default: int) -> int:

@@ -9,7 +9,7 @@ class Slots:
     `on_capacity` is called when slots become free after a call of `take` found none, so that its caller can try again.
     """
 
-    def __init__(self, count: int, *, on_capacity: Callable[[], None]) -> None:
+    def __init__(self, count: int, *, on_capacity: Callable[[], None] = lambda: None) -> None:
         self._free = count
         self._on_capacity = on_capacity
         self._was_refused = False

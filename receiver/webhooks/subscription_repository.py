@@ -4,27 +4,27 @@ Every change raises a version counter in the same transaction, so that processes
 again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.engine import Engine, Reader, Tx
+from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
-from receiver.store.repository import NEWEST, Page
+from receiver.store.repository import NEWEST, Page, Repository
 from receiver.webhooks.model.rows import endpoint_of, subscription_of, subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 
 MOST_SUBSCRIPTIONS = 1000  # because every event is matched against each of them
 
 
-class SubscriptionRepository:
+class SubscriptionRepository(Repository):
     """Each method is one transaction. It raises StoreUnavailable, and then nothing was changed.
 
     A deleted subscription is never found again.
     """
 
     def __init__(self, engine: Engine, new_id: IdMaker) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._new_id = new_id
 
     async def add(self, subscription: Subscription, *, actor: str, now_ms: int) -> bool:
@@ -89,49 +89,29 @@ class SubscriptionRepository:
 
         return await self._engine.write(work)
 
-    async def record_action(self, subscription_id: str, entry: AuditEntry, *, now_ms: int) -> None:
-        """Add an audit row for an action that changes nothing else."""
-
-        async def work(tx: Tx) -> None:
-            await self._audit(tx, subscription_id, entry, now_ms)
-
-        await self._engine.write(work)
-
     async def find(self, subscription_id: str) -> SubscriptionStatus | None:
-        async def work(reader: Reader) -> SubscriptionStatus | None:
-            row = await reader.fetch_one("subscription_by_id", id=subscription_id)
-            return None if row is None else (await _with_endpoints(reader, [subscription_of(row)]))[0]
-
-        return await self._engine.read(work)
+        found = await self._one("subscription_by_id", subscription_of, id=subscription_id)
+        return None if found is None else (await self._with_endpoints([found]))[0]
 
     async def page(
         self, *, limit: int, cursor: str | None, state: SubscriptionState | None = None
     ) -> Page[SubscriptionStatus]:
         """Newest first; `next_cursor` is the last id of the page."""
+        params = {"cursor": cursor or NEWEST, "state": state.value if state else None}
+        page = await self._page("subscriptions_page", subscription_of, lambda each: each.id, limit, params)
+        return Page(items=tuple(await self._with_endpoints(page.items)), next_cursor=page.next_cursor)
 
-        async def work(reader: Reader) -> Page[SubscriptionStatus]:
-            found = await reader.fetch_all(
-                "subscriptions_page",
-                cursor=cursor or NEWEST,
-                limit=limit + 1,
-                state=state.value if state else None,
+    async def _with_endpoints(self, subscriptions: Sequence[Subscription]) -> list[SubscriptionStatus]:
+        found = await self._all("endpoints_of_subscriptions", dict, ids=[each.id for each in subscriptions])
+        rows = {row["id"]: row for row in found}
+        return [
+            SubscriptionStatus(
+                subscription=each, endpoint=endpoint_of(rows[each.id], each) if each.id in rows else None
             )
-            items = await _with_endpoints(reader, [subscription_of(row) for row in found[:limit]])
-            next_cursor = items[-1].subscription.id if len(found) > limit else None
-            return Page(items=tuple(items), next_cursor=next_cursor)
-
-        return await self._engine.read(work)
+            for each in subscriptions
+        ]
 
     async def _audit(self, tx: Tx, subscription_id: str, entry: AuditEntry, now_ms: int) -> None:
         """Add the audit row, which also names the subscription."""
         named = replace(entry, detail={"subscription": subscription_id, **entry.detail})
         await record_audit(tx, self._new_id, named, now_ms=now_ms)
-
-
-async def _with_endpoints(reader: Reader, subscriptions: list[Subscription]) -> list[SubscriptionStatus]:
-    found = await reader.fetch_all("endpoints_of_subscriptions", ids=[each.id for each in subscriptions])
-    rows = {row["id"]: row for row in found}
-    return [
-        SubscriptionStatus(subscription=each, endpoint=endpoint_of(rows[each.id], each) if each.id in rows else None)
-        for each in subscriptions
-    ]

@@ -11,18 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from receiver.config.settings import DeliverySettings
-from receiver.store.audit import AuditEntry
+from receiver.store.audit import AuditEntry, AuditLog
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model import request as rules
 from receiver.webhooks.model.cloudevents import (
     Denied,
     build_handshake,
-    cloudevents_headers,
     needed_answer,
-    origin_headers,
     origin_of,
     read_handshake,
-    source_of,
+    requested_headers,
 )
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint import new_webhook_secret
@@ -32,7 +30,6 @@ from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, SubscriptionRepository
 from submitter.errors import AddressForbidden, InvalidRequest, TransportError, Violation
 from submitter.http.address_guard import AddressGuard
-from submitter.http.messages import Headers
 from submitter.http.transport import Transport
 from submitter.standard_webhooks import new_signing_key
 from submitter.timestamps import rfc3339
@@ -54,6 +51,7 @@ class SubscriptionService:
     """
 
     subscriptions: SubscriptionRepository
+    audit: AuditLog
     transport: Transport
     settings: DeliverySettings
     #: Names of the configured providers.
@@ -161,8 +159,8 @@ class SubscriptionService:
         found = await self.subscriptions.find(subscription_id)
         if found is None:
             return None
-        entry = AuditEntry(actor=actor, action="subscription tested")
-        await self.subscriptions.record_action(subscription_id, entry, now_ms=self.clock())
+        entry = AuditEntry(actor=actor, action="subscription tested", detail={"subscription": subscription_id})
+        await self.audit.record(entry, now_ms=self.clock())
         async with self._slots:
             webhook = self._test_webhook(found.subscription, self.clock())
             return await send_webhook(webhook, self.transport, clock=self.clock)
@@ -170,19 +168,15 @@ class SubscriptionService:
     def _test_webhook(self, subscription: Subscription, now_ms: int) -> Webhook:
         body = {"type": TEST_TYPE, "timestamp": rfc3339(now_ms), "data": {"subscription": subscription.id}}
         message_id = self.new_id("msg", now_ms)
-        headers: Headers = ()
-        if subscription.cloudevents:
-            source = source_of(self.public_url)
-            headers = cloudevents_headers(message_id=message_id, event_type=TEST_TYPE, source=source, at_ms=now_ms)
-        if subscription.handshake and self.public_url is not None:
-            headers += origin_headers(origin_of(self.public_url))
         return Webhook(
             url=subscription.url,
             message_id=message_id,
             body=json.dumps(body, separators=(",", ":")),
             secrets=subscription.secrets_at(now_ms),
             signing_keys=subscription.signing_keys_at(now_ms),
-            headers=headers,
+            headers=requested_headers(
+                subscription, self.public_url, message_id=message_id, event_type=TEST_TYPE, at_ms=now_ms
+            ),
         )
 
     async def _ask_for_consent(self, draft: Subscription) -> Consent:

@@ -36,25 +36,16 @@ from submitter.api import (
     TASK_TYPES,
     AnyEvent,
     Event,
+    EventsPage,
     Message,
-    OtherMessage,
-    SubscriptionDisabled,
+    SubmittedTask,
     Task,
     TaskEventType,
 )
-from submitter.client.replies import (
-    error_of,
-    read_events,
-    read_message,
-    read_problem,
-    read_submitted,
-    read_task,
-)
+from submitter.client.replies import error_of, read_message, read_problem, read_reply
 from submitter.client.stream import EventFollower
 from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable, WebhookNotVerified
 from submitter.http.messages import read_retry_after
-
-__all__ = ["Client", "Event", "Message", "OtherMessage", "SubscriptionDisabled", "Task", "open_webhook"]
 
 #: Seconds before the second, third and fourth try of a request that the receiver did not answer.
 RETRY_PAUSES_S = (0.2, 1.0, 3.0)
@@ -120,11 +111,11 @@ class Client:
         body = {"provider": provider} | {name: value for name, value in request.items() if value is not None}
         key = idempotency_key or secrets.token_urlsafe(24)
         reply = await self._request("POST", "v1/tasks", json=body, headers={"Idempotency-Key": key})
-        return read_submitted(reply.content)
+        return read_reply(SubmittedTask, reply.content)
 
     async def task(self, task_id: str, /) -> Task:
         """Return the task as it is now. Raise ReceiverRefused for an unknown id."""
-        return read_task((await self._request("GET", _task_path(task_id))).content)
+        return read_reply(Task, (await self._request("GET", _task_path(task_id))).content)
 
     async def wait(self, task_id: str, /, *, timeout_s: float | None = None) -> Task:
         """Return the task when it has ended; None waits for ever. Raise NotEnded when the time is over.
@@ -155,7 +146,7 @@ class Client:
             if last is None or error.problem.status not in _RETRYABLE:
                 raise
             return last
-        return read_task(reply.content)
+        return read_reply(Task, reply.content)
 
     @overload
     def events(
@@ -220,7 +211,7 @@ class Client:
         while True:
             start = () if after is None else (("after", str(after)),)
             reply = await self._request("GET", "v1/events", params=httpx.QueryParams([*conditions, *start]))
-            page = read_events(reply.content)
+            page = read_reply(EventsPage, reply.content)
             for event in page.events:
                 yield event
             if not page.has_more:

@@ -4,23 +4,16 @@ A missing member, or one of another type, makes an answer unreadable; an unknown
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from submitter.api import (
-    SUBSCRIPTION_DISABLED,
-    AnyEvent,
-    EventsPage,
-    Message,
-    OtherMessage,
-    ResetNotice,
-    SubmittedTask,
-    Task,
-)
+from submitter.api import SUBSCRIPTION_DISABLED, AnyEvent, Message, OtherMessage
 from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable, Violation
 from submitter.http.messages import read_retry_after
+
+M = TypeVar("M", bound=BaseModel)
 
 T = TypeVar("T")
 
@@ -28,58 +21,30 @@ PROBLEM_TYPE = "application/problem+json"
 
 _EXPIRED = "urn:whenfinal:problem:cursor-expired"
 
-_TASK = TypeAdapter(Task)
-
-_SUBMITTED = TypeAdapter(SubmittedTask)
-
-_EVENTS = TypeAdapter(EventsPage)
-
 _EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
-_RESET = TypeAdapter(ResetNotice)
 
-_MESSAGE = TypeAdapter(OtherMessage)
-
-
-def read_task(body: bytes) -> Task:
-    """Return the task. Raise ReceiverUnreachable for anything else."""
-    return _read(_TASK, body)
-
-
-def read_submitted(body: bytes) -> SubmittedTask:
-    """Return the task of an answer to a submit. Raise ReceiverUnreachable for anything else."""
-    return _read(_SUBMITTED, body)
-
-
-def read_events(body: bytes) -> EventsPage:
-    """Return a page of events. Raise ReceiverUnreachable for anything else."""
-    return _read(_EVENTS, body)
+def read_reply(model: type[M], body: bytes) -> M:
+    """Return the body of an answer as `model`. Raise ReceiverUnreachable for anything else."""
+    return _read(model.model_validate_json, body)
 
 
 def read_event(body: bytes) -> AnyEvent:
     """Return the event of a stream. Raise ReceiverUnreachable for anything else."""
-    return _read(_EVENT, body)
-
-
-def read_oldest_after(body: bytes) -> int:
-    """Return the cursor with which a stream resets. Raise ReceiverUnreachable for anything else."""
-    return _read(_RESET, body).oldest_after
+    return _read(_EVENT.validate_json, body)
 
 
 def read_message(body: bytes) -> Message:
     """Return the message of a webhook. Raise ReceiverUnreachable for what is not a receiver's."""
-    message = _read(_MESSAGE, body)
+    message = read_reply(OtherMessage, body)
     if message.type != SUBSCRIPTION_DISABLED and message.data.get("task") is None:
         return message
-    try:
-        return _EVENT.validate_python({**message.data, "type": message.type, "timestamp": message.timestamp})
-    except ValidationError as error:
-        raise _unreadable(error) from error
+    return _read(_EVENT.validate_python, {**message.data, "type": message.type, "timestamp": message.timestamp})
 
 
-def _read(adapter: TypeAdapter[T], body: bytes) -> T:
+def _read(validate: Callable[[Any], T], value: object) -> T:
     try:
-        return adapter.validate_json(body)
+        return validate(value)
     except ValidationError as error:
         raise _unreadable(error) from error
 

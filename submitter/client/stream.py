@@ -16,8 +16,8 @@ from time import monotonic
 
 import httpx
 
-from submitter.api import AnyEvent
-from submitter.client.replies import error_of, read_event, read_oldest_after, read_problem
+from submitter.api import AnyEvent, ResetNotice
+from submitter.client.replies import error_of, read_event, read_problem, read_reply
 from submitter.client.sse import Block, BlockReader, BlockTooLarge
 from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
 from submitter.http.messages import read_retry_after
@@ -101,7 +101,7 @@ class EventFollower:
             self._advance(block.id)
             return None
         if block.event == _RESET:
-            raise CursorExpired(read_oldest_after(block.data.encode()))
+            raise CursorExpired(read_reply(ResetNotice, block.data.encode()).oldest_after)
         event = read_event(block.data.encode())
         self._failures = 0
         if self.cursor is not None and event.seq <= self.cursor:

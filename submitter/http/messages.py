@@ -4,7 +4,6 @@ Pure. Header names are lower case; a header may occur more than once.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 Headers = tuple[tuple[str, str], ...]
@@ -34,31 +33,34 @@ class HttpCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpReply:
+class Received:
+    """A message with headers, whose names are given in lower case."""
+
+    headers: Headers = ()
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        return tuple(value for key, value in self.headers if key == name)
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header."""
+        return next(iter(self.header_values(name)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply(Received):
     """A complete reply, decompressed and within the size cap of the transport."""
 
     status: int
-    headers: Headers = ()
     body: bytes = b""
-
-    def header(self, name: str) -> str | None:
-        """Return the first value of a header; `name` is lower case."""
-        return next(self.header_values(name), None)
 
     @property
     def retry_after_s(self) -> float | None:
         return read_retry_after(self.header("retry-after"))
 
-    def header_values(self, name: str) -> Iterator[str]:
-        return (value for key, value in self.headers if key == name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class Callback(Received):
     """A request that a provider posted to us. `body` is unchanged, because the signature covers its bytes."""
 
     headers: Headers = field(default=(), repr=False)
     body: bytes = b""
-
-    def header_values(self, name: str) -> tuple[str, ...]:
-        return tuple(value for key, value in self.headers if key == name)

@@ -24,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from submitter.errors import AddressForbidden, ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
 from submitter.http.address_guard import AddressGuard, literal_address
-from submitter.http.messages import Headers, HttpCall, HttpReply
+from submitter.http.messages import Headers, HttpCall, HttpReply, Received
 from submitter.http.reply_body import ReplyBody
 from submitter.http.resolver import ThreadedResolver
 
@@ -60,17 +60,12 @@ class TransportLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FileReply:
+class FileReply(Received):
     """A reply whose body has not been read yet."""
 
     status: int
-    headers: Headers
     #: The body, not decompressed; can be read once, while the reply is open.
     chunks: AsyncIterator[bytes]
-
-    def header(self, name: str) -> str | None:
-        """Return the first value of a header; `name` is lower case."""
-        return next((value for key, value in self.headers if key == name), None)
 
 
 class Transport:

@@ -12,6 +12,7 @@ long prompts are cut without an error; times have no zone (read as Beijing time 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -41,13 +42,12 @@ from submitter.providers.contract import (
     Account,
     Budget,
     Capabilities,
-    ModelFamily,
     PollAdvice,
     RawPaths,
     SubmitContext,
 )
 from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
-from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
+from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
 from submitter.providers.json_reader import (
     BEIJING,
     StateWords,
@@ -76,31 +76,9 @@ CAPABILITIES = Capabilities(
     title="DashScope / Qwen Cloud",
     default_base_url="https://dashscope-intl.aliyuncs.com/api/v1",
     families=(
-        ModelFamily(
-            models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
-            prompt_required=False,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            first_frame=True,
-            image_schemes=_SCHEMES,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            reference_images=(1, 9),
-            image_schemes=_SCHEMES,
-            watermark=True,
-        ),
+        TEXT_TO_VIDEO,
+        replace(IMAGE_TO_VIDEO, image_schemes=_SCHEMES),
+        replace(REFERENCE_TO_VIDEO, image_schemes=_SCHEMES),
     ),
     marker="[Image N]",
     callback=False,  # EventBridge is set up once for an account; a submit cannot name an address
@@ -192,7 +170,10 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
-    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret."""
+    """Read an AsyncTaskFinish event. EventBridge signs by a certificate that must be downloaded, not by a secret.
+
+    The event holds neither URL nor error text, so a poll must fetch them.
+    """
     if account.webhook_secret is not None:
         raise BadSignature("DashScope has no shared secret: remove the webhook secret from the settings")
     event = read_object(callback.body)
@@ -201,7 +182,17 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")
-    return _without_result(found, word, at(event, "data"), account, callback.body)
+    state, known = state_of(word, STATES)
+    return Observation(
+        key=TaskKey(provider=account.name, provider_task_id=found),
+        state=state,
+        source=Source.CALLBACK,
+        raw_state=word,
+        is_documented_state=known or word.lower() == _NOT_KNOWN,
+        completed_at_ms=ms_from_ms(at(event, "data", "end_time")),
+        without_result=True,
+        raw=capped(callback.body),
+    )
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -216,7 +207,6 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     problem = find_error(reply, document)
     if problem:
         return poll_outcome(problem)
-    rows = ((usable_id(at(row, "task_id")), row) for row in items_at(document, "data"))
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -224,8 +214,8 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
             model=text_at(row, "model_name") or None,
             created_at_ms=ms_from_ms(at(row, "gmt_create")),
         )
-        for found, row in rows
-        if found
+        for row in items_at(document, "data")
+        if (found := usable_id(at(row, "task_id")))
     )
 
 
@@ -272,23 +262,6 @@ def _observe(provider_task_id: ProviderTaskId, output: object, account: Account,
         outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
         error=task_error(at(output, "code"), at(output, "message")) if state is TaskState.FAILED else None,
         completed_at_ms=ended_at_ms,
-        raw=capped(raw),
-    )
-
-
-def _without_result(
-    provider_task_id: ProviderTaskId, word: str, data: object, account: Account, raw: bytes
-) -> Observation:
-    """The event holds neither URL nor error text, so a poll must fetch them."""
-    state, known = state_of(word, STATES)
-    return Observation(
-        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
-        state=state,
-        source=Source.CALLBACK,
-        raw_state=word,
-        is_documented_state=known or word.lower() == _NOT_KNOWN,
-        completed_at_ms=ms_from_ms(at(data, "end_time")),
-        without_result=True,
         raw=capped(raw),
     )
 

@@ -6,6 +6,7 @@ Every adapter checks in this order: HTTP status, readable JSON, `error` object, 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from submitter.http.messages import HttpReply, is_success
 from submitter.model import Denied, Refusal, Refused, TaskError, Throttled, Unavailable, Uncertain
@@ -20,8 +21,6 @@ BY_STATUS: Mapping[int, Refusal] = {
     403: Refusal.DENIED,
     429: Refusal.THROTTLED,
 }
-
-NO_CODES: Mapping[str, Refusal | None] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def unreadable(reply: HttpReply) -> ErrorReply:
 def submit_outcome(
     problem: ErrorReply,
     *,
-    by_code: Mapping[str, Refusal | None] = NO_CODES,
+    by_code: Mapping[str, Refusal | None] = MappingProxyType({}),
     by_status: Mapping[int, Refusal] = BY_STATUS,
 ) -> Refused | Uncertain:
     """Return the outcome of a submit that was answered with an error.
@@ -104,12 +103,9 @@ def task_error(code: object, message: object) -> TaskError:
 
 
 def _error_reply(reply: HttpReply, document: JsonObject | None, status: int) -> ErrorReply:
-    return ErrorReply(status=status, error=stated_error(document, status), retry_after_s=reply.retry_after_s)
-
-
-def stated_error(document: JsonObject | None, status: int) -> TaskError:
-    """Return code and message of an error reply, in any documented envelope: `error{code,type,message}` or flat."""
+    """Read code and message in any documented envelope: `error{code,type,message}` or flat."""
     error = at(document, "error")
     code = first_text(at(error, "code"), at(error, "type"), at(document, "error_code"), at(document, "code"))
     message = first_text(at(error, "message"), error, at(document, "message"), at(document, "msg"))
-    return TaskError(code=code or f"http_{status}", message=message or "the reply holds no readable error")
+    stated = TaskError(code=code or f"http_{status}", message=message or "the reply holds no readable error")
+    return ErrorReply(status=status, error=stated, retry_after_s=reply.retry_after_s)

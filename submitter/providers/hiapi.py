@@ -179,7 +179,6 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     problem = find_error(reply, document)
     if problem:
         return poll_outcome(problem)
-    rows = ((usable_id(at(row, "taskId")), row) for row in items_at(document, "data", "tasks"))
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -187,8 +186,8 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
             model=_model(row),
             created_at_ms=ms_from_s(at(row, "created")),
         )
-        for found, row in rows
-        if found
+        for row in items_at(document, "data", "tasks")
+        if (found := usable_id(at(row, "taskId")))
     )
 
 
@@ -233,11 +232,10 @@ def _observe(
 
 
 def _outputs(data: object) -> tuple[Output, ...]:
-    items = ((http_url(at(item, "url")), item) for item in items_at(data, "output"))
     return tuple(
         Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=ms_from_s(at(item, "expireAt")))
-        for url, item in items
-        if url
+        for item in items_at(data, "output")
+        if (url := http_url(at(item, "url")))
     )
 
 

@@ -91,7 +91,9 @@ def items_at(value: object, *path: str) -> list[object]:
 
 def text(value: object) -> str:
     """Return a string or an integer as clean text; empty for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or _is_huge(value):
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    if isinstance(value, int) and abs(value) >= 10**18:
         return ""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value)[:TEXT_CAP]).strip()
 
@@ -181,10 +183,6 @@ def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list | tuple) else ()
-
-
-def _is_huge(value: str | int) -> bool:
-    return isinstance(value, int) and abs(value) >= 10**18
 
 
 def _number(value: object) -> int | float | None:

@@ -12,6 +12,7 @@ idempotency key, so polling cannot resolve an uncertain submit. The body of a fa
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from submitter.errors import InvalidRequest, UnreadableCallback, Violation
 from submitter.http.messages import Callback, HttpCall, HttpReply
@@ -63,8 +64,6 @@ from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 _RESOLUTIONS = ("720P", "1080P")
 
 _SEED = (0, 2_147_483_647)
-
-_SUFFIXES: Mapping[str, str] = {"async": "/async", "plain": ""}
 
 CAPABILITIES = Capabilities(
     title="Modellix",
@@ -135,8 +134,10 @@ _WRONG_PATH = "; if the model exists, set the account's option `path` to the oth
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
     if isinstance(request, RawRequest):
-        return post_json(account, _raw_path(request), request.body)
-    suffix = _SUFFIXES[account.options.get("path", "async")]
+        if request.path is None:
+            raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
+        return post_json(account, request.path, request.body)
+    suffix = "/async" if account.options.get("path", "async") == "async" else ""
     return post_json(account, f"/alibaba/{in_path(request.model)}{suffix}", _video_body(request))
 
 
@@ -145,7 +146,10 @@ def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
     problem = find_error(reply, document)
     if problem:
         outcome = submit_outcome(problem, by_status=_REFUSALS)
-        return _with_path_advice(outcome) if isinstance(outcome, Refused) and problem.status == 404 else outcome
+        if isinstance(outcome, Refused) and problem.status == 404:
+            error = replace(outcome.error, message=outcome.error.message + _WRONG_PATH)
+            return replace(outcome, error=error)
+        return outcome
     found = usable_id(at(document, "data", "task_id"))
     if found is None:
         return Uncertain(reason="accepted without a readable data.task_id")
@@ -177,12 +181,6 @@ def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> O
     raise UnreadableCallback("Modellix does not call back")
 
 
-def _raw_path(request: RawRequest) -> str:
-    if request.path is None:
-        raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
-    return request.path
-
-
 def _video_body(request: VideoRequest) -> dict[str, object]:
     return present(
         reference_images=list(request.reference_images) or None,
@@ -192,11 +190,6 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
         duration=request.duration,
         seed=request.seed,
     )
-
-
-def _with_path_advice(refused: Refused) -> Refused:
-    error = TaskError(code=refused.error.code, message=refused.error.message + _WRONG_PATH)
-    return Refused(refusal=refused.refusal, error=error, status=refused.status, retry_after_s=refused.retry_after_s)
 
 
 def _reports_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
@@ -234,9 +227,8 @@ def _outputs(data: object) -> tuple[Output, ...]:
     items = items_at(data, "result", "resources") or items_at(data, "resources") or items_at(data, "result_resources")
     end = at(data, "result_expires_at")
     until_ms = ms_from_ms(end) or ms_from_text(end)
-    found = ((http_url(at(item, "url")), item) for item in items)
     return tuple(
         Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=until_ms)
-        for url, item in found
-        if url
+        for item in items
+        if (url := http_url(at(item, "url")))
     )

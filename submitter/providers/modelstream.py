@@ -6,8 +6,10 @@ sample on the same page has none of them at top level: we send the sample's shap
 state words, errors and downloads are new-api's, see `newapi`. Only the reference model has a page; others go `raw`.
 """
 
-from submitter.providers.contract import Capabilities, ModelFamily, PollAdvice
-from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED
+from dataclasses import replace
+
+from submitter.providers.contract import Capabilities, PollAdvice
+from submitter.providers.happyhorse import REFERENCE_TO_VIDEO
 from submitter.providers.newapi import (
     BUDGET,
     RAW,
@@ -33,16 +35,7 @@ __all__ = [
 CAPABILITIES = Capabilities(
     title="ModelStream",
     default_base_url="https://api.modelstream.ai",
-    families=(
-        ModelFamily(
-            models=("happyhorse-1.0-r2v",),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            reference_images=(1, 9),
-            watermark=True,
-        ),
-    ),
+    families=(replace(REFERENCE_TO_VIDEO, models=("happyhorse-1.0-r2v",)),),
     marker="[Image N]",
     callback=False,
     idempotency_s=None,

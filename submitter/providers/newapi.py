@@ -39,7 +39,6 @@ from submitter.providers.contract import (
     Account,
     Budget,
     Capabilities,
-    ModelFamily,
     PollAdvice,
     RawPaths,
     SubmitContext,
@@ -55,7 +54,7 @@ from submitter.providers.error_replies import (
     task_error,
     unreadable,
 )
-from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
+from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
 from submitter.providers.json_reader import (
     JsonObject,
     StateWords,
@@ -90,31 +89,7 @@ CAPABILITIES = Capabilities(
     title="new-api gateway",
     default_base_url=None,
     # The Ali adaptor distinguishes the kinds by the end of the name, for 1.0 and 1.1.
-    families=(
-        ModelFamily(
-            models=("happyhorse-1.0-t2v", "happyhorse-1.1-t2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-i2v", "happyhorse-1.1-i2v"),
-            prompt_required=False,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            first_frame=True,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-r2v", "happyhorse-1.1-r2v"),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            reference_images=(1, 9),
-            watermark=True,
-        ),
-    ),
+    families=(TEXT_TO_VIDEO, IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO),
     marker="[Image N]",
     callback=False,
     idempotency_s=None,

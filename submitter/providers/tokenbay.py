@@ -8,10 +8,12 @@ content route, which requires the key; `progress` is a number in the receipt and
 give up after five minutes; we set no such limit, because the upstream can take that long.
 """
 
+from dataclasses import replace
+
 from submitter.http.messages import HttpCall
 from submitter.providers.calls import post_json, present
-from submitter.providers.contract import Account, Capabilities, ModelFamily, PollAdvice, SubmitContext
-from submitter.providers.happyhorse import RATIOS, RESOLUTIONS, SEED, media
+from submitter.providers.contract import Account, Capabilities, PollAdvice, SubmitContext
+from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
 from submitter.providers.newapi import (
     BUDGET,
     RAW,
@@ -40,24 +42,9 @@ CAPABILITIES = Capabilities(
     title="TokenBay",
     default_base_url="https://api.tokenbay.com",
     families=(
-        ModelFamily(models=("happyhorse-1.0-t2v",), ratios=RATIOS, resolutions=RESOLUTIONS, seed=SEED, watermark=True),
-        ModelFamily(
-            models=("happyhorse-1.0-i2v",),
-            prompt_required=False,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            first_frame=True,
-            watermark=True,
-        ),
-        ModelFamily(
-            models=("happyhorse-1.0-r2v",),
-            ratios=RATIOS,
-            resolutions=RESOLUTIONS,
-            seed=SEED,
-            reference_images=(1, 9),
-            watermark=True,
-            reference_types=("subject", "style"),
-        ),
+        replace(TEXT_TO_VIDEO, models=("happyhorse-1.0-t2v",)),
+        replace(IMAGE_TO_VIDEO, models=("happyhorse-1.0-i2v",)),
+        replace(REFERENCE_TO_VIDEO, models=("happyhorse-1.0-r2v",), reference_types=("subject", "style")),
     ),
     marker="[Image N]",
     callback=False,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from submitter.errors import InvalidRequest, Violation
+from submitter.errors import Violation
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.json_reader import URL_CAP, is_nested_deeper
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent, prompt_weight, referenced_images
@@ -24,12 +24,6 @@ _DATA_URI = re.compile(r"data:image/(?:jpeg|png|webp);base64,([A-Za-z0-9+/]+={0,
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def check(request: VideoRequest | RawRequest, capabilities: Capabilities) -> None:
-    """Raise InvalidRequest with every violation of the request."""
-    if violations := validate_video(request, capabilities):
-        raise InvalidRequest(violations)
 
 
 def validate_video(request: VideoRequest | RawRequest, capabilities: Capabilities) -> tuple[Violation, ...]:

@@ -9,11 +9,10 @@ of `platforms` knows the paths, bodies, words and error envelopes of one platfor
 provider's own time are divided by the configured speed. The seed decides every duration, outcome and random fault.
 """
 
-from submitter.simulator.app import create_app
 from submitter.simulator.config import DOCUMENTED_LIMITS, NO_LIMITS, PLATFORMS, UNLIMITED, Limit, SimulatorConfig
 from submitter.simulator.faults import MENU, UnknownFaultError
 from submitter.simulator.records import Records, RefusedSubmit, TaskRecord, ThrottledRequest
-from submitter.simulator.server import Simulator, run, running
+from submitter.simulator.server import Simulator, create_app, run, running
 from submitter.simulator.task import CallbackAttempt, TaskEndedError, TaskError
 from submitter.simulator.world import UnknownTaskError
 

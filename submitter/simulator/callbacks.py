@@ -10,7 +10,7 @@ import hmac
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import httpx
 
@@ -23,18 +23,6 @@ ATTEMPTS_AT_S = (0.0, 60.0, 300.0, 1200.0)  # provider seconds after the first a
 CallbackBody = Callable[[View], JsonObject]
 
 _OTHER = {Phase.SUCCEEDED: Phase.FAILED, Phase.FAILED: Phase.SUCCEEDED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """One callback to deliver."""
-
-    url: str
-    body: bytes
-    #: The state that the body reports.
-    reported: str
-    #: None: no signature headers are sent.
-    signing_secret: str | None
 
 
 def signature(secret: str, timestamp: str, raw: bytes) -> str:
@@ -64,73 +52,53 @@ async def _ended(world: World, task: Task) -> None:
 
 
 async def _deliver_all(world: World, task: Task, body_of: CallbackBody) -> None:
-    post = _post(world, task, task.outcome, body_of)
+    body = _body(world.view(task), task.outcome, body_of)
     copies = 2 if "callback_overlapping" in task.faults else 1
-    await asyncio.gather(*(_deliver(world, task, post) for _ in range(copies)))
+    await asyncio.gather(*(_deliver(world, task, body, task.outcome) for _ in range(copies)))
     if "callback_duplicated" in task.faults:
-        await _deliver(world, task, post)
+        await _deliver(world, task, body, task.outcome)
     if "callback_contradicting" in task.faults:
-        await _deliver(world, task, _post(world, task, _OTHER[task.outcome], body_of))
+        other = _OTHER[task.outcome]
+        await _deliver(world, task, _body(world.view(task), other, body_of), other)
 
 
-def _post(world: World, task: Task, outcome: Phase, body_of: CallbackBody) -> Post:
-    view = replace(world.view(task), phase=outcome)
-    body = json.dumps(body_of(view), separators=(",", ":")).encode()
-    if "callback_malformed" in task.faults:
-        body = body[: len(body) // 2]
-    return Post(
-        url=task.draft.callback_url or "", body=body, reported=outcome.value, signing_secret=_secret(world, task.faults)
-    )
+def _body(view: View, outcome: Phase, body_of: CallbackBody) -> bytes:
+    body = json.dumps(body_of(replace(view, phase=outcome)), separators=(",", ":")).encode()
+    return body[: len(body) // 2] if "callback_malformed" in view.task.faults else body
 
 
-def _secret(world: World, faults: frozenset[str]) -> str | None:
-    secret = world.config.hiapi_webhook_secret
-    if secret is None or "callback_unsigned" in faults:
-        return None
-    return f"not-{secret}" if "callback_wrongly_signed" in faults else secret
-
-
-async def _deliver(world: World, task: Task, post: Post) -> None:
+async def _deliver(world: World, task: Task, body: bytes, reported: Phase) -> None:
     first_s = world.now_s()
-    headers = _headers(post, first_s)
+    headers = _headers(world, task, body)
     for number, offset_s in enumerate(ATTEMPTS_AT_S, start=1):
-        await _wait_until(world, first_s + world.config.real_s(offset_s))
+        await asyncio.sleep(max(0.0, first_s + world.config.real_s(offset_s) - world.now_s()))
         if world.config.hiapi_resigns_retries:
-            headers = _headers(post, world.now_s())
-        attempt = await _attempt(world, post, headers, number)
+            headers = _headers(world, task, body)
+        time_ms = milliseconds(world.now_s())
+        status, error = await _post(world, task.draft.callback_url or "", body, headers)
+        attempt = CallbackAttempt(time_ms=time_ms, number=number, reported=reported.value, status=status, error=error)
         task.callbacks.append(attempt)
         task.posted.set()
         if attempt.is_delivered:
             return
 
 
-async def _wait_until(world: World, due_s: float) -> None:
-    wait_s = due_s - world.now_s()
-    if wait_s > 0:
-        await asyncio.sleep(wait_s)
-
-
-def _headers(post: Post, now_s: float) -> dict[str, str]:
+def _headers(world: World, task: Task, body: bytes) -> dict[str, str]:
     headers = {"Content-Type": "application/json"}
-    if post.signing_secret is None:
+    secret = world.config.hiapi_webhook_secret
+    if secret is None or "callback_unsigned" in task.faults:
         return headers
-    timestamp = str(int(now_s))
-    return headers | {
-        "X-HiAPI-Timestamp": timestamp,
-        "X-HiAPI-Signature": signature(post.signing_secret, timestamp, post.body),
-    }
+    if "callback_wrongly_signed" in task.faults:
+        secret = f"not-{secret}"
+    timestamp = str(int(world.now_s()))
+    return headers | {"X-HiAPI-Timestamp": timestamp, "X-HiAPI-Signature": signature(secret, timestamp, body)}
 
 
-async def _attempt(world: World, post: Post, headers: dict[str, str], number: int) -> CallbackAttempt:
-    at_ms = milliseconds(world.now_s())
-    status, error = await _answer(world, post, headers)
-    return CallbackAttempt(time_ms=at_ms, number=number, reported=post.reported, status=status, error=error)
-
-
-async def _answer(world: World, post: Post, headers: dict[str, str]) -> tuple[int | None, str | None]:
+async def _post(world: World, url: str, body: bytes, headers: dict[str, str]) -> tuple[int | None, str | None]:
+    """Return the status of the answer, or why there was none."""
     try:
         reply = await asyncio.wait_for(
-            world.client().post(post.url, content=post.body, headers=headers), world.config.callback_timeout_s
+            world.client().post(url, content=body, headers=headers), world.config.callback_timeout_s
         )
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return None, type(error).__name__

@@ -9,22 +9,19 @@ https://docs.modellix.ai (Modellix). The two gateways publish none.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 from submitter.simulator.faults import check_fault_names
 
 PLATFORMS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
-BASE_PATHS: Mapping[str, str] = MappingProxyType(
-    {
-        "hiapi": "/hiapi",
-        "dashscope": "/dashscope/api/v1",
-        "modellix": "/modellix/api/v1",
-        "modelstream": "/modelstream",
-        "tokenbay": "/tokenbay",
-    }
-)
+BASE_PATHS: Mapping[str, str] = {
+    "hiapi": "/hiapi",
+    "dashscope": "/dashscope/api/v1",
+    "modellix": "/modellix/api/v1",
+    "modelstream": "/modelstream",
+    "tokenbay": "/tokenbay",
+}
 
 DAY_S = 86_400.0
 
@@ -45,27 +42,17 @@ class Limit:
 
 UNLIMITED = Limit()
 
-NO_LIMITS: Mapping[str, Limit] = MappingProxyType(dict.fromkeys(PLATFORMS, UNLIMITED))
+NO_LIMITS: Mapping[str, Limit] = dict.fromkeys(PLATFORMS, UNLIMITED)
 
-DOCUMENTED_LIMITS: Mapping[str, Limit] = MappingProxyType(
-    {
-        "hiapi": Limit(requests=60, window_s=60.0, concurrent=10),
-        "dashscope": Limit(requests=20, window_s=1.0, counts="task_calls"),
-        "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
-        "modelstream": UNLIMITED,
-        "tokenbay": UNLIMITED,
-    }
-)
+DOCUMENTED_LIMITS: Mapping[str, Limit] = {
+    "hiapi": Limit(requests=60, window_s=60.0, concurrent=10),
+    "dashscope": Limit(requests=20, window_s=1.0, counts="task_calls"),
+    "modellix": Limit(requests=100, window_s=60.0, concurrent=10),
+    "modelstream": UNLIMITED,
+    "tokenbay": UNLIMITED,
+}
 
-RETENTION_S: Mapping[str, float] = MappingProxyType(
-    {
-        "hiapi": 7 * DAY_S,
-        "dashscope": DAY_S,
-        "modellix": DAY_S,
-        "modelstream": DAY_S,
-        "tokenbay": DAY_S,
-    }
-)
+RETENTION_S: Mapping[str, float] = dict.fromkeys(PLATFORMS, DAY_S) | {"hiapi": 7 * DAY_S}
 
 
 def check_platform(name: str) -> str:
@@ -73,10 +60,6 @@ def check_platform(name: str) -> str:
     if name not in PLATFORMS:
         raise ValueError(f"no platform is called {name!r}; there are {', '.join(PLATFORMS)}")
     return name
-
-
-def _keys() -> Mapping[str, str]:
-    return {platform: f"sim-{platform}-key" for platform in PLATFORMS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +70,7 @@ class SimulatorConfig:
     #: provider seconds per real second
     speed: float = 1.0
     #: the bearer key a platform accepts; the default of a platform is `sim-<platform>-key`
-    keys: Mapping[str, str] = field(default_factory=_keys, repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: None: the account has no signing key, so callbacks carry no signature headers
     hiapi_webhook_secret: str | None = field(default="sim-hiapi-webhook-secret", repr=False)
     #: whether callback attempts 2 to 4 get a fresh timestamp and signature; no document says

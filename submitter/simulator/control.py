@@ -11,9 +11,8 @@ from submitter.simulator.config import BASE_PATHS
 from submitter.simulator.faults import MENU
 from submitter.simulator.field_rules import json_object
 from submitter.simulator.records import as_json
-from submitter.simulator.request_pipeline import origin_of
-from submitter.simulator.task import JsonObject, Phase, Refusal, TaskEndedError, TaskError
-from submitter.simulator.world import UnknownTaskError, world_of
+from submitter.simulator.task import Phase, Refusal, TaskEndedError, TaskError
+from submitter.simulator.world import UnknownTaskError, origin_of, world_of
 
 
 async def front_page(request: Request) -> Response:
@@ -40,16 +39,14 @@ async def faults(request: Request) -> Response:
 
 async def plan(request: Request) -> Response:
     """POST /_simulator/plan: a platform and a list of lists of fault names."""
-    body = json_object(await request.body())
-    if isinstance(body, Refusal):
-        return _bad_request(body.message)
-    platform, lists = body.get("platform"), body.get("faults")
-    if not isinstance(platform, str) or not _is_plan(lists):
-        return _bad_request('send {"platform": name, "faults": [[fault, ...], ...]}')
     try:
+        body = json_object(await request.body())
+        platform, lists = body.get("platform"), body.get("faults")
+        if not isinstance(platform, str) or not _is_plan(lists):
+            return _error(400, 'send {"platform": name, "faults": [[fault, ...], ...]}')
         world_of(request).plan(platform, lists)
-    except ValueError as error:
-        return _bad_request(str(error))
+    except (Refusal, ValueError) as error:
+        return _error(400, str(error))
     return Response(status_code=204)
 
 
@@ -64,26 +61,23 @@ def ends_as(outcome: Phase) -> Callable[[Request], Awaitable[Response]]:
 
     async def end(request: Request) -> Response:
         raw = await request.body()
-        body = json_object(raw) if raw else {}
-        if isinstance(body, Refusal):
-            return _bad_request(body.message)
         try:
-            world_of(request).end(request.path_params["task_id"], outcome, _error(body))
+            body = json_object(raw) if raw else {}
+            error = TaskError(code=str(body.get("code", "")), message=str(body.get("message", "failed by request")))
+            world_of(request).end(request.path_params["task_id"], outcome, error)
+        except Refusal as refusal:
+            return _error(400, refusal.message)
         except UnknownTaskError:
-            return JSONResponse({"error": "no such task"}, status_code=404)
-        except TaskEndedError as error:
-            return JSONResponse({"error": str(error)}, status_code=409)
+            return _error(404, "no such task")
+        except TaskEndedError as ended:
+            return _error(409, str(ended))
         return Response(status_code=204)
 
     return end
 
 
-def _error(body: JsonObject) -> TaskError:
-    return TaskError(code=str(body.get("code", "")), message=str(body.get("message", "failed by request")))
-
-
-def _bad_request(message: str) -> Response:
-    return JSONResponse({"error": message}, status_code=400)
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=status)
 
 
 ROUTES = (

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -34,7 +35,8 @@ async def corrupt_receipt(request: Request, task: Task, receipt: Response) -> Re
     """Return the answer to a submit: the receipt, or what the task's faults make of it."""
     world = world_of(request)
     if "callback_early" in task.faults and task.draft.callback_url is not None:
-        await _wait_until_posted(task, world.config.callback_timeout_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(task.posted.wait(), world.config.callback_timeout_s)
     if "reply_slow" in task.faults:
         await world.pause(world.config.real_s(world.config.slow_s))
     if "reply_lost" in task.faults:
@@ -67,13 +69,6 @@ async def corrupt_status(
     return _truncated(answer) if name == "query_truncated" else answer
 
 
-async def _wait_until_posted(task: Task, most_s: float) -> None:
-    try:
-        await asyncio.wait_for(task.posted.wait(), most_s)
-    except TimeoutError:
-        return
-
-
 def _truncated(answer: Response) -> Response:
     body = bytes(answer.body)
     return Response(body[: len(body) // 2], status_code=answer.status_code, media_type="application/json")
@@ -82,13 +77,9 @@ def _truncated(answer: Response) -> Response:
 def _of_another_task(view: View) -> View:
     return replace(
         view,
-        task_id=_other_id(view.task_id),
+        task_id=view.task_id[:-4] + ("0000" if view.task_id.endswith("ffff") else "ffff"),
         phase=Phase.SUCCEEDED,
         percent=100,
         expires_s=view.now_s + 3600,
         undocumented_state=None,
     )
-
-
-def _other_id(task_id: str) -> str:
-    return task_id[:-4] + ("0000" if task_id.endswith("ffff") else "ffff")

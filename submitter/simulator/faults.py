@@ -6,57 +6,52 @@ Faults combine. Callback faults concern HiAPI alone, the only platform that call
 import random
 import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
-MENU: Mapping[str, str] = MappingProxyType(
-    {
-        "callback_lost": "no callback is ever posted",
-        "callback_late": "the first callback is held back for late_s provider seconds",
-        "callback_early": "the task ends at once and its callback is posted before the receipt is returned",
-        "callback_duplicated": "the same callback is posted again after it was delivered",
-        "callback_overlapping": "the same callback is posted twice at the same time",
-        "callback_contradicting": "a second callback reports the other terminal state",
-        "callback_unsigned": "callbacks carry no signature headers",
-        "callback_wrongly_signed": "callbacks are signed with another secret",
-        "callback_malformed": "the callback's JSON is cut; its signature is right",
-        "reply_lost": "the task is accepted, the connection is closed without an answer",
-        "reply_slow": "the task is accepted, the receipt is held back for slow_s provider seconds",
-        "reply_truncated": "the task is accepted, the receipt's JSON is cut",
-        "reply_html": "the task is accepted, the answer is an HTML page",
-        "submit_429": "refused as throttled, nothing created",
-        "submit_503": "refused as unavailable, nothing created",
-        "submit_500": "an internal error, nothing created",
-        "submit_reset": "the connection is reset, nothing created",
-        "query_429": "the first two status queries are throttled",
-        "query_500": "the first two status queries meet an internal error",
-        "query_slow": "the first status query is held back for slow_s provider seconds",
-        "query_reset": "the first two status queries are reset",
-        "query_truncated": "the first two status answers are cut JSON",
-        "query_html": "the first two status answers are HTML pages",
-        "query_redirect": "the first two status queries are redirected elsewhere",
-        "query_wrong_id": "the first two status answers are another task's success",
-        "not_visible": "the first two status queries answer as for an unknown id",
-        "unknown_state": "while running, the state is a word no document knows",
-        "unknown_after": "once terminal, status queries answer as for an unknown id",
-        "fail": "the task ends failed",
-        "stuck": "the task never ends by itself",
-    }
-)
+MENU: Mapping[str, str] = {
+    "callback_lost": "no callback is ever posted",
+    "callback_late": "the first callback is held back for late_s provider seconds",
+    "callback_early": "the task ends at once and its callback is posted before the receipt is returned",
+    "callback_duplicated": "the same callback is posted again after it was delivered",
+    "callback_overlapping": "the same callback is posted twice at the same time",
+    "callback_contradicting": "a second callback reports the other terminal state",
+    "callback_unsigned": "callbacks carry no signature headers",
+    "callback_wrongly_signed": "callbacks are signed with another secret",
+    "callback_malformed": "the callback's JSON is cut; its signature is right",
+    "reply_lost": "the task is accepted, the connection is closed without an answer",
+    "reply_slow": "the task is accepted, the receipt is held back for slow_s provider seconds",
+    "reply_truncated": "the task is accepted, the receipt's JSON is cut",
+    "reply_html": "the task is accepted, the answer is an HTML page",
+    "submit_429": "refused as throttled, nothing created",
+    "submit_503": "refused as unavailable, nothing created",
+    "submit_500": "an internal error, nothing created",
+    "submit_reset": "the connection is reset, nothing created",
+    "query_429": "the first two status queries are throttled",
+    "query_500": "the first two status queries meet an internal error",
+    "query_slow": "the first status query is held back for slow_s provider seconds",
+    "query_reset": "the first two status queries are reset",
+    "query_truncated": "the first two status answers are cut JSON",
+    "query_html": "the first two status answers are HTML pages",
+    "query_redirect": "the first two status queries are redirected elsewhere",
+    "query_wrong_id": "the first two status answers are another task's success",
+    "not_visible": "the first two status queries answer as for an unknown id",
+    "unknown_state": "while running, the state is a word no document knows",
+    "unknown_after": "once terminal, status queries answer as for an unknown id",
+    "fail": "the task ends failed",
+    "stuck": "the task never ends by itself",
+}
 
 #: How many status queries of a task each of these faults hits. They follow each other in this order.
-QUERY_HITS: Mapping[str, int] = MappingProxyType(
-    {
-        "not_visible": 2,
-        "query_429": 2,
-        "query_500": 2,
-        "query_slow": 1,
-        "query_reset": 2,
-        "query_truncated": 2,
-        "query_html": 2,
-        "query_redirect": 2,
-        "query_wrong_id": 2,
-    }
-)
+QUERY_HITS: Mapping[str, int] = {
+    "not_visible": 2,
+    "query_429": 2,
+    "query_500": 2,
+    "query_slow": 1,
+    "query_reset": 2,
+    "query_truncated": 2,
+    "query_html": 2,
+    "query_redirect": 2,
+    "query_wrong_id": 2,
+}
 
 #: Faults of a submit that creates nothing. Named in a prompt they hit only the first submit of the same bytes.
 REFUSALS = ("submit_reset", "submit_429", "submit_503", "submit_500")

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from submitter.simulator.task import JsonObject, Reason, Refusal
+from submitter.simulator.task import Clip, JsonObject, Reason, Refusal
 
 Rule = Callable[[object], str | None]
 
 NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
 
 FIVE_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
+
+RESOLUTIONS = ("720P", "1080P")
 
 MAX_SEED = 2_147_483_647
 
@@ -96,45 +98,46 @@ class Shape:
     strict: bool = False
 
 
-def first_violation(value: Mapping[str, Any], shape: Shape, *, prefix: str = "") -> Refusal | None:
-    """Return the first broken rule of `value`, None without one. A member that is null counts as left out."""
-    for name, rule in {**shape.required, **shape.optional}.items():
+def check_fields(value: Mapping[str, Any], shape: Shape, *, prefix: str = "") -> None:
+    """Raise the Refusal of the first broken rule of `value`. A member that is null counts as left out."""
+    rules = {**shape.required, **shape.optional}
+    for name, rule in rules.items():
         if value.get(name) is None and name not in shape.required:
             continue
         if wrong := rule(value.get(name)):
-            return Refusal(reason=Reason.INVALID, message=f"{prefix}{name} {wrong}", field=f"{prefix}{name}")
-    return _unknown_field(value, shape, prefix) if shape.strict else None
-
-
-def _unknown_field(value: Mapping[str, Any], shape: Shape, prefix: str) -> Refusal | None:
+            raise Refusal(Reason.INVALID, f"{prefix}{name} {wrong}", field=prefix + name)
     for name in value:
-        if name not in shape.required and name not in shape.optional:
-            return Refusal(reason=Reason.INVALID, message=f"unknown field {prefix}{name}", field=f"{prefix}{name}")
-    return None
+        if shape.strict and name not in rules:
+            raise Refusal(Reason.INVALID, f"unknown field {prefix}{name}", field=prefix + name)
 
 
-def json_object(raw: bytes) -> JsonObject | Refusal:
-    """Return the body as a JSON object, or the refusal of any other body.
+def json_object(raw: bytes) -> JsonObject:
+    """Return the body as a JSON object. Raise the Refusal of any other body.
 
     NaN, infinities and lone surrogates are not accepted, because no JSON answer could repeat them.
     """
     try:
-        value = json.loads(raw, parse_constant=_no_number)
-        json.dumps(value, ensure_ascii=False).encode()
+        value = json.loads(raw)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        return Refusal(reason=Reason.NOT_JSON, message="the body is not JSON")
+        raise Refusal(Reason.NOT_JSON, "the body is not JSON") from None
     if not isinstance(value, dict):
-        return Refusal(reason=Reason.INVALID, message="the body must be an object")
+        raise Refusal(Reason.INVALID, "the body must be an object")
     return value
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
 
 
 def is_unknown_model(model: str) -> bool:
     """Whether no platform has this model. Names that start with `no-such-` stand for all unknown models."""
     return model.startswith("no-such-")
+
+
+def clip_of(seconds: object, resolution: object, ratio: object) -> Clip:
+    """Return the requested video. Values that no platform offers give the common defaults."""
+    return Clip(
+        seconds=integer_or(seconds, 5),
+        resolution=resolution if isinstance(resolution, str) and resolution in RESOLUTIONS else "1080P",
+        ratio=ratio if isinstance(ratio, str) and ratio in NINE_RATIOS else "16:9",
+    )
 
 
 def integer_or(value: object, default: int) -> int:
@@ -145,8 +148,3 @@ def integer_or(value: object, default: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else default
-
-
-def choice_or(value: object, choices: Sequence[str], default: str) -> str:
-    """Return `value` if it is one of `choices`, else `default`."""
-    return value if isinstance(value, str) and value in choices else default

@@ -9,12 +9,11 @@ from submitter.simulator.config import SimulatorConfig
 class Allowance:
     """The state of a window after a request."""
 
-    #: None: unlimited.
-    limit: int | None
+    limit: int
     remaining: int
     #: End of the window, unix seconds.
     reset_s: float
-    is_over: bool = False
+    is_over: bool
 
 
 @dataclass(slots=True)
@@ -30,11 +29,14 @@ class RateWindows:
         self._config = config
         self._windows: dict[str, _Window] = {}
 
-    def count(self, platform: str, now_s: float) -> Allowance:
-        """Count one request and return what is left. Refused requests count too, as they do at real gateways."""
+    def count(self, platform: str, now_s: float) -> Allowance | None:
+        """Count one request and return what is left, None without a limit.
+
+        Refused requests count too, as they do at real gateways.
+        """
         limit = self._config.limit(platform)
         if limit.requests is None:
-            return Allowance(limit=None, remaining=0, reset_s=now_s)
+            return None
         window = self._windows.setdefault(platform, _Window())
         if now_s >= window.ends_s:
             window.ends_s, window.used = now_s + self._config.real_s(limit.window_s), 0

@@ -34,15 +34,6 @@ class TaskRecord:
     status_queries: int
     callbacks: tuple[CallbackAttempt, ...]
 
-    @property
-    def is_terminal(self) -> bool:
-        return self.final_ms is not None
-
-    @property
-    def callback_delivered(self) -> bool:
-        """Whether a callback was answered 2xx."""
-        return any(attempt.is_delivered for attempt in self.callbacks)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedSubmit:

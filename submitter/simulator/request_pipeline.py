@@ -6,7 +6,7 @@ A query: key, rate, existence, faults, the state. A submit that the platform its
 
 import hmac
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,19 +18,29 @@ from submitter.simulator.corruption import DroppedConnection, corrupt_receipt, c
 from submitter.simulator.faults import REFUSALS, UnknownFaultError
 from submitter.simulator.rate_limit import Allowance
 from submitter.simulator.task import THROTTLINGS, Draft, Reason, Refusal, Task, View
-from submitter.simulator.world import Arrival, World, world_of
+from submitter.simulator.world import World, world_of
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # HiAPI's documented limit, used for all
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 Render = Callable[[Request, View], Response]
+
+#: Processes a submit. The task is None when none was created.
+Process = Callable[[], Awaitable[tuple[Response, Task | None]]]
 
 Call = Literal["submit", "task_call", "download"]
 
 _REFUSED_BY_FAULT = {
-    "submit_429": Refusal(reason=Reason.RATE, message="too many requests, try again later"),
-    "submit_503": Refusal(reason=Reason.UNAVAILABLE, message="temporarily unavailable"),
-    "submit_500": Refusal(reason=Reason.INTERNAL, message="internal error"),
+    "submit_429": (Reason.RATE, "too many requests, try again later"),
+    "submit_503": (Reason.UNAVAILABLE, "temporarily unavailable"),
+    "submit_500": (Reason.INTERNAL, "internal error"),
 }
+
+
+def no_such_task(task_id: str) -> Response:
+    """Refuse a status query for an id that the platform does not know."""
+    raise Refusal(Reason.NO_TASK, "task not found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,69 +48,70 @@ class Dialect:
     """The functions and facts that differ between platforms."""
 
     platform: str
-    #: Checks the body of a submit.
-    parse: Callable[[Request, bytes], Draft | Refusal]
+    #: Reads and checks the body of a submit; raises Refusal.
+    parse: Callable[[Request, bytes], Draft]
     new_id: Callable[[], str]
     receipt: Render
     #: Answers with the platform's status and error envelope.
     refuse: Callable[[Request, Refusal], Response]
-    #: Answers a status query for an id that the platform does not know.
-    unknown: Callable[[Request, str], Response]
+    #: Answers a status query for an id that the platform does not know, or raises Refusal.
+    unknown: Callable[[str], Response] = no_such_task
     #: Whether status queries do not know a task whose result has expired.
     forgets: bool = False
     #: Header names for limit, remaining and reset; an empty name is not sent.
     rate_headers: tuple[str, str, str] = ("", "", "")
-    #: Answers a submit whose idempotency key is in use; None opens an entry for a new key.
-    recall: Callable[[Request, bytes], Response | None] | None = None
-    #: Stores the receipt of a new key; None for the receipt removes the key.
-    store_receipt: Callable[[Request, Task | None, Response | None], None] | None = None
+    #: Processes a submit at most once for each idempotency key; None: the platform has no such key.
+    process_once: Callable[[Request, bytes, Process], Awaitable[Response]] | None = None
     #: The body of a callback; None: the platform sends no callbacks.
     callback_body: callbacks.CallbackBody | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitResult:
-    """What one submit came to."""
+def endpoint(dialect: Dialect, respond: Endpoint, call: Call = "task_call") -> Endpoint:
+    """Return an endpoint that checks key and rate, answers with `respond`, and turns a Refusal into an answer."""
 
-    answer: Response
-    #: None, as is the receipt, when no task was created.
-    task: Task | None = None
-    receipt: Response | None = None
+    async def answer(request: Request) -> Response:
+        allowance = _count(request, dialect, call)
+        try:
+            _check_key_and_rate(request, dialect, allowance)
+            answered = await respond(request)
+        except Refusal as refusal:
+            answered = await _refused(request, dialect, refusal, call)
+        if allowance is not None:
+            values = (allowance.limit, allowance.remaining, math.ceil(allowance.reset_s))
+            headers = zip(dialect.rate_headers, values, strict=True)
+            answered.headers.update({name: str(value) for name, value in headers if name})
+        return answered
 
-
-async def answer_submit(request: Request, dialect: Dialect) -> Response:
-    """Answer a submit."""
-    raw = await request.body()
-    allowance = count(request, dialect, "submit")
-    refusal = check_key_and_rate(request, dialect, allowance)
-    answer = (
-        refused_submit(request, dialect, refusal=refusal, raw=raw)
-        if refusal is not None
-        else await _process_once(request, dialect, raw)
-    )
-    return with_rate_headers(answer, dialect, allowance)
+    return answer
 
 
-def answer_call(request: Request, dialect: Dialect, call: Call, respond: Callable[[], Response]) -> Response:
-    """Answer any other call by `respond`, after the checks of key and rate."""
-    allowance = count(request, dialect, call)
-    refusal = check_key_and_rate(request, dialect, allowance)
-    answer = respond() if refusal is None else refused(request, dialect, refusal)
-    return with_rate_headers(answer, dialect, allowance)
+def submit_endpoint(dialect: Dialect) -> Endpoint:
+    """Return the endpoint of a submit."""
+
+    async def submit(request: Request) -> Response:
+        raw = await request.body()
+
+        async def process() -> tuple[Response, Task | None]:
+            return await _process(request, dialect, raw)
+
+        if dialect.process_once is not None:
+            return await dialect.process_once(request, raw, process)
+        answer, _ = await process()
+        return answer
+
+    return endpoint(dialect, submit, "submit")
 
 
-async def answer_query(request: Request, dialect: Dialect, task_id: str, render: Render) -> Response:
-    """Answer a status query."""
-    allowance = count(request, dialect, "task_call")
-    refusal = check_key_and_rate(request, dialect, allowance)
-    if refusal is not None:
-        return with_rate_headers(refused(request, dialect, refusal), dialect, allowance)
-    task = world_of(request).find(dialect.platform, task_id)
-    answer = dialect.unknown(request, task_id) if task is None else await _status(request, dialect, task, render)
-    return with_rate_headers(answer, dialect, allowance)
+def status_endpoint(dialect: Dialect, render: Render) -> Endpoint:
+    """Return the endpoint of a status query. The path holds the `task_id`."""
+
+    async def query(request: Request) -> Response:
+        return await _status(request, dialect, render)
+
+    return endpoint(dialect, query)
 
 
-def count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
+def _count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
     """Count the request against the platform's rate limit; None when calls of this kind are not limited."""
     world = world_of(request)
     if world.config.limit(dialect.platform).counts == "task_calls" and call != "task_call":
@@ -108,127 +119,74 @@ def count(request: Request, dialect: Dialect, call: Call) -> Allowance | None:
     return world.windows.count(dialect.platform, world.now_s())
 
 
-def check_key_and_rate(request: Request, dialect: Dialect, allowance: Allowance | None) -> Refusal | None:
-    """Return the refusal of a wrong key or, after that, of too many requests; None when both are right."""
+def _check_key_and_rate(request: Request, dialect: Dialect, allowance: Allowance | None) -> None:
     given = request.headers.get("authorization", "").encode()
     wanted = f"Bearer {world_of(request).config.key(dialect.platform)}".encode()
     if not hmac.compare_digest(given, wanted):
-        return Refusal(reason=Reason.BAD_KEY, message="the API key is missing or wrong")
+        raise Refusal(Reason.BAD_KEY, "the API key is missing or wrong")
     if allowance is not None and allowance.is_over:
-        return Refusal(reason=Reason.RATE, message="request limit reached")
-    return None
+        raise Refusal(Reason.RATE, "request limit reached")
 
 
-def refused(request: Request, dialect: Dialect, refusal: Refusal) -> Response:
-    """Return the platform's answer to a refused request; a throttled one is recorded."""
+async def _refused(request: Request, dialect: Dialect, refusal: Refusal, call: Call) -> Response:
+    """Return the platform's answer to a refused request. Refused submits and throttled requests are recorded."""
+    world, reason = world_of(request), refusal.reason.value
     if refusal.reason in THROTTLINGS:
-        world_of(request).record_throttling(dialect.platform, request, refusal.reason.value)
-    return dialect.refuse(request, refusal)
-
-
-def refused_submit(request: Request, dialect: Dialect, *, refusal: Refusal, raw: bytes) -> Response:
-    """Return the platform's answer to a refused submit, which is recorded."""
-    answer = refused(request, dialect, refusal)
-    world_of(request).record_refusal(dialect.platform, raw, reason=refusal.reason.value, status=answer.status_code)
+        world.record_throttling(dialect.platform, request, reason)
+    answer = dialect.refuse(request, refusal)
+    if call == "submit":
+        world.record_refusal(dialect.platform, await request.body(), reason=reason, status=answer.status_code)
     return answer
 
 
-def with_rate_headers(answer: Response, dialect: Dialect, allowance: Allowance | None) -> Response:
-    """Add the platform's rate headers to the answer."""
-    if allowance is None or allowance.limit is None:
-        return answer
-    values = (allowance.limit, allowance.remaining, math.ceil(allowance.reset_s))
-    for name, value in zip(dialect.rate_headers, values, strict=True):
-        if name:
-            answer.headers[name] = str(value)
-    return answer
-
-
-async def _process_once(request: Request, dialect: Dialect, raw: bytes) -> Response:
-    if dialect.recall is None or dialect.store_receipt is None:
-        return (await _process(request, dialect, raw)).answer
-    recalled = dialect.recall(request, raw)
-    if recalled is not None:
-        return recalled
-    task, receipt = None, None
-    try:
-        done = await _process(request, dialect, raw)
-        task, receipt = done.task, done.receipt
-    finally:
-        dialect.store_receipt(request, task, receipt)
-    return done.answer
-
-
-async def _process(request: Request, dialect: Dialect, raw: bytes) -> SubmitResult:
-    draft = _draft(request, dialect, raw)
-    if isinstance(draft, Refusal):
-        return SubmitResult(answer=refused_submit(request, dialect, refusal=draft, raw=raw))
+async def _process(request: Request, dialect: Dialect, raw: bytes) -> tuple[Response, Task | None]:
+    if len(raw) > MAX_BODY_BYTES:
+        raise Refusal(Reason.TOO_LARGE, "the body is too large")
+    draft = dialect.parse(request, raw)
     world = world_of(request)
+    _check_capacity(world, dialect.platform)
     try:
         faults = world.faults_for(dialect.platform, draft, raw)
     except UnknownFaultError as error:
-        wrong = Refusal(reason=Reason.INVALID, message=str(error), field="prompt")
-        return SubmitResult(answer=refused_submit(request, dialect, refusal=wrong, raw=raw))
+        raise Refusal(Reason.INVALID, str(error), field="prompt") from error
     hit = next((name for name in REFUSALS if name in faults), None)
+    if hit == "submit_reset":
+        world.record_refusal(dialect.platform, raw, reason=hit, status=None)
+        return DroppedConnection(request, by_reset=True), None
     if hit is not None:
-        return SubmitResult(answer=_refused_by_fault(request, dialect, name=hit, raw=raw))
-    task = _created(request, dialect, draft=draft, raw=raw, faults=faults)
-    receipt = dialect.receipt(request, world.view(task))
-    return SubmitResult(answer=await corrupt_receipt(request, task, receipt), task=task, receipt=receipt)
-
-
-def _draft(request: Request, dialect: Dialect, raw: bytes) -> Draft | Refusal:
-    if len(raw) > MAX_BODY_BYTES:
-        return Refusal(reason=Reason.TOO_LARGE, message="the body is too large")
-    draft = dialect.parse(request, raw)
-    return draft if isinstance(draft, Refusal) else _over_capacity(world_of(request), dialect.platform) or draft
-
-
-def _over_capacity(world: World, platform: str) -> Refusal | None:
-    quota = world.config.quota.get(platform)
-    if quota is not None and world.created(platform) >= quota:
-        return Refusal(reason=Reason.NO_BALANCE, message="the balance is too low")
-    concurrent = world.config.limit(platform).concurrent
-    if concurrent is not None and world.unfinished(platform) >= concurrent:
-        return Refusal(reason=Reason.CONCURRENCY, message="too many tasks at once")
-    return None
-
-
-def _refused_by_fault(request: Request, dialect: Dialect, *, name: str, raw: bytes) -> Response:
-    refusal = _REFUSED_BY_FAULT.get(name)
-    if refusal is not None:
-        return refused_submit(request, dialect, refusal=refusal, raw=raw)
-    world_of(request).record_refusal(dialect.platform, raw, reason=name, status=None)
-    return DroppedConnection(request, by_reset=True)
-
-
-def _created(request: Request, dialect: Dialect, *, draft: Draft, raw: bytes, faults: frozenset[str]) -> Task:
-    world = world_of(request)
-    headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-    arrival = Arrival(raw=raw, headers=headers, origin=origin_of(request))
-    task = world.create(dialect.platform, draft=draft, arrival=arrival, faults=faults, task_id=dialect.new_id())
+        raise Refusal(*_REFUSED_BY_FAULT[hit])
+    task = world.create(dialect.platform, request, draft=draft, raw=raw, faults=faults, task_id=dialect.new_id())
     if draft.callback_url is not None and dialect.callback_body is not None:
         world.spawn(callbacks.post_callbacks(world, task, dialect.callback_body))
-    return task
+    receipt = dialect.receipt(request, world.view(task))
+    task.receipt = bytes(receipt.body)
+    return await corrupt_receipt(request, task, receipt), task
 
 
-def origin_of(request: Request) -> str:
-    """Return scheme and host as the caller wrote them, so that links work for that caller."""
-    return f"{request.url.scheme}://{request.url.netloc}"
+def _check_capacity(world: World, platform: str) -> None:
+    quota = world.config.quota.get(platform)
+    if quota is not None and len(world.of(platform)) >= quota:
+        raise Refusal(Reason.NO_BALANCE, "the balance is too low")
+    concurrent = world.config.limit(platform).concurrent
+    if concurrent is not None and world.unfinished(platform) >= concurrent:
+        raise Refusal(Reason.CONCURRENCY, "too many tasks at once")
 
 
-async def _status(request: Request, dialect: Dialect, task: Task, render: Render) -> Response:
-    world = world_of(request)
+async def _status(request: Request, dialect: Dialect, render: Render) -> Response:
+    world, task_id = world_of(request), request.path_params["task_id"]
+    task = world.find(dialect.platform, task_id)
+    if task is None:
+        return dialect.unknown(task_id)
     task.status_queries += 1
     fault = task.next_query_fault()
     if fault == "not_visible":
-        return dialect.unknown(request, task.task_id)
+        return dialect.unknown(task_id)
     if fault in {"query_429", "query_500"}:
-        reason = Reason.RATE if fault == "query_429" else Reason.INTERNAL
-        return refused(request, dialect, Refusal(reason=reason, message="try again later"))
+        raise Refusal(Reason.RATE if fault == "query_429" else Reason.INTERNAL, "try again later")
     if fault is not None:
         return await corrupt_status(request, task, name=fault, render=render)
     view = world.view(task)
-    if world.is_forgotten(view) or (dialect.forgets and view.now_s >= view.expires_s):
-        return dialect.unknown(request, task.task_id)
+    is_forgotten = view.phase.is_terminal and "unknown_after" in task.faults
+    if is_forgotten or (dialect.forgets and view.now_s >= view.expires_s):
+        return dialect.unknown(task_id)
     return render(request, view)

@@ -1,4 +1,7 @@
-"""The simulator as a server: in the background of an event loop (`running`), or until a signal (`run`)."""
+"""The application of all five platforms, and its server.
+
+The server runs in the background of an event loop (`running`), or until a signal (`run`).
+"""
 
 import asyncio
 import contextlib
@@ -8,17 +11,42 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.routing import Mount
 
-from submitter.simulator.app import create_app
+from submitter.simulator import control, media
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from submitter.simulator.platforms import dashscope, hiapi, modellix, modelstream, tokenbay
 from submitter.simulator.records import Records
 from submitter.simulator.task import DEFAULT_ERROR, Phase, TaskError
 from submitter.simulator.world import Drop, World
 
+_ROUTES = {
+    "hiapi": hiapi.ROUTES,
+    "dashscope": dashscope.ROUTES,
+    "modellix": modellix.ROUTES,
+    "modelstream": modelstream.ROUTES,
+    "tokenbay": tokenbay.ROUTES,
+}
+
 STOP_AFTER_S = 2  # the longest that the simulator waits for unfinished answers when it stops
 
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing the socket then sends RST instead of FIN
+
+
+def create_app(config: SimulatorConfig) -> Starlette:
+    """Return the application. Only the servers of `running` and `run` can drop a connection without an answer."""
+    platforms = [Mount(BASE_PATHS[name], routes=list(routes)) for name, routes in _ROUTES.items()]
+    app = Starlette(routes=[*control.ROUTES, *media.ROUTES, *platforms], lifespan=_lifespan)
+    app.state.world = World(config=config)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    yield
+    await app.state.world.close()
 
 
 class Simulator:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from submitter.simulator.faults import QUERY_HITS
@@ -34,7 +33,7 @@ class Phase(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        return self in _TERMINAL
+        return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELED}
 
 
 def state_words(*, queued: str, running: str, succeeded: str, failed: str, **others: str) -> Mapping[Phase, str]:
@@ -44,10 +43,7 @@ def state_words(*, queued: str, running: str, succeeded: str, failed: str, **oth
     """
     words = {Phase.NOT_STARTED: queued, Phase.QUEUED: queued, Phase.RUNNING: running, Phase.ARCHIVING: running}
     words |= {Phase.SUCCEEDED: succeeded, Phase.FAILED: failed, Phase.CANCELED: failed}
-    return MappingProxyType(words | {Phase(name): word for name, word in others.items()})
-
-
-_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELED})
+    return words | {Phase(name): word for name, word in others.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +106,14 @@ class Reason(StrEnum):
 THROTTLINGS = frozenset({Reason.RATE, Reason.CONCURRENCY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A request that the platform refuses."""
+class Refusal(Exception):
+    """A request that the platform refuses. `field` names the wrong field, in the platform's spelling."""
 
-    reason: Reason
-    message: str
-    #: The wrong field, in the platform's spelling.
-    field: str | None = None
+    def __init__(self, reason: Reason, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
 
 
 DEFAULT_ERROR = TaskError(code="", message="upstream rejected the picture")
@@ -159,6 +155,8 @@ class Task:
     error: TaskError = DEFAULT_ERROR
     status_queries: int = 0
     replays: int = 0
+    #: The body of the receipt, before a fault changes it.
+    receipt: bytes = b""
     receipt_returned: bool = False
     callbacks: list[CallbackAttempt] = field(default_factory=list)
     #: Set when the end of the task was moved.
@@ -219,23 +217,14 @@ class View:
         return min(self.task.ends_s, self.now_s) if self.phase.is_terminal else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How the duration of a task is divided into phases."""
-
-    queued_share: float
-    #: Real seconds before it is queued.
-    not_started_s: float = 0.0
-
-
-def phase_at(task: Task, now_s: float, pace: Pace) -> Phase:
-    """Return the phase of a task at `now_s`."""
+def phase_at(task: Task, now_s: float, *, queued_share: float, not_started_s: float = 0.0) -> Phase:
+    """Return the phase of a task at `now_s`. It is not started for `not_started_s`, then queued for a share."""
     if now_s >= task.ends_s:
         return task.outcome
-    if now_s < task.created_s + pace.not_started_s:
+    if now_s < task.created_s + not_started_s:
         return Phase.NOT_STARTED
     share = share_done(task, now_s)
-    if share < pace.queued_share:
+    if share < queued_share:
         return Phase.QUEUED
     archives = share >= 1 - ARCHIVING_SHARE and task.outcome is Phase.SUCCEEDED
     return Phase.ARCHIVING if archives else Phase.RUNNING

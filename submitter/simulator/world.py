@@ -10,7 +10,8 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,14 +20,12 @@ from starlette.requests import Request
 
 from submitter.simulator.config import SimulatorConfig, check_platform
 from submitter.simulator.faults import REFUSALS, check_fault_names, draw_faults, faults_in_prompt
-from submitter.simulator.idempotency import IdempotencyKeys
 from submitter.simulator.rate_limit import RateWindows
 from submitter.simulator.records import Records, RefusedSubmit, TaskRecord, ThrottledRequest, milliseconds, task_record
 from submitter.simulator.task import (
     DEFAULT_ERROR,
     NEVER,
     Draft,
-    Pace,
     Phase,
     Task,
     TaskError,
@@ -44,6 +43,11 @@ def world_of(request: Request) -> "World":
     return world
 
 
+def origin_of(request: Request) -> str:
+    """Return scheme and host as the caller wrote them, so that links work for that caller."""
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
 class Drop(Protocol):
     """Ends the connection of a request without an answer."""
 
@@ -54,15 +58,15 @@ class UnknownTaskError(LookupError):
     """No platform has a task of this id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A submit as it was received."""
+@dataclass(slots=True, kw_only=True)
+class IdempotencyEntry:
+    """An idempotency key in use."""
 
-    raw: bytes
-    #: Without the bearer key.
-    headers: Mapping[str, str]
-    #: Scheme and host as the caller wrote them.
-    origin: str
+    #: SHA-256 of the first request's body.
+    digest: bytes
+    since_s: float
+    #: None while the first request is still being processed.
+    task: Task | None = None
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ class World:
     refused: list[RefusedSubmit] = field(default_factory=list)
     throttled: list[ThrottledRequest] = field(default_factory=list)
     keys_leaked: int = 0
-    idempotency: IdempotencyKeys = field(default_factory=IdempotencyKeys)
+    idempotency: dict[str, IdempotencyEntry] = field(default_factory=dict)
     windows: RateWindows = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _plans: dict[str, deque[frozenset[str]]] = field(default_factory=dict)
@@ -115,20 +119,23 @@ class World:
             return in_prompt | planned.popleft()
         return in_prompt | draw_faults(self.config.faults, self.random("faults", platform))
 
-    def create(self, platform: str, *, draft: Draft, arrival: Arrival, faults: frozenset[str], task_id: str) -> Task:
-        """Create a task; its end is decided now."""
+    def create(
+        self, platform: str, request: Request, *, draft: Draft, raw: bytes, faults: frozenset[str], task_id: str
+    ) -> Task:
+        """Create the task of a submit; its end is decided now."""
         now_s = self.now_s()
+        fails = "fail" in faults or self.random("outcome", platform).random() < self.config.failure_rate
         task = Task(
             platform=platform,
             task_id=task_id,
             draft=draft,
-            raw=arrival.raw,
-            headers=arrival.headers,
-            origin=arrival.origin,
+            raw=raw,
+            headers={name: value for name, value in request.headers.items() if name != "authorization"},
+            origin=origin_of(request),
             faults=faults,
             created_s=now_s,
             ends_s=self._end(platform, draft, faults, now_s),
-            outcome=self._outcome(platform, faults),
+            outcome=Phase.FAILED if fails else Phase.SUCCEEDED,
         )
         self.tasks[task_id] = task
         return task
@@ -140,10 +147,6 @@ class World:
             return NEVER
         duration_s = self.random("duration", platform).lognormvariate(math.log(self.config.median_s), self.config.sigma)
         return now_s + self.config.real_s(duration_s)
-
-    def _outcome(self, platform: str, faults: frozenset[str]) -> Phase:
-        fails = "fail" in faults or self.random("outcome", platform).random() < self.config.failure_rate
-        return Phase.FAILED if fails else Phase.SUCCEEDED
 
     def find(self, platform: str, task_id: str) -> Task | None:
         """Return a task of this platform, None if it has no such task."""
@@ -159,14 +162,11 @@ class World:
         now_s = self.now_s()
         return sum(task.ends_s > now_s for task in self.of(platform))
 
-    def created(self, platform: str) -> int:
-        """Count the tasks that the account has paid for."""
-        return len(self.of(platform))
-
     def view(self, task: Task) -> View:
         """Return the task as it is now."""
         now_s = self.now_s()
-        phase = self._phase(task, now_s)
+        idle_s = self.config.modelstream_not_started_s if task.platform == "modelstream" else 0.0
+        phase = phase_at(task, now_s, queued_share=self.config.queued_share, not_started_s=self.config.real_s(idle_s))
         expires_s = task.ends_s + self.config.retention(task.platform)
         is_undocumented = "unknown_state" in task.faults and phase in {Phase.RUNNING, Phase.ARCHIVING}
         return View(
@@ -180,11 +180,6 @@ class World:
             undocumented_state=UNDOCUMENTED_STATE if is_undocumented else None,
         )
 
-    def _phase(self, task: Task, now_s: float) -> Phase:
-        idle_s = self.config.modelstream_not_started_s if task.platform == "modelstream" else 0.0
-        pace = Pace(queued_share=self.config.queued_share, not_started_s=self.config.real_s(idle_s))
-        return phase_at(task, now_s, pace)
-
     def _link(self, task: Task, expires_s: float) -> str:
         until = 0 if math.isinf(expires_s) else math.ceil(expires_s)
         path = f"/cdn/{task.platform}/{task.task_id}.mp4"
@@ -193,10 +188,6 @@ class World:
     def link_signature(self, task: Task) -> str:
         """Return the signature of a result link, which cannot be guessed."""
         return hmac.new(str(self.config.seed).encode(), task.task_id.encode(), hashlib.sha256).hexdigest()[:24]
-
-    def is_forgotten(self, view: View) -> bool:
-        """Whether the fault `unknown_after` now hides the task from status queries."""
-        return view.phase.is_terminal and "unknown_after" in view.task.faults
 
     def end(self, task_id: str, outcome: Phase, error: TaskError = DEFAULT_ERROR) -> None:
         """End a task now. Raise UnknownTaskError, or TaskEndedError when it is already terminal."""
@@ -249,10 +240,8 @@ class World:
 
     async def pause(self, real_s: float) -> None:
         """Sleep `real_s`, or until the simulator stops."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), real_s)
-        except TimeoutError:
-            return
 
     async def close(self) -> None:
         """Cancel all background work and wait for its end."""

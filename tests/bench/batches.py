@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.tasks.model.task import IncomingObservation, Recorded, Verdict
 from tests.bench.calling import name_of, provider_name_of
 from tests.bench.ledgers import filled, now_ms

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from receiver.config.settings import DeliverySettings
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import DELIVER_EVERY_S, DELIVER_LIMIT, DELIVERING_AT_ONCE, JobRunner
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.subscription import Subscription

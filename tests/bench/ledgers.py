@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
 from receiver.tasks.model.rows import task_row
 from receiver.webhooks.model.subscription import Subscription

@@ -1,13 +1,14 @@
-"""One store suite for every engine: each test gets an empty ledger of each kind."""
+"""What integration tests share: empty ledgers of each engine, and the application on one."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from tests.support.builders import T0
 from tests.support.postgres import Databases
+from tests.support.service import Served, served
 from tests.support.tables import empty, migrated
 
 ENGINES = ("sqlite", "postgres")
@@ -53,4 +54,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     async with open_store(database_url, clock=lambda: T0, migrating=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Served]:
+    """The application with default settings on an empty ledger."""
+    async with served(tmp_path) as opened:
         yield opened

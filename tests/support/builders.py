@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.tasks.model.task import IncomingObservation, Notify, Task
+from receiver.tasks.model.task import IncomingObservation, Task
 from submitter.model import Observation, Output, ProviderTaskId, Receipt, Source, TaskError, TaskId, TaskKey, TaskState
 from submitter.providers.contract import Budget
 
@@ -26,7 +26,7 @@ def a_task(name: str = "tsk_1", **changes: Any) -> Task:
 
 
 def notified(name: str = "tsk_1", url: str = "https://hooks.example/a", **changes: Any) -> Task:
-    return a_task(name, notify=Notify(url=url, secret=SECRET), **changes)
+    return a_task(name, notify_url=url, notify_secret=SECRET, **changes)
 
 
 def an_observation(state: TaskState = TaskState.SUCCEEDED, provider_task_id: str = "p1", **changes: Any) -> Observation:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from receiver.config.settings import DeliverySettings
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.webhooks.deliverer import Deliverer, DeliveryReport
 from receiver.webhooks.model.delivery import Attempt, Delivery
 from receiver.webhooks.model.endpoint_health import EndpointState

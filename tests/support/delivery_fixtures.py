@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.store.audit import AuditEntry
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState

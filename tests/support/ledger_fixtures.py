@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableSchema, table_schemas

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from receiver.config.settings import LogSettings
 from receiver.runtime import log
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
 from receiver.tasks.model.task import Recorded
 from tests.support.builders import BUDGET, T0, a_report

@@ -11,10 +11,10 @@ from typing import Any
 from receiver.config.settings import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.model.decisions import PollDecision, PollResult
-from receiver.reconcile.model.report import PollOutcome, ReconcileReport
+from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.submission import Submission
@@ -145,7 +145,7 @@ class ReconcileSetup:
     def until_poll_s(self, task: Task) -> float:
         return (task.next_poll_ms or 0) / 1000 - self.clock.now_ms / 1000
 
-    async def run(self, *, after_s: float = 0, limit: int = 50) -> ReconcileReport:
+    async def run(self, *, after_s: float = 0, limit: int = 50) -> list[PollOutcome]:
         """One scheduled run, some seconds later."""
         self.clock.now_ms += round(after_s * 1000)
         return await self.reconciler.reconcile_once(limit=limit)

@@ -1,6 +1,9 @@
 """The bytes that a receiver sends about events, for raw servers that tests of the client use."""
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from submitter import api
@@ -8,6 +11,7 @@ from submitter.model import TaskState
 from tests.support.builders import a_task
 from tests.support.raw_server import Answering, Peer, hanging
 
+PATIENCE_S = 60
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n"
 TASK = api.Task.model_validate(a_task(state=TaskState.SUCCEEDED)).json_values()
 
@@ -92,3 +96,14 @@ def one_after_another(*answers: Answering) -> Answering:
         await answers[min(number, len(answers)) - 1](peer, number)
 
     return answer
+
+
+async def first_seqs(count: int, events: AsyncGenerator[api.Event]) -> list[int]:
+    """Numbers of the first events, after which the follower leaves."""
+    found: list[int] = []
+    async with asyncio.timeout(PATIENCE_S), aclosing(events):
+        async for event in events:
+            found.append(event.seq)
+            if len(found) == count:
+                break
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from receiver.callbacks.model import make_callback_url
 from receiver.config.settings import ProvidersSettings
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task

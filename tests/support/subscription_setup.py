@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from receiver.config.settings import DeliverySettings
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription
@@ -72,6 +72,7 @@ async def open_setup(
     ):
         service = SubscriptionService(
             subscriptions=store.subscriptions,
+            audit=store.audit,
             transport=transport,
             settings=DeliverySettings(allow_private=LOCAL_NETWORKS, concurrency=64),
             providers=("hiapi", "dashscope"),

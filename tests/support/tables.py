@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.engine import Engine
 from receiver.store.open import ledger_at
 from receiver.store.postgres import open_postgres

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.retention import START
 from tests.support.builders import T0
 from tests.support.cli import Cli

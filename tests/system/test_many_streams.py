@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from receiver.callbacks.model import make_callback_token
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from submitter.model import TaskId, TaskState
 from tests.support.builders import T0, a_task
 from tests.support.cli import API_KEYS, OPERATOR, TIMEOUT_S, Cli, Process

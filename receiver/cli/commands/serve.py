@@ -15,7 +15,7 @@ from receiver.runtime.environment import load_settings, start_logging
 from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.open import ledger_at
 from receiver.web import server
-from receiver.web.app import WEB_AND_WORKER, create_app
+from receiver.web.app import create_app
 from submitter.providers.registry import ADAPTERS
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every address.")]
@@ -24,11 +24,11 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a f
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    _serve(host, port, WEB_AND_WORKER)
+    _serve(host, port, with_worker=True)
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    _serve(host, port, frozenset({"web"}))
+    _serve(host, port, with_worker=False)
 
 
 def worker() -> None:
@@ -38,7 +38,7 @@ def worker() -> None:
         asyncio.run(_work(settings))
 
 
-def _serve(host: str, port: int, roles: frozenset[str]) -> None:
+def _serve(host: str, port: int, *, with_worker: bool) -> None:
     settings = load_settings()
     start_logging(settings)
     try:
@@ -47,7 +47,7 @@ def _serve(host: str, port: int, roles: frozenset[str]) -> None:
         raise cannot_listen(host, port, error) from error
     _allow_files(settings.streams.max_streams + server.SPARE_FILES)
     with listener:
-        _serve_on(listener, settings, roles)
+        _serve_on(listener, settings, with_worker=with_worker)
 
 
 def _allow_files(wanted: int) -> None:
@@ -59,9 +59,9 @@ def _allow_files(wanted: int) -> None:
         )
 
 
-def _serve_on(listener: socket.socket, settings: Settings, roles: frozenset[str]) -> None:
+def _serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
     url = server.address_of(listener)
-    app = create_app(settings, roles=roles, show_key=partial(show_first_key, url))
+    app = create_app(settings, with_worker=with_worker, show_key=partial(show_first_key, url))
     config = server.server_config(app)
     ready: Callable[[], None] = partial(note, f"serving {url}; {summary(settings)}")
     with ledger_named(settings), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -19,8 +19,8 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms, working
 from receiver.store.errors import StoreError
-from receiver.tasks.model.task import Task
-from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.tasks.model.task import IdempotencyMismatch, Task
+from receiver.tasks.submission import RefusedSubmit, Submitted
 from submitter import api
 from submitter.model import ENDED, TaskState
 
@@ -193,7 +193,7 @@ class _Run:
                     f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"
                 )
                 return LineResult(number=line.number, task=task, replayed=replayed, error=reason)
-            case MismatchedKey(task_id=task_id):
+            case IdempotencyMismatch(task_id=task_id):
                 return LineResult(number=line.number, error=f"its key was used for another request, {task_id}")
             case _:
                 assert_never(outcome)

@@ -9,7 +9,7 @@ from receiver.cli.console import USAGE, CommandFailed
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.submission import Submission
 from receiver.web.json_body import BadJson, parse_json
-from receiver.web.problems import Kind, ProblemError
+from receiver.web.problems import Kind, Problem
 from receiver.web.schemas.tasks import SubmitRequest
 from receiver.web.validation import check
 from submitter.errors import InvalidRequest, Violation
@@ -133,5 +133,5 @@ def _request(body: dict[str, Any], number: int, key: str | None) -> TaskRequest:
         raise BadLine(number, str(Violation(field=KEY_FIELD, rule="is not text", accepted="text")))
     try:
         return check(SubmitRequest, body, Kind.INVALID).task_request(key if line_key is None else line_key)
-    except ProblemError as error:
-        raise BadLine(number, *(str(violation) for violation in error.problem.errors)) from None
+    except Problem as error:
+        raise BadLine(number, *(str(violation) for violation in error.errors)) from None

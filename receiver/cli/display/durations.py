@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from submitter.timestamps import EXAMPLE, SHOWN_CHARACTERS, find_rfc3339_ms
+from submitter.timestamps import find_rfc3339_ms
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -72,5 +72,6 @@ def parse_moment(text: str) -> Moment:
     try:
         return Moment(ago_ms=round(parse_duration_s(text) * 1000))
     except ValueError:
-        message = f"{text[:SHOWN_CHARACTERS]!r} is not a time; write how long ago, as 90s, 10m, 2h or 1d, or {EXAMPLE}"
+        forms = "how long ago, as 90s, 10m, 2h or 1d, or 2026-09-21T14:13:20Z"
+        message = f"{text[:60]!r} is not a time; write {forms}"
         raise ValueError(message) from None

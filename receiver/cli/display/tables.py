@@ -143,7 +143,7 @@ def task_sheet(task: Task, now_ms: int) -> RenderableType:
         ("progress", _percent(task)),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
-        ("webhook to", task.notify.url if task.notify else None),
+        ("webhook to", task.notify_url),
         ("idempotency key", task.idempotency_key),
         ("created", format_moment(task.created_ms, now_ms)),
         ("submitted", format_moment(task.submitted_ms, now_ms)),

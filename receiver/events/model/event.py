@@ -62,20 +62,15 @@ class EventFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDraft:
-    """An event without its number.
-
-    `subject` is our id of the task that it is about, None for an event about a subscription. `data` holds the members
-    of the body beside number and id: JSON values and models of `submitter.api`. `notify_url` is where the task's own
-    webhooks go.
-    """
+    """An event without its number."""
 
     id: str
     facts: EventFacts
     #: The task that it is about; None for an event about a subscription.
     subject: TaskId | None
-    #: The members of the body's `data` beside number and id; JSON values only.
+    #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
     data: Mapping[str, Any]
-    #: The URL in the task's own `notify`.
+    #: The URL in the task's own `notify`, which also receives the event.
     notify_url: str | None = None
 
 

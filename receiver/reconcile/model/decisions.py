@@ -123,10 +123,6 @@ def why_uncertain(task: Task) -> Uncertain:
     return Uncertain(reason=f"{reason}; only a callback or a person can settle it now")
 
 
-def after_skip() -> PollDecision:
-    return PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
-
-
 def after_marking_uncertain(stored: Task, context: PollContext) -> PollDecision:
     """`stored` is the task afterwards: its receipt or a callback may have come before it could be marked."""
     if stored.state is TaskState.UNCERTAIN:

@@ -1,4 +1,4 @@
-"""The values of a reconcile run: one poll, a scheduled run's counts, and a manual run's request and summary. Pure."""
+"""The values of a reconcile run: one poll, and a manual run's request and summary. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,28 +20,6 @@ class PollOutcome:
     stored: Task
     #: Whether this poll changed the task's state. False when a callback or a receipt did it meanwhile.
     changed: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileReport:
-    """What a scheduled run did, in numbers."""
-
-    polled: int
-    #: Tasks whose state the run changed.
-    changed: int
-    #: Polls without a usable answer.
-    missed: int
-    #: Providers that the run paused.
-    paused: tuple[str, ...]
-
-    @classmethod
-    def of(cls, polls: Sequence[PollOutcome]) -> "ReconcileReport":
-        return cls(
-            polled=sum(poll.decision.result is not PollResult.SKIPPED for poll in polls),
-            changed=sum(poll.changed for poll in polls),
-            missed=sum(poll.decision.result is PollResult.UNAVAILABLE for poll in polls),
-            paused=tuple(sorted({poll.task.provider for poll in polls if poll.decision.pause is not None})),
-        )
 
 
 class ReconcileMode(Enum):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -11,11 +10,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.postgres import PostgresEngine, check_server, conninfo_of, message_of, open_postgres
-from receiver.store.transfer.schema import TableSchema
+from receiver.store.transfer.schema import Cells, TableSchema
 from receiver.store.transfer.sqlite import LOCK_TIMEOUT_S, in_use
 from receiver.store.url import LedgerServer
-
-Cells = tuple[Any, ...]
 
 #: What Postgres calls the types of the migrations.
 TYPES = {"TEXT": "text", "INTEGER": "int4", "BIGINT": "int8", "DOUBLE PRECISION": "float8"}

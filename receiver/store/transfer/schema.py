@@ -6,8 +6,12 @@ The migrations are run on an empty database in memory, whose tables are then rea
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from receiver.store.migrate import known_migrations
+
+#: A row of any table.
+Cells = tuple[Any, ...]
 
 MIGRATIONS = "migrations"  # not transferred: the target has its own
 

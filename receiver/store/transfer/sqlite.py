@@ -3,13 +3,10 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from receiver.store.errors import StoreError, TransferRefused
-from receiver.store.transfer.schema import TableSchema
+from receiver.store.transfer.schema import Cells, TableSchema
 from receiver.store.url import LedgerFile
-
-Cells = tuple[Any, ...]
 
 LOCK_TIMEOUT_S = 5.0  # how long it waits for processes that are about to close the ledger
 

@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from receiver.store.engine import Engine
 from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations, migrate
 from receiver.store.open import ledger_at, postgres_missing
 from receiver.store.sqlite import open_sqlite
-from receiver.store.transfer.schema import MIGRATIONS, TableSchema, table_schemas
+from receiver.store.transfer.schema import MIGRATIONS, Cells, TableSchema, table_schemas
 from receiver.store.transfer.sqlite import SqliteEndpoint
 from receiver.store.url import LedgerFile, LedgerServer
-
-Cells = tuple[Any, ...]
 
 #: Called with the table, what is done with it (`COPIED` or `CHECKED`), and how many of how many rows.
 OnProgress = Callable[[str, str, int, int], None]
@@ -118,7 +116,8 @@ def transfer(source_url: str, target_url: str, *, now_ms: int, on_progress: OnPr
     source, target = ledger_at(source_url), ledger_at(target_url)
     if _is_same_file(source, target):
         raise TransferRefused(f"{source} can not be copied onto itself")
-    _check_exists(source)
+    if isinstance(source, LedgerFile) and not source.path.exists():
+        raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
     schemas = table_schemas()
     with ExitStack() as endpoints:
         old = _open(source, endpoints)
@@ -158,11 +157,6 @@ def _is_same_file(source: LedgerFile | LedgerServer, target: LedgerFile | Ledger
     if source.path.exists() and target.path.exists():
         return source.path.samefile(target.path)
     return source.path.resolve() == target.path.resolve()
-
-
-def _check_exists(source: LedgerFile | LedgerServer) -> None:
-    if isinstance(source, LedgerFile) and not source.path.exists():
-        raise TransferRefused(f"there is no ledger at {source.path.absolute()}")
 
 
 def _check_complete(endpoint: TransferEndpoint, place: LedgerFile | LedgerServer) -> None:

@@ -12,5 +12,5 @@ def task_draft(event_id: str, event_type: EventType, task: Task) -> EventDraft:
         facts=EventFacts(type=event_type, provider=task.provider, model=task.model, labels=task.labels),
         subject=task.id,
         data={"supersedes": task.supersedes, "task": api.Task.model_validate(task)},
-        notify_url=task.notify.url if task.notify else None,
+        notify_url=task.notify_url,
     )

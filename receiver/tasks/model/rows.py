@@ -7,7 +7,7 @@ from receiver.tasks.model.task import Task, Verdict
 from submitter.model import Observation, TaskId
 
 #: Every column of `tasks` but the lease.
-TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"}, flattened=["notify"])
+TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id"})
 
 task_row, task_of = TASK_ROWS.to_row, TASK_ROWS.from_row
 

@@ -21,15 +21,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notify:
-    """Where a task's own events are posted."""
-
-    url: str
-    #: `whsec_…`
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -49,7 +40,10 @@ class Task:
     #: The body of the POST, sealed by `request.seal_body`; stored only while that POST may be repeated.
     submit_body: str | None = field(default=None, repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
-    notify: Notify | None = None
+    #: Where the task's own events are posted; None: nowhere.
+    notify_url: str | None = None
+    #: `whsec_…`, set with `notify_url`.
+    notify_secret: str | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     outputs: tuple[Output, ...] = ()
     error: TaskError | None = None

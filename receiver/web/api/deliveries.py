@@ -1,7 +1,7 @@
 """Deliveries: list them, show one with its attempts, redeliver one."""
 
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError
+from receiver.web.problems import Kind, Problem, not_found
 from receiver.web.schemas.tasks import DeliveriesQuery, NoBody, NoQuery
 from submitter.api_webhooks import Attempt, DeliveriesPage, Delivery, DeliveryWithAttempts
 
@@ -19,7 +19,7 @@ async def show_delivery(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     deliveries, delivery_id = context.services.store.deliveries, context.path_param("id")
     delivery = await deliveries.delivery(delivery_id)
     if delivery is None:
-        raise _missing()
+        raise not_found("delivery")
     tries = tuple(Attempt.model_validate(attempt) for attempt in await deliveries.attempts(delivery_id))
     return JsonAnswer(body=DeliveryWithAttempts(**dict(Delivery.model_validate(delivery)), tries=tries))
 
@@ -30,14 +30,10 @@ async def redeliver(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
         context.path_param("id"), actor=context.actor, now_ms=services.clock()
     )
     if delivery is None:
-        raise _missing()
+        raise not_found("delivery")
     owner = delivery.subscription
     if owner is not None and await services.store.subscriptions.find(owner) is None:
         detail = "Its subscription was deleted, and nothing is sent for it any more."
-        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=f"/v1/deliveries/{delivery.id}"))
+        raise Problem(Kind.CONFLICT, detail, instance=f"/v1/deliveries/{delivery.id}")
     services.commit_notifier.notify()
     return JsonAnswer(body=Delivery.model_validate(delivery), status=202)
-
-
-def _missing() -> ProblemError:
-    return ProblemError(Problem(Kind.NOT_FOUND, "There is no delivery of that id."))

@@ -6,7 +6,7 @@ from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full
+from receiver.web.problems import Kind, Problem, invalid, streams_full
 from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
 from receiver.web.streaming import EventStream
 from submitter.errors import Violation
@@ -25,7 +25,7 @@ async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswe
             return JsonAnswer(body={"events": events, "next_after": found.next_after, "has_more": found.has_more})
         case ExpiredCursor():
             detail = f"Events after {context.query.after} are no longer stored. Read on from oldest_after."
-            raise ProblemError(Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after}))
+            raise Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after})
         case FutureCursor():
             raise _in_the_future("after", found.last_seq)
 
@@ -88,6 +88,6 @@ def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> tuple[str, int |
     return LAST_EVENT_ID, int(given[0])
 
 
-def _in_the_future(field: str, last_seq: int) -> ProblemError:
+def _in_the_future(field: str, last_seq: int) -> Problem:
     violation = Violation(field=field, rule="is in the future", accepted=f"0 to {last_seq}, the newest event's number")
     return invalid(Kind.MALFORMED, violation)

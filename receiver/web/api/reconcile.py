@@ -6,7 +6,7 @@ from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, Reco
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError, invalid
+from receiver.web.problems import Kind, Problem, invalid
 from receiver.web.schemas.tasks import NoQuery, ReconcileRequest, ReconcileTaskRequest, SettleRequest
 from submitter import api
 from submitter.errors import Violation
@@ -44,7 +44,7 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
     task = await find_task(context)
     settled = await _settle(context, task)
     if isinstance(settled, SettleRefused):
-        raise ProblemError(Problem(Kind.CONFLICT, settled.reason, instance=f"/v1/tasks/{task.id}"))
+        raise Problem(Kind.CONFLICT, settled.reason, instance=f"/v1/tasks/{task.id}")
     return JsonAnswer(body=api.Task.model_validate(settled))
 
 

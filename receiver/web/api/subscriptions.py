@@ -3,7 +3,7 @@
 from typing import Any
 
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError, invalid
+from receiver.web.problems import Kind, Problem, invalid, not_found
 from receiver.web.schemas.subscriptions import (
     ChangeSubscriptionRequest,
     CreateSubscriptionRequest,
@@ -46,13 +46,13 @@ async def change_subscription(context: RequestContext[NoQuery, ChangeSubscriptio
         return JsonAnswer(body=await _stored(context))
     changed = await context.services.subscriptions.change(context.path_param("id"), changes, actor=context.actor)
     if changed is None:
-        raise _missing()
+        raise not_found("subscription")
     return JsonAnswer(body=await _changed(context, changed))
 
 
 async def delete_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     if not await context.services.subscriptions.delete(context.path_param("id"), actor=context.actor):
-        raise _missing()
+        raise not_found("subscription")
     return JsonAnswer(status=204)
 
 
@@ -61,7 +61,7 @@ async def rotate_secret(context: RequestContext[NoQuery, RotateSecretRequest]) -
         context.path_param("id"), secret=context.body.secret, overlap_s=context.body.overlap_s, actor=context.actor
     )
     if rotated is None:
-        raise _missing()
+        raise not_found("subscription")
     return JsonAnswer(body=_with_secret(await _changed(context, rotated), rotated))
 
 
@@ -69,7 +69,7 @@ async def probe_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAn
     """Answer 200 whatever the endpoint answered, because the test was carried out."""
     attempt = await context.services.subscriptions.test(context.path_param("id"), actor=context.actor)
     if attempt is None:
-        raise _missing()
+        raise not_found("subscription")
     return JsonAnswer(body=probe_result(attempt))
 
 
@@ -82,18 +82,18 @@ async def replay(context: RequestContext[NoQuery, ReplayRequest]) -> JsonAnswer:
     try:
         count = await services.replay.replay(subscription_id, wanted, dry_run=dry_run, actor=context.actor)
     except SubscriptionNotFound:
-        raise _missing() from None
+        raise not_found("subscription") from None
     except SubscriptionNotActive as error:
         reason = f" ({error.reason})" if error.reason else ""
         detail = f"The subscription is disabled{reason} and is sent nothing; enable it first."
-        raise ProblemError(Problem(Kind.CONFLICT, detail, instance=_path(subscription_id))) from None
+        raise Problem(Kind.CONFLICT, detail, instance=_path(subscription_id)) from None
     return JsonAnswer(body=replay_result(subscription_id, count, dry_run=dry_run), status=202)
 
 
 async def _stored(context: RequestContext[Any, Any]) -> api_webhooks.Subscription:
     status = await context.services.store.subscriptions.find(context.path_param("id"))
     if status is None:
-        raise _missing()
+        raise not_found("subscription")
     return subscription_view(status.subscription, status.endpoint, now_ms=context.services.clock())
 
 
@@ -105,10 +105,6 @@ async def _changed(context: RequestContext[Any, Any], subscription: Subscription
 
 def _with_secret(view: api_webhooks.Subscription, subscription: Subscription) -> api_webhooks.SubscriptionWithSecret:
     return api_webhooks.SubscriptionWithSecret(**dict(view), secret=subscription.secret)
-
-
-def _missing() -> ProblemError:
-    return ProblemError(Problem(Kind.NOT_FOUND, "There is no subscription of that id."))
 
 
 def _path(subscription_id: str) -> str:

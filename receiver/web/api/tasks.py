@@ -6,11 +6,11 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
-from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.submission import MismatchedKey, RefusedSubmit, Submitted
+from receiver.tasks.submission import RefusedSubmit, Submitted
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.problems import Kind, Problem, ProblemError, invalid, streams_full, with_retry_after
+from receiver.web.problems import Kind, Problem, invalid, not_found, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
 from receiver.web.streaming import Disconnect
 from submitter import api
@@ -37,10 +37,10 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
         case Submitted():
             return _accepted(result)
         case RefusedSubmit():
-            raise ProblemError(_refused(result))
-        case MismatchedKey():
+            raise _refused(result)
+        case IdempotencyMismatch():
             detail = f"It belongs to task {result.task_id}, which was submitted with another body."
-            raise ProblemError(Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id}))
+            raise Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id})
         case _:
             assert_never(result)
 
@@ -100,7 +100,9 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
     """Answer at once, or when the task has ended or the wait is over."""
     preferred_s = _preferred_wait_s(context.request)
     wait_s = context.query.wait if context.query.wait is not None else preferred_s
-    _check_wait(wait_s, context.services.settings.api.wait_max_s)
+    max_s = context.services.settings.api.wait_max_s
+    if wait_s is not None and wait_s > max_s:
+        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
     task = await find_task(context)
     if wait_s and task.state not in ENDED:
         await _wait(context, task.id, wait_s)
@@ -131,11 +133,6 @@ def _preferred_wait_s(request: Request) -> int | None:
     return int(text)
 
 
-def _check_wait(wait_s: int | None, max_s: int) -> None:
-    if wait_s is not None and wait_s > max_s:
-        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
-
-
 async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     task = await find_task(context)
     stored = await context.services.store.tasks.timeline(task.id)
@@ -153,5 +150,5 @@ async def find_task(context: RequestContext[Any, Any]) -> Task:
     """Return the task of the path, by our id. Raise a 404 problem."""
     task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
     if task is None:
-        raise ProblemError(Problem(Kind.NOT_FOUND, "There is no task of that id."))
+        raise not_found("task")
     return task

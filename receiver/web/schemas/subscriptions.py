@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.web.schemas.tasks import LAST_SEQ, NEXT_CURSOR, Name, PageLimit, Query, RequestBody
+from receiver.web.schemas.tasks import LAST_SEQ, NEXT_CURSOR, Name, PageLimit, Query, RequestBody, SubscriptionId
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
 from receiver.webhooks.model.request import LONGEST_OVERLAP_S, SubscriptionRequest
 from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.timestamps import parse_rfc3339_ms
+from submitter.timestamps import find_rfc3339_ms
 
 MOST_VALUES = 1_000  # in one condition; the service itself allows fewer
 
@@ -75,18 +75,20 @@ class ChangeSubscriptionRequest(RequestBody):
         return self.model_dump(exclude_unset=True)
 
 
-def _check_time(text: str) -> str:
-    try:
-        parse_rfc3339_ms(text)
-    except ValueError:
-        raise PydanticCustomError("rfc3339", "is not a time in RFC 3339") from None
-    return text
+def _read_time(value: object) -> int:
+    if not isinstance(value, str):
+        raise PydanticKnownError("string_type")
+    at_ms = find_rfc3339_ms(value)
+    if at_ms is None:
+        raise PydanticCustomError("rfc3339", "is not a time in RFC 3339")
+    return at_ms
 
 
-Moment = Annotated[
-    str,
-    AfterValidator(_check_time),
-    Field(description="RFC 3339, with its offset or Z", json_schema_extra={"format": "date-time"}),
+#: Unix milliseconds; RFC 3339 in the body.
+Time = Annotated[
+    int,
+    BeforeValidator(_read_time),
+    WithJsonSchema({"description": "RFC 3339, with its offset or Z", "format": "date-time", "type": "string"}),
 ]
 
 
@@ -100,8 +102,8 @@ class ReplayRequest(RequestBody):
 
     first_seq: int | None = Field(default=None, ge=0, le=LAST_SEQ)
     last_seq: int | None = Field(default=None, ge=0, le=LAST_SEQ)
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Time | None = None
+    until: Time | None = None
     types: Annotated[tuple[Annotated[EventType, Field(strict=False)], ...], _AT_MOST] = ()
     providers: Annotated[tuple[Name, ...], _AT_MOST] = ()
     models: Annotated[tuple[Name, ...], _AT_MOST] = ()
@@ -113,8 +115,8 @@ class ReplayRequest(RequestBody):
         return ReplayRange(
             first_seq=self.first_seq,
             last_seq=self.last_seq,
-            since_ms=None if self.since is None else parse_rfc3339_ms(self.since),
-            until_ms=None if self.until is None else parse_rfc3339_ms(self.until),
+            since_ms=self.since,
+            until_ms=self.until,
             filter=EventFilter(
                 types=frozenset(self.types),
                 providers=frozenset(self.providers),
@@ -137,6 +139,6 @@ class SubscriptionsQuery(Query):
         default=None, description="only subscriptions in this state", examples=["active"]
     )
     limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-z]{1,40}$")] | None = Field(
+    cursor: SubscriptionId | None = Field(
         default=None, description=NEXT_CURSOR, examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
     )

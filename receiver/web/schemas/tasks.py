@@ -101,6 +101,8 @@ PageLimit = Annotated[int, Field(ge=1, le=200, description="items in one page at
 
 NEXT_CURSOR = "the `next_cursor` of the page before"
 
+SubscriptionId = Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-z]{1,40}$")]
+
 Label = Annotated[str, StringConstraints(pattern=r"^[^=]{1,64}=[\s\S]{0,256}$")]
 
 
@@ -166,7 +168,7 @@ class EventsQuery(StreamQuery):
 
 class DeliveriesQuery(Query):
     state: DeliveryState | None = Field(default=None, description="only deliveries in this state", examples=["dead"])
-    subscription: Annotated[str, StringConstraints(pattern=r"^sub_[0-9a-z]{1,40}$")] | None = Field(
+    subscription: SubscriptionId | None = Field(
         default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
     )
     limit: PageLimit = 50

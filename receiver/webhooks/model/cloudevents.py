@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from receiver.webhooks.model.delivery import DueDelivery
+from receiver.webhooks.model.subscription import Subscription
 from submitter.http.messages import Headers, HttpCall, HttpReply, is_success
 from submitter.timestamps import rfc3339
 
@@ -19,6 +21,33 @@ DEFAULT_SOURCE = "urn:whenfinal"
 
 #: Printable ASCII that is not percent-encoded: all but the space, the double quote and the percent sign.
 _PLAIN = "!#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+
+
+def requested_headers(
+    wanted: Subscription | DueDelivery,
+    public_url: str | None,
+    *,
+    message_id: str,
+    event_type: str,
+    at_ms: int,
+    subject: str | None = None,
+) -> Headers:
+    """The headers that a subscription asks for beside the signature.
+
+    With `cloudevents` the attributes of the event, with `handshake` our origin (section 4.1.2).
+    """
+    headers: Headers = ()
+    if wanted.cloudevents:
+        headers = cloudevents_headers(
+            message_id=message_id,
+            event_type=event_type,
+            source=public_url or DEFAULT_SOURCE,
+            at_ms=at_ms,
+            subject=subject,
+        )
+    if wanted.handshake and public_url is not None:
+        headers = (*headers, (ORIGIN, origin_of(public_url)))
+    return headers
 
 
 def cloudevents_headers(
@@ -63,24 +92,14 @@ class Denied:
     reason: str
 
 
-def source_of(public_url: str | None) -> str:
-    """Our name in CloudEvents."""
-    return public_url or DEFAULT_SOURCE
-
-
 def origin_of(public_url: str) -> str:
     """Our name in a handshake: the host of our public URL, without the port."""
     return (urlsplit(public_url).hostname or "").lower()
 
 
-def origin_headers(origin: str) -> Headers:
-    """Headers of every webhook to an endpoint that accepted our handshake (section 4.1.2)."""
-    return ((ORIGIN, origin),)
-
-
 def build_handshake(url: str, *, origin: str, rate_per_s: float | None) -> HttpCall:
     """The request that asks an endpoint for its consent. The rate is rounded up to whole requests a minute."""
-    headers = origin_headers(origin)
+    headers: Headers = ((ORIGIN, origin),)
     if rate_per_s is not None:
         headers = (*headers, (RATE, str(max(1, math.ceil(round(rate_per_s * 60, 6))))))
     return HttpCall(method="OPTIONS", url=url, headers=headers)

@@ -25,8 +25,7 @@ class ReplayWhich(StrEnum):
 class ReplayRange:
     """Which events to requeue for one subscription, in addition to its own filter. None is no bound."""
 
-    #: Both ends are inclusive.
-
+    #: The first and the last number, both inclusive.
     first_seq: int | None = None
     last_seq: int | None = None
     #: `since_ms <= at_ms < until_ms`

@@ -4,7 +4,7 @@ Labels, URLs and secrets follow the rules of `receiver.webhooks.model.endpoint`,
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from receiver.events.model.event import EventType
@@ -60,9 +60,7 @@ class SubscriptionRequest:
         )
 
 
-_EMPTY = SubscriptionRequest(url="")
-
-_DEFAULTS: Mapping[str, Any] = {each.name: getattr(_EMPTY, each.name) for each in fields(SubscriptionRequest)}
+_DEFAULTS: Mapping[str, Any] = asdict(SubscriptionRequest(url=""))
 
 CHANGEABLE = frozenset(_DEFAULTS) - {"secret"} | {"enabled"}
 

@@ -42,7 +42,7 @@ def subscription_view(
             "changed_at": subscription.changed_ms,
             "disabled": _disabling(subscription),
             "previous_secret_until": _future(subscription.previous_until_ms, now_ms) if has_previous else None,
-            "breaker": _breaker(endpoint, now_ms),
+            "breaker": _breaker(endpoint or EndpointState(id=subscription.id), now_ms),
         }
     )
 
@@ -52,13 +52,13 @@ def subscription_breaker(endpoint: EndpointState | None, now_ms: int) -> Breaker
     return BreakerState.CLOSED if endpoint is None else breaker_state(endpoint, now_ms)
 
 
-def _breaker(endpoint: EndpointState | None, now_ms: int) -> dict[str, Any]:
+def _breaker(endpoint: EndpointState, now_ms: int) -> dict[str, Any]:
     return {
-        "state": subscription_breaker(endpoint, now_ms),
-        "failures": 0 if endpoint is None else endpoint.failures,
-        "failing_since": None if endpoint is None else endpoint.failing_since_ms,
-        "paused_until": None if endpoint is None else _future(endpoint.paused_until_ms, now_ms),
-        "slow_per_s": None if endpoint is None else endpoint.throttled_rate_per_s,
+        "state": breaker_state(endpoint, now_ms),
+        "failures": endpoint.failures,
+        "failing_since": endpoint.failing_since_ms,
+        "paused_until": _future(endpoint.paused_until_ms, now_ms),
+        "slow_per_s": endpoint.throttled_rate_per_s,
     }
 
 
@@ -75,17 +75,12 @@ def _future(at_ms: int | None, now_ms: int) -> int | None:
 
 def probe_result(attempt: Attempt) -> api_webhooks.ProbeResult:
     return api_webhooks.ProbeResult(
-        delivered=is_delivered(attempt),
+        delivered=attempt.is_success,
         status=attempt.status,
         latency_ms=attempt.latency_ms,
         error=attempt.error,
         response=attempt.response,
     )
-
-
-def is_delivered(attempt: Attempt) -> bool:
-    """Whether the endpoint answered 2xx."""
-    return attempt.error is None and attempt.status is not None and 200 <= attempt.status < 300
 
 
 def replay_result(subscription_id: str, count: ReplayCount, *, dry_run: bool) -> api_webhooks.ReplayResult:

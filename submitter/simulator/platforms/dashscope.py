@@ -8,10 +8,8 @@ list is newest first; the code of a call without the async header.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,12 +19,13 @@ from submitter.simulator.config import DAY_S
 from submitter.simulator.field_rules import (
     MAX_SEED,
     NINE_RATIOS,
+    RESOLUTIONS,
     WEB_OR_DATA_URL,
     Shape,
     absent,
     boolean,
-    choice_or,
-    first_violation,
+    check_fields,
+    clip_of,
     integer,
     integer_or,
     is_unknown_model,
@@ -37,7 +36,7 @@ from submitter.simulator.field_rules import (
     text,
 )
 from submitter.simulator.records import milliseconds
-from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit
+from submitter.simulator.request_pipeline import Dialect, endpoint, status_endpoint, submit_endpoint
 from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
@@ -47,20 +46,20 @@ _BEIJING = timezone(timedelta(hours=8))
 
 WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED", canceled="CANCELED")
 
+_OUTER = Shape(required={"model": text(), "input": json_mapping}, optional={"parameters": json_mapping})
+
 _PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9)
 
-_INPUTS: Mapping[str, Shape] = MappingProxyType(
-    {
-        "r2v": Shape(required={"prompt": text(), "media": _PICTURES}, optional={}),
-        "i2v": Shape(required={"media": media(WEB_OR_DATA_URL, ("first_frame",), 1)}, optional={"prompt": text()}),
-        "t2v": Shape(required={"prompt": text()}, optional={"media": absent}),
-    }
-)
+_INPUTS: Mapping[str, Shape] = {
+    "r2v": Shape(required={"prompt": text(), "media": _PICTURES}, optional={}),
+    "i2v": Shape(required={"media": media(WEB_OR_DATA_URL, ("first_frame",), 1)}, optional={"prompt": text()}),
+    "t2v": Shape(required={"prompt": text()}, optional={"media": absent}),
+}
 
 _PARAMETERS = Shape(
     required={},
     optional={
-        "resolution": one_of(("720P", "1080P")),
+        "resolution": one_of(RESOLUTIONS),
         "ratio": one_of(NINE_RATIOS),
         "duration": integer(3, 15),
         "watermark": boolean,
@@ -68,24 +67,20 @@ _PARAMETERS = Shape(
     },
 )
 
-_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
-    {
-        Reason.INVALID: (400, "InvalidParameter"),
-        Reason.NOT_JSON: (400, "InvalidParameter"),
-        Reason.TOO_LARGE: (413, "BadRequest.TooLarge"),
-        Reason.NO_MODEL: (400, "InvalidParameter"),
-        Reason.NOT_ASYNC: (403, "AccessDenied"),
-        Reason.BAD_KEY: (401, "InvalidApiKey"),
-        Reason.NO_BALANCE: (400, "Arrearage"),
-        Reason.NO_TASK: (400, "InvalidParameter"),
-        Reason.NO_ROUTE: (400, "InvalidURL"),
-        Reason.NOT_PENDING: (400, "UnsupportedOperation"),
-        Reason.RATE: (429, "Throttling.RateQuota"),
-        Reason.CONCURRENCY: (429, "Throttling.AllocationQuota"),
-        Reason.INTERNAL: (500, "InternalError"),
-        Reason.UNAVAILABLE: (503, "ServiceUnavailable"),
-    }
-)
+_ERRORS: Mapping[Reason, tuple[int, str]] = {
+    Reason.INVALID: (400, "InvalidParameter"),
+    Reason.NOT_JSON: (400, "InvalidParameter"),
+    Reason.TOO_LARGE: (413, "BadRequest.TooLarge"),
+    Reason.NO_MODEL: (400, "InvalidParameter"),
+    Reason.NOT_ASYNC: (403, "AccessDenied"),
+    Reason.BAD_KEY: (401, "InvalidApiKey"),
+    Reason.NO_BALANCE: (400, "Arrearage"),
+    Reason.NOT_PENDING: (400, "UnsupportedOperation"),
+    Reason.RATE: (429, "Throttling.RateQuota"),
+    Reason.CONCURRENCY: (429, "Throttling.AllocationQuota"),
+    Reason.INTERNAL: (500, "InternalError"),
+    Reason.UNAVAILABLE: (503, "ServiceUnavailable"),
+}
 
 _EMPTY = {
     "model": "BadRequest.EmptyModel",
@@ -93,49 +88,23 @@ _EMPTY = {
     "parameters": "BadRequest.EmptyParameters",
 }
 
-
-_STAMP = "%Y%m%d%H%M%S"
-
 _ROUNDING_S = 1.0  # a stamp is a whole second, so a span of a day can appear one second longer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
-    start_s: float
-    end_s: float
-
-
-def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+def _parse(request: Request, raw: bytes) -> Draft:
     if request.headers.get("x-dashscope-async") != "enable":
-        return Refusal(reason=Reason.NOT_ASYNC, message="this API does not support synchronous calls")
+        raise Refusal(Reason.NOT_ASYNC, "this API does not support synchronous calls")
     body = json_object(raw)
-    return body if isinstance(body, Refusal) else _wrong(body) or _draft(body)
-
-
-def _wrong(body: JsonObject) -> Refusal | None:
-    outer = Shape(required={"model": text(), "input": json_mapping}, optional={"parameters": json_mapping})
-    if wrong := first_violation(body, outer):
-        return wrong
-    model: str = body["model"]
+    check_fields(body, _OUTER)
+    model, parameters = body["model"], body.get("parameters") or {}
     if is_unknown_model(model):
-        return Refusal(reason=Reason.NO_MODEL, message="the model does not exist", field="model")
-    if not model.startswith("happyhorse-"):
-        return None
-    shape = _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"])
-    return first_violation(body["input"], shape, prefix="input.") or first_violation(
-        body.get("parameters") or {}, _PARAMETERS, prefix="parameters."
-    )
-
-
-def _draft(body: JsonObject) -> Draft:
-    wanted = body.get("parameters") or {}
-    clip = Clip(
-        seconds=integer_or(wanted.get("duration"), 5),
-        resolution=choice_or(wanted.get("resolution"), ("720P", "1080P"), "1080P"),
-        ratio=choice_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
-    )
+        raise Refusal(Reason.NO_MODEL, "the model does not exist", field="model")
+    if model.startswith("happyhorse-"):
+        check_fields(body["input"], _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"]), prefix="input.")
+        check_fields(parameters, _PARAMETERS, prefix="parameters.")
+    clip = clip_of(parameters.get("duration"), parameters.get("resolution"), parameters.get("ratio"))
     prompt = str(body["input"].get("prompt") or "")[:MAX_PROMPT_CHARACTERS]
-    return Draft(model=body["model"], prompt=prompt, body=body, clip=clip)
+    return Draft(model=model, prompt=prompt, body=body, clip=clip)
 
 
 def _answer(output: JsonObject, **more: object) -> Response:
@@ -178,100 +147,65 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     return JSONResponse(body, status_code=status)
 
 
-def _unknown(request: Request, task_id: str) -> Response:
-    return _answer({"task_id": task_id, "task_status": "UNKNOWN"})
-
-
 DIALECT = Dialect(
     platform="dashscope",
     parse=_parse,
     new_id=lambda: str(uuid.uuid4()),
     receipt=_receipt,
     refuse=_refuse,
-    unknown=_unknown,
+    unknown=lambda task_id: _answer({"task_id": task_id, "task_status": "UNKNOWN"}),
     forgets=True,
 )
 
 
-async def submit(request: Request) -> Response:
-    """POST /services/aigc/{group}/{function}, any model's path."""
-    return await answer_submit(request, DIALECT)
-
-
-async def query(request: Request) -> Response:
-    """GET /tasks/{task_id}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
-
-
-async def cancel(request: Request) -> Response:
-    """POST /tasks/{task_id}/cancel, only while PENDING; success is a request id and nothing else."""
-    return answer_call(request, DIALECT, "task_call", lambda: _cancel(request))
-
-
-def _cancel(request: Request) -> Response:
+async def _cancel(request: Request) -> Response:
+    """Only while PENDING; success is a request id and nothing else."""
     world = world_of(request)
     task = world.find("dashscope", request.path_params["task_id"])
     if task is None or WORDS[world.view(task).phase] != "PENDING":
-        message = "only a task that is PENDING can be canceled"
-        return _refuse(request, Refusal(reason=Reason.NOT_PENDING, message=message))
+        raise Refusal(Reason.NOT_PENDING, "only a task that is PENDING can be canceled")
     task.end(Phase.CANCELED, world.now_s())
     return JSONResponse({"request_id": str(uuid.uuid4())})
 
 
-async def listing(request: Request) -> Response:
-    """GET /tasks/: metadata only, no result link."""
-    return answer_call(request, DIALECT, "task_call", lambda: _list(request))
-
-
-def _list(request: Request) -> Response:
-    world = world_of(request)
-    views = [world.view(task) for task in world.of("dashscope")]
-    known = [view for view in views if view.now_s < view.expires_s]
-    page = _page_of(known, request.query_params, now_s=world.now_s())
-    return _refuse(request, page) if isinstance(page, Refusal) else JSONResponse(page)
-
-
-def _page_of(views: Sequence[View], wanted: Mapping[str, str], *, now_s: float) -> JsonObject | Refusal:
-    """Return the page of the task list that the query parameters select. Times are unix milliseconds."""
-    span = _span(wanted, now_s)
-    if isinstance(span, Refusal):
-        return span
-    fitting = [view for view in reversed(views) if _fits(view, wanted, span=span)]
+async def _list(request: Request) -> Response:
+    """The page that the query parameters select, newest first. Metadata only, no result link."""
+    world, wanted = world_of(request), request.query_params
+    start_s, end_s = _span(wanted, world.now_s())
+    views = [world.view(task) for task in reversed(world.of("dashscope")) if start_s <= task.created_s <= end_s]
+    entries = [_entry(view) for view in views if view.now_s < view.expires_s]
+    filters = {name: wanted[name] for name in ("task_id", "model_name", "status") if wanted.get(name)}
+    fitting = [entry for entry in entries if filters.items() <= entry.items()]
     number = max(1, integer_or(wanted.get("page_no"), 1))
     size = max(1, integer_or(wanted.get("page_size"), 10))
-    shown = fitting[(number - 1) * size : number * size]
-    return {
+    page = {
         "request_id": str(uuid.uuid4()),
         "total": len(fitting),
         "total_page": -(-len(fitting) // size),
         "page_no": number,
         "page_size": size,
-        "data": [_entry(view) for view in shown],
+        "data": fitting[(number - 1) * size : number * size],
     }
+    return JSONResponse(page)
 
 
-def _span(wanted: Mapping[str, str], now_s: float) -> _Span | Refusal:
+def _span(wanted: Mapping[str, str], now_s: float) -> tuple[float, float]:
     try:
         end_s = _instant(wanted["end_time"]) if "end_time" in wanted else now_s
         start_s = _instant(wanted["start_time"]) if "start_time" in wanted else end_s - DAY_S
     except ValueError:
-        return Refusal(reason=Reason.INVALID, message="times are YYYYMMDDhhmmss", field="start_time")
+        raise Refusal(Reason.INVALID, "times are YYYYMMDDhhmmss", field="start_time") from None
     if end_s - start_s > DAY_S + _ROUNDING_S:
-        return Refusal(reason=Reason.INVALID, message="the span is at most 24 hours", field="start_time")
-    return _Span(start_s=start_s, end_s=end_s + _ROUNDING_S)
+        raise Refusal(Reason.INVALID, "the span is at most 24 hours", field="start_time")
+    return start_s, end_s + _ROUNDING_S
 
 
 def _instant(stamp: str) -> float:
-    return datetime.strptime(stamp, _STAMP).replace(tzinfo=_BEIJING).timestamp()
-
-
-def _fits(view: View, wanted: Mapping[str, str], *, span: _Span) -> bool:
-    fields = {"task_id": view.task_id, "model_name": view.task.draft.model, "status": view.state(WORDS)}
-    matches = all(wanted.get(name) in {None, "", value} for name, value in fields.items())
-    return matches and span.start_s <= view.task.created_s <= span.end_s
+    return datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=_BEIJING).timestamp()
 
 
 def _entry(view: View) -> JsonObject:
+    """Times are unix milliseconds."""
     created_ms = milliseconds(view.task.created_s)
     entry: JsonObject = {
         "task_id": view.task_id,
@@ -290,9 +224,9 @@ def _entry(view: View) -> JsonObject:
 
 
 ROUTES = (
-    Route("/services/aigc/{model_path:path}", submit, methods=["POST"]),
-    Route("/tasks", listing, methods=["GET"]),
-    Route("/tasks/", listing, methods=["GET"]),
-    Route("/tasks/{task_id}", query, methods=["GET"]),
-    Route("/tasks/{task_id}/cancel", cancel, methods=["POST"]),
+    Route("/services/aigc/{model_path:path}", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/tasks", endpoint(DIALECT, _list), methods=["GET"]),
+    Route("/tasks/", endpoint(DIALECT, _list), methods=["GET"]),
+    Route("/tasks/{task_id}", status_endpoint(DIALECT, _state), methods=["GET"]),
+    Route("/tasks/{task_id}/cancel", endpoint(DIALECT, _cancel), methods=["POST"]),
 )

@@ -5,9 +5,8 @@ Sources, read 2026-11-21: the happyhorse pages of ModelStream and TokenBay, and 
 """
 
 import json
-from collections.abc import Mapping
+from contextlib import suppress
 from email import message_from_bytes
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,10 +17,9 @@ from submitter.simulator.field_rules import (
     WEB_OR_DATA_URL,
     Shape,
     boolean,
-    choice_or,
-    first_violation,
+    check_fields,
+    clip_of,
     integer,
-    integer_or,
     is_unknown_model,
     json_mapping,
     json_object,
@@ -31,8 +29,8 @@ from submitter.simulator.field_rules import (
     urls,
 )
 from submitter.simulator.media import ranged, video_of
-from submitter.simulator.request_pipeline import Dialect, answer_call
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal
+from submitter.simulator.request_pipeline import Dialect, Endpoint, endpoint
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal
 from submitter.simulator.world import world_of
 
 _MEDIA = media(WEB_OR_DATA_URL, ("reference_image", "video", "first_frame"), 9)
@@ -55,16 +53,25 @@ _INPUT = Shape(required={}, optional={"media": _MEDIA})
 _PARAMETERS = Shape(required={}, optional=_FILM)
 
 
-def submitted_body(request: Request, raw: bytes) -> JsonObject | Refusal:
-    """Return the body as an object. A form field becomes text, a number or an object, a file its name and size."""
+def submitted_body(request: Request, raw: bytes) -> JsonObject:
+    """Return the checked body. A form field becomes text, a number or an object, a file its name and size.
+
+    Only the happyhorse models have rules for their fields.
+    """
     kind = request.headers.get("content-type", "")
-    return _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
+    body = _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
+    check_fields(body, Shape(required={"model": text()}, optional={}))
+    if is_unknown_model(body["model"]):
+        raise Refusal(Reason.NO_MODEL, f"no channel serves model {body['model']}", field="model")
+    if body["model"].startswith("happyhorse-"):
+        _check_happyhorse(body)
+    return body
 
 
-def _form(kind: str, raw: bytes) -> JsonObject | Refusal:
+def _form(kind: str, raw: bytes) -> JsonObject:
     message = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + raw)
     if not message.is_multipart():
-        return Refusal(reason=Reason.NOT_JSON, message="the form has no parts")
+        raise Refusal(Reason.NOT_JSON, "the form has no parts")
     body: JsonObject = {}
     for part in message.walk():
         name = part.get_param("name", header="content-disposition")
@@ -78,80 +85,59 @@ def _form(kind: str, raw: bytes) -> JsonObject | Refusal:
 def _form_value(name: str, content: bytes) -> object:
     value = content.decode("utf-8", errors="replace")
     if name == "metadata":
-        found = json_object(content)
-        return value if isinstance(found, Refusal) else found
+        with suppress(Refusal):
+            return json_object(content)
     return int(value) if name in {"duration", "seed"} and value.isascii() and value.isdecimal() else value
 
 
-def wrong_field(body: JsonObject) -> Refusal | None:
-    """Return the first broken rule. Only the happyhorse models have rules for their fields."""
-    if wrong := first_violation(body, Shape(required={"model": text()}, optional={})):
-        return wrong
-    model: str = body["model"]
-    if is_unknown_model(model):
-        return Refusal(reason=Reason.NO_MODEL, message=f"no channel serves model {model}", field="model")
-    return _wrong_happyhorse(model, body) if model.startswith("happyhorse-") else None
-
-
-def _wrong_happyhorse(model: str, body: JsonObject) -> Refusal | None:
+def _check_happyhorse(body: JsonObject) -> None:
+    check_fields(body, _OUTER)
     metadata = body.get("metadata") or {}
-    wrong = first_violation(body, _OUTER) or first_violation(metadata, _METADATA, prefix="metadata.")
-    wrong = wrong or first_violation(metadata.get("input") or {}, _INPUT, prefix="metadata.input.")
-    wrong = wrong or first_violation(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
-    return wrong or _lacking(model, body, metadata)
-
-
-def _lacking(model: str, body: JsonObject, metadata: Mapping[str, Any]) -> Refusal | None:
-    pictures = _pictures(body, metadata)
-    if not model.endswith("-i2v") and not isinstance(body.get("prompt"), str):
-        return Refusal(reason=Reason.INVALID, message="prompt is required", field="prompt")
-    if model.endswith("-r2v") and not pictures:
-        return Refusal(reason=Reason.INVALID, message="1 to 9 pictures are required", field="metadata.input.media")
-    if model.endswith("-i2v") and pictures + bool(body.get("input_reference")) != 1:
-        return Refusal(reason=Reason.INVALID, message="exactly one picture is required", field="input_reference")
-    return None
-
-
-def _pictures(body: JsonObject, metadata: Mapping[str, Any]) -> int:
+    check_fields(metadata, _METADATA, prefix="metadata.")
     given = metadata.get("input") or {}
-    return len(given.get("media") or body.get("images") or [])
+    check_fields(given, _INPUT, prefix="metadata.input.")
+    check_fields(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
+    kind = body["model"].rpartition("-")[2]
+    pictures = len(given.get("media") or body.get("images") or [])
+    if kind != "i2v" and not isinstance(body.get("prompt"), str):
+        raise Refusal(Reason.INVALID, "prompt is required", field="prompt")
+    if kind == "r2v" and not pictures:
+        raise Refusal(Reason.INVALID, "1 to 9 pictures are required", field="metadata.input.media")
+    if kind == "i2v" and pictures + bool(body.get("input_reference")) != 1:
+        raise Refusal(Reason.INVALID, "exactly one picture is required", field="input_reference")
 
 
 def gateway_draft(body: JsonObject) -> Draft:
     """Return the task that the body requests; forms call `duration` `seconds`."""
-    metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
-    wanted = {**(metadata or {}), **_mapping((metadata or {}).get("parameters"))}
-    clip = Clip(
-        seconds=integer_or(body.get("duration", body.get("seconds")), 5),
-        resolution=choice_or(body.get("size"), ("720P", "1080P"), "1080P"),
-        ratio=choice_or(wanted.get("ratio"), NINE_RATIOS, "16:9"),
-    )
+    metadata = _mapping(body.get("metadata"))
+    ratio = (metadata | _mapping(metadata.get("parameters"))).get("ratio")
+    clip = clip_of(body.get("duration", body.get("seconds")), body.get("size"), ratio)
     return Draft(model=body["model"], prompt=str(body.get("prompt") or ""), body=body, clip=clip)
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _mapping(value: object) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-async def answer_download(request: Request, dialect: Dialect) -> Response:
-    """Answer GET /v1/videos/{id}/content, which needs the key.
+def download_endpoint(dialect: Dialect) -> Endpoint:
+    """Return the endpoint GET /v1/videos/{id}/content, which needs the key.
 
     400 before the task has succeeded, 404 for an unknown task, 502 once the upstream link has expired.
     """
-    return answer_call(request, dialect, "download", lambda: _content(request, dialect))
 
+    async def download(request: Request) -> Response:
+        world = world_of(request)
+        task = world.find(dialect.platform, request.path_params["task_id"])
+        if task is None:
+            return _proxy_error(404, "task not found")
+        view = world.view(task)
+        if view.phase is not Phase.SUCCEEDED:
+            return _proxy_error(400, "the video is not completed")
+        if view.now_s >= view.expires_s:
+            return _proxy_error(502, "could not fetch the video")
+        return ranged(video_of(task.task_id, task.draft.clip.seconds), request.headers.get("range"))
 
-def _content(request: Request, dialect: Dialect) -> Response:
-    world = world_of(request)
-    task = world.find(dialect.platform, request.path_params["task_id"])
-    if task is None:
-        return _proxy_error(404, "task not found")
-    view = world.view(task)
-    if view.phase is not Phase.SUCCEEDED:
-        return _proxy_error(400, "the video is not completed")
-    if view.now_s >= view.expires_s:
-        return _proxy_error(502, "could not fetch the video")
-    return ranged(video_of(task.task_id, task.draft.clip.seconds), request.headers.get("range"))
+    return endpoint(dialect, download, "download")
 
 
 def _proxy_error(status: int, message: str) -> Response:

@@ -9,7 +9,7 @@ answer carries no Retry-After.
 import hashlib
 import secrets
 from collections.abc import Mapping
-from types import MappingProxyType
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,8 +22,8 @@ from submitter.simulator.field_rules import (
     NINE_RATIOS,
     WEB_URL,
     Shape,
-    choice_or,
-    first_violation,
+    check_fields,
+    clip_of,
     integer,
     integer_or,
     is_unknown_model,
@@ -34,16 +34,9 @@ from submitter.simulator.field_rules import (
     url,
     urls,
 )
-from submitter.simulator.idempotency import IdempotencyEntry
-from submitter.simulator.request_pipeline import (
-    Dialect,
-    answer_call,
-    answer_query,
-    answer_submit,
-    refused_submit,
-)
-from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, Task, View, state_words
-from submitter.simulator.world import world_of
+from submitter.simulator.request_pipeline import Dialect, Process, endpoint, status_endpoint, submit_endpoint
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
+from submitter.simulator.world import IdempotencyEntry, world_of
 
 KEY_LIFE_S = DAY_S  # an idempotency key is valid for about a day
 
@@ -65,83 +58,61 @@ _FILM = {"resolution": one_of(("720p", "1080p")), "duration": integer(3, 15)}
 
 _NINE = _FILM | {"aspect_ratio": one_of(NINE_RATIOS)}
 
-_INPUTS: Mapping[str, Shape] = MappingProxyType(
-    {
-        "happyhorse-1.1/reference-to-video": Shape(
-            required={"prompt": text(), "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
-        ),
-        "happyhorse-1.1/text-to-video": Shape(required={"prompt": text()}, optional=_NINE, strict=True),
-        "happyhorse-1-0": Shape(
-            required={"prompt": text()},
-            optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": integer(0, MAX_SEED)},
-            strict=True,
-        ),
-    }
-)
+_INPUTS: Mapping[str, Shape] = {
+    "happyhorse-1.1/reference-to-video": Shape(
+        required={"prompt": text(), "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
+    ),
+    "happyhorse-1.1/text-to-video": Shape(required={"prompt": text()}, optional=_NINE, strict=True),
+    "happyhorse-1-0": Shape(
+        required={"prompt": text()},
+        optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": integer(0, MAX_SEED)},
+        strict=True,
+    ),
+}
 
-_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
-    {
-        Reason.INVALID: (400, "INVALID_REQUEST"),
-        Reason.NOT_ASYNC: (400, "INVALID_REQUEST"),
-        Reason.NOT_PENDING: (400, "INVALID_REQUEST"),
-        Reason.NOT_JSON: (415, "UNSUPPORTED_MEDIA_TYPE"),
-        Reason.TOO_LARGE: (413, "REQUEST_TOO_LARGE"),
-        Reason.NO_MODEL: (400, "MODEL_UNAVAILABLE"),
-        Reason.BAD_KEY: (401, "UNAUTHORIZED"),
-        Reason.NO_BALANCE: (402, "INSUFFICIENT_BALANCE"),
-        Reason.NO_TASK: (404, "TASK_NOT_FOUND"),
-        Reason.NO_ROUTE: (404, "NOT_FOUND"),
-        Reason.RATE: (429, "RATE_LIMITED"),
-        Reason.CONCURRENCY: (429, "CONCURRENCY_LIMITED"),
-        Reason.INTERNAL: (500, "INTERNAL_ERROR"),
-        Reason.UNAVAILABLE: (503, "SERVICE_UNAVAILABLE"),
-        Reason.KEY_IN_USE: (409, "IDEMPOTENCY_KEY_PROCESSING"),
-        Reason.KEY_OF_OTHER_BODY: (422, "IDEMPOTENCY_KEY_MISMATCH"),
-    }
-)
+_ERRORS: Mapping[Reason, tuple[int, str]] = {
+    Reason.INVALID: (400, "INVALID_REQUEST"),
+    Reason.NOT_JSON: (415, "UNSUPPORTED_MEDIA_TYPE"),
+    Reason.TOO_LARGE: (413, "REQUEST_TOO_LARGE"),
+    Reason.NO_MODEL: (400, "MODEL_UNAVAILABLE"),
+    Reason.BAD_KEY: (401, "UNAUTHORIZED"),
+    Reason.NO_BALANCE: (402, "INSUFFICIENT_BALANCE"),
+    Reason.NO_TASK: (404, "TASK_NOT_FOUND"),
+    Reason.RATE: (429, "RATE_LIMITED"),
+    Reason.CONCURRENCY: (429, "CONCURRENCY_LIMITED"),
+    Reason.INTERNAL: (500, "INTERNAL_ERROR"),
+    Reason.UNAVAILABLE: (503, "SERVICE_UNAVAILABLE"),
+    Reason.KEY_IN_USE: (409, "IDEMPOTENCY_KEY_PROCESSING"),
+    Reason.KEY_OF_OTHER_BODY: (422, "IDEMPOTENCY_KEY_MISMATCH"),
+}
 
 
-def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+def _parse(request: Request, raw: bytes) -> Draft:
     if not request.headers.get("content-type", "").startswith("application/json"):
-        return Refusal(reason=Reason.NOT_JSON, message="the body must be application/json")
+        raise Refusal(Reason.NOT_JSON, "the body must be application/json")
     body = json_object(raw)
-    if isinstance(body, Refusal):
-        return body
-    return _wrong(body) or _draft(body)
-
-
-def _wrong(body: JsonObject) -> Refusal | None:
-    if wrong := first_violation(body, _OUTER):
-        return wrong
-    if is_unknown_model(body["model"]):
-        return Refusal(reason=Reason.NO_MODEL, message="the model is not available", field="model")
-    if body.get("callback") is not None and (wrong := first_violation(body["callback"], _CALLBACK, prefix="callback.")):
-        return wrong
-    shape = _INPUTS.get(body["model"])
-    return None if shape is None else first_violation(body["input"], shape, prefix="input.")
-
-
-def _draft(body: JsonObject) -> Draft:
-    wanted = body["input"]
-    clip = Clip(
-        seconds=integer_or(wanted.get("duration"), 5),
-        resolution=choice_or(wanted.get("resolution"), ("720p", "1080p"), "1080p").upper(),
-        ratio=choice_or(wanted.get("aspect_ratio"), NINE_RATIOS, "16:9"),
-    )
-    callback = body.get("callback") or {}
+    check_fields(body, _OUTER)
+    model, wanted, callback = body["model"], body["input"], body.get("callback")
+    if is_unknown_model(model):
+        raise Refusal(Reason.NO_MODEL, "the model is not available", field="model")
+    if callback is not None:
+        check_fields(callback, _CALLBACK, prefix="callback.")
+    if model in _INPUTS:
+        check_fields(wanted, _INPUTS[model], prefix="input.")
     return Draft(
-        model=body["model"],
+        model=model,
         prompt=str(wanted.get("prompt", "")),
         body=body,
-        clip=clip,
-        callback_url=callback.get("url"),
+        clip=clip_of(wanted.get("duration"), str(wanted.get("resolution")).upper(), wanted.get("aspect_ratio")),
+        callback_url=callback and callback["url"],
     )
 
 
 def detail(view: View, *, with_storage: bool = True) -> JsonObject:
     """Return the `data` object of a task, as detail, list and callback show it.
 
-    Times are unix seconds; `completed` is 0 while the task is not terminal.
+    Times are unix seconds; `completed` is 0 while the task is not terminal. No document shows `storage` in a callback,
+    so callbacks are sent without it.
     """
     sent = view.task.draft.body
     data: JsonObject = {
@@ -167,15 +138,6 @@ def _result(view: View) -> JsonObject:
     return {}
 
 
-def _callback_body(view: View) -> JsonObject:
-    """No document shows `storage` in a callback, so callbacks are sent without it."""
-    return detail(view, with_storage=False)
-
-
-def _new_id() -> str:
-    return "tk-hiapi-" + secrets.token_hex(13)
-
-
 def _envelope(data: JsonObject) -> Response:
     return JSONResponse({"code": 200, "message": "success", "data": data})
 
@@ -195,86 +157,64 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     return JSONResponse(body, status_code=status, headers=headers)
 
 
-def _unknown(request: Request, task_id: str) -> Response:
-    return _refuse(request, Refusal(reason=Reason.NO_TASK, message="no such task"))
+def _unknown(task_id: str) -> Response:
+    raise Refusal(Reason.NO_TASK, "no such task")
 
 
-def _recall(request: Request, raw: bytes) -> Response | None:
-    key = request.headers.get("idempotency-key")
-    if not key:
-        return None
+async def _process_once(request: Request, raw: bytes, process: Process) -> Response:
+    key = request.headers.get("idempotency-key", "")
     if len(key.encode()) > MAX_KEY_BYTES:
-        return _refuse_key(request, raw, Reason.INVALID, "the idempotency key is longer than 255 bytes")
-    world = world_of(request)
-    digest = hashlib.sha256(raw).digest()
-    life_s = world.config.real_s(KEY_LIFE_S)
-    found = world.idempotency.look_up(key, digest, now_s=world.now_s(), life_s=life_s)
-    if found is None:
-        return None
-    if found.digest != digest:
-        return _refuse_key(request, raw, Reason.KEY_OF_OTHER_BODY, "this key was used with another body")
-    if found.receipt is None:
-        return _refuse_key(request, raw, Reason.KEY_IN_USE, "a request with this key is being processed")
-    return _replayed(found)
+        raise Refusal(Reason.INVALID, "the idempotency key is longer than 255 bytes")
+    if not key:
+        answer, _ = await process()
+        return answer
+    world, digest = world_of(request), hashlib.sha256(raw).digest()
+    entry = world.idempotency.get(key)
+    if entry is not None and world.now_s() < entry.since_s + world.config.real_s(KEY_LIFE_S):
+        return _replayed(entry, digest)
+    entry = world.idempotency[key] = IdempotencyEntry(digest=digest, since_s=world.now_s())
+    try:
+        answer, entry.task = await process()
+    finally:
+        if entry.task is None:
+            world.idempotency.pop(key, None)
+    return answer
 
 
-def _replayed(found: IdempotencyEntry) -> Response:
-    if found.task is not None:
-        found.task.replays += 1
-    return Response(found.receipt, media_type="application/json", headers={"Idempotent-Replay": "true"})
-
-
-def _refuse_key(request: Request, raw: bytes, reason: Reason, message: str) -> Response:
-    return refused_submit(request, DIALECT, refusal=Refusal(reason=reason, message=message), raw=raw)
-
-
-def _store_receipt(request: Request, task: Task | None, receipt: Response | None) -> None:
-    key = request.headers.get("idempotency-key")
-    if key:
-        world_of(request).idempotency.store_receipt(key, task, None if receipt is None else bytes(receipt.body))
+def _replayed(entry: IdempotencyEntry, digest: bytes) -> Response:
+    if entry.digest != digest:
+        raise Refusal(Reason.KEY_OF_OTHER_BODY, "this key was used with another body")
+    if entry.task is None:
+        raise Refusal(Reason.KEY_IN_USE, "a request with this key is being processed")
+    entry.task.replays += 1
+    return Response(entry.task.receipt, media_type="application/json", headers={"Idempotent-Replay": "true"})
 
 
 DIALECT = Dialect(
     platform="hiapi",
     parse=_parse,
-    new_id=_new_id,
+    new_id=lambda: f"tk-hiapi-{secrets.token_hex(13)}",
     receipt=_receipt,
     refuse=_refuse,
     unknown=_unknown,
     rate_headers=("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
-    recall=_recall,
-    store_receipt=_store_receipt,
-    callback_body=_callback_body,
+    process_once=_process_once,
+    callback_body=partial(detail, with_storage=False),
 )
 
 
-async def submit(request: Request) -> Response:
-    """POST /v1/tasks."""
-    return await answer_submit(request, DIALECT)
-
-
-async def query(request: Request) -> Response:
-    """GET /v1/tasks/{taskId}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _detail)
-
-
-async def listing(request: Request) -> Response:
-    """GET /v1/tasks, newest first; page and size out of range are corrected without an error."""
+async def _list(request: Request) -> Response:
+    """Newest first; page and size out of range are corrected without an error."""
+    world = world_of(request)
     page = max(1, integer_or(request.query_params.get("page"), 1))
     size = min(100, max(1, integer_or(request.query_params.get("size"), 10)))
-    return answer_call(request, DIALECT, "task_call", lambda: _envelope(_page(request, page, size)))
-
-
-def _page(request: Request, page: int, size: int) -> JsonObject:
-    world = world_of(request)
     newest = sorted(world.of("hiapi"), key=lambda task: -task.created_s)
-    shown = newest[(page - 1) * size : page * size]
-    tasks = [detail(world.view(task)) for task in shown]
-    return {"page": page, "size": size, "total": len(newest), "tasks": tasks}
+    tasks = [detail(world.view(task)) for task in newest[(page - 1) * size : page * size]]
+    return _envelope({"page": page, "size": size, "total": len(newest), "tasks": tasks})
 
 
 ROUTES = (
-    Route("/v1/tasks", submit, methods=["POST"]),
-    Route("/v1/tasks", listing, methods=["GET"]),
-    Route("/v1/tasks/{task_id}", query, methods=["GET"]),
+    Route("/v1/tasks", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/v1/tasks", endpoint(DIALECT, _list), methods=["GET"]),
+    Route("/v1/tasks/{task_id}", status_endpoint(DIALECT, _detail), methods=["GET"]),
 )

@@ -9,7 +9,7 @@ unix seconds in X-RateLimit-Reset, 1.1 models take the nine ratios.
 import hashlib
 import secrets
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,12 +20,12 @@ from submitter.simulator.field_rules import (
     FIVE_RATIOS,
     MAX_SEED,
     NINE_RATIOS,
+    RESOLUTIONS,
     WEB_URL,
     Shape,
-    choice_or,
-    first_violation,
+    check_fields,
+    clip_of,
     integer,
-    integer_or,
     is_unknown_model,
     json_object,
     one_of,
@@ -33,9 +33,9 @@ from submitter.simulator.field_rules import (
     urls,
 )
 from submitter.simulator.records import milliseconds
-from submitter.simulator.request_pipeline import Dialect, answer_call, answer_query, answer_submit, origin_of
-from submitter.simulator.task import THROTTLINGS, Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
-from submitter.simulator.world import world_of
+from submitter.simulator.request_pipeline import Dialect, Endpoint, endpoint, status_endpoint, submit_endpoint
+from submitter.simulator.task import THROTTLINGS, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
+from submitter.simulator.world import origin_of, world_of
 
 MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
 
@@ -43,55 +43,39 @@ RETRY_AFTER_S = 5
 
 WORDS = state_words(queued="pending", running="processing", succeeded="success", failed="failed")
 
-_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
-    {
-        Reason.INVALID: (400, "Bad Request"),
-        Reason.NOT_JSON: (400, "Bad Request"),
-        Reason.NOT_ASYNC: (400, "Bad Request"),
-        Reason.NOT_PENDING: (400, "Bad Request"),
-        Reason.TOO_LARGE: (413, "Payload Too Large"),
-        Reason.NO_MODEL: (404, "Not Found"),
-        Reason.BAD_KEY: (401, "Unauthorized"),
-        Reason.NO_BALANCE: (402, "Payment Required"),
-        Reason.NO_TASK: (404, "Not Found"),
-        Reason.NO_ROUTE: (404, "Not Found"),
-        Reason.RATE: (429, "Too Many Requests"),
-        Reason.CONCURRENCY: (429, "Too Many Requests"),
-        Reason.INTERNAL: (500, "Internal Server Error"),
-        Reason.UNAVAILABLE: (503, "Service Unavailable"),
-    }
-)
+_ERRORS: Mapping[Reason, tuple[int, str]] = {
+    Reason.INVALID: (400, "Bad Request"),
+    Reason.NOT_JSON: (400, "Bad Request"),
+    Reason.TOO_LARGE: (413, "Payload Too Large"),
+    Reason.NO_MODEL: (404, "Not Found"),
+    Reason.BAD_KEY: (401, "Unauthorized"),
+    Reason.NO_BALANCE: (402, "Payment Required"),
+    Reason.NO_TASK: (404, "Not Found"),
+    Reason.NO_ROUTE: (404, "Not Found"),
+    Reason.RATE: (429, "Too Many Requests"),
+    Reason.CONCURRENCY: (429, "Too Many Requests"),
+    Reason.INTERNAL: (500, "Internal Server Error"),
+    Reason.UNAVAILABLE: (503, "Service Unavailable"),
+}
 
 
-def _shape(model: str) -> Shape | None:
-    if not model.startswith("happyhorse-"):
-        return None
+def _happyhorse(model: str) -> Shape:
     ratios = FIVE_RATIOS if model.startswith("happyhorse-1.0") else NINE_RATIOS
-    film = {"resolution": one_of(("720P", "1080P")), "ratio": one_of(ratios), "duration": integer(3, 15)}
+    film = {"resolution": one_of(RESOLUTIONS), "ratio": one_of(ratios), "duration": integer(3, 15)}
     required = {"prompt": text()}
     if model.endswith("-r2v"):
         required["reference_images"] = urls(WEB_URL)
     return Shape(required=required, optional=film | {"seed": integer(0, MAX_SEED)})
 
 
-def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+def _parse(request: Request, raw: bytes) -> Draft:
     model: str = request.path_params["model"]
     if is_unknown_model(model):
-        return Refusal(reason=Reason.NO_MODEL, message="model not found", field="model")
+        raise Refusal(Reason.NO_MODEL, "model not found", field="model")
     body = json_object(raw)
-    if isinstance(body, Refusal):
-        return body
-    shape = _shape(model)
-    wrong = None if shape is None else first_violation(body, shape)
-    return wrong or _draft(model, body)
-
-
-def _draft(model: str, body: JsonObject) -> Draft:
-    clip = Clip(
-        seconds=integer_or(body.get("duration"), 5),
-        resolution=choice_or(body.get("resolution"), ("720P", "1080P"), "1080P"),
-        ratio=choice_or(body.get("ratio"), NINE_RATIOS, "16:9"),
-    )
+    if model.startswith("happyhorse-"):
+        check_fields(body, _happyhorse(model))
+    clip = clip_of(body.get("duration"), body.get("resolution"), body.get("ratio"))
     return Draft(model=model, prompt=str(body.get("prompt") or "")[:MAX_PROMPT_CHARACTERS], body=body, clip=clip)
 
 
@@ -134,61 +118,40 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     return JSONResponse({"code": status, "message": message}, status_code=status, headers=headers)
 
 
-def _unknown(request: Request, task_id: str) -> Response:
-    return _refuse(request, Refusal(reason=Reason.NO_TASK, message="task not found"))
-
-
 DIALECT = Dialect(
     platform="modellix",
     parse=_parse,
     new_id=lambda: f"task-{secrets.token_hex(12)}",
     receipt=_receipt,
     refuse=_refuse,
-    unknown=_unknown,
     forgets=True,
     rate_headers=("", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
 )
 
 
-async def submit_plain(request: Request) -> Response:
-    """POST /{vendor}/{model}."""
-    return await _submit(request, served=("both", "plain"))
+def _submit(path: Literal["plain", "suffix"]) -> Endpoint:
+    submit = submit_endpoint(DIALECT)
+
+    async def answer(request: Request) -> Response:
+        if world_of(request).config.modellix_async_path not in {"both", path}:
+            return _refuse(request, Refusal(Reason.NO_ROUTE, "no such path"))
+        return await submit(request)
+
+    return answer
 
 
-async def submit_suffixed(request: Request) -> Response:
-    """POST /{vendor}/{model}/async."""
-    return await _submit(request, served=("both", "suffix"))
+async def _balance(request: Request) -> Response:
+    return _success({"balance": "100.0000"})
 
 
-async def _submit(request: Request, *, served: tuple[str, str]) -> Response:
-    if world_of(request).config.modellix_async_path not in served:
-        return _refuse(request, Refusal(reason=Reason.NO_ROUTE, message="no such path"))
-    return await answer_submit(request, DIALECT)
-
-
-async def query(request: Request) -> Response:
-    """GET /tasks/{task_id}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
-
-
-async def balance(request: Request) -> Response:
-    """GET /team/balance."""
-    return _account(request, {"balance": "100.0000"})
-
-
-async def validate_key(request: Request) -> Response:
-    """GET /apikey/validate."""
-    return _account(request, {"is_valid": True})
-
-
-def _account(request: Request, data: JsonObject) -> Response:
-    return answer_call(request, DIALECT, "task_call", lambda: _success(data))
+async def _validate_key(request: Request) -> Response:
+    return _success({"is_valid": True})
 
 
 ROUTES = (
-    Route("/tasks/{task_id}", query, methods=["GET"]),
-    Route("/team/balance", balance, methods=["GET"]),
-    Route("/apikey/validate", validate_key, methods=["GET"]),
-    Route("/{vendor}/{model}", submit_plain, methods=["POST"]),
-    Route("/{vendor}/{model}/async", submit_suffixed, methods=["POST"]),
+    Route("/tasks/{task_id}", status_endpoint(DIALECT, _state), methods=["GET"]),
+    Route("/team/balance", endpoint(DIALECT, _balance), methods=["GET"]),
+    Route("/apikey/validate", endpoint(DIALECT, _validate_key), methods=["GET"]),
+    Route("/{vendor}/{model}", _submit("plain"), methods=["POST"]),
+    Route("/{vendor}/{model}/async", _submit("suffix"), methods=["POST"]),
 )

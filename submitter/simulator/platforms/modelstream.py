@@ -8,38 +8,32 @@ new-api is inferred, and so is which of the three error envelopes each refusal t
 
 import secrets
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
-from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
-from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
+from submitter.simulator.platforms.gateway import download_endpoint, gateway_draft, submitted_body
+from submitter.simulator.request_pipeline import Dialect, status_endpoint, submit_endpoint
+from submitter.simulator.task import JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
 
 #: Status, code and envelope of each reason.
-_ERRORS: Mapping[Reason, tuple[int, str, str]] = MappingProxyType(
-    {
-        Reason.INVALID: (400, "invalid_parameter", "page"),
-        Reason.NOT_JSON: (400, "invalid_request", "flat"),
-        Reason.NOT_ASYNC: (400, "invalid_request", "flat"),
-        Reason.NOT_PENDING: (400, "invalid_request", "flat"),
-        Reason.TOO_LARGE: (413, "read_request_body_failed", "router"),
-        Reason.NO_MODEL: (503, "model_not_found", "router"),
-        Reason.BAD_KEY: (401, "", "router"),
-        Reason.NO_BALANCE: (402, "insufficient_user_quota", "flat"),
-        Reason.NO_TASK: (400, "task_not_exist", "flat"),
-        Reason.NO_ROUTE: (404, "invalid_request", "router"),
-        Reason.RATE: (429, "ali_api_error", "flat"),
-        Reason.CONCURRENCY: (429, "ali_api_error", "flat"),
-        Reason.INTERNAL: (500, "do_request_failed", "flat"),
-        Reason.UNAVAILABLE: (503, "get_channel_failed", "router"),
-    }
-)
+_ERRORS: Mapping[Reason, tuple[int, str, str]] = {
+    Reason.INVALID: (400, "invalid_parameter", "page"),
+    Reason.NOT_JSON: (400, "invalid_request", "flat"),
+    Reason.TOO_LARGE: (413, "read_request_body_failed", "router"),
+    Reason.NO_MODEL: (503, "model_not_found", "router"),
+    Reason.BAD_KEY: (401, "", "router"),
+    Reason.NO_BALANCE: (402, "insufficient_user_quota", "flat"),
+    Reason.NO_TASK: (400, "task_not_exist", "flat"),
+    Reason.RATE: (429, "ali_api_error", "flat"),
+    Reason.CONCURRENCY: (429, "ali_api_error", "flat"),
+    Reason.INTERNAL: (500, "do_request_failed", "flat"),
+    Reason.UNAVAILABLE: (503, "get_channel_failed", "router"),
+}
 
 
 PAGE_WORDS = state_words(queued="queued", running="in_progress", succeeded="completed", failed="failed")
@@ -57,13 +51,6 @@ GEMINI_WORDS = state_words(queued="queued", running="processing", succeeded="suc
 UPSTREAM_WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", failed="FAILED")
 
 _MILESTONES = (10, 20, 30)  # the gateway's percentages between the start and 100 are not linear
-
-
-def _parse(request: Request, raw: bytes) -> Draft | Refusal:
-    body = submitted_body(request, raw)
-    if isinstance(body, Refusal):
-        return body
-    return wrong_field(body) or gateway_draft(body)
 
 
 def gateway_percent(view: View) -> int:
@@ -152,9 +139,7 @@ def gemini_shape(view: View) -> JsonObject:
     return {"code": "success", "message": "", "data": data}
 
 
-SHAPES: Mapping[str, Callable[[View], JsonObject]] = MappingProxyType(
-    {"a": page_shape, "b": row_shape, "d": gemini_shape}
-)
+SHAPES: Mapping[str, Callable[[View], JsonObject]] = {"a": page_shape, "b": row_shape, "d": gemini_shape}
 
 
 def _receipt(request: Request, view: View) -> Response:
@@ -179,17 +164,12 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
     return JSONResponse({"error": error}, status_code=status)
 
 
-def _unknown(request: Request, task_id: str) -> Response:
-    return _refuse(request, Refusal(reason=Reason.NO_TASK, message="task_not_exist"))
-
-
 DIALECT = Dialect(
     platform="modelstream",
-    parse=_parse,
+    parse=lambda request, raw: gateway_draft(submitted_body(request, raw)),
     new_id=lambda: f"task_{secrets.token_hex(16)}",
     receipt=_receipt,
     refuse=_refuse,
-    unknown=_unknown,
 )
 
 
@@ -201,30 +181,10 @@ def _video(request: Request, view: View) -> Response:
     return JSONResponse(openai_video(view))
 
 
-async def submit(request: Request) -> Response:
-    """POST /v1/video/generations and POST /v1/videos."""
-    return await answer_submit(request, DIALECT)
-
-
-async def query_generation(request: Request) -> Response:
-    """GET /v1/video/generations/{id}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _generation)
-
-
-async def query_video(request: Request) -> Response:
-    """GET /v1/videos/{id}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _video)
-
-
-async def download(request: Request) -> Response:
-    """GET /v1/videos/{id}/content."""
-    return await answer_download(request, DIALECT)
-
-
 ROUTES = (
-    Route("/v1/video/generations", submit, methods=["POST"]),
-    Route("/v1/videos", submit, methods=["POST"]),
-    Route("/v1/video/generations/{task_id}", query_generation, methods=["GET"]),
-    Route("/v1/videos/{task_id}", query_video, methods=["GET"]),
-    Route("/v1/videos/{task_id}/content", download, methods=["GET"]),
+    Route("/v1/video/generations", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/v1/videos", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/v1/video/generations/{task_id}", status_endpoint(DIALECT, _generation), methods=["GET"]),
+    Route("/v1/videos/{task_id}", status_endpoint(DIALECT, _video), methods=["GET"]),
+    Route("/v1/videos/{task_id}/content", download_endpoint(DIALECT), methods=["GET"]),
 )

@@ -7,15 +7,14 @@ configured. Inferred: `code` and `type` words beyond the sample's, and that the 
 
 import secrets
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.field_rules import WEB_URL, Shape, first_violation, one_of, url
-from submitter.simulator.platforms.gateway import answer_download, gateway_draft, submitted_body, wrong_field
-from submitter.simulator.request_pipeline import Dialect, answer_query, answer_submit
+from submitter.simulator.field_rules import RESOLUTIONS, WEB_URL, Shape, check_fields, one_of, url
+from submitter.simulator.platforms.gateway import download_endpoint, gateway_draft, submitted_body
+from submitter.simulator.request_pipeline import Dialect, status_endpoint, submit_endpoint
 from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
@@ -25,40 +24,29 @@ WORDS = state_words(
 
 _HAPPYHORSE = Shape(
     required={"model": one_of(("happyhorse-1.0-t2v", "happyhorse-1.0-i2v", "happyhorse-1.0-r2v"))},
-    optional={"size": one_of(("720P", "1080P")), "input_reference": url(WEB_URL)},
+    optional={"size": one_of(RESOLUTIONS), "input_reference": url(WEB_URL)},
 )
 
-_ERRORS: Mapping[Reason, tuple[int, str]] = MappingProxyType(
-    {
-        Reason.INVALID: (400, "invalid_parameter"),
-        Reason.NOT_JSON: (400, "invalid_json"),
-        Reason.NOT_ASYNC: (400, "invalid_request"),
-        Reason.NOT_PENDING: (400, "invalid_request"),
-        Reason.TOO_LARGE: (413, "request_too_large"),
-        Reason.NO_MODEL: (503, "model_not_found"),
-        Reason.BAD_KEY: (401, "invalid_api_key"),
-        Reason.NO_BALANCE: (403, "insufficient_quota"),
-        Reason.NO_TASK: (400, "task_not_exist"),
-        Reason.NO_ROUTE: (404, "not_found"),
-        Reason.RATE: (429, "rate_limit_exceeded"),
-        Reason.CONCURRENCY: (429, "rate_limit_exceeded"),
-        Reason.INTERNAL: (500, "internal_error"),
-        Reason.UNAVAILABLE: (503, "service_unavailable"),
-    }
-)
-
-_BUSINESS_FAILURES = frozenset({Reason.INVALID})
+_ERRORS: Mapping[Reason, tuple[int, str]] = {
+    Reason.INVALID: (400, "invalid_parameter"),
+    Reason.NOT_JSON: (400, "invalid_json"),
+    Reason.TOO_LARGE: (413, "request_too_large"),
+    Reason.NO_MODEL: (503, "model_not_found"),
+    Reason.BAD_KEY: (401, "invalid_api_key"),
+    Reason.NO_BALANCE: (403, "insufficient_quota"),
+    Reason.NO_TASK: (400, "task_not_exist"),
+    Reason.RATE: (429, "rate_limit_exceeded"),
+    Reason.CONCURRENCY: (429, "rate_limit_exceeded"),
+    Reason.INTERNAL: (500, "internal_error"),
+    Reason.UNAVAILABLE: (503, "service_unavailable"),
+}
 
 
-def _parse(request: Request, raw: bytes) -> Draft | Refusal:
+def _parse(request: Request, raw: bytes) -> Draft:
     body = submitted_body(request, raw)
-    if isinstance(body, Refusal):
-        return body
-    return wrong_field(body) or _wrong_happyhorse(body) or gateway_draft(body)
-
-
-def _wrong_happyhorse(body: JsonObject) -> Refusal | None:
-    return first_violation(body, _HAPPYHORSE) if body["model"].startswith("happyhorse-") else None
+    if body["model"].startswith("happyhorse-"):
+        check_fields(body, _HAPPYHORSE)
+    return gateway_draft(body)
 
 
 def _head(view: View) -> JsonObject:
@@ -90,14 +78,10 @@ def _state(request: Request, view: View) -> Response:
 def _refuse(request: Request, refusal: Refusal) -> Response:
     status, code = _ERRORS[refusal.reason]
     kind = "invalid_request_error" if 400 <= status < 500 else "server_error"
-    if refusal.reason in _BUSINESS_FAILURES and world_of(request).config.tokenbay_errors_in_200:
+    if refusal.reason is Reason.INVALID and world_of(request).config.tokenbay_errors_in_200:
         status = 200
     error = {"message": refusal.message, "type": kind, "code": code}
     return JSONResponse({"error": error}, status_code=status)
-
-
-def _unknown(request: Request, task_id: str) -> Response:
-    return _refuse(request, Refusal(reason=Reason.NO_TASK, message="task not found"))
 
 
 DIALECT = Dialect(
@@ -106,29 +90,13 @@ DIALECT = Dialect(
     new_id=lambda: f"task_{secrets.token_hex(12)}",
     receipt=_receipt,
     refuse=_refuse,
-    unknown=_unknown,
 )
 
 
-async def submit(request: Request) -> Response:
-    """POST /v1/video/generations and its alias POST /v1/videos."""
-    return await answer_submit(request, DIALECT)
-
-
-async def query(request: Request) -> Response:
-    """GET /v1/video/generations/{id} and its alias GET /v1/videos/{id}."""
-    return await answer_query(request, DIALECT, request.path_params["task_id"], _state)
-
-
-async def download(request: Request) -> Response:
-    """GET /v1/videos/{id}/content."""
-    return await answer_download(request, DIALECT)
-
-
 ROUTES = (
-    Route("/v1/video/generations", submit, methods=["POST"]),
-    Route("/v1/videos", submit, methods=["POST"]),
-    Route("/v1/video/generations/{task_id}", query, methods=["GET"]),
-    Route("/v1/videos/{task_id}", query, methods=["GET"]),
-    Route("/v1/videos/{task_id}/content", download, methods=["GET"]),
+    Route("/v1/video/generations", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/v1/videos", submit_endpoint(DIALECT), methods=["POST"]),
+    Route("/v1/video/generations/{task_id}", status_endpoint(DIALECT, _state), methods=["GET"]),
+    Route("/v1/videos/{task_id}", status_endpoint(DIALECT, _state), methods=["GET"]),
+    Route("/v1/videos/{task_id}/content", download_endpoint(DIALECT), methods=["GET"]),
 )

@@ -21,7 +21,7 @@ from receiver.callbacks.model import (
     make_callback_token,
 )
 from receiver.events.model.event import EventType
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Task, TaskMismatch, Verdict

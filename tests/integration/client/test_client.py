@@ -18,16 +18,10 @@ from submitter.model import TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0, a_report
 from tests.support.raw_server import reply, replying, serving
-from tests.support.service import KEYS, VIDEO, Served, served, served_with_simulator
+from tests.support.service import KEYS, VIDEO, Served, served_with_simulator
 from tests.support.stream_bytes import TASK, one_after_another, problem, replying_with
 
 KEY = KEYS["all"][1]
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 @pytest.fixture(name="simulated")

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import chain, repeat
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from submitter import Client, Event, OtherMessage, SubscriptionDisabled
+from submitter import Client, OtherMessage, SubscriptionDisabled
 from submitter.client import client as module
 from submitter.client import stream
 from submitter.errors import CursorExpired, ReceiverRefused
@@ -18,9 +18,9 @@ from submitter.model import TaskState
 from tests.support.builders import T0, a_report
 from tests.support.raw_server import RawServer, reply, replying, serving
 from tests.support.service import KEYS, Served, served
+from tests.support.stream_bytes import PATIENCE_S, first_seqs
 
 KEY = KEYS["all"][1]
-PATIENCE_S = 60
 EVERYTHING = 10**12  # bytes that a line lets pass
 
 
@@ -32,28 +32,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "SHORTEST_RETRY_S", 0.01)
 
 
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
-
-
 async def _ends(service: Served, *numbers: int) -> None:
     """Tasks that end, one event each."""
     for number in numbers:
         await service.has(f"tsk_{number}", f"p{number}")
     await service.services.store.ledger.record([a_report(provider_task_id=f"p{number}") for number in numbers], T0)
     service.services.commit_notifier.notify()
-
-
-async def _first(count: int, events: AsyncGenerator[Event]) -> list[int]:
-    found: list[int] = []
-    async with asyncio.timeout(PATIENCE_S), aclosing(events):
-        async for event in events:
-            found.append(event.seq)
-            if len(found) == count:
-                break
-    return found
 
 
 @asynccontextmanager
@@ -88,7 +72,7 @@ async def test_every_event_comes_once_and_in_order_through_a_line_that_keeps_bre
     await _ends(service, *range(1, 61))
     budgets = chain([10, 200, 900, 2_000, 5_000, 10_000, 3_333, 7_777, 12_345], repeat(30_000))
     async with _line(lambda: _port(service.url), budgets) as url, Client(url, KEY) as client:
-        reading = asyncio.create_task(_first(120, client.events(after=0)))
+        reading = asyncio.create_task(first_seqs(120, client.events(after=0)))
         for start in range(61, 121, 20):
             await _ends(service, *range(start, start + 20))
         assert await reading == list(range(1, 121))
@@ -131,7 +115,7 @@ async def test_conditions_hold_for_pages_and_for_the_stream_alike(service: Serve
     async with Client(service.url, KEY) as client:
         paged = [each.task.id async for each in client.events(after=0, follow=False, **conditions)]
         failed = [each.task.id async for each in client.events(after=0, follow=False, types=["task.failed"])]
-        streamed = await _first(2, client.events(after=0, **conditions))
+        streamed = await first_seqs(2, client.events(after=0, **conditions))
     assert (paged, failed, streamed) == (["tsk_1", "tsk_3"], ["tsk_3"], [1, 4])
 
 
@@ -139,9 +123,9 @@ async def test_an_unknown_condition_is_refused_at_once(service: Served) -> None:
     async with Client(service.url, KEY) as client:
         for follow in (True, False):
             with pytest.raises(ReceiverRefused, match="400"):
-                await _first(1, client.events(after=0, follow=follow, providers=["nobody"]))
+                await first_seqs(1, client.events(after=0, follow=follow, providers=["nobody"]))
             with pytest.raises(ReceiverRefused, match="400"):
-                await _first(1, client.events(after=99, follow=follow))
+                await first_seqs(1, client.events(after=99, follow=follow))
 
 
 async def test_a_key_that_may_not_read_is_refused_at_once(service: Served) -> None:
@@ -149,7 +133,7 @@ async def test_a_key_that_may_not_read_is_refused_at_once(service: Served) -> No
         async with Client(service.url, key) as client:
             for follow in (True, False):
                 with pytest.raises(ReceiverRefused, match=r"40[13]"):
-                    await _first(1, client.events(after=0, follow=follow))
+                    await first_seqs(1, client.events(after=0, follow=follow))
 
 
 async def test_a_cursor_older_than_the_stored_events_is_an_error_of_pages_and_of_the_stream(
@@ -162,15 +146,15 @@ async def test_a_cursor_older_than_the_stored_events_is_an_error_of_pages_and_of
     async with Client(service.url, KEY) as client:
         for follow in (True, False):
             with pytest.raises(CursorExpired) as raised:
-                await _first(1, client.events(after=1, follow=follow))
-            assert await _first(1, client.events(after=raised.value.oldest_after, follow=follow)) == [3]
-        assert await _first(1, client.events(follow=False)) == [3]
+                await first_seqs(1, client.events(after=1, follow=follow))
+            assert await first_seqs(1, client.events(after=raised.value.oldest_after, follow=follow)) == [3]
+        assert await first_seqs(1, client.events(follow=False)) == [3]
 
 
 async def test_from_now_on_gives_only_what_comes_and_then_all_of_it(service: Served) -> None:
     await _ends(service, 1)
     async with Client(service.url, KEY) as client:
-        reading = asyncio.create_task(_first(3, client.events()))
+        reading = asyncio.create_task(first_seqs(3, client.events()))
         number = 1
         while not reading.done():
             number += 1

@@ -1,7 +1,7 @@
 """The client following events, against servers that cut, break, stall, babble and lie."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,11 +15,13 @@ from submitter.client.stream import EventFollower
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.raw_server import Answering, Peer, RawServer, hanging, replying, serving
 from tests.support.stream_bytes import (
+    PATIENCE_S,
     STREAM,
     a_disabled_event,
     an_event,
     block,
     blocks,
+    first_seqs,
     one_after_another,
     page,
     problem,
@@ -27,8 +29,6 @@ from tests.support.stream_bytes import (
     resetting_after,
     staying_open_after,
 )
-
-PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +45,6 @@ async def _against(*answers: Answering) -> AsyncIterator[tuple[Client, RawServer
         yield client, server
 
 
-async def _first(count: int, events: AsyncGenerator[Event]) -> list[int]:
-    """Numbers of the first events, after which the follower leaves."""
-    found: list[int] = []
-    async with asyncio.timeout(PATIENCE_S), aclosing(events):
-        async for event in events:
-            found.append(event.seq)
-            if len(found) == count:
-                break
-    return found
-
-
 def _asked(request: bytes) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(request.split(b" ")[1].decode()).query)
 
@@ -69,7 +58,7 @@ async def test_events_come_in_order_from_the_cursor_on_with_what_they_say() -> N
         async with asyncio.timeout(PATIENCE_S), aclosing(client.events(after=5)) as events:
             first = await anext(events)
         assert (first.seq, first.event_id, first.type, first.task.id) == (6, "evt_6", "task.succeeded", "tsk_1")
-        assert await _first(3, client.events(after=5)) == [6, 7, 9]
+        assert await first_seqs(3, client.events(after=5)) == [6, 7, 9]
     assert server.requests[0].startswith(b"GET /v1/events/stream?")
     lines = server.requests[0].lower().split(b"\r\n")
     assert {b"authorization: bearer key", b"accept: text/event-stream"} <= set(lines)
@@ -78,8 +67,8 @@ async def test_events_come_in_order_from_the_cursor_on_with_what_they_say() -> N
 
 async def test_conditions_are_passed_on_and_no_types_mean_those_about_tasks() -> None:
     async with _against(staying_open_after(STREAM, blocks(1))) as (client, server):
-        await _first(1, client.events())
-        await _first(
+        await first_seqs(1, client.events())
+        await first_seqs(
             1, client.events(types=["task.failed"], providers=["a", "b"], models=["m"], labels={"film": "x=1"})
         )
     assert _asked(server.requests[0]) == [
@@ -109,7 +98,7 @@ async def test_a_cut_connection_is_made_again_and_no_event_missed_or_doubled(end
         client,
         server,
     ):
-        assert await _first(4, client.events(after=0)) == [1, 2, 3, 4]
+        assert await first_seqs(4, client.events(after=0)) == [1, 2, 3, 4]
     assert _cursors(server) in (["0", "2"], ["0", "0"])  # a reset may take what was sent before it along
 
 
@@ -118,7 +107,7 @@ async def test_a_chunked_stream_that_stops_in_a_chunk_is_made_again() -> None:
     whole = blocks(1)
     cut = replying_with(head, b"%x\r\n%s\r\n" % (len(whole), whole), b"fff\r\nid: 2\nda")
     async with _against(cut, staying_open_after(STREAM, blocks(2))) as (client, server):
-        assert await _first(2, client.events(after=0)) == [1, 2]
+        assert await first_seqs(2, client.events(after=0)) == [1, 2]
     assert _cursors(server) == ["0", "1"]
 
 
@@ -128,7 +117,7 @@ async def test_a_connection_without_a_byte_for_long_is_taken_for_dead(monkeypatc
         client,
         server,
     ):
-        assert await _first(2, client.events(after=0)) == [1, 2]
+        assert await first_seqs(2, client.events(after=0)) == [1, 2]
         async with asyncio.timeout(PATIENCE_S):
             await server.peers[0].gone.wait()
     assert _cursors(server) == ["0", "1", "1"]
@@ -146,7 +135,7 @@ async def test_comments_keep_a_quiet_connection_alive(monkeypatch: pytest.Monkey
         await hanging(peer, number)
 
     async with _against(quiet) as (client, server):
-        assert await _first(1, client.events()) == [1]
+        assert await first_seqs(1, client.events()) == [1]
     assert len(server.requests) == 1
 
 
@@ -158,7 +147,7 @@ async def test_a_stream_that_dribbles_byte_by_byte_is_read() -> None:
         await hanging(peer, number)
 
     async with _against(dribbling) as (client, _):
-        assert await _first(2, client.events()) == [1, 2]
+        assert await first_seqs(2, client.events()) == [1, 2]
 
 
 async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> None:
@@ -167,7 +156,7 @@ async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> 
         replying_with(STREAM, b"id: 40\n\nid: x\n\n"),
         staying_open_after(STREAM, blocks(42)),
     ) as (client, server):
-        assert await _first(1, client.events()) == [42]
+        assert await first_seqs(1, client.events()) == [42]
     assert _cursors(server) == [None, "41", "41"]
 
 
@@ -177,11 +166,11 @@ async def test_an_expired_cursor_comes_with_the_one_to_read_on_from() -> None:
     for answer in (staying_open_after(STREAM, b"retry: 3000\n\n", reset, blocks(101)), staying_open_after(gone)):
         async with _against(answer) as (client, server):
             with pytest.raises(CursorExpired, match="after 100") as raised:
-                await _first(1, client.events(after=5))
+                await first_seqs(1, client.events(after=5))
             assert (raised.value.oldest_after, len(server.requests)) == (100, 1)
     async with _against(staying_open_after(gone)) as (client, _):
         with pytest.raises(CursorExpired, match="after 100"):
-            await _first(1, client.events(after=5, follow=False))
+            await first_seqs(1, client.events(after=5, follow=False))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +181,7 @@ async def test_what_the_receiver_refuses_is_not_retried(status: int, kind: str) 
     for follow in (True, False):
         async with _against(staying_open_after(problem(status, kind))) as (client, server):
             with pytest.raises(ReceiverRefused, match=str(status)):
-                await _first(1, client.events(after=5, follow=follow))
+                await first_seqs(1, client.events(after=5, follow=follow))
             assert len(server.requests) == 1
 
 
@@ -202,7 +191,7 @@ async def test_a_key_that_is_taken_back_ends_the_following() -> None:
         _,
     ):
         with pytest.raises(ReceiverRefused, match="401"):
-            await _first(2, client.events(after=0))
+            await first_seqs(2, client.events(after=0))
 
 
 async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
@@ -220,7 +209,7 @@ async def test_a_receiver_that_is_away_for_long_is_found_again() -> None:
         client,
         server,
     ):
-        assert await _first(2, client.events(after=0)) == [1, 2]
+        assert await first_seqs(2, client.events(after=0)) == [1, 2]
     assert _cursors(server) == ["0"] + ["1"] * 9
 
 
@@ -238,20 +227,20 @@ async def test_without_a_first_connection_the_error_is_raised_after_a_few_tries(
 ) -> None:
     async with _against(answer) as (client, server):
         with pytest.raises(raised):
-            await _first(1, client.events())
+            await first_seqs(1, client.events())
         assert len(server.requests) == 4
 
 
 async def test_an_unreachable_receiver_is_an_error_of_its_own() -> None:
     async with Client("http://127.0.0.1:9", "key") as client:
         with pytest.raises(ReceiverUnreachable, match="ConnectError"):
-            await _first(1, client.events())
+            await first_seqs(1, client.events())
 
 
 async def test_lines_that_are_no_fields_are_passed_over() -> None:
     junk = b"<<<garbage>>>\nfoo: bar\nretry: soon\nid\n\n\xff\xfe\n\n: c\n\n"
     async with _against(staying_open_after(STREAM, junk, blocks(1), junk, blocks(2))) as (client, _):
-        assert await _first(2, client.events()) == [1, 2]
+        assert await first_seqs(2, client.events()) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +264,7 @@ async def test_an_answer_of_no_receiver_is_raised_and_not_retried(monkeypatch: p
     monkeypatch.setattr(stream, "BLOCK_CAP_BYTES", 10_000)
     async with _against(staying_open_after(STREAM, said)) as (client, server):
         with pytest.raises(ReceiverUnreachable, match=r"cannot be read|not a JSON object"):
-            await _first(1, client.events())
+            await first_seqs(1, client.events())
         assert len(server.requests) == 1
 
 
@@ -288,19 +277,19 @@ async def test_an_endless_refusal_is_read_to_its_cap_only() -> None:
 
     async with _against(endless) as (client, _):
         with pytest.raises(ReceiverUnreachable):
-            await _first(1, client.events())
+            await first_seqs(1, client.events())
 
 
 async def test_a_follower_that_leaves_closes_its_connection() -> None:
     async with _against(staying_open_after(STREAM, blocks(1))) as (client, server):
-        await _first(1, client.events())
+        await first_seqs(1, client.events())
         async with asyncio.timeout(PATIENCE_S):
             await server.peers[0].gone.wait()
 
 
 async def test_a_follower_that_is_cancelled_closes_its_connection() -> None:
     async with _against(staying_open_after(STREAM)) as (client, server):
-        waiting = asyncio.create_task(_first(1, client.events()))
+        waiting = asyncio.create_task(first_seqs(1, client.events()))
         await server.until_requests(1)
         waiting.cancel()
         async with asyncio.timeout(PATIENCE_S):
@@ -387,5 +376,5 @@ async def test_without_following_all_pages_are_read_and_then_it_ends() -> None:
 async def test_a_cursor_that_does_not_move_ends_the_reading() -> None:
     async with _against(staying_open_after(page(6, next_after=5, has_more=True))) as (client, server):
         with pytest.raises(ReceiverUnreachable, match="does not move"):
-            await _first(9, client.events(after=5, follow=False))
+            await first_seqs(9, client.events(after=5, follow=False))
     assert len(server.requests) == 1

@@ -11,7 +11,7 @@ from receiver.events import feed as feed_module
 from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.events.model.event import Event
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from tests.support.builders import T0, a_report, a_task
 

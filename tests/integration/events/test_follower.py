@@ -12,7 +12,7 @@ from receiver.events.feed import Feed
 from receiver.events.follower import Follower
 from receiver.events.log import EventLog
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, SliceOutcome
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Engine, Param, Reader, Row
 from receiver.store.retention import START
 from tests.support.builders import T0

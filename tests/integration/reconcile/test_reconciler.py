@@ -10,6 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.events.model.event import EventType
+from receiver.reconcile.model.decisions import PollResult
+from receiver.reconcile.model.report import PollOutcome
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task
@@ -44,13 +46,18 @@ async def _events(setup: ReconcileSetup) -> list[EventType]:
     return [event.type for event in await setup.store.events.events(0)]
 
 
+def _changed(polls: list[PollOutcome]) -> int:
+    """How many tasks a run changed."""
+    return sum(poll.changed for poll in polls)
+
+
 async def test_a_task_that_the_provider_has_finished_ends_with_one_event(setup: ReconcileSetup) -> None:
     await setup.add_task()
     setup.transport.answer("p1", hiapi("success"))
-    report = await setup.run()
+    (poll,) = await setup.run()
     task = await setup.task()
     assert (task.state, task.next_poll_ms, task.polls) == (TaskState.SUCCEEDED, None, 1)
-    assert (report.polled, report.changed, setup.events) == (1, 1, [1])
+    assert (poll.decision.result, poll.changed, setup.events) == (PollResult.OBSERVED, True, [1])
     assert await _events(setup) == [EventType.SUCCEEDED]
 
 
@@ -67,8 +74,7 @@ async def test_a_task_that_still_runs_is_polled_again_after_the_advised_time(set
 
 async def test_a_run_with_nothing_due_polls_nothing(setup: ReconcileSetup) -> None:
     await setup.add_task(next_poll_ms=T0 + 1)
-    report = await setup.run()
-    assert (report.polled, setup.transport.queried) == (0, [])
+    assert (await setup.run(), setup.transport.queried) == ([], [])
 
 
 async def test_the_tasks_of_several_providers_are_polled_in_one_run(setup: ReconcileSetup) -> None:
@@ -76,7 +82,7 @@ async def test_the_tasks_of_several_providers_are_polled_in_one_run(setup: Recon
     await setup.add_task("tsk_2", "p2", provider="modellix")
     setup.transport.answer("p1", hiapi("success", "p1"))
     setup.transport.answer("p2", modellix("success", "p2"))
-    assert (await setup.run()).changed == 2
+    assert _changed(await setup.run()) == 2
 
 
 async def test_a_provider_that_hangs_delays_neither_results_nor_the_next_run(setup: ReconcileSetup) -> None:
@@ -117,7 +123,7 @@ async def test_a_throttle_pauses_that_provider_only(setup: ReconcileSetup) -> No
     setup.transport.answer("p1", reply({"code": 429, "message": "slow down"}, 429, retry_after="20"))
     setup.transport.answer("p2", hiapi("success", "p2"))
     setup.transport.answer("p3", modellix("success", "p3"))
-    assert (await setup.run()).paused == ("hiapi",)
+    assert [poll.task.provider for poll in await setup.run() if poll.decision.pause is not None] == ["hiapi"]
     await setup.run(after_s=19)
     assert setup.transport.queried == ["p1", "p3"]
     await setup.run(after_s=1)
@@ -194,7 +200,8 @@ async def test_no_usable_answer_delays_the_next_poll_and_changes_nothing_else(
     setup.transport.answer("p1", answer)
     waits = []
     for _ in range(3):
-        assert (await setup.run()).missed == 1
+        (poll,) = await setup.run()
+        assert poll.decision.result is PollResult.UNAVAILABLE
         waits.append(await setup.wait_s())
         setup.clock.now_ms += round(waits[-1] * 1000)
     assert waits == [15, 30, 60]
@@ -243,8 +250,8 @@ async def test_a_callback_that_comes_during_a_poll_leaves_one_event(setup: Recon
 
     await setup.add_task()
     setup.transport.answer("p1", callback_first)
-    report = await setup.run()
-    assert (report.changed, await _events(setup)) == (0, [EventType.SUCCEEDED])
+    polls = await setup.run()
+    assert (_changed(polls), await _events(setup)) == (0, [EventType.SUCCEEDED])
 
 
 async def test_an_orphaned_submit_that_cannot_be_repeated_becomes_uncertain(setup: ReconcileSetup) -> None:
@@ -271,9 +278,9 @@ async def test_an_orphaned_submit_is_repeated_where_the_provider_remembers_its_k
     with pytest.raises(ProcessDied):
         await setup.submit()
     assert (await setup.only_task()).state is TaskState.SUBMITTING
-    report = await setup.run(after_s=DEAD_SUBMIT_S)
+    polls = await setup.run(after_s=DEAD_SUBMIT_S)
     task = await setup.only_task()
-    assert (report.changed, task.state, task.provider_task_id) == (1, TaskState.SUBMITTED, "p1")
+    assert (_changed(polls), task.state, task.provider_task_id) == (1, TaskState.SUBMITTED, "p1")
     assert setup.until_poll_s(task) == 60
     first, second = setup.transport.submits
     assert first.body == second.body
@@ -286,7 +293,7 @@ async def test_an_uncertain_submit_is_repeated_later_and_later(setup: ReconcileS
     waits = []
     for _ in range(3):
         waits.append(setup.until_poll_s(await setup.only_task()))
-        assert (await setup.run(after_s=waits[-1])).changed == 0
+        assert _changed(await setup.run(after_s=waits[-1])) == 0
     assert (waits, len(setup.transport.submits)) == ([15, 15, 30], 4)
 
 
@@ -318,10 +325,10 @@ async def test_a_receipt_that_comes_while_its_submit_is_marked_uncertain_is_poll
     submissions.first = first
     setup.reconciler.poller = replace(setup.reconciler.poller, submissions=submissions)
     await setup.add_task(provider_task_id=None, provider="modellix")
-    report = await setup.run()
+    polls = await setup.run()
     task = await setup.task()
     assert (task.state, task.provider_task_id, await setup.wait_s()) == (TaskState.SUBMITTED, "p9", wait_s)
-    assert report.changed == changed
+    assert _changed(polls) == changed
 
 
 async def test_what_cannot_be_recorded_is_polled_again_when_its_lease_has_ended(setup: ReconcileSetup) -> None:

@@ -14,7 +14,7 @@ import pytest
 from receiver.config.settings import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import Task

@@ -3,7 +3,7 @@
 import asyncio
 
 from receiver.reconcile.model.report import ReconcileFilter
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.tasks.model.task import Task
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from receiver.runtime.readiness import FRESH_MS, Readiness
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from tests.support.builders import T0
 

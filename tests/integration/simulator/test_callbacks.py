@@ -56,13 +56,13 @@ async def test_an_attempt_not_answered_2xx_is_repeated_until_one_is(refusal: int
     async with calling(speed=10_000) as caller, sink(refusal, refusal, 200) as place:
         task_id = await submit_to(caller, place)
         await place.wait_for(3)
-        await until_told(caller, task_id)
+        await until_delivered(caller, task_id)
         attempts = caller.sim.records().task(task_id).callbacks
     assert [(attempt.number, attempt.status) for attempt in attempts] == [(1, refusal), (2, refusal), (3, 200)]
 
 
-async def until_told(caller: ApiClient, task_id: str) -> None:
-    while not caller.sim.records().task(task_id).callback_delivered:
+async def until_delivered(caller: ApiClient, task_id: str) -> None:
+    while not any(attempt.is_delivered for attempt in caller.sim.records().task(task_id).callbacks):
         await asyncio.sleep(0.01)
 
 

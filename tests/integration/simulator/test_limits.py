@@ -29,8 +29,8 @@ async def test_hiapi_throttles_the_request_after_sixty_and_says_when_it_ends() -
 def test_a_window_passes_with_the_speed() -> None:
     windows = RateWindows(SimulatorConfig(speed=600, limits={"hiapi": Limit(requests=1, window_s=60)}))
     counted = [windows.count("hiapi", now_s) for now_s in (0.0, 0.05, 0.1, 0.15)]
-    assert [each.is_over for each in counted] == [False, True, False, True]
-    assert [each.reset_s for each in counted] == [0.1, 0.1, 0.2, 0.2]
+    assert [each and each.is_over for each in counted] == [False, True, False, True]
+    assert [each and each.reset_s for each in counted] == [0.1, 0.1, 0.2, 0.2]
 
 
 async def test_dashscope_limits_task_calls_but_not_submits() -> None:

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from submitter.simulator.task import Clip, Draft, Pace, Phase, Task, TaskEndedError, phase_at
+from submitter.simulator.task import Clip, Draft, Phase, Task, TaskEndedError, phase_at
 
-PACE = Pace(queued_share=0.1)
+QUEUED_SHARE = 0.1
 
 
 def a_task(ends_s: float = 100.0, outcome: Phase = Phase.SUCCEEDED, *faults: str) -> Task:
@@ -30,26 +30,26 @@ def a_task(ends_s: float = 100.0, outcome: Phase = Phase.SUCCEEDED, *faults: str
     [(0, "queued"), (9.9, "queued"), (10, "running"), (89.9, "running"), (90, "archiving"), (100, "succeeded")],
 )
 def test_a_good_task_is_queued_then_runs_then_archives_then_ends(now_s: float, phase: str) -> None:
-    assert phase_at(a_task(), now_s, PACE).value == phase
+    assert phase_at(a_task(), now_s, queued_share=QUEUED_SHARE).value == phase
 
 
 def test_a_task_that_will_fail_never_archives() -> None:
-    assert phase_at(a_task(100.0, Phase.FAILED), 95, PACE) is Phase.RUNNING
+    assert phase_at(a_task(100.0, Phase.FAILED), 95, queued_share=QUEUED_SHARE) is Phase.RUNNING
 
 
-def test_a_fresh_row_is_not_started_for_as_long_as_the_pace_says() -> None:
-    pace = Pace(queued_share=0.1, not_started_s=5)
-    assert [phase_at(a_task(), now_s, pace).value for now_s in (0, 4.9, 5)] == ["not_started", "not_started", "queued"]
+def test_a_fresh_row_is_not_started_for_as_long_as_configured() -> None:
+    phases = [phase_at(a_task(), now_s, queued_share=QUEUED_SHARE, not_started_s=5).value for now_s in (0, 4.9, 5)]
+    assert phases == ["not_started", "not_started", "queued"]
 
 
 def test_a_task_without_an_end_runs_for_ever() -> None:
-    assert phase_at(a_task(math.inf), 1e12, PACE) is Phase.RUNNING
+    assert phase_at(a_task(math.inf), 1e12, queued_share=QUEUED_SHARE) is Phase.RUNNING
 
 
 def test_a_task_ends_once() -> None:
     task = a_task()
     task.end(Phase.FAILED, 50)
-    assert phase_at(task, 50, PACE) is Phase.FAILED
+    assert phase_at(task, 50, queued_share=QUEUED_SHARE) is Phase.FAILED
     with pytest.raises(TaskEndedError):
         task.end(Phase.SUCCEEDED, 51)
 

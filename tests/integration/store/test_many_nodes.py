@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store import postgres
 from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable

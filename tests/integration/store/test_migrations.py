@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.engine import Tx
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.migrate import known_migrations, migrate

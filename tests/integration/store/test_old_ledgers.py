@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from receiver.events.model.event import EventType
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.errors import SchemaBehind
 from receiver.store.migrate import known_migrations, migrate
 from receiver.store.open import ledger_at

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.errors import DatabaseMisconfigured
 from tests.support.builders import T0
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store import postgres_listener
 from receiver.store.accounts import AccountStatus
 from receiver.webhooks.model.replay import ReplayRange

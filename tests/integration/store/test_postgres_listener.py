@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store import postgres_listener
 from receiver.store.engine import Listener, Tx
 from receiver.store.errors import StoreError

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store import retention
 from receiver.store.retention import Pruner, PruneReport
 from receiver.webhooks.model.delivery import DeliveryState
@@ -182,7 +182,7 @@ async def test_the_running_service_prunes_as_its_settings_say(tmp_path: Path) ->
 
 _ENDLESSLY = """
 import asyncio, sys
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store import retention
 from receiver.store.retention import Pruner
 

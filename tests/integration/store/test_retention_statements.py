@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.store.retention import DELETED, DISABLED_TOO_LONG, FAILING_TOO_LONG, START, PruneBatch, PruneCursor
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange

@@ -9,7 +9,7 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
 from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.sqlite import open_sqlite

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.errors import StoreError, TransferRefused
 from receiver.store.migrate import known_migrations
 from receiver.store.transfer import postgres, sqlite

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import MAX_BATCH, GroupCommit
 from receiver.tasks.model.task import Recorded, Verdict

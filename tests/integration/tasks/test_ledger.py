@@ -6,7 +6,7 @@ import json
 import pytest
 
 from receiver.events.model.event import EventType
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, TaskFilter, TaskMismatch, UnknownTask, Verdict
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from tests.support.builders import T0, a_receipt, a_report, a_task, an_observation, notified

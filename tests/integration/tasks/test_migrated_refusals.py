@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.codec import to_json
 from receiver.store.engine import Tx
 from receiver.store.migrate import known_migrations

@@ -1,6 +1,6 @@
 """Pages, cursors and counts."""
 
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.tasks.model.task import TaskFilter
 from receiver.webhooks.model.delivery import Backlog, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState

@@ -14,7 +14,8 @@ from receiver.callbacks.model import CallbackToken, read_callback_token
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import START
-from receiver.tasks.submission import MismatchedKey, Submitted
+from receiver.tasks.model.task import IdempotencyMismatch
+from receiver.tasks.submission import Submitted
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import ConnectFailed, ExchangeBroken, InvalidRequest
 from submitter.model import Refusal, TaskState
@@ -133,7 +134,7 @@ async def test_the_same_key_and_request_give_the_same_task_and_one_post(setup: S
 async def test_the_same_key_with_another_request_is_a_mismatch(setup: SubmissionSetup) -> None:
     first = await setup.submitted(a_request(idempotency_key="k"))
     other = a_request(idempotency_key="k", prompt="a cow at dusk")
-    assert await setup.submission.submit(other) == MismatchedKey(task_id=first.id)
+    assert await setup.submission.submit(other) == IdempotencyMismatch(task_id=first.id)
     assert len(setup.transport.sent) == 1
 
 
@@ -309,8 +310,7 @@ async def test_a_signing_secret_is_made_and_shown_once(setup: SubmissionSetup) -
     first, again = await setup.submission.submit(request), await setup.submission.submit(request)
     assert isinstance(first, Submitted)
     assert isinstance(again, Submitted)
-    assert first.task.notify is not None
-    assert (first.notify_secret, again.notify_secret) == (first.task.notify.secret, None)
+    assert (first.notify_secret, again.notify_secret) == (first.task.notify_secret, None)
     assert first.notify_secret is not None
     assert first.notify_secret not in json.dumps(dict(first.task.request))
 
@@ -318,8 +318,7 @@ async def test_a_signing_secret_is_made_and_shown_once(setup: SubmissionSetup) -
 async def test_a_signing_secret_that_was_given_is_used_and_not_shown(setup: SubmissionSetup) -> None:
     result = await setup.submission.submit(a_request(notify_url="https://hooks.example/a", notify_secret=SECRET))
     assert isinstance(result, Submitted)
-    assert result.task.notify is not None
-    assert (result.task.notify.secret, result.notify_secret) == (SECRET, None)
+    assert (result.task.notify_secret, result.notify_secret) == (SECRET, None)
 
 
 async def test_of_a_picture_inside_the_request_only_its_hash_is_stored(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from receiver.reconcile.model.report import ReconcileFilter
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.tasks.model.task import IdempotencyMismatch, Recorded, SettleRefused, Task, Verdict
 from submitter.model import ProviderTaskId, Refusal, Refused, TaskError, TaskId, TaskState, Uncertain
 from tests.support.builders import T0, a_receipt, a_report, a_task

@@ -11,19 +11,13 @@ import pytest
 from submitter.model import TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0, a_report, notified
-from tests.support.service import ORDER, VIDEO, Served, is_problem, served, served_with_simulator
+from tests.support.service import ORDER, VIDEO, Served, is_problem, served_with_simulator
 
 PATIENCE_S = 20.0  # well below the wait that is asked for
 MEMBERS = (
     "id provider task_id model state raw_state progress labels created_at submitted_at final_at deadline_at outputs "
     "error supersedes callback_expected polls"
 )
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 @pytest.fixture(name="simulated")

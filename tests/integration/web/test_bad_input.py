@@ -110,11 +110,11 @@ async def _service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Se
         yield service
 
 
-def _name(route: Endpoint[Any, Any]) -> str:
+def _name(route: Endpoint) -> str:
     return f"{route.method} {route.path}"
 
 
-def _path(route: Endpoint[Any, Any], part: str = "tsk_1") -> str:
+def _path(route: Endpoint, part: str = "tsk_1") -> str:
     return re.sub(r"\{[a-z_]+\}", part, route.path.replace("{provider}", "hiapi"))
 
 
@@ -126,7 +126,7 @@ def _is_civil(reply: httpx.Response) -> None:
     is_problem(reply, reply.status_code)
 
 
-async def _send(service: Served, route: Endpoint[Any, Any], **what: Any) -> httpx.Response:
+async def _send(service: Served, route: Endpoint, **what: Any) -> httpx.Response:
     headers = [(b"authorization", service.key("all")["Authorization"].encode()), *what.get("headers", ())]
     path = what.get("path", _path(route))
     async with service.http.stream(route.method, path, headers=headers, content=what.get("content")) as reply:
@@ -136,7 +136,7 @@ async def _send(service: Served, route: Endpoint[Any, Any], **what: Any) -> http
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
-async def test_no_body_breaks_a_route(service: Served, route: Endpoint[Any, Any]) -> None:
+async def test_no_body_breaks_a_route(service: Served, route: Endpoint) -> None:
     for name, body in BODIES.items():
         reply = await _send(service, route, content=body, headers=[(b"content-type", b"application/json")])
         _is_civil(reply)
@@ -144,21 +144,19 @@ async def test_no_body_breaks_a_route(service: Served, route: Endpoint[Any, Any]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
-async def test_no_header_breaks_a_route(service: Served, route: Endpoint[Any, Any]) -> None:
+async def test_no_header_breaks_a_route(service: Served, route: Endpoint) -> None:
     for headers in HEADERS.values():
         _is_civil(await _send(service, route, content=b'{"dry_run":true}', headers=headers))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=_name)
-async def test_a_query_that_is_not_understood_is_answered_400(service: Served, route: Endpoint[Any, Any]) -> None:
+async def test_a_query_that_is_not_understood_is_answered_400(service: Served, route: Endpoint) -> None:
     for query in BAD_QUERIES:
         is_problem(await _send(service, route, path=f"{_path(route)}?{query}"), 400)
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.query is not NoQuery], ids=_name)
-async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(
-    service: Served, route: Endpoint[Any, Any]
-) -> None:
+async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(service: Served, route: Endpoint) -> None:
     for name in route.query.model_fields:
         for value in BAD_VALUES[name]:
             problem = is_problem(await _send(service, route, path=f"{_path(route)}?{name}={value}"), 400)
@@ -166,7 +164,7 @@ async def test_a_value_of_the_query_that_is_unfit_is_answered_400_and_named(
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route.path], ids=_name)
-async def test_no_path_breaks_a_route(service: Served, route: Endpoint[Any, Any]) -> None:
+async def test_no_path_breaks_a_route(service: Served, route: Endpoint) -> None:
     for part in PATHS:
         reply = await _send(service, route, path=_path(route, part), content=b"{}", headers=HEADERS["no content type"])
         assert reply.status_code < 500

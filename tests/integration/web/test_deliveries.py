@@ -1,14 +1,9 @@
 """Deliveries over HTTP: found by subscription, shown with every try, made due again."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from submitter.model import TaskState
 from tests.support.builders import T0, a_report, notified
 from tests.support.raw_server import Peer, RawServer, reply, serving
-from tests.support.service import Served, is_problem, served
+from tests.support.service import Served, is_problem
 from tests.support.subscriptions_over_http import (
     HOOK,
     create_subscription,
@@ -16,12 +11,6 @@ from tests.support.subscriptions_over_http import (
     deliveries_of,
     finish_tasks,
 )
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 async def test_deliveries_are_listed_by_subscription_and_state(service: Served) -> None:

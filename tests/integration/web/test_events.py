@@ -1,8 +1,6 @@
 """Pages of events by cursor, over a real socket: in order, filtered, and clear about cursors that are no good."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +8,9 @@ import pytest
 from receiver.store.retention import START
 from tests.support.builders import T0
 from tests.support.delivery_fixtures import publish_event_of, publish_events
-from tests.support.service import Served, is_problem, served
+from tests.support.service import Served, is_problem
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 async def _page(service: Served, query: str = "") -> dict[str, Any]:

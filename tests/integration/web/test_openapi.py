@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from starlette.routing import Route
@@ -22,12 +21,6 @@ from submitter.model import TaskState
 from tests.support.builders import T0, a_report, a_task, notified
 from tests.support.service import ORDER, Served, served, served_with_simulator
 from tests.support.subscriptions_over_http import create_subscription
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 async def _document(service: Served) -> dict[str, Any]:

@@ -1,13 +1,9 @@
 """Replays over HTTP, on the real application."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from submitter.model import TaskState
-from tests.support.service import Served, is_problem, served
+from tests.support.service import Served, is_problem
 from tests.support.subscriptions_over_http import (
     PATH,
     create_subscription,
@@ -16,12 +12,6 @@ from tests.support.subscriptions_over_http import (
     patch_subscription,
     replay_subscription,
 )
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 async def test_a_replay_sends_events_that_had_no_delivery(service: Served) -> None:

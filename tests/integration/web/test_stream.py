@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from receiver.events.model.buffer import MAX_EVENTS
 from receiver.events.model.event import event_view
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.store.retention import START
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from tests.support.builders import T0
@@ -44,7 +44,7 @@ async def _until(met: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def _seats_taken(service: Served) -> int:
+def _slots_taken(service: Served) -> int:
     return service.services.feed.taken
 
 
@@ -81,7 +81,7 @@ async def test_a_stream_sends_each_event_as_it_happens_with_its_number_type_and_
 async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(service: Served) -> None:
     await _happen(service, 3)
     async with open_stream(service.http) as now, open_stream(service.http, "after=1") as after:
-        # Whoever is cut off before the first event knows from where to come again.
+        # A client that is cut off before the first event has a cursor to reconnect with.
         assert (now.greeting["id"], after.greeting["id"]) == ("3", "1")
         assert await after.seqs(2) == [2, 3]
         await _happen(service, 1, first=4)
@@ -232,7 +232,7 @@ async def test_a_client_that_does_not_read_delays_no_other_and_costs_bounded_mem
         for first in range(1, count, 500):
             await _happen(service, 500, first=first)
         assert await stream.seqs(count) == list(range(1, count + 1))
-        assert _seats_taken(service) == 2
+        assert _slots_taken(service) == 2
         connections = [each for each in gc.get_objects() if isinstance(each, HttpToolsProtocol)]
         waiting = max(each.transport.get_write_buffer_size() for each in connections)
         assert 0 < waiting < 512 << 10
@@ -245,17 +245,17 @@ async def test_a_client_that_does_not_read_delays_no_other_and_costs_bounded_mem
 async def test_clients_that_go_free_their_seats(service: Served) -> None:
     async with open_stream(service.http), open_stream(service.http):
         async with _deaf(service):
-            await _until(lambda: _seats_taken(service) == 3)
-        await _until(lambda: _seats_taken(service) == 2)
-    await _until(lambda: _seats_taken(service) == 0)
+            await _until(lambda: _slots_taken(service) == 3)
+        await _until(lambda: _slots_taken(service) == 2)
+    await _until(lambda: _slots_taken(service) == 0)
 
 
 async def test_a_client_that_leaves_while_it_waits_for_a_task_frees_its_slot(service: Served) -> None:
     await service.has()
     waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
-    await _until(lambda: _seats_taken(service) == 1)
+    await _until(lambda: _slots_taken(service) == 1)
     waiting.cancel()
-    await _until(lambda: _seats_taken(service) == 0)
+    await _until(lambda: _slots_taken(service) == 0)
 
 
 async def test_a_ledger_that_cannot_be_read_is_waited_out_and_the_stream_stays_open(
@@ -283,7 +283,7 @@ async def test_a_stream_or_wait_too_many_is_answered_503_and_others_are_answered
         await service.has()
         async with open_stream(service.http):
             waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
-            await _until(lambda: _seats_taken(service) == 2)
+            await _until(lambda: _slots_taken(service) == 2)
             for path in (PATH, "/v1/tasks/tsk_1?wait=60"):
                 reply = await service.get(path)
                 assert is_problem(reply, 503)["type"] == "urn:whenfinal:problem:streams-full"
@@ -292,7 +292,7 @@ async def test_a_stream_or_wait_too_many_is_answered_503_and_others_are_answered
             await service.calls_back()
             assert (await waiting).json()["state"] == "succeeded"
             assert (await service.get("/v1/tasks/tsk_1?wait=60")).json()["state"] == "succeeded"
-        await _until(lambda: _seats_taken(service) == 0)
+        await _until(lambda: _slots_taken(service) == 0)
         async with open_stream(service.http) as stream:
             assert stream.reply.status_code == 200
 
@@ -301,10 +301,10 @@ async def test_a_stop_ends_every_stream_as_it_should_end_and_those_who_do_not_re
     await _happen(service, 3_000)
     async with open_stream(service.http) as live, open_stream(service.http, "after=2999") as late, _deaf(service):
         assert await late.seqs(1) == [3_000]
-        await _until(lambda: _seats_taken(service) == 3)
+        await _until(lambda: _slots_taken(service) == 3)
         service.services.feed.close()
         while await live.block() is not None:
             pass
         while await late.block() is not None:
             pass
-        await _until(lambda: _seats_taken(service) == 0)
+        await _until(lambda: _slots_taken(service) == 0)

@@ -5,13 +5,11 @@ import base64
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from openapi_schema_validator import OAS31Validator
 
 from receiver.events.model.event import EventType
@@ -19,7 +17,7 @@ from receiver.web.schemas.subscriptions import ChangeSubscriptionRequest, Create
 from receiver.webhooks.model.request import SubscriptionRequest
 from submitter.standard_webhooks import verify_webhook
 from tests.support.raw_server import RawServer, reply, replying, serving
-from tests.support.service import Served, is_problem, served
+from tests.support.service import Served, is_problem
 from tests.support.subscriptions_over_http import (
     HOOK,
     PATH,
@@ -49,12 +47,6 @@ FULL: dict[str, Any] = {
     "rate_per_s": 2.5,
     "max_in_flight": 3,
 }
-
-
-@pytest.fixture(name="service")
-async def _service(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path) as service:
-        yield service
 
 
 # Create and show.

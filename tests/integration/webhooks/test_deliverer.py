@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import standardwebhooks
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.webhooks.deliverer import DeliveryReport

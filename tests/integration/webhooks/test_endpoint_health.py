@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import DELIVERING_AT_ONCE, JobRunner
 from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.audit import AuditEntry
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.model.delivery import Delivery, DeliveryState

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayScope

@@ -9,7 +9,7 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.errors import StoreUnavailable

@@ -19,7 +19,7 @@ import svix.webhooks
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from receiver.runtime.services import open_store
+from receiver.runtime.store import open_store
 from receiver.webhooks.model.subscription import Subscription
 from submitter import Client, Event
 from submitter.standard_webhooks import new_signing_key, public_key

@@ -8,7 +8,7 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.runtime.services import Store
+from receiver.runtime.store import Store
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich, SubscriptionNotActive, SubscriptionNotFound
 from receiver.webhooks.model.subscription import SubscriptionState

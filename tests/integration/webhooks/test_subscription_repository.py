@@ -8,7 +8,7 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.runtime.services import Store, open_store
+from receiver.runtime.store import Store, open_store
 from receiver.store.audit import AuditEntry
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from receiver.webhooks.model.rows import subscription_row

@@ -3,7 +3,10 @@
 import pytest
 
 from receiver.cli.display.durations import parse_moment
-from submitter.timestamps import parse_rfc3339_ms
+from receiver.web.problems import Kind, Problem
+from receiver.web.schemas.subscriptions import ReplayRequest
+from receiver.web.validation import check
+from submitter.timestamps import find_rfc3339_ms
 from tests.support.builders import T0
 
 
@@ -20,7 +23,7 @@ from tests.support.builders import T0
     ],
 )
 def test_a_time_in_rfc_3339_is_read_to_the_millisecond(text: str, at_ms: int) -> None:
-    assert parse_rfc3339_ms(text) == at_ms
+    assert find_rfc3339_ms(text) == at_ms
 
 
 @pytest.mark.parametrize(
@@ -41,9 +44,13 @@ def test_a_time_in_rfc_3339_is_read_to_the_millisecond(text: str, at_ms: int) ->
     ],
 )
 def test_what_is_no_time_is_refused_with_the_form(text: str) -> None:
-    with pytest.raises(ValueError, match="write it as 2026-09-21T14:13:20Z") as refused:
-        parse_rfc3339_ms(text)
-    assert len(str(refused.value)) < 200
+    assert find_rfc3339_ms(text) is None
+    with pytest.raises(Problem) as refused:
+        check(ReplayRequest, {"since": text}, Kind.INVALID)
+    (violation,) = refused.value.errors
+    assert (
+        str(violation) == "since: is not a time in RFC 3339; accepted: a time with its offset, as 2026-09-21T14:13:20Z"
+    )
 
 
 @pytest.mark.parametrize(

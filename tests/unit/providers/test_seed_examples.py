@@ -9,7 +9,7 @@ import pytest
 
 from submitter.providers.contract import SubmitContext
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import check
+from submitter.providers.validation import validate_video
 from submitter.request import VideoRequest
 from tests.unit.providers import recorded
 
@@ -25,7 +25,7 @@ def _example(name: str) -> dict[str, Any]:
 
 
 def _sent(adapter: str, request: VideoRequest) -> dict[str, Any]:
-    check(request, ADAPTERS[adapter].CAPABILITIES)
+    assert validate_video(request, ADAPTERS[adapter].CAPABILITIES) == ()
     context = SubmitContext(callback_url=CALLBACK, idempotency_key="tsk_1")
     body: dict[str, Any] = json.loads(ADAPTERS[adapter].build_submit(request, recorded.account(adapter), context).body)
     return body

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from submitter.errors import InvalidRequest, Violation
+from submitter.errors import Violation
 from submitter.providers.registry import ADAPTERS
-from submitter.providers.validation import check, validate_video
+from submitter.providers.validation import validate_video
 from submitter.request import RawRequest, VideoRequest
 
 URL = "https://a.example/1.png"
@@ -301,11 +301,11 @@ def test_every_violation_is_reported_at_once_in_the_order_of_the_fields() -> Non
     ]
 
 
-def test_check_raises_all_violations_and_accepts_a_valid_request() -> None:
-    check(VideoRequest(model=HIAPI_TEXT, prompt="a horse"), ADAPTERS["hiapi"].CAPABILITIES)
-    with pytest.raises(InvalidRequest) as caught:
-        check(VideoRequest(model=HIAPI_TEXT, duration=1), ADAPTERS["hiapi"].CAPABILITIES)
-    assert [violation.field for violation in caught.value.violations] == ["video.prompt", "video.duration"]
+def test_all_violations_are_found_and_a_valid_request_has_none() -> None:
+    capabilities = ADAPTERS["hiapi"].CAPABILITIES
+    assert validate_video(VideoRequest(model=HIAPI_TEXT, prompt="a horse"), capabilities) == ()
+    violations = validate_video(VideoRequest(model=HIAPI_TEXT, duration=1), capabilities)
+    assert [violation.field for violation in violations] == ["video.prompt", "video.duration"]
 
 
 def test_a_raw_body_may_not_hold_a_callback() -> None:

@@ -76,12 +76,6 @@ class Point:
     is_marked: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    first: str
-    second: int | None = None
-
-
 Name = NewType("Name", str)
 
 
@@ -95,7 +89,6 @@ class Everything:
     labels: Mapping[str, Any]
     points: tuple[Point, ...] = ()
     best: Point | None = None
-    flat: Pair | None = None
     owner: str | None = None
     computed: float = 0.0
 
@@ -103,14 +96,13 @@ class Everything:
 CODEC = RowCodec(
     Everything,
     renamed={"name": "title"},
-    flattened=["flat"],
     excluded=["computed"],
     converted={"owner": EMPTY_FOR_NONE},
 )
 
 
 def test_each_type_has_its_column() -> None:
-    point, pair = Point(x=2, is_marked=True), Pair(first="b")
+    point = Point(x=2, is_marked=True)
     value = Everything(
         name=Name("a"),
         colour=Colour.RED,
@@ -118,7 +110,6 @@ def test_each_type_has_its_column() -> None:
         labels={"é": [1]},
         points=(point,),
         best=point,
-        flat=pair,
     )
     assert CODEC.to_row(value) == {
         "title": "a",
@@ -129,16 +120,14 @@ def test_each_type_has_its_column() -> None:
         "labels": '{"é":[1]}',
         "points": '[{"x":2,"is_marked":true}]',
         "best": '{"x":2,"is_marked":true}',
-        "flat_first": "b",
-        "flat_second": None,
         "owner": "",
     }
     assert CODEC.from_row(CODEC.to_row(value), computed=0.0) == value
 
 
-def test_what_is_none_is_null_in_each_column_of_it() -> None:
+def test_what_is_none_is_null() -> None:
     row = CODEC.to_row(Everything(name=Name("a"), colour=Colour.RED, labels={}))
-    assert [row[column] for column in ("flat_first", "flat_second", "best", "maybe_colour")] == [None] * 4
+    assert [row[column] for column in ("best", "maybe_colour")] == [None] * 2
     assert CODEC.from_row(row, computed=1.5) == Everything(name=Name("a"), colour=Colour.RED, labels={}, computed=1.5)
 
 
@@ -156,12 +145,3 @@ def test_a_type_without_a_column_is_refused_when_the_codec_is_made(kind: Any) ->
     Odd.__annotations__["field"] = kind
     with pytest.raises(TypeError, match=r"no column type|no plain JSON value"):
         RowCodec(Odd)
-
-
-def test_a_boolean_in_a_flattened_field_is_refused_when_the_codec_is_made() -> None:
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Flat:
-        point: Point | None
-
-    with pytest.raises(TypeError, match="no texts or numbers"):
-        RowCodec(Flat, flattened=["point"])

@@ -1,6 +1,8 @@
 """The models of the API as the client reads them, and answers that are no receiver's."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.events.model.event import TASK_EVENTS, EventType
-from submitter.api import EVENT_TYPES, TASK_TYPES, Event, OtherMessage
-from submitter.client.replies import (
-    error_of,
-    read_event,
-    read_events,
-    read_message,
-    read_oldest_after,
-    read_problem,
-    read_submitted,
-    read_task,
-)
+from submitter.api import EVENT_TYPES, TASK_TYPES, Event, EventsPage, OtherMessage, ResetNotice, SubmittedTask, Task
+from submitter.client.replies import error_of, read_event, read_message, read_problem, read_reply
 from submitter.errors import CursorExpired, ReceiverRefused, ReceiverUnreachable
 from tests.support.stream_bytes import an_event
 
@@ -27,6 +20,12 @@ _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
+)
+
+READERS: tuple[Callable[[bytes], object], ...] = (
+    read_event,
+    read_message,
+    *(partial(read_reply, model) for model in (Task, SubmittedTask, EventsPage, ResetNotice)),
 )
 
 
@@ -61,7 +60,7 @@ def test_a_problem_with_odd_errors_is_a_problem_without(errors: Any) -> None:
     assert (problem.status, problem.title, problem.errors) == (422, "t", ())
 
 
-@pytest.mark.parametrize("read", [read_task, read_submitted, read_event, read_events, read_message, read_oldest_after])
+@pytest.mark.parametrize("read", READERS)
 @given(members=_JSON | st.dictionaries(st.sampled_from(["seq", "type", "data", "task", "events", "id"]), _JSON))
 def test_no_other_json_is_taken_for_an_answer(read: Any, members: Any) -> None:
     with pytest.raises(ReceiverUnreachable):
@@ -75,6 +74,6 @@ def test_a_problem_of_any_form_is_read(members: dict[str, Any]) -> None:
 
 @given(st.binary())
 def test_bytes_that_are_no_json_are_unreadable(body: bytes) -> None:
-    for read in (read_task, read_event, read_events, read_message, read_oldest_after):
+    for read in READERS:
         with pytest.raises(ReceiverUnreachable):
             read(body)
