@@ -4,7 +4,7 @@
 2. `expired` is only our inference: one reported end may still take its place.
 
 Pure. Here are verdicts, and the task that follows from one. After its receipt a task changes only through
-`receiver.tasks.ledger`, which decides which task an observation is about; the reconciler decides when it is polled next.
+`receiver.tasks.ledger`, which decides which task an observation is about. The reconciler decides when to poll it next.
 """
 
 from collections.abc import Mapping
