@@ -29,8 +29,10 @@ class TaskState(StrEnum):
     EXPIRED = "expired"
 
 
+#: Ends that a provider states.
 REPORTED_FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELED})
 
+#: Those, and the end that we infer.
 TERMINAL = REPORTED_FINAL | {TaskState.EXPIRED}
 
 #: States that need no more work from us: terminal ones and a submit that created nothing.

@@ -1,6 +1,7 @@
 """From settings to running services: what each is made of.
 
-This is the one place that hands real clocks, random numbers and sockets to the rest.
+This is the one place that hands real clocks, random numbers and sockets to the rest. `receiver.web.app` and the worker
+command call it; `receiver.web.server` serves HTTP.
 """
 
 import asyncio
@@ -76,14 +77,14 @@ async def open_services(
         guard = AddressGuard(allow=settings.delivery.allow_private)
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
-        services = _connect(settings, store, keys, guard, transport, webhook_transport)
+        services = _build_services(settings, store, keys, guard, transport, webhook_transport)
         stack.callback(services.feed.close)
         stack.push_async_callback(services.commits.drained)
         stack.push_async_callback(services.submission.drained)
         yield services
 
 
-def _connect(
+def _build_services(
     settings: Settings,
     store: Store,
     keys: Keys,

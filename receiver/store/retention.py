@@ -50,7 +50,7 @@ class PruneBatch:
 
 
 class RetentionRepository(Repository):
-    """Each verb is one transaction over at most `limit` rows, and raises StoreUnavailable as a whole.
+    """Each verb is one transaction, bounded by `limit` where it has one, and raises StoreUnavailable as a whole.
 
     `before_ms`: what happened before that is old. `cursor` is the last batch's, or `START`.
     """

@@ -92,8 +92,8 @@ class RepeatedSubmit:
 
     #: As stored afterwards.
     task: Task
-    #: What this POST alone was answered, also where an earlier POST leaves the task uncertain. A refusal as invalid
-    #: that does not judge the bytes counts as Uncertain, because it ends nothing.
+    #: The answer to this POST alone, also where an earlier POST leaves the task uncertain. Uncertain where the provider
+    #: refused this POST as invalid: the earlier one may still have created the task.
     reply: SubmitOutcome
 
 
@@ -279,18 +279,18 @@ class Submission:
         """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
         for pause_s in STORE_PAUSES_S:
             try:
-                return await self._store_outcome(task, outcome)
+                return await self._store_outcome_once(task, outcome)
             except StoreUnavailable as error:
                 log.warning("outcome_not_stored", task=task.id, again_in_s=pause_s, error=str(error))
                 await self.sleep(pause_s)
         try:
-            return await self._store_outcome(task, outcome)
+            return await self._store_outcome_once(task, outcome)
         except StoreUnavailable:
             # The last place where the provider's id is known; with it a person can settle the task.
             log.critical("outcome_lost", task=task.id, provider=task.provider, outcome=repr(outcome))
             raise
 
-    async def _store_outcome(self, task: Task, outcome: SubmitOutcome) -> Task:
+    async def _store_outcome_once(self, task: Task, outcome: SubmitOutcome) -> Task:
         now_ms, store = self.clock(), self.submissions
         match outcome:
             case Receipt():

@@ -142,7 +142,7 @@ class SubscriptionService:
 
         def apply(stored: Subscription) -> Subscription:
             if new_secret == stored.secret:
-                rule, accepted = "is in use already", "another one, or none, and one is made"
+                rule, accepted = "is in use already", "another one; without one, a new one is made"
                 raise InvalidRequest([Violation(field="secret", rule=rule, accepted=accepted)])
             return rules.rotate_keys(
                 stored, secret=new_secret, signing_key=signing_key, overlap_s=overlap_s, now_ms=now_ms

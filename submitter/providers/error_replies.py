@@ -1,7 +1,8 @@
 """Replies that are not a plain success: find the error, and turn it into the outcome of a submit or a poll. Pure.
 
 Every adapter checks in this order: HTTP status, readable JSON, `error` object, numeric `code` other than 0 and 200,
-`code` as text other than `success`. Only then it reads the task.
+`code` as text other than `success`. Only then it reads the task. Which reply means that the provider does not know the
+task is in each adapter (`NotFound`); what that means for the task is in `receiver.reconcile.model.decisions`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from submitter.model import Denied, Refusal, Refused, TaskError, Throttled, Unav
 from submitter.providers.json_reader import JsonObject, at, first_text, text
 
 #: A 4xx means that nothing was created, except 408, a timeout that the server noticed, and 499, with which nginx notes
-#: that the client closed the connection. Adapters replace single lines.
+#: that the client closed the connection. Adapters replace single entries.
 BY_STATUS: Mapping[int, Refusal] = {
     **dict.fromkeys((status for status in range(400, 500) if status not in {408, 499}), Refusal.INVALID),
     401: Refusal.DENIED,

@@ -2,7 +2,7 @@
 
 Pure. Times are unix milliseconds. `random` is a number in [0, 1). `speed` is how many provider seconds pass in one of
 ours: 1, except for the simulator. Every wait that the provider's clock decides is divided by it.
-The retry times of webhooks are not here, because a subscriber's clock runs like ours.
+The retry times of webhooks are in `receiver.webhooks.model.retry`, because a subscriber's clock runs like ours.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ CALLBACK_FACTOR = 2  # polls are further apart where a callback is expected, bec
 
 OVERDUE_FACTOR = 4  # polls are further apart once the deadline has passed
 
-MAX_WAIT_S = 600.0  # an unfinished task is polled at least this often
+MAX_WAIT_S = 600.0  # the wait between two polls never grows beyond this, save for jitter and Retry-After
 
 MAX_PAUSE_S = 900.0  # the longest pause that one Retry-After header can cause
 

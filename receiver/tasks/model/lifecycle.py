@@ -1,12 +1,10 @@
-"""What a task may become.
-
-The two rules of the table:
+"""What a task may become: two rules, written as the table `TRANSITIONS`.
 
 1. The first end that the provider reports wins, for ever. Whatever comes later changes nothing.
 2. `expired` is only our inference: one reported end may still take its place.
 
-Pure. Here are verdicts, and the task that follows from one. The ledger decides which task an observation is about
-(`receiver.tasks.ledger`), the reconciler when it is polled next.
+Pure. Here are verdicts, and the task that follows from one. After its receipt a task changes only through
+`receiver.tasks.ledger`, which decides which task an observation is about. The reconciler decides when to poll it next.
 """
 
 from collections.abc import Mapping

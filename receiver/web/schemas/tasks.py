@@ -1,4 +1,4 @@
-"""Request bodies and query parameters about tasks, events and deliveries."""
+"""Request bodies and query parameters about tasks, events and deliveries. The answers are in `submitter.api`."""
 
 import re
 from typing import Annotated, Literal

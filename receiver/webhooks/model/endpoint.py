@@ -1,6 +1,7 @@
 """Rules that tasks and subscriptions share: labels, endpoint URLs and signing secrets. Pure.
 
-Signatures are made in `submitter.standard_webhooks`, beside the code that verifies them.
+Which addresses a webhook may reach is decided in `submitter.http.address_guard`. Signatures are made in
+`submitter.standard_webhooks`, beside the code that verifies them.
 """
 
 import base64
@@ -53,7 +54,7 @@ def secret_violations(secret: str, *, field: str) -> Iterator[Violation]:
     try:
         decode_webhook_secret(secret)
     except ValueError:
-        accepted = "whsec_ and the base64 of 24 to 64 random bytes, or none, and one is made"
+        accepted = "whsec_ and the base64 of 24 to 64 random bytes; without one, a new one is made"
         yield Violation(field=field, rule="is not a signing secret", accepted=accepted)
 
 

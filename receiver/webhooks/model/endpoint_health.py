@@ -159,7 +159,7 @@ def _throttled(endpoint: EndpointState, attempt: Attempt, now_ms: int) -> Endpoi
     """The endpoint answered 429 or 503: wait as long as it asks, and halve its rate."""
     retry_after_s = min(attempt.retry_after_s or 0.0, RETRY_AFTER_CAP_S)
     if endpoint.throttled_rate_per_s is not None and attempt.at_ms < endpoint.refilled_ms:
-        # Sent before the rate was last halved, so it says nothing about the new rate.
+        # Sent before the tokens of the halved rate were last counted, so it says nothing about the new rate.
         return _paused(endpoint, now_ms, retry_after_s)
     rate = max(THROTTLE_MIN_PER_S, min(_rate(endpoint) or THROTTLE_START_PER_S, THROTTLE_START_PER_S) / 2)
     slowed = replace(endpoint, throttled_rate_per_s=rate, tokens=0.0, refilled_ms=now_ms)

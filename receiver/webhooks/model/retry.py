@@ -1,4 +1,7 @@
-"""When a delivery is tried again, and when it becomes a dead letter. Pure: times and random numbers are passed in."""
+"""When a delivery is tried again, and when it becomes a dead letter.
+
+The endpoint itself may be paused for longer: see `endpoint_health`. Pure: times and random numbers are passed in.
+"""
 
 import re
 from collections.abc import Callable, Sequence
