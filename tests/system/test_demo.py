@@ -75,10 +75,10 @@ class Run:
 
 
 @contextmanager
-def _demo(folder: Path, *arguments: str) -> Iterator[Run]:
+def _demo(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> Iterator[Run]:
     # Keys of real accounts must neither be used nor stop the demo.
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), "HIAPI_API_KEY": "real"}
-    command = [str(WHENFINAL), "demo", "--json", *arguments]
+    command = [*launcher, str(WHENFINAL), "demo", "--json", *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True) as popen:
         try:
@@ -216,6 +216,15 @@ def test_a_stopped_demo_leaves_no_process_and_no_file(tmp_path: Path, number: in
     assert run.lines[-1] == "whenfinal: interrupted\n"
     assert all(_is_gone(origin) for origin in origins)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    with _demo(tmp_path, launcher=("nohup",)) as run:
+        run.line("submitted 0/60")
+        run.popen.send_signal(signal.SIGHUP)
+        run.line("submitted 20/60")
+        assert run.popen.poll() is None
+        assert run.end(signal.SIGTERM) == INTERRUPTED
 
 
 def test_a_demo_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:

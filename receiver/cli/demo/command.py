@@ -84,12 +84,16 @@ def _invite(running: Demo) -> None:
 
 @contextmanager
 def _cancelled_by(*numbers: signal.Signals) -> Iterator[None]:
-    """These signals cancel the work as Ctrl-C does, so that no process outlives it."""
+    """These signals cancel the work as Ctrl-C does, so that no process outlives it.
+
+    One that is ignored stays ignored, because `nohup` starts a command so.
+    """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    for number in numbers:
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
         loop.add_signal_handler(number, task.cancel if task else lambda: None)
     try:
         yield
     finally:
-        for number in numbers:
+        for number in heeded:
             loop.remove_signal_handler(number)
