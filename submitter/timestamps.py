@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FORM = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -15,7 +15,7 @@ def find_rfc3339_ms(text: str) -> int | None:
     if not _FORM.fullmatch(text):
         return None
     try:
-        return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
+        return (datetime.fromisoformat(text.upper()) - EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):  # the form is right, but there is no such day or hour
         return None
 
@@ -27,6 +27,6 @@ def rfc3339(at_ms: int | None) -> str | None:
     """Return the time in UTC with milliseconds. None stays None; a time after the year 9999 becomes its last moment."""
     if at_ms is None:
         return None
-    moment = _EPOCH + timedelta(milliseconds=max(0, min(at_ms, _LAST_MS)))
+    moment = EPOCH + timedelta(milliseconds=max(0, min(at_ms, _LAST_MS)))
     # Every event body holds several times, and this is faster than `strftime`.
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

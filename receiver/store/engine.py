@@ -12,6 +12,9 @@ T = TypeVar("T")
 
 Row = dict[str, Any]
 
+#: Later than any time in milliseconds, and within the 64 bits of both engines.
+NEVER_MS = 2**62
+
 Value = str | int | float | None
 
 #: What a statement takes: a value, or a sequence of them where it says `:name...`.
@@ -60,7 +63,10 @@ class Tx(Reader, Protocol):
 
 
 class Listener(Protocol):
-    """Receives what other processes announce."""
+    """Receives what other processes announce.
+
+    A protocol, because naming the one class would import the Postgres library on SQLite, too.
+    """
 
     @property
     def is_live(self) -> bool:

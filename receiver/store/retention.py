@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from receiver.store.engine import Row, Tx, Value
+from receiver.store.engine import NEVER_MS, Row, Tx, Value
 from receiver.store.repository import Repository
 from submitter.model import ENDED
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: Where the next batch of one kind begins, as (time or number, id).
 PruneCursor = tuple[int, str]
 
-START: PruneCursor = (-(2**62), "")
+START: PruneCursor = (-NEVER_MS, "")
 
 LIMIT = 500  # rows in one transaction
 

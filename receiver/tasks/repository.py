@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from receiver.store.engine import NEVER_MS
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
@@ -10,7 +11,6 @@ from receiver.tasks.model.timeline import TimelineEntry, build_timeline
 from submitter.model import ProviderTaskId, TaskId, TaskState
 
 STATES_AT_ONCE = 512
-_FOR_EVER_MS = 2**62
 
 
 class TaskRepository(Repository):
@@ -53,7 +53,7 @@ class TaskRepository(Repository):
 def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:
     params: dict[str, Any] = {
         "cursor": wanted.cursor or NEWEST,
-        "created_before_ms": _FOR_EVER_MS if wanted.older_than_ms is None else wanted.older_than_ms,
+        "created_before_ms": NEVER_MS if wanted.older_than_ms is None else wanted.older_than_ms,
         "provider": wanted.provider,
     }
     state = None if wanted.state is None else wanted.state.value

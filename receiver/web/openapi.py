@@ -1,4 +1,4 @@
-"""`/openapi.json`, made from the table of endpoints and their models, so that it cannot differ from them. Pure."""
+"""`/openapi.json`, made from the table of endpoints and their models, so that it cannot differ from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus

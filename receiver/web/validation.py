@@ -1,7 +1,4 @@
-"""Check a body or a query against its pydantic model, and name every broken rule: where, what, and what would pass.
-
-Pure.
-"""
+"""Check a body or a query against its pydantic model, and name every broken rule: where, what, and what would pass."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -14,10 +14,11 @@ import structlog
 
 from receiver.config.settings import DeliverySettings
 from receiver.store.errors import StoreUnavailable
+from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.retry import after_attempt
-from receiver.webhooks.outbox import DAY_MS, Outbox
+from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
 from submitter.http.transport import Transport

@@ -23,6 +23,7 @@ from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
+from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.endpoint_health import (
     BreakerState,
@@ -44,8 +45,6 @@ from submitter.model import TaskId
 log = structlog.get_logger(__name__)
 
 ENDPOINTS_PER_LEASE = 512  # that one lease considers: those that were leased from longest ago
-
-DAY_MS = 86_400_000
 
 GIVE_UP_MS = 5 * DAY_MS
 
@@ -80,8 +79,8 @@ class Outbox:
             locked = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
             taken = [(endpoint, count) for endpoint, count in await shares(tx) if endpoint.id in locked]
             ids = await _pick(tx, taken, now_ms)
-            claim: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
-            await tx.execute_many("lease_delivery", [{"id": delivery_id, **claim} for delivery_id in ids])
+            lease: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
+            await tx.execute_many("lease_delivery", [{"id": delivery_id, **lease} for delivery_id in ids])
             leased = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
             counts = Counter(row["endpoint_id"] for row in leased)
             after = [after_lease(each, counts[each.id], now_ms) for each, _ in taken if counts[each.id]]

@@ -9,7 +9,7 @@ from receiver.events.model.event import EventFacts
 from receiver.events.model.query import matches
 from receiver.events.model.rows import event_of
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.engine import Engine, Reader, Row, Tx
+from receiver.store.engine import NEVER_MS, Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import (
@@ -23,7 +23,6 @@ from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 
 SLICE_SEQS = 5_000  # event numbers that one batch scans at most, however few of them lie within the times
 
-_INT64_MS = 2**62  # beyond any time; engines hold 64 bits
 
 #: The states of a delivery that a replay requeues; None stands for no delivery.
 _REQUEUED: Mapping[ReplayWhich, frozenset[str | None]] = {
@@ -176,8 +175,8 @@ async def _match(reader: Reader, subscription_id: str, wanted: ReplayRange, scop
         "events_between",
         after=scope.after_seq,
         last=until_seq,
-        since_ms=_int64(wanted.since_ms, default=-_INT64_MS),
-        until_ms=_int64(wanted.until_ms, default=_INT64_MS),
+        since_ms=_int64(wanted.since_ms, default=-NEVER_MS),
+        until_ms=_int64(wanted.until_ms, default=NEVER_MS),
         limit=limit,
     )
     events = [event_of(row) for row in found]
@@ -201,7 +200,7 @@ async def _requeueable(reader: Reader, subscription_id: str, which: ReplayWhich,
 
 def _int64(moment_ms: int | None, *, default: int) -> int:
     """A time that every engine can hold."""
-    return default if moment_ms is None else max(-_INT64_MS, min(moment_ms, _INT64_MS))
+    return default if moment_ms is None else max(-NEVER_MS, min(moment_ms, NEVER_MS))
 
 
 def _range_values(wanted: ReplayRange) -> dict[str, Any]:

@@ -45,7 +45,7 @@ from submitter.api import (
 from submitter.client.replies import error_of, read_message, read_problem, read_reply
 from submitter.client.stream import EventFollower
 from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable, WebhookNotVerified
-from submitter.http.messages import read_retry_after
+from submitter.http.messages import read_retry_after_s
 
 #: Seconds before the second, third and fourth try of a request that the receiver did not answer.
 RETRY_PAUSES_S = (0.2, 1.0, 3.0)
@@ -236,7 +236,7 @@ class Client:
                 continue
             if not _should_retry(reply):
                 return _successful(reply)
-            requested_s = read_retry_after(reply.headers.get("retry-after")) or 0.0
+            requested_s = read_retry_after_s(reply.headers.get("retry-after")) or 0.0
             await asyncio.sleep(max(pause_s, min(requested_s, RETRY_AFTER_CAP_S)))
         try:
             return _successful(await self._http.request(method, path, **request))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from submitter.api import SUBSCRIPTION_DISABLED, AnyEvent, Message, OtherMessage
 from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable, Violation
-from submitter.http.messages import read_retry_after
+from submitter.http.messages import read_retry_after_s
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,7 +74,7 @@ def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Receiv
         provider=members.get("provider"),
         task=members.get("task"),
         request_id=members.get("request_id"),
-        retry_after_s=read_retry_after(headers.get("retry-after")),
+        retry_after_s=read_retry_after_s(headers.get("retry-after")),
         oldest_after=oldest_after if isinstance(oldest_after, int) else None,
     )
 

@@ -20,7 +20,7 @@ from submitter.api import AnyEvent, ResetNotice
 from submitter.client.replies import error_of, read_event, read_problem, read_reply
 from submitter.client.sse import Block, BlockReader, BlockTooLarge
 from submitter.errors import ClientError, CursorExpired, ReceiverUnreachable
-from submitter.http.messages import read_retry_after
+from submitter.http.messages import read_retry_after_s
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ async def _check(reply: httpx.Response) -> None:
         error = error_of(problem)
     if problem is not None and problem.status in _FINAL:
         raise error
-    raise _Disconnected(error, retry_after_s=read_retry_after(reply.headers.get("retry-after")))
+    raise _Disconnected(error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))
 
 
 async def _start_of_body(reply: httpx.Response) -> bytes:

@@ -16,7 +16,7 @@ def is_success(status: int | None) -> bool:
     return status is not None and 200 <= status < 300
 
 
-def read_retry_after(value: str | None) -> float | None:
+def read_retry_after_s(value: str | None) -> float | None:
     """Return the seconds of a `Retry-After` header. The form with a date is ignored, because it needs a clock."""
     found = _SECONDS.fullmatch((value or "").strip())
     return float(found[0]) if found else None
@@ -55,7 +55,7 @@ class HttpReply(Received):
 
     @property
     def retry_after_s(self) -> float | None:
-        return read_retry_after(self.header("retry-after"))
+        return read_retry_after_s(self.header("retry-after"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from submitter.model import ProviderTaskId, TaskState
+from submitter.timestamps import EPOCH
 
 JsonObject = Mapping[str, object]
 
@@ -35,7 +36,6 @@ BEIJING = timezone(timedelta(hours=8))
 
 _CONTAINERS = (dict, list, tuple)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: The years 2010 to 2100: a number outside has another unit or is not a time.
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
@@ -149,7 +149,7 @@ def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
     try:
         moment = datetime.fromisoformat(text(value))
         aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return _plausible((aware - _EPOCH) // timedelta(milliseconds=1))
+        return _plausible((aware - EPOCH) // timedelta(milliseconds=1))
     except (ValueError, OverflowError):
         return None
 

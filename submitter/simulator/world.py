@@ -49,7 +49,7 @@ def origin_of(request: Request) -> str:
 
 
 class Drop(Protocol):
-    """Ends the connection of a request without an answer."""
+    """Ends the connection of a request without an answer. A protocol, because a Callable names no keyword."""
 
     def __call__(self, request: Request, *, by_reset: bool) -> None: ...
 

@@ -194,7 +194,7 @@ def _read_all(server: Process) -> None:
 @pytest.mark.parametrize(("wanted", "allowed"), [(300, 300), (100, 256), (600, 512)])
 def test_a_process_may_open_as_many_files_as_it_needs_and_the_system_allows(wanted: int, allowed: int) -> None:
     program = (
-        "import resource; from receiver.serving import allow_files\n"
+        "import resource; from receiver.web.server import allow_files\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512))\n"
         f"print(allow_files({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )

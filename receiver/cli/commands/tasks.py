@@ -139,19 +139,20 @@ def settle(
         _show_candidates(task_name, as_json=as_json)
         return
 
-    outcome = with_services(lambda services: _settle(services, task_name, provider_task_id))
+    created_as = None if provider_task_id is None else ProviderTaskId(provider_task_id)
+    outcome = with_services(lambda services: _settle(services, task_name, created_as))
     if isinstance(outcome, SettleRefused):
         raise CommandFailed(outcome.reason)
     _show_task(outcome, as_json=as_json)
 
 
-async def _settle(services: Services, task_name: str, provider_task_id: str | None) -> Task | SettleRefused:
+async def _settle(services: Services, task_name: str, provider_task_id: ProviderTaskId | None) -> Task | SettleRefused:
     task, now_ms = await find_task(services, task_name), services.clock()
     if provider_task_id is None:
         return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
     # Due now, because the task is older than its receipt and may have ended long ago.
     return await services.store.submissions.settle_adopt(
-        task.id, ProviderTaskId(provider_task_id), next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
+        task.id, provider_task_id, next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
     )
 
 

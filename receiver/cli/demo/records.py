@@ -52,10 +52,10 @@ def paid_task(record: Mapping[str, Any]) -> Paid:
     )
 
 
-def faults_met(books: Mapping[str, Any]) -> dict[str, int]:
+def faults_met(records: Mapping[str, Any]) -> dict[str, int]:
     """How often each fault was met, and how often a submit was refused for each reason."""
-    faults = Counter(fault for task in books["tasks"] for fault in task["faults"])
-    refusals = Counter(f"submit refused ({refusal['reason']})" for refusal in books["refused"])
+    faults = Counter(fault for task in records["tasks"] for fault in task["faults"])
+    refusals = Counter(f"submit refused ({refusal['reason']})" for refusal in records["refused"])
     return dict(sorted((faults + refusals).items()))
 
 

@@ -102,7 +102,7 @@ class Demo:
             in_time = await beside(self._work_in_time(), *guards)
             seconds = self.screen.elapsed_s
             evidence = await beside(self._collect(), self.processes.watch())
-            faults = faults_met(await self._books())
+            faults = faults_met(await self._recorded())
         shown = self.consumers.shown()
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
@@ -254,11 +254,11 @@ class Demo:
 
     async def _records(self) -> list[Paid]:
         """Every task that the simulator created, oldest first."""
-        return [paid_task(task) for task in (await self._books())["tasks"]]
+        return [paid_task(task) for task in (await self._recorded())["tasks"]]
 
-    async def _books(self) -> Mapping[str, Any]:
-        books: Mapping[str, Any] = await self.control.get("/_simulator/books")
-        return books
+    async def _recorded(self) -> Mapping[str, Any]:
+        records: Mapping[str, Any] = await self.control.get("/_simulator/books")
+        return records
 
 
 @asynccontextmanager

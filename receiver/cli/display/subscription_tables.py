@@ -146,8 +146,8 @@ def probe_line(attempt: Attempt) -> Text:
 
 
 def replay_line(count: ReplayCount, *, dry_run: bool) -> Text:
-    made_due = "that would be made due" if dry_run else "made due"
-    parts = [f"events that match: {count.matched}", f"deliveries {made_due}: {count.requeued}"]
+    requeued = "that would be made due" if dry_run else "made due"
+    parts = [f"events that match: {count.matched}", f"deliveries {requeued}: {count.requeued}"]
     if count.oldest_seq is not None:
         parts.append(f"the oldest stored event is {count.oldest_seq}")
     if count.requeued and not dry_run:

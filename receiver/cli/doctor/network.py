@@ -66,20 +66,20 @@ def _no_answer(account: Account, error: TransportError) -> Check:
 
 def _answer_check(account: Account, answer: StatusOutcome) -> Check:
     """Whether the key is accepted. Our key is hidden in the provider's message, which may quote it."""
-    hidden = RedactSecrets([account.api_key])
+    redact = RedactSecrets([account.api_key])
     match answer:
         case NotFound() | Observation():
             return ok(account.name, f"accepts the key at {account.base_url}")
         case Denied():
             hint = f"set {prefix_of(account.name)}API_KEY to a key that is valid there"
-            return fail(account.name, f"refuses the key with {answer.status}: {hidden.text(answer.message)}", hint=hint)
+            return fail(account.name, f"refuses the key with {answer.status}: {redact.text(answer.message)}", hint=hint)
         case Throttled():
             return warn(
                 account.name, "throttled the request, so the key was not checked", hint="run the doctor again later"
             )
         case Unavailable():
             hint = f"try again; if that does not help, check {prefix_of(account.name)}BASE_URL"
-            return warn(account.name, f"gave no usable answer: {hidden.text(answer.reason)}", hint=hint)
+            return warn(account.name, f"gave no usable answer: {redact.text(answer.reason)}", hint=hint)
         case _:
             assert_never(answer)
 

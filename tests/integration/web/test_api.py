@@ -251,7 +251,7 @@ async def test_a_delivery_that_is_not_there_is_answered_404(service: Served) -> 
     is_problem(await service.post("/v1/deliveries/dlv_none/redeliver"), 404)
 
 
-# By hand.
+# Manual.
 
 
 async def test_a_task_is_reconciled_manually_without_a_body(simulated: tuple[Served, Simulator]) -> None:
