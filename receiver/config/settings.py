@@ -66,7 +66,7 @@ class DatabaseSettings(Section):
         unit="URL",
         what="Postgres only: one more connection, which is notified when another process commits. Unset: the database "
         "URL. Behind a pooler in transaction mode (pgbouncer) set the address of the Postgres server itself.",
-        danger="Where none arrive, each process queries for new events 10 times a second; the log says so once.",
+        danger="If no notification arrives, each process queries for events 10 times a second; the log says so once.",
         secret=True,
     )
 
