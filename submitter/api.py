@@ -14,13 +14,19 @@ from submitter.model import ENDED, TaskState
 from submitter.timestamps import rfc3339
 
 #: Types of the events that are about a task.
-TaskEventType = Literal["task.succeeded", "task.failed", "task.canceled", "task.expired", "task.overdue"]
+TaskEventType = Literal[
+    "task.succeeded", "task.failed", "task.canceled", "task.expired", "task.refused", "task.overdue", "task.uncertain"
+]
 
-TASK_TYPES: tuple[TaskEventType, ...] = get_args(TaskEventType)
+#: Only for those who name it: not an end, and the end follows.
+TASK_UNCERTAIN: TaskEventType = "task.uncertain"
+
+#: What a subscription and a stream without types receive.
+TASK_TYPES: tuple[TaskEventType, ...] = tuple(each for each in get_args(TaskEventType) if each != TASK_UNCERTAIN)
 
 SUBSCRIPTION_DISABLED = "subscription.disabled"
 
-EVENT_TYPES = (*TASK_TYPES, SUBSCRIPTION_DISABLED)
+EVENT_TYPES = (*TASK_TYPES, TASK_UNCERTAIN, SUBSCRIPTION_DISABLED)
 
 
 def _value_name(field: str) -> str | AliasChoices:

@@ -4,7 +4,7 @@ Here stand the names of states and outcomes, and the values that an adapter make
 may become is decided in `receiver.tasks.model.lifecycle`; there is no HTTP here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -16,8 +16,12 @@ ProviderTaskId = NewType("ProviderTaskId", str)
 
 
 class TaskState(StrEnum):
-    """The life of a task; `REPORTED_FINAL` are ends that a provider states, `EXPIRED` is our inference."""
+    """The life of a task; `REPORTED_FINAL` are ends that a provider states, `EXPIRED` is our inference.
 
+    `QUEUED` is ours alone: the provider has not heard of the task yet.
+    """
+
+    QUEUED = "queued"
     SUBMITTING = "submitting"
     UNCERTAIN = "uncertain"
     REFUSED = "refused"
@@ -143,6 +147,8 @@ class Refused:
     #: HTTP status of the answer; None where no POST reached the provider, or the answer to it is no longer stored.
     status: int | None = None
     retry_after_s: float | None = None
+    #: The reply as received, capped.
+    raw: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +158,12 @@ class Uncertain:
     reason: str
     #: The provider says that an earlier POST with the same idempotency key is still being processed.
     retry_after_s: float | None = None
+    #: An id that the reply names, but not so that it counts as a receipt; a person may settle the task with it.
+    provider_task_id: ProviderTaskId | None = None
+    #: The provider accepted the POST (2xx) and only the reply cannot be read, so a repeat hardly helps.
+    was_accepted: bool = False
+    #: The reply as received, capped.
+    raw: bytes = field(default=b"", repr=False)
 
 
 SubmitOutcome = Receipt | Refused | Uncertain
@@ -187,6 +199,8 @@ class Unavailable:
 
     reason: str
     retry_after_s: float | None = None
+    #: The reply as received, capped.
+    raw: bytes = field(default=b"", repr=False)
 
 
 StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable

@@ -77,7 +77,7 @@ def _store_on(engine: Engine) -> Store:
     publisher = EventPublisher(new_id)
     return Store(
         ledger=Ledger(engine, new_id, publisher),
-        submissions=SubmissionRepository(engine, new_id),
+        submissions=SubmissionRepository(engine, new_id, publisher),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),

@@ -15,6 +15,7 @@ from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
     Observation,
@@ -35,9 +36,10 @@ T = TypeVar("T")
 class SubmissionRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
         self._engine = engine
         self._new_id = new_id
+        self._publisher = publisher
 
     async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch:
         """Commit the intent and return the task.

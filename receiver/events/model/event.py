@@ -17,12 +17,14 @@ class EventType(StrEnum):
     FAILED = "task.failed"
     CANCELED = "task.canceled"
     EXPIRED = "task.expired"
+    REFUSED = "task.refused"
     OVERDUE = "task.overdue"
+    UNCERTAIN = "task.uncertain"
     SUBSCRIPTION_DISABLED = "subscription.disabled"
 
 
-#: What a subscription without types receives. The other types are for operators, who name them.
-TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED}
+#: What a subscription without types receives, and a task's own `notify`. The other types are for those who name them.
+TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED, EventType.UNCERTAIN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,8 @@ def _closed(state: TaskState) -> Row:
 
 
 TRANSITIONS: Mapping[TaskState, Row] = {
+    # Sent, refused for the moment and queued again, and yet the provider reports on it: it was created after all.
+    _S.QUEUED: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.QUEUED)),
     # Without the provider's id nothing was polled, so nothing can have expired.
     _S.SUBMITTING: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.SUBMITTING)),
     _S.UNCERTAIN: _open(waiting=_S.SUBMITTED, expired=(_STALE, _S.UNCERTAIN)),

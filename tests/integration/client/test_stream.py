@@ -76,6 +76,7 @@ async def test_conditions_are_passed_on_and_no_types_mean_those_about_tasks() ->
         ("type", "task.failed"),
         ("type", "task.canceled"),
         ("type", "task.expired"),
+        ("type", "task.refused"),
         ("type", "task.overdue"),
     ]
     assert _asked(server.requests[1]) == [

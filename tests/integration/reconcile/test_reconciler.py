@@ -16,6 +16,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission_repository import SubmissionRepository
+from receiver.webhooks.publisher import EventPublisher
 from submitter.errors import ConnectFailed, ExchangeTimeout, TransportError
 from submitter.http.messages import HttpReply
 from submitter.model import ProviderTaskId, Receipt, TaskError, TaskId, TaskState, Uncertain
@@ -321,7 +322,7 @@ class _ReceiptIntervenes(SubmissionRepository):
 async def test_a_receipt_that_comes_while_its_submit_is_marked_uncertain_is_polled(
     setup: ReconcileSetup, first: bool, wait_s: int, changed: int
 ) -> None:
-    submissions = _ReceiptIntervenes(setup.store.engine, id_maker(bytes))
+    submissions = _ReceiptIntervenes(setup.store.engine, id_maker(bytes), EventPublisher(id_maker(bytes)))
     submissions.first = first
     setup.reconciler.poller = replace(setup.reconciler.poller, submissions=submissions)
     await setup.add_task(provider_task_id=None, provider="modellix")

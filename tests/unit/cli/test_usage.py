@@ -18,7 +18,7 @@ from submitter.errors import InvalidRequest, Violation
     [
         ("tasks list --older-than 10", "not a duration"),
         ("tasks list --label nosign", "not of the form name=value"),
-        ("tasks list --state done", "'--state': 'done' is none of submitting, uncertain, refused, "),
+        ("tasks list --state done", "'--state': 'done' is none of queued, submitting, uncertain, refused, "),
         ("tasks list --limit 0", "--limit"),
         ("tasks show", "ID"),
         ("tasks settle", "ID"),
