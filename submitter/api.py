@@ -119,8 +119,30 @@ class Task(ApiModel):
 
     @property
     def notify_secret(self) -> str | None:
-        """The secret of the task's own webhooks, in the answer to the submit that made it and nowhere else."""
+        """The secret of the task's own webhooks, in the answer to a submit and nowhere else."""
         return None
+
+
+class QueuePlace(ApiModel):
+    """Where a queued task stands: `position` 1 is sent next, `depth` counts the queued tasks of the account.
+
+    At `until_at` the task is refused if it still waits. Until `held_until_at` no task of the account is sent, because
+    of `held_reason`; null: they are sent as there is room.
+    """
+
+    position: int
+    depth: int
+    priority: int
+    oldest_at: Time
+    until_at: Time | None
+    held_until_at: Time | None
+    held_reason: str | None
+
+
+class TaskDetail(Task):
+    """`queue` is null unless the task is queued."""
+
+    queue: QueuePlace | None = None
 
 
 class NotifySecret(ApiModel):
@@ -130,7 +152,7 @@ class NotifySecret(ApiModel):
 
 
 class SubmittedTask(Task):
-    """`notify` is there once, when its secret was made for this submit."""
+    """`notify` is there where its secret is not the one that the caller gave."""
 
     notify: NotifySecret | None = Field(default=None, repr=False)
 

@@ -114,7 +114,17 @@ class ProvidersSettings(Section):
         between=(1, 604_800),
         group=Group.SUBMITS,
         unit="seconds",
-        what="When an unfinished task becomes overdue, unless the submit says otherwise. Polling goes on.",
+        what="When an unfinished task becomes overdue, counted from when it is sent, unless the submit says otherwise. "
+        "Polling goes on.",
+    )
+    queue_for_s: Whole = setting(
+        "WHENFINAL_QUEUE_FOR_S",
+        3600,
+        between=(0, 604_800),
+        group=Group.SUBMITS,
+        unit="seconds",
+        what="How long a task may wait for room at its account, unless the submit says otherwise; after that it is "
+        "refused. 0: without room it is refused at once.",
     )
 
 

@@ -16,6 +16,7 @@ from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import open_engine
 from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
+from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
@@ -31,6 +32,7 @@ class Store:
 
     ledger: Ledger
     submissions: SubmissionRepository
+    queue: QueueRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -78,6 +80,7 @@ def _store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
+        queue=QueueRepository(engine, new_id, publisher),
         polls=PollRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),

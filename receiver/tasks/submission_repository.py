@@ -8,13 +8,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from receiver.events.model.event import EventType
+from receiver.store.accounts import AccountStatus, store_account
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
-from receiver.tasks.model.lifecycle import apply
+from receiver.tasks.model.event import task_draft
+from receiver.tasks.model.lifecycle import apply, ended_by_us
+from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
 from receiver.tasks.model.rows import task_of, task_row
-from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, Replayed, SettleRefused, Task, Verdict
+from receiver.tasks.queue_repository import room_at
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -32,6 +37,8 @@ from submitter.model import (
 
 T = TypeVar("T")
 
+SOON_MS = 5_000  # for a repeated request that does not wait in the queue: until its caller has sent it
+
 
 class SubmissionRepository:
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
@@ -41,27 +48,95 @@ class SubmissionRepository:
         self._new_id = new_id
         self._publisher = publisher
 
-    async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch:
-        """Commit the intent and return the task.
+    async def open_task(
+        self,
+        task: Task,
+        now_ms: int,
+        *,
+        limits: AccountLimits | None = None,
+        request_text: Callable[[], str] = str,
+    ) -> Task | Replayed | IdempotencyMismatch:
+        """Commit the intent and return the task: submitting (send it now), queued, or refused for lack of room.
 
-        When the idempotency key was used before, nothing is changed: return the earlier task if its request is the
-        same, IdempotencyMismatch if it is another. Raise ValueError for an id that is taken.
+        Without `limits` there is always room. `request_text` is stored with a task that is queued. When the idempotency
+        key was used before, return that task (Replayed), or IdempotencyMismatch if its request is another. But if that
+        submit surely created nothing for a reason that passes, the key is free: the same task goes back to the queue,
+        or a new one takes the key over where an event has told of the refusal.
+
+        Raise ValueError for an id that is taken.
         """
 
-        async def work(tx: Tx) -> Task | IdempotencyMismatch:
-            if await tx.execute("insert_task", **task_row(task)):
-                labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
-                await tx.execute_many("insert_label", labels)
-                await self._add_observation(tx, task, now_ms, detail={"callback_expected": task.callback_expected})
-                return task
-            row = await tx.fetch_one("task_by_idempotency_key", idempotency_key=task.idempotency_key)
-            if row is None:
+        async def work(tx: Tx) -> Task | Replayed | IdempotencyMismatch:
+            earlier = await self._earlier(tx, task)
+            if earlier is not None:
+                if not _is_key_free(earlier, task):
+                    return await self._repeated(tx, earlier, task)
+                if earlier.final_event is None:
+                    return await self._queue_again(tx, earlier, task, request_text(), now_ms)
+                await tx.execute("free_request_key", id=earlier.id)
+            if opened := await self._insert(tx, task, limits, request_text, now_ms):
+                return opened
+            earlier = await self._earlier(tx, task)
+            if earlier is None:
                 message = f"task {task.id} can not be opened twice"
                 raise ValueError(message)
-            earlier = task_of(row)
-            return earlier if earlier.request_hash == task.request_hash else IdempotencyMismatch(task_id=earlier.id)
+            return await self._repeated(tx, earlier, task)
 
         return await self._engine.write(work)
+
+    async def _earlier(self, tx: Tx, task: Task) -> Task | None:
+        if task.idempotency_key is None:
+            return None
+        row = await tx.fetch_one("task_by_request_key", request_key=task.idempotency_key, key_scope=task.key_scope)
+        return None if row is None else task_of(row)
+
+    async def _repeated(self, tx: Tx, earlier: Task, task: Task) -> Replayed | IdempotencyMismatch:
+        if earlier.request_hash != task.request_hash:
+            return IdempotencyMismatch(task_id=earlier.id)
+        if earlier.state is TaskState.SUBMITTING and not earlier.acknowledged:
+            # The answer to this repeat is a 202, while the first request is still waiting for its own.
+            earlier = replace(earlier, acknowledged=True)
+            await tx.execute("update_task", **task_row(earlier))
+        return Replayed(task=earlier)
+
+    async def _queue_again(self, tx: Tx, earlier: Task, task: Task, request_text: str, now_ms: int) -> Task:
+        queued = _queued(
+            replace(
+                earlier,
+                queued_until_ms=task.queued_until_ms or now_ms + SOON_MS,
+                error=None,
+                refusal=None,
+                refusal_status=None,
+            )
+        )
+        await tx.execute("insert_queued_request", task=queued.id, request=request_text)
+        return await self._save(tx, queued, now_ms, {"again": True})
+
+    async def _insert(
+        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: Callable[[], str], now_ms: int
+    ) -> Task | None:
+        """Return the task as it was stored, None where its id or its key is taken."""
+        room = None if limits is None else await self._room(tx, task, limits, now_ms)
+        opened, detail = task, {"callback_expected": task.callback_expected}
+        if isinstance(room, NoRoom):
+            opened, detail = _without_room(task, room, now_ms)
+        if not await tx.execute("insert_task", **task_row(opened)):
+            return None
+        labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
+        await tx.execute_many("insert_label", labels)
+        await self._add_observation(tx, opened, now_ms, detail=detail)
+        if isinstance(room, AccountStatus):
+            await store_account(tx, room)
+        if opened.state is TaskState.QUEUED:
+            await tx.execute("insert_queued_request", task=task.id, request=request_text())
+        return opened
+
+    async def _room(self, tx: Tx, task: Task, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
+        room = await room_at(tx, task.provider, limits, now_ms)
+        if isinstance(room, NoRoom):
+            return room
+        ahead = await tx.fetch_one("any_queued", provider=task.provider, priority=task.priority)
+        return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
         """The provider named the task. Return it as stored; a state that a callback brought earlier stays.
@@ -81,14 +156,16 @@ class SubmissionRepository:
             change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
             after = replace(change.task, submits=task.submits + 1)
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
+            await tx.execute("remove_queued_request", task=task_id)
             return await self._save(tx, after, now_ms, detail, verdict=change.verdict)
 
         return await self._on_task(task_id, work)
 
-    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task:
+    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int, *, tell: bool = False) -> Task:
         """Surely nothing was created. Return the task as stored, unchanged if the provider has reported on it already.
 
-        Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer.
+        Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer. Publish
+        `task.refused` if a caller was answered 202, or to `tell` where no caller waits for the answer.
         """
         detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
 
@@ -106,6 +183,9 @@ class SubmissionRepository:
                 submit_body=None,
                 submits=task.submits + 1,
             )
+            await tx.execute("remove_queued_request", task=task_id)
+            if tell or task.acknowledged:
+                after = await self._publish_refused(tx, after, refused.error, now_ms)
             return await self._save(tx, after, now_ms, detail)
 
         return await self._on_task(task_id, work)
@@ -115,7 +195,8 @@ class SubmissionRepository:
     ) -> Task:
         """The task may exist and may have been paid.
 
-        Return the task as stored, unchanged if the provider has reported on it already.
+        Return the task as stored, unchanged if the provider has reported on it already. The first time, publish
+        `task.uncertain` for those who name the type.
         """
 
         async def work(tx: Tx, task: Task) -> Task:
@@ -125,6 +206,7 @@ class SubmissionRepository:
             after = replace(
                 task, state=TaskState.UNCERTAIN, error=error, next_poll_ms=next_poll_ms, submits=task.submits + 1
             )
+            after = await self._publish_uncertain(tx, task, after, now_ms)
             return await self._save(tx, after, now_ms, {"reason": uncertain.reason})
 
         return await self._on_task(task_id, work)
@@ -159,9 +241,7 @@ class SubmissionRepository:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
-            after = replace(
-                task, state=TaskState.REFUSED, error=error, next_poll_ms=None, deadline_ms=None, submit_body=None
-            )
+            after = await self._publish_refused(tx, replace(task, state=TaskState.REFUSED), error, now_ms)
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
         return await self._on_task(task_id, work)
@@ -200,7 +280,22 @@ class SubmissionRepository:
         after = replace(
             task, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message=reason), next_poll_ms=None
         )
+        after = await self._publish_uncertain(tx, task, after, now_ms)
         return await self._save(tx, after, now_ms, {"reason": reason})
+
+    async def _publish_refused(self, tx: Tx, task: Task, error: TaskError, now_ms: int) -> Task:
+        """The end of a task for which a caller was answered 202."""
+        ended = ended_by_us(task, TaskState.REFUSED, error, self._new_id("evt", now_ms), now_ms)
+        draft = task_draft(ended.final_event or "", EventType.REFUSED, ended)
+        await self._publisher.publish(tx, [draft], now_ms=now_ms)
+        return ended
+
+    async def _publish_uncertain(self, tx: Tx, before: Task, after: Task, now_ms: int) -> Task:
+        await tx.execute("remove_queued_request", task=after.id)
+        if before.state is not TaskState.UNCERTAIN:
+            draft = task_draft(self._new_id("evt", now_ms), EventType.UNCERTAIN, after)
+            await self._publisher.publish(tx, [draft], now_ms=now_ms)
+        return replace(after, acknowledged=True)
 
     async def _save(
         self,
@@ -243,3 +338,33 @@ class SubmissionRepository:
             detail=to_json(detail),
             raw="",
         )
+
+
+def _is_key_free(earlier: Task, task: Task) -> bool:
+    """Whether the same request may try again under its key. A task without a refusal was settled as refused."""
+    if earlier.state is not TaskState.REFUSED or earlier.request_hash != task.request_hash:
+        return False
+    return earlier.refusal is None or earlier.refusal in FREES_KEY
+
+
+def _queued(task: Task) -> Task:
+    return replace(
+        task,
+        state=TaskState.QUEUED,
+        acknowledged=True,
+        next_poll_ms=None,
+        deadline_ms=None,
+        sent_ms=None,
+        submit_body=None,
+    )
+
+
+def _without_room(task: Task, room: NoRoom, now_ms: int) -> tuple[Task, dict[str, Any]]:
+    """A new task for which there is no room, and the line of its timeline."""
+    if task.queued_until_ms is not None:
+        return _queued(task), {"queued": room.reason.value}
+    refused = no_room_refusal(room, now_ms)
+    after = replace(
+        _queued(task), state=TaskState.REFUSED, acknowledged=False, error=refused.error, refusal=refused.refusal
+    )
+    return after, {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}

@@ -19,8 +19,8 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms, working
 from receiver.store.errors import StoreError
+from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task
-from receiver.tasks.submission import RefusedSubmit, Submitted
 from submitter import api
 from submitter.model import ENDED, TaskState
 
@@ -57,7 +57,7 @@ class LineResult:
     replayed: bool = False
     #: Why the submit failed.
     error: str | None = None
-    #: The new secret of the task's webhooks, which is shown only now.
+    #: The secret of the task's webhooks, where the line does not hold it.
     secret: str | None = field(default=None, repr=False)
     #: With --wait: the time was up before the task had ended.
     timed_out: bool = False
@@ -122,8 +122,10 @@ def submit(
 
 def _show_results(results: Sequence[LineResult]) -> None:
     tasks = [result.task for result in results if result.task is not None]
-    secrets = [f"webhook signing secret, shown only now: {each.secret}" for each in results if each.secret is not None]
-    show(task_sheet(tasks[0], now_ms()) if len(results) == 1 and tasks else _results_table(results), *secrets)
+    secrets = [f"webhook signing secret: {each.secret}" for each in results if each.secret is not None]
+    queued = sum(task.state is TaskState.QUEUED for task in tasks)
+    waits = [f"{queued} in the queue: sent as there is room, by whenfinal serve or worker"] if queued else []
+    show(task_sheet(tasks[0], now_ms()) if len(results) == 1 and tasks else _results_table(results), *waits, *secrets)
 
 
 def _result_view(result: LineResult) -> dict[str, Any]:

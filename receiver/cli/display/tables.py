@@ -15,6 +15,7 @@ from receiver.cli.display.durations import format_duration, format_when
 from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
+from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import Candidate
@@ -24,6 +25,7 @@ from submitter.model import TaskState
 from submitter.timestamps import rfc3339
 
 STATE_STYLES: Mapping[str, str] = {
+    TaskState.QUEUED: "blue",
     TaskState.SUBMITTING: "cyan",
     TaskState.SUBMITTED: "cyan",
     TaskState.RUNNING: "cyan",
@@ -132,13 +134,14 @@ def sheet(lines: Iterable[tuple[str, object]]) -> Table:
     return grid
 
 
-def task_sheet(task: Task, now_ms: int) -> RenderableType:
-    """All of one task."""
+def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> RenderableType:
+    """All of one task, and where it stands in the queue."""
     lines: list[tuple[str, object]] = [
         ("task", task.id),
         ("provider", task.provider),
         ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
+        *_place_lines(place, now_ms),
         ("provider's state", task.raw_state),
         ("progress", _percent(task)),
         ("model", task.model),
@@ -159,6 +162,16 @@ def task_sheet(task: Task, now_ms: int) -> RenderableType:
         needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
     return sheet(lines)
+
+
+def _place_lines(place: QueuePlace | None, now_ms: int) -> Iterator[tuple[str, object]]:
+    if place is None:
+        return
+    yield "place", f"{place.position} of {place.depth} in the queue"
+    yield "priority", place.priority or None
+    yield "waits until", format_moment(place.until_ms, now_ms)
+    if place.held_until_ms is not None:
+        yield "held back", f"{place.held_reason}, until {format_moment(place.held_until_ms, now_ms)}"
 
 
 def format_labels(labels: Mapping[str, str]) -> str:

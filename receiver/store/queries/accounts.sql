@@ -6,6 +6,9 @@
 -- account: a provider's rate budget and pause
 SELECT * FROM accounts WHERE provider = :provider {lock};
 
+-- account_unlocked: the same, to look at
+SELECT * FROM accounts WHERE provider = :provider;
+
 -- all_accounts: every account
 SELECT * FROM accounts ORDER BY provider;
 
@@ -21,5 +24,21 @@ UPDATE accounts SET
     paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm)
 WHERE provider = :provider;
 
--- unpause_account: end a pause and its alarm
-UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;
+-- update_account: all of an account that was read with its lock
+UPDATE accounts SET
+    tokens = :tokens, refilled_ms = :refilled_ms, paused_until_ms = :paused_until_ms, paused_reason = :paused_reason,
+    alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
+    submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
+    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms
+WHERE provider = :provider;
+
+-- resume_submits: submits go again, and the alarm ends; what was learned and the pause of polls stay
+UPDATE accounts SET
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submit_refusals = 0, alarm = NULL
+WHERE provider = :provider;
+
+-- unpause_account: end both pauses and the alarm
+UPDATE accounts SET
+    paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, submits_paused_until_ms = NULL,
+    submits_paused_reason = NULL, submit_refusals = 0
+WHERE provider = :provider;

@@ -45,6 +45,7 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
     settled = await _settle(context, task)
     if isinstance(settled, SettleRefused):
         raise Problem(Kind.CONFLICT, settled.reason, instance=f"/v1/tasks/{task.id}")
+    context.services.commit_notifier.notify()  # a task that is settled as refused has ended
     return JsonAnswer(body=api.Task.model_validate(settled))
 
 

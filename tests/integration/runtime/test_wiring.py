@@ -14,7 +14,7 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services, working
 from receiver.store.errors import SchemaBehind
 from receiver.tasks.model.request import TaskRequest
-from receiver.tasks.submission import Submitted
+from receiver.tasks.model.submit_result import Submitted
 from receiver.web.app import create_app
 from submitter.model import TaskState
 from submitter.request import RawRequest, VideoRequest
