@@ -316,11 +316,13 @@ class Health(ApiModel):
 
 
 class Account(ApiModel):
-    """A provider account. `alarm` says what an operator must look into."""
+    """A provider account: polls and submits are paused apart. `alarm` says what an operator must look into."""
 
     provider: str
     paused_until: Time | None
     paused_reason: str | None
+    submits_paused_until: Time | None = None
+    submits_paused_reason: str | None = None
     alarm: str | None
 
 

@@ -42,6 +42,8 @@ WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set bac
 
 WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
 
+WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
+
 RECONCILE_LIMIT = 32  # tasks of each provider in one run
 
 DELIVER_LIMIT = 64  # deliveries in one run
@@ -221,7 +223,7 @@ class Worker:
 
     def wake_queue(self) -> None:
         """Look at the queue soon, not at the next tick; otherwise as `wake_deliverer`."""
-        self._send_in(WAKE_DELAY_S)
+        self._send_in(WAKE_QUEUE_DELAY_S)
 
     def _send_in(self, delay_s: float) -> None:
         """The earlier of two times counts."""
@@ -241,7 +243,7 @@ class Worker:
     async def _send_queued(self) -> None:
         again_in_s = await self._queue.send_once()
         if again_in_s is not None and again_in_s < QUEUE_EVERY_S:
-            self._send_in(max(again_in_s, WAKE_DELAY_S))
+            self._send_in(max(again_in_s, WAKE_QUEUE_DELAY_S))
 
     async def _mark_overdue(self) -> None:
         await self._queue.refuse_overdue()

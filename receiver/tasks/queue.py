@@ -34,6 +34,8 @@ class QueueSender:
     _sending: Counter[str] = field(default_factory=Counter, init=False)
     #: Accounts whose queue a run is reading.
     _served: set[str] = field(default_factory=set, init=False)
+    #: Those of them for which another run came meanwhile: what was read may be older than its reason.
+    _missed: set[str] = field(default_factory=set, init=False)
 
     async def send_once(self) -> float | None:
         """Start the POSTs for which there is room, without waiting for their answers.
@@ -42,8 +44,10 @@ class QueueSender:
         StoreUnavailable when an account could not be served; its tasks stay queued.
         """
         waiting = [each.provider for each in await self.queue.depths()]
-        known = [name for name in waiting if name in self.submission.providers and name not in self._served]
-        results = await asyncio.gather(*(self._serve(provider) for provider in known), return_exceptions=True)
+        known = [name for name in waiting if name in self.submission.providers]
+        self._missed.update(name for name in known if name in self._served)
+        free = [name for name in known if name not in self._served]
+        results = await asyncio.gather(*(self._serve(provider) for provider in free), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -59,22 +63,29 @@ class QueueSender:
         """Claim what has room at one account. Return when there may be room again, if that is known."""
         self._served.add(provider)
         try:
-            for _ in range(CLAIMS_IN_A_RUN):
-                if self._sending[provider] >= SENDS_AT_ONCE:
-                    return None
-                claimed = await self.submission.claim_next(provider)
-                match claimed:
-                    case Claimed():
-                        self._start(claimed)
-                    case NoRoom():
-                        return claimed.until_ms
-                    case Unsendable():
-                        continue
-                    case None:
-                        return None
-            return self.clock()
+            while True:
+                self._missed.discard(provider)
+                due_ms = await self._claim_all(provider)
+                if provider not in self._missed:
+                    return due_ms
         finally:
             self._served.discard(provider)
+
+    async def _claim_all(self, provider: str) -> int | None:
+        for _ in range(CLAIMS_IN_A_RUN):
+            if self._sending[provider] >= SENDS_AT_ONCE:
+                return None
+            claimed = await self.submission.claim_next(provider)
+            match claimed:
+                case Claimed():
+                    self._start(claimed)
+                case NoRoom():
+                    return claimed.until_ms
+                case Unsendable():
+                    continue
+                case None:
+                    return None
+        return self.clock()
 
     def _start(self, claimed: Claimed) -> None:
         provider = claimed.task.provider

@@ -173,7 +173,16 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api.Health: {"status": "alive"},
     api.Readiness: {
         "status": "ready",
-        "accounts": [{"provider": "hiapi", "paused_until": None, "paused_reason": None, "alarm": None}],
+        "accounts": [
+            {
+                "provider": "hiapi",
+                "paused_until": None,
+                "paused_reason": None,
+                "submits_paused_until": None,
+                "submits_paused_reason": None,
+                "alarm": None,
+            }
+        ],
     },
     api.Problem: {
         "type": "urn:whenfinal:problem:invalid-request",

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -111,6 +112,11 @@ class SubmissionSetup:
         """What the worker does in one run, until the POSTs that it started have ended."""
         await self.sender.send_once()
         await self.submission.drained()
+
+    def kept_requests(self) -> list[Any]:
+        """The tasks whose whole request is still stored."""
+        with closing(sqlite3.connect(self.path)) as file:
+            return file.execute("SELECT task FROM queued_requests").fetchall()
 
     async def submitted(self, request: TaskRequest) -> Task:
         result = await self.submission.submit(request)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import monotonic
 from typing import Annotated, Any, assert_never
 
 import typer
@@ -25,6 +26,10 @@ from submitter import api
 from submitter.model import ENDED, TaskState
 
 MAX_IN_FLIGHT = 4  # submits; more meet the providers' limits on concurrent requests
+
+LEFT_TO_OTHERS = 2.0 * MAX_IN_FLIGHT  # times as long as a task took to be queued: a third of the ledger is ours
+
+LONGEST_LEFT_S = 0.25
 
 READ_EVERY_S = 2.0  # an end is seen at once; a change without an event, as a settled submit, this late
 
@@ -174,7 +179,12 @@ class _Run:
 
     async def _one(self, line: RequestLine, on_submit: Callable[[], None], on_end: Callable[[], None]) -> LineResult:
         async with self.in_flight:
+            started = monotonic()
             result = await self._submit(line)
+            if result.task is not None and result.task.state is TaskState.QUEUED:
+                # Nothing was sent, so only the ledger was busy. SQLite serves no process in turn: one that writes
+                # without a pause would keep a running service from sending what has room.
+                await asyncio.sleep(min(LEFT_TO_OTHERS * (monotonic() - started), LONGEST_LEFT_S))
         on_submit()
         if self.wait:
             result = await self._ended(result)

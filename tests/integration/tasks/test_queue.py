@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import Task
-from receiver.tasks.queue_repository import Claimed
 from submitter.errors import ConnectFailed
 from submitter.http.messages import HttpReply
 from submitter.model import Refusal, TaskState
@@ -28,7 +25,7 @@ from tests.support.submission_setup import (
 )
 
 HOUR_MS = 3_600_000
-WAITS = {"queue_for_s": 3600}
+WAITS: dict[str, Any] = {"queue_for_s": 3600}
 THROTTLED = hiapi_error(429, "RATE_LIMITED", "too fast")
 CROWDED = hiapi_error(429, "CONCURRENCY_LIMITED", "too many tasks at once")
 
@@ -268,12 +265,7 @@ async def test_a_queued_task_survives_the_process_and_is_sent_with_its_pictures(
         await setup.send_queued()
         assert picture in setup.transport.sent[0].body.decode()
         assert (await setup.stored(queued)).state is TaskState.SUBMITTED
-        assert await _kept_requests(setup) == []
-
-
-async def _kept_requests(setup: SubmissionSetup) -> list[Any]:
-    with closing(sqlite3.connect(setup.path)) as file:
-        return file.execute("SELECT task FROM queued_requests").fetchall()
+        assert setup.kept_requests() == []
 
 
 async def test_the_key_is_in_no_stored_request(tmp_path: Path) -> None:
@@ -281,81 +273,6 @@ async def test_the_key_is_in_no_stored_request(tmp_path: Path) -> None:
         for prompt in "ab":
             await setup.submitted(a_request(prompt=prompt))
     assert b"key-of-the-account" not in (tmp_path / "ledger.db").read_bytes()
-
-
-async def test_a_queued_task_is_claimed_once_by_many_that_try_at_once(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", *receipts(1), limits={"hiapi": 1}, **WAITS) as setup:
-        await setup.submitted(a_request(prompt="a"))
-        queued = await setup.submitted(a_request(prompt="b"))
-        await setup.store.ledger.record([a_report(TaskState.SUCCEEDED, "p1")], T0)
-        found = await asyncio.gather(*[setup.submission.claim_next("hiapi") for _ in range(10)])
-        claimed = [each for each in found if isinstance(each, Claimed)]
-        assert [each.task.id for each in claimed] == [queued.id]
-        assert (await setup.stored(queued)).state is TaskState.SUBMITTING
-
-
-async def test_a_process_that_dies_between_claim_and_post_leaves_what_the_reconciler_recovers(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", *receipts(1), limits={"hiapi": 1}, **WAITS) as setup:
-        first = await setup.submitted(a_request(prompt="a"))
-        queued = await setup.submitted(a_request(prompt="b"))
-        await _ends(setup, first, 1)
-        assert isinstance(await setup.submission.claim_next("hiapi"), Claimed)  # and no POST
-    async with submission_setup(tmp_path / "ledger.db", *receipts(2), **WAITS) as setup:
-        left = await setup.stored(queued)
-        assert (left.state, left.next_poll_ms) == (TaskState.SUBMITTING, T0 + 70_000)
-        assert setup.submission.is_repeatable(left, T0 + 70_000)
-        assert (await setup.submission.repeat(left)).task.state is TaskState.SUBMITTED
-
-
-async def test_a_canceled_task_is_out_of_the_queue_for_good(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", *receipts(1), limits={"hiapi": 1}, **WAITS) as setup:
-        first = await setup.submitted(a_request(prompt="a"))
-        queued = await setup.submitted(a_request(prompt="b"))
-        canceled = await setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0)
-        assert canceled is not None
-        assert (canceled.state, canceled.final_ms) == (TaskState.CANCELED, T0)
-        assert await setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0) is None
-        await _ends(setup, first, 1)
-        await setup.send_queued()
-        assert await _states(setup, queued) == ["canceled"]
-        assert await _events(setup) == [("task.canceled", queued.id), ("task.succeeded", first.id)]
-        assert (len(setup.transport.sent), await _kept_requests(setup)) == (1, [])
-        assert "ann: cancel" in [entry.summary for entry in await setup.store.tasks.timeline(queued.id)]
-
-
-async def test_of_a_cancellation_and_a_claim_at_once_exactly_one_wins(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", *receipts(1, 2), limits={"hiapi": 1}, **WAITS) as setup:
-        first = await setup.submitted(a_request(prompt="a"))
-        queued = await setup.submitted(a_request(prompt="b"))
-        await _ends(setup, first, 1)
-        canceled, claimed = await asyncio.gather(
-            setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0), setup.submission.claim_next("hiapi")
-        )
-        assert (canceled is None) == isinstance(claimed, Claimed)
-
-
-async def test_a_limit_is_learned_from_refusals_and_raised_by_trial(tmp_path: Path) -> None:
-    script = [*receipts(1, 2), CROWDED, *receipts(3, 4), CROWDED]
-    async with submission_setup(
-        tmp_path / "ledger.db", *script, submit_tries=1, limits={"hiapi": 10}, **WAITS
-    ) as setup:
-        tasks = [await setup.submitted(a_request(prompt=str(number), queue_for_s=7200)) for number in range(5)]
-        (account,) = await setup.store.accounts.all()
-        assert (account.learned_in_flight, [task.state.value for task in tasks[2:]]) == (2, ["queued"] * 3)
-        setup.clock.now_ms += 60_000
-        await setup.send_queued()
-        assert len(setup.transport.sent) == 3  # as many are in flight as it takes
-        await _ends(setup, tasks[0], 1)
-        await setup.send_queued()
-        assert await _states(setup, tasks[2]) == ["submitted"]
-        setup.clock.now_ms += 240_000  # five minutes after the refusal: one more on trial, which is taken
-        await setup.send_queued()
-        (account,) = await setup.store.accounts.all()
-        assert (account.learned_in_flight, await _states(setup, tasks[3])) == (3, ["submitted"])
-        setup.clock.now_ms += 300_000  # and one more, which is refused
-        await setup.send_queued()
-        (account,) = await setup.store.accounts.all()
-        assert (account.learned_in_flight, await _states(setup, tasks[4])) == (3, ["queued"])
 
 
 async def test_a_throttled_poll_pause_holds_back_no_submit(tmp_path: Path) -> None:
@@ -368,7 +285,7 @@ async def test_a_throttled_poll_pause_holds_back_no_submit(tmp_path: Path) -> No
 
 async def test_the_place_in_the_queue_is_known(tmp_path: Path) -> None:
     async with submission_setup(tmp_path / "ledger.db", THROTTLED, submit_tries=1, **WAITS) as setup:
-        tasks = []
+        tasks: list[Task] = []
         for priority in (0, 0, 3):
             tasks.append(await setup.submitted(a_request(prompt=f"{len(tasks)}", priority=priority)))
             setup.clock.now_ms += 1000
@@ -389,7 +306,7 @@ async def test_a_callback_for_a_task_that_was_queued_again_ends_its_waiting(tmp_
         await setup.send_queued()
         assert (await setup.stored(task)).state is TaskState.SUCCEEDED
         assert await _events(setup) == [("task.succeeded", task.id)]
-        assert (len(setup.transport.sent), await _kept_requests(setup)) == (1, [])
+        assert (len(setup.transport.sent), setup.kept_requests()) == (1, [])
 
 
 async def test_an_unsendable_task_is_refused_and_the_next_one_goes(tmp_path: Path) -> None:
