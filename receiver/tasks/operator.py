@@ -123,9 +123,10 @@ class TaskOperator:
         if adapter is None:
             return NoList()
         now_ms = self.clock()
-        since_ms = task.created_ms - EARLY_MS
+        sent_ms = task.sent_ms or task.created_ms  # it may have waited in the queue before
+        since_ms = sent_ms - EARLY_MS
         # With an idempotency key the submit may have been repeated at any time until now.
-        until_ms = now_ms if capabilities.idempotency_s else min(now_ms, task.created_ms + LATE_MS)
+        until_ms = now_ms if capabilities.idempotency_s else min(now_ms, sent_ms + LATE_MS)
         await self._consume_budget(configured)
         call = adapter.build_list(account, since_ms=since_ms, until_ms=until_ms)
         rows = adapter.parse_list(await self.transport.send(call))
@@ -172,7 +173,7 @@ def rank(task: Task, rows: list[ListedTask]) -> tuple[Candidate, ...]:
     found = [
         Candidate(
             listed=row,
-            after_ms=None if row.created_at_ms is None else row.created_at_ms - task.created_ms,
+            after_ms=None if row.created_at_ms is None else row.created_at_ms - (task.sent_ms or task.created_ms),
             same_model=task.model is not None and row.model == task.model,
         )
         for row in rows

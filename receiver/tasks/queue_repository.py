@@ -160,6 +160,7 @@ class QueueRepository(Repository):
                 error=refused.error,
                 next_poll_ms=None,
                 deadline_ms=None,
+                submit_body=None,
                 submits=task.submits + 1,
             )
             if waiting.queued_until_ms is None or waiting.queued_until_ms <= now_ms:

@@ -184,10 +184,13 @@ class Submission:
         return stored, refused
 
     async def _requeue(self, task: Task, refused: Refused, request_text: Callable[[], str] | None) -> Task:
-        text = None if request_text is None else request_text()
-        limits = self._limits(task.provider)
+        text, limits = None if request_text is None else request_text(), self._limits(task.provider)
+
+        async def store() -> Task:
+            return await self.queue.requeue(task, refused, limits=limits, request_text=text, now_ms=self.clock())
+
         try:
-            queued = await self.queue.requeue(task, refused, limits=limits, request_text=text, now_ms=self.clock())
+            queued = await self._patiently(task, store)
         except StoreUnavailable as error:
             # It stays submitting; once its process counts as dead, the reconciler finds out what it is.
             log.warning("refused_submit_not_queued", task=task.id, provider=task.provider, error=str(error))
@@ -270,19 +273,22 @@ class Submission:
         return await self._post(call)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome, *, tell: bool = False) -> Task:
-        """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
-        for pause_s in STORE_PAUSES_S:
-            try:
-                return await self._store_outcome_once(task, outcome, tell=tell)
-            except StoreUnavailable as error:
-                log.warning("outcome_not_stored", task=task.id, again_in_s=pause_s, error=str(error))
-                await self.sleep(pause_s)
         try:
-            return await self._store_outcome_once(task, outcome, tell=tell)
+            return await self._patiently(task, partial(self._store_outcome_once, task, outcome, tell=tell))
         except StoreUnavailable:
             # The last place where the provider's id is known; with it a person can settle the task.
             log.critical("outcome_lost", task=task.id, provider=task.provider, outcome=repr(outcome))
             raise
+
+    async def _patiently(self, task: Task, store: Callable[[], Awaitable[Task]]) -> Task:
+        """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
+        for pause_s in STORE_PAUSES_S:
+            try:
+                return await store()
+            except StoreUnavailable as error:
+                log.warning("outcome_not_stored", task=task.id, again_in_s=pause_s, error=str(error))
+                await self.sleep(pause_s)
+        return await store()
 
     async def _store_outcome_once(self, task: Task, outcome: SubmitOutcome, *, tell: bool) -> Task:
         now_ms, store = self.clock(), self.submissions

@@ -60,7 +60,7 @@ def test_a_queued_task_is_taken_out_without_asking_anyone(full: Cli) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"priority": 10}, {"queue_for_s": -1}])
-def test_a_bad_priority_or_wait_is_named_and_nothing_is_submitted(full: Cli, fields: dict[str, int]) -> None:
+def test_a_bad_priority_or_wait_is_named_and_nothing_is_submitted(full: Cli, fields: dict[str, Any]) -> None:
     ended = full.run("submit", "-", stdin=request_line(**fields))
     assert (ended.status, f"-:1: {next(iter(fields))}" in ended.err) == (2, True)
     assert full.run("tasks", "list", "--state", "queued", "--json").values == []

@@ -1,9 +1,9 @@
 """The queue before an account: when a task may be sent, and what a refused submit means for the next ones. Pure.
 
-A task has room when submits are not held back, the rate budget has a token (where submits count), and fewer tasks are
-in flight than the account may have. In flight are tasks that are submitting, submitted or running and not overdue. An
-uncertain or overdue task is not counted, because it may stay so for days and would block the account; if the provider
-counts it, it refuses one more, which costs nothing.
+A task has room when submits are not held back, the rate budget has a token beside the one that is left to polls (where
+submits count), and fewer tasks are in flight than the account may have. In flight are tasks that are submitting,
+submitted or running and not overdue. An uncertain or overdue task is not counted, because it may stay so for days and
+would block the account; if the provider counts it, it refuses one more, which costs nothing.
 
 The limit of tasks in flight is learned: a refusal for concurrency lowers it to what the provider takes, and from time
 to time one task more is tried. A refused submit holds back the submits of its account, and never its polls.
@@ -17,6 +17,8 @@ from submitter.http.messages import HttpCall
 from submitter.model import Refusal, Refused, TaskError
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
+
+LEFT_TO_POLLS = 1  # tokens that no submit takes; without them a long queue would keep polls out of the rate budget
 
 TRIAL_EVERY_S = 300.0  # provider seconds between two trials of one task more; one that fails costs a POST that is free
 
@@ -133,8 +135,9 @@ def find_room(account: AccountStatus, limits: AccountLimits, in_flight: int, now
     if held_ms is not None and held_ms > now_ms:
         return NoRoom(reason=NoRoomReason.PAUSED, until_ms=held_ms)
     budget = limits.budget
-    if budget.submits_count and account.tokens < 1:
-        wait_ms = round((1 - account.tokens) / budget.per_s * 1000) + 1
+    needed = min(1 + LEFT_TO_POLLS, budget.burst)
+    if budget.submits_count and account.tokens < needed:
+        wait_ms = round((needed - account.tokens) / budget.per_s * 1000) + 1
         return NoRoom(reason=NoRoomReason.RATE, until_ms=now_ms + wait_ms)
     after = replace(account, tokens=account.tokens - 1) if budget.submits_count else account
     limit = in_flight_limit(account, limits)

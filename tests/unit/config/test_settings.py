@@ -300,3 +300,16 @@ def test_every_adapter_has_its_section_in_the_example_file() -> None:
 )
 def test_variables_that_a_cluster_sets_for_a_service_of_our_name_are_accepted(name: str) -> None:
     assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).providers.accounts == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("", None), ("1", 1), ("100000", 100_000), ("0", "bad"), ("-1", "bad"), ("many", "bad")]
+)
+def test_an_account_may_have_a_limit_of_tasks_in_flight_of_its_own(text: str, limit: int | str | None) -> None:
+    given = {**HIAPI, "HIAPI_MAX_IN_FLIGHT": text}
+    if limit == "bad":
+        with pytest.raises(ConfigError, match="HIAPI_MAX_IN_FLIGHT"):
+            Settings.from_mapping(given)
+    else:
+        (account,) = Settings.from_mapping(given).providers.accounts
+        assert account.max_in_flight == limit
