@@ -53,6 +53,14 @@ def _least_s(tasks: list[dict[str, Any]]) -> float:
     return max(by_places, by_rate)
 
 
+def _slowdown(pid: int) -> float:
+    """How many times as long as on a free processor a process took for its work, because others had the processors."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    times = [[int(word) for word in thread.read_text().split()] for thread in threads]
+    ran, waited = (sum(each[at] for each in times) for at in (0, 1))
+    return (ran + waited) / ran if ran else 1.0
+
+
 def test_a_thousand_tasks_in_one_file_are_done_as_fast_as_the_account_allows(cli: Cli) -> None:
     (port,) = free_ports(1)
     with cli.running("simulate", "--port", "0", "--speed", str(SPEED)) as simulator:
@@ -66,6 +74,7 @@ def test_a_thousand_tasks_in_one_file_are_done_as_fast_as_the_account_allows(cli
             states = Counter(value["state"] for value in submitted.values)
             assert states["queued"] > TASKS / 2
             ends = _until_ended(node.folder / "whenfinal.db")
+            slowdown = _slowdown(server.popen.pid)
         origin = settings["HIAPI_BASE_URL"].removesuffix("/hiapi")
         books = httpx.get(f"{origin}/_simulator/books", trust_env=False, timeout=60).json()
     assert ends == {"succeeded": TASKS}
@@ -75,7 +84,9 @@ def test_a_thousand_tasks_in_one_file_are_done_as_fast_as_the_account_allows(cli
     paid = Counter(task["body"]["input"]["prompt"] for task in tasks)
     assert (len(paid), set(paid.values())) == (TASKS, {1})
     took_s = (max(task["final_ms"] for task in tasks) - min(task["created_ms"] for task in tasks)) / 1000
-    assert took_s <= LONGEST * _least_s(tasks)
+    least_s = _least_s(tasks)
+    assert took_s >= least_s  # or the bound is none
+    assert least_s + (took_s - least_s) / slowdown <= LONGEST * least_s, (took_s, least_s, slowdown)
     # The other account's tasks were behind all of these in the file, and none of them waited for them.
     last_ms = max(task["created_ms"] for task in others)
     assert len(others) == OTHERS
