@@ -48,10 +48,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply(Received):
-    """A complete reply, decompressed and within the size cap of the transport."""
+    """A reply, unpacked and within the size cap of the transport."""
 
     status: int
     body: bytes = b""
+    #: False where the body broke off, hung, was damaged or was longer than the cap; it then has what came before.
+    is_complete: bool = True
 
     @property
     def retry_after_s(self) -> float | None:

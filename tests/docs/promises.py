@@ -82,6 +82,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "The status of an answer counts once it is read, whatever its headers and its body are like",
+        "tests/integration/submitter/test_odd_replies.py::test_a_body_that_breaks_costs_no_status",
+    ),
+    (
+        "A process that stood still takes the receipt that came meanwhile",
+        "tests/system/test_stopped_process.py::test_a_receipt_that_came_meanwhile_is_taken",
+    ),
 )
 
 #: For subscribers, in the same form.
