@@ -82,6 +82,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "A body of millions of values is refused before they are made, and a large one is parsed beside other requests",
+        "tests/integration/web/test_body_limits.py::test_eight_megabytes_of_zeros_are_refused_by_every_endpoint",
+    ),
+    (
+        "Nothing of a callback's body is read before the token in its path was checked",
+        "tests/integration/web/test_body_limits.py::test_who_has_no_token_is_refused_before_a_byte_of_the_body",
+    ),
 )
 
 #: For subscribers, in the same form.
