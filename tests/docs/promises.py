@@ -90,6 +90,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Nothing of a callback's body is read before the token in its path was checked",
         "tests/integration/web/test_body_limits.py::test_who_has_no_token_is_refused_before_a_byte_of_the_body",
     ),
+    (
+        "A head without an end is cut off at 64 KiB, and fields after a body are no headers",
+        "tests/integration/web/test_wire.py::test_a_head_without_an_end_is_answered_431_and_closed",
+    ),
 )
 
 #: For subscribers, in the same form.

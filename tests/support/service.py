@@ -20,6 +20,7 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.web.app import build_app
 from receiver.web.bodies import Bodies
+from receiver.web.server import server_config
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.builders import T0, a_task
@@ -95,7 +96,8 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]:
     """The application's URL, once it answers."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
+    config = server_config(app)
+    config.lifespan = "on"
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
