@@ -281,6 +281,15 @@ class ApiSettings(Section):
         what="Largest request to /v1; pictures may come as data URIs.",
         danger="A request is in memory while it is read.",
     )
+    bodies_max_bytes: Whole = setting(
+        "WHENFINAL_BODIES_MAX_BYTES",
+        268_435_456,
+        between=(1024, 17_179_869_184),
+        unit="bytes",
+        what="Most bytes of requests to /v1 that one process reads at once; the next one gets 503. Callbacks with a "
+        "token may take a quarter of it beside, those with only a signature a sixteenth.",
+        danger="The process needs several times as much memory in the worst case.",
+    )
     wait_max_s: Whole = setting(
         "WHENFINAL_WAIT_MAX_S",
         60,
@@ -354,7 +363,9 @@ class Settings(Section):
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
         delivery = self.delivery
+        bodies = ("WHENFINAL_BODIES_MAX_BYTES", self.api.bodies_max_bytes)
         yield from check_order(
+            ("WHENFINAL_API_MAX_BYTES", self.api.max_bytes, *bodies),
             ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
             ("WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
             ("WHENFINAL_WEBHOOK_CONNECT_S", delivery.connect_s, "WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s),

@@ -7,10 +7,11 @@ from typing import assert_never
 
 import structlog
 
-from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
 from receiver.tasks.model.task import TaskMismatch, Verdict
+from receiver.web.bodies import Bodies, reading
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.json_body import check_type, read_body
+from receiver.web.json_body import check_type, has_too_many_marks
 from receiver.web.problems import Kind, Problem
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api import CallbackVerdict
@@ -26,15 +27,21 @@ _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
 async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    """Take a callback with a token in its path or, from a provider that signs, without one."""
-    provider = context.path_param("provider")
-    if provider not in context.services.providers:
-        raise _problem_of(UnknownProvider())
-    check_type(context.request, CALLBACK_TYPES)
-    body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
-    callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
-    outcome = await context.services.intake.receive(provider, context.request.path_params.get("token"), callback)
-    return _answer(provider, outcome)
+    """Take a callback with a token in its path or, from a provider that signs, without one.
+
+    The token is checked before the body is read, because anybody can send a body.
+    """
+    request, intake, provider = context.request, context.services.intake, context.path_param("provider")
+    admitted = intake.admit(provider, request.path_params.get("token"))
+    if not isinstance(admitted, Admitted):
+        raise _refusal(provider, admitted)
+    check_type(request, CALLBACK_TYPES)
+    bodies: Bodies = request.app.state.bodies
+    async with reading(request, bodies.unproved if admitted.token is None else bodies.callbacks) as body:
+        if has_too_many_marks(body):
+            raise _refusal(provider, Malformed(reason="the body holds too many values"))
+        callback = Callback(headers=_headers(request.scope["headers"]), body=body)
+        return _answer(provider, await intake.take(admitted, callback))
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
@@ -47,8 +54,13 @@ def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
         if outcome.verdict is Verdict.APPLIED:
             return JsonAnswer(status=204)
         return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
-    log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=_reason(outcome))
-    raise _problem_of(outcome)
+    raise _refusal(provider, outcome)
+
+
+def _refusal(provider: str, outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
+    if not isinstance(outcome, UnknownProvider):  # its name is anybody's text
+        log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=outcome.reason)
+    return _problem_of(outcome)
 
 
 def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
@@ -63,7 +75,3 @@ def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMis
             return Problem(Kind.CONFLICT, "The token in the path was made for another task.")
         case _:
             assert_never(outcome)
-
-
-def _reason(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> str | None:
-    return None if isinstance(outcome, UnknownProvider) else outcome.reason

@@ -9,14 +9,12 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from receiver.web.problems import SHOWN_CHARACTERS, Kind, invalid
+from receiver.web.problems import MOST_ERRORS, SHOWN_CHARACTERS, Kind, invalid
 from submitter.errors import Violation
 
 M = TypeVar("M", bound=BaseModel)
 
 Place = tuple[str, ...]
-
-MOST_ERRORS = 50  # in one answer
 
 MOST_PARAMETERS = 50  # in one query; no endpoint takes nearly as many
 
@@ -48,6 +46,7 @@ _RULES: Mapping[str, tuple[str, str]] = {
     "string_too_short": ("is too short", "at least {min_length} characters"),
     "string_too_long": ("is too long", "at most {max_length} characters"),
     "string_pattern_mismatch": ("is not of the right form", "text that matches {pattern}"),
+    "members": ("has too many members", "at most {max_length}"),
     "too_long": ("has too many entries", "at most {max_length}"),
     "greater_than_equal": ("is too small", "{ge} or more"),
     "less_than_equal": ("is too large", "{le} or less"),

@@ -89,6 +89,16 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A process that stood still takes the receipt that came meanwhile",
         "tests/system/test_stopped_process.py::test_a_receipt_that_came_meanwhile_is_taken",
+        "A body of millions of values is refused before they are made, and a large one is parsed beside other requests",
+        "tests/integration/web/test_body_limits.py::test_eight_megabytes_of_zeros_are_refused_by_every_endpoint",
+    ),
+    (
+        "Nothing of a callback's body is read before the token in its path was checked",
+        "tests/integration/web/test_body_limits.py::test_who_has_no_token_is_refused_before_a_byte_of_the_body",
+    ),
+    (
+        "A head without an end is cut off at 64 KiB, and fields after a body are no headers",
+        "tests/integration/web/test_wire.py::test_a_head_without_an_end_is_answered_431_and_closed",
     ),
 )
 
