@@ -62,7 +62,15 @@ class HttpReply(Received):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback(Received):
-    """A request that a provider posted to us. `body` is unchanged, because the signature covers its bytes."""
+    """A request that a provider posted to us."""
 
     headers: Headers = field(default=(), repr=False)
+    #: As it is read: unpacked, but not changed otherwise.
     body: bytes = b""
+    #: As it came, where that is packed.
+    packed: bytes | None = field(default=None, repr=False)
+
+    @property
+    def signed_forms(self) -> tuple[bytes, ...]:
+        """The bytes that a signature may cover: those that came, and those that they unpack to."""
+        return (self.body,) if self.packed is None else (self.packed, self.body)

@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from submitter.errors import ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
 from submitter.http.address_guard import AddressGuard, literal_address
-from submitter.http.connector import BadHead, Connector, current_connection, guard_address, open_session
+from submitter.http.connector import BadHead, Connection, Connector, current_connection, guard_address, open_session
 from submitter.http.messages import Headers, HttpCall, HttpReply, Received
 from submitter.http.reply_body import ReplyBody
 from submitter.http.time_limit import time_limit
@@ -104,8 +104,9 @@ class Transport:
         with _translated(request.url.host, f"no reply within {idle_s:g} s"):
             async with time_limit(asyncio.get_running_loop().time() + idle_s):
                 response = await self._inner.handle_async_request(request)
+        connection = current_connection.get()
         try:
-            chunks = _chunks(response, request.url.host, idle_s)
+            chunks = _chunks(response, request.url.host, idle_s, connection)
             yield FileReply(status=response.status_code, headers=_headers_of(response), chunks=chunks)
         finally:
             await response.aclose()
@@ -172,7 +173,9 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
         await transport.aclose()
 
 
-async def _chunks(response: httpx.Response, where: str, idle_s: float) -> AsyncIterator[bytes]:
+async def _chunks(
+    response: httpx.Response, where: str, idle_s: float, connection: Connection | None
+) -> AsyncIterator[bytes]:
     parts = response.aiter_raw()
 
     async def next_chunk() -> bytes | None:
@@ -182,6 +185,8 @@ async def _chunks(response: httpx.Response, where: str, idle_s: float) -> AsyncI
 
     while (chunk := await next_chunk()) is not None:
         yield chunk
+    if connection is not None and connection.was_cut:
+        raise ExchangeBroken(f"{where}: the connection ended before the whole file")
 
 
 @contextmanager

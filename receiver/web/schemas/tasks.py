@@ -119,6 +119,12 @@ class NoQuery(Query):
     """The request takes none."""
 
 
+class AnyQuery(BaseModel):
+    """Whatever it says, the answer is the same."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class TaskQuery(Query):
     wait: Annotated[int, Field(ge=0), DIGITS] | None = Field(
         default=None, description="seconds to wait for the end of the task", examples=[30]
