@@ -48,7 +48,7 @@ def test_the_place_of_a_queued_task_is_shown_and_explained(full: Cli) -> None:
     assert "2 queued, the oldest for" in doctor
 
 
-def test_a_queued_task_is_taken_out_without_asking_anyone(full: Cli) -> None:
+def test_a_queued_task_is_taken_out_and_no_provider_hears_of_it(full: Cli) -> None:
     task = _queued(full)
     nobody = full.with_settings(HIAPI_BASE_URL="http://127.0.0.1:9")
     ended = nobody.run("tasks", "cancel", task)

@@ -204,7 +204,8 @@ class _Run:
                 reason = (
                     f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"
                 )
-                return LineResult(number=line.number, task=task, replayed=replayed, error=reason)
+                again = "; its key gives this answer again: correct it and use a new one" if replayed else ""
+                return LineResult(number=line.number, task=task, replayed=replayed, error=reason + again)
             case IdempotencyMismatch(task_id=task_id):
                 return LineResult(number=line.number, error=f"its key was used for another request, {task_id}")
             case _:
