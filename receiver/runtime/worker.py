@@ -17,6 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from receiver.reconcile.reconciler import Reconciler
+from receiver.store.errors import LedgerGone
 from receiver.store.retention import Pruner
 from receiver.tasks.ledger import Ledger
 from receiver.webhooks.deliverer import Deliverer
@@ -100,6 +101,8 @@ class JobRunner:
             self._log_error(error)
 
     def _log_error(self, error: Exception) -> None:
+        if isinstance(error, LedgerGone):
+            return  # logged where it was noticed
         message, now_ms = f"{type(error).__name__}: {error}", self._clock()
         self._logged_ms = {text: at_ms for text, at_ms in self._logged_ms.items() if 0 <= now_ms - at_ms < QUIET_MS}
         if message in self._logged_ms:

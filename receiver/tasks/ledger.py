@@ -41,12 +41,14 @@ class Ledger:
         """How many observations a batch should hold at most: the more subscriptions, the fewer."""
         return self._publisher.events_at_once
 
-    async def record(self, incoming: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
+    async def record(
+        self, incoming: Sequence[IncomingObservation], now_ms: int, *, waited_s: float = 0.0
+    ) -> list[RecordOutcome]:
         """Judge the observations and store what follows from them. One outcome each, in their order.
 
         `Recorded` has the verdict and the task as stored; `TaskMismatch` and `UnknownTask` changed nothing. Several
         observations of one task are applied one after the other. Raise KeyError when a state is none that a provider
-        reports; then nothing of the batch is stored.
+        reports; then nothing of the batch is stored. `waited_s` is as in `Engine.write`.
         """
         if not incoming:
             return []
@@ -56,7 +58,7 @@ class Ledger:
             outcomes = [batch.apply(each) for each in incoming]
             return await batch.write(tx, outcomes, self._publisher)
 
-        return await self._engine.write(work)
+        return await self._engine.write(work, waited_s=waited_s)
 
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Publish `task.overdue` once for each unfinished task whose deadline has passed; polling goes on.

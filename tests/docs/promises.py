@@ -82,6 +82,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "Nothing is answered 2xx once the ledger's file was deleted, moved or replaced under the process",
+        "tests/system/test_ledger_faults.py::test_a_ledger_whose_folder_is_moved_away_is_answered_503_and_goes_on_when_it_is_back",
+    ),
+    (
+        "A caller waits 5 s at most, in all, for a ledger that others write, however many wait before it",
+        "tests/integration/store/test_lock_waits.py::test_the_waits_of_many_callers_do_not_add_up",
+    ),
+    (
+        "The files of a new SQLite ledger can be read by their owner only, whatever the umask",
+        "tests/integration/store/test_ledger_file.py::test_every_file_of_a_new_ledger_is_its_owners_alone",
+    ),
 )
 
 #: For subscribers, in the same form.

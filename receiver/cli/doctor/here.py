@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from receiver.runtime.store import Store, open_store
 from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
+from receiver.store.ledger_file import OWNER_ONLY, ledger_files
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
@@ -52,7 +54,16 @@ async def check_database(settings: Settings) -> tuple[Check, ...]:
         return await _present(settings, place)
     if not place.path.exists():
         return (_absent(place.path),)
-    return (*await _present(settings, place), _disk(place.path.parent))
+    return (*await _present(settings, place), *_modes(place.path), _disk(place.path.parent))
+
+
+def _modes(path: Path) -> Iterator[Check]:
+    """The ledger holds signing keys and webhook secrets."""
+    files = [each for each in ledger_files(path) if each.exists()]
+    wider = [each for each in files if stat.S_IMODE(each.stat().st_mode) & ~OWNER_ONLY]
+    if wider:
+        names = " ".join(map(str, wider))
+        yield warn("database", f"others than its owner may open {names}", hint=f"run: chmod 600 {names}")
 
 
 def _absent(path: Path) -> Check:
