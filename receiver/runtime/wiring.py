@@ -46,6 +46,8 @@ SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the re
 
 DAY_S = 86_400
 
+MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -73,6 +75,7 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
+        await stack.enter_async_context(_marking(store))
         keys = await read_keys(settings, store.metadata, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
@@ -260,6 +263,17 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
         connections=settings.delivery.concurrency + POSTS_AT_ONCE,
         cut_replies=True,
     )
+
+
+@asynccontextmanager
+async def _marking(store: Store) -> AsyncIterator[None]:
+    """Write the ledger's mark from time to time; the store writes the last one when it closes."""
+    marking = asyncio.create_task(store.marks.run(every_s=MARK_EVERY_S))
+    try:
+        yield
+    finally:
+        marking.cancel()
+        await asyncio.wait([marking])
 
 
 @asynccontextmanager

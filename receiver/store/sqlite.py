@@ -106,6 +106,7 @@ class SqliteEngine:
             self._idle.put_nowait(reader)
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
     async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
         until_s = asyncio.get_running_loop().time() + self._wait_ms / 1000 - waited_s
@@ -123,16 +124,16 @@ class SqliteEngine:
         await self._take_turn(self._lock.acquire(), until_s)
         try:
             with _translated():
-                self._file.check()
+                self._check()
                 await self._begin(until_s)
                 try:
                     result = await work(SqliteTx(self._writer))
-                    self._file.check()
+                    self._check()
                     await self._writer.execute("COMMIT")
                 except BaseException:
                     await self._roll_back()
                     raise
-                self._file.check()  # what was committed into a file that is gone must not be acknowledged
+                self._check()  # what was committed into a file that is gone must not be acknowledged
                 return result
         finally:
             self._lock.release()
@@ -165,7 +166,7 @@ class SqliteEngine:
         connection = self._idle.get_nowait() if self._idle.qsize() else await self._take_turn(self._idle.get(), until_s)
         try:
             with _translated():
-                self._file.check()
+                self._check()
                 return await work(SqliteReader(connection))
         finally:
             self._idle.put_nowait(connection)
@@ -173,9 +174,15 @@ class SqliteEngine:
     def listener(self, url: str | None, on_commit: Callable[[], None]) -> None:
         return None
 
+    def _check(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("the database has been closed")
+        self._file.check()
+
     async def close(self) -> None:
         while self._running:
             await asyncio.wait(self._running)
+        self._is_closed = True
         for connection in (*self._readers, self._writer):
             await connection.close()
 

@@ -94,6 +94,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "The files of a new SQLite ledger can be read by their owner only, whatever the umask",
         "tests/integration/store/test_ledger_file.py::test_every_file_of_a_new_ledger_is_its_owners_alone",
     ),
+    (
+        "A SQLite ledger that has stepped back between two starts is noticed, and followers are told by `reset`",
+        "tests/integration/store/test_mark.py::test_a_follower_reads_up_to_the_loss_and_is_then_reset_once",
+    ),
 )
 
 #: For subscribers, in the same form.

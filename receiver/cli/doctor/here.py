@@ -16,10 +16,12 @@ from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.ledger_file import OWNER_ONLY, ledger_files
+from receiver.store.mark import SteppedBack
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from submitter.model import TaskState
+from submitter.timestamps import rfc3339
 
 SANE_YEARS = range(2025, 2100)
 
@@ -86,13 +88,24 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
     try:
         async with opening as store:
             await store.check()
-            return (ok("database", f"{place} opens and can be written"), *await _contents(store))
+            found = ok("database", f"{place} opens and can be written")
+            return (found, *_stepped_back(store.stepped_back), *await _contents(store))
     except SchemaBehind as error:
         return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
     except DatabaseMisconfigured as error:
         return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
     except StoreError as error:
         return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))),)
+
+
+def _stepped_back(last: SteppedBack | None) -> Iterator[Check]:
+    if last is not None and last.is_recent(now_ms()):
+        hint = (
+            "restore the newer ledger if there is one; else find the tasks submitted shortly before in the providers' "
+            "consoles, and let consumers act on the `reset` that they get"
+        )
+        what = f"it stepped back: what was stored after event {last.after_seq} is gone, noticed {rfc3339(last.at_ms)}"
+        yield warn("database", what, hint=hint)
 
 
 async def _contents(store: Store) -> tuple[Check, ...]:
