@@ -21,6 +21,7 @@ from receiver.events.feed import Feed
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
@@ -28,9 +29,10 @@ from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
+from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission
+from receiver.tasks.submission import Submission, dead_submit_ms
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
@@ -237,6 +239,21 @@ def _deliverer(
     )
 
 
+def make_clock_repair(services: Services) -> ClockRepair:
+    settings, store = services.settings, services.store
+    return ClockRepair(
+        polls=store.polls,
+        accounts=store.accounts,
+        outbox=store.outbox,
+        providers=services.providers,
+        delivery=settings.delivery,
+        speed=settings.providers.speed,
+        poll_lease_ms=services.reconciler.poller.poll_lease_ms,
+        delivery_lease_ms=round(settings.lease_s * 1000),
+        dead_submit_ms=dead_submit_ms(settings.providers.timeout_s),
+    )
+
+
 def _pruner(settings: Settings, store: Store) -> Pruner:
     days = settings.retention
     return Pruner(
@@ -245,6 +262,7 @@ def _pruner(settings: Settings, store: Store) -> Pruner:
         attempts_days=days.attempts_days,
         observations_days=days.observations_days,
         clock=now_ms,
+        guard=LeapGuard(store.engine),
     )
 
 
@@ -283,6 +301,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         reconciler=services.reconciler,
         deliverer=services.deliverer,
         pruner=services.pruner,
+        clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
         clock=services.clock,
         on_events=services.commit_notifier.notify,

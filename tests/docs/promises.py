@@ -98,6 +98,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A SQLite ledger that has stepped back between two starts is noticed, and followers are told by `reset`",
         "tests/integration/store/test_mark.py::test_a_follower_reads_up_to_the_loss_and_is_then_reset_once",
     ),
+    (
+        "When the clock is set back, no poll and no retry waits until the old time comes again",
+        "tests/integration/runtime/test_clock_repair.py::test_polls_that_lie_too_far_ahead_are_due_at_once_and_others_stay",
+    ),
+    (
+        "A clock that leaps ahead deletes nothing for a day, also over a restart",
+        "tests/integration/store/test_leap.py::test_a_clock_that_leaps_beyond_retention_deletes_nothing_and_is_set_right_again",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -16,7 +16,7 @@ from receiver.config.settings import Settings
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import worker as jobs
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms, open_services, working
+from receiver.runtime.wiring import make_clock_repair, now_ms, open_services, working
 from receiver.runtime.worker import JobRunner, Worker
 from receiver.store import retention
 from receiver.store.errors import StoreUnavailable
@@ -122,6 +122,7 @@ def _worker(services: Services) -> Worker:
         deliverer=services.deliverer,
         ledger=services.store.ledger,
         pruner=services.pruner,
+        clock_repair=make_clock_repair(services),
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
