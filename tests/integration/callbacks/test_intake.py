@@ -348,3 +348,29 @@ async def test_an_unreadable_body_lets_the_provider_be_asked(
     await setup.add_task(provider_task_id="p1" if has_id else None, state=state)
     assert isinstance(await setup.receive(Callback(body=b"{"), a_token()), Malformed)
     assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, next_poll_ms)
+
+
+@pytest.mark.parametrize("status", ["success", "fail", "handling"])
+async def test_a_signed_callback_counts_with_a_token_of_the_whole_account(setup: IntakeSetup, status: str) -> None:
+    """The signature proves it; the token only says that it came by one of our addresses."""
+    await setup.add_task(provider="signed")
+    outcome = await setup.receive(signed(a_callback(status)), a_token(None, "signed"), "signed")
+    assert outcome == APPLIED
+    ends = {"success": TaskState.SUCCEEDED, "fail": TaskState.FAILED, "handling": TaskState.RUNNING}
+    assert (await setup.task()).state is ends[status]
+
+
+async def test_a_signed_callback_of_an_unknown_task_is_adopted_with_a_token_of_the_whole_account(
+    setup: IntakeSetup,
+) -> None:
+    callback = signed(a_callback(provider_task_id="elsewhere"))
+    assert await setup.receive(callback, a_token(None, "signed"), "signed") == APPLIED
+    assert await setup.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere")) is not None
+
+
+async def test_a_signature_makes_no_token_work_for_another_task(setup: IntakeSetup) -> None:
+    await setup.add_task("tsk_1", "p1", provider="signed")
+    await setup.add_task("tsk_2", "p2", provider="signed")
+    outcome = await setup.receive(signed(a_callback(provider_task_id="p2")), a_token("tsk_1", "signed"), "signed")
+    assert isinstance(outcome, TaskMismatch)
+    assert {(await setup.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}

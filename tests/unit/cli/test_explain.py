@@ -138,3 +138,8 @@ def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
         ("answer: go away",),
         ("refused: True",),
     ]
+
+
+def test_reports_that_are_counted_and_not_shown_are_told() -> None:
+    assert "380 more reports were duplicate" in _next(replace(RUNNING, reports={"duplicate": 400, "stale": 2}))
+    assert "more reports" not in _next(replace(RUNNING, reports={"duplicate": 20}))
