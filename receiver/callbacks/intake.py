@@ -24,11 +24,14 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
 from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
 from receiver.tasks.repository import TaskRepository
-from submitter.errors import CallbackError, UnreadableCallback
+from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
+
+#: States in which a poll can find out what a callback said.
+_POLLED = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,9 +54,10 @@ class Intake:
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
 
-        Return Accepted once it is durable, with what the ledger made of it. The other outcomes changed nothing:
+        Return Accepted once it is durable, with what the ledger made of it. The other outcomes believed nothing:
         UnknownProvider, Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of
-        another task. Raise StoreUnavailable when the callback could not be made durable.
+        another task. A stale or unreadable callback with a token of a task makes that task due.
+        Raise StoreUnavailable when the callback could not be made durable.
         """
         configured = self.providers.get(provider)
         if configured is None:
@@ -65,10 +69,26 @@ class Intake:
         try:
             observation = configured.adapter.parse_callback(callback, configured.account, now_ms)
         except UnreadableCallback as error:
+            await self._make_due(provider, read)
             return Malformed(reason=str(error))
+        except StaleCallback as error:
+            await self._make_due(provider, read)
+            return Unauthenticated(reason=str(error))
         except CallbackError as error:
             return Unauthenticated(reason=str(error))
         return await self._accept(configured, read, observation)
+
+    async def _make_due(self, provider: str, token: CallbackToken | None) -> None:
+        """Let the task of a verified token be polled at once.
+
+        Its callback cannot be believed, because it is stale or cannot be read, but whoever sent it knows the task's
+        address and, where a secret is configured, has signed it. Nothing of the body is used.
+        """
+        if token is None or token.task_id is None:
+            return
+        known = await self.tasks.task(token.task_id)
+        if known is not None and known.provider == provider and known.state in _POLLED:
+            await self.ledger.make_due([known.id], self.clock())
 
     def _read_token(self, provider: str, token: str | None, now_ms: int) -> CallbackToken | Unauthenticated | None:
         if token is None:

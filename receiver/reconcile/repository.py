@@ -12,6 +12,7 @@ from receiver.store.engine import Param, Row, Tx
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
+from submitter.model import TaskId
 from submitter.providers.contract import Budget
 
 
@@ -55,6 +56,10 @@ class PollRepository(Repository):
     async def find_by_filter(self, condition: ReconcileFilter, *, now_ms: int, limit: int) -> list[Task]:
         """The tasks that `lease_by_filter` would lease, and those that others lease. Changes nothing."""
         return await self._all("unfinished_tasks", task_of, **_params_of(condition, now_ms, limit))
+
+    async def count_without_result(self, task_id: TaskId) -> int:
+        """How many polls have found the task succeeded without its result: the lines that they left in its timeline."""
+        return await self._one("count_without_result", lambda row: int(row["number"]), task=task_id) or 0
 
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
         """Count the polls, set the times of the next ones and end the leases.
