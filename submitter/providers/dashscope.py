@@ -63,7 +63,7 @@ from submitter.providers.json_reader import (
     waiting_or_running,
 )
 from submitter.providers.result_links import Place, links
-from submitter.providers.statuses import failure, id_text, names_task, other_task, poll_outcome, read_state, unusable
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
@@ -273,18 +273,18 @@ def _observe(
         raw_state=word,
         is_documented_state=is_documented,
         outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
-        error=_failure(output, document) if state is TaskState.FAILED else None,
+        error=_reason(state, output, document),
         completed_at_ms=ended_at_ms,
         raw=capped(raw),
     )
 
 
-def _failure(output: object, document: object) -> TaskError:
+def _reason(state: TaskState, output: object, document: object) -> TaskError | None:
     """The reason is under `output` (query page), or beside it (QuantumNous/new-api, Ali adaptor, read 2026-11-21).
 
     Speech recognition has a reason for each file.
     """
-    return failure(output, document, *items_at(output, "results")[:1])
+    return reason(state, output, document, *items_at(output, "results")[:1])
 
 
 def _outputs(output: object, ended_at_ms: int | None) -> Iterator[Output]:

@@ -60,7 +60,7 @@ from submitter.providers.json_reader import (
     usable_id,
 )
 from submitter.providers.result_links import first_links
-from submitter.providers.statuses import failure, id_text, names_task, other_task, poll_outcome, read_state, unusable
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
@@ -227,7 +227,7 @@ def _observe(
         raw_state=word,
         is_documented_state=is_documented,
         outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
-        error=failure(data, document) if state is TaskState.FAILED else None,
+        error=reason(state, data, document),
         model=_model(data),
         completed_at_ms=ms_from_s(at(data, "completed")),
         raw=capped(raw),

@@ -54,7 +54,7 @@ from submitter.providers.json_reader import (
     waiting_or_running,
 )
 from submitter.providers.result_links import first_links
-from submitter.providers.statuses import failure, id_text, names_task, other_task, poll_outcome, read_state, unusable
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _RESOLUTIONS = ("720P", "1080P")
@@ -199,7 +199,7 @@ def _observe(
         raw_state=word,
         is_documented_state=is_documented,
         outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
-        error=failure(data, document) if state is TaskState.FAILED else None,
+        error=reason(state, data, document),
         raw=capped(raw),
     )
 

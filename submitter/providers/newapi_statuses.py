@@ -42,12 +42,12 @@ from submitter.providers.json_reader import (
 )
 from submitter.providers.result_links import Place, first_links
 from submitter.providers.statuses import (
-    failure,
     id_text,
     names_task,
     other_task,
     poll_outcome,
     read_state,
+    reason,
     unusable,
 )
 
@@ -225,7 +225,7 @@ def _observe(
         is_documented_state=is_documented,
         progress=percent(at(task, "progress")),
         outputs=tuple(_outputs(provider_task_id, task, account)) if state is TaskState.SUCCEEDED else (),
-        error=_reason(word, task, document) if state is TaskState.FAILED else None,
+        error=_reason(state, word, task, document),
         model=text_at(task, "model") or None,
         # `completed_at` is the time of the last update and can be set before the end
         completed_at_ms=ms_from_s(at(task, "finish_time")) or ms_from_s(at(task, "completed_at")) if ended else None,
@@ -248,9 +248,11 @@ def _outputs(provider_task_id: ProviderTaskId, task: object, account: Account) -
         yield Output(url=url, type=kind, expires_at_ms=until_ms, needs_key=is_own(url, account))
 
 
-def _reason(word: str, task: object, document: object) -> TaskError:
+def _reason(state: TaskState, word: str, task: object, document: object) -> TaskError | None:
     """In the task, beside it, or in the raw answer of the upstream, which the task layer keeps under `data`."""
     upstream = at(task, "data")
-    found = failure(task, document, at(upstream, "output"), upstream, code="")
+    found = reason(state, task, document, at(upstream, "output"), upstream, code="")
+    if found is None or found.code:
+        return found
     timed_out = word.lower() in _TIMED_OUT_STATES or any(each in found.message.lower() for each in _TIMED_OUT_WORDS)
-    return TaskError(code=found.code or ("timed_out" if timed_out else "failed"), message=found.message)
+    return TaskError(code="timed_out" if timed_out else "failed", message=found.message)

@@ -71,16 +71,20 @@ def poll_outcome(
     return Unavailable(reason=describe(problem), retry_after_s=problem.retry_after_s, raw=capped(reply.body))
 
 
-def failure(*places: object, code: str = "failed") -> TaskError:
-    """Return why a task failed, from the first of the places that says so; `code` where none names one.
+def reason(state: TaskState, *places: object, code: str = "failed") -> TaskError | None:
+    """Return why a task ended badly, from the first of the places that says so; `code` where none names one.
 
-    A place is an object with the reason in one of the members that providers of this kind use: `error` as an object or
-    as text (HiAPI, new-api), `fail_reason` (new-api), `error_message` (gateways), `task_status_msg` (Kling), or `code`
-    and `message` (DashScope, also beside `output`).
+    None for a task that did not end badly, and for a canceled one without stated words. A place is an object with the
+    reason in one of the members that providers of this kind use: `error` as an object or as text (HiAPI, new-api),
+    `fail_reason` (new-api), `error_message` (gateways), `task_status_msg` (Kling), or `code` and `message` (DashScope,
+    also beside `output`).
     """
-    stated = next(filter(None, (_code(place) for place in places)), code)
-    words = next(filter(None, (_message(place) for place in places)), "the provider gave no reason")
-    return TaskError(code=stated, message=words)
+    words = next(filter(None, map(_message, places)), "")
+    if state is TaskState.FAILED or (state is TaskState.CANCELED and words):
+        otherwise = code if state is TaskState.FAILED else "canceled"
+        stated = next(filter(None, map(_code, places)), otherwise)
+        return TaskError(code=stated, message=words or "the provider gave no reason")
+    return None
 
 
 def _code(place: object) -> str:

@@ -82,6 +82,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "One task's 403 pauses neither its account nor the other tasks",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_403_to_one_task_never_stops_the_others",
+    ),
+    (
+        "A success without its result is polled again before it is final, also across restarts",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_success_that_never_has_a_result_ends_without_one_and_says_so_across_restarts",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -170,6 +170,28 @@ def test_a_failure_is_believed_with_its_reason_wherever_that_stands(
     assert found.error == TaskError(code=error[0], message=error[1])
 
 
+@every_adapter
+@pytest.mark.parametrize(
+    ("inner", "error"),
+    [
+        ({"error": {"code": "E7", "message": "by the user"}}, TaskError(code="E7", message="by the user")),
+        ({"message": "by the user"}, TaskError(code="canceled", message="by the user")),
+        ({"error": {"code": "E7"}}, None),
+        ({}, None),
+    ],
+)
+def test_a_cancellation_has_a_reason_only_where_one_is_stated(
+    adapter: str, inner: dict[str, Any], error: TaskError | None
+) -> None:
+    found = seen(adapter, document(adapter, "cancelled", inner))
+    assert (found.state, found.error) == (TaskState.CANCELED, error)
+
+
+@every_adapter
+def test_words_of_a_failure_beside_a_task_that_runs_are_no_reason(adapter: str) -> None:
+    assert seen(adapter, document(adapter, RUNNING[adapter], {"message": "warming up", "error": "slow"})).error is None
+
+
 def test_dashscopes_reason_may_stand_with_the_file_that_failed() -> None:
     inner = {"results": [{"subtask_status": "FAILED", "code": "InvalidFile", "message": "cannot be decoded"}]}
     found = seen("dashscope", document("dashscope", "FAILED", inner))
