@@ -72,6 +72,16 @@ async def test_task_after_task_denied_raises_an_alarm_without_a_pause(setup: Rec
     assert [each.alarm for each in await setup.store.accounts.all()] == [None]
 
 
+async def test_a_good_answer_between_denied_tasks_keeps_the_alarm_away(setup: ReconcileSetup) -> None:
+    for number, answer in enumerate((FORBIDDEN, FORBIDDEN, hiapi("handling", "p2"), FORBIDDEN, FORBIDDEN)):
+        await setup.add_task(f"tsk_{number}", f"p{number}", next_poll_ms=T0 + number * 1000)
+        setup.transport.answer(f"p{number}", answer)
+    for _ in range(5):
+        await setup.run(after_s=1)
+    assert setup.transport.queried == ["p0", "p1", "p2", "p3", "p4"]
+    assert [account.alarm for account in await setup.store.accounts.all()] == [None]
+
+
 async def test_a_success_without_its_result_ends_with_the_result_that_a_later_poll_brings(
     setup: ReconcileSetup,
 ) -> None:

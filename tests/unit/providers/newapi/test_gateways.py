@@ -108,6 +108,7 @@ def test_two_foreign_ids_are_another_tasks(adapter: str, ids: dict[str, Any]) ->
 
 
 def test_a_row_number_names_no_task() -> None:
+    assert seen("newapi", {"data": {"id": 17, "status": "IN_PROGRESS", "progress": "50%"}}).progress == 50
     assert isinstance(read("newapi", {"data": {"id": 17, "status": "SUCCESS"}}), Unavailable)
     assert seen("newapi", {"data": {"id": 17, "status": "SUCCESS"}}, task_id="17").key.provider_task_id == "17"
 
