@@ -106,7 +106,8 @@ class Observation:
     #: Needed only when the task was submitted elsewhere and is adopted.
     model: str | None = None
     completed_at_ms: int | None = None
-    #: The message names an end without its result, so the provider has to be polled.
+    #: A callback that names an end without its result, so the provider has to be polled; or a poll that found a success
+    #: without its result.
     without_result: bool = False
     #: A callback that the provider signed, and the signature is right.
     signature_verified: bool = False
@@ -187,10 +188,19 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """401 or 403: the key is wrong or lacks the right."""
+    """401 or 403: the key is wrong, or it lacks the right.
+
+    A 401 is about the account, so it speaks for all tasks. A 403 to a poll may be about that one task only.
+    """
 
     status: int
     message: str
+    #: The reply as received, capped.
+    raw: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_about_account(self) -> bool:
+        return self.status != 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

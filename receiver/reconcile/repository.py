@@ -12,6 +12,7 @@ from receiver.store.engine import NEVER_MS, Param, Row, Tx
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
+from submitter.model import TaskId
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import latest_ms
 
@@ -76,6 +77,10 @@ class PollRepository(Repository):
             )
 
         return await self._engine.write(work)
+
+    async def count_without_result(self, task_id: TaskId) -> int:
+        """How many polls have found the task succeeded without its result: the lines that they left in its timeline."""
+        return await self._one("count_without_result", lambda row: int(row["number"]), task=task_id) or 0
 
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
         """Count the polls, set the times of the next ones and end the leases.

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
-from submitter.model import CancelOutcome, ListedTask, Observation, Output, ProviderTaskId, StatusOutcome, SubmitOutcome
+from submitter.model import (
+    CancelOutcome,
+    ListedTask,
+    Observation,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskState,
+)
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
@@ -30,6 +39,8 @@ class Account:
     signature_window_s: int = 300
     #: The adapter's options; CAPABILITIES lists their names and values.
     options: Mapping[str, str] = field(default_factory=dict)
+    #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
+    state_words: Mapping[str, TaskState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

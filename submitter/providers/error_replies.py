@@ -1,8 +1,7 @@
-"""Replies that are not a plain success: find the error, and turn it into the outcome of a submit or a poll. Pure.
+"""Replies that are not a plain success: find the error, and turn it into the outcome of a submit. Pure.
 
-Every adapter checks in this order: HTTP status, readable JSON, `error` object, numeric `code` other than 0 and 200,
-`code` as text other than `success`. Only then it reads the task. Which reply means that the provider does not know the
-task is in each adapter (`NotFound`); what that means for the task is in `receiver.reconcile.model.decisions`.
+An error is found in this order: HTTP status, readable JSON, `error` object, numeric `code` other than 0 and 200, `code`
+as text other than `success`. What an error comes to for a poll is in `statuses`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from submitter.http.messages import HttpReply, is_success
-from submitter.model import Denied, Refusal, Refused, TaskError, Throttled, Unavailable, Uncertain
+from submitter.model import Refusal, Refused, TaskError, Uncertain
 from submitter.providers.json_reader import JsonObject, at, first_text, text
 
 #: A 4xx means that nothing was created, except 408, a timeout that the server noticed, and 499, with which nginx notes
@@ -82,26 +81,8 @@ def refused_or_uncertain(problem: ErrorReply, refusal: Refusal | None) -> Refuse
     return Refused(refusal=refusal, error=problem.error, status=problem.status, retry_after_s=problem.retry_after_s)
 
 
-def poll_outcome(problem: ErrorReply) -> Throttled | Denied | Unavailable:
-    """Return the outcome of a poll that was answered with an error; it says nothing about the task."""
-    if problem.status in {401, 403}:
-        return Denied(status=problem.status, message=problem.error.message)
-    if problem.status == 429:
-        return Throttled(retry_after_s=problem.retry_after_s)
-    return Unavailable(reason=describe(problem), retry_after_s=problem.retry_after_s)
-
-
 def describe(problem: ErrorReply) -> str:
     return f"HTTP {problem.status}, {problem.error.code}: {problem.error.message}"
-
-
-def other_task(reply_id: str) -> Unavailable:
-    return Unavailable(reason=f"the reply names task {reply_id!r}, which is not the requested one")
-
-
-def task_error(code: object, message: object) -> TaskError:
-    """Return why a task failed, with our own words where the provider gives none."""
-    return TaskError(code=first_text(code) or "failed", message=first_text(message) or "the provider gave no reason")
 
 
 def _error_reply(reply: HttpReply, document: JsonObject | None, status: int) -> ErrorReply:

@@ -13,8 +13,10 @@ object without its envelope; resolution is lower case and `reference_image` sing
 The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
 """
 
+from dataclasses import replace
+
 from submitter.errors import UnreadableCallback
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     ListedTask,
     NotFound,
@@ -28,7 +30,6 @@ from submitter.model import (
     SubmitOutcome,
     TaskKey,
     TaskState,
-    Unavailable,
     Uncertain,
 )
 from submitter.providers import hiapi_signature
@@ -46,24 +47,20 @@ from submitter.providers.error_replies import (
     BY_STATUS,
     describe,
     find_error,
-    other_task,
-    poll_outcome,
     submit_outcome,
-    task_error,
 )
 from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
-    first_text,
-    http_url,
     items_at,
     ms_from_s,
     read_object,
-    state_of,
     text_at,
     usable_id,
 )
+from submitter.providers.result_links import first_links
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
@@ -97,13 +94,23 @@ CAPABILITIES = Capabilities(
     raw=RawPaths(default="/v1/tasks", pattern=r"/v1/tasks", accepted="/v1/tasks, the one endpoint of all models"),
 )
 
-#: Detail page. Other words, which only blogs name, count as unknown.
+#: Detail page.
 STATES: StateWords = {
     "queued": TaskState.SUBMITTED,
     "handling": TaskState.RUNNING,
     "archiving": TaskState.RUNNING,  # finished, but not yet downloadable
     "success": TaskState.SUCCEEDED,
     "fail": TaskState.FAILED,
+}
+
+#: Ends that only blogs of the vendor name (https://www.hiapi.ai/en/blog/hiapi-task-hang-timeout-diagnosis and
+#: .../hiapi-output-url-expired-download, read 2026-11-21); `canceled` is the other spelling.
+BLOG_STATES: StateWords = {
+    "succeeded": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "timeout": TaskState.FAILED,
+    "cancelled": TaskState.CANCELED,
+    "canceled": TaskState.CANCELED,
 }
 
 #: 429 and 503 are refused before processing (SDK, create page).
@@ -149,25 +156,28 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A 404 means an unknown task or another account's, but only in the documented envelope: proxies send 404 too."""
     document = read_object(reply.body)
+    data = at(document, "data")
+    named, word = at(data, "taskId"), text_at(data, "status")
+    if names_task(provider_task_id, named) and word and is_success(reply.status):
+        return _observe(provider_task_id, data, document, account, Source.POLL, reply.body)
     problem = find_error(reply, document)
     if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
     if problem:
-        return poll_outcome(problem)
-    seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
-    if seen is None:
-        return Unavailable(reason="no taskId and status under data")
-    return seen if seen.key.provider_task_id == provider_task_id else other_task(seen.key.provider_task_id)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
+    return other_task(reply, named) if id_text(named) and word else unusable(reply, "no taskId and status under data")
 
 
 def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Observation:
     verified = hiapi_signature.verify(callback, account, now_ms)
     document = read_object(callback.body)
     inner = document if at(document, "taskId") is not None else at(document, "data")
-    seen = _observe(inner, account, Source.CALLBACK, callback.body, signature_verified=verified)
-    if seen is None:
+    found = usable_id(at(inner, "taskId"))
+    if found is None or not text_at(inner, "status"):
         raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
-    return seen
+    seen = _observe(found, inner, document, account, Source.CALLBACK, callback.body)
+    without_result = seen.state is TaskState.SUCCEEDED and not seen.outputs
+    return replace(seen, without_result=without_result, signature_verified=verified)
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -178,7 +188,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     document = read_object(reply.body)
     problem = find_error(reply, document)
     if problem:
-        return poll_outcome(problem)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -206,36 +216,29 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
 
 
 def _observe(
-    data: object, account: Account, source: Source, raw: bytes, *, signature_verified: bool = False
-) -> Observation | None:
-    found, word = usable_id(at(data, "taskId")), text_at(data, "status")
-    if found is None or not word:
-        return None
-    state, known = state_of(word, STATES)
-    outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
+    provider_task_id: ProviderTaskId, data: object, document: object, account: Account, source: Source, raw: bytes
+) -> Observation:
+    word = text_at(data, "status")
+    state, is_documented = read_state(word, account, STATES, BLOG_STATES)
     return Observation(
-        key=TaskKey(provider=account.name, provider_task_id=found),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=source,
         raw_state=word,
-        is_documented_state=known,
-        outputs=outputs,
-        error=task_error(at(data, "error", "code"), at(data, "error", "message"))
-        if state is TaskState.FAILED
-        else None,
+        is_documented_state=is_documented,
+        outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
+        error=reason(state, data, document),
         model=_model(data),
         completed_at_ms=ms_from_s(at(data, "completed")),
-        without_result=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
-        signature_verified=signature_verified,
         raw=capped(raw),
     )
 
 
 def _outputs(data: object) -> tuple[Output, ...]:
+    """`output` is documented as a list of objects; the other places are those of retired and similar APIs."""
+    found = first_links(data, ("output",), ("outputs",), ("video_url",), ("url",))
     return tuple(
-        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=ms_from_s(at(item, "expireAt")))
-        for item in items_at(data, "output")
-        if (url := http_url(at(item, "url")))
+        Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found
     )
 
 

@@ -48,13 +48,21 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 _NOT_IN_URL = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 
+_LINE_ENDS = re.compile("[\t\n\r]")
+
+_BLANKS = "".join(map(chr, range(0x21)))
+
 
 def read_object(body: bytes) -> JsonObject | None:
-    """Return the JSON object in the body, None for anything else. NaN and Infinity count as null."""
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return None
+    """Return the JSON object in the body, None for anything else. NaN and Infinity count as null.
+
+    A byte that is not UTF-8 costs nothing but itself: it becomes U+FFFD, or is left out where that is no JSON. Control
+    characters may stand in a text as they are.
+    """
+    readable = body.decode("utf-8-sig", "replace")
+    value = _loaded(readable)
+    if value is None and "\N{REPLACEMENT CHARACTER}" in readable:
+        value = _loaded(body.decode("utf-8-sig", "ignore"))
     return value if isinstance(value, dict) else None
 
 
@@ -155,10 +163,17 @@ def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
 
 
 def http_url(value: object) -> str | None:
-    """Return an absolute http(s) URL without user information; None for a path, an error text or anything else."""
-    if not isinstance(value, str) or len(value) > URL_CAP or _NOT_IN_URL.search(value):
+    """Return an absolute http(s) URL without user information; None for a path, an error text or anything else.
+
+    As in browsers (https://url.spec.whatwg.org/#url-parsing, read 2026-11-26), blanks around it are cut off, tabs and
+    line ends in it are left out, and a blank in its path or query is escaped. A host holds none.
+    """
+    if not isinstance(value, str):
         return None
-    return value if origin(value) else None
+    url = _LINE_ENDS.sub("", value.strip().strip(_BLANKS)).replace(" ", "%20")
+    if len(url) > URL_CAP or _NOT_IN_URL.search(url) or not origin(url):
+        return None
+    return None if "%" in urlsplit(url).netloc else url
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
@@ -177,6 +192,13 @@ def signed_until_ms(url: str) -> int | None:
     """Return the end of a signed object-store link, from its `Expires` parameter in unix seconds."""
     found = _EXPIRES.search(urlsplit(url).query)
     return ms_from_s(int(found[1])) if found else None
+
+
+def _loaded(readable: str) -> object:
+    try:
+        return json.loads(readable, parse_constant=lambda _: None, strict=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _children(value: object) -> Iterable[object]:

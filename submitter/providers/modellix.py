@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from submitter.errors import InvalidRequest, UnreadableCallback, Violation
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     NotFound,
     Observation,
@@ -27,10 +27,8 @@ from submitter.model import (
     Source,
     StatusOutcome,
     SubmitOutcome,
-    TaskError,
     TaskKey,
     TaskState,
-    Unavailable,
     Uncertain,
 )
 from submitter.providers.calls import get, in_path, post_json, present
@@ -43,22 +41,20 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
+from submitter.providers.error_replies import find_error, submit_outcome
 from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
-    first_text,
-    http_url,
-    items_at,
     ms_from_ms,
     ms_from_text,
     read_object,
-    state_of,
     text_at,
     usable_id,
     waiting_or_running,
 )
+from submitter.providers.result_links import first_links
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _RESOLUTIONS = ("720P", "1080P")
@@ -163,18 +159,16 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
+    data = at(document, "data")
+    named, word = at(data, "task_id"), text_at(data, "status")
+    if names_task(provider_task_id, named) and word and is_success(reply.status):
+        return _observe(provider_task_id, data, document, account, reply.body)
     problem = find_error(reply, document)
     if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
-    data = at(document, "data")
-    if problem and not _reports_failure(reply, data, provider_task_id):
-        return poll_outcome(problem)
-    named, word = text_at(data, "task_id"), text_at(data, "status")
-    if not named or not word:
-        return Unavailable(reason="no task_id and status under data")
-    if named != provider_task_id:
-        return other_task(named)
-    return _observe(provider_task_id, data, account, reply.body, problem.error if problem else None)
+    if problem:
+        return poll_outcome(problem, reply)
+    return other_task(reply, named) if id_text(named) and word else unusable(reply, "no task_id and status under data")
 
 
 def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> Observation:
@@ -192,43 +186,27 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
-def _reports_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
-    """No document states whether a failed task has a non-zero code, so a failure counts with either code."""
-    state, _ = state_of(text_at(data, "status"), STATES)
-    return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == provider_task_id
-
-
 def _observe(
-    provider_task_id: ProviderTaskId, data: object, account: Account, raw: bytes, stated: TaskError | None
+    provider_task_id: ProviderTaskId, data: object, document: object, account: Account, raw: bytes
 ) -> Observation:
+    """No document states whether a failed task has a non-zero code, or where its reason is, so all places count."""
     word = text_at(data, "status")
-    state, known = state_of(word, STATES)
+    state, is_documented = read_state(word, account, STATES)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
-        is_documented_state=known,
+        is_documented_state=is_documented,
         outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
-        error=(stated or _reason(data)) if state is TaskState.FAILED else None,
+        error=reason(state, data, document),
         raw=capped(raw),
     )
 
 
-def _reason(data: object) -> TaskError:
-    """No document names the place of the reason, so the places of similar providers are tried."""
-    error = at(data, "error")
-    message = first_text(at(error, "message"), error, at(data, "message"), at(data, "fail_reason"))
-    return task_error(first_text(at(error, "code"), at(data, "code")), message)
-
-
 def _outputs(data: object) -> tuple[Output, ...]:
     """One of the vendor's clients also reads `data.resources` and `data.result_resources`."""
-    items = items_at(data, "result", "resources") or items_at(data, "resources") or items_at(data, "result_resources")
     end = at(data, "result_expires_at")
     until_ms = ms_from_ms(end) or ms_from_text(end)
-    return tuple(
-        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=until_ms)
-        for item in items
-        if (url := http_url(at(item, "url")))
-    )
+    places = (("result", "resources"), ("resources",), ("result_resources",), ("result",), ("video_url",), ("url",))
+    return tuple(Output(url=link.url, type=link.type, expires_at_ms=until_ms) for link in first_links(data, *places))

@@ -135,6 +135,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A clock that leaps ahead deletes nothing for a day, also over a restart",
         "tests/integration/store/test_leap.py::test_a_clock_that_leaps_beyond_retention_deletes_nothing_and_is_set_right_again",
     ),
+    (
+        "One task's 403 pauses neither its account nor the other tasks",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_403_to_one_task_never_stops_the_others",
+    ),
+    (
+        "A success without its result is polled again before it is final, also across restarts",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_success_that_never_has_a_result_ends_without_one_and_says_so_across_restarts",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -48,3 +48,7 @@ UPDATE tasks SET
     missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
     polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND lease_owner = :owner;
+
+-- count_without_result: how many polls have found a task succeeded without its result
+SELECT COUNT(*) AS number FROM observations
+WHERE task = :task AND source = 'poll' AND state = 'running' AND detail LIKE '%"without_result"%';
