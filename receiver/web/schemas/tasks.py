@@ -76,7 +76,7 @@ class ReconcileRequest(ReconcileTaskRequest):
 class SettleRequest(RequestBody):
     """Exactly one: the provider's id of the task that the submit created, or that it created none."""
 
-    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = None
+    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")] | None = None
     refused: Literal[True] | None = None
 
 

@@ -17,7 +17,7 @@ ACCOUNT = recorded.account("newapi")
 OTHER_ROUTE = recorded.account("newapi", options={"route": "videos"})
 
 
-def test_pictures_and_parameters_lie_under_metadata() -> None:
+def test_pictures_and_parameters_stand_where_each_version_of_the_gateway_looks_for_them() -> None:
     request = VideoRequest(
         model="happyhorse-1.0-i2v", first_frame="https://a.example/1.png", resolution="720p", duration=4, seed=7
     )
@@ -25,7 +25,9 @@ def test_pictures_and_parameters_lie_under_metadata() -> None:
         "model": "happyhorse-1.0-i2v",
         "size": "720P",
         "duration": 4,
+        "images": ["https://a.example/1.png"],
         "metadata": {
+            "seed": 7,
             "input": {"media": [{"type": "first_frame", "url": "https://a.example/1.png"}]},
             "parameters": {"seed": 7},
         },
