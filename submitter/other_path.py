@@ -24,11 +24,17 @@ class RememberedPaths:
         if adapter is None:
             return await send(call)
         other = adapter.build_other_submit(call)
-        first, second = (other, call) if account in self._on_other else (call, other)
-        reply = await send(first)
+        other_first = account in self._on_other
+        reply = await send(other if other_first else call)
         if not adapter.has_no_route(reply):
             return reply
-        reply = await send(second)
+        reply = await send(call if other_first else other)
         if is_success(reply.status):
-            self._on_other ^= {account}
+            self._remember(account, is_on_other=not other_first)
         return reply
+
+    def _remember(self, account: str, *, is_on_other: bool) -> None:
+        if is_on_other:
+            self._on_other.add(account)
+        else:
+            self._on_other.discard(account)

@@ -80,9 +80,10 @@ def _refusal(problem: ErrorReply, document: JsonObject | None) -> Refusal | None
     """Return what a reply refuses by TokenBay's errors page (read 2026-11-26), else by the family's rules.
 
     The page lists for 503 no channel, an overload of its own system and no key in the channel, for 501 a missing
-    interface: all before anything is passed on. A 500 can be of the upstream.
+    interface: all before anything is passed on. A 500 can be of the upstream. Its `type` and `code` are texts.
     """
-    is_own = isinstance(at(document, "error"), dict)
+    error = at(document, "error")
+    is_own = isinstance(at(error, "type"), str) or isinstance(at(error, "code"), str)
     if is_own and problem.status in _BEFORE_UPSTREAM and "upstream" not in problem.error.message.lower():
         return _BEFORE_UPSTREAM[problem.status]
     return refusal_of(problem, document)
