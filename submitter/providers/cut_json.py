@@ -12,8 +12,8 @@ from submitter.providers.json_reader import JsonObject
 #: Documented replies nest three levels. Deeper ones are not read on.
 DEPTH_CAP = 32
 
-#: Documented replies have a few hundred bytes; what lies further on is not read.
-READ_CAP_BYTES = 1024 * 1024
+#: Documented replies have a few hundred bytes. Nothing is read beyond this, because a hostile body must cost little.
+READ_CAP_BYTES = 64 * 1024
 
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:

@@ -82,6 +82,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "An id in its documented place makes a receipt in every 2xx, whatever stands beside it, also in a reply that is cut",
+        "tests/unit/providers/test_odd_receipts.py::test_an_id_in_its_place_is_a_receipt_whatever_stands_beside_it",
+    ),
+    (
+        "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
+        "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -70,7 +70,7 @@ class ReconcileRequest(ReconcileTaskRequest):
 
     provider: Name | None = None
     older_than_s: float | None = Field(default=None, ge=0, le=LONGEST_AGE_S)
-    task_id: Name | None = None
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
 
 
 class SettleRequest(RequestBody):

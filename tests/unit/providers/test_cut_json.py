@@ -120,7 +120,7 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
 def test_a_hostile_body_costs_little(body: bytes) -> None:
     started_s = time.process_time()
     read_start(body)
-    assert time.process_time() - started_s < 3
+    assert time.process_time() - started_s < 1
 
 
 def test_nesting_is_read_to_a_cap() -> None:

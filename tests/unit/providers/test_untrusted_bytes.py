@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from submitter import model
 from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
-from submitter.model import Observation, ProviderTaskId, Receipt
+from submitter.model import Observation, ProviderTaskId
 from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, LISTS_TASKS
 from tests.unit.providers import recorded
 
@@ -127,8 +127,11 @@ def _check_storable(outcome: object) -> None:
         times = (outcome.completed_at_ms, *(output.expires_at_ms for output in outcome.outputs))
         assert all(at_ms is None or 0 < at_ms < 2**43 for at_ms in times)
         assert len(outcome.raw) <= 65_536
-    if isinstance(outcome, Receipt):
+    if isinstance(outcome, model.Receipt | model.Uncertain) and outcome.provider_task_id is not None:
         assert 0 < len(outcome.provider_task_id.encode()) <= 2_000
+        assert outcome.provider_task_id.isprintable()
+    if isinstance(outcome, model.Refused | model.Uncertain):
+        assert len(outcome.raw) <= 65_536
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -155,6 +158,19 @@ def test_no_recorded_payload_with_one_value_changed_makes_an_adapter_raise(
     holder, key = data.draw(st.sampled_from(spots))
     holder[key] = changed
     _check_everything(payload[0], data.draw(statuses), json.dumps(document).encode())
+
+
+@given(payload=st.sampled_from(PAYLOADS), data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_no_recorded_payload_that_is_cut_or_damaged_makes_an_adapter_raise(
+    payload: tuple[str, str], data: st.DataObject
+) -> None:
+    body = recorded.reply(*payload).body
+    start, length = data.draw(st.integers(0, len(body))), data.draw(st.integers(0, 6))
+    damaged = body[:start] + data.draw(st.binary(max_size=4)) + body[start + length :]
+    cut = damaged[: data.draw(st.integers(0, len(damaged)))]
+    for raw in (damaged, cut):
+        _check_everything(payload[0], data.draw(statuses), raw)
 
 
 BROKEN = frozenset({"receipt_cut", "receipt_html", "status_404_html", "receipt_redirect"})
