@@ -83,7 +83,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
     (
-        "An id in its documented place makes a receipt in every 2xx, whatever stands beside it, also in a reply that is cut",
+        "An id in its documented place makes a receipt in every 2xx, whatever stands beside or behind it",
         "tests/unit/providers/test_odd_receipts.py::test_an_id_in_its_place_is_a_receipt_whatever_stands_beside_it",
     ),
     (
