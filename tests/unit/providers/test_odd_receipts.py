@@ -284,3 +284,13 @@ def test_a_cut_reply_with_two_ids_does_not_tell_which_one_is_polled(gateway: str
     assert outcome.provider_task_id in {"public", "upstream"}
     assert _id_of(_parsed(gateway, body[:-2])) == "public"
     assert _id_of(_parsed(gateway, body.replace(b"upstream", b"public")[:40])) == "public"
+
+
+@pytest.mark.parametrize("gateway", ["newapi", "modelstream", "tokenbay"])
+@pytest.mark.parametrize(
+    "body", [b'{"id":17,"task_id":"task-00', b'{"id":17,"status":"que', b'{"data":{"id":17,"task_id":"ta']
+)
+def test_a_number_in_a_cut_reply_is_no_id_because_the_text_may_have_been_cut_off(gateway: str, body: bytes) -> None:
+    outcome = _parsed(gateway, body)
+    assert isinstance(outcome, Uncertain)
+    assert outcome.provider_task_id is None
