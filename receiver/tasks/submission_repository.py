@@ -128,16 +128,22 @@ class SubmissionRepository:
             after = replace(
                 task, state=TaskState.UNCERTAIN, error=error, next_poll_ms=next_poll_ms, submits=task.submits + 1
             )
-            accepted = {"accepted": True} if uncertain.was_accepted or uncertain.provider_task_id else {}
-            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **accepted})
+            named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
+            accepted = {"accepted": True} if uncertain.was_accepted else {}
+            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **named, **accepted})
 
         return await self._on_task(task_id, work)
 
     async def earlier_answer(self, task_id: TaskId) -> Uncertain:
-        """What the answers to the earlier POSTs of an open submit prove together: whether one was accepted."""
+        """What the answers to the earlier POSTs of an open submit prove together: acceptance, and the last id named."""
         rows = await self._engine.read(lambda reader: reader.fetch_all("observations_of_task", task=task_id))
-        accepted = any(json.loads(row["detail"]).get("accepted") for row in rows)
-        return Uncertain(reason="an earlier POST got no clear answer", was_accepted=accepted)
+        details = [json.loads(row["detail"]) for row in rows]
+        named = [detail["task_id"] for detail in details if detail.get("reason") and detail.get("task_id")]
+        return Uncertain(
+            reason="an earlier POST got no clear answer",
+            provider_task_id=ProviderTaskId(named[-1]) if named else None,
+            was_accepted=any(detail.get("accepted") for detail in details),
+        )
 
     async def settle_adopt(
         self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int

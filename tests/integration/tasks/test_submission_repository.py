@@ -72,11 +72,13 @@ async def test_what_an_answer_proves_is_kept_until_the_next_one(store: Store) ->
     for uncertain in (
         Uncertain(reason="timed out"),
         Uncertain(reason="no id", was_accepted=True),
+        Uncertain(reason="HTTP 500", provider_task_id=ProviderTaskId("p7")),
         Uncertain(reason="timed out"),
     ):
         await store.submissions.store_uncertain(task, uncertain, next_poll_ms=NEXT, now_ms=T0)
-        proved.append((await store.submissions.earlier_answer(task)).was_accepted)
-    assert proved == [False, True, True]
+        earlier = await store.submissions.earlier_answer(task)
+        proved.append((earlier.was_accepted, earlier.provider_task_id))
+    assert proved == [(False, None), (True, None), (True, "p7"), (True, "p7")]
 
 
 async def test_a_receipt_with_another_tasks_id_is_believed_for_neither(store: Store) -> None:
