@@ -137,6 +137,9 @@ class Receipt:
     raw_state: str = ""
     #: The provider says that it answers an earlier POST with the same idempotency key.
     replayed: bool = False
+    #: An earlier POST was accepted without a readable id, and this answer does not say that it is of the same task: two
+    #: tasks may have been created and paid.
+    may_be_second: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +151,8 @@ class Refused:
     #: HTTP status of the answer; None where no POST reached the provider, or the answer to it is no longer stored.
     status: int | None = None
     retry_after_s: float | None = None
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +166,8 @@ class Uncertain:
     provider_task_id: ProviderTaskId | None = None
     #: The provider accepted the POST (2xx) and only the reply cannot be read, so a repeat hardly helps.
     was_accepted: bool = False
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 SubmitOutcome = Receipt | Refused | Uncertain

@@ -182,6 +182,16 @@ class CancelsTasks(Protocol):
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
 
 
+class HasTwoPaths(Protocol):
+    """Optional: the documents name two paths for the same submit."""
+
+    def build_other_submit(self, call: HttpCall, /) -> HttpCall:
+        """Return the same POST to the other path; of that one, the first again."""
+
+    def has_no_route(self, reply: HttpReply, /) -> bool:
+        """Whether the reply says that the path is not served, so that surely nothing was created."""
+
+
 class ServesFiles(Protocol):
     """Optional: outputs can be on the provider's own host, which requires the key."""
 

@@ -27,7 +27,6 @@ from submitter.model import (
     Observation,
     Output,
     ProviderTaskId,
-    Receipt,
     Refusal,
     Source,
     StatusOutcome,
@@ -35,7 +34,6 @@ from submitter.model import (
     TaskError,
     TaskKey,
     TaskState,
-    Uncertain,
 )
 from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
@@ -60,8 +58,8 @@ from submitter.providers.json_reader import (
     signed_until_ms,
     text_at,
     usable_id,
-    waiting_or_running,
 )
+from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import Place, links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
@@ -149,15 +147,13 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem:
-        return submit_outcome(problem, by_code=_REFUSAL_CODES)
-    found = usable_id(at(document, "output", "task_id"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable output.task_id")
-    word = text_at(document, "output", "task_status")
-    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    said = read_submit_reply(reply)
+    named = first_id(at(said.readable, "output", "task_id"))
+    if named and said.is_success:
+        return receipt(named, text_at(said.readable, "output", "task_status"), STATES)
+    problem = find_error(reply, said.document)
+    outcome = submit_outcome(problem, by_code=_REFUSAL_CODES) if problem else without_id("output.task_id")
+    return with_evidence(outcome, said, named, problem)
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:

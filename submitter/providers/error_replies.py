@@ -12,13 +12,17 @@ from submitter.http.messages import HttpReply, is_success
 from submitter.model import Refusal, Refused, TaskError, Uncertain
 from submitter.providers.json_reader import JsonObject, at, first_text, text
 
-#: A 4xx means that nothing was created, except 408, a timeout that the server noticed, and 499, with which nginx notes
-#: that the client closed the connection. Adapters replace single entries.
+#: The statuses with which a server says that it did not process the request (RFC 9110 section 15.5, RFC 6585). They
+#: count in any body, because a proxy, load balancer or firewall that answers so by itself has passed nothing on: a page
+#: of nginx for 404 or 413, a firewall's for 403. Every other status is uncertain unless an adapter's documents say
+#: otherwise: 408 and 499 are time-outs that the server noticed, 409, 424 and 460 can follow work, and a 5xx can come
+#: from a proxy that has passed the request on. Adapters replace single entries.
 BY_STATUS: Mapping[int, Refusal] = {
-    **dict.fromkeys((status for status in range(400, 500) if status not in {408, 499}), Refusal.INVALID),
+    **dict.fromkeys((400, 404, 405, 410, 411, 412, 413, 414, 415, 417, 421, 422, 426, 428, 431), Refusal.INVALID),
     401: Refusal.DENIED,
     402: Refusal.QUOTA,
     403: Refusal.DENIED,
+    407: Refusal.DENIED,
     429: Refusal.THROTTLED,
 }
 

@@ -25,6 +25,7 @@ from submitter.model import (
     ProviderTaskId,
     Receipt,
     Refusal,
+    Refused,
     Source,
     StatusOutcome,
     SubmitOutcome,
@@ -45,11 +46,14 @@ from submitter.providers.contract import (
 )
 from submitter.providers.error_replies import (
     BY_STATUS,
+    ErrorReply,
     describe,
     find_error,
+    status_of_code,
     submit_outcome,
 )
 from submitter.providers.json_reader import (
+    JsonObject,
     StateWords,
     at,
     capped,
@@ -59,6 +63,7 @@ from submitter.providers.json_reader import (
     text_at,
     usable_id,
 )
+from submitter.providers.receipts import first_id, read_submit_reply, with_evidence, without_id
 from submitter.providers.result_links import first_links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
@@ -113,13 +118,19 @@ BLOG_STATES: StateWords = {
     "canceled": TaskState.CANCELED,
 }
 
-#: 429 and 503 are refused before processing (SDK, create page).
+#: 429 and 503 are refused before processing (SDK, create page), but only HiAPI can say so with a 503: a load balancer
+#: sends its own when the connection broke after the request was passed on.
 _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
 
 #: The blog's envelope reports throttling by a code. A 2xx with an error is undocumented, so only its code is used.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
-    "MODEL_UNAVAILABLE": Refusal.INVALID,
+    # SDK, src/hiapi/errors.py and README, read 2026-11-26: "retry shortly or switch models".
+    "MODEL_UNAVAILABLE": Refusal.UNAVAILABLE,
+    # The same files: TASK_FAILED is a rejection at once; the other two are of a task at work, and retryable.
+    "TASK_FAILED": Refusal.INVALID,
+    "TASK_TIMEOUT": None,
+    "STORAGE_UNAVAILABLE": None,
     # Another body was sent with our key before, so a task of this submit can exist although this body was refused.
     "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
@@ -136,17 +147,31 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, context: 
 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem and problem.status == 409:
+    said = read_submit_reply(reply)
+    place = at(said.readable, "data", "taskId")
+    named = first_id(place)
+    if named and said.is_success and isinstance(place, str):  # a number answers no poll, so it is only kept
+        return Receipt(provider_task_id=named, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    problem = find_error(reply, said.document)
+    return with_evidence(_no_receipt(problem, said.document), said, named, problem)
+
+
+def _no_receipt(problem: ErrorReply | None, document: JsonObject | None) -> Refused | Uncertain:
+    if problem is None:
+        return without_id("data.taskId")
+    if problem.status == 409:
         wait_s = _KEY_IN_USE_S if problem.retry_after_s is None else problem.retry_after_s
         return Uncertain(reason=describe(problem), retry_after_s=wait_s)
-    if problem:
-        return submit_outcome(problem, by_code=_REFUSAL_CODES, by_status=_REFUSALS)
-    found = usable_id(at(document, "data", "taskId"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable data.taskId")
-    return Receipt(provider_task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    by_status = _REFUSALS if _is_enveloped(problem, document) else BY_STATUS
+    return submit_outcome(problem, by_code=_REFUSAL_CODES, by_status=by_status)
+
+
+def _is_enveloped(problem: ErrorReply, document: JsonObject | None) -> bool:
+    """Whether an error comes in HiAPI's form: `error_code`, a `code` that repeats the status, or the blog's object."""
+    repeats_status = status_of_code(at(document, "code")) == problem.status
+    return (
+        repeats_status or bool(text_at(document, "error_code")) or text_at(document, "error", "type") == "hiapi_error"
+    )
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:

@@ -21,8 +21,12 @@ StateWords = Mapping[str, TaskState]
 #: How much of a body an observation stores: a status body has a few hundred bytes, an error page can have any size.
 RAW_CAP_BYTES = 64 * 1024
 
-#: Ids in the documents have 12 to 40 characters; one of this length fits any URL and any index.
-TASK_ID_CAP = 200
+#: Ids in the documents have 12 to 40 characters, the video ids of LiteLLM 242 to 262 (BerriAI/litellm,
+#: litellm/types/videos/utils.py: base64 of provider, model and upstream id). One of this length fits any URL.
+TASK_ID_CAP = 1_000
+
+#: A row of a Postgres index has at most 2,704 bytes (https://www.postgresql.org/docs/current/btree.html).
+_TASK_ID_BYTES = 2_000
 
 TEXT_CAP = 2_000
 
@@ -115,10 +119,15 @@ def first_text(*values: object) -> str:
 
 
 def usable_id(value: object) -> ProviderTaskId | None:
-    """Return a task id that can stand in a URL: of bounded length, printable, and not a dot segment; else None."""
-    if not isinstance(value, str) or not 0 < len(value) <= TASK_ID_CAP or not value.isprintable():
+    """Return a task id that can stand in a URL: of bounded length, printable, and not a dot segment; else None.
+
+    Blanks around it are cut off. An id with a byte that was not UTF-8 (U+FFFD) is none, because the provider would not
+    know it.
+    """
+    found = value.strip() if isinstance(value, str) and len(value) <= 2 * TASK_ID_CAP else ""
+    if not 0 < len(found) <= TASK_ID_CAP or not found.isprintable() or "\N{REPLACEMENT CHARACTER}" in found:
         return None
-    return ProviderTaskId(value) if value.strip(". ") else None
+    return ProviderTaskId(found) if found.strip(". ") and len(found.encode()) <= _TASK_ID_BYTES else None
 
 
 def state_of(word: str, words: StateWords) -> tuple[TaskState, bool]:

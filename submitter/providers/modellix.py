@@ -7,8 +7,10 @@ https://docs.modellix.ai (nine ratios); the vendor's clients modellix-cli and ds
 https://docs.modellix.ai/get-started/entitlements for 100 requests a minute on the smallest account.
 
 Pitfalls: `duration` in a result is milliseconds of work; a second or third task at once is a 429; the `/async` suffix
-is in the page and gone from the vendor's newer client, hence the option `path`; there is neither a list nor an
-idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no document.
+is in the page and gone from the vendor's newer client, so a submit that finds no route is sent to the other path too
+(`build_other_submit`), and the option `path` says which comes first; queries have one path in all documents; there is
+neither a list nor an idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no
+document.
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,6 @@ from submitter.model import (
     Observation,
     Output,
     ProviderTaskId,
-    Receipt,
     Refusal,
     Refused,
     Source,
@@ -29,7 +30,6 @@ from submitter.model import (
     SubmitOutcome,
     TaskKey,
     TaskState,
-    Uncertain,
 )
 from submitter.providers.calls import get, in_path, post_json, present
 from submitter.providers.contract import (
@@ -50,9 +50,8 @@ from submitter.providers.json_reader import (
     ms_from_text,
     read_object,
     text_at,
-    usable_id,
-    waiting_or_running,
 )
+from submitter.providers.receipts import SubmitReply, first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import first_links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
@@ -125,7 +124,9 @@ _REFUSALS: Mapping[int, Refusal] = {
     429: Refusal.THROTTLED,
 }
 
-_WRONG_PATH = "; if the model exists, set the account's option `path` to the other of async and plain"
+_ASYNC = "/async"
+
+_BOTH_PATHS = "; the path was tried with /async and without it"
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
@@ -133,24 +134,35 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
         if request.path is None:
             raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
         return post_json(account, request.path, request.body)
-    suffix = "/async" if account.options.get("path", "async") == "async" else ""
+    suffix = _ASYNC if account.options.get("path", "async") == "async" else ""
     return post_json(account, f"/alibaba/{in_path(request.model)}{suffix}", _video_body(request))
 
 
+def build_other_submit(call: HttpCall, /) -> HttpCall:
+    """The page of seed 002 posts to `…/async`, the client modellix-cli 0.0.7 (2026-07-16) without the suffix."""
+    other = call.url.removesuffix(_ASYNC) if call.url.endswith(_ASYNC) else call.url + _ASYNC
+    return replace(call, url=other)
+
+
+def has_no_route(reply: HttpReply, /) -> bool:
+    """By the list of the same client, 404 and 405 surely created nothing. A 404 can also be of an unknown model."""
+    return reply.status in {404, 405} and _named(read_submit_reply(reply)) is None
+
+
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem:
-        outcome = submit_outcome(problem, by_status=_REFUSALS)
-        if isinstance(outcome, Refused) and problem.status == 404:
-            error = replace(outcome.error, message=outcome.error.message + _WRONG_PATH)
-            return replace(outcome, error=error)
-        return outcome
-    found = usable_id(at(document, "data", "task_id"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable data.task_id")
-    word = text_at(document, "data", "status")
-    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    said = read_submit_reply(reply)
+    named = _named(said)
+    if named and said.is_success:
+        return receipt(named, text_at(said.readable, "data", "status"), STATES)
+    problem = find_error(reply, said.document)
+    outcome = submit_outcome(problem, by_status=_REFUSALS) if problem else without_id("data.task_id")
+    if isinstance(outcome, Refused) and outcome.status in {404, 405}:
+        outcome = replace(outcome, error=replace(outcome.error, message=outcome.error.message + _BOTH_PATHS))
+    return with_evidence(outcome, said, named, problem)
+
+
+def _named(said: SubmitReply) -> ProviderTaskId | None:
+    return first_id(at(said.readable, "data", "task_id"))
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:

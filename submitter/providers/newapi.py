@@ -10,11 +10,11 @@ the Ali adaptor merges into its upstream request; https://tokenbay.com/docs/refe
 What bites: `code` is a number, a numeric text or a word. No list, no cancel, no callback, no idempotency key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from submitter.errors import UnreadableCallback
-from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
-from submitter.model import Observation, Output, ProviderTaskId, Receipt, Refusal, SubmitOutcome, Uncertain
+from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.model import Observation, Output, ProviderTaskId, Refusal, SubmitOutcome
 from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
     Account,
@@ -25,7 +25,6 @@ from submitter.providers.contract import (
     SubmitContext,
 )
 from submitter.providers.error_replies import (
-    BY_STATUS,
     ErrorReply,
     find_error,
     refused_or_uncertain,
@@ -35,12 +34,10 @@ from submitter.providers.json_reader import (
     JsonObject,
     at,
     first_text,
-    read_object,
-    text_at,
-    usable_id,
-    waiting_or_running,
 )
+from submitter.providers.newapi_refusals import refusal_of
 from submitter.providers.newapi_statuses import STATES, is_own, parse_status
+from submitter.providers.receipts import SubmitReply, first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 __all__ = [
@@ -88,37 +85,11 @@ CAPABILITIES = Capabilities(
     raw=RAW,
 )
 
-#: What a part of an error's code or type means, checked in this order. None: the upstream may have accepted the task.
-_CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
-    ("timeout", None),
-    ("internal", None),
-    ("server_error", None),
-    ("do_request_failed", None),
-    ("bad_response", None),
-    ("rate_limit", Refusal.THROTTLED),
-    ("too_many", Refusal.THROTTLED),
-    ("saturat", Refusal.THROTTLED),
-    ("overload", Refusal.THROTTLED),
-    ("quota", Refusal.QUOTA),
-    ("balance", Refusal.QUOTA),
-    ("api_key", Refusal.DENIED),
-    ("invalid_token", Refusal.DENIED),
-    ("authenticat", Refusal.DENIED),
-    ("unauthorized", Refusal.DENIED),
-    ("denied", Refusal.DENIED),
-    ("forbidden", Refusal.DENIED),
-    ("permission", Refusal.DENIED),
-    ("banned", Refusal.DENIED),
-)
-
-#: A 403 means no money as often as no rights; these words in its message mean no money.
-_QUOTA_WORDS = ("quota", "balance", "额度", "余额")
-
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
     if isinstance(request, RawRequest):
         return raw_submit(request, account)
-    return post_json(account, route(account), sample_body(request))
+    return post_json(account, route(account), _body_for_all_versions(request))
 
 
 def raw_submit(request: RawRequest, account: Account) -> HttpCall:
@@ -141,18 +112,59 @@ def sample_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
+def _body_for_all_versions(request: VideoRequest) -> dict[str, object]:
+    """The sample's body, and the same values where the gateways' versions with a builder of their own look for them.
+
+    relay/channel/task/ali/happyhorse.go of a public version (read 2026-11-26) takes the pictures from the top-level
+    `images` alone and `ratio`, `watermark` and `seed` from `metadata` itself. Other versions read `images` only where
+    `metadata.input.media` is missing, and `metadata.parameters` after `metadata`, so the two forms never contradict.
+    """
+    body = sample_body(request)
+    pictures = ([request.first_frame] if request.first_frame else []) + list(request.reference_images)
+    flat = present(ratio=request.ratio, watermark=request.watermark, seed=request.seed)
+    metadata = body.get("metadata")
+    nested = metadata if isinstance(metadata, dict) else {}
+    return body | present(images=pictures or None, metadata=flat | nested)
+
+
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    """Accepts `{task_id,status}`, the OpenAI form with `id`, and either under `data`."""
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem:
-        return refused_or_uncertain(problem, _refusal(problem, document))
-    ids = (at(document, "task_id"), at(document, "id"), at(document, "data", "task_id"), at(document, "data", "id"))
-    found = next((usable for usable in map(usable_id, ids) if usable), None)
-    if found is None:
-        return Uncertain(reason="accepted without a readable task_id or id")
-    word = first_text(at(document, "status"), at(document, "data", "status"))
-    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    return read_receipt(reply, refusal=refusal_of)
+
+
+def read_receipt(
+    reply: HttpReply, *, refusal: Callable[[ErrorReply, JsonObject | None], Refusal | None]
+) -> SubmitOutcome:
+    """Accept `{task_id,status}`, the OpenAI form with `id`, and either under `data`."""
+    said = read_submit_reply(reply)
+    named, is_sure = _named(said)
+    if named and is_sure and said.is_success:
+        word = first_text(at(said.readable, "status"), at(said.readable, "data", "status"))
+        return receipt(named, word, STATES)
+    problem = find_error(reply, said.document)
+    if problem is None:
+        return with_evidence(without_id("task_id or id"), said, named, None)
+    outcome = refused_or_uncertain(problem, refusal(problem, said.document))
+    return with_evidence(outcome, said, named, problem)
+
+
+def _named(said: SubmitReply) -> tuple[ProviderTaskId | None, bool]:
+    """Return the id that queries take, and whether it surely is that one.
+
+    Where two differ, `id` names the task of a reply in the OpenAI form (`object` is `video`): a gateway that hands on
+    the reply of another one replaces only `id` by its own (relay/channel/task/sora/adaptor.go, read 2026-11-26). In
+    every other form it is `task_id`; an `id` beside it can be a row number or the id of the request. A reply that is
+    cut before its `object` does not tell which.
+    """
+    document = said.readable
+    holders = (document, at(document, "data"))
+    openai = [at(holder, "id") for holder in holders if at(holder, "object") == "video"]
+    task_ids, ids = ([at(holder, name) for holder in holders] for name in ("task_id", "id"))
+    texts = [value for value in (*openai, *task_ids, *ids) if isinstance(value, str)]
+    numbers = [] if said.document is None else [value for value in (*task_ids, *ids[:1]) if type(value) is int]
+    is_row_number = any(isinstance(value, str) for value in task_ids)
+    named = first_id(*texts, *([] if is_row_number else numbers))
+    is_whole = said.document is not None or bool(openai)
+    return named, is_whole or len({usable for usable in map(first_id, texts) if usable}) <= 1
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
@@ -167,20 +179,3 @@ def build_download(output: Output, account: Account, /) -> HttpCall:
     """Only a call to the origin of the base URL carries the key, whatever the output claims."""
     headers = bearer(account)[:1] if is_own(output.url, account) else ()
     return HttpCall(method="GET", url=output.url, headers=headers)
-
-
-def _refusal(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
-    """A 4xx and the documented error within 200 mean that nothing was created; 5xx, 408 and redirects do not."""
-    if problem.status == 429:
-        return Refusal.THROTTLED
-    if problem.status not in BY_STATUS and not is_success(problem.status):
-        return None
-    by_default = BY_STATUS.get(problem.status, Refusal.INVALID if at(document, "error") else None)
-    if problem.status == 403 and any(word in problem.error.message.lower() for word in _QUOTA_WORDS):
-        by_default = Refusal.QUOTA
-    return _by_code(problem.error.code, text_at(document, "error", "type"), by_default)
-
-
-def _by_code(code: str, kind: str, otherwise: Refusal | None) -> Refusal | None:
-    said = f"{code} {kind}".lower()
-    return next((refusal for part, refusal in _CODE_WORDS if part in said), otherwise)

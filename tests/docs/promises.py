@@ -143,6 +143,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A success without its result is polled again before it is final, also across restarts",
         "tests/integration/reconcile/test_odd_answers.py::test_a_success_that_never_has_a_result_ends_without_one_and_says_so_across_restarts",
     ),
+    (
+        "An id in its documented place makes a receipt in every 2xx, whatever stands beside or behind it",
+        "tests/unit/providers/test_odd_receipts.py::test_an_id_in_its_place_is_a_receipt_whatever_stands_beside_it",
+    ),
+    (
+        "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
+        "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -30,6 +30,7 @@ from submitter.model import (
 )
 from submitter.providers import schedule
 from submitter.providers.contract import Capabilities
+from submitter.submit import is_repeated_later
 
 
 class PollAction(StrEnum):
@@ -168,7 +169,10 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
         case Refused():
             return _after_refusal(task, outcome, context)
         case Uncertain():
-            return replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
+            decision = replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
+            if is_repeated_later(outcome, earlier_calls=task.submits):
+                return decision
+            return replace(decision, next_poll_ms=None)  # a person has to look
         case _:
             assert_never(outcome)
 

@@ -161,6 +161,14 @@ def test_a_submit_that_stays_uncertain_is_repeated_later() -> None:
     assert (decision.result, decision.next_poll_ms) == (PollResult.UNCERTAIN, T0 + 30_000)
 
 
+@pytest.mark.parametrize(("submits", "is_repeated"), [(0, True), (1, False), (2, False)])
+def test_an_accepted_submit_whose_answer_cannot_be_read_is_repeated_once(submits: int, *, is_repeated: bool) -> None:
+    task = a_task(state=TaskState.UNCERTAIN, submits=submits)
+    decision = decisions.after_resubmit(task, Uncertain(reason="no id", was_accepted=True), CONTEXT)
+    assert decision.result is PollResult.UNCERTAIN
+    assert (decision.next_poll_ms is not None) is is_repeated
+
+
 @pytest.mark.parametrize(
     ("refusal", "result", "pauses"),
     [
