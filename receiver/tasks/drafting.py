@@ -102,13 +102,12 @@ class TaskDrafter:
     def started(self, task: Task) -> Task:
         """A task that is sent now. It is polled only when its process must have died before the outcome."""
         now_ms = self.clock()
-        dead_s = REPEATS_START_WITHIN_S + self.settings.timeout_s + DEAD_SUBMIT_MARGIN_S
         deadline_s = task.request.get("deadline_s") or self.settings.deadline_s
         return replace(
             task,
             sent_ms=now_ms,
             deadline_ms=now_ms + 1000 * deadline_s,
-            next_poll_ms=now_ms + round(dead_s * 1000),
+            next_poll_ms=now_ms + dead_submit_ms(self.settings.timeout_s),
         )
 
     def callback_url_of(self, task: Task) -> str | None:
@@ -118,3 +117,8 @@ class TaskDrafter:
 
     def _new_secret(self) -> str:
         return new_webhook_secret(self.random_bytes(SECRET_BYTES))
+
+
+def dead_submit_ms(timeout_s: float) -> int:
+    """How long after its intent a submit without an outcome must have died with its process."""
+    return round((REPEATS_START_WITHIN_S + timeout_s + DEAD_SUBMIT_MARGIN_S) * 1000)

@@ -48,9 +48,10 @@ from submitter.model import (
     TaskState,
     Uncertain,
 )
+from submitter.other_path import RememberedPaths
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
-from submitter.submit import post_once, post_with_retries, with_earlier_attempt
+from submitter.submit import is_repeated_later, post_once, post_with_retries, with_earlier_attempt
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ class Submission:
     #: Called after a commit that made events, and after a task was queued.
     on_events: Callable[[], None]
     on_queued: Callable[[], None]
+    _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
     def check(self, request: TaskRequest) -> None:
@@ -233,17 +235,19 @@ class Submission:
             raise ValueError("a submit is repeated that may not be")
         context = SubmitContext(callback_url=None, idempotency_key=task.id)
         call = configured.adapter.build_submit(request_of(task.request), configured.account, context)
+        earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._post, replace(call, body=body))
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
-        outcome = with_earlier_attempt(reply)
+        outcome = with_earlier_attempt(reply, earlier)
         stored = await self._save_outcome(task, outcome, tell=True)
         await self._learn(task, reply)
         self._tell(stored)
-        if isinstance(outcome, Uncertain) and isinstance(reply, Refused) and reply.refusal is Refusal.INVALID:
-            return RepeatedSubmit(task=stored, reply=outcome)
-        return RepeatedSubmit(task=stored, reply=reply)
+        is_open = isinstance(outcome, Uncertain) and not (
+            isinstance(reply, Refused) and reply.refusal is not Refusal.INVALID
+        )
+        return RepeatedSubmit(task=stored, reply=outcome if is_open else reply)
 
     async def drained(self) -> None:
         """Wait until no submit is in flight; for a clean stop, after no new ones can come."""
@@ -270,9 +274,11 @@ class Submission:
                 await self.accounts.consume(provider, budget=limits.budget, count=1, now_ms=self.clock())
             except StoreUnavailable as error:
                 log.warning("rate_budget_not_updated", provider=provider, error=str(error))
-        return await self._post(call)
+        return await self._paths.send(self.providers[provider], call, self._post)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome, *, tell: bool = False) -> Task:
+        if isinstance(outcome, Receipt) and outcome.may_be_second:
+            log.warning("may_be_paid_twice", task=task.id, provider=task.provider, second=outcome.provider_task_id)
         try:
             return await self._patiently(task, partial(self._store_outcome_once, task, outcome, tell=tell))
         except StoreUnavailable:
@@ -314,9 +320,12 @@ class Submission:
         )
 
     def _repeat_ms(self, task: Task, outcome: Uncertain, now_ms: int) -> int | None:
-        """When the reconciler repeats the submit; never where the provider knows no idempotency key."""
+        """When the reconciler repeats the submit; never where the provider knows no idempotency key.
+
+        Nor where the POST was accepted and its answer could not be read twice.
+        """
         capabilities = self.providers[task.provider].adapter.CAPABILITIES
-        if capabilities.idempotency_s is None:
+        if capabilities.idempotency_s is None or not is_repeated_later(outcome, earlier_calls=task.submits):
             return None
         return schedule.after_unavailable(
             now_ms,

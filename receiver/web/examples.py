@@ -150,6 +150,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
                 "detail": {"seq": 17, "event_id": _EVENT_ID, "supersedes": None},
             }
         ],
+        "left_out": {"duplicate": 380},
     },
     api.ReconcileSummary: {
         "asked": 1,
@@ -173,6 +174,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api.Health: {"status": "alive"},
     api.Readiness: {
         "status": "ready",
+        "note": None,
         "accounts": [
             {
                 "provider": "hiapi",

@@ -42,3 +42,10 @@ UPDATE accounts SET
     paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, submits_paused_until_ms = NULL,
     submits_paused_reason = NULL, submit_refusals = 0
 WHERE provider = :provider;
+
+-- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+UPDATE accounts SET
+    paused_until_ms = CASE WHEN paused_until_ms > :latest_ms THEN :now_ms ELSE paused_until_ms END,
+    submits_paused_until_ms =
+        CASE WHEN submits_paused_until_ms > :latest_ms THEN :now_ms ELSE submits_paused_until_ms END
+WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_ms;

@@ -36,7 +36,7 @@ class RepeatedSubmit:
     #: As stored afterwards.
     task: Task
     #: The answer to this POST alone, also where an earlier POST leaves the task uncertain. Uncertain where the provider
-    #: refused this POST as invalid: the earlier one may still have created the task.
+    #: refused this POST as invalid: the earlier one may have created the task. It holds what the earlier ones proved.
     reply: SubmitOutcome
 
 

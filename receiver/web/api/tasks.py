@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from starlette.requests import Request
 
 from receiver.tasks.model.queue import FREES_KEY
+from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
@@ -148,7 +149,7 @@ async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     task = await find_task(context)
     stored = await context.services.store.tasks.timeline(task.id)
     entries = tuple(_timeline_entry(entry) for entry in stored)
-    return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries))
+    return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries, left_out=left_out(task.reports)))
 
 
 def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
