@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from receiver.events.log import EventLog
+from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
@@ -32,6 +33,7 @@ class Store:
     ledger: Ledger
     submissions: SubmissionRepository
     polls: PollRepository
+    providers: ProviderRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
@@ -79,6 +81,7 @@ def _store_on(engine: Engine) -> Store:
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
         polls=PollRepository(engine),
+        providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, publisher),

@@ -185,6 +185,7 @@ def _poller(
         submissions=store.submissions,
         polls=store.polls,
         accounts=store.accounts,
+        pauses=store.providers,
         lease_ms=round(settings.lease_s * 1000),
         clock=now_ms,
         random=random,

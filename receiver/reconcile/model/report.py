@@ -20,6 +20,8 @@ class PollOutcome:
     stored: Task
     #: Whether this poll changed the task's state. False when a callback or a receipt did it meanwhile.
     changed: bool = False
+    #: When the request was sent, at the earliest.
+    sent_ms: int = 0
 
 
 class ReconcileMode(Enum):

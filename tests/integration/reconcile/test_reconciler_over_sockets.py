@@ -119,6 +119,7 @@ async def _a_service(folder: Path, simulator: Simulator) -> AsyncIterator[Servic
             submissions=store.submissions,
             polls=store.polls,
             accounts=store.accounts,
+            pauses=store.providers,
             lease_ms=60_000,
             clock=_now_ms,
             random=random.random,

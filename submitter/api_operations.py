@@ -1,0 +1,33 @@
+"""The bodies of the HTTP API with which operators see and end trouble, as models. Pure. See `submitter.api`."""
+
+from submitter.api import ApiModel, Time
+
+
+class ProviderStatus(ApiModel):
+    """A configured provider. `tokens` of `burst` requests are left in its rate budget.
+
+    `tokens` is below zero after submits that did not wait for the budget. `alarm` says what an operator must look into.
+    """
+
+    name: str
+    adapter: str
+    host: str
+    tokens: float
+    burst: int
+    paused_until: Time | None
+    paused_reason: str | None
+    alarm: str | None
+    unfinished: int
+
+
+class ProviderStatuses(ApiModel):
+    """All configured providers."""
+
+    providers: tuple[ProviderStatus, ...]
+
+
+class ResumedProvider(ProviderStatus):
+    """The provider after a resume. `ended`: it had a pause or an alarm. `made_due` tasks are polled now."""
+
+    ended: bool
+    made_due: int
