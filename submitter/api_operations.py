@@ -1,5 +1,7 @@
 """The bodies of the HTTP API with which operators see and end trouble, as models. Pure. See `submitter.api`."""
 
+from pydantic import AliasChoices, Field
+
 from submitter.api import ApiModel, Time
 
 
@@ -14,7 +16,7 @@ class ProviderStatus(ApiModel):
     host: str
     tokens: float
     burst: int
-    paused_until: Time | None
+    paused_until: Time | None = Field(validation_alias=AliasChoices("paused_until_ms", "paused_until"))
     paused_reason: str | None
     alarm: str | None
     unfinished: int

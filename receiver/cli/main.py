@@ -96,6 +96,16 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Download the files of a finished task. Run it again to resume an interrupted download.",
     ),
     (
+        "providers list",
+        "commands.providers:list_providers",
+        "List the configured providers with their rate budget, pause, alarm and unfinished tasks.",
+    ),
+    (
+        "providers resume",
+        "commands.providers:resume",
+        "End the pause and the alarm of a provider. A running worker polls its tasks again at once.",
+    ),
+    (
         "subscriptions create",
         "commands.subscriptions:create",
         "Subscribe an address to events. Without conditions it gets every event about a task.",
@@ -151,6 +161,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 
 GROUPS: dict[str, str] = {
     "tasks": "Show tasks, and settle or cancel one manually.",
+    "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
     "deliveries": "Show webhook deliveries, and redeliver one.",
 }

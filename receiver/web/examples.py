@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
-from submitter import api, api_webhooks
+from submitter import api, api_operations, api_webhooks
 
 _TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID = (
     f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt")
@@ -106,6 +106,18 @@ _DELIVERY: Mapping[str, Any] = {
 
 _ATTEMPT: Mapping[str, Any] = {"latency_ms": 85, "status": 204, "error": None, "response": ""}
 
+_PROVIDER: Mapping[str, Any] = {
+    "name": "hiapi",
+    "adapter": "hiapi",
+    "host": "api.hiapi.ai",
+    "tokens": 18.5,
+    "burst": 20,
+    "paused_until": None,
+    "paused_reason": None,
+    "alarm": None,
+    "unfinished": 12,
+}
+
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     task_schemas.SubmitRequest: {
         "provider": "hiapi",
@@ -166,6 +178,9 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
         "request_id": "req_5f0c2a9be17d44c3a1b6d208",
     },
+    api_operations.ProviderStatus: _PROVIDER,
+    api_operations.ProviderStatuses: {"providers": [_PROVIDER]},
+    api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
     api_webhooks.Subscription: _SUBSCRIPTION,
     api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},
     api_webhooks.SubscriptionWithBacklog: {
@@ -202,4 +217,5 @@ PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "tasks/{id}": ("Our id of the task.", _TASK_ID),
     "subscriptions/{id}": ("The id of the subscription.", _SUBSCRIPTION_ID),
     "deliveries/{id}": ("The id of the delivery.", _DELIVERY_ID),
+    "providers/{name}": ("The provider's name in the settings.", "hiapi"),
 }

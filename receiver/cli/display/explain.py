@@ -57,7 +57,7 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
     automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
-    manual = [*_settling(task, context), *_dead_letters(timeline)]
+    manual = [*_settling(task, context), *_resuming(task, context), *_dead_letters(timeline)]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
@@ -123,6 +123,13 @@ def _account_problems(context: TaskContext) -> Iterator[str]:
         yield f"{account.provider} is paused, {account.paused_reason}; polling resumes {until}."
     if account.alarm is not None:
         yield f"{account.provider} needs an operator: {account.alarm}."
+
+
+def _resuming(task: Task, context: TaskContext) -> Iterator[str]:
+    if context.account is None or task.state in _ENDS or not context.is_configured:
+        return
+    if any(True for _ in _account_problems(context)):
+        yield f"When the reason is fixed, end the pause: whenfinal providers resume {context.account.provider}"
 
 
 def _deadline(task: Task, now_ms: int) -> Iterator[str]:

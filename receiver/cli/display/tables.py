@@ -56,7 +56,19 @@ def state_cell(state: str) -> Text:
 
 #: Columns that may wrap. The others are short, or are copied into the next command.
 _FOLDING = frozenset(
-    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "poll", "its state", "problem", "filter"}
+    {
+        "provider's id",
+        "model",
+        "labels",
+        "endpoint",
+        "last answer",
+        "answer",
+        "poll",
+        "its state",
+        "problem",
+        "filter",
+        "alarm",
+    }
 )
 
 FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read

@@ -99,7 +99,7 @@ async def _contents(store: Store) -> tuple[Check, ...]:
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
         if account.alarm is not None:
-            hint = "fix the key or the account; the next poll tries it again"
+            hint = f"fix the key or the account, then: whenfinal providers resume {account.provider}"
             yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
 
 

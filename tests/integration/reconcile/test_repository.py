@@ -141,7 +141,7 @@ async def test_a_resume_makes_the_tasks_due_that_the_pause_put_off_and_no_others
     await store.submissions.open_task(a_task("tsk_other", provider="modellix", next_poll_ms=until_ms), T0)
     resumed = await store.providers.resume(a_provider("hiapi"), speed=1.0, actor="ann", now_ms=DUE + 5)
     assert resumed == Resumed(ended=True, made_due=2)
-    found = {task.id: task.next_poll_ms for task in (await store.tasks.tasks(TaskFilter())).items}
+    found = {str(task.id): task.next_poll_ms for task in (await store.tasks.tasks(TaskFilter())).items}
     assert (found["tsk_put_off"], found["tsk_last"]) == (DUE + 5, DUE + 5)
     assert (found["tsk_later"], found["tsk_soon"]) == (times["later"], times["soon"])
     assert found["tsk_other"] == until_ms
