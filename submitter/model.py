@@ -147,8 +147,8 @@ class Refused:
     #: HTTP status of the answer; None where no POST reached the provider, or the answer to it is no longer stored.
     status: int | None = None
     retry_after_s: float | None = None
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +162,8 @@ class Uncertain:
     provider_task_id: ProviderTaskId | None = None
     #: The provider accepted the POST (2xx) and only the reply cannot be read, so a repeat hardly helps.
     was_accepted: bool = False
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 SubmitOutcome = Receipt | Refused | Uncertain

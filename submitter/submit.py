@@ -5,7 +5,7 @@ idempotency key and gets byte-identical content. Everything else is uncertain, a
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
@@ -13,6 +13,8 @@ from submitter.http.messages import HttpReply
 from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
 
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer, and most clients and proxies give up after 30 s
+
+RAW_BYTES = 4_096  # of a reply that is no receipt; what quotes our key is cut again where it is hidden
 
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
 
@@ -77,7 +79,10 @@ async def post_once(post: Post, parse_receipt: ParseReceipt) -> SubmitOutcome:
         return Refused(refusal=Refusal.UNAVAILABLE, error=TaskError(code=code, message=str(error)))
     except TransportError as error:
         return Uncertain(reason=f"{type(error).__name__}: {error}")
-    return parse_receipt(reply)
+    outcome = parse_receipt(reply)
+    if isinstance(outcome, Receipt) or outcome.raw:
+        return outcome
+    return replace(outcome, raw=reply.body[:RAW_BYTES])
 
 
 def with_earlier_attempt(reply: SubmitOutcome) -> SubmitOutcome:
@@ -89,7 +94,7 @@ def with_earlier_attempt(reply: SubmitOutcome) -> SubmitOutcome:
     if not isinstance(reply, Refused) or (reply.refusal is Refusal.INVALID and reply.status in _JUDGES_BYTES):
         return reply
     reason = f"an earlier POST got no clear answer, then: {reply.error.code}: {reply.error.message}"
-    return Uncertain(reason=reason, retry_after_s=reply.retry_after_s)
+    return Uncertain(reason=reason, retry_after_s=reply.retry_after_s, raw=reply.raw)
 
 
 def pause_before_repeat(outcome: SubmitOutcome, *, number: int, is_idempotent: bool) -> float | None:

@@ -19,8 +19,9 @@ from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.model.redaction import redact, redact_status
+from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.model.unusable import unusable_answer
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
@@ -99,10 +100,11 @@ class Poller:
     async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
         match action:
             case PollAction.QUERY:
-                answer = await self._query(task)
+                answer, body = await self._query(task)
                 self._log_answer(task, answer)
                 decision = decisions.after_answer(task, answer, self._context(task))
-                return PollOutcome(task=task, decision=decision, stored=task)
+                unusable = unusable_answer(answer, body)
+                return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
                 decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
@@ -117,16 +119,20 @@ class Poller:
             case _:
                 assert_never(action)
 
-    async def _query(self, task: Task) -> StatusOutcome:
+    async def _query(self, task: Task) -> tuple[StatusOutcome, bytes]:
+        """What the provider answers, and the beginning of its reply; neither holds a secret of ours."""
         provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
             reply = await self.transport.send(call, timeout_s=self.settings.timeout_s)
         except TransportError as error:
-            return Unavailable(reason=f"{type(error).__name__}: {error}")
+            return Unavailable(reason=f"{type(error).__name__}: {error}"), b""
         answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return redact_status(answer, (configured.account.api_key,))
+        if isinstance(answer, Observation) and answer.error is None:
+            return answer, b""
+        secrets = self.submission.secrets_of(task)
+        return redact_status(answer, secrets), redact_reply(reply.body, secrets)
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(
@@ -138,8 +144,9 @@ class Poller:
         )
 
     def _failed(self, task: Task, reason: str) -> PollOutcome:
-        decision = decisions.after_answer(task, Unavailable(reason=reason), self._context(task))
-        return PollOutcome(task=task, decision=decision, stored=task)
+        answer = Unavailable(reason=reason)
+        decision = decisions.after_answer(task, answer, self._context(task))
+        return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable_answer(answer, b""))
 
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision

@@ -80,7 +80,7 @@ def _store_on(engine: Engine) -> Store:
     return Store(
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
-        polls=PollRepository(engine),
+        polls=PollRepository(engine, new_id),
         providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),

@@ -134,6 +134,15 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     subscription_schemas.ReplayRequest: {"since": "2026-09-21T14:00:00Z", "which": "missing", "dry_run": True},
     api.SubmittedTask: {**_RUNNING, "notify": {"secret": _SECRET}},
     api.Task: _TASK,
+    api.TaskWithRequest: {
+        **_TASK,
+        "request": {
+            "provider": "hiapi",
+            "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+            "labels": {"film": "1"},
+            "notify": {"url": "https://hooks.example.com/videos"},
+        },
+    },
     api.TasksPage: {"tasks": [_TASK], "next_cursor": None},
     api.Timeline: {
         "task": _TASK_ID,

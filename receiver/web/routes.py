@@ -89,9 +89,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getTask",
         tag="tasks",
         summary="Get or wait for a task",
-        description="At once, or with `wait` when the task has ended or the time is over.",
+        description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
-        answers={200: api.Task},
+        answers={200: api.TaskWithRequest},
         headers={"Prefer": PREFER},
     ),
     Endpoint(

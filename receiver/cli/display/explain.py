@@ -5,6 +5,7 @@ Nothing here decides anything about the task.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
@@ -46,6 +47,8 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
     error = entry.detail.get("error")
     if entry.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in entry.summary:
         yield f"{error.get('code')}: {error.get('message')}"
+    if entry.kind == "observation" and entry.detail.get("reply"):
+        yield f"reply: {one_line(str(entry.detail['reply']))}"
     for output in entry.detail.get("outputs") or ():
         yield f"{output.get('type', 'file')}: {output.get('url')}"
     if entry.kind == "attempt" and entry.detail.get("response"):
@@ -54,10 +57,15 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
         yield from (f"{name}: {value}" for name, value in entry.detail.items())
 
 
+def one_line(text: str) -> str:
+    """A reply of many lines in one, its line ends and tabs as escapes."""
+    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+
+
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
     automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
-    manual = [*_settling(task, context), *_resuming(task, context), *_dead_letters(timeline)]
+    manual = [*_settling(task, context), *_named(task, timeline), *_resuming(task, context), *_dead_letters(timeline)]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
@@ -148,6 +156,15 @@ def _settling(task: Task, context: TaskContext) -> Iterator[str]:
     yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
     yield f"It is not there: {settle} --refused"
+
+
+def _named(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The ids that replies named, each once, the newest first."""
+    if task.state is not TaskState.UNCERTAIN:
+        return
+    lines = [each.detail for each in timeline if each.kind == "observation" and "reason" in each.detail]
+    for named in dict.fromkeys(str(line["task_id"]) for line in reversed(lines) if line.get("task_id")):
+        yield f"A reply names {named}. If that is this task: whenfinal tasks settle {task.id} --task-id {quote(named)}"
 
 
 def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:
