@@ -3,6 +3,7 @@
 from pydantic import AliasChoices, Field
 
 from submitter.api import ApiModel, Time
+from submitter.api_webhooks import Breaker
 
 
 class ProviderStatus(ApiModel):
@@ -33,3 +34,32 @@ class ResumedProvider(ProviderStatus):
 
     ended: bool
     made_due: int
+
+
+class NotifyEndpoint(ApiModel):
+    """A host that tasks name in `notify`. `pending` deliveries are not finished, `dead` ones are dead letters."""
+
+    endpoint: str
+    breaker: Breaker
+    pending: int
+    dead: int
+
+
+class NotifyEndpointsPage(ApiModel):
+    """`next_cursor` null: this is the last page."""
+
+    endpoints: tuple[NotifyEndpoint, ...]
+    next_cursor: str | None
+
+
+class ResumedEndpoint(NotifyEndpoint):
+    """The host after a resume. `was_failing`: it had failures, a pause or a slower rate.
+
+    `made_due` deliveries were due later and are sent now, and so are `redelivered` dead letters. With `has_more`
+    another resume takes more of both.
+    """
+
+    was_failing: bool
+    made_due: int
+    redelivered: int
+    has_more: bool

@@ -20,6 +20,7 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
+from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
@@ -38,6 +39,7 @@ class Store:
     audit: AuditLog
     outbox: Outbox
     subscriptions: SubscriptionRepository
+    endpoints: EndpointRepository
     tasks: TaskRepository
     events: EventLog
     deliveries: DeliveryRepository
@@ -86,6 +88,7 @@ def _store_on(engine: Engine) -> Store:
         audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, publisher),
         subscriptions=SubscriptionRepository(engine, new_id),
+        endpoints=EndpointRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.web.schemas import endpoints as endpoint_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
 from submitter import api, api_operations, api_webhooks
@@ -106,6 +107,13 @@ _DELIVERY: Mapping[str, Any] = {
 
 _ATTEMPT: Mapping[str, Any] = {"latency_ms": 85, "status": 204, "error": None, "response": ""}
 
+_ENDPOINT: Mapping[str, Any] = {
+    "endpoint": "https://hooks.example.com",
+    "breaker": {**_SUBSCRIPTION["breaker"]},
+    "pending": 0,
+    "dead": 2,
+}
+
 _PROVIDER: Mapping[str, Any] = {
     "name": "hiapi",
     "adapter": "hiapi",
@@ -187,6 +195,15 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
         "request_id": "req_5f0c2a9be17d44c3a1b6d208",
     },
+    endpoint_schemas.ResumeEndpointRequest: {"endpoint": "https://hooks.example.com", "dead_letters": True},
+    api_operations.NotifyEndpointsPage: {"endpoints": [_ENDPOINT], "next_cursor": None},
+    api_operations.ResumedEndpoint: {
+        **_ENDPOINT,
+        "was_failing": True,
+        "made_due": 3,
+        "redelivered": 2,
+        "has_more": False,
+    },
     api_operations.ProviderStatus: _PROVIDER,
     api_operations.ProviderStatuses: {"providers": [_PROVIDER]},
     api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
@@ -197,7 +214,14 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "deliveries": {"pending": 2, "dead": 1, "last_failed": {"id": _DELIVERY_ID, "status": 500, "error": None}},
     },
     api_webhooks.SubscriptionsPage: {"subscriptions": [_SUBSCRIPTION], "next_cursor": None},
-    api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT},
+    api_webhooks.ResumedSubscription: {
+        **_SUBSCRIPTION,
+        "was_disabled": True,
+        "was_failing": True,
+        "made_due": 3,
+        "has_more": False,
+    },
+    api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT, "was_failing": True, "made_due": 3},
     api_webhooks.ReplayResult: {
         "subscription": _SUBSCRIPTION_ID,
         "matched": 12,
