@@ -82,6 +82,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "Secrets reach neither the log nor an error",
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
+    (
+        "A good answer of a provider to a later request ends its pause and its alarm",
+        "tests/integration/reconcile/test_manual.py::test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once",
+    ),
+    (
+        "The reply of every answer that could not be used is kept with its reason and without secrets, in a few lines",
+        "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
+    ),
 )
 
 #: For subscribers, in the same form.
@@ -173,5 +181,13 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
         "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+    (
+        "A test that is answered 2xx closes the breaker, and what waits goes out at once",
+        "tests/integration/webhooks/test_resume.py::test_a_test_that_passes_closes_the_breaker_and_the_deliveries_go_out_at_once",
+    ),
+    (
+        "Dead letters at a host of a task's `notify` are listed and sent again together",
+        "tests/integration/webhooks/test_endpoint_repository.py::test_dead_letters_of_a_host_are_sent_again_after_what_is_new",
     ),
 )
