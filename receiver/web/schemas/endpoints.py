@@ -32,9 +32,9 @@ class EndpointsQuery(Query):
         default=WhichEndpoints.ALL, description="all, or only those with trouble", examples=["failing"]
     )
     limit: PageLimit = 50
-    cursor: Annotated[str, StringConstraints(max_length=NOTIFY_URL_CAP, pattern=r"^https?://[^\s\x00-\x1f]+$")] | None = Field(
-        default=None, description=NEXT_CURSOR, examples=["https://hooks.example.com"]
-    )
+    cursor: (
+        Annotated[str, StringConstraints(max_length=NOTIFY_URL_CAP, pattern=r"^https?://[^\s\x00-\x1f]+$")] | None
+    ) = Field(default=None, description=NEXT_CURSOR, examples=["https://hooks.example.com"])
 
 
 class ResumeEndpointRequest(RequestBody):

@@ -180,6 +180,21 @@ async def test_what_a_host_has_not_received_is_paged_and_filtered(store: Store) 
         assert len((await store.deliveries.deliveries(host=BAD, state=state)).items) == count
 
 
+async def test_each_statement_alone_leaves_what_a_race_has_changed(store: Store) -> None:
+    await _notified(store, BAD, 1, 2)
+    (leased,) = await lease(store, limit=1)
+    await _fail(store, await lease(store))
+    (late,) = [each for each in (await store.deliveries.deliveries(host=BAD)).items if each.id != leased.id]
+
+    async def changed(statement: str, delivery: str, now_ms: int) -> int:
+        return await store.engine.write(lambda tx: tx.execute(statement, id=delivery, now_ms=now_ms))
+
+    assert await changed("bring_forward", leased.id, T0 - 1) == 0  # it is being posted
+    assert await changed("bring_forward", late.id, LATE_MS + 1) == 0  # it is due already
+    assert await changed("requeue_dead", late.id, T0) == 0  # it is pending
+    assert await changed("bring_forward", late.id, T0 + 1) == 1
+
+
 @pytest.mark.parametrize("text", ["https://A.example:8443/x?y", "https://a.EXAMPLE:8443", "https://a.example:8443/"])
 def test_any_url_on_a_host_names_it(text: str) -> None:
     assert notify_host(text) == "https://a.example:8443"
