@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from receiver.store.url import FORMS, read_database_url
+from receiver.store.url import FORMS, is_in_memory, read_database_url
 
 Network = IPv4Network | IPv6Network
 
@@ -159,6 +159,8 @@ def _read_waits(text: str) -> tuple[float, ...]:
 
 
 def _read_database_url(text: str) -> str:
+    if is_in_memory(text):
+        raise InvalidValue("it keeps the ledger in memory, where it ends with the process", hint=FORMS)
     if read_database_url(text) is None:
         raise InvalidValue("it is not a database that this version can open", hint=FORMS)
     return text

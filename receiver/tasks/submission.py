@@ -227,7 +227,6 @@ class Submission:
     def _draft(self, request: TaskRequest, configured: ConfiguredProvider) -> Task:
         """The task at its intent. It is polled only when its process must have died before the outcome."""
         now_ms = self.clock()
-        dead_s = REPEATS_START_WITHIN_S + self.settings.timeout_s + DEAD_SUBMIT_MARGIN_S
         return Task(
             id=TaskId(self.new_id("tsk", now_ms)),
             provider=request.provider,
@@ -242,7 +241,7 @@ class Submission:
             callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
             created_ms=now_ms,
             deadline_ms=now_ms + 1000 * (request.deadline_s or self.settings.deadline_s),
-            next_poll_ms=now_ms + round(dead_s * 1000),
+            next_poll_ms=now_ms + dead_submit_ms(self.settings.timeout_s),
         )
 
     def _new_secret(self) -> str:
@@ -369,6 +368,11 @@ class Submission:
         except asyncio.CancelledError:
             running.add_done_callback(_log_failure)  # no caller is left to get the exception
             raise
+
+
+def dead_submit_ms(timeout_s: float) -> int:
+    """How long after its intent a submit without an outcome must have died with its process."""
+    return round((REPEATS_START_WITHIN_S + timeout_s + DEAD_SUBMIT_MARGIN_S) * 1000)
 
 
 def _log_failure(running: asyncio.Task[Any]) -> None:

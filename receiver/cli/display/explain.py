@@ -9,6 +9,7 @@ from shlex import quote
 
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -64,7 +65,12 @@ def one_line(text: str) -> str:
 
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
-    automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
+    automatic = [
+        *_polling(task, context),
+        *_deadline(task, context.now_ms),
+        *_pending(timeline, context.now_ms),
+        *_left_out(task),
+    ]
     manual = [*_settling(task, context), *_named(task, timeline), *_resuming(task, context), *_dead_letters(timeline)]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
@@ -145,6 +151,11 @@ def _deadline(task: Task, now_ms: int) -> Iterator[str]:
         return
     when = format_when(task.deadline_ms, now_ms)
     yield f"Its deadline passed {when}." if task.deadline_ms <= now_ms else f"Its deadline is {when}."
+
+
+def _left_out(task: Task) -> Iterator[str]:
+    for verdict, number in left_out(task.reports).items():
+        yield f"{number} more reports were {verdict}; they are counted and not shown."
 
 
 def _settling(task: Task, context: TaskContext) -> Iterator[str]:

@@ -21,6 +21,9 @@ UPDATE accounts SET
     paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm), paused_since_ms = :now_ms
 WHERE provider = :provider;
 
+-- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+UPDATE accounts SET paused_until_ms = :now_ms WHERE paused_until_ms > :latest_ms;
+
 -- unpause_account: end a pause and its alarm, unless they began at or after a time
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL
 WHERE provider = :provider AND (paused_until_ms IS NOT NULL OR alarm IS NOT NULL)

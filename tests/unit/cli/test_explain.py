@@ -167,3 +167,8 @@ def test_a_paused_account_is_explained_with_the_command_that_ends_the_pause() ->
     assert "whenfinal providers resume hiapi" in " ".join(next_steps(RUNNING, [], replace(NOW, account=account)).manual)
     over = replace(account, paused_until_ms=1)
     assert next_steps(RUNNING, [], replace(NOW, account=over)).manual == ()
+
+
+def test_reports_that_are_counted_and_not_shown_are_told() -> None:
+    assert "380 more reports were duplicate" in _next(replace(RUNNING, reports={"duplicate": 400, "stale": 2}))
+    assert "more reports" not in _next(replace(RUNNING, reports={"duplicate": 20}))
