@@ -96,6 +96,16 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Download the files of a finished task. Run it again to resume an interrupted download.",
     ),
     (
+        "providers list",
+        "commands.providers:list_providers",
+        "List the configured providers with their rate budget, pause, alarm and unfinished tasks.",
+    ),
+    (
+        "providers resume",
+        "commands.providers:resume",
+        "End the pause and the alarm of a provider. A running worker polls its tasks again at once.",
+    ),
+    (
         "subscriptions create",
         "commands.subscriptions:create",
         "Subscribe an address to events. Without conditions it gets every event about a task.",
@@ -138,7 +148,22 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions test",
         "commands.subscriptions:probe",
-        "Send one signed test now and show the answer. Exit 1 when it was not delivered.",
+        "Send one signed test now and show the answer. A delivered one closes the breaker; else the exit status is 1.",
+    ),
+    (
+        "subscriptions resume",
+        "commands.subscriptions:resume",
+        "Enable a disabled subscription, close its breaker and make its pending deliveries due.",
+    ),
+    (
+        "endpoints list",
+        "commands.endpoints:list_endpoints",
+        "List the hosts that tasks name in `notify`, with breaker, pending deliveries and dead letters.",
+    ),
+    (
+        "endpoints resume",
+        "commands.endpoints:resume",
+        "Close the breaker of a host of `notify` and make its pending deliveries due.",
     ),
     ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
     ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
@@ -151,7 +176,9 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 
 GROUPS: dict[str, str] = {
     "tasks": "Show tasks, and settle or cancel one manually.",
+    "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
+    "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver one.",
 }
 

@@ -15,6 +15,7 @@ from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.transport import Transport
@@ -52,6 +53,7 @@ class Services:
     commits: GroupCommit
     submission: Submission
     subscriptions: SubscriptionService
+    endpoints: EndpointService
     intake: Intake
     reconciler: Reconciler
     manual_reconcile: ManualReconcile

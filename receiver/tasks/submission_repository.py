@@ -16,6 +16,8 @@ from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -109,7 +111,7 @@ class SubmissionRepository:
                 submit_body=None,
                 submits=task.submits + 1,
             )
-            return await self._save(tx, after, now_ms, detail)
+            return await self._save_answer(tx, after, now_ms, detail, refused.raw)
 
         return await self._on_task(task_id, work)
 
@@ -130,7 +132,8 @@ class SubmissionRepository:
             )
             named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
             accepted = {"accepted": True} if uncertain.was_accepted else {}
-            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **named, **accepted})
+            detail = {"reason": uncertain.reason, **named, **accepted}
+            return await self._save_answer(tx, after, now_ms, detail, uncertain.raw)
 
         return await self._on_task(task_id, work)
 
@@ -230,6 +233,13 @@ class SubmissionRepository:
     ) -> Task:
         await tx.execute("update_task", **task_row(task))
         await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
+        return task
+
+    async def _save_answer(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], raw: bytes) -> Task:
+        """An answer that is no receipt. The same one to a repeated POST is counted in the line of the first."""
+        await tx.execute("update_task", **task_row(task))
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=raw)
+        await add_answer(tx, self._new_id, task, line, now_ms)
         return task
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:

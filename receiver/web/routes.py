@@ -4,6 +4,7 @@ from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
 from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
 from receiver.web.endpoint import Endpoint
+from receiver.web.repair_routes import REPAIR_ROUTES
 from submitter import api, api_webhooks
 
 #: The tags of the description, in its order.
@@ -12,7 +13,7 @@ TAGS = {
     "events": "Read events by cursor, in pages or as a stream.",
     "subscriptions": "Send events to addresses as signed webhooks.",
     "deliveries": "See each webhook and its attempts, and send it again.",
-    "operations": "Poll providers now, and end the doubt about a submit.",
+    "operations": "Poll providers now, end the doubt about a submit, and end pauses.",
     "callbacks": "What providers post to us.",
     "service": "Probes and this description.",
 }
@@ -88,9 +89,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getTask",
         tag="tasks",
         summary="Get or wait for a task",
-        description="At once, or with `wait` when the task has ended or the time is over.",
+        description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
-        answers={200: api.Task},
+        answers={200: api.TaskWithRequest},
         headers={"Prefer": PREFER},
     ),
     Endpoint(
@@ -290,6 +291,7 @@ ROUTES: tuple[Endpoint, ...] = (
         answers={202: api_webhooks.Delivery},
         problems=(409,),
     ),
+    *REPAIR_ROUTES,
     Endpoint(
         method="GET",
         path="/healthz",

@@ -151,6 +151,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
         "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
     ),
+    (
+        "A good answer of a provider to a later request ends its pause and its alarm",
+        "tests/integration/reconcile/test_manual.py::test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once",
+    ),
+    (
+        "The reply of every answer that could not be used is kept with its reason and without secrets, in a few lines",
+        "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
+    ),
 )
 
 #: For subscribers, in the same form.
@@ -242,5 +250,13 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
         "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+    (
+        "A test that is answered 2xx closes the breaker, and what waits goes out at once",
+        "tests/integration/webhooks/test_resume.py::test_a_test_that_passes_closes_the_breaker_and_the_deliveries_go_out_at_once",
+    ),
+    (
+        "Dead letters at a host of a task's `notify` are listed and sent again together",
+        "tests/integration/webhooks/test_endpoint_repository.py::test_dead_letters_of_a_host_are_sent_again_after_what_is_new",
     ),
 )

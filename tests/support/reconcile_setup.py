@@ -167,6 +167,7 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
             submissions=store.submissions,
             polls=store.polls,
             accounts=store.accounts,
+            pauses=store.providers,
             lease_ms=60_000,
             clock=clock,
             random=lambda: 0.5,

@@ -88,7 +88,7 @@ def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
 
 def _show_task(task: Task, *, as_json: bool) -> None:
     if as_json:
-        emit(api.Task.model_validate(task).json_values())
+        emit(api.TaskWithRequest.model_validate(task).json_values())
     else:
         show(task_sheet(task, now_ms()))
 
@@ -98,7 +98,7 @@ def explain(task_name: TaskName, *, as_json: Json = False) -> None:
     if as_json:
         emit(
             {
-                "task": api.Task.model_validate(task).json_values(),
+                "task": api.TaskWithRequest.model_validate(task).json_values(),
                 "timeline": [api.TimelineEntry.model_validate(each).json_values() for each in timeline],
                 "next": steps.automatic,
                 "cure": steps.manual,

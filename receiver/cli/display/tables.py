@@ -3,7 +3,9 @@
 Everything that a provider or caller wrote passes `escape_control` first.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -56,7 +58,19 @@ def state_cell(state: str) -> Text:
 
 #: Columns that may wrap. The others are short, or are copied into the next command.
 _FOLDING = frozenset(
-    {"provider's id", "model", "labels", "endpoint", "last answer", "answer", "poll", "its state", "problem", "filter"}
+    {
+        "provider's id",
+        "model",
+        "labels",
+        "endpoint",
+        "last answer",
+        "answer",
+        "poll",
+        "its state",
+        "problem",
+        "filter",
+        "alarm",
+    }
 )
 
 FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
@@ -154,11 +168,25 @@ def task_sheet(task: Task, now_ms: int) -> RenderableType:
         ("polls so far", task.polls or None),
         ("error", f"{task.error.code}: {task.error.message}" if task.error else None),
     ]
+    lines += request_lines(task.request)
     for output in task.outputs:
         ends = f" (until {rfc3339(output.expires_at_ms)})" if output.expires_at_ms else ""
         needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
     return sheet(lines)
+
+
+def request_lines(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """What the caller asked for, as it is stored; labels and address stand elsewhere."""
+    video: Mapping[str, Any] = request.get("video") or {}
+    for name, value in video.items():
+        if name != "model":
+            values = value if isinstance(value, list) else [value]
+            yield from ((f"wanted {name.replace('_', ' ')}", each) for each in values)
+    if raw := request.get("raw"):
+        yield "wanted path", raw.get("path")
+        yield "wanted body", json.dumps(raw.get("body"), ensure_ascii=False)
+    yield "wanted within", None if "deadline_s" not in request else format_duration(request["deadline_s"] * 1000)
 
 
 def format_labels(labels: Mapping[str, str]) -> str:

@@ -45,6 +45,14 @@ INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
 INSERT INTO observations (id, task, at_ms, source, state, raw_state, verdict, detail, raw)
 VALUES (:id, :task, :at_ms, :source, :state, :raw_state, :verdict, :detail, :raw);
 
+-- observations_of_kind: lines of a task's timeline with one source and verdict, newest first
+SELECT id, detail, raw FROM observations
+WHERE task = :task AND source = :source AND verdict = :verdict
+ORDER BY at_ms DESC, id DESC LIMIT :limit;
+
+-- update_observation: what a line says about an answer that came again
+UPDATE observations SET detail = :detail, raw = :raw WHERE id = :id;
+
 -- overdue_tasks: unfinished tasks whose deadline has passed without a `task.overdue`; a refused one has none
 SELECT * FROM tasks
 WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL

@@ -18,6 +18,8 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     STALE = "stale"
     CONTRADICTION = "contradiction"
+    #: The answer to a poll says nothing about the task; it is kept for a person.
+    UNUSABLE = "unusable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

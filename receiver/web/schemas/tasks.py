@@ -180,6 +180,11 @@ class DeliveriesQuery(Query):
     subscription: SubscriptionId | None = Field(
         default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
     )
+    endpoint: Annotated[str, StringConstraints(max_length=2_048)] | None = Field(
+        default=None,
+        description="only what this host of `notify` has not received: pending deliveries and dead letters",
+        examples=["https://hooks.example.com"],
+    )
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(
         default=None, description=NEXT_CURSOR, examples=["dlv_01m7yrqm47904bn5a9g1vxy29m"]

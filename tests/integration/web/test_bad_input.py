@@ -99,6 +99,8 @@ BAD_VALUES = {
     "older_than_s": ("-1", "NaN", "inf", "1e5", "99999999999999999999"),
     "wait": ("-1", "61", "1e1", "abc", "", "99999999999999999999"),
     "provider": ("", "x" * 300),
+    "endpoint": ("", "garbage", "https://", "https://[", "ftp://a.example", "https://a.example/" + "x" * 5_000),
+    "which": ("", "ALL", "some"),
 }
 PATHS = ("%00", "%ff", "%zz", "%0a", "a%00b", "x" * 20_000, "%F0%9F%90%8E", "..%2f..", "%2e%2e", "'", "%")
 

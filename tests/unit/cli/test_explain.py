@@ -167,6 +167,35 @@ def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
     ]
 
 
+def test_the_reply_that_could_not_be_used_is_one_line_of_the_entry() -> None:
+    entry = _entry(detail={"reason": "502", "reply": "<html>\r\n\t502</html>"})
+    assert list(entry_details(entry)) == [r"reply: <html>\r\n\t502</html>"]
+    drawn = Console(width=80)
+    with drawn.capture() as captured:
+        drawn.print(timeline_table([_entry(detail={"reply": "\x1b[2J" + "x" * 1024})], 0))
+    assert "\x1b[2J" not in captured.get()
+    assert r"\x1b[2J" in captured.get()
+    assert captured.get().count("x") >= 1024
+    assert max(map(len, captured.get().splitlines())) <= 80
+
+
+def test_an_id_that_a_reply_names_is_shown_with_the_command_that_settles_it() -> None:
+    named = [_entry(detail={"reason": "r", "task_id": each}) for each in ("p1", "p 2; rm -rf", "p1")]
+    steps = next_steps(UNCERTAIN, [*named, _entry(detail={"task_id": "of another kind"})], NOW).manual
+    assert [step for step in steps if step.startswith("A reply names")] == [
+        "A reply names p1. If that is this task: whenfinal tasks settle tsk_1 --task-id p1",
+        "A reply names p 2; rm -rf. If that is this task: whenfinal tasks settle tsk_1 --task-id 'p 2; rm -rf'",
+    ]
+    assert not any("A reply names" in step for step in next_steps(RUNNING, named, NOW).manual)
+
+
+def test_a_paused_account_is_explained_with_the_command_that_ends_the_pause() -> None:
+    account = AccountStatus(provider="hiapi", tokens=0, refilled_ms=0, paused_until_ms=20_000, paused_reason="429")
+    assert "whenfinal providers resume hiapi" in " ".join(next_steps(RUNNING, [], replace(NOW, account=account)).manual)
+    over = replace(account, paused_until_ms=1)
+    assert next_steps(RUNNING, [], replace(NOW, account=over)).manual == ()
+
+
 def test_reports_that_are_counted_and_not_shown_are_told() -> None:
     assert "380 more reports were duplicate" in _next(replace(RUNNING, reports={"duplicate": 400, "stale": 2}))
     assert "more reports" not in _next(replace(RUNNING, reports={"duplicate": 20}))
