@@ -30,6 +30,8 @@ from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.lost_submits import LostSubmits
+from receiver.tasks.operator import TaskOperator
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.replay import ReplayService
@@ -112,6 +114,8 @@ def _build_services(
         webhook_transport=webhook_transport,
         commits=commits,
         submission=submission,
+        operator=_operator(settings, store, transport, notifier),
+        lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, webhook_transport),
         intake=_intake(settings, store, keys, commits, providers),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
@@ -150,6 +154,30 @@ def _submission(
         random_bytes=secrets.token_bytes,
         sleep=asyncio.sleep,
         new_id=id_maker(secrets.token_bytes),
+    )
+
+
+def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
+    return TaskOperator(
+        tasks=store.tasks,
+        ledger=store.ledger,
+        accounts=store.accounts,
+        audit=store.audit,
+        transport=transport,
+        clock=now_ms,
+        speed=settings.providers.speed,
+        on_events=notifier.notify,
+    )
+
+
+def _lost_submits(settings: Settings, store: Store, transport: Transport) -> LostSubmits:
+    return LostSubmits(
+        tasks=store.tasks,
+        accounts=store.accounts,
+        transport=transport,
+        clock=now_ms,
+        sleep=asyncio.sleep,
+        speed=settings.providers.speed,
     )
 
 

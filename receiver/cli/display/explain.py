@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.settle import is_correctable
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -39,6 +40,8 @@ class TaskContext:
     is_configured: bool
     #: None before the first request to the provider.
     account: AccountStatus | None = None
+    #: The provider documents a list of its tasks.
+    has_list: bool = False
 
 
 def entry_details(entry: TimelineEntry) -> Iterator[str]:
@@ -57,7 +60,7 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
     automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
-    manual = [*_settling(task, context), *_dead_letters(timeline)]
+    manual = [*_settling(task, context), *_ending(task, timeline), *_dead_letters(timeline)]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
@@ -132,13 +135,33 @@ def _deadline(task: Task, now_ms: int) -> Iterator[str]:
     yield f"Its deadline passed {when}." if task.deadline_ms <= now_ms else f"Its deadline is {when}."
 
 
-def _settling(task: Task, context: TaskContext) -> Iterator[str]:
-    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The provider may have told the end in a word that no document names."""
+    if task.state not in {TaskState.SUBMITTED, TaskState.RUNNING}:
+        return
+    is_unknown = any(
+        each.detail.get("unknown_word") is True and each.detail.get("raw_state") == task.raw_state for each in timeline
+    )
+    if not is_unknown and task.overdue_ms is None:
         return
     settle = f"whenfinal tasks settle {task.id}"
+    word = f"{task.provider} says {task.raw_state}, which no document of it names. " if is_unknown else ""
+    yield f"{word}If its console shows that the task has ended, end it here; that is final."
+    yield f"It succeeded:    {settle} --succeeded URL"
+    yield f"It failed:       {settle} --failed REASON"
+    yield f"It was canceled: {settle} --canceled"
+
+
+def _settling(task: Task, context: TaskContext) -> Iterator[str]:
+    settle = f"whenfinal tasks settle {task.id}"
+    if is_correctable(task):
+        yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"
+    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+        return
     when = format_when(task.created_ms, context.now_ms)
     yield f"Search {task.provider}'s console for a task of this request, created {when}."
-    yield f"Or its list:     {settle} --look"
+    if context.has_list:
+        yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
     yield f"It is not there: {settle} --refused"
 

@@ -296,7 +296,7 @@ async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, 
 
 async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
-    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
+    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9", "force": True}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]
     assert [note["summary"] for note in story if note["kind"] == "audit"] == ["key operate: settle"]
 
