@@ -14,7 +14,7 @@ from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import task_of, task_row
-from receiver.tasks.model.settle import is_correctable, uncertain_again, why_not_settled, without_wrong_id
+from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_again, why_not_settled, without_wrong_id
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
@@ -133,16 +133,19 @@ class SubmissionRepository:
         return await self._on_task(task_id, work)
 
     async def settle_adopt(
-        self, task_id: TaskId, provider_task_id: ProviderTaskId, *, actor: str, now_ms: int, found: str = ""
+        self, task_id: TaskId, given: OperatorId, *, actor: str, now_ms: int
     ) -> Task | SettleRefused:
         """A person has found that the uncertain submit did create this task of the provider, which is due now.
 
-        An id that a person gave before is replaced. `found` says for the timeline what the provider told of the id.
+        An id that a person gave before is replaced.
         """
+        provider_task_id = given.provider_task_id
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
+            if task.provider_task_id != given.instead_of:
+                return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
             owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
             if owner is not None and owner["id"] != task.id:
                 reason = f"{provider_task_id} belongs to another task of {task.provider}: {owner['id']}"
@@ -157,7 +160,7 @@ class SubmissionRepository:
                 next_poll_ms=now_ms,
                 submit_body=None,
             )
-            detail = {"task_id": provider_task_id, "instead_of": task.provider_task_id, "found": found}
+            detail = {"task_id": provider_task_id, "instead_of": given.instead_of, "found": given.found}
             present = {name: value for name, value in detail.items() if value}
             stored = await self._settle(tx, after, actor, now_ms, present)
             await tx.execute("make_due", id=task.id, now_ms=now_ms)  # a poll under way is about the id before

@@ -13,7 +13,7 @@ from receiver.cli.display.durations import format_duration
 from receiver.cli.options import Json, options_from
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.tasks.model.settle import OperatorEnd, read_end
+from receiver.tasks.model.settle import OperatorEnd, OperatorId, read_end
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.operator import Identified, NotIdentified
 from submitter.model import TERMINAL, ProviderTaskId, TaskState
@@ -99,10 +99,13 @@ def _adopt(task_name: str, given: SettleOptions) -> Task | SettleRefused:
         note(str(seen))
         question = f"Settle {task.id} as {provider_task_id}{_consequence(seen)}?"
     confirm(question, yes=given.yes)
+    named = OperatorId(
+        provider_task_id=provider_task_id,
+        instead_of=task.provider_task_id,
+        found="" if seen is None else str(seen),
+    )
     return with_services(
-        lambda services: services.store.submissions.settle_adopt(
-            task.id, provider_task_id, actor=ACTOR, now_ms=services.clock(), found="" if seen is None else str(seen)
-        )
+        lambda services: services.store.submissions.settle_adopt(task.id, named, actor=ACTOR, now_ms=services.clock())
     )
 
 

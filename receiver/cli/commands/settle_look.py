@@ -14,6 +14,7 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.tasks.lost_submits import NoList, OnPage
 from receiver.tasks.model.candidates import Listing, Search
+from receiver.tasks.model.settle import OperatorId
 from receiver.tasks.model.task import SettleRefused, Task
 from submitter.model import TaskId, TaskState
 from submitter.timestamps import rfc3339
@@ -116,12 +117,13 @@ async def _settle_all(services: Services, clear: Sequence[Search]) -> dict[TaskI
     for search in clear:
         if search.clear is not None:
             row = search.clear.listed
-            settled[search.task.id] = await services.store.submissions.settle_adopt(
-                search.task.id,
-                row.provider_task_id,
-                actor=ACTOR,
-                now_ms=services.clock(),
+            named = OperatorId(
+                provider_task_id=row.provider_task_id,
+                instead_of=search.task.provider_task_id,
                 found=f"the only candidate in {search.task.provider}'s list: {row.model or ''} {row.raw_state}",
+            )
+            settled[search.task.id] = await services.store.submissions.settle_adopt(
+                search.task.id, named, actor=ACTOR, now_ms=services.clock()
             )
     return settled
 

@@ -37,6 +37,17 @@ _MAY_BE_REPEATED = "its submit may be repeated right now; try again in a minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorId:
+    """The provider's id of a task, as an operator gives it."""
+
+    provider_task_id: ProviderTaskId
+    #: The id that the task had when the operator saw it. Whatever happened since then is not undone.
+    instead_of: ProviderTaskId | None
+    #: What the provider told of the id, for the timeline.
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorEnd:
     """How a task ended, as an operator saw it at the provider."""
 

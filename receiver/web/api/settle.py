@@ -1,6 +1,6 @@
 """Settling a task: what its lost submit came to, or how it ended where the provider's words tell no end."""
 
-from receiver.tasks.model.settle import read_end
+from receiver.tasks.model.settle import OperatorId, read_end
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.operator import NotIdentified
 from receiver.web.api.tasks import find_task
@@ -44,9 +44,8 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
         rule, accepted = "cannot be the id of a task", "printable text as the provider shows it"
         raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
     found = "" if wanted.force else await _ask(context, task, provider_task_id)
-    return await submits.settle_adopt(
-        task.id, provider_task_id, actor=context.actor, now_ms=services.clock(), found=found
-    )
+    named = OperatorId(provider_task_id=provider_task_id, instead_of=task.provider_task_id, found=found)
+    return await submits.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
 
 
 async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, provider_task_id: ProviderTaskId) -> str:

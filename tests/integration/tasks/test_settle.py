@@ -7,7 +7,7 @@ import pytest
 
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
-from receiver.tasks.model.settle import OperatorEnd
+from receiver.tasks.model.settle import OperatorEnd, OperatorId
 from receiver.tasks.model.task import Recorded, SettleRefused, Task, TaskMismatch, UnknownTask, Verdict
 from submitter.model import ENDED, Output, ProviderTaskId, TaskError, TaskId, TaskState, Uncertain
 from tests.support.builders import T0, a_receipt, a_report, a_task
@@ -34,8 +34,10 @@ async def _settled(store: Store, provider_task_id: str = "p1", task_id: TaskId =
 
 
 async def _adopt(store: Store, provider_task_id: str, task_id: TaskId = ONE, **more: Any) -> Task | SettleRefused:
-    submits = store.submissions
-    return await submits.settle_adopt(task_id, ProviderTaskId(provider_task_id), actor="ann", now_ms=LATER, **more)
+    """By an operator who sees the task as it is."""
+    more.setdefault("instead_of", (await _task(store, task_id)).provider_task_id)
+    named = OperatorId(provider_task_id=ProviderTaskId(provider_task_id), **more)
+    return await store.submissions.settle_adopt(task_id, named, actor="ann", now_ms=LATER)
 
 
 async def _task(store: Store, task_id: TaskId = ONE) -> Task:
@@ -68,6 +70,13 @@ async def test_a_wrong_id_is_replaced_as_long_as_no_end_is_recorded(store: Store
     assert await _summaries(store, "audit") == ["ann: settle", "ann: settle"]
     details = [dict(each.detail) for each in await store.tasks.timeline(ONE) if each.kind == "audit"]
     assert details == [{"task_id": "p1"}, {"task_id": "p2", "instead_of": "p1", "found": "hiapi says running"}]
+
+
+async def test_what_another_operator_settled_meanwhile_is_not_undone(store: Store) -> None:
+    await _settled(store, "p2")
+    late = await _adopt(store, "p1", instead_of=None)
+    assert late == SettleRefused(reason="it was settled as p2 meanwhile")
+    assert (await _task(store)).provider_task_id == "p2"
 
 
 async def test_a_task_that_was_settled_wrong_is_settled_as_never_created_and_lets_go_of_the_id(store: Store) -> None:
