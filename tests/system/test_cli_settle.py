@@ -16,8 +16,10 @@ FILE = "https://cdn.example/v.mp4"
 
 
 def _at_dashscope(prompt: str, model: str = "happyhorse-1.1-t2v") -> str:
-    """One simulator serves all tests of this file, so each prompt is one of its own."""
-    video = {"model": model, "prompt": f"{uuid4()} {prompt}"}
+    """One simulator serves all tests of this file, so each prompt is one of its own, and each test has its model."""
+    video: dict[str, Any] = {"model": model, "prompt": f"{uuid4()} {prompt}"}
+    if model.endswith("r2v"):
+        video["reference_images"] = ["https://cdn.example/horse.png"]
     return json.dumps({"provider": "dashscope", "video": video})
 
 
@@ -72,7 +74,8 @@ def uncertain(simulated: Cli) -> str:
 
 
 def test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event(simulated: Cli) -> None:
-    lost, other = _submitted(simulated, _at_dashscope(f"a {LOST}"), _at_dashscope(f"b {LOST},stuck"))
+    model = "happyhorse-1.1-r2v"
+    lost, other = _submitted(simulated, _at_dashscope(f"a {LOST}", model), _at_dashscope(f"b {LOST},stuck", model))
     found = _looked_up(simulated, lost)
     (right,), (wrong,) = found[True], found[None]
 
@@ -103,7 +106,7 @@ def test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event(si
 
 
 def test_all_uncertain_tasks_are_settled_whose_candidate_is_the_only_one(simulated: Cli) -> None:
-    model = "happyhorse-1.0-t2v"  # no other test of this file has it
+    model = "happyhorse-1.0-t2v"
     twins = [_at_dashscope(f"twin {LOST}", model)] * 2
     lines = [_at_dashscope(f"a {LOST}", model), *twins, request_line(f"x {LOST}", provider="tokenbay")]
     clear, one, two, unlisted = _submitted(simulated, *lines)
