@@ -15,6 +15,7 @@ from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
+from receiver.tasks.model.reports import Stored, counted
 from receiver.tasks.model.rows import observation_row, task_of, task_row
 from receiver.tasks.model.settle import (
     OperatorEnd,
@@ -51,12 +52,14 @@ class Ledger:
         """How many observations a batch should hold at most: the more subscriptions, the fewer."""
         return self._publisher.events_at_once
 
-    async def record(self, incoming: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
+    async def record(
+        self, incoming: Sequence[IncomingObservation], now_ms: int, *, waited_s: float = 0.0
+    ) -> list[RecordOutcome]:
         """Judge the observations and store what follows from them. One outcome each, in their order.
 
         `Recorded` has the verdict and the task as stored; `TaskMismatch` and `UnknownTask` changed nothing. Several
         observations of one task are applied one after the other. Raise KeyError when a state is none that a provider
-        reports; then nothing of the batch is stored.
+        reports; then nothing of the batch is stored. `waited_s` is as in `Engine.write`.
         """
         if not incoming:
             return []
@@ -66,7 +69,7 @@ class Ledger:
             outcomes = [batch.apply(each) for each in incoming]
             return await batch.write(tx, outcomes, self._publisher)
 
-        return await self._engine.write(work)
+        return await self._engine.write(work, waited_s=waited_s)
 
     async def record_by_operator(
         self, task_id: TaskId, end: OperatorEnd, *, actor: str, now_ms: int
@@ -149,10 +152,10 @@ class _Batch:
 
     def change(self, task: Task, incoming: IncomingObservation) -> Recorded:
         """Judge an observation that is about this task, and gather what follows from it."""
-        change = apply(task, incoming, self._now_ms)
+        change, stored = counted(apply(task, incoming, self._now_ms))
         if change.event is not None:
             change = self._with_event(change, change.event)
-        self._gather(task, change, incoming)
+        self._keep(task, change, incoming.observation, stored)
         return Recorded(task=change.task, verdict=change.verdict)
 
     def _find(self, incoming: IncomingObservation) -> Task | TaskMismatch | UnknownTask:
@@ -195,7 +198,9 @@ class _Batch:
         observation = Observation(
             key=key_of(holder), state=after.state, source=Source.CALLBACK, raw_state="", error=after.error
         )
-        self._keep(holder, after, observation, Verdict.CONTRADICTION)
+        change = Change(task=after, verdict=Verdict.CONTRADICTION, event=None, should_record=True)
+        change, stored = counted(change)
+        self._keep(holder, change, observation, stored)
 
     def _adopt(self, incoming: IncomingObservation) -> Task:
         """A new task of ours for one that was submitted elsewhere."""
@@ -220,10 +225,8 @@ class _Batch:
         self._drafts.append(task_draft(event_id, event, task))
         return replace(change, task=task)
 
-    def _gather(self, before: Task, change: Change, incoming: IncomingObservation) -> None:
-        self._keep(before, change.task, incoming.observation if change.should_record else None, change.verdict)
-
-    def _keep(self, before: Task, after: Task, observation: Observation | None, verdict: Verdict) -> None:
+    def _keep(self, before: Task, change: Change, observation: Observation, stored: Stored) -> None:
+        after = change.task
         if after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
@@ -231,10 +234,10 @@ class _Batch:
             self._by_key.pop(key_of(before), None)
         if after.provider_task_id is not None:
             self._by_key[key_of(after)] = after.id
-        if observation is not None:
+        if stored is not Stored.COUNTED:
             observation_id = self._new_id("obs", self._now_ms)
-            row = observation_row(observation_id, after.id, observation, verdict, self._now_ms)
-            self._observation_rows.append(row)
+            row = observation_row(observation_id, after.id, observation, change.verdict, self._now_ms)
+            self._observation_rows.append(row if stored is Stored.WHOLE else row | {"raw": ""})
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """Write what was gathered. Return the outcomes with the numbers that their events got."""

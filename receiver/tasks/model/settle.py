@@ -74,12 +74,13 @@ def read_end(
             raise InvalidRequest([Violation(field="failed", rule="is empty", accepted="why the task failed, in words")])
         return OperatorEnd(state=_S.FAILED, reason=reason)
     given = succeeded or ()
+    urls = [url for each in given if (url := http_url(each)) is not None]
     wrong = [each for each in given if http_url(each) is None]
     if wrong or not given or len(given) > ITEMS_CAP:
         accepted = f"1 to {ITEMS_CAP} absolute http(s) URLs without user information"
         rule = f"is not a URL of a file: {text(wrong[0])[:SHOWN]}" if wrong else "has no URL, or too many"
         raise InvalidRequest([Violation(field="succeeded", rule=rule, accepted=accepted)])
-    return OperatorEnd(state=_S.SUCCEEDED, outputs=tuple(_output(url, own_host) for url in given))
+    return OperatorEnd(state=_S.SUCCEEDED, outputs=tuple(_output(url, own_host) for url in urls))
 
 
 def _output(url: str, own_host: str | None) -> Output:
