@@ -30,6 +30,12 @@ _DEMO_HELP = """Run the whole service against simulated providers with faults.
 At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
 """
 
+_SETTLE_HELP = """Settle an uncertain submit without paying again, or end an unfinished task.
+
+Say what you found at the provider: the id of the task, that it was never created, or how it ended.
+With --look the provider's list is searched for it; without ID, for every uncertain submit.
+"""
+
 #: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
 #: The help stands here and not at the function, so that `whenfinal --help` imports no command.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
@@ -82,8 +88,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "tasks settle",
-        "commands.tasks:settle",
-        "End an uncertain submit without paying again. Say what you found in the provider's console.",
+        "commands.settle:settle",
+        _SETTLE_HELP,
     ),
     (
         "tasks cancel",

@@ -13,6 +13,8 @@ from receiver.runtime.readiness import Readiness
 from receiver.runtime.store import Store
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.lost_submits import LostSubmits
+from receiver.tasks.operator import TaskOperator
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -52,6 +54,8 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
+    operator: TaskOperator
+    lost_submits: LostSubmits
     subscriptions: SubscriptionService
     endpoints: EndpointService
     intake: Intake

@@ -32,6 +32,8 @@ from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.lost_submits import LostSubmits
+from receiver.tasks.operator import TaskOperator
 from receiver.tasks.submission import Submission, dead_submit_ms
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -121,6 +123,8 @@ def _build_services(
         webhook_transport=webhook_transport,
         commits=commits,
         submission=submission,
+        operator=_operator(settings, store, transport, notifier),
+        lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
         endpoints=endpoints,
         intake=_intake(settings, store, keys, commits, providers),
@@ -160,6 +164,30 @@ def _submission(
         random_bytes=secrets.token_bytes,
         sleep=asyncio.sleep,
         new_id=id_maker(secrets.token_bytes),
+    )
+
+
+def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
+    return TaskOperator(
+        tasks=store.tasks,
+        ledger=store.ledger,
+        accounts=store.accounts,
+        audit=store.audit,
+        transport=transport,
+        clock=now_ms,
+        speed=settings.providers.speed,
+        on_events=notifier.notify,
+    )
+
+
+def _lost_submits(settings: Settings, store: Store, transport: Transport) -> LostSubmits:
+    return LostSubmits(
+        tasks=store.tasks,
+        accounts=store.accounts,
+        transport=transport,
+        clock=now_ms,
+        sleep=asyncio.sleep,
+        speed=settings.providers.speed,
     )
 
 

@@ -2,7 +2,7 @@
 
 from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
-from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
+from receiver.web.api import deliveries, events, reconcile, settle, subscriptions, tasks
 from receiver.web.endpoint import Endpoint
 from receiver.web.repair_routes import REPAIR_ROUTES
 from submitter import api, api_webhooks
@@ -131,11 +131,13 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
         method="POST",
         path="/v1/tasks/{id}/settle",
-        handle=reconcile.settle,
+        handle=settle.settle,
         name="settleTask",
         tag="operations",
-        summary="Settle an uncertain submit",
-        description="Say what the submit came to: it created this task of the provider, or none.",
+        summary="Settle a task",
+        description="Say what an uncertain submit came to: it created this task of the provider, which is asked "
+        "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
+        "whose end the provider tells in words that are not known here; that is final.",
         scope=Scope.OPERATE,
         answers={200: api.Task},
         problems=(409,),

@@ -159,6 +159,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "The reply of every answer that could not be used is kept with its reason and without secrets, in a few lines",
         "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
     ),
+    (
+        "A wrong settle can be corrected until an end is recorded, and the task ends in one event",
+        "tests/system/test_cli_settle.py::test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event",
+    ),
+    (
+        "A task whose end only a person can read is ended by that person, once and for all",
+        "tests/integration/tasks/test_settle.py::test_an_unfinished_task_is_ended_once",
+    ),
+    (
+        "A list that cannot be read never says that a lost submit created nothing",
+        "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
+    ),
 )
 
 #: For subscribers, in the same form.

@@ -12,6 +12,7 @@ from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.reports import left_out
+from receiver.tasks.model.settle import is_correctable
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -43,6 +44,8 @@ class TaskContext:
     is_configured: bool
     #: None before the first request to the provider.
     account: AccountStatus | None = None
+    #: The provider documents a list of its tasks.
+    has_list: bool = False
 
 
 def entry_details(entry: TimelineEntry) -> Iterator[str]:
@@ -78,6 +81,7 @@ def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskConte
         *_settling(task, context),
         *_named(task, timeline),
         *_unknown_word(task, timeline),
+        *_ending(task, timeline),
         *_resuming(task, context),
         *_dead_letters(timeline),
     ]
@@ -179,13 +183,30 @@ def _left_out(task: Task) -> Iterator[str]:
         yield f"{number} more reports were {verdict}; they are counted and not shown."
 
 
-def _settling(task: Task, context: TaskContext) -> Iterator[str]:
-    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The provider may have told the end in a word that no document names, or have forgotten the task."""
+    is_unknown = any(
+        each.detail.get("unknown_word") is True and each.detail.get("raw_state") == task.raw_state for each in timeline
+    )
+    if task.state not in {TaskState.SUBMITTED, TaskState.RUNNING} or not (is_unknown or task.overdue_ms):
         return
     settle = f"whenfinal tasks settle {task.id}"
+    yield f"If {task.provider}'s console shows that this task has ended, end it here; that is final."
+    yield f"It succeeded:    {settle} --succeeded URL"
+    yield f"It failed:       {settle} --failed REASON"
+    yield f"It was canceled: {settle} --canceled"
+
+
+def _settling(task: Task, context: TaskContext) -> Iterator[str]:
+    settle = f"whenfinal tasks settle {task.id}"
+    if is_correctable(task):
+        yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"
+    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+        return
     when = format_when(task.created_ms, context.now_ms)
     yield f"Search {task.provider}'s console for a task of this request, created {when}."
-    yield f"Or its list:     {settle} --look"
+    if context.has_list:
+        yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
     yield f"It is not there: {settle} --refused"
 

@@ -19,7 +19,6 @@ from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.operator import Candidate
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import TaskState
@@ -221,19 +220,6 @@ def next_steps_lines(steps: NextSteps) -> Iterator[Text]:
 def events_table(events: Sequence[Event]) -> Table:
     rows = [(event.seq, rfc3339(event.at_ms), event.type, event.task_id, event.supersedes) for event in events]
     return table("seq", "time", "type", "task", "supersedes", rows=rows)
-
-
-def candidates_table(candidates: Sequence[Candidate]) -> Table:
-    rows = [
-        (
-            each.listed.provider_task_id,
-            each.listed.raw_state,
-            each.listed.model,
-            None if each.after_ms is None else f"{format_offset(each.after_ms)} after the submit began",
-        )
-        for each in candidates
-    ]
-    return table("provider's id", "its state", "model", "made", rows=rows)
 
 
 def event_line(event: Event) -> Text:

@@ -76,11 +76,27 @@ class ReconcileRequest(ReconcileTaskRequest):
     task_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
 
 
-class SettleRequest(RequestBody):
-    """Exactly one: the provider's id of the task that the submit created, or that it created none."""
+SETTLE_WAYS = ("task_id", "refused", "succeeded", "failed", "canceled")
 
-    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")] | None = None
+
+class SettleRequest(RequestBody):
+    """Exactly one of `task_id`, `refused`, `succeeded`, `failed` and `canceled`.
+
+    `task_id`: the submit created this task of the provider; the provider is asked first, unless `force` is true.
+    `refused`: it created none. The others end an unfinished task: with the URLs of its files, or with a reason.
+    """
+
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
     refused: Literal[True] | None = None
+    succeeded: Annotated[list[Annotated[str, StringConstraints(max_length=8192)]], Field(max_length=100)] | None = None
+    failed: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+    canceled: Literal[True] | None = None
+    force: bool = False
+
+    @property
+    def ways(self) -> list[str]:
+        """Those that are given."""
+        return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
 
 
 # Queries. Their values arrive as text.

@@ -311,7 +311,7 @@ async def test_an_id_longer_than_a_thousand_characters_is_refused(service: Serve
 
 async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
-    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
+    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9", "force": True}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]
     assert [note["summary"] for note in story if note["kind"] == "audit"] == ["key operate: settle"]
 

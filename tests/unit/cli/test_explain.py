@@ -68,7 +68,39 @@ def test_an_uncertain_task_names_both_commands_that_settle_it() -> None:
     hint = "\n".join(next_steps(UNCERTAIN, [], NOW).manual)
     assert "whenfinal tasks settle tsk_1 --task-id " in hint
     assert "whenfinal tasks settle tsk_1 --refused" in hint
+    assert "--look" not in hint
+
+
+def test_the_list_is_proposed_where_the_provider_has_one() -> None:
+    hint = "\n".join(next_steps(UNCERTAIN, [], replace(NOW, has_list=True)).manual)
     assert "whenfinal tasks settle tsk_1 --look" in hint
+
+
+def test_a_settled_task_names_the_command_that_corrects_a_wrong_id() -> None:
+    assert next_steps(RUNNING, [], NOW).manual == ()
+    (hint,) = next_steps(replace(RUNNING, settled=True), [], NOW).manual
+    assert hint.startswith("It was settled as x.")
+    assert hint.endswith("whenfinal tasks settle tsk_1 --task-id PROVIDER_TASK_ID")
+    assert next_steps(replace(RUNNING, settled=True, state=TaskState.FAILED), [], NOW).manual == ()
+
+
+@pytest.mark.parametrize(
+    ("detail", "changes", "is_proposed"),
+    [
+        ({"unknown_word": True, "raw_state": "done"}, {}, True),
+        ({"unknown_word": True, "raw_state": "archiving"}, {}, False),  # the word before the present one
+        ({"raw_state": "done"}, {}, False),
+        ({}, {"overdue_ms": 1}, True),
+        ({"unknown_word": True, "raw_state": "done"}, {"state": TaskState.SUCCEEDED}, False),
+    ],
+)
+def test_an_end_in_an_unknown_word_is_an_operators_to_say(
+    detail: dict[str, Any], changes: dict[str, Any], *, is_proposed: bool
+) -> None:
+    task = replace(RUNNING, raw_state="done", **changes)
+    hint = "\n".join(next_steps(task, [_entry(detail=detail)], NOW).manual)
+    for flag in ("--succeeded URL", "--failed REASON", "--canceled"):
+        assert (f"whenfinal tasks settle tsk_1 {flag}" in hint) is is_proposed
 
 
 def test_an_uncertain_task_that_may_be_repeated_needs_no_operator() -> None:
