@@ -303,10 +303,10 @@ class Account(ApiModel):
 
 
 class Readiness(ApiModel):
-    """The ledger can be written."""
+    """The ledger can be written. `accounts` are there for those with a key of the scope `read`."""
 
     status: Literal["ready"]
-    accounts: tuple[Account, ...]
+    accounts: tuple[Account, ...] | None = None
 
 
 class FieldError(ApiModel):

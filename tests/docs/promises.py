@@ -186,4 +186,12 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
         "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
     ),
+    (
+        "Readers that need data in each block, such as npm `eventsource`, lose nothing over a restart of the service",
+        "tests/integration/web/test_stream_readers.py::test_every_kind_of_reader_gets_each_event_and_the_cursor_and_nothing_else",
+    ),
+    (
+        "A wait without a number ends before nginx and HAProxy would end it",
+        "tests/integration/web/test_api.py::test_a_preferred_wait_is_no_longer_than_proxies_allow",
+    ),
 )
