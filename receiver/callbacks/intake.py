@@ -25,11 +25,14 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
 from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
 from receiver.tasks.repository import TaskRepository
-from submitter.errors import CallbackError, UnreadableCallback
+from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
+
+#: States in which a poll is all that is needed; a submit in flight must not be taken for a lost one.
+_AT_PROVIDER = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
 
 _UNPROVED = "neither a token of ours nor a provider signature"
 
@@ -81,10 +84,20 @@ class Intake:
         try:
             observation = configured.adapter.parse_callback(callback, configured.account, self.clock())
         except UnreadableCallback as error:
+            await self._ask_instead(read)
             return Malformed(reason=str(error))
+        except StaleCallback as error:
+            await self._ask_instead(read)
+            return Unauthenticated(reason=str(error))
         except CallbackError as error:
             return Unauthenticated(reason=str(error))
         return await self._accept(configured, read, observation)
+
+    async def _ask_instead(self, token: CallbackToken | None) -> None:
+        """Make the task of a token due: the token proves that something happened, and a poll tells what."""
+        task = None if token is None or token.task_id is None else await self.tasks.task(token.task_id)
+        if task is not None and task.state in _AT_PROVIDER:
+            await self.ledger.make_due([task.id], self.clock())
 
     def _read_token(self, provider: str, token: str | None, now_ms: int) -> CallbackToken | Unauthenticated | None:
         if token is None:

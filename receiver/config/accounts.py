@@ -118,6 +118,12 @@ def read_accounts(given: Mapping[str, str]) -> tuple[tuple[Account, ...], tuple[
     return tuple(accounts), tuple(problems)
 
 
+def account_prefixes(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return how the variables of every account begin, named or not, as far as `WHENFINAL_PROVIDERS` can be read."""
+    named = [entry.partition("=")[0].strip() for _, entry in entries(given.get(PROVIDERS, ""))]
+    return tuple(prefix_of(name) for name in (*_PLATFORMS, *named) if name)
+
+
 def _read_names(text: str, problems: list[SettingProblem]) -> dict[str, str]:
     """The adapter of each account that `WHENFINAL_PROVIDERS` names."""
     found: dict[str, str] = {}

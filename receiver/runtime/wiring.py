@@ -42,6 +42,8 @@ from submitter.providers.registry import ADAPTERS
 
 CONNECT_S = 5.0  # to a provider; a submit that never connected is surely not paid
 
+WEBHOOK_BODY_S = 2.0  # a webhook is delivered by its status; the body is only shown
+
 SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the reconciler
 
 DAY_S = 86_400
@@ -256,9 +258,9 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
     return TransportLimits(
         connect_s=settings.delivery.connect_s,
         whole_s=settings.delivery.timeout_s,
+        body_s=min(WEBHOOK_BODY_S, settings.delivery.timeout_s),
         max_reply_bytes=RESPONSE_CAP_BYTES,
         connections=settings.delivery.concurrency + POSTS_AT_ONCE,
-        cut_replies=True,
     )
 
 

@@ -69,7 +69,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
-    # No provider would follow a redirect of its callback.
+    # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
     app.router.redirect_slashes = False
     app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
     return app

@@ -3,6 +3,7 @@
 Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reason; the reason goes to the log.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
@@ -11,22 +12,24 @@ from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malforme
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.bodies import Bodies, reading
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.json_body import check_type, has_too_many_marks
+from receiver.web.json_body import has_too_many_marks
 from receiver.web.problems import Kind, Problem
-from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.web.schemas.tasks import AnyQuery, NoBody
 from submitter.api import CallbackVerdict
 from submitter.http.messages import Callback, Headers
+from submitter.http.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
 
-#: Plain JSON, and CloudEvents in their structured form.
+#: What is documented: plain JSON, and CloudEvents in their structured form. Any other type is read as well, because a
+#: caller who has proved itself is not refused for form.
 CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 
 #: RFC 9110 requires a challenge with every 401, although no client can answer this one.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> JsonAnswer:
     """Take a callback with a token in its path or, from a provider that signs, without one.
 
     The token is checked before the body is read, because anybody can send a body.
@@ -35,13 +38,25 @@ async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnsw
     admitted = intake.admit(provider, request.path_params.get("token"))
     if not isinstance(admitted, Admitted):
         raise _refusal(provider, admitted)
-    check_type(request, CALLBACK_TYPES)
     bodies: Bodies = request.app.state.bodies
-    async with reading(request, bodies.unproved if admitted.token is None else bodies.callbacks) as body:
-        if has_too_many_marks(body):
+    pool = bodies.unproved if admitted.token is None else bodies.callbacks
+    async with reading(request, pool) as body:
+        callback = _callback_of(_headers(request.scope["headers"]), body, pool.max_bytes)
+        if has_too_many_marks(callback.body):
             raise _refusal(provider, Malformed(reason="the body holds too many values"))
-        callback = Callback(headers=_headers(request.scope["headers"]), body=body)
         return _answer(provider, await intake.take(admitted, callback))
+
+
+def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
+    """Raise a 413 problem for a body that unpacks to more than `max_bytes`."""
+    came = Callback(headers=headers, body=body)
+    coding = came.header("content-encoding")
+    if coding is None:
+        return came
+    content = unpacked(body, coding, cap_bytes=max_bytes)
+    if content is None:
+        raise Problem(Kind.TOO_LARGE, f"The body may unpack to {max_bytes} bytes at most.")
+    return replace(came, body=content, packed=body)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:

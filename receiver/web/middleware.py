@@ -84,6 +84,7 @@ class Tracing:
         trace = trace_of(scope)
         try:
             fault = _fault_of(scope)
+            scope["path"] = tidy_path(scope["path"])
             answer = self._app if fault is None else to_response(Problem(Kind.MALFORMED, fault), trace.request_id)
             await answer(scope, receive, send)
         except asyncio.CancelledError:
@@ -107,6 +108,15 @@ def _fault_of(scope: Scope) -> str | None:
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
         return "Send one Host header."
     return None if all(map(_HOST.fullmatch, hosts)) else "The Host header is not a host with or without a port."
+
+
+def tidy_path(path: str) -> str:
+    """Return the path of a callback without doubled slashes and a slash at the end; any other path as it is.
+
+    Some frameworks and gateways add them, and a redirect is no help: no provider follows one of its callback.
+    """
+    parts = [part for part in path.split("/") if part]
+    return "/" + "/".join(parts) if parts[:1] == ["callbacks"] else path
 
 
 def is_clean(raw_path: bytes) -> bool:

@@ -41,7 +41,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "observation is committed: 204 when the task changed, 200 when it did not.",
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
-        problems=(401, 404, 409, 413, 415, 503),
+        problems=(401, 404, 409, 413, 503),
     ),
     Endpoint(
         method="POST",
@@ -54,7 +54,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "provider. Answers are those of `receiveCallback`.",
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
-        problems=(401, 404, 409, 413, 415, 503),
+        problems=(401, 404, 409, 413, 503),
     ),
     Endpoint(
         method="POST",

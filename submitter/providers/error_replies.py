@@ -55,7 +55,8 @@ def status_of_code(code: object) -> int | None:
 
 
 def unreadable(reply: HttpReply) -> ErrorReply:
-    error = TaskError(code="unreadable", message="the reply is not the JSON object that the provider documents")
+    what = "is not the JSON object that the provider documents" if reply.is_complete else "is cut or damaged"
+    error = TaskError(code="unreadable", message=f"the reply {what}")
     return ErrorReply(status=reply.status, error=error, retry_after_s=reply.retry_after_s)
 
 

@@ -5,6 +5,7 @@ read 2026-11-21. Redirects are not followed (not documented either way; the caut
 """
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import json
@@ -64,7 +65,9 @@ async def _deliver_all(world: World, task: Task, body_of: CallbackBody) -> None:
 
 def _body(view: View, outcome: Phase, body_of: CallbackBody) -> bytes:
     body = json.dumps(body_of(replace(view, phase=outcome)), separators=(",", ":")).encode()
-    return body[: len(body) // 2] if "callback_malformed" in view.task.faults else body
+    if "callback_malformed" in view.task.faults:
+        return body[: len(body) // 2]
+    return gzip.compress(body) if "callback_gzip" in view.task.faults else body
 
 
 async def _deliver(world: World, task: Task, body: bytes, reported: Phase) -> None:
@@ -75,7 +78,9 @@ async def _deliver(world: World, task: Task, body: bytes, reported: Phase) -> No
         if world.config.hiapi_resigns_retries:
             headers = _headers(world, task, body)
         time_ms = milliseconds(world.now_s())
-        status, error = await _post(world, task.draft.callback_url or "", body, headers)
+        url = task.draft.callback_url or ""
+        odd_url = f"{url}/?source=hiapi" if "callback_odd_form" in task.faults else url
+        status, error = await _post(world, odd_url, body, headers)
         attempt = CallbackAttempt(time_ms=time_ms, number=number, reported=reported.value, status=status, error=error)
         task.callbacks.append(attempt)
         task.posted.set()
@@ -84,7 +89,9 @@ async def _deliver(world: World, task: Task, body: bytes, reported: Phase) -> No
 
 
 def _headers(world: World, task: Task, body: bytes) -> dict[str, str]:
-    headers = {"Content-Type": "application/json"}
+    headers = {} if "callback_odd_form" in task.faults else {"Content-Type": "application/json"}
+    if "callback_gzip" in task.faults:
+        headers["Content-Encoding"] = "gzip"
     secret = world.config.hiapi_webhook_secret
     if secret is None or "callback_unsigned" in task.faults:
         return headers

@@ -17,10 +17,24 @@ MENU: Mapping[str, str] = {
     "callback_unsigned": "callbacks carry no signature headers",
     "callback_wrongly_signed": "callbacks are signed with another secret",
     "callback_malformed": "the callback's JSON is cut; its signature is right",
+    "callback_odd_form": "the callback has no content type, an added query and a slash at the end of its path",
+    "callback_gzip": "the callback's body is compressed; the signature is over the bytes as sent",
     "reply_lost": "the task is accepted, the connection is closed without an answer",
     "reply_slow": "the task is accepted, the receipt is held back for slow_s provider seconds",
     "reply_truncated": "the task is accepted, the receipt's JSON is cut",
     "reply_html": "the task is accepted, the answer is an HTML page",
+    "reply_proxy_503": "the task is accepted, a proxy answers 503 in its own words",
+    "reply_upstream_error": "the task is accepted, the answer is that the upstream timed out",
+    "receipt_with_error": "the receipt has an error object beside the id",
+    "receipt_other_code": "the receipt is HTTP 201 with a code of success that no document names",
+    "receipt_bad_byte": "one byte of the receipt is not UTF-8",
+    "receipt_cut": "the receipt ends right behind the id",
+    "receipt_without_id": "the task is accepted, the receipt names no id",
+    "receipt_long_id": "the id has 262 characters",
+    "receipt_number_id": "the gateways' id is a number",
+    "receipt_long_headers": "the receipt has a header line of 9,000 bytes and 150 cookies",
+    "receipt_short_body": "the receipt's connection ends before its Content-Length is reached",
+    "submit_403": "refused as not allowed, nothing created",
     "submit_429": "refused as throttled, nothing created",
     "submit_503": "refused as unavailable, nothing created",
     "submit_500": "an internal error, nothing created",
@@ -33,6 +47,18 @@ MENU: Mapping[str, str] = {
     "query_html": "the first two status answers are HTML pages",
     "query_redirect": "the first two status queries are redirected elsewhere",
     "query_wrong_id": "the first two status answers are another task's success",
+    "query_403": "the first two status queries are refused as not allowed, because of the task's content",
+    "query_bad_byte": "one byte of the first two status answers is not UTF-8",
+    "query_no_task": "the first two status answers have a status word and name no task",
+    "query_long_headers": "the first two status answers have a header line of 9,000 bytes and 150 cookies",
+    "query_short_body": "the connection of the first two status answers ends before their Content-Length is reached",
+    "result_late": "the first two answers after a success have no link",
+    "two_ids": "status answers of the gateways name the upstream's id as well",
+    "other_word": "status answers of the gateways state the end in a word of their upstream",
+    "result_missing": "a success never has a link",
+    "result_elsewhere": "the link stands where other models of the platform have it",
+    "result_blank": "the link holds a blank and ends with a line feed",
+    "reason_elsewhere": "the reason of a failure stands beside the task, not in it",
     "not_visible": "the first two status queries answer as for an unknown id",
     "unknown_state": "while running, the state is a word no document knows",
     "unknown_after": "once terminal, status queries answer as for an unknown id",
@@ -51,10 +77,18 @@ QUERY_HITS: Mapping[str, int] = {
     "query_html": 2,
     "query_redirect": 2,
     "query_wrong_id": 2,
+    "query_403": 2,
+    "query_bad_byte": 2,
+    "query_no_task": 2,
+    "query_long_headers": 2,
+    "query_short_body": 2,
 }
 
+#: How many answers after a success have no link.
+LATE_RESULTS = 2
+
 #: Faults of a submit that creates nothing. Named in a prompt they hit only the first submit of the same bytes.
-REFUSALS = ("submit_reset", "submit_429", "submit_503", "submit_500")
+REFUSALS = ("submit_reset", "submit_403", "submit_429", "submit_503", "submit_500")
 
 _IN_PROMPT = re.compile(r"#simulate:([A-Za-z0-9_,]+)")
 

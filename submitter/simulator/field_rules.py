@@ -18,6 +18,11 @@ RESOLUTIONS = ("720P", "1080P")
 
 MAX_SEED = 2_147_483_647
 
+#: A prompt weighs at most so much: a Chinese character 2, any other 1. All platforms state 5,000, or 2,500 Chinese.
+MAX_PROMPT_WEIGHT = 5_000
+
+_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
 WEB_URL = re.compile(r"https?://\S+\Z")
 
 WEB_OR_DATA_URL = re.compile(r"(https?://\S+|data:image/(jpeg|jpg|png|webp);base64,[A-Za-z0-9+/=]+)\Z")
@@ -26,6 +31,21 @@ WEB_OR_DATA_URL = re.compile(r"(https?://\S+|data:image/(jpeg|jpg|png|webp);base
 def text(least: int = 1) -> Rule:
     """A string of at least `least` characters."""
     return lambda value: None if isinstance(value, str) and len(value) >= least else f"must be text of {least} or more"
+
+
+def prompt(value: object) -> str | None:
+    """Text that is more than blanks."""
+    return None if isinstance(value, str) and value.strip() else "must not be empty"
+
+
+def cut_prompt(value: object) -> str:
+    """Return the prompt as platforms use it: what is beyond the documented weight is cut without an error."""
+    words, left = str(value or ""), MAX_PROMPT_WEIGHT
+    for place, character in enumerate(words):
+        left -= 2 if _CHINESE.match(character) else 1
+        if left < 0:
+            return words[:place]
+    return words
 
 
 def one_of(choices: Sequence[str]) -> Rule:
@@ -69,8 +89,8 @@ def urls(pattern: re.Pattern[str]) -> Rule:
     return rule
 
 
-def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int) -> Rule:
-    """One to `most` objects with a `type` of `kinds` and a `url` that matches `pattern`."""
+def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int, max_mb: int) -> Rule:
+    """One to `most` objects with a `type` of `kinds` and a `url` that matches `pattern`; data URIs up to `max_mb`."""
     single = url(pattern)
 
     def fits(item: object) -> bool:
@@ -78,9 +98,18 @@ def media(pattern: re.Pattern[str], kinds: Sequence[str], most: int) -> Rule:
 
     def rule(value: object) -> str | None:
         right = isinstance(value, list) and 1 <= len(value) <= most and all(fits(item) for item in value)
-        return None if right else f"must be 1 to {most} items of type {' or '.join(kinds)}, each with a URL"
+        if not right:
+            return f"must be 1 to {most} items of type {' or '.join(kinds)}, each with a URL"
+        sizes = [_picture_bytes(item["url"]) for item in value] if isinstance(value, list) else []
+        return None if max(sizes) <= max_mb * 1024 * 1024 else f"must be pictures of at most {max_mb} MB each"
 
     return rule
+
+
+def _picture_bytes(url: str) -> int:
+    """How many bytes a data URI holds; 0 for an address."""
+    encoded = url.partition(",")[2] if url.startswith("data:") else ""
+    return len(encoded) // 4 * 3
 
 
 def absent(value: object) -> str | None:

@@ -6,6 +6,7 @@ A query: key, rate, existence, faults, the state. A submit that the platform its
 
 import hmac
 import math
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,13 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from submitter.simulator import callbacks
-from submitter.simulator.corruption import DroppedConnection, corrupt_receipt, corrupt_status
+from submitter.simulator.corruption import GATEWAYS, DroppedConnection, corrupt_receipt, corrupt_status, odd_status
 from submitter.simulator.faults import REFUSALS, UnknownFaultError
+from submitter.simulator.odd_replies import long_id
 from submitter.simulator.rate_limit import Allowance
 from submitter.simulator.task import THROTTLINGS, Draft, Reason, Refusal, Task, View
 from submitter.simulator.world import World, world_of
 
-MAX_BODY_BYTES = 10 * 1024 * 1024  # HiAPI's documented limit, used for all
+MAX_BODY_BYTES = 320 * 1024 * 1024  # where no document states a limit: nine pictures of 20 MB as data URIs
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -32,6 +34,7 @@ Process = Callable[[], Awaitable[tuple[Response, Task | None]]]
 Call = Literal["submit", "task_call", "download"]
 
 _REFUSED_BY_FAULT = {
+    "submit_403": (Reason.FORBIDDEN, "this account may not do that"),
     "submit_429": (Reason.RATE, "too many requests, try again later"),
     "submit_503": (Reason.UNAVAILABLE, "temporarily unavailable"),
     "submit_500": (Reason.INTERNAL, "internal error"),
@@ -56,6 +59,8 @@ class Dialect:
     refuse: Callable[[Request, Refusal], Response]
     #: Answers a status query for an id that the platform does not know, or raises Refusal.
     unknown: Callable[[str], Response] = no_such_task
+    #: The longest body of a submit.
+    max_body_bytes: int = MAX_BODY_BYTES
     #: Whether status queries do not know a task whose result has expired.
     forgets: bool = False
     #: Header names for limit, remaining and reset; an empty name is not sent.
@@ -140,7 +145,7 @@ async def _refused(request: Request, dialect: Dialect, refusal: Refusal, call: C
 
 
 async def _process(request: Request, dialect: Dialect, raw: bytes) -> tuple[Response, Task | None]:
-    if len(raw) > MAX_BODY_BYTES:
+    if len(raw) > dialect.max_body_bytes:
         raise Refusal(Reason.TOO_LARGE, "the body is too large")
     draft = dialect.parse(request, raw)
     world = world_of(request)
@@ -155,12 +160,19 @@ async def _process(request: Request, dialect: Dialect, raw: bytes) -> tuple[Resp
         return DroppedConnection(request, by_reset=True), None
     if hit is not None:
         raise Refusal(*_REFUSED_BY_FAULT[hit])
-    task = world.create(dialect.platform, request, draft=draft, raw=raw, faults=faults, task_id=dialect.new_id())
+    task_id = _new_id(dialect, faults)
+    task = world.create(dialect.platform, request, draft=draft, raw=raw, faults=faults, task_id=task_id)
     if draft.callback_url is not None and dialect.callback_body is not None:
         world.spawn(callbacks.post_callbacks(world, task, dialect.callback_body))
     receipt = dialect.receipt(request, world.view(task))
     task.receipt = bytes(receipt.body)
     return await corrupt_receipt(request, task, receipt), task
+
+
+def _new_id(dialect: Dialect, faults: frozenset[str]) -> str:
+    if "receipt_number_id" in faults and dialect.platform in GATEWAYS:
+        return str(secrets.randbelow(9 * 10**11) + 10**11)
+    return long_id(dialect.new_id()) if "receipt_long_id" in faults else dialect.new_id()
 
 
 def _check_capacity(world: World, platform: str) -> None:
@@ -189,4 +201,4 @@ async def _status(request: Request, dialect: Dialect, render: Render) -> Respons
     is_forgotten = view.phase.is_terminal and "unknown_after" in task.faults
     if is_forgotten or (dialect.forgets and view.now_s >= view.expires_s):
         return dialect.unknown(task_id)
-    return render(request, view)
+    return odd_status(task, view.phase, render(request, view))

@@ -30,6 +30,8 @@ _ROUTES = {
     "tokenbay": tokenbay.ROUTES,
 }
 
+MODELLIX_AT_ORIGIN = "/api/v1"  # the vendor's own client takes no base URL with a path
+
 STOP_AFTER_S = 2  # the longest that the simulator waits for unfinished answers when it stops
 
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing the socket then sends RST instead of FIN
@@ -38,7 +40,8 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # closing the socket then sends RST instea
 def create_app(config: SimulatorConfig) -> Starlette:
     """Return the application. Only the servers of `running` and `run` can drop a connection without an answer."""
     platforms = [Mount(BASE_PATHS[name], routes=list(routes)) for name, routes in _ROUTES.items()]
-    app = Starlette(routes=[*control.ROUTES, *media.ROUTES, *platforms], lifespan=_lifespan)
+    at_origin = Mount(MODELLIX_AT_ORIGIN, routes=list(modellix.ROUTES))
+    app = Starlette(routes=[*control.ROUTES, *media.ROUTES, *platforms, at_origin], lifespan=_lifespan)
     app.state.world = World(config=config)
     return app
 

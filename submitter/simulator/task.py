@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from submitter.simulator.faults import QUERY_HITS
+from submitter.simulator.faults import LATE_RESULTS, QUERY_HITS
 
 JsonObject = dict[str, Any]
 
@@ -91,6 +91,7 @@ class Reason(StrEnum):
     NO_MODEL = "no_model"
     NOT_ASYNC = "not_async"
     BAD_KEY = "bad_key"
+    FORBIDDEN = "forbidden"
     NO_BALANCE = "no_balance"
     NO_TASK = "no_task"
     NO_ROUTE = "no_route"
@@ -165,6 +166,8 @@ class Task:
     posted: asyncio.Event = field(default_factory=asyncio.Event)
     #: How often each query fault is still to hit.
     _hits: dict[str, int] = field(default_factory=dict)
+    #: How many answers after a success have had no link.
+    _without_result: int = 0
 
     def __post_init__(self) -> None:
         self._hits = {name: hits for name, hits in QUERY_HITS.items() if name in self.faults}
@@ -176,6 +179,12 @@ class Task:
                 self._hits[name] = hits - 1
                 return name
         return None
+
+    def next_result_is_missing(self) -> bool:
+        """Return whether this answer after a success has no link, and count it."""
+        self._without_result += 1
+        is_late = "result_late" in self.faults and self._without_result <= LATE_RESULTS
+        return is_late or "result_missing" in self.faults
 
     def end(self, outcome: Phase, now_s: float, error: TaskError = DEFAULT_ERROR) -> None:
         """End the task now. Raise TaskEndedError when it is already terminal."""

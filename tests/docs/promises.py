@@ -83,6 +83,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/unit/runtime/test_log.py::test_no_secret_is_written",
     ),
     (
+        "The status of an answer counts once it is read, whatever its headers and its body are like",
+        "tests/integration/submitter/test_odd_replies.py::test_a_body_that_breaks_costs_no_status",
+    ),
+    (
+        "A process that stood still takes the receipt that came meanwhile",
+        "tests/system/test_stopped_process.py::test_a_receipt_that_came_meanwhile_is_taken",
+    ),
+    (
         "A body of millions of values is refused before they are made, and a large one is parsed beside other requests",
         "tests/integration/web/test_body_limits.py::test_eight_megabytes_of_zeros_are_refused_by_every_endpoint",
     ),
@@ -93,6 +101,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A head without an end is cut off at 64 KiB, and fields after a body are no headers",
         "tests/integration/web/test_wire.py::test_a_head_without_an_end_is_answered_431_and_closed",
+    ),
+    (
+        "A callback with a right token is not refused for its content type, an added query or slash, or its packing",
+        "tests/integration/web/test_callbacks.py::test_who_has_proved_itself_may_send_any_content_type",
+    ),
+    (
+        "An empty, cut or damaged file, a page and JSON are never stored as a task's file",
+        "tests/integration/tasks/test_download.py::test_what_is_not_the_file_never_takes_its_place",
+    ),
+    (
+        "A redirect of a download goes through the address guard, and the key goes to the provider's own host only",
+        "tests/integration/tasks/test_download.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
     ),
 )
 

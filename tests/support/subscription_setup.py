@@ -59,7 +59,7 @@ class SubscriptionSetup:
 async def open_setup(
     folder: Path, *, public_url: str | None = PUBLIC_URL, whole_s: float = 20.0
 ) -> AsyncIterator[SubscriptionSetup]:
-    limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
+    limits = TransportLimits(whole_s=whole_s, max_reply_bytes=RESPONSE_CAP_BYTES)
     now, numbers = [T0], iter(range(1, 10_000))
 
     def random_bytes(count: int) -> bytes:

@@ -122,6 +122,12 @@ class NoQuery(Query):
     """The request takes none."""
 
 
+class AnyQuery(BaseModel):
+    """Whatever it says, the answer is the same."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class TaskQuery(Query):
     """`wait` without a number is given and None."""
 

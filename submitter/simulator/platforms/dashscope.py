@@ -26,6 +26,7 @@ from submitter.simulator.field_rules import (
     boolean,
     check_fields,
     clip_of,
+    cut_prompt,
     integer,
     integer_or,
     is_unknown_model,
@@ -33,6 +34,7 @@ from submitter.simulator.field_rules import (
     json_object,
     media,
     one_of,
+    prompt,
     text,
 )
 from submitter.simulator.records import milliseconds
@@ -40,7 +42,7 @@ from submitter.simulator.request_pipeline import Dialect, endpoint, status_endpo
 from submitter.simulator.task import Clip, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
+MAX_PICTURE_MB = 20
 
 _BEIJING = timezone(timedelta(hours=8))
 
@@ -48,12 +50,14 @@ WORDS = state_words(queued="PENDING", running="RUNNING", succeeded="SUCCEEDED", 
 
 _OUTER = Shape(required={"model": text(), "input": json_mapping}, optional={"parameters": json_mapping})
 
-_PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9)
+_PICTURES = media(WEB_OR_DATA_URL, ("reference_image",), 9, MAX_PICTURE_MB)
+
+_FIRST_FRAME = media(WEB_OR_DATA_URL, ("first_frame",), 1, MAX_PICTURE_MB)
 
 _INPUTS: Mapping[str, Shape] = {
-    "r2v": Shape(required={"prompt": text(), "media": _PICTURES}, optional={}),
-    "i2v": Shape(required={"media": media(WEB_OR_DATA_URL, ("first_frame",), 1)}, optional={"prompt": text()}),
-    "t2v": Shape(required={"prompt": text()}, optional={"media": absent}),
+    "r2v": Shape(required={"prompt": prompt, "media": _PICTURES}, optional={}),
+    "i2v": Shape(required={"media": _FIRST_FRAME}, optional={"prompt": prompt}),
+    "t2v": Shape(required={"prompt": prompt}, optional={"media": absent}),
 }
 
 _PARAMETERS = Shape(
@@ -74,6 +78,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.NO_MODEL: (400, "InvalidParameter"),
     Reason.NOT_ASYNC: (403, "AccessDenied"),
     Reason.BAD_KEY: (401, "InvalidApiKey"),
+    Reason.FORBIDDEN: (403, "AccessDenied.Unpurchased"),
     Reason.NO_BALANCE: (400, "Arrearage"),
     Reason.NOT_PENDING: (400, "UnsupportedOperation"),
     Reason.RATE: (429, "Throttling.RateQuota"),
@@ -103,8 +108,7 @@ def _parse(request: Request, raw: bytes) -> Draft:
         check_fields(body["input"], _INPUTS.get(model.rsplit("-", 1)[-1], _INPUTS["t2v"]), prefix="input.")
         check_fields(parameters, _PARAMETERS, prefix="parameters.")
     clip = clip_of(parameters.get("duration"), parameters.get("resolution"), parameters.get("ratio"))
-    prompt = str(body["input"].get("prompt") or "")[:MAX_PROMPT_CHARACTERS]
-    return Draft(model=model, prompt=prompt, body=body, clip=clip)
+    return Draft(model=model, prompt=cut_prompt(body["input"].get("prompt")), body=body, clip=clip)
 
 
 def _answer(output: JsonObject, **more: object) -> Response:

@@ -5,6 +5,7 @@ Sources, read 2026-11-21: the happyhorse pages of ModelStream and TokenBay, and 
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from email import message_from_bytes
 
@@ -15,16 +16,19 @@ from submitter.simulator.field_rules import (
     MAX_SEED,
     NINE_RATIOS,
     WEB_OR_DATA_URL,
+    Rule,
     Shape,
     boolean,
     check_fields,
     clip_of,
+    cut_prompt,
     integer,
     is_unknown_model,
     json_mapping,
     json_object,
     media,
     one_of,
+    prompt,
     text,
     urls,
 )
@@ -33,30 +37,20 @@ from submitter.simulator.request_pipeline import Dialect, Endpoint, endpoint
 from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal
 from submitter.simulator.world import world_of
 
-_MEDIA = media(WEB_OR_DATA_URL, ("reference_image", "video", "first_frame"), 9)
+_KINDS = ("reference_image", "video", "first_frame")
 
-_FILM = {"ratio": one_of(NINE_RATIOS), "watermark": boolean, "seed": integer(0, MAX_SEED)}
+FILM: Mapping[str, Rule] = {"ratio": one_of(NINE_RATIOS), "watermark": boolean, "seed": integer(0, MAX_SEED)}
 
 _OUTER = Shape(
     required={"model": text()},
     optional={"duration": integer(3, 15), "metadata": json_mapping, "images": urls(WEB_OR_DATA_URL)},
 )
 
-_METADATA = Shape(
-    required={},
-    optional=_FILM
-    | {"reference_type": one_of(("subject", "style")), "input": json_mapping, "parameters": json_mapping},
-)
 
-_INPUT = Shape(required={}, optional={"media": _MEDIA})
-
-_PARAMETERS = Shape(required={}, optional=_FILM)
-
-
-def submitted_body(request: Request, raw: bytes) -> JsonObject:
+def submitted_body(request: Request, raw: bytes, *, metadata: Shape, max_picture_mb: int) -> JsonObject:
     """Return the checked body. A form field becomes text, a number or an object, a file its name and size.
 
-    Only the happyhorse models have rules for their fields.
+    Only the happyhorse models have rules for their fields. `metadata` has the gateway's own rules for that member.
     """
     kind = request.headers.get("content-type", "")
     body = _form(kind, raw) if kind.startswith("multipart/form-data") else json_object(raw)
@@ -64,7 +58,7 @@ def submitted_body(request: Request, raw: bytes) -> JsonObject:
     if is_unknown_model(body["model"]):
         raise Refusal(Reason.NO_MODEL, f"no channel serves model {body['model']}", field="model")
     if body["model"].startswith("happyhorse-"):
-        _check_happyhorse(body)
+        _check_happyhorse(body, metadata, max_picture_mb)
     return body
 
 
@@ -90,32 +84,30 @@ def _form_value(name: str, content: bytes) -> object:
     return int(value) if name in {"duration", "seed"} and value.isascii() and value.isdecimal() else value
 
 
-def _check_happyhorse(body: JsonObject) -> None:
+def _check_happyhorse(body: JsonObject, shape: Shape, max_picture_mb: int) -> None:
     check_fields(body, _OUTER)
     metadata = body.get("metadata") or {}
-    check_fields(metadata, _METADATA, prefix="metadata.")
+    check_fields(metadata, shape, prefix="metadata.")
     given = metadata.get("input") or {}
-    check_fields(given, _INPUT, prefix="metadata.input.")
-    check_fields(metadata.get("parameters") or {}, _PARAMETERS, prefix="metadata.parameters.")
+    pictures_rule = media(WEB_OR_DATA_URL, _KINDS, 9, max_picture_mb)
+    check_fields(given, Shape(required={}, optional={"media": pictures_rule}), prefix="metadata.input.")
     kind = body["model"].rpartition("-")[2]
     pictures = len(given.get("media") or body.get("images") or [])
-    if kind != "i2v" and not isinstance(body.get("prompt"), str):
-        raise Refusal(Reason.INVALID, "prompt is required", field="prompt")
+    if kind != "i2v" and (wrong := prompt(body.get("prompt"))):
+        raise Refusal(Reason.INVALID, f"prompt {wrong}", field="prompt")
     if kind == "r2v" and not pictures:
         raise Refusal(Reason.INVALID, "1 to 9 pictures are required", field="metadata.input.media")
     if kind == "i2v" and pictures + bool(body.get("input_reference")) != 1:
         raise Refusal(Reason.INVALID, "exactly one picture is required", field="input_reference")
 
 
-def gateway_draft(body: JsonObject) -> Draft:
+def gateway_draft(body: JsonObject, ratio: object) -> Draft:
     """Return the task that the body requests; forms call `duration` `seconds`."""
-    metadata = _mapping(body.get("metadata"))
-    ratio = (metadata | _mapping(metadata.get("parameters"))).get("ratio")
     clip = clip_of(body.get("duration", body.get("seconds")), body.get("size"), ratio)
-    return Draft(model=body["model"], prompt=str(body.get("prompt") or ""), body=body, clip=clip)
+    return Draft(model=body["model"], prompt=cut_prompt(body.get("prompt")), body=body, clip=clip)
 
 
-def _mapping(value: object) -> JsonObject:
+def as_mapping(value: object) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 

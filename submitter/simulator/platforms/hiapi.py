@@ -30,6 +30,7 @@ from submitter.simulator.field_rules import (
     json_mapping,
     json_object,
     one_of,
+    prompt,
     text,
     url,
     urls,
@@ -41,6 +42,8 @@ from submitter.simulator.world import IdempotencyEntry, world_of
 KEY_LIFE_S = DAY_S  # an idempotency key is valid for about a day
 
 MAX_KEY_BYTES = 255
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 RETRY_AFTER_S = 5
 
@@ -60,11 +63,11 @@ _NINE = _FILM | {"aspect_ratio": one_of(NINE_RATIOS)}
 
 _INPUTS: Mapping[str, Shape] = {
     "happyhorse-1.1/reference-to-video": Shape(
-        required={"prompt": text(), "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
+        required={"prompt": prompt, "reference_image": urls(WEB_URL)}, optional=_NINE, strict=True
     ),
-    "happyhorse-1.1/text-to-video": Shape(required={"prompt": text()}, optional=_NINE, strict=True),
+    "happyhorse-1.1/text-to-video": Shape(required={"prompt": prompt}, optional=_NINE, strict=True),
     "happyhorse-1-0": Shape(
-        required={"prompt": text()},
+        required={"prompt": prompt},
         optional=_FILM | {"aspect_ratio": one_of(FIVE_RATIOS), "seed": integer(0, MAX_SEED)},
         strict=True,
     ),
@@ -76,6 +79,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "REQUEST_TOO_LARGE"),
     Reason.NO_MODEL: (400, "MODEL_UNAVAILABLE"),
     Reason.BAD_KEY: (401, "UNAUTHORIZED"),
+    Reason.FORBIDDEN: (403, "FORBIDDEN"),
     Reason.NO_BALANCE: (402, "INSUFFICIENT_BALANCE"),
     Reason.NO_TASK: (404, "TASK_NOT_FOUND"),
     Reason.RATE: (429, "RATE_LIMITED"),
@@ -197,6 +201,7 @@ DIALECT = Dialect(
     receipt=_receipt,
     refuse=_refuse,
     unknown=_unknown,
+    max_body_bytes=MAX_BODY_BYTES,
     rate_headers=("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
     process_once=_process_once,
     callback_body=partial(detail, with_storage=False),

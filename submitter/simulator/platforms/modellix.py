@@ -1,7 +1,8 @@
 """Modellix: model in the path, results under `data`, no callback, no list, no cancel.
 
 Sources, read 2026-11-21: the happyhorse-1.0-r2v page and https://docs.modellix.ai/ways-to-use/api,
-https://docs.modellix.ai/api-reference/query-task-result, the client Modellix/modellix-cli. The documents disagree
+https://docs.modellix.ai/api-reference/query-task-result, the client Modellix/modellix-cli 0.0.7
+(2026-07-16), which takes an origin without a path as its base URL. The documents disagree
 about the `/async` suffix, so it is configured. Inferred: the body of a failed task (no source shows a reason in it),
 unix seconds in X-RateLimit-Reset, 1.1 models take the nine ratios.
 """
@@ -22,14 +23,16 @@ from submitter.simulator.field_rules import (
     NINE_RATIOS,
     RESOLUTIONS,
     WEB_URL,
+    Rule,
     Shape,
     check_fields,
     clip_of,
+    cut_prompt,
     integer,
     is_unknown_model,
     json_object,
     one_of,
-    text,
+    prompt,
     urls,
 )
 from submitter.simulator.records import milliseconds
@@ -37,9 +40,12 @@ from submitter.simulator.request_pipeline import Dialect, Endpoint, endpoint, st
 from submitter.simulator.task import THROTTLINGS, Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import origin_of, world_of
 
-MAX_PROMPT_CHARACTERS = 5000  # a longer prompt is cut without an error
-
 RETRY_AFTER_S = 5
+
+#: The models of this simulator; the platform has more.
+_KINDS = {"t2v": "text-to-video", "i2v": "image-to-video", "r2v": "reference-to-video"}
+
+CATALOGUE = tuple(f"alibaba/happyhorse-{version}-{kind}" for version in ("1.0", "1.1") for kind in _KINDS)
 
 WORDS = state_words(queued="pending", running="processing", succeeded="success", failed="failed")
 
@@ -49,6 +55,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "Payload Too Large"),
     Reason.NO_MODEL: (404, "Not Found"),
     Reason.BAD_KEY: (401, "Unauthorized"),
+    Reason.FORBIDDEN: (403, "Forbidden"),
     Reason.NO_BALANCE: (402, "Payment Required"),
     Reason.NO_TASK: (404, "Not Found"),
     Reason.NO_ROUTE: (404, "Not Found"),
@@ -62,7 +69,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
 def _happyhorse(model: str) -> Shape:
     ratios = FIVE_RATIOS if model.startswith("happyhorse-1.0") else NINE_RATIOS
     film = {"resolution": one_of(RESOLUTIONS), "ratio": one_of(ratios), "duration": integer(3, 15)}
-    required = {"prompt": text()}
+    required: dict[str, Rule] = {"prompt": prompt}
     if model.endswith("-r2v"):
         required["reference_images"] = urls(WEB_URL)
     return Shape(required=required, optional=film | {"seed": integer(0, MAX_SEED)})
@@ -76,7 +83,7 @@ def _parse(request: Request, raw: bytes) -> Draft:
     if model.startswith("happyhorse-"):
         check_fields(body, _happyhorse(model))
     clip = clip_of(body.get("duration"), body.get("resolution"), body.get("ratio"))
-    return Draft(model=model, prompt=str(body.get("prompt") or "")[:MAX_PROMPT_CHARACTERS], body=body, clip=clip)
+    return Draft(model=model, prompt=cut_prompt(body.get("prompt")), body=body, clip=clip)
 
 
 def _success(data: JsonObject) -> Response:
@@ -141,7 +148,17 @@ def _submit(path: Literal["plain", "suffix"]) -> Endpoint:
 
 
 async def _balance(request: Request) -> Response:
-    return _success({"balance": "100.0000"})
+    return _success({"balance": 100.0})
+
+
+async def _models(request: Request) -> Response:
+    """The catalogue, without the envelope, as the vendor's client reads it."""
+    return JSONResponse({"models": [_catalogue_entry(slug) for slug in CATALOGUE]})
+
+
+def _catalogue_entry(slug: str) -> JsonObject:
+    vendor, _, model = slug.partition("/")
+    return {"slug": slug, "name": model, "provider": vendor, "type": _KINDS[model.rpartition("-")[2]]}
 
 
 async def _validate_key(request: Request) -> Response:
@@ -150,6 +167,7 @@ async def _validate_key(request: Request) -> Response:
 
 ROUTES = (
     Route("/tasks/{task_id}", status_endpoint(DIALECT, _state), methods=["GET"]),
+    Route("/models", endpoint(DIALECT, _models), methods=["GET"]),
     Route("/team/balance", endpoint(DIALECT, _balance), methods=["GET"]),
     Route("/apikey/validate", endpoint(DIALECT, _validate_key), methods=["GET"]),
     Route("/{vendor}/{model}", _submit("plain"), methods=["POST"]),

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.platforms.gateway import download_endpoint, gateway_draft, submitted_body
+from submitter.simulator.field_rules import Shape, check_fields, json_mapping
+from submitter.simulator.platforms.gateway import FILM, as_mapping, download_endpoint, gateway_draft, submitted_body
 from submitter.simulator.request_pipeline import Dialect, status_endpoint, submit_endpoint
-from submitter.simulator.task import JsonObject, Phase, Reason, Refusal, View, state_words
+from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
 
 SATURATED = "当前分组上游负载已饱和，请稍后再试"  # noqa: RUF001 - the gateway's own words for every upstream 429
@@ -27,6 +28,7 @@ _ERRORS: Mapping[Reason, tuple[int, str, str]] = {
     Reason.TOO_LARGE: (413, "read_request_body_failed", "router"),
     Reason.NO_MODEL: (503, "model_not_found", "router"),
     Reason.BAD_KEY: (401, "", "router"),
+    Reason.FORBIDDEN: (403, "access_denied", "router"),
     Reason.NO_BALANCE: (402, "insufficient_user_quota", "flat"),
     Reason.NO_TASK: (400, "task_not_exist", "flat"),
     Reason.RATE: (429, "ali_api_error", "flat"),
@@ -142,6 +144,24 @@ def gemini_shape(view: View) -> JsonObject:
 SHAPES: Mapping[str, Callable[[View], JsonObject]] = {"a": page_shape, "b": row_shape, "d": gemini_shape}
 
 
+#: The sample of its page has ratio, watermark and seed under `parameters`; the Ali adaptor of new-api takes them from
+#: the flat metadata first. It knows no `reference_type`, so that one is passed on unread.
+_METADATA = Shape(required={}, optional={**FILM, "input": json_mapping, "parameters": json_mapping})
+
+_PARAMETERS = Shape(required={}, optional=FILM)
+
+MAX_PICTURE_MB = 20
+
+
+def _parse(request: Request, raw: bytes) -> Draft:
+    body = submitted_body(request, raw, metadata=_METADATA, max_picture_mb=MAX_PICTURE_MB)
+    metadata = as_mapping(body.get("metadata"))
+    parameters = as_mapping(metadata.get("parameters"))
+    if body["model"].startswith("happyhorse-"):
+        check_fields(parameters, _PARAMETERS, prefix="metadata.parameters.")
+    return gateway_draft(body, (metadata | parameters).get("ratio"))
+
+
 def _receipt(request: Request, view: View) -> Response:
     if request.url.path.endswith("/v1/videos"):
         return JSONResponse(openai_video(view) | {"status": "queued", "progress": 0})
@@ -166,7 +186,7 @@ def _refuse(request: Request, refusal: Refusal) -> Response:
 
 DIALECT = Dialect(
     platform="modelstream",
-    parse=lambda request, raw: gateway_draft(submitted_body(request, raw)),
+    parse=_parse,
     new_id=lambda: f"task_{secrets.token_hex(16)}",
     receipt=_receipt,
     refuse=_refuse,

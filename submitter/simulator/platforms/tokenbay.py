@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from submitter.simulator.field_rules import RESOLUTIONS, WEB_URL, Shape, check_fields, one_of, url
-from submitter.simulator.platforms.gateway import download_endpoint, gateway_draft, submitted_body
+from submitter.simulator.field_rules import RESOLUTIONS, WEB_URL, Shape, check_fields, json_mapping, one_of, url
+from submitter.simulator.platforms.gateway import FILM, as_mapping, download_endpoint, gateway_draft, submitted_body
 from submitter.simulator.request_pipeline import Dialect, status_endpoint, submit_endpoint
 from submitter.simulator.task import Draft, JsonObject, Phase, Reason, Refusal, View, state_words
 from submitter.simulator.world import world_of
@@ -33,6 +33,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "request_too_large"),
     Reason.NO_MODEL: (503, "model_not_found"),
     Reason.BAD_KEY: (401, "invalid_api_key"),
+    Reason.FORBIDDEN: (403, "access_denied"),
     Reason.NO_BALANCE: (403, "insufficient_quota"),
     Reason.NO_TASK: (400, "task_not_exist"),
     Reason.RATE: (429, "rate_limit_exceeded"),
@@ -42,11 +43,17 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
 }
 
 
+#: Ratio, watermark, seed and `reference_type` are flat members here; `parameters` is passed on unread.
+_METADATA = Shape(required={}, optional={**FILM, "reference_type": one_of(("subject", "style")), "input": json_mapping})
+
+MAX_PICTURE_MB = 10
+
+
 def _parse(request: Request, raw: bytes) -> Draft:
-    body = submitted_body(request, raw)
+    body = submitted_body(request, raw, metadata=_METADATA, max_picture_mb=MAX_PICTURE_MB)
     if body["model"].startswith("happyhorse-"):
         check_fields(body, _HAPPYHORSE)
-    return gateway_draft(body)
+    return gateway_draft(body, as_mapping(body.get("metadata")).get("ratio"))
 
 
 def _head(view: View) -> JsonObject:

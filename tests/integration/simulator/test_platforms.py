@@ -105,10 +105,10 @@ async def test_a_body_that_is_not_json_is_refused(platform: str) -> None:
         assert caller.sim.records().tasks == ()
 
 
-async def test_a_body_over_ten_megabytes_is_refused() -> None:
+async def test_hiapi_refuses_a_body_over_ten_megabytes() -> None:
     async with calling() as caller:
-        answer = await caller.send("dashscope", "x" * 10_500_000)
-    assert (answer.status_code, answer.json()["code"]) == (413, "BadRequest.TooLarge")
+        answer = await caller.send("hiapi", "x" * 10_500_000)
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_TOO_LARGE")
 
 
 @everywhere

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import dashscope
+import hiapi
 import openai
 import pytest
 from dashscope.aigc.video_synthesis import VideoSynthesis  # the top-level stub leaves `list` out
 
 from submitter.simulator.media import video_of
-from tests.integration.simulator.calls import PICTURE, ApiClient, calling
+from tests.integration.simulator.calls import PICTURE, ApiClient, calling, sink
 
 MEDIA = [{"type": "reference_image", "url": PICTURE}]
 RETIRED = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
@@ -163,3 +164,67 @@ async def test_openai_raises_its_own_errors() -> None:
         client.api_key = "wrong"
         with pytest.raises(openai.AuthenticationError):
             await client.videos.retrieve("task_none")
+
+
+HIAPI_MODEL = "happyhorse-1.1/text-to-video"
+
+
+def hiapi_at(caller: ApiClient, **more: Any) -> hiapi.HiAPI:
+    return hiapi.HiAPI(api_key=caller.sim.key("hiapi"), base_url=caller.sim.base_url("hiapi") + "/v1", **more)
+
+
+async def test_hiapi_creates_lists_and_retrieves() -> None:
+    async with calling() as caller:
+        tasks = hiapi_at(caller).tasks
+        made = await called(tasks.create, model=HIAPI_MODEL, input={"prompt": "a horse"})
+        waiting = await called(tasks.retrieve, made.task_id)
+        page = await called(tasks.list, size=5)
+        caller.sim.finish(made.task_id)
+        done = await called(tasks.retrieve, made.task_id)
+        film = (await caller.http.get(done.output[0].url)).content
+    assert (waiting.status, done.status, page.total) == ("queued", "success", 1)
+    assert film == video_of(made.task_id, 5)
+
+
+async def test_hiapi_runs_a_task_to_its_end() -> None:
+    async with calling(speed=600) as caller:
+        tasks = hiapi_at(caller).tasks
+        done = await called(tasks.run, model=HIAPI_MODEL, input={"prompt": "a horse"}, poll_interval=0.05)
+        bad = {"prompt": "x #simulate:fail"}
+        with pytest.raises(hiapi.TaskFailed):
+            await called(tasks.run, model=HIAPI_MODEL, input=bad, poll_interval=0.05)
+    assert done.status == "success"
+
+
+async def test_hiapi_knows_a_replay_and_a_key_of_another_body() -> None:
+    async with calling() as caller:
+        tasks = hiapi_at(caller).tasks
+        wanted = {"model": HIAPI_MODEL, "input": {"prompt": "a horse"}, "idempotency_key": "k"}
+        first, again = await called(tasks.create, **wanted), await called(tasks.create, **wanted)
+        with pytest.raises(hiapi.IdempotencyKeyMismatchError):
+            await called(tasks.create, **wanted | {"input": {"prompt": "another horse"}})
+    assert (first.idempotent_replay, again.idempotent_replay) == (False, True)
+    assert first.task_id == again.task_id
+
+
+async def test_hiapi_raises_its_own_errors() -> None:
+    async with calling(quota={"hiapi": 0}) as caller:
+        client = hiapi_at(caller)
+        with pytest.raises(hiapi.NotFoundError):
+            await called(client.tasks.retrieve, "tk-hiapi-none")
+        with pytest.raises(hiapi.APIError) as poor:
+            await called(client.tasks.create, model=HIAPI_MODEL, input={"prompt": "x"})
+        wrong = hiapi.HiAPI(api_key="wrong", base_url=caller.sim.base_url("hiapi") + "/v1")
+        with pytest.raises(hiapi.AuthenticationError):
+            await called(wrong.tasks.list)
+    assert poor.value.status == 402
+
+
+async def test_hiapi_verifies_the_simulated_callbacks() -> None:
+    async with calling(speed=600) as caller, sink() as place:
+        wanted = {"model": HIAPI_MODEL, "input": {"prompt": "x"}, "callback": {"url": place.url, "when": "final"}}
+        made = await called(hiapi_at(caller).tasks.create, **wanted)
+        [received] = await place.wait_for(1)
+        secret = caller.sim._world.config.hiapi_webhook_secret
+    task = hiapi_at(caller, webhook_secret=secret).webhooks.verify(received.raw, received.headers)
+    assert (task.task_id, task.status) == (made.task_id, "success")

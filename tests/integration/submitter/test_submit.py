@@ -9,7 +9,6 @@ from submitter.errors import (
     ConnectFailed,
     ExchangeBroken,
     ExchangeTimeout,
-    ReplyTooLarge,
     TransportError,
 )
 from submitter.http.messages import HttpReply
@@ -85,7 +84,7 @@ async def test_a_clear_answer_is_the_last_word(final: SubmitOutcome, *, is_idemp
     assert posts.posted == 1
 
 
-LOSSES = [LOST, ExchangeTimeout("slow"), ExchangeBroken("reset"), ReplyTooLarge("9 MB")]
+LOSSES = [LOST, ExchangeTimeout("slow"), ExchangeBroken("reset")]
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from receiver.web import bodies
 from receiver.web.endpoint import Endpoint
 from receiver.web.routes import ROUTES
-from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.web.schemas.tasks import AnyQuery, NoBody, NoQuery
 from submitter.model import TaskState
 from tests.support.service import ORDER, VIDEO, Served, is_problem, served
 
@@ -150,7 +150,7 @@ async def test_no_header_breaks_a_route(service: Served, route: Endpoint) -> Non
         _is_civil(await _send(service, route, content=b'{"dry_run":true}', headers=headers))
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=_name)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.query is not AnyQuery], ids=_name)
 async def test_a_query_that_is_not_understood_is_answered_400(service: Served, route: Endpoint) -> None:
     for query in BAD_QUERIES:
         is_problem(await _send(service, route, path=f"{_path(route)}?{query}"), 400)

@@ -1,0 +1,136 @@
+"""Submission and reconciler over one ledger, against the simulated platforms over real sockets, and nothing else."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.store import Store, open_store
+from receiver.store.ids import id_maker
+from receiver.tasks.model.request import TaskRequest
+from receiver.tasks.model.task import IdempotencyMismatch, Task
+from receiver.tasks.submission import Submission
+from submitter.http.address_guard import AddressGuard
+from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.model import ENDED, TaskId, TaskState
+from submitter.providers.contract import Account, ConfiguredProvider
+from submitter.providers.registry import ADAPTERS
+from submitter.request import VideoRequest
+from submitter.simulator import PLATFORMS, Simulator
+
+MODELS = {
+    "hiapi": "happyhorse-1.1/text-to-video",
+    "dashscope": "happyhorse-1.0-t2v",
+    "modellix": "happyhorse-1.0-r2v",
+    "modelstream": "happyhorse-1.0-r2v",
+    "tokenbay": "happyhorse-1.0-t2v",
+}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReconcilingService:
+    """Submits and reconciles, nothing else."""
+
+    simulator: Simulator
+    store: Store
+    submission: Submission
+    reconciler: Reconciler
+
+    async def submits(self, platform: str, faults: Sequence[Sequence[str]]) -> list[Task]:
+        """One submit for each list of faults; the tasks as they are stored then."""
+        self.simulator.plan(platform, faults)
+        results = [
+            await self.submission.submit(TaskRequest(provider=platform, video=_a_video(platform))) for _ in faults
+        ]
+        return [result.task for result in results if not isinstance(result, IdempotencyMismatch)]
+
+    async def task(self, name: str) -> Task:
+        task = await self.store.tasks.task(TaskId(name))
+        assert task is not None
+        return task
+
+    async def reconciles_until_all_have_ended(self, count: int) -> dict[str, TaskState]:
+        while True:
+            await self.reconciler.reconcile_once(limit=32)
+            counts = await self.store.tasks.counts()
+            if sum(number for (_, state), number in counts.items() if state in ENDED) == count:
+                break
+            await asyncio.sleep(0.02)
+        tasks = [event.task_id for event in await self.store.events.events(0) if event.task_id is not None]
+        return {task: (await self.task(task)).state for task in tasks}
+
+
+def _a_video(platform: str) -> VideoRequest:
+    pictures = ("https://pictures.example/a.png",) if MODELS[platform].endswith("r2v") else ()
+    prompt = "[Image 1] at dawn" if pictures else "a horse at dawn"
+    return VideoRequest(model=MODELS[platform], prompt=prompt, reference_images=pictures)
+
+
+def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
+    return {
+        name: ConfiguredProvider(
+            adapter=ADAPTERS[name],
+            account=Account(name=name, adapter=name, base_url=simulator.base_url(name), api_key=simulator.key(name)),
+        )
+        for name in PLATFORMS
+    }
+
+
+def _submission(
+    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, speed: float
+) -> Submission:
+    return Submission(
+        submissions=store.submissions,
+        accounts=store.accounts,
+        providers=providers,
+        transport=transport,
+        settings=ProvidersSettings(submit_tries=1, speed=speed),
+        guard=AddressGuard(),
+        callback_url=None,
+        clock=_now_ms,
+        random=random.random,
+        random_bytes=secrets.token_bytes,
+        sleep=asyncio.sleep,
+        new_id=id_maker(secrets.token_bytes),
+    )
+
+
+@asynccontextmanager
+async def open_reconciling_service(
+    folder: Path, simulator: Simulator, *, speed: float
+) -> AsyncIterator[ReconcilingService]:
+    """`speed`: provider seconds in one of ours, as in the simulator."""
+    providers = _providers(simulator)
+    url = f"sqlite:///{folder / 'ledger.db'}"
+    async with open_transport(TransportLimits()) as transport, open_store(url, clock=_now_ms, migrating=True) as store:
+        submission = _submission(store, providers, transport, speed)
+        poller = Poller(
+            providers=providers,
+            settings=ProvidersSettings(speed=speed),
+            transport=transport,
+            submission=submission,
+            ledger=store.ledger,
+            submissions=store.submissions,
+            polls=store.polls,
+            accounts=store.accounts,
+            lease_ms=60_000,
+            clock=_now_ms,
+            random=random.random,
+            on_events=lambda: None,
+        )
+        reconciler = Reconciler(
+            poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="worker-1", clock=_now_ms
+        )
+        yield ReconcilingService(simulator=simulator, store=store, submission=submission, reconciler=reconciler)
+        await submission.drained()
