@@ -316,11 +316,14 @@ class Account(ApiModel):
 
 
 class Readiness(ApiModel):
-    """The ledger can be written. `note` says what an operator should know of it."""
+    """The ledger can be written. The rest is there for those with a key of the scope `read`.
+
+    `note` says what an operator should know of the ledger.
+    """
 
     status: Literal["ready"]
     note: str | None = None
-    accounts: tuple[Account, ...]
+    accounts: tuple[Account, ...] | None = None
 
 
 class FieldError(ApiModel):

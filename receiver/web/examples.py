@@ -243,7 +243,10 @@ CALLBACK: Mapping[str, Any] = {
     "output": [{"url": "https://cdn.example.com/v.mp4", "type": "video"}],
 }
 
-STREAM = 'retry: 3000\nid: 16\n\nid: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
+STREAM = (
+    'retry: 3000\nid: 16\nevent: hello\ndata: {"after":16}\n\n'
+    'id: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
+)
 
 #: Description and example of a path parameter, by the part of the path that it follows.
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {

@@ -24,11 +24,11 @@ IDEMPOTENCY_KEY = (
 )
 
 PREFER = (
-    "`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
+    "`wait=N` means the same as the parameter `wait`, but one that is too long is shortened; see `Preference-Applied`.",
     "wait=30",
 )
 
-LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over `after`.", "17")
+LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over the parameters.", "17")
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -161,8 +161,8 @@ ROUTES: tuple[Endpoint, ...] = (
         name="streamEvents",
         tag="events",
         summary="Stream events",
-        description="Server-sent events, in order and without an end. The event `reset` says that events after the "
-        "cursor are no longer stored.",
+        description="Server-sent events, in order and without an end. The event `hello` comes first and tells the "
+        "cursor. The event `reset` says that events after the cursor are no longer stored.",
         scope=Scope.READ,
         answers={200: None},
         headers={events.LAST_EVENT_ID: LAST_EVENT_ID},
@@ -311,7 +311,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getReadiness",
         tag="service",
         summary="Readiness",
-        description="The ledger can be written. Shows the provider accounts, and why one is paused.",
+        description="The ledger can be written. With a key of the scope `read` it also shows the provider accounts, "
+        "and why one is paused.",
+        optional_scope=Scope.READ,
         answers={200: api.Readiness},
         problems=(503,),
     ),

@@ -271,4 +271,12 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "Dead letters at a host of a task's `notify` are listed and sent again together",
         "tests/integration/webhooks/test_endpoint_repository.py::test_dead_letters_of_a_host_are_sent_again_after_what_is_new",
     ),
+    (
+        "Readers that need data in each block, such as npm `eventsource`, lose nothing over a restart of the service",
+        "tests/integration/web/test_stream_readers.py::test_every_kind_of_reader_gets_each_event_and_the_cursor_and_nothing_else",
+    ),
+    (
+        "A wait without a number ends before nginx and HAProxy would end it",
+        "tests/integration/web/test_api.py::test_a_preferred_wait_is_no_longer_than_proxies_allow",
+    ),
 )

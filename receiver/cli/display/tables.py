@@ -12,11 +12,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.console import escape_control
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
+from receiver.runtime.printable import escape_control
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState

@@ -114,6 +114,9 @@ def _whole_number(text: object) -> object:
 #: Stands after the bounds: pydantic describes them as `minimum` and `maximum` only on the number itself.
 DIGITS = BeforeValidator(_whole_number)
 
+#: A parameter that is given without a value.
+EMPTY_IS_NONE = BeforeValidator(lambda text: text or None)
+
 Seq = Annotated[int, Field(ge=0, le=LAST_SEQ), DIGITS]
 
 PageLimit = Annotated[int, Field(ge=1, le=200, description="items in one page at most", examples=[50]), DIGITS]
@@ -142,8 +145,10 @@ class AnyQuery(BaseModel):
 
 
 class TaskQuery(Query):
-    wait: Annotated[int, Field(ge=0), DIGITS] | None = Field(
-        default=None, description="seconds to wait for the end of the task", examples=[30]
+    """`wait` without a number is given and None."""
+
+    wait: Annotated[Annotated[int, Field(ge=0), DIGITS] | None, EMPTY_IS_NONE] = Field(
+        default=None, description="seconds to wait for the end of the task; without a number 45", examples=[30]
     )
 
 
@@ -162,12 +167,9 @@ class TasksQuery(Query):
     )
 
 
-class StreamQuery(Query):
+class EventConditions(Query):
     """Conditions joined by "and", the values of one by "or"; of labels, each must be there."""
 
-    after: Seq | None = Field(
-        default=None, description="the last seq that you have; without it, from now on", examples=[17]
-    )
     type: tuple[EventType, ...] = Field(
         default=(), description="only these types; may be repeated", examples=[["task.succeeded"]]
     )
@@ -182,7 +184,16 @@ class StreamQuery(Query):
     )
 
 
-class EventsQuery(StreamQuery):
+class StreamQuery(EventConditions):
+    after: Seq | None = Field(
+        default=None, description="the last seq that you have; without it, from now on", examples=[17]
+    )
+    lastEventId: Annotated[Seq | None, EMPTY_IS_NONE] = Field(  # noqa: N815 - as polyfills of EventSource name it
+        default=None, description="the header `Last-Event-ID` as a parameter; wins over `after`", examples=[17]
+    )
+
+
+class EventsQuery(EventConditions):
     after: Seq | None = Field(
         default=None, description="the last seq that you have; without it, from the oldest stored event", examples=[17]
     )

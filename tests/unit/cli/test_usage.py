@@ -156,6 +156,8 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
         "receiver.cli.console",
         "receiver.config",
         "receiver.config.errors",
+        "receiver.runtime",
+        "receiver.runtime.printable",
         "receiver.store",
         "receiver.store.errors",
     }
