@@ -254,10 +254,14 @@ class Submission:
         while self._running:
             await asyncio.wait(self._running)
 
-    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
-        """Without our key and without the callback token, which providers like to quote."""
+    def secrets_of(self, task: Task) -> tuple[str, ...]:
+        """What a provider may quote of ours and nobody may see: our key, the callback token, the signing secrets."""
+        account = self.providers[task.provider].account
         token = (self.drafts.callback_url_of(task) or "").rpartition("/")[2]
-        return redact_submit(outcome, (self.providers[task.provider].account.api_key, token))
+        return (account.api_key, token, account.webhook_secret or "", task.notify_secret or "")
+
+    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
+        return redact_submit(outcome, self.secrets_of(task))
 
     async def _post(self, call: HttpCall) -> HttpReply:
         return await self.transport.send(call, timeout_s=self.settings.timeout_s)

@@ -10,17 +10,18 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from receiver.events.model.event import EventType
-from receiver.store.accounts import AccountStatus, store_account
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import apply, ended_by_us
-from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
 from receiver.tasks.model.rows import task_of, task_row
-from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, Replayed, SettleRefused, Task, Verdict
-from receiver.tasks.queue_repository import room_at
+from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_again, why_not_settled, without_wrong_id
+from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
+from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.opening_repository import OpeningRepository
+from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -38,106 +39,16 @@ from submitter.model import (
 
 T = TypeVar("T")
 
-SOON_MS = 5_000  # for a repeated request that does not wait in the queue: until its caller has sent it
 
+class SubmissionRepository(OpeningRepository):
+    """Opens tasks, and stores what becomes of their submits.
 
-class SubmissionRepository:
-    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+    Each verb is one transaction and raises StoreUnavailable as a whole.
+    """
 
     def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
-        self._engine = engine
-        self._new_id = new_id
+        super().__init__(engine, new_id)
         self._publisher = publisher
-
-    async def open_task(
-        self,
-        task: Task,
-        now_ms: int,
-        *,
-        limits: AccountLimits | None = None,
-        request_text: Callable[[], str] = str,
-    ) -> Task | Replayed | IdempotencyMismatch:
-        """Commit the intent and return the task: submitting (send it now), queued, or refused for lack of room.
-
-        Without `limits` there is always room. `request_text` is stored with a task that is queued. When the idempotency
-        key was used before, return that task (Replayed), or IdempotencyMismatch if its request is another. But if that
-        submit surely created nothing for a reason that passes, the key is free: the same task goes back to the queue,
-        or a new one takes the key over where an event has told of the refusal.
-
-        Raise ValueError for an id that is taken.
-        """
-
-        async def work(tx: Tx) -> Task | Replayed | IdempotencyMismatch:
-            earlier = await self._earlier(tx, task)
-            if earlier is not None:
-                if not _is_key_free(earlier, task):
-                    return await self._repeated(tx, earlier, task)
-                if earlier.final_event is None:
-                    return await self._queue_again(tx, earlier, task, request_text(), now_ms)
-                await tx.execute("free_request_key", id=earlier.id)
-            if opened := await self._insert(tx, task, limits, request_text, now_ms):
-                return opened
-            earlier = await self._earlier(tx, task)
-            if earlier is None:
-                message = f"task {task.id} can not be opened twice"
-                raise ValueError(message)
-            return await self._repeated(tx, earlier, task)
-
-        return await self._engine.write(work)
-
-    async def _earlier(self, tx: Tx, task: Task) -> Task | None:
-        if task.idempotency_key is None:
-            return None
-        row = await tx.fetch_one("task_by_request_key", request_key=task.idempotency_key, key_scope=task.key_scope)
-        return None if row is None else task_of(row)
-
-    async def _repeated(self, tx: Tx, earlier: Task, task: Task) -> Replayed | IdempotencyMismatch:
-        if earlier.request_hash != task.request_hash:
-            return IdempotencyMismatch(task_id=earlier.id)
-        if earlier.state is TaskState.SUBMITTING and not earlier.acknowledged:
-            # The answer to this repeat is a 202, while the first request is still waiting for its own.
-            earlier = replace(earlier, acknowledged=True)
-            await tx.execute("update_task", **task_row(earlier))
-        return Replayed(task=earlier)
-
-    async def _queue_again(self, tx: Tx, earlier: Task, task: Task, request_text: str, now_ms: int) -> Task:
-        queued = _queued(
-            replace(
-                earlier,
-                queued_until_ms=task.queued_until_ms or now_ms + SOON_MS,
-                error=None,
-                refusal=None,
-                refusal_status=None,
-            )
-        )
-        await tx.execute("insert_queued_request", task=queued.id, request=request_text)
-        return await self._save(tx, queued, now_ms, {"again": True})
-
-    async def _insert(
-        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: Callable[[], str], now_ms: int
-    ) -> Task | None:
-        """Return the task as it was stored, None where its id or its key is taken."""
-        room = None if limits is None else await self._room(tx, task, limits, now_ms)
-        opened, detail = task, {"callback_expected": task.callback_expected}
-        if isinstance(room, NoRoom):
-            opened, detail = _without_room(task, room, now_ms)
-        if not await tx.execute("insert_task", **task_row(opened)):
-            return None
-        labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
-        await tx.execute_many("insert_label", labels)
-        await self._add_observation(tx, opened, now_ms, detail=detail)
-        if isinstance(room, AccountStatus):
-            await store_account(tx, room)
-        if opened.state is TaskState.QUEUED:
-            await tx.execute("insert_queued_request", task=task.id, request=request_text())
-        return opened
-
-    async def _room(self, tx: Tx, task: Task, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
-        room = await room_at(tx, task.provider, limits, now_ms)
-        if isinstance(room, NoRoom):
-            return room
-        ahead = await tx.fetch_one("any_queued", provider=task.provider, priority=task.priority)
-        return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
         """The provider named the task. Return it as stored; a state that a callback brought earlier stays.
@@ -146,6 +57,7 @@ class SubmissionRepository:
         """
 
         async def work(tx: Tx, task: Task) -> Task:
+            await self._take_wrong_id(tx, task, receipt.provider_task_id, now_ms)
             if not await self._is_free(tx, task, receipt.provider_task_id):
                 return await self._contradicted(tx, task, receipt.provider_task_id, now_ms)
             observation = Observation(
@@ -154,7 +66,8 @@ class SubmissionRepository:
                 source=Source.SUBMIT,
                 raw_state=receipt.raw_state,
             )
-            change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
+            incoming = IncomingObservation(observation=observation, expected_task_id=task.id, next_poll_ms=next_poll_ms)
+            change = apply(task, incoming, now_ms)
             after = replace(change.task, submits=task.submits + 1)
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
             await tx.execute("remove_queued_request", task=task_id)
@@ -189,7 +102,7 @@ class SubmissionRepository:
             await tx.execute("remove_queued_request", task=task_id)
             if tell or task.acknowledged:
                 after = await self._publish_refused(tx, after, refused.error, now_ms)
-            return await self._save(tx, after, now_ms, detail)
+            return await self._save_answer(tx, after, now_ms, detail, refused.raw)
 
         return await self._on_task(task_id, work)
 
@@ -212,7 +125,8 @@ class SubmissionRepository:
             after = await self._publish_uncertain(tx, task, after, now_ms)
             named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
             accepted = {"accepted": True} if uncertain.was_accepted else {}
-            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **named, **accepted})
+            detail = {"reason": uncertain.reason, **named, **accepted}
+            return await self._save_answer(tx, after, now_ms, detail, uncertain.raw)
 
         return await self._on_task(task_id, work)
 
@@ -228,25 +142,38 @@ class SubmissionRepository:
         )
 
     async def settle_adopt(
-        self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int
+        self, task_id: TaskId, given: OperatorId, *, actor: str, now_ms: int
     ) -> Task | SettleRefused:
-        """A person has found that the uncertain submit did create this task of the provider."""
+        """A person has found that the uncertain submit did create this task of the provider, which is due now.
+
+        An id that a person gave before is replaced.
+        """
+        provider_task_id = given.provider_task_id
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
-            if not await self._is_free(tx, task, provider_task_id):
-                return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}")
+            if task.provider_task_id != given.instead_of:
+                return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
+            owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+            if owner is not None and owner["id"] != task.id:
+                reason = f"{provider_task_id} belongs to another task of {task.provider}: {owner['id']}"
+                return SettleRefused(reason=reason)
             after = replace(
-                task,
+                without_wrong_id(task),
                 state=TaskState.SUBMITTED,
                 provider_task_id=provider_task_id,
+                settled=True,
                 error=None,
                 submitted_ms=now_ms,
-                next_poll_ms=next_poll_ms,
+                next_poll_ms=now_ms,
                 submit_body=None,
             )
-            return await self._settle(tx, after, actor, now_ms, {"task_id": provider_task_id})
+            detail = {"task_id": provider_task_id, "instead_of": given.instead_of, "found": given.found}
+            present = {name: value for name, value in detail.items() if value}
+            stored = await self._settle(tx, after, actor, now_ms, present)
+            await tx.execute("make_due", id=task.id, now_ms=now_ms)  # a poll under way is about the id before
+            return stored
 
         return await self._on_task(task_id, work)
 
@@ -257,19 +184,17 @@ class SubmissionRepository:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
-            after = await self._publish_refused(tx, replace(task, state=TaskState.REFUSED), error, now_ms)
+            after = await self._publish_refused(
+                tx, replace(without_wrong_id(task), state=TaskState.REFUSED), error, now_ms
+            )
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
         return await self._on_task(task_id, work)
 
     async def _reason_not_to_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
-        """A leased task is not settled, because its POST may be repeated right now and create it after all."""
-        if task.state is not TaskState.UNCERTAIN:
-            return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
         (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
-        if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
-            return SettleRefused(reason="the provider is being polled about it right now; try again in a minute")
-        return None
+        reason = why_not_settled(task, lease_until_ms=row["lease_until_ms"], now_ms=now_ms)
+        return None if reason is None else SettleRefused(reason=reason)
 
     async def _on_task(self, task_id: TaskId, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
         async def transaction(tx: Tx) -> T:
@@ -282,9 +207,19 @@ class SubmissionRepository:
         return await self._engine.write(transaction)
 
     async def _is_free(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId) -> bool:
-        """Whether the provider's id is this task's already, or no task's."""
+        """Whether the provider's id is this task's already, or no task's and a receipt may give it to this one."""
         owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
-        return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
+        is_open = task.provider_task_id in {None, provider_task_id} or is_correctable(task)
+        return is_open and (owner is None or owner["id"] == task.id)
+
+    async def _take_wrong_id(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> None:
+        """An operator has given another task the id that a receipt now gives to this one: that one loses it."""
+        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+        if owner is None or owner["id"] == task.id or not is_correctable(task_of(owner)):
+            return
+        after = uncertain_again(task_of(owner), task.id)
+        detail = {"reason": after.error.message if after.error else ""}
+        await self._save(tx, after, now_ms, detail, verdict=Verdict.CONTRADICTION)
 
     async def _contradicted(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
         if task.state not in UNRESOLVED:
@@ -327,6 +262,13 @@ class SubmissionRepository:
         await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
         return task
 
+    async def _save_answer(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], raw: bytes) -> Task:
+        """An answer that is no receipt. The same one to a repeated POST is counted in the line of the first."""
+        await tx.execute("update_task", **task_row(task))
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=raw)
+        await add_answer(tx, self._new_id, task, line, now_ms)
+        return task
+
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
@@ -354,33 +296,3 @@ class SubmissionRepository:
             detail=to_json(detail),
             raw="",
         )
-
-
-def _is_key_free(earlier: Task, task: Task) -> bool:
-    """Whether the same request may try again under its key. A task without a refusal was settled as refused."""
-    if earlier.state is not TaskState.REFUSED or earlier.request_hash != task.request_hash:
-        return False
-    return earlier.refusal is None or earlier.refusal in FREES_KEY
-
-
-def _queued(task: Task) -> Task:
-    return replace(
-        task,
-        state=TaskState.QUEUED,
-        acknowledged=True,
-        next_poll_ms=None,
-        deadline_ms=None,
-        sent_ms=None,
-        submit_body=None,
-    )
-
-
-def _without_room(task: Task, room: NoRoom, now_ms: int) -> tuple[Task, dict[str, Any]]:
-    """A new task for which there is no room, and the line of its timeline."""
-    if task.queued_until_ms is not None:
-        return _queued(task), {"queued": room.reason.value}
-    refused = no_room_refusal(room, now_ms)
-    after = replace(
-        _queued(task), state=TaskState.REFUSED, acknowledged=False, error=refused.error, refusal=refused.refusal
-    )
-    return after, {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}

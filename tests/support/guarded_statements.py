@@ -267,7 +267,7 @@ GUARDED: Mapping[str, Guarded] = {
 UNGUARDED: Mapping[str, str] = {
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",
-    "resume_submits": "a receipt ends any hold of submits",
+    "resume_submits": "a receipt or a person ends any hold of submits",
     "free_request_key": "its transaction has locked the task",
     "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",

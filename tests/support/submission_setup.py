@@ -149,7 +149,7 @@ async def submission_setup(
     clock, transport, woken = FakeClock(), ScriptedTransport(*script), Counter[str]()
     configured = {name: _configured(name, limits.get(name)) for name in TEXT_TO_VIDEO}
     values = ProvidersSettings(**({"queue_for_s": 0} | settings))
-    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=20) as store:
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
         submission = Submission(
             submissions=store.submissions,
             queue=store.queue,

@@ -35,6 +35,8 @@ NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
 
 LOCK_TIMEOUT_MS = 2000
 
+MOST_HOSTS = 1000  # of `notify` with trouble that are looked at
+
 
 async def check_clock() -> Check:
     """Signatures, leases and deadlines depend on it."""
@@ -114,7 +116,8 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     accounts = await store.accounts.all()
     checks = [*_alarms(accounts), *check_queues(await store.queue.depths(), accounts, now_ms())]
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
-    checks += check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms())
+    hosts = await store.endpoints.notify_hosts(only_failing=True, limit=MOST_HOSTS, cursor=None, now_ms=now_ms())
+    checks += check_webhooks(page.items, hosts.items, await store.deliveries.dead_letters(), now_ms())
     if uncertain:
         hint = "list them: whenfinal tasks list --state uncertain; then, for each: whenfinal tasks explain ID"
         checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
@@ -124,7 +127,7 @@ async def _contents(store: Store) -> tuple[Check, ...]:
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
         if account.alarm is not None:
-            hint = "fix the key or the account; the next poll tries it again"
+            hint = f"fix the key or the account, then: whenfinal providers resume {account.provider}"
             yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
 
 

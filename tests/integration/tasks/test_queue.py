@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
+from receiver.tasks.model.submit_result import RefusedSubmit
 from receiver.tasks.model.task import Task
 from submitter.errors import ConnectFailed
 from submitter.http.messages import HttpReply
@@ -275,12 +275,23 @@ async def test_the_key_is_in_no_stored_request(tmp_path: Path) -> None:
     assert b"key-of-the-account" not in (tmp_path / "ledger.db").read_bytes()
 
 
-async def test_a_throttled_poll_pause_holds_back_no_submit(tmp_path: Path) -> None:
+async def test_a_pause_of_polls_holds_back_no_submit(tmp_path: Path) -> None:
     async with submission_setup(tmp_path / "ledger.db", *receipts(1), **WAITS) as setup:
         await setup.store.accounts.pause("hiapi", until_ms=T0 + 60_000, reason="throttled", alarm=None, now_ms=T0)
-        await setup.store.accounts.unpause("hiapi")
-        await setup.store.accounts.pause("dashscope", until_ms=T0 + 60_000, reason="throttled", alarm=None, now_ms=T0)
-        assert isinstance(await setup.submission.submit(a_request()), Submitted)
+        assert (await setup.submitted(a_request())).state is TaskState.SUBMITTED
+
+
+async def test_a_person_ends_the_hold_of_submits(tmp_path: Path) -> None:
+    script = [hiapi_error(401, "UNAUTHORIZED"), hiapi_receipt("p1")]
+    async with submission_setup(tmp_path / "ledger.db", *script, **WAITS) as setup:
+        await setup.refused(a_request(prompt="a"))
+        assert (await setup.submitted(a_request(prompt="b"))).state is TaskState.QUEUED
+        configured = setup.submission.providers["hiapi"]
+        resumed = await setup.store.providers.resume(configured, speed=1, actor="ann", now_ms=T0)
+        assert resumed.ended
+        await setup.send_queued()
+        (account,) = await setup.store.accounts.all()
+        assert (account.submits_paused_until_ms, account.alarm, len(setup.transport.sent)) == (None, None, 2)
 
 
 async def test_the_place_in_the_queue_is_known(tmp_path: Path) -> None:
