@@ -149,6 +149,12 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "raw_state": "",
         "submitted_at": None,
         "deadline_at": None,
+        "request": {
+            "provider": "hiapi",
+            "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+            "labels": {"film": "1"},
+            "notify": {"url": "https://hooks.example.com/videos"},
+        },
         "queue": {
             "position": 3,
             "depth": 40,
@@ -157,15 +163,6 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
             "until_at": "2026-09-21T15:10:02.120Z",
             "held_until_at": None,
             "held_reason": None,
-        },
-    },
-    api.TaskWithRequest: {
-        **_TASK,
-        "request": {
-            "provider": "hiapi",
-            "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
-            "labels": {"film": "1"},
-            "notify": {"url": "https://hooks.example.com/videos"},
         },
     },
     api.TasksPage: {"tasks": [_TASK], "next_cursor": None},

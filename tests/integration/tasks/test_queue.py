@@ -278,6 +278,7 @@ async def test_the_key_is_in_no_stored_request(tmp_path: Path) -> None:
 async def test_a_pause_of_polls_holds_back_no_submit(tmp_path: Path) -> None:
     async with submission_setup(tmp_path / "ledger.db", *receipts(1), **WAITS) as setup:
         await setup.store.accounts.pause("hiapi", until_ms=T0 + 60_000, reason="throttled", alarm=None, now_ms=T0)
+        setup.clock.now_ms += 20_000  # the pause is on, and the rate budget of the new account has filled
         assert (await setup.submitted(a_request())).state is TaskState.SUBMITTED
 
 

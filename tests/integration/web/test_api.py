@@ -162,7 +162,7 @@ async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_an_operator
 async def test_a_task_has_the_members_that_are_promised(service: Served) -> None:
     await service.has()
     task = (await service.get("/v1/tasks/tsk_1", key="read")).json()
-    assert set(task) == {*MEMBERS.split(), "queue"}
+    assert set(task) == {*MEMBERS.split(), "queue", "request"}
     assert task["queue"] is None
     assert task["created_at"] == "2026-09-21T14:13:20.000Z"
 
@@ -349,7 +349,7 @@ async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, 
 @pytest.mark.parametrize("length", [262, 1_000])
 async def test_a_task_with_a_long_id_is_settled_and_reconciled_by_it(service: Served, length: int) -> None:
     await service.has(provider_task_id=None)
-    settled = await service.post("/v1/tasks/tsk_1/settle", {"task_id": "x" * length})
+    settled = await service.post("/v1/tasks/tsk_1/settle", {"task_id": "x" * length, "force": True})
     assert settled.json()["task_id"] == "x" * length
     report = await service.post("/v1/reconcile", {"task_id": "x" * length, "dry_run": True})
     assert [line["task"] for line in report.json()["tasks"]] == ["tsk_1"]
