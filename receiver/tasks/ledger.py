@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventDraft, EventType
+from receiver.store.codec import to_json
 from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
@@ -111,6 +112,7 @@ class _Batch:
         self._now_ms = now_ms
         self._adopted: set[TaskId] = set()
         self._changed: set[TaskId] = set()
+        self._counted: set[TaskId] = set()
         self._observation_rows: list[dict[str, Any]] = []
         self._drafts: list[EventDraft] = []
 
@@ -179,7 +181,10 @@ class _Batch:
 
     def _gather(self, before: Task, change: Change, incoming: IncomingObservation, stored: Stored) -> None:
         after = change.task
-        if after != before:
+        if change.verdict is not Verdict.APPLIED:
+            self._tasks[after.id] = after
+            self._counted.add(after.id)  # it changes nothing else, and the task has many columns
+        elif after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
         if after.provider_task_id is not None:
@@ -194,6 +199,9 @@ class _Batch:
         await self._write_adopted(tx)
         changed = sorted(self._changed - self._adopted)  # one order for all, so that two transactions never cross
         await tx.execute_many("update_task", [task_row(self._tasks[task_id]) for task_id in changed])
+        counted = sorted(self._counted - self._changed - self._adopted)
+        reports = [{"id": task_id, "reports": to_json(dict(self._tasks[task_id].reports))} for task_id in counted]
+        await tx.execute_many("count_reports", reports)
         await tx.execute_many("insert_observation", self._observation_rows)
         events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}

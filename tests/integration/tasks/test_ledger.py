@@ -195,7 +195,7 @@ async def test_of_many_reports_of_one_end_the_timeline_keeps_the_first_and_the_t
         await store.ledger.record(batch, T0)
     task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
-    assert task.reports == {"applied": 1, "duplicate": 399, "contradiction": 8}
+    assert task.reports == {"duplicate": 399, "contradiction": 8}
     lines = rows_of(database_url, "SELECT verdict, COUNT(*), SUM(LENGTH(raw)) FROM observations GROUP BY verdict")
     stored = {verdict: (count, size) for verdict, count, size in lines}
     assert stored["duplicate"] == (20, 3 * 60_000)
@@ -208,4 +208,4 @@ async def test_reports_that_come_at_once_are_all_counted(store: Store) -> None:
     await asyncio.gather(*(store.ledger.record([a_report()], T0) for _ in range(40)))
     task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
-    assert task.reports == {"applied": 1, "duplicate": 39}
+    assert task.reports == {"duplicate": 39}
