@@ -309,4 +309,4 @@ async def test_a_live_process_says_so_without_a_key(service: Served) -> None:
 
 
 async def test_a_ready_process_shows_its_accounts(service: Served) -> None:
-    assert (await service.http.get("/readyz")).json() == {"status": "ready", "accounts": []}
+    assert (await service.http.get("/readyz")).json() == {"status": "ready", "note": None, "accounts": []}
