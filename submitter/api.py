@@ -123,6 +123,15 @@ class Task(ApiModel):
         return None
 
 
+class TaskWithRequest(Task):
+    """`request` is what the caller asked for: `video` or `raw`, `labels`, `notify` and `deadline_s`.
+
+    It holds no secret, and pictures that were sent in it are cut. It is null for a task that was submitted elsewhere.
+    """
+
+    request: Annotated[Mapping[str, Any] | None, BeforeValidator(lambda value: value or None)] = None
+
+
 class NotifySecret(ApiModel):
     """The secret that was made for the task's own webhooks."""
 

@@ -11,8 +11,7 @@
     │   ├── ConnectFailed       no byte of the request left: surely nothing was created
     │   ├── AddressForbidden    the address guard refused the host; nothing was sent
     │   ├── ExchangeTimeout     sent, not answered in time
-    │   ├── ExchangeBroken      sent, connection lost or reply unreadable as HTTP
-    │   └── ReplyTooLarge       the reply passed the size cap
+    │   └── ExchangeBroken      sent, connection lost or reply unreadable as HTTP
     ├── ClientError             a request of our client to a running receiver failed
     │   ├── ReceiverUnreachable no answer, or none that can be read, after every try
     │   ├── ReceiverRefused     answered with a problem, whose fields it carries
@@ -140,7 +139,7 @@ class NotEnded(ClientError):
 
 
 class TransportError(WhenfinalError):
-    """One HTTP exchange gave no reply. Messages never hold headers or bodies."""
+    """One HTTP exchange gave no status and headers. Messages never hold headers or bodies."""
 
 
 class ConnectFailed(TransportError):
@@ -152,11 +151,7 @@ class ExchangeTimeout(TransportError):
 
 
 class ExchangeBroken(TransportError):
-    """The connection ended before a whole reply; the request may have been processed."""
-
-
-class ReplyTooLarge(TransportError):
-    """The reply was longer than the cap; the request was processed."""
+    """The connection ended before status and headers were read; the request may have been processed."""
 
 
 class AddressForbidden(TransportError):

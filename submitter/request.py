@@ -5,9 +5,11 @@ and model.
 """
 
 import re
+from collections.abc import Sized
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=30_000_000)]
 
@@ -26,18 +28,46 @@ _WORD_CHARACTER = re.compile(r"[A-Za-z0-9_]")
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
-class VideoRequest(BaseModel):
+#: Members that a model does not know and still names one by one; it names none of more.
+MOST_UNKNOWN = 20
+
+
+def at_most(count: int) -> BeforeValidator:
+    """Check a length before what is in the list or object, because each wrong item would be an error of its own."""
+
+    def check(value: object) -> object:
+        if isinstance(value, Sized) and not isinstance(value, str) and len(value) > count:
+            context = {"field_type": "Value", "max_length": count, "actual_length": len(value)}
+            raise PydanticKnownError("too_long", context)
+        return value
+
+    return BeforeValidator(check)
+
+
+class CheckedRequest(BaseModel):
+    """Base of the models of untrusted JSON: no conversion, no unknown member, and few errors at most."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_members(cls, value: object) -> object:
+        most = len(cls.model_fields) + MOST_UNKNOWN
+        if isinstance(value, dict) and len(value) > most:
+            raise PydanticCustomError("members", "has too many members", {"max_length": most})
+        return value
+
+
+class VideoRequest(CheckedRequest):
     """A request for one video, in words that all providers share. None leaves a field to the provider.
 
     Text to video has only a prompt, image to video a `first_frame`, reference to video `reference_images`, which the
     prompt names as `[Image 1]` or `character1`. `duration` is in seconds of video.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     prompt: Text | None = None
-    reference_images: tuple[Url, ...] = Field(default=(), strict=False, max_length=100)
+    reference_images: Annotated[tuple[Url, ...], Field(strict=False, max_length=100, fail_fast=True), at_most(100)] = ()
     first_frame: Url | None = None
     resolution: Annotated[str, StringConstraints(max_length=50)] | None = None
     ratio: Annotated[str, StringConstraints(max_length=50)] | None = None
@@ -47,13 +77,11 @@ class VideoRequest(BaseModel):
     reference_type: Annotated[str, StringConstraints(max_length=50)] | None = None
 
 
-class RawRequest(BaseModel):
+class RawRequest(CheckedRequest):
     """The body for any other model. It is sent unchanged, except that our callback is added.
 
     `path` is relative to the provider's base URL; the default is the adapter's submit path.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     body: dict[str, Any]
     path: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)+$", max_length=300)] | None = None

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from receiver.callbacks.model import (
     Accepted,
+    Admitted,
     CallbackToken,
     IntakeOutcome,
     Malformed,
@@ -24,11 +25,16 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
 from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
 from receiver.tasks.repository import TaskRepository
-from submitter.errors import CallbackError, UnreadableCallback
+from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
+
+#: States in which a poll is all that is needed; a submit in flight must not be taken for a lost one.
+_POLLED = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
+
+_UNPROVED = "neither a token of ours nor a provider signature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,24 +57,54 @@ class Intake:
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
 
-        Return Accepted once it is durable, with what the ledger made of it. The other outcomes changed nothing:
+        Return Accepted once it is durable, with what the ledger made of it. The other outcomes believed nothing:
         UnknownProvider, Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of
-        another task. Raise StoreUnavailable when the callback could not be made durable.
+        another task. A stale or unreadable callback with a token of a task makes that task due.
+        Raise StoreUnavailable when the callback could not be made durable.
+        """
+        admitted = self.admit(provider, token)
+        return await self.take(admitted, callback) if isinstance(admitted, Admitted) else admitted
+
+    def admit(self, provider: str, token: str | None) -> Admitted | Unauthenticated | UnknownProvider:
+        """Decide by the address alone, before a byte of the body is read.
+
+        Without a token only a signature over the body can prove a callback, so an account without a secret has no use
+        for the body.
         """
         configured = self.providers.get(provider)
         if configured is None:
             return UnknownProvider()
-        now_ms = self.clock()
-        read = self._read_token(provider, token, now_ms)
-        if isinstance(read, Unauthenticated):
-            return read
+        if token is None and configured.account.webhook_secret is None:
+            return Unauthenticated(reason=_UNPROVED)
+        read = self._read_token(provider, token, self.clock())
+        return read if isinstance(read, Unauthenticated) else Admitted(configured=configured, token=read)
+
+    async def take(self, admitted: Admitted, callback: Callback) -> IntakeOutcome:
+        """Read and record a callback that was admitted; see `receive`."""
+        configured, read = admitted.configured, admitted.token
         try:
-            observation = configured.adapter.parse_callback(callback, configured.account, now_ms)
+            observation = configured.adapter.parse_callback(callback, configured.account, self.clock())
         except UnreadableCallback as error:
+            await self._make_due(configured, read)
             return Malformed(reason=str(error))
+        except StaleCallback as error:
+            await self._make_due(configured, read)
+            return Unauthenticated(reason=str(error))
         except CallbackError as error:
             return Unauthenticated(reason=str(error))
         return await self._accept(configured, read, observation)
+
+    async def _make_due(self, configured: ConfiguredProvider, token: CallbackToken | None) -> None:
+        """Let the task of a verified token be polled at once.
+
+        Its callback cannot be believed, because it is stale or cannot be read, but whoever sent it knows the task's
+        address and, where a secret is configured, has signed it. Nothing of the body is used.
+        """
+        if token is None or token.task_id is None:
+            return
+        known = await self.tasks.task(token.task_id)
+        if known is not None and known.provider == configured.account.name and known.state in _POLLED:
+            await self.ledger.make_due([known.id], self.clock())
 
     def _read_token(self, provider: str, token: str | None, now_ms: int) -> CallbackToken | Unauthenticated | None:
         if token is None:
@@ -85,7 +121,7 @@ class Intake:
         self, configured: ConfiguredProvider, token: CallbackToken | None, observation: Observation
     ) -> IntakeOutcome:
         if token is None and not observation.signature_verified:
-            return Unauthenticated(reason="neither a token of ours nor a provider signature")
+            return Unauthenticated(reason=_UNPROVED)
         is_account_wide = token is not None and token.task_id is None
         if is_account_wide and not observation.signature_verified and not observation.without_result:
             return Unauthenticated(reason="an account-wide token counts only for messages without a result")

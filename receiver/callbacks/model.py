@@ -15,6 +15,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from submitter.errors import WhenfinalError
 from submitter.model import TaskId
+from submitter.providers.contract import ConfiguredProvider
 
 
 class TokenError(WhenfinalError):
@@ -53,6 +54,15 @@ class Malformed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownProvider:
     """No account of that name is configured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The address of a callback may be one of ours; its body may be read."""
+
+    configured: ConfiguredProvider
+    #: None: a signature over the body must prove it.
+    token: "CallbackToken | None"
 
 
 IntakeOutcome = Accepted | Unauthenticated | Malformed | UnknownProvider | TaskMismatch

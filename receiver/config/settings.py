@@ -5,7 +5,7 @@ that contradict each other stop the start, all named at once; nothing is guessed
 a message or a repr. `.env.example` and the reference are rendered from these fields.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import InstanceOf, ValidationError, model_validator
@@ -22,6 +22,7 @@ from receiver.config.environment import (
     nest_values,
 )
 from receiver.config.errors import ConfigError
+from receiver.config.quotes import take_quotes_away
 from receiver.config.types import (
     AnyCase,
     DatabaseUrl,
@@ -281,6 +282,15 @@ class ApiSettings(Section):
         what="Largest request to /v1; pictures may come as data URIs.",
         danger="A request is in memory while it is read.",
     )
+    bodies_max_bytes: Whole = setting(
+        "WHENFINAL_BODIES_MAX_BYTES",
+        268_435_456,
+        between=(1024, 17_179_869_184),
+        unit="bytes",
+        what="Most bytes of requests to /v1 that one process reads at once; the next one gets 503. Callbacks with a "
+        "token may take a quarter of it beside, those with only a signature a sixteenth.",
+        danger="The process needs several times as much memory in the worst case.",
+    )
     wait_max_s: Whole = setting(
         "WHENFINAL_WAIT_MAX_S",
         60,
@@ -336,10 +346,7 @@ class Settings(Section):
         read = read_settings(mapping)
         if isinstance(read, Settings):
             return read
-        if len(read) == 1:
-            raise ConfigError(f"{read[0].variable}: {read[0].rule}", hint=read[0].hint)
-        lines = "".join(f"\n  {problem}" for problem in read)
-        raise ConfigError(f"{len(read)} settings are wrong:{lines}\n", hint="correct them all, then start again")
+        raise config_error(read)
 
     @model_validator(mode="after")
     def _check_contradictions(self) -> "Settings":
@@ -354,7 +361,9 @@ class Settings(Section):
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
         delivery = self.delivery
+        bodies = ("WHENFINAL_BODIES_MAX_BYTES", self.api.bodies_max_bytes)
         yield from check_order(
+            ("WHENFINAL_API_MAX_BYTES", self.api.max_bytes, *bodies),
             ("WHENFINAL_PROVIDER_TIMEOUT_S", self.providers.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
             ("WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s, "WHENFINAL_LEASE_S", self.lease_s),
             ("WHENFINAL_WEBHOOK_CONNECT_S", delivery.connect_s, "WHENFINAL_WEBHOOK_TIMEOUT_S", delivery.timeout_s),
@@ -367,14 +376,22 @@ class Settings(Section):
         )
 
 
+def config_error(problems: Sequence[SettingProblem]) -> ConfigError:
+    """The error that names one or more problems."""
+    if len(problems) == 1:
+        return ConfigError(f"{problems[0].variable}: {problems[0].rule}", hint=problems[0].hint)
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return ConfigError(f"{len(problems)} settings are wrong:{lines}\n", hint="correct them all, then start again")
+
+
 def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem, ...]:
     """The settings, or every problem found. Contradictions are looked for once every text can be read."""
     known = list_settings(Settings)
-    given = {name: text.strip() for name, text in mapping.items() if text.strip()}
+    given, quoted = take_quotes_away({name: text.strip() for name, text in mapping.items() if text.strip()})
     accounts, problems = read_accounts(given)
     values = nest_values({name: text for name, text in given.items() if name != PROVIDERS}, known)
     values["providers"] = {**values.get("providers", {}), "accounts": accounts}
-    found = [*find_unknown_names(given, known)]
+    found = [*quoted, *find_unknown_names(given, known)]
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

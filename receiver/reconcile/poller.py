@@ -13,18 +13,21 @@ import structlog
 from receiver.config.settings import ProvidersSettings
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
+from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
 from receiver.reconcile.model.report import PollOutcome
+from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.model.redaction import redact, redact_status
+from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.model.unusable import unusable_answer
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
-from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.model import Denied, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
@@ -34,8 +37,19 @@ MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an ea
 
 RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
-#: Results that prove that the provider accepts our key.
-_KEY_ACCEPTED = frozenset({PollResult.OBSERVED, PollResult.NOT_FOUND, PollResult.FORGOTTEN, PollResult.RECEIPT})
+#: Good answers: they prove that the provider accepts our key and our pace again.
+_GOOD_ANSWERS = frozenset(
+    {
+        PollResult.OBSERVED,
+        PollResult.WITHOUT_RESULT,
+        PollResult.NOT_FOUND,
+        PollResult.FORGOTTEN,
+        PollResult.RECEIPT,
+    }
+)
+
+#: Results after which the next poll of the task waits longer and longer.
+_MISSES = frozenset({PollResult.UNAVAILABLE, PollResult.UNCERTAIN, PollResult.FORBIDDEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +64,7 @@ class Poller:
     submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
+    pauses: ProviderRepository
     #: The configured lease; see `poll_lease_ms`.
     lease_ms: int
     #: Unix milliseconds.
@@ -60,6 +75,7 @@ class Poller:
     on_events: Callable[[], None]
     _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _logged_words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
+    _denials: Denials = field(default_factory=Denials, init=False)
 
     @property
     def poll_lease_ms(self) -> int:
@@ -82,6 +98,7 @@ class Poller:
         A status query stores nothing: `record` does. A repeated submit and the mark "uncertain" are stored here.
         Raise nothing: when the database or an adapter fails, the outcome is "no usable answer".
         """
+        sent_ms = self.clock()
         try:
             outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
@@ -91,15 +108,19 @@ class Poller:
             log.exception("poll_failed", task=task.id, provider=task.provider)
             outcome = self._failed(task, "a fault of ours")
         self._count_misses(outcome)
-        return outcome
+        return replace(outcome, sent_ms=sent_ms)
 
     async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
         match action:
             case PollAction.QUERY:
-                answer = await self._query(task)
+                answer, body = await self._query(task)
                 self._log_answer(task, answer)
-                decision = decisions.after_answer(task, answer, self._context(task))
-                return PollOutcome(task=task, decision=decision, stored=task)
+                context = self._context(task)
+                if decisions.is_without_result(answer):
+                    context = replace(context, without_result=await self.polls.count_without_result(task.id))
+                decision = decisions.after_answer(task, answer, context)
+                unusable = unusable_answer(answer, body)
+                return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
                 decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
@@ -114,16 +135,20 @@ class Poller:
             case _:
                 assert_never(action)
 
-    async def _query(self, task: Task) -> StatusOutcome:
+    async def _query(self, task: Task) -> tuple[StatusOutcome, bytes]:
+        """What the provider answers, and the beginning of its reply; neither holds a secret of ours."""
         provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
             reply = await self.transport.send(call, timeout_s=self.settings.timeout_s)
         except TransportError as error:
-            return Unavailable(reason=f"{type(error).__name__}: {error}")
+            return Unavailable(reason=f"{type(error).__name__}: {error}"), b""
         answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return redact_status(answer, (configured.account.api_key,))
+        if isinstance(answer, Observation) and answer.error is None:
+            return answer, b""
+        secrets = self.submission.secrets_of(task)
+        return redact_status(answer, secrets), redact_reply(reply.body, secrets)
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(
@@ -135,20 +160,23 @@ class Poller:
         )
 
     def _failed(self, task: Task, reason: str) -> PollOutcome:
-        decision = decisions.after_answer(task, Unavailable(reason=reason), self._context(task))
-        return PollOutcome(task=task, decision=decision, stored=task)
+        answer = Unavailable(reason=reason)
+        decision = decisions.after_answer(task, answer, self._context(task))
+        return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable_answer(answer, b""))
 
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision
         misses = self._misses.pop(task_id, 0)
-        if decision.result in {PollResult.UNAVAILABLE, PollResult.UNCERTAIN} and decision.next_poll_ms is not None:
+        if decision.result in _MISSES and decision.next_poll_ms is not None:
             self._misses[task_id] = misses + 1
         _forget_oldest(self._misses)
 
     def _log_answer(self, task: Task, answer: StatusOutcome) -> None:
-        """Log each undocumented state word once, and at level debug each answer that says nothing about the task."""
+        """Log each undocumented state word once, and each denied task; others without a statement at level debug."""
         if isinstance(answer, Unavailable):
             log.debug("no_usable_answer", task=task.id, provider=task.provider, reason=answer.reason)
+        if isinstance(answer, Denied) and not answer.is_about_account:
+            log.warning("task_denied", task=task.id, provider=task.provider, status=answer.status, words=answer.message)
         if not isinstance(answer, Observation) or answer.is_documented_state:
             return
         word = (task.provider, answer.raw_state[:80])
@@ -158,14 +186,15 @@ class Poller:
             log.warning("unknown_state_word", provider=word[0], word=word[1], task=task.id)
 
     async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
-        """Store what the polls of one owner found: observations, pauses and ended alarms; then release the leases.
+        """Store what the polls of one owner found: observations, pauses and their ends; then release the leases.
 
         Return the polls with their tasks as stored. Raise StoreUnavailable; what was stored before that stays.
         """
         now_ms = self.clock()
         recorded = await self._record_observations(polls, now_ms)
         await self._pause_providers(recorded, now_ms)
-        await self._clear_alarms(recorded, now_ms)
+        await self._raise_alarms(recorded, now_ms)
+        await self._end_pauses(recorded, now_ms)
         # Last, because a crash before this only repeats the polls. Without a time of ours a lease ends by itself, so
         # that a time which was stored meanwhile, for example by a callback, is not overwritten.
         timed = [poll for poll in recorded if poll.decision.next_poll_ms is not None]
@@ -210,20 +239,37 @@ class Poller:
                 provider, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms
             )
 
+    async def _raise_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """Raise the alarm of a provider that denies task after task; its polls go on."""
+        for poll in polls:
+            provider, denial = poll.task.provider, poll.decision.denial
+            if poll.decision.result in _GOOD_ANSWERS:
+                self._denials.end(provider)
+            elif denial is not None and self._denials.add(provider, poll.task.id):
+                alarm = self._redacted_alarm(provider, f"answers {TASKS_OF_AN_ALARM} tasks in a row with {denial}")
+                log.warning("provider_denies_tasks", provider=provider, alarm=alarm)
+                await self.accounts.pause(provider, until_ms=now_ms, reason="denied", alarm=alarm, now_ms=now_ms)
+
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""
         return f"{provider} {redact(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
-    async def _clear_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
-        """End the alarm of a provider that accepts our key again after its pause."""
-        denying = {poll.task.provider for poll in polls if poll.decision.result is PollResult.DENIED}
-        accepting = {poll.task.provider for poll in polls if poll.decision.result in _KEY_ACCEPTED} - denying
-        if not accepting:
+    async def _end_pauses(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """End the pause and the alarm of each provider that gave a good answer to a request sent after they began."""
+        sent_ms: dict[str, int] = {}
+        for poll in polls:
+            if poll.decision.result in _GOOD_ANSWERS:
+                sent_ms[poll.task.provider] = max(poll.sent_ms, sent_ms.get(poll.task.provider, 0))
+        if not sent_ms:
             return
         for account in await self.accounts.all():
-            if account.provider in accepting and account.alarm and (account.paused_until_ms or 0) <= now_ms:
-                log.info("provider_answers_again", provider=account.provider)
-                await self.accounts.unpause(account.provider)
+            if account.provider in sent_ms and account.is_troubled:
+                await self._end_pause(account.provider, sent_ms[account.provider], now_ms)
+
+    async def _end_pause(self, provider: str, sent_ms: int, now_ms: int) -> None:
+        configured, speed = self.providers[provider], self.settings.speed
+        if await self.pauses.end_pause(configured, speed=speed, sent_ms=sent_ms, now_ms=now_ms):
+            log.info("provider_answers_again", provider=provider)
 
 
 def _stored(task: Task, decision: PollDecision, stored: Task) -> PollOutcome:

@@ -7,10 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
-
-from receiver.config.errors import ConfigError
-from receiver.config.settings import Settings
+from receiver.config.settings import Settings, config_error, read_settings
+from receiver.runtime.env_file import read_env_file
 from receiver.runtime.log import configure_logging
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerServer
@@ -21,22 +19,14 @@ DOTENV = Path(".env")
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV) -> Settings:
     """Read the environment and the file `.env` of the working directory; the environment wins.
 
-    `environ` None means the real one, `dotenv` None no file. Raise ConfigError that names every problem.
+    `environ` None means the real one, `dotenv` None no file. Raise ConfigError that names every problem of both.
     """
     real = os.environ if environ is None else environ
-    written = _read_dotenv(dotenv) if dotenv is not None else {}
-    return Settings.from_mapping({**written, **{name: text for name, text in real.items() if text.strip()}})
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    try:
-        written = dotenv_values(path, interpolate=False)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path.absolute()} is not UTF-8", hint="save it as UTF-8, or take it away") from error
-    except OSError as error:
-        problem = f"{path.absolute()} can not be read: {error.strerror}"
-        raise ConfigError(problem, hint="let this user read it, or take it away") from error
-    return {name: text for name, text in written.items() if text is not None}
+    written, unread = ({}, ()) if dotenv is None else read_env_file(dotenv)
+    read = read_settings({**written, **{name: text for name, text in real.items() if text.strip()}})
+    if isinstance(read, Settings) and not unread:
+        return read
+    raise config_error((*unread, *(() if isinstance(read, Settings) else read)))
 
 
 def start_logging(settings: Settings) -> None:

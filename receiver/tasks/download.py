@@ -2,7 +2,7 @@
 
 A file is called `.part` until it is complete, and an incomplete one is continued. The account's key is sent only to
 the host that the adapter names, which is the provider's own. Any other host is reached through the address guard that
-webhooks have, because the URL comes from the provider. No redirect is followed.
+webhooks have, because the URL comes from the provider. So is every address that a redirect names, without the key.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from receiver.tasks.model.task import Task
 from submitter.errors import WhenfinalError
 from submitter.http.messages import HttpCall
 from submitter.http.transport import FileReply, Transport
+from submitter.http.unpacking import DEFLATE, GZIP, Unpacker
 from submitter.model import Output
 from submitter.providers.contract import Account, ServesFiles
 from submitter.providers.json_reader import origin
@@ -26,9 +27,21 @@ IDLE_S = 30.0  # without a byte; a content proxy may take seconds to send the fi
 
 EXTENSIONS: Mapping[str, str] = {"video": "mp4", "image": "png", "audio": "mp3"}
 
+MOST_REDIRECTS = 5
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_UNPACKED = frozenset({"", "identity"})
+
 _ENDING = re.compile(r"\.([a-z0-9]{2,4})")
 
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+
+#: An answer in words where a file was asked for.
+_TEXT_TYPE = re.compile(r"text/.*|application/([\w.-]+\+)?(json|xml)\b.*")
+
+#: How a page or a JSON document begins, and no video, picture or sound does.
+_TEXT_START = re.compile(rb"(\xef\xbb\xbf)?\s*(<!doctype|<html|<\?xml|<error|\{\s*[\"}]|\[\s*[\"{\]])", re.IGNORECASE)
 
 #: Called with the bytes that are on disk and the size of the whole file, None where that is not known.
 OnBytes = Callable[[int, int | None], None]
@@ -57,6 +70,8 @@ class _Content:
     start: int
     #: Size of the whole file; None where it is not known.
     size: int | None
+    #: How the bytes are packed.
+    coding: str
 
 
 def plan(task: Task, folder: Path) -> tuple[PlannedFile, ...]:
@@ -108,65 +123,120 @@ class Download:
     async def _fetch_part(self, planned: PlannedFile, on_bytes: OnBytes) -> int:
         _refuse_to_overwrite(planned)
         begun = planned.part.stat().st_size if planned.part.exists() else 0
-        is_own = origin(planned.output.url) == origin(self.account.base_url)
-        transport = self.own if is_own else self.guarded
-        async with transport.stream(self._call(planned.output, begun), idle_s=IDLE_S) as reply:
-            content = _content_of(reply, begun, planned)
-            if content is None:
-                return begun
-            return await _store(planned.part, reply.chunks, content, on_bytes)
+        output, is_own = planned.output, True
+        for _ in range(MOST_REDIRECTS + 1):
+            is_own = is_own and origin(output.url) == origin(self.account.base_url)
+            transport = self.own if is_own else self.guarded
+            async with transport.stream(self._call(output, begun, is_own=is_own), idle_s=IDLE_S) as reply:
+                if reply.status not in _REDIRECTS:
+                    content = _content_of(reply, begun, planned)
+                    return begun if content is None else await _store(planned, reply.chunks, content, on_bytes)
+                output = replace(output, url=_target(output.url, reply))
+        raise DownloadFailed(f"{_host(planned.output.url)} redirects more than {MOST_REDIRECTS} times")
 
-    def _call(self, output: Output, begun: int) -> HttpCall:
+    def _call(self, output: Output, begun: int, *, is_own: bool) -> HttpCall:
+        """With the key only where every address up to this one is the provider's own."""
         call = HttpCall(method="GET", url=output.url)
-        if self.files is not None:
+        if self.files is not None and is_own:
             call = self.files.build_download(output, self.account)
         if begun == 0:
             return call
         return replace(call, headers=(*call.headers, ("range", f"bytes={begun}-")))
 
 
+def _target(url: str, reply: FileReply) -> str:
+    """Return where a redirect leads. Raise DownloadFailed for no http address, and for a step from https to http."""
+    try:
+        target = urljoin(url, reply.header("location") or "")
+    except ValueError:
+        target = ""
+    if reply.header("location") is None or origin(target) is None:
+        raise DownloadFailed(f"{_host(url)} answers {reply.status}, a redirect to no address")
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+        raise DownloadFailed(f"{_host(url)} redirects from https to http, which is not followed")
+    return target
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the server"
+
+
 def _content_of(reply: FileReply, begun: int, planned: PlannedFile) -> _Content | None:
     """What the reply holds; None when the `.part` is the whole file already. Raise DownloadFailed."""
-    if reply.status == 416 and reply.header("content-range") == f"bytes */{begun}":
+    if begun and reply.status == 416 and reply.header("content-range") == f"bytes */{begun}":
         return None
-    host = urlsplit(planned.output.url).hostname
+    host = _host(planned.output.url)
     if reply.status not in {200, 206}:
         raise DownloadFailed(f"{host} answers {reply.status} in place of the file; {_advice(reply.status, planned)}")
-    kind = (reply.header("content-type") or "").lower()
-    if kind.startswith(("application/json", "text/")):
+    kind = (reply.header("content-type") or "").strip().lower()
+    if _TEXT_TYPE.fullmatch(kind):
         raise DownloadFailed(f"{host} answers with {kind.partition(';')[0]} in place of the file")
+    coding = (reply.header("content-encoding") or "").strip().lower()
+    if coding not in _UNPACKED | GZIP | {DEFLATE} or (reply.status == 206 and coding not in _UNPACKED):
+        raise DownloadFailed(f"{host} sends the file packed as {coding}, which was not asked for")
     if reply.status == 200:
-        length = reply.header("content-length") or ""
-        return _Content(start=0, size=int(length) if re.fullmatch("[0-9]{1,18}", length) else None)
+        length = "" if coding not in _UNPACKED else reply.header("content-length") or ""
+        return _Content(start=0, size=int(length) if re.fullmatch("[0-9]{1,18}", length) else None, coding=coding)
     found = _RANGE.fullmatch(reply.header("content-range") or "")
     if found is None or int(found[1]) != begun:
         raise DownloadFailed(f"{host} answers with another piece of the file than the requested one")
-    return _Content(start=begun, size=None if found[2] == "*" else int(found[2]))
+    return _Content(start=begun, size=None if found[2] == "*" else int(found[2]), coding=coding)
 
 
 def _advice(status: int, planned: PlannedFile) -> str:
     if status == 416:
         return f"{planned.part} is not the beginning of it: delete it and try again"
-    if 300 <= status < 400:
-        return "redirects are not followed"
     return "its link may have ended"
 
 
-async def _store(part: Path, chunks: AsyncIterator[bytes], content: _Content, on_bytes: OnBytes) -> int:
-    """Append to the `.part` and return its size. Raise DownloadFailed when that is not the size of the file."""
+async def _store(planned: PlannedFile, chunks: AsyncIterator[bytes], content: _Content, on_bytes: OnBytes) -> int:
+    """Append to the `.part` and return its size. Raise DownloadFailed when it is not the file.
+
+    The `.part` is made only when the first bytes are those of a file.
+    """
+    part, unpacker = planned.part, Unpacker(content.coding)
+    pieces = _unpacked(chunks, unpacker)
+    first = await anext(pieces, b"")
+    if content.start == 0:
+        _check_start(first, planned)
     stored = content.start
     on_bytes(stored, content.size)
     file = await asyncio.to_thread(_open_part, part, content.start)
     try:
-        async for chunk in chunks:
-            await asyncio.to_thread(file.write, chunk)
-            stored += len(chunk)
+        await asyncio.to_thread(file.write, first)
+        stored += len(first)
+        on_bytes(stored, content.size)
+        async for piece in pieces:
+            await asyncio.to_thread(file.write, piece)
+            stored += len(piece)
             on_bytes(stored, content.size)
     finally:
         await asyncio.to_thread(file.close)
+    if not unpacker.is_complete:
+        await asyncio.to_thread(part.unlink)
+        raise DownloadFailed(f"{_host(planned.output.url)} sends the file packed, and the packed data is damaged")
     if content.size is not None and stored != content.size:
         raise DownloadFailed(f"{part} has {stored} bytes and should have {content.size}: delete it and try again")
     return stored
+
+
+async def _unpacked(chunks: AsyncIterator[bytes], unpacker: Unpacker) -> AsyncIterator[bytes]:
+    """Give pieces that are not empty."""
+    async for chunk in chunks:
+        for piece in unpacker.pieces(chunk):
+            if piece:
+                yield piece
+    if unpacker.rest():
+        yield unpacker.rest()
+
+
+def _check_start(first: bytes, planned: PlannedFile) -> None:
+    """Raise DownloadFailed for an empty file, and for a page or JSON in place of one."""
+    host = _host(planned.output.url)
+    if not first:
+        raise DownloadFailed(f"{host} sends an empty file")
+    if planned.output.type in EXTENSIONS and _TEXT_START.match(first):
+        raise DownloadFailed(f"{host} answers with a page or JSON in place of the file")
 
 
 def _open_part(part: Path, start: int) -> BinaryIO:

@@ -44,10 +44,17 @@ from submitter.model import (
     TaskState,
     Uncertain,
 )
+from submitter.other_path import RememberedPaths
 from submitter.providers import schedule, validation
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
 from submitter.request import RawRequest, VideoRequest
-from submitter.submit import REPEATS_START_WITHIN_S, post_once, post_with_retries, with_earlier_attempt
+from submitter.submit import (
+    REPEATS_START_WITHIN_S,
+    is_repeated_later,
+    post_once,
+    post_with_retries,
+    with_earlier_attempt,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +100,7 @@ class RepeatedSubmit:
     #: As stored afterwards.
     task: Task
     #: The answer to this POST alone, also where an earlier POST leaves the task uncertain. Uncertain where the provider
-    #: refused this POST as invalid: the earlier one may still have created the task.
+    #: refused this POST as invalid: the earlier one may have created the task. It holds what the earlier ones proved.
     reply: SubmitOutcome
 
 
@@ -116,6 +123,7 @@ class Submission:
     random_bytes: Callable[[int], bytes]
     sleep: Callable[[float], Awaitable[None]]
     new_id: IdMaker
+    _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
     def check(self, request: TaskRequest) -> None:
@@ -196,16 +204,18 @@ class Submission:
             raise ValueError("a submit is repeated that may not be")
         context = SubmitContext(callback_url=None, idempotency_key=task.id)
         call = configured.adapter.build_submit(request_of(task.request), configured.account, context)
+        earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._send, replace(call, body=body))
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
-        outcome = with_earlier_attempt(reply)
+        outcome = with_earlier_attempt(reply, earlier)
         stored = await self._save_outcome(task, outcome)
         await self._pause_provider(task.provider, reply)
-        if isinstance(outcome, Uncertain) and isinstance(reply, Refused) and reply.refusal is Refusal.INVALID:
-            return RepeatedSubmit(task=stored, reply=outcome)
-        return RepeatedSubmit(task=stored, reply=reply)
+        is_open = isinstance(outcome, Uncertain) and not (
+            isinstance(reply, Refused) and reply.refusal is not Refusal.INVALID
+        )
+        return RepeatedSubmit(task=stored, reply=outcome if is_open else reply)
 
     async def drained(self) -> None:
         """Wait until no submit is in flight; for a clean stop, after no new ones can come."""
@@ -232,7 +242,7 @@ class Submission:
             provider=request.provider,
             state=TaskState.SUBMITTING,
             model=request.request.model if request.request else None,
-            request=stored_request(request),
+            request=stored_request(request, (configured.account.api_key, configured.account.webhook_secret or "")),
             request_hash=request_hash(request),
             labels=dict(request.labels),
             notify_url=request.notify_url,
@@ -252,10 +262,14 @@ class Submission:
             return None
         return self.callback_url(task.provider, task.id, task.created_ms // 1000)
 
-    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
-        """Without our key and without the callback token, which providers like to quote."""
+    def secrets_of(self, task: Task) -> tuple[str, ...]:
+        """What a provider may quote of ours and nobody may see: our key, the callback token, the signing secrets."""
+        account = self.providers[task.provider].account
         token = (self._callback_url(task) or "").rpartition("/")[2]
-        return redact_submit(outcome, (self.providers[task.provider].account.api_key, token))
+        return (account.api_key, token, account.webhook_secret or "", task.notify_secret or "")
+
+    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
+        return redact_submit(outcome, self.secrets_of(task))
 
     async def _send(self, call: HttpCall) -> HttpReply:
         return await self.transport.send(call, timeout_s=self.settings.timeout_s)
@@ -272,10 +286,12 @@ class Submission:
                 await self.accounts.consume(provider, budget=scaled, count=1, now_ms=self.clock())
             except StoreUnavailable as error:
                 log.warning("rate_budget_not_updated", provider=provider, error=str(error))
-        return await self._send(call)
+        return await self._paths.send(self.providers[provider], call, self._send)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome) -> Task:
         """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
+        if isinstance(outcome, Receipt) and outcome.may_be_second:
+            log.warning("may_be_paid_twice", task=task.id, provider=task.provider, second=outcome.provider_task_id)
         for pause_s in STORE_PAUSES_S:
             try:
                 return await self._store_outcome_once(task, outcome)
@@ -313,9 +329,12 @@ class Submission:
         )
 
     def _repeat_ms(self, task: Task, outcome: Uncertain, now_ms: int) -> int | None:
-        """When the reconciler repeats the submit; never where the provider knows no idempotency key."""
+        """When the reconciler repeats the submit; never where the provider knows no idempotency key.
+
+        Nor where the POST was accepted and its answer could not be read twice.
+        """
         capabilities = self.providers[task.provider].adapter.CAPABILITIES
-        if capabilities.idempotency_s is None:
+        if capabilities.idempotency_s is None or not is_repeated_later(outcome, earlier_calls=task.submits):
             return None
         return schedule.after_unavailable(
             now_ms,

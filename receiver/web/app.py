@@ -18,6 +18,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.errors import LedgerGone, StoreError
+from receiver.web.bodies import Bodies
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
 from receiver.web.openapi import build_document
@@ -60,8 +61,9 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     """Return the application over services that its lifespan opens."""
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with open_services() as services:
+            app.state.bodies = Bodies.of(services.settings)
             yield {"services": services}
 
     app = Starlette(
@@ -70,7 +72,7 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
-    # No provider would follow a redirect of its callback.
+    # No provider would follow a redirect of its callback; `tidy_path` takes an added slash away.
     app.router.redirect_slashes = False
     app.state.openapi = build_document(ROUTES, version=version("whenfinal"))
     return app

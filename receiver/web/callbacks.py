@@ -3,38 +3,60 @@
 Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reason; the reason goes to the log.
 """
 
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
-from receiver.callbacks.model import Accepted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
 from receiver.tasks.model.task import TaskMismatch, Verdict
+from receiver.web.bodies import Bodies, reading
 from receiver.web.endpoint import JsonAnswer, RequestContext
-from receiver.web.json_body import check_type, read_body
+from receiver.web.json_body import has_too_many_marks
 from receiver.web.problems import Kind, Problem
-from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.web.schemas.tasks import AnyQuery, NoBody
 from submitter.api import CallbackVerdict
 from submitter.http.messages import Callback, Headers
+from submitter.http.unpacking import unpacked
 
 log = structlog.get_logger(__name__)
 
-#: Plain JSON, and CloudEvents in their structured form.
+#: What is documented: plain JSON, and CloudEvents in their structured form. Any other type is read as well, because a
+#: caller who has proved itself is not refused for form.
 CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 
 #: RFC 9110 requires a challenge with every 401, although no client can answer this one.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    """Take a callback with a token in its path or, from a provider that signs, without one."""
-    provider = context.path_param("provider")
-    if provider not in context.services.providers:
-        raise _problem_of(UnknownProvider())
-    check_type(context.request, CALLBACK_TYPES)
-    body = await read_body(context.request, max_bytes=context.services.settings.callbacks.max_bytes)
-    callback = Callback(headers=_headers(context.request.scope["headers"]), body=body)
-    outcome = await context.services.intake.receive(provider, context.request.path_params.get("token"), callback)
-    return _answer(provider, outcome)
+async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> JsonAnswer:
+    """Take a callback with a token in its path or, from a provider that signs, without one.
+
+    The token is checked before the body is read, because anybody can send a body.
+    """
+    request, intake, provider = context.request, context.services.intake, context.path_param("provider")
+    admitted = intake.admit(provider, request.path_params.get("token"))
+    if not isinstance(admitted, Admitted):
+        raise _refusal(provider, admitted)
+    bodies: Bodies = request.app.state.bodies
+    pool = bodies.unproved if admitted.token is None else bodies.callbacks
+    async with reading(request, pool) as body:
+        callback = _callback_of(_headers(request.scope["headers"]), body, pool.max_bytes)
+        if has_too_many_marks(callback.body):
+            raise _refusal(provider, Malformed(reason="the body holds too many values"))
+        return _answer(provider, await intake.take(admitted, callback))
+
+
+def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
+    """Raise a 413 problem for a body that unpacks to more than `max_bytes`."""
+    came = Callback(headers=headers, body=body)
+    coding = came.header("content-encoding")
+    if coding is None:
+        return came
+    content = unpacked(body, coding, cap_bytes=max_bytes)
+    if content is None:
+        raise Problem(Kind.TOO_LARGE, f"The body may unpack to {max_bytes} bytes at most.")
+    return replace(came, body=content, packed=body)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
@@ -47,8 +69,13 @@ def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
         if outcome.verdict is Verdict.APPLIED:
             return JsonAnswer(status=204)
         return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
-    log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=_reason(outcome))
-    raise _problem_of(outcome)
+    raise _refusal(provider, outcome)
+
+
+def _refusal(provider: str, outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
+    if not isinstance(outcome, UnknownProvider):  # its name is anybody's text
+        log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=outcome.reason)
+    return _problem_of(outcome)
 
 
 def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
@@ -63,7 +90,3 @@ def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMis
             return Problem(Kind.CONFLICT, "The token in the path was made for another task.")
         case _:
             assert_never(outcome)
-
-
-def _reason(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> str | None:
-    return None if isinstance(outcome, UnknownProvider) else outcome.reason

@@ -16,7 +16,8 @@ from starlette.responses import Response
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
 from receiver.web.auth import authenticate
-from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json, read_body
+from receiver.web.bodies import Bodies, reading
+from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json
 from receiver.web.schemas.tasks import NoBody
@@ -117,22 +118,26 @@ class Endpoint:
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),
-            body=await self._read_body(request, services.settings.api.max_bytes),
+            body=await self._read_body(request),
             key_name=trace.key or "",
         )
         answer = await self.handle(context)
         return answer.to_response() if isinstance(answer, JsonAnswer) else answer
 
-    async def _read_body(self, request: Request, max_bytes: int) -> BaseModel:
+    async def _read_body(self, request: Request) -> BaseModel:
         """Return the checked body. Raise a problem: 415, 413, 400 for bad JSON, 422 for JSON that breaks a rule."""
         if self.body is NoBody:
             return self.body()
-        if "content-type" not in request.headers and self.optional_body:
-            body = await read_body(request, max_bytes=max_bytes)
-            if not body:
-                return self.body()
-        check_type(request, JSON_TYPES)
-        body = await read_body(request, max_bytes=max_bytes)
+        may_be_empty = self.optional_body and "content-type" not in request.headers
+        if not may_be_empty:
+            check_type(request, JSON_TYPES)
+        bodies: Bodies = request.app.state.bodies
+        async with reading(request, bodies.api) as body:
+            if may_be_empty and body:
+                check_type(request, JSON_TYPES)
+            return await bodies.parsed(body, self._checked) if body or not may_be_empty else self.body()
+
+    def _checked(self, body: bytes) -> BaseModel:
         try:
             value = parse_json(body)
         except BadJson as error:

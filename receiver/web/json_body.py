@@ -1,10 +1,10 @@
-"""Read request bodies: within a size and a time, of one content type, as strict JSON.
+"""Read the bytes of a request body as strict JSON of one content type.
 
 The JSON is stricter than the standard: no duplicate names, no NaN or infinity, no NUL, no lone surrogates, at most 64
-levels. So no value can break what stores, signs or shows it later.
+levels and 10,000 values, and no number of more than 1,000 digits. So no value can break what stores, signs or shows it
+later, and none costs more to check than its bytes are worth.
 """
 
-import asyncio
 import json
 import re
 from collections import Counter
@@ -21,11 +21,9 @@ JSON_TYPES = frozenset({"application/json"})
 
 MAX_LEVELS = 64  # providers' own bodies have about four
 
-#: Seconds for a body, beside those that it needs at the lowest speed. For a callback of 1 MiB, the largest by default,
-#: that is less than a stop allows the requests in flight.
-BODY_WITHIN_S = 10.0
+MAX_VALUES = 10_000  # texts, numbers, lists and objects in one body; a request of ours has some thirty
 
-SLOWEST_BYTES_S = 128 * 1024
+MAX_DIGITS = 1_000  # of one number, because reading a number costs the square of its digits
 
 _FIELD_CHARACTERS = 200  # of a path in the caller's own text
 
@@ -42,14 +40,46 @@ class BadJson(Exception):
         self.violation = Violation(field=field[:_FIELD_CHARACTERS] or "body", rule=rule, accepted=accepted)
 
 
+#: Each value has at most one comma behind it and one bracket before it.
+_MARKS = (b",", b"[", b"{")
+
+_MOST_MARKS = 2 * MAX_VALUES
+
+
+def has_too_many_marks(body: bytes) -> bool:
+    """Whether the marks between values show that there are too many, before any value is made.
+
+    The marks within texts do not count.
+    """
+    if sum(body.count(mark) for mark in _MARKS) <= _MOST_MARKS:
+        return False
+    if b"\\" in body:
+        body = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    marks = start = 0
+    for _ in range(_MOST_MARKS):  # texts: each value has at most one and a name
+        text = body.find(b'"', start)
+        marks += sum(body.count(mark, start, len(body) if text < 0 else text) for mark in _MARKS)
+        if marks > _MOST_MARKS or text < 0:
+            break
+        start = body.find(b'"', text + 1) + 1
+        if not start:
+            break  # a text without an end, which the parser names
+    else:
+        return True
+    return marks > _MOST_MARKS
+
+
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value. Raise BadJson, and nothing else, for any other bytes."""
+    if has_too_many_marks(body):
+        raise _too_many()
     try:
         value = json.loads(
             body.decode("utf-8"),
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_whole,
         )
     except UnicodeDecodeError as error:
         raise BadJson(f"is not UTF-8 at byte {error.start}", accepted="JSON in UTF-8") from None
@@ -57,14 +87,26 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise BadJson(f"is not JSON at character {error.pos}: {error.msg}", accepted="one JSON value") from None
     except RecursionError:
         raise _too_deep() from None
-    except ValueError:  # the interpreter's own limit to the digits of a number
-        raise BadJson("holds a number of thousands of digits", accepted="shorter numbers") from None
     if is_nested_deeper(value, MAX_LEVELS + 1):
         raise _too_deep()
+    if _count_values(value) > MAX_VALUES:
+        raise _too_many()
     # Unescaped, JSON refuses NUL and UTF-8 refuses lone surrogates, so only escapes can bring them in.
     if b"\\u" in body:
         _check_texts(value)
     return value
+
+
+def _count_values(value: object) -> int:
+    count, pending = 0, [value]
+    while pending:
+        each = pending.pop()
+        count += 1
+        if isinstance(each, dict):
+            pending += each.values()
+        elif isinstance(each, list):
+            pending += each
+    return count
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,11 +125,26 @@ def _refuse_constant(word: str) -> NoReturn:
     raise BadJson(f"holds {word}, which is not JSON", accepted="finite numbers")
 
 
+def _whole(text: str) -> int:
+    _check_digits(text)
+    return int(text)
+
+
+def _check_digits(text: str) -> None:
+    if len(text) > MAX_DIGITS:
+        raise BadJson("holds a number of thousands of digits", accepted=f"numbers of up to {MAX_DIGITS} digits")
+
+
 def _finite(text: str) -> float:
+    _check_digits(text)
     number = float(text)
     if number in (float("inf"), float("-inf")):
         raise BadJson("holds a number that is too large", accepted="finite numbers")
     return number
+
+
+def _too_many() -> BadJson:
+    return BadJson(f"holds more than {MAX_VALUES} values", accepted=f"up to {MAX_VALUES} values")
 
 
 def _too_deep() -> BadJson:
@@ -134,23 +191,3 @@ def check_type(request: Request, types: frozenset[str]) -> None:
         raise Problem(Kind.MEDIA, f"Send one Content-Type: {accepted}, in UTF-8.")
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
         raise Problem(Kind.MEDIA, "Send the body without a Content-Encoding.")
-
-
-async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """Return the whole body. Raise a 413 problem when it is too large, a 408 problem when it comes too slowly."""
-    too_large = Problem(Kind.TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
-        raise too_large
-    body = bytearray()
-    within_s = BODY_WITHIN_S + max_bytes / SLOWEST_BYTES_S
-    try:
-        async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    raise too_large
-    except TimeoutError:
-        detail = f"The body must come within {within_s:.0f} s."
-        raise Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"}) from None
-    return bytes(body)

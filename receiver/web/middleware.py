@@ -26,6 +26,9 @@ _HEADER = b"x-request-id"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
+#: A name, an address or nothing, and a port; all that RFC 3986 allows in it.
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+
 #: Control characters, plain and escaped; no id or name of ours holds one.
 _CONTROL = re.compile(rb"[\x00-\x20\x7f]|%[01][0-9A-Fa-f]|%7[Ff]")
 
@@ -80,11 +83,10 @@ class Tracing:
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace = trace_of(scope)
         try:
-            if is_clean(scope.get("raw_path") or b""):
-                await self._app(scope, receive, send)
-            else:
-                problem = Problem(Kind.MALFORMED, "The path is not UTF-8, percent-encoded, without control characters.")
-                await to_response(problem, trace.request_id)(scope, receive, send)
+            fault = _fault_of(scope)
+            scope["path"] = tidy_path(scope["path"])
+            answer = self._app if fault is None else to_response(Problem(Kind.MALFORMED, fault), trace.request_id)
+            await answer(scope, receive, send)
         except asyncio.CancelledError:
             # The server cancels a request only when its stop has waited as long as it may.
             log.warning("request_cut", route=trace.route)
@@ -96,6 +98,25 @@ class Tracing:
             if trace.status is not None:
                 raise  # the answer has begun: the server can only close the connection
             await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
+
+
+def _fault_of(scope: Scope) -> str | None:
+    """Return what is wrong with the head of a request, in a sentence."""
+    if not is_clean(scope.get("raw_path") or b""):
+        return "The path is not UTF-8, percent-encoded, without control characters."
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+        return "Send one Host header."
+    return None if all(map(_HOST.fullmatch, hosts)) else "The Host header is not a host with or without a port."
+
+
+def tidy_path(path: str) -> str:
+    """Return the path of a callback without doubled slashes and a slash at the end; any other path as it is.
+
+    Some frameworks and gateways add them, and a redirect is no help: no provider follows one of its callback.
+    """
+    parts = [part for part in path.split("/") if part]
+    return "/" + "/".join(parts) if parts[:1] == ["callbacks"] else path
 
 
 def is_clean(raw_path: bytes) -> bool:

@@ -25,6 +25,8 @@ FULL_RETRY_S = 5.0  # a wait ends within a minute, so slots are free again soon
 
 SHOWN_CHARACTERS = 200  # of the caller's own text in an answer
 
+MOST_ERRORS = 50  # in one answer
+
 
 class Kind(Enum):
     """What went wrong: name in `type`, status, title."""
@@ -35,6 +37,8 @@ class Kind(Enum):
     NOT_OURS = ("callback-not-ours", 401, "The callback carries neither our token nor a right signature")
     OUT_OF_QUOTA = ("provider-quota", 402, "The provider says that the account has no credit left")
     FORBIDDEN = ("scope-missing", 403, "The key does not have the scope for this")
+    HEAD_TOO_SLOW = ("head-too-slow", 408, "The head of the request did not come in time")
+    HEAD_TOO_LARGE = ("head-too-large", 431, "The head of the request is too large")
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
     METHOD = ("method-not-allowed", 405, "The address does not take this method")
     TOO_SLOW = ("body-too-slow", 408, "The body did not come in time")
@@ -49,6 +53,7 @@ class Kind(Enum):
     PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
     UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
     STREAMS_FULL = ("streams-full", 503, "As many streams and waits are open as this process takes")
+    BODIES_FULL = ("bodies-full", 503, "As many bodies are being read as this process takes; nothing was changed")
     STOPPING = ("stopping", 503, "The service is stopping, and may or may not have carried this out")
     INTERNAL = ("internal", 500, "Something broke on our side")
     OTHER = ("other", 0, "")
@@ -75,9 +80,10 @@ class Problem(Exception):
 
 
 def invalid(kind: Kind, *violations: Violation, detail: str | None = None) -> Problem:
-    """Return the problem of broken rules; its detail has a sentence for each."""
-    text = detail or " ".join(f"{violation}." for violation in violations)
-    return Problem(kind, text[: 5 * SHOWN_CHARACTERS], errors=violations)
+    """Return the problem of broken rules; its detail has a sentence for each, up to `MOST_ERRORS`."""
+    shown = violations[:MOST_ERRORS]
+    text = detail or " ".join(f"{violation}." for violation in shown)
+    return Problem(kind, text[: 5 * SHOWN_CHARACTERS], errors=shown)
 
 
 def with_retry_after(problem: Problem, retry_after_s: float) -> Problem:

@@ -2,8 +2,9 @@
 
 from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
-from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
+from receiver.web.api import deliveries, events, reconcile, settle, subscriptions, tasks
 from receiver.web.endpoint import Endpoint
+from receiver.web.repair_routes import REPAIR_ROUTES
 from submitter import api, api_webhooks
 
 #: The tags of the description, in its order.
@@ -12,7 +13,7 @@ TAGS = {
     "events": "Read events by cursor, in pages or as a stream.",
     "subscriptions": "Send events to addresses as signed webhooks.",
     "deliveries": "See each webhook and its attempts, and send it again.",
-    "operations": "Poll providers now, and end the doubt about a submit.",
+    "operations": "Poll providers now, end the doubt about a submit, and end pauses.",
     "callbacks": "What providers post to us.",
     "service": "Probes and this description.",
 }
@@ -41,7 +42,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "observation is committed: 204 when the task changed, 200 when it did not.",
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
-        problems=(401, 404, 409, 413, 415, 503),
+        problems=(401, 404, 409, 413, 503),
     ),
     Endpoint(
         method="POST",
@@ -54,7 +55,7 @@ ROUTES: tuple[Endpoint, ...] = (
         "provider. Answers are those of `receiveCallback`.",
         body_types=callbacks.CALLBACK_TYPES,
         answers={200: api.CallbackVerdict, 204: None},
-        problems=(401, 404, 409, 413, 415, 503),
+        problems=(401, 404, 409, 413, 503),
     ),
     Endpoint(
         method="POST",
@@ -88,9 +89,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getTask",
         tag="tasks",
         summary="Get or wait for a task",
-        description="At once, or with `wait` when the task has ended or the time is over.",
+        description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
-        answers={200: api.Task},
+        answers={200: api.TaskWithRequest},
         headers={"Prefer": PREFER},
     ),
     Endpoint(
@@ -130,11 +131,13 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
         method="POST",
         path="/v1/tasks/{id}/settle",
-        handle=reconcile.settle,
+        handle=settle.settle,
         name="settleTask",
         tag="operations",
-        summary="Settle an uncertain submit",
-        description="Say what the submit came to: it created this task of the provider, or none.",
+        summary="Settle a task",
+        description="Say what an uncertain submit came to: it created this task of the provider, which is asked "
+        "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
+        "whose end the provider tells in words that are not known here; that is final.",
         scope=Scope.OPERATE,
         answers={200: api.Task},
         problems=(409,),
@@ -290,6 +293,7 @@ ROUTES: tuple[Endpoint, ...] = (
         answers={202: api_webhooks.Delivery},
         problems=(409,),
     ),
+    *REPAIR_ROUTES,
     Endpoint(
         method="GET",
         path="/healthz",

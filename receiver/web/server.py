@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from receiver.runtime.services import Services
+from receiver.web.protocol import Protocol
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -117,6 +118,7 @@ def server_config(app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         lifespan="off",
+        http=Protocol,
         ws="none",
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,

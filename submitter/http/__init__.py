@@ -1,7 +1,8 @@
 """All outbound HTTP of the project, except that of the client.
 
 `messages` holds requests and replies as plain values, so that adapters need no socket. `transport` sends one request
-for each call and raises only kinds of TransportError, which say whether a byte of the request may have been sent.
-`resolver` looks up names, `address_guard` forbids private addresses, and `reply_body` decompresses within a size cap.
-Only `transport` and `resolver` do I/O; the others are pure.
+for each call; once status and headers are read there is a reply, and before that it raises a kind of TransportError,
+which says whether a byte of the request may have been sent. `connector` makes the connections, `reply_head` reads odd
+heads, `reply_body` and `unpacking` what there is of a body, `time_limit` ends the wait. `resolver` looks up names, and
+`address_guard` forbids private addresses. Only `transport`, `connector`, `time_limit` and `resolver` do I/O.
 """

@@ -48,10 +48,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply(Received):
-    """A complete reply, decompressed and within the size cap of the transport."""
+    """A reply, unpacked and within the size cap of the transport."""
 
     status: int
     body: bytes = b""
+    #: False where the body broke off, hung, was damaged or was longer than the cap; it then has what came before.
+    is_complete: bool = True
 
     @property
     def retry_after_s(self) -> float | None:
@@ -60,7 +62,15 @@ class HttpReply(Received):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback(Received):
-    """A request that a provider posted to us. `body` is unchanged, because the signature covers its bytes."""
+    """A request that a provider posted to us."""
 
     headers: Headers = field(default=(), repr=False)
+    #: As it is read: unpacked, but not changed otherwise.
     body: bytes = b""
+    #: As it came, where that is packed.
+    packed: bytes | None = field(default=None, repr=False)
+
+    @property
+    def signed_forms(self) -> tuple[bytes, ...]:
+        """The bytes that a signature may cover: those that came, and those that they unpack to."""
+        return (self.body,) if self.packed is None else (self.packed, self.body)

@@ -1,63 +1,39 @@
-"""Collect a reply's body from its chunks, decompressed, without ever holding more than its size cap in memory. Pure."""
+"""Collect a reply's body from its chunks, unpacked, without ever holding more than its size cap in memory. Pure."""
 
-import zlib
-
-from submitter.errors import ExchangeBroken, ReplyTooLarge
-
-GZIP = frozenset({"gzip", "x-gzip"})
-
-_GZIP_WINDOW = 31  # zlib's largest window, with a gzip header and nothing else
+from submitter.http.unpacking import Unpacker
 
 
 class ReplyBody:
-    """Takes chunks by `feed` until `is_full` or the end of the reply, then returns the body by `end`.
+    """Takes chunks by `feed` until `is_full` or the end of the reply, then tells by `end` what there is.
 
-    Above `cap_bytes` the body is cut there if `cutting`; else `feed` raises ReplyTooLarge. The cap applies to the bytes
-    received and to the bytes after decompression. A coding other than gzip was not requested and is not decoded.
+    Above `cap_bytes` the body is cut there. The cap applies to the bytes received and to the bytes after unpacking.
+    Nothing raises: damaged data ends the body early.
     """
 
-    def __init__(self, *, cap_bytes: int, cutting: bool, coding: str | None) -> None:
+    def __init__(self, *, cap_bytes: int, coding: str | None) -> None:
         self._cap_bytes = cap_bytes
-        self._cutting = cutting
-        self._inflater = zlib.decompressobj(_GZIP_WINDOW) if (coding or "").strip().lower() in GZIP else None
+        self._unpacker = Unpacker(coding)
         self._body = bytearray()
         self._received_bytes = 0
-        self.is_full = False
+        self._is_over = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more chunks would change nothing."""
+        return self._is_over or self._unpacker.is_damaged
 
     def feed(self, chunk: bytes) -> None:
-        """Add a chunk. Raise ReplyTooLarge, or ExchangeBroken for a body that is not the declared gzip."""
+        """Add a chunk."""
         self._received_bytes += len(chunk)
-        if self._inflater is None:
-            self._append(chunk)
-        else:
-            self._inflate(chunk)
-        if self._received_bytes > self._cap_bytes:
-            self._overflow()
+        # One byte above the cap shows that the body is longer.
+        for piece in self._unpacker.pieces(chunk, self._cap_bytes + 1):
+            self._body += piece
+            if len(self._body) > self._cap_bytes:
+                self._is_over = True
+                break
+        self._is_over = self._is_over or self._received_bytes > self._cap_bytes
 
-    def end(self) -> bytes:
-        """Return the body. Raise ExchangeBroken when its gzip data is incomplete."""
-        if self._inflater is not None and self._received_bytes and not (self._inflater.eof or self.is_full):
-            raise ExchangeBroken("the reply's gzip data ends too early")
-        return bytes(self._body)
-
-    def _inflate(self, chunk: bytes) -> None:
-        while chunk and not self.is_full:
-            if self._inflater is None or self._inflater.eof:  # gzip data may have several members, one after the other
-                self._inflater = zlib.decompressobj(_GZIP_WINDOW)
-            try:
-                # One byte above the cap shows that the body is longer. A limit of 0 would mean no limit.
-                self._append(self._inflater.decompress(chunk, self._cap_bytes + 1 - len(self._body)))
-            except zlib.error:
-                raise ExchangeBroken("the reply's gzip data is damaged") from None
-            chunk = self._inflater.unused_data
-
-    def _append(self, piece: bytes) -> None:
-        self._body += piece
-        if len(self._body) > self._cap_bytes:
-            self._overflow()
-
-    def _overflow(self) -> None:
-        if not self._cutting:
-            raise ReplyTooLarge(f"the reply is longer than {self._cap_bytes} bytes")
-        del self._body[self._cap_bytes :]
-        self.is_full = True
+    def end(self) -> tuple[bytes, bool]:
+        """Return the body, and whether nothing of it was cut or damaged."""
+        body = bytes(self._body[: self._cap_bytes]) + self._unpacker.rest()
+        return body, not self._is_over and self._unpacker.is_complete

@@ -9,30 +9,21 @@ Every exception of the libraries is translated by one question: can a byte of th
 """
 
 import asyncio
-import itertools
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from ipaddress import ip_address
 
 import aiohttp
 import httpx
-from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from submitter.errors import AddressForbidden, ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
+from submitter.errors import ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
 from submitter.http.address_guard import AddressGuard, literal_address
+from submitter.http.connector import BadHead, Connection, Connector, current_connection, guard_address, open_session
 from submitter.http.messages import Headers, HttpCall, HttpReply, Received
 from submitter.http.reply_body import ReplyBody
-from submitter.http.resolver import ThreadedResolver
-
-#: Shorter than the 5 s after which common servers close an idle connection, because a POST sent into the closing
-#: connection is uncertain.
-KEEPALIVE_S = 4.0
-
-INTERIM_MOST = 16  # 1xx responses before the final one
+from submitter.http.time_limit import time_limit
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name not found, TLS failed
@@ -40,8 +31,6 @@ _NEVER_CONNECTED = (
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
-
-_AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[str | int, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +41,12 @@ class TransportLimits:
     connect_s: float = 5.0
     #: From the call to the last byte of the reply.
     whole_s: float = 30.0
+    #: For the body alone, where only the status counts; None: up to `whole_s`.
+    body_s: float | None = None
+    #: A longer reply is cut there.
     max_reply_bytes: int = 8 * 1024 * 1024
     #: Open at the same time.
     connections: int = 100
-    #: Cut a longer reply at `max_reply_bytes` instead of raising ReplyTooLarge.
-    cut_replies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,15 +69,28 @@ class Transport:
         self._is_closed = False
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        """Send a request and return the whole reply. Raise a kind of TransportError, and nothing else.
+        """Send a request and return the reply. Raise a kind of TransportError, and nothing else.
 
-        `timeout_s` replaces the limit `whole_s`. Cancellation closes the connection.
+        Once status and headers are read there is a reply: what then breaks off, hangs or cannot be unpacked gives a
+        body that is not complete. `timeout_s` replaces the limit `whole_s`. Cancellation closes the connection.
         """
         whole_s = self._limits.whole_s if timeout_s is None else timeout_s
+        deadline_s = asyncio.get_running_loop().time() + whole_s
         request = self._request(call, whole_s)
-        with _translated(request.url.host, f"no whole reply within {whole_s:g} s"):
-            async with asyncio.timeout(whole_s):
-                return await self._exchange(request)
+        with _translated(request.url.host, f"no reply within {whole_s:g} s"):
+            async with time_limit(deadline_s):
+                response = await self._inner.handle_async_request(request)
+        connection = current_connection.get()
+        try:
+            body, is_complete = await self._read(response, deadline_s)
+        finally:
+            await response.aclose()
+        return HttpReply(
+            status=response.status_code,
+            headers=_headers_of(response),
+            body=body,
+            is_complete=is_complete and not (connection is not None and connection.was_cut),
+        )
 
     @asynccontextmanager
     async def stream(self, call: HttpCall, *, idle_s: float) -> AsyncIterator[FileReply]:
@@ -99,10 +102,11 @@ class Transport:
         unpacked = replace(call, headers=(*call.headers, ("accept-encoding", "identity")))
         request = self._request(unpacked, idle_s)
         with _translated(request.url.host, f"no reply within {idle_s:g} s"):
-            async with asyncio.timeout(idle_s):
+            async with time_limit(asyncio.get_running_loop().time() + idle_s):
                 response = await self._inner.handle_async_request(request)
+        connection = current_connection.get()
         try:
-            chunks = _chunks(response, request.url.host, idle_s)
+            chunks = _chunks(response, request.url.host, idle_s, connection)
             yield FileReply(status=response.status_code, headers=_headers_of(response), chunks=chunks)
         finally:
             await response.aclose()
@@ -138,27 +142,22 @@ class Transport:
             raise ConnectFailed("not an http address, or one with a user name")
         address = literal_address(url.host) if self._guard else None
         if address is not None:
-            _guard_address(self._guard, str(address))
+            guard_address(self._guard, str(address))
 
-    async def _exchange(self, request: httpx.Request) -> HttpReply:
-        response = await self._inner.handle_async_request(request)
+    async def _read(self, response: httpx.Response, deadline_s: float) -> tuple[bytes, bool]:
+        """Return what there is of the body, and whether that is all of it."""
+        body = ReplyBody(cap_bytes=self._limits.max_reply_bytes, coding=response.headers.get("content-encoding"))
+        if self._limits.body_s is not None:
+            deadline_s = min(deadline_s, asyncio.get_running_loop().time() + self._limits.body_s)
         try:
-            body = await self._read(response)
-        finally:
-            await response.aclose()
-        headers = _headers_of(response)
-        return HttpReply(status=response.status_code, headers=headers, body=body)
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        body = ReplyBody(
-            cap_bytes=self._limits.max_reply_bytes,
-            cutting=self._limits.cut_replies,
-            coding=response.headers.get("content-encoding"),
-        )
-        async for chunk in response.aiter_raw():
-            body.feed(chunk)
-            if body.is_full:
-                break
+            with _translated("", ""):
+                async with time_limit(deadline_s):
+                    async for chunk in response.aiter_raw():
+                        body.feed(chunk)
+                        if body.is_full:
+                            break
+        except TransportError:
+            return body.end()[0], False
         return body.end()
 
 
@@ -166,109 +165,28 @@ class Transport:
 async def open_transport(limits: TransportLimits, guard: AddressGuard | None = None) -> AsyncIterator[Transport]:
     """Open a transport. Without a guard it reaches every address, as for providers, whose URLs the operator sets."""
     tls = httpx.create_ssl_context(trust_env=False)
-    resolver = _GuardedResolver(guard)
-    connector = aiohttp.TCPConnector(
-        limit=limits.connections,
-        keepalive_timeout=KEEPALIVE_S,
-        ssl=tls,
-        resolver=resolver,
-        socket_factory=_guarded_sockets(guard),
-    )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        response_class=_Response,
-        skip_auto_headers=("Content-Type",),
-    )
+    session = open_session(Connector(guard, limit=limits.connections, tls=tls))
     transport = Transport(AiohttpTransport(verify=tls, trust_env=False, client=session), limits, guard)
     try:
         yield transport
     finally:
         await transport.aclose()
-        await resolver.close()
 
 
-class TooManyInterimAnswers(aiohttp.ClientError):
-    """The server sends 1xx responses without end. Each costs far more to read than to send."""
-
-
-class _Response(aiohttp.ClientResponse):
-    """Adds to aiohttp a limit for 1xx responses, and drops the reason phrase.
-
-    A phrase that is not UTF-8 would make httpx_aiohttp fail, and the phrase is not used.
-    """
-
-    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        protocol = connection.protocol
-        if protocol is None:
-            raise aiohttp.ServerDisconnectedError
-        read, responses = protocol.read, itertools.count()
-
-        async def read_limited() -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
-            if next(responses) > INTERIM_MOST:
-                raise TooManyInterimAnswers
-            return await read()
-
-        protocol.read = read_limited  # type: ignore[method-assign]  # for this response only
-        try:
-            started = await super().start(connection)
-        finally:
-            del protocol.read
-        self.reason = None
-        return started
-
-
-class _GuardedResolver(AbstractResolver):
-    """Refuses a name if any of its addresses is forbidden, because the address that is used is chosen at random."""
-
-    def __init__(self, guard: AddressGuard | None) -> None:
-        self._guard = guard
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        try:
-            found = await self._resolver.resolve(host, port, family)
-        except UnicodeError as error:  # a label that is empty or too long
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from error
-        for each in found:
-            _guard_address(self._guard, each["host"])
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
-
-
-def _guarded_sockets(guard: AddressGuard | None) -> aiohttp.SocketFactoryType:
-    """Return a socket factory that checks the address of each connection, because IP literals skip the resolver."""
-
-    def make(info: _AddrInfo) -> socket.socket:
-        family, kind, protocol, _, address = info
-        _guard_address(guard, str(address[0]))
-        return socket.socket(family, kind, protocol)
-
-    return make
-
-
-def _guard_address(guard: AddressGuard | None, text: str) -> None:
-    kind = guard.forbids(ip_address(text)) if guard else None
-    if kind is not None:
-        raise AddressForbidden(f"the address {text} is {kind}")
-
-
-async def _chunks(response: httpx.Response, where: str, idle_s: float) -> AsyncIterator[bytes]:
+async def _chunks(
+    response: httpx.Response, where: str, idle_s: float, connection: Connection | None
+) -> AsyncIterator[bytes]:
     parts = response.aiter_raw()
 
     async def next_chunk() -> bytes | None:
         with _translated(where, f"nothing more within {idle_s:g} s"):
-            async with asyncio.timeout(idle_s):
+            async with time_limit(asyncio.get_running_loop().time() + idle_s):
                 return await anext(parts, None)
 
     while (chunk := await next_chunk()) is not None:
         yield chunk
+    if connection is not None and connection.was_cut:
+        raise ExchangeBroken(f"{where}: the connection ended before the whole file")
 
 
 @contextmanager
@@ -281,6 +199,8 @@ def _translated(where: str, late: str) -> Iterator[None]:
         raise ExchangeTimeout(f"{where}: {late}") from error
     except httpx.HTTPError as error:
         raise _translate(error, where) from error
+    except BadHead as error:
+        raise ExchangeBroken(f"{where}: {error}") from error
     except Exception as error:  # a library's own fault after the request may have left
         raise ExchangeBroken(f"{where}: {type(error).__name__}") from error
 

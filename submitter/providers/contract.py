@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
-from submitter.model import CancelOutcome, ListedTask, Observation, Output, ProviderTaskId, StatusOutcome, SubmitOutcome
+from submitter.model import (
+    CancelOutcome,
+    ListPage,
+    Observation,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskState,
+)
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
@@ -30,6 +39,8 @@ class Account:
     signature_window_s: int = 300
     #: The adapter's options; CAPABILITIES lists their names and values.
     options: Mapping[str, str] = field(default_factory=dict)
+    #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
+    state_words: Mapping[str, TaskState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +168,15 @@ class Provider(Protocol):
 class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
-    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
-        """Return the query for the newest page. Without a time filter at the provider, the times are ignored."""
+    @property
+    def LIST_REACH_S(self) -> float | None:  # noqa: N802 - a module constant
+        """How far back the list reaches, and how long the span of one query may be; None: no documented limit."""
 
-    def parse_list(self, reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome: ...
+    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
+        """Return the query for a page, from 1. Without a time filter at the provider, the times are ignored."""
+
+    def parse_list(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
+        """A reply without its list is Unavailable, never an empty page."""
 
 
 class CancelsTasks(Protocol):
@@ -169,6 +185,16 @@ class CancelsTasks(Protocol):
     def build_cancel(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
+
+
+class HasTwoPaths(Protocol):
+    """Optional: the documents name two paths for the same submit."""
+
+    def build_other_submit(self, call: HttpCall, /) -> HttpCall:
+        """Return the same POST to the other path; of that one, the first again."""
+
+    def has_no_route(self, reply: HttpReply, /) -> bool:
+        """Whether the reply says that the path is not served, so that surely nothing was created."""
 
 
 class ServesFiles(Protocol):

@@ -152,7 +152,6 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         whole_s=_DEFAULT.timeout_s,
         max_reply_bytes=RESPONSE_CAP_BYTES,
         connections=concurrency,
-        cut_replies=True,
     )
     async with (
         open_store(f"sqlite:///{path}", clock=_now_ms, migrating=True) as store,

@@ -78,9 +78,38 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A ledger is copied between SQLite and Postgres whole or not at all, and every table is compared",
         "tests/integration/store/test_transfer.py::test_a_transfer_that_was_killed_leaves_an_empty_target_and_may_be_repeated",
     ),
+    ("Secrets reach neither the log nor an error", "tests/unit/runtime/test_log.py::test_no_secret_is_written"),
     (
-        "Secrets reach neither the log nor an error",
-        "tests/unit/runtime/test_log.py::test_no_secret_is_written",
+        "The status of an answer counts once it is read, whatever its headers and its body are like",
+        "tests/integration/submitter/test_odd_replies.py::test_a_body_that_breaks_costs_no_status",
+    ),
+    (
+        "A process that stood still takes the receipt that came meanwhile",
+        "tests/system/test_stopped_process.py::test_a_receipt_that_came_meanwhile_is_taken",
+    ),
+    (
+        "A body of millions of values is refused before they are made, and a large one is parsed beside other requests",
+        "tests/integration/web/test_body_limits.py::test_eight_megabytes_of_zeros_are_refused_by_every_endpoint",
+    ),
+    (
+        "Nothing of a callback's body is read before the token in its path was checked",
+        "tests/integration/web/test_body_limits.py::test_who_has_no_token_is_refused_before_a_byte_of_the_body",
+    ),
+    (
+        "A head without an end is cut off at 64 KiB, and fields after a body are no headers",
+        "tests/integration/web/test_wire.py::test_a_head_without_an_end_is_answered_431_and_closed",
+    ),
+    (
+        "A callback with a right token is not refused for its content type, an added query or slash, or its packing",
+        "tests/integration/web/test_callbacks.py::test_who_has_proved_itself_may_send_any_content_type",
+    ),
+    (
+        "An empty, cut or damaged file, a page and JSON are never stored as a task's file",
+        "tests/integration/tasks/test_download.py::test_what_is_not_the_file_never_takes_its_place",
+    ),
+    (
+        "A redirect of a download goes through the address guard, and the key goes to the provider's own host only",
+        "tests/integration/tasks/test_download.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
     ),
     (
         "Nothing is answered 2xx once the ledger's file was deleted, moved or replaced under the process",
@@ -105,6 +134,42 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A clock that leaps ahead deletes nothing for a day, also over a restart",
         "tests/integration/store/test_leap.py::test_a_clock_that_leaps_beyond_retention_deletes_nothing_and_is_set_right_again",
+    ),
+    (
+        "One task's 403 pauses neither its account nor the other tasks",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_403_to_one_task_never_stops_the_others",
+    ),
+    (
+        "A success without its result is polled again before it is final, also across restarts",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_success_that_never_has_a_result_ends_without_one_and_says_so_across_restarts",
+    ),
+    (
+        "An id in its documented place makes a receipt in every 2xx, whatever stands beside or behind it",
+        "tests/unit/providers/test_odd_receipts.py::test_an_id_in_its_place_is_a_receipt_whatever_stands_beside_it",
+    ),
+    (
+        "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
+        "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
+    ),
+    (
+        "A good answer of a provider to a later request ends its pause and its alarm",
+        "tests/integration/reconcile/test_manual.py::test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once",
+    ),
+    (
+        "The reply of every answer that could not be used is kept with its reason and without secrets, in a few lines",
+        "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
+    ),
+    (
+        "A wrong settle can be corrected until an end is recorded, and the task ends in one event",
+        "tests/system/test_cli_settle.py::test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event",
+    ),
+    (
+        "A task whose end only a person can read is ended by that person, once and for all",
+        "tests/integration/tasks/test_settle.py::test_an_unfinished_task_is_ended_once",
+    ),
+    (
+        "A list that cannot be read never says that a lost submit created nothing",
+        "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
     ),
 )
 
@@ -197,5 +262,13 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
         "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+    (
+        "A test that is answered 2xx closes the breaker, and what waits goes out at once",
+        "tests/integration/webhooks/test_resume.py::test_a_test_that_passes_closes_the_breaker_and_the_deliveries_go_out_at_once",
+    ),
+    (
+        "Dead letters at a host of a task's `notify` are listed and sent again together",
+        "tests/integration/webhooks/test_endpoint_repository.py::test_dead_letters_of_a_host_are_sent_again_after_what_is_new",
     ),
 )

@@ -18,7 +18,7 @@ from submitter.http.transport import TransportLimits, open_transport
 from tests.support.builders import T0
 
 LOCAL_GUARD = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
-LIMITS = TransportLimits(whole_s=20, max_reply_bytes=RESPONSE_CAP_BYTES, cut_replies=True)
+LIMITS = TransportLimits(whole_s=20, max_reply_bytes=RESPONSE_CAP_BYTES)
 BACKOFF_S = (5.0, 30.0)
 
 

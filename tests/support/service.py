@@ -19,6 +19,8 @@ from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.web.app import build_app
+from receiver.web.bodies import Bodies
+from receiver.web.server import server_config
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
 from tests.support.builders import T0, a_task
@@ -41,6 +43,13 @@ class Served:
     url: str
     services: Services
     http: httpx.AsyncClient
+    app: Starlette
+
+    @property
+    def bodies(self) -> Bodies:
+        found = self.app.state.bodies
+        assert isinstance(found, Bodies)
+        return found
 
     def key(self, name: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {KEYS[name][1]}"}
@@ -87,7 +96,8 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]:
     """The application's URL, once it answers."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
+    config = server_config(app)
+    config.lifespan = "on"
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
@@ -111,10 +121,11 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
         async def opened() -> AsyncIterator[Services]:
             yield services
 
-        url = await stack.enter_async_context(serving(build_app(opened), listener))
+        app = build_app(opened)
+        url = await stack.enter_async_context(serving(app, listener))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, timeout=90))
         stack.callback(services.feed.close)
-        yield Served(url=url, services=services, http=http)
+        yield Served(url=url, services=services, http=http, app=app)
 
 
 def _environment(folder: Path, port: int, sim: Simulator | None) -> dict[str, str]:

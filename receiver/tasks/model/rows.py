@@ -16,7 +16,9 @@ def observation_row(
     observation_id: str, task_id: TaskId, observation: Observation, verdict: Verdict, now_ms: int
 ) -> dict[str, Any]:
     """A line of the timeline. Absent facts are left out of `detail`."""
-    detail: dict[str, Any] = {"task_id": observation.key.provider_task_id}
+    detail: dict[str, Any] = {}
+    if observation.key.provider_task_id:
+        detail["task_id"] = observation.key.provider_task_id
     if observation.progress is not None:
         detail["progress"] = observation.progress
     if observation.outputs:
@@ -27,6 +29,8 @@ def observation_row(
         detail["completed_at_ms"] = observation.completed_at_ms
     if not observation.is_documented_state:
         detail["unknown_word"] = True
+    if observation.without_result:
+        detail["without_result"] = True
     return {
         "id": observation_id,
         "task": task_id,

@@ -109,7 +109,7 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
         await _wait(context, task.id, wait_s)
         task = await find_task(context)
     headers = {} if preferred_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    return JsonAnswer(body=api.Task.model_validate(task), headers=headers)
+    return JsonAnswer(body=api.TaskWithRequest.model_validate(task), headers=headers)
 
 
 async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
@@ -142,7 +142,10 @@ async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
-    """Leave out the provider's raw message, because it may hold ids and addresses that are not for every reader."""
+    """Leave out the raw message of an observation, because it may hold ids and addresses that are not for every reader.
+
+    The `reply` of an answer that could not be used stays, because without it nobody sees what is wrong.
+    """
     detail = {name: value for name, value in entry.detail.items() if name != "raw"}
     return api.TimelineEntry.model_validate(replace(entry, detail=detail))
 

@@ -7,24 +7,34 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
-from receiver.web.schemas.tasks import LAST_SEQ, NEXT_CURSOR, Name, PageLimit, Query, RequestBody, SubscriptionId
+from receiver.web.schemas.tasks import (
+    LAST_SEQ,
+    NEXT_CURSOR,
+    Labels,
+    Name,
+    PageLimit,
+    Query,
+    RequestBody,
+    SubscriptionId,
+)
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
 from receiver.webhooks.model.request import LONGEST_OVERLAP_S, SubscriptionRequest
 from receiver.webhooks.model.subscription import SubscriptionState
+from submitter.request import at_most
 from submitter.timestamps import find_rfc3339_ms
 
 MOST_VALUES = 1_000  # in one condition; the service itself allows fewer
 
 DEFAULT_OVERLAP_S = 86_400
 
-_AT_MOST = Field(strict=False, max_length=MOST_VALUES)
+_LISTED = (Field(strict=False, max_length=MOST_VALUES, fail_fast=True), at_most(MOST_VALUES))
 
 #: The service checks the types, because it names all unknown ones at once; they are only described here.
 TypeName = Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in EventType]})]
 
-TypeNames = Annotated[tuple[TypeName, ...], _AT_MOST]
+TypeNames = Annotated[tuple[TypeName, ...], *_LISTED]
 
-Values = Annotated[tuple[str, ...], _AT_MOST]
+Values = Annotated[tuple[str, ...], *_LISTED]
 
 
 class CreateSubscriptionRequest(RequestBody):
@@ -38,7 +48,7 @@ class CreateSubscriptionRequest(RequestBody):
     types: TypeNames = ()
     providers: Values = ()
     models: Values = ()
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     secret: str | None = None
     asymmetric: bool = False
     cloudevents: bool = False
@@ -62,7 +72,7 @@ class ChangeSubscriptionRequest(RequestBody):
     types: TypeNames | None = _NOT_GIVEN
     providers: Values | None = _NOT_GIVEN
     models: Values | None = _NOT_GIVEN
-    labels: dict[str, str] | None = _NOT_GIVEN
+    labels: Labels | None = _NOT_GIVEN
     asymmetric: bool = _NOT_GIVEN
     cloudevents: bool = _NOT_GIVEN
     handshake: bool = _NOT_GIVEN
@@ -104,10 +114,10 @@ class ReplayRequest(RequestBody):
     last_seq: int | None = Field(default=None, ge=0, le=LAST_SEQ)
     since: Time | None = None
     until: Time | None = None
-    types: Annotated[tuple[Annotated[EventType, Field(strict=False)], ...], _AT_MOST] = ()
-    providers: Annotated[tuple[Name, ...], _AT_MOST] = ()
-    models: Annotated[tuple[Name, ...], _AT_MOST] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
+    types: Annotated[tuple[Annotated[EventType, Field(strict=False)], ...], *_LISTED] = ()
+    providers: Annotated[tuple[Name, ...], *_LISTED] = ()
+    models: Annotated[tuple[Name, ...], *_LISTED] = ()
+    labels: Labels = Field(default_factory=dict)
     which: Annotated[ReplayWhich, Field(strict=False)] = ReplayWhich.ALL
     dry_run: bool = False
 

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from receiver.events.model.event import EventType
 from receiver.tasks.model.request import LONGEST_DEADLINE_S, TaskRequest
 from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.endpoint import LABELS_CAP
 from submitter.model import TaskState
-from submitter.request import RawRequest, VideoRequest
+from submitter.request import CheckedRequest, RawRequest, VideoRequest, at_most
 
 LAST_SEQ = 2**63 - 1  # the largest number that the ledger can hold
 
@@ -19,10 +20,12 @@ LONGEST_AGE_S = 10 * 366 * 86_400  # older than any ledger
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class RequestBody(BaseModel):
-    """Base of the request bodies: no unknown member, no conversion."""
+#: The service checks the names and values, of which it allows fewer.
+Labels = Annotated[dict[str, str], at_most(LABELS_CAP)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+class RequestBody(CheckedRequest):
+    """Base of the request bodies."""
 
 
 class NoBody(RequestBody):
@@ -42,7 +45,7 @@ class SubmitRequest(RequestBody):
     provider: Name
     video: VideoRequest | None = None
     raw: RawRequest | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     notify: NotifyRequest | None = None
     deadline_s: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE_S)
 
@@ -70,14 +73,30 @@ class ReconcileRequest(ReconcileTaskRequest):
 
     provider: Name | None = None
     older_than_s: float | None = Field(default=None, ge=0, le=LONGEST_AGE_S)
-    task_id: Name | None = None
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
+
+
+SETTLE_WAYS = ("task_id", "refused", "succeeded", "failed", "canceled")
 
 
 class SettleRequest(RequestBody):
-    """Exactly one: the provider's id of the task that the submit created, or that it created none."""
+    """Exactly one of `task_id`, `refused`, `succeeded`, `failed` and `canceled`.
 
-    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = None
+    `task_id`: the submit created this task of the provider; the provider is asked first, unless `force` is true.
+    `refused`: it created none. The others end an unfinished task: with the URLs of its files, or with a reason.
+    """
+
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
     refused: Literal[True] | None = None
+    succeeded: Annotated[list[Annotated[str, StringConstraints(max_length=8192)]], Field(max_length=100)] | None = None
+    failed: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+    canceled: Literal[True] | None = None
+    force: bool = False
+
+    @property
+    def ways(self) -> list[str]:
+        """Those that are given."""
+        return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
 
 
 # Queries. Their values arrive as text.
@@ -114,6 +133,12 @@ class Query(BaseModel):
 
 class NoQuery(Query):
     """The request takes none."""
+
+
+class AnyQuery(BaseModel):
+    """Whatever it says, the answer is the same."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class TaskQuery(Query):
@@ -170,6 +195,11 @@ class DeliveriesQuery(Query):
     state: DeliveryState | None = Field(default=None, description="only deliveries in this state", examples=["dead"])
     subscription: SubscriptionId | None = Field(
         default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
+    )
+    endpoint: Annotated[str, StringConstraints(max_length=2_048)] | None = Field(
+        default=None,
+        description="only what this host of `notify` has not received: pending deliveries and dead letters",
+        examples=["https://hooks.example.com"],
     )
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(

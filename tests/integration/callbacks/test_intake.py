@@ -72,7 +72,7 @@ async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
     signed = ConfiguredProvider(
         adapter=ADAPTERS["hiapi"], account=replace(an_account("signed", "hiapi"), webhook_secret=SECRET)
     )
-    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=500) as store:
         intake = Intake(
             providers={"signed": signed, **{name: a_provider(name) for name in ("hiapi", "dashscope", "modellix")}},
             keys=KEYS,
@@ -257,6 +257,69 @@ async def test_where_a_secret_is_set_a_token_cannot_replace_the_signature(
     assert (await setup.task()).state is TaskState.SUBMITTED
 
 
+UNREADABLE = Callback(headers=(("content-type", "application/json"),), body=b'{"taskId":"p1","status":')
+STALE = signed(a_callback(), at_s=T0 // 1000 - 301)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTED, TaskState.RUNNING])
+@pytest.mark.parametrize(
+    ("callback", "provider", "outcome"),
+    [(STALE, "signed", Unauthenticated), (signed(UNREADABLE), "signed", Malformed), (UNREADABLE, "hiapi", Malformed)],
+    ids=["stale", "signed and unreadable", "unreadable"],
+)
+async def test_a_right_token_makes_its_task_due_though_nothing_of_the_callback_is_believed(
+    setup: IntakeSetup, callback: Callback, provider: str, outcome: type, state: TaskState
+) -> None:
+    await setup.add_task(provider=provider, state=state)
+    await setup.add_task("tsk_2", "p2", provider=provider, state=state)
+    assert isinstance(await setup.receive(callback, a_token(provider=provider), provider), outcome)
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, T0)
+    assert (await setup.task("tsk_2")).next_poll_ms == T0 + 180_000
+    assert await setup.events() == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "token"),
+    [
+        (STALE, None),
+        (STALE, a_token(None, "signed")),
+        (STALE, a_token("tsk_2", "signed")),
+        (STALE, a_token(provider="hiapi")),
+        (STALE, a_token(provider="signed", made_s=T0 // 1000 - 31 * DAY_S)),
+        (STALE, a_token(provider="signed", key="a-key-of-somebody-else-00001")),
+        (signed(STALE, secret="another-signing-secret-01"), a_token(provider="signed")),
+        (a_callback(), a_token(provider="signed")),
+        (UNREADABLE, a_token(provider="signed")),
+    ],
+    ids=[
+        "no token",
+        "account-wide",
+        "no such task",
+        "other provider",
+        "old",
+        "forged",
+        "two",
+        "unsigned",
+        "unsigned, cut",
+    ],
+)
+async def test_without_its_right_token_or_signature_a_callback_makes_no_task_due(
+    setup: IntakeSetup, callback: Callback, token: str | None
+) -> None:
+    await setup.add_task(provider="signed")
+    assert isinstance(await setup.receive(callback, token, "signed"), Unauthenticated)
+    assert (await setup.task()).next_poll_ms == T0 + 180_000
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN, TaskState.REFUSED, TaskState.FAILED])
+async def test_a_stale_callback_changes_no_task_whose_submit_is_open_or_that_has_ended(
+    setup: IntakeSetup, state: TaskState
+) -> None:
+    await setup.add_task(provider="signed", state=state, next_poll_ms=None)
+    await setup.receive(STALE, a_token(provider="signed"), "signed")
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, None)
+
+
 async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(setup: IntakeSetup) -> None:
     await setup.add_task()
     assert await setup.receive(a_callback(bare=True), a_token()) == APPLIED
@@ -306,6 +369,48 @@ async def test_what_cannot_be_made_durable_is_not_counted(setup: IntakeSetup, tm
         await setup.receive(a_callback(), a_token())
     blocker.close()
     assert await setup.receive(a_callback(), a_token()) == APPLIED
+
+
+async def test_a_right_token_whose_signature_is_stale_makes_the_task_due(setup: IntakeSetup) -> None:
+    await setup.add_task(provider="signed")
+    stale = signed(a_callback(), at_s=T0 // 1000 - DAY_S)
+    assert isinstance(await setup.receive(stale, a_token(provider="signed"), "signed"), Unauthenticated)
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (TaskState.SUBMITTED, T0)
+
+
+@pytest.mark.parametrize("token", [None, "account-wide", "forged"])
+async def test_a_stale_signature_without_a_tasks_token_makes_nothing_due(setup: IntakeSetup, token: str | None) -> None:
+    await setup.add_task(provider="signed")
+    given = {"account-wide": a_token(None, "signed"), "forged": a_token(provider="signed", key="another-key-1")}
+    stale = signed(a_callback(), at_s=T0 // 1000 - DAY_S)
+    assert isinstance(await setup.receive(stale, given.get(token or ""), "signed"), Unauthenticated)
+    assert (await setup.task()).next_poll_ms == T0 + 180_000
+
+
+async def test_a_wrong_signature_makes_nothing_due(setup: IntakeSetup) -> None:
+    await setup.add_task(provider="signed")
+    wrong = signed(a_callback(), secret="another-signing-secret")
+    assert isinstance(await setup.receive(wrong, a_token(provider="signed"), "signed"), Unauthenticated)
+    assert (await setup.task()).next_poll_ms == T0 + 180_000
+
+
+@pytest.mark.parametrize(
+    ("state", "next_poll_ms"),
+    [
+        (TaskState.SUBMITTED, T0),
+        (TaskState.RUNNING, T0),
+        (TaskState.SUBMITTING, T0 + 180_000),  # its submit is in flight, and must not be taken for a lost one
+        (TaskState.UNCERTAIN, T0 + 180_000),
+        (TaskState.SUCCEEDED, T0 + 180_000),
+    ],
+)
+async def test_an_unreadable_body_lets_the_provider_be_asked(
+    setup: IntakeSetup, state: TaskState, next_poll_ms: int
+) -> None:
+    has_id = state not in {TaskState.SUBMITTING, TaskState.UNCERTAIN}
+    await setup.add_task(provider_task_id="p1" if has_id else None, state=state)
+    assert isinstance(await setup.receive(Callback(body=b"{"), a_token()), Malformed)
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, next_poll_ms)
 
 
 @pytest.mark.parametrize("status", ["success", "fail", "handling"])

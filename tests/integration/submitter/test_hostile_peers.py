@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from submitter.errors import ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
+from submitter.errors import ConnectFailed, ExchangeBroken, ExchangeTimeout
 from submitter.http.messages import HttpCall
-from submitter.http.transport import INTERIM_MOST, Transport, TransportLimits, open_transport
+from submitter.http.reply_head import INTERIM_MOST
+from submitter.http.transport import Transport, TransportLimits, open_transport
 from tests.support.raw_server import Answering, Peer, reply, replying, serving
 
 BYTES_CAP = 4096
@@ -17,7 +18,7 @@ BYTES_CAP = 4096
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    async with open_transport(TransportLimits(whole_s=60, max_reply_bytes=BYTES_CAP, cut_replies=True)) as opened:
+    async with open_transport(TransportLimits(whole_s=60, max_reply_bytes=BYTES_CAP)) as opened:
         yield opened
 
 
@@ -81,10 +82,10 @@ async def test_interim_answers_are_read_up_to_a_number(transport: Transport, int
         assert (await transport.send(_post(server.url))).body == b"well"  # counted anew on the same connection
         assert len(server.peers) == 1
     async with serving(replying(interim * (INTERIM_MOST + 1) + reply())) as server:
-        with pytest.raises(ExchangeBroken, match="TooManyInterimAnswers"):
+        with pytest.raises(ExchangeBroken, match="interim"):
             await transport.send(_post(server.url))
     async with serving(_endlessly(b"", interim * 100)) as server:
-        with pytest.raises(ExchangeBroken, match="TooManyInterimAnswers"):
+        with pytest.raises(ExchangeBroken, match="interim"):
             await transport.send(_post(server.url))
 
 
@@ -94,9 +95,8 @@ async def test_interim_answers_are_read_up_to_a_number(transport: Transport, int
         (b"HTTP/1.1 200 OK\r\n", b"X-A: bbbbbbbb\r\n" * 100),
         (b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 4096),
         (b"HTTP/1.1 200 ", b"b" * 4096),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: bbbbbbbb\r\n" * 100),
     ],
-    ids=["headers", "header", "phrase", "trailers"],
+    ids=["headers", "header", "phrase"],
 )
 async def test_a_head_without_end_is_broken(transport: Transport, head: bytes, unit: bytes) -> None:
     async with serving(_endlessly(head, unit)) as server:
@@ -117,22 +117,11 @@ async def test_a_body_without_end_is_read_to_the_cap(transport: Transport, head:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        b"HTTP/1.1 abc def\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"hello",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 302 There\r\nLocation: a\0b\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-        b"\x16\x03\x01\x00\xa5\x01",
-    ],
+    "answer", [b"HTTP/1.1 abc def\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"hello", b"\x16\x03\x01\x00\xa5\x01"]
 )
 async def test_garbage_is_a_broken_exchange(transport: Transport, answer: bytes) -> None:
     async with serving(replying(answer)) as server:
-        with pytest.raises(TransportError):
+        with pytest.raises(ExchangeBroken, match="does not answer in HTTP"):
             await transport.send(_post(server.url))
 
 

@@ -14,18 +14,17 @@ from submitter.errors import (
     ConnectFailed,
     ExchangeBroken,
     ExchangeTimeout,
-    ReplyTooLarge,
     TransportError,
 )
 from submitter.http.address_guard import AddressGuard
-from submitter.http.messages import HttpCall
+from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport, TransportLimits, open_transport
-from tests.support.raw_server import Peer, RawServer, hanging, reply, replying, serving
+from tests.support.raw_server import Peer, hanging, reply, replying, serving
 
 GUARD = AddressGuard()
 HOME = AddressGuard(allow=(ip_network("127.0.0.0/8"), ip_network("::1/128")))
 LIMITS = TransportLimits(connect_s=5, whole_s=20, max_reply_bytes=1_000)
-BROKEN_REPLIES = [b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
+BROKEN_REPLIES = [b"nonsense\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: y", b"", b"HTT"]
 
 
 @pytest.fixture
@@ -177,8 +176,10 @@ async def test_a_slow_drip_never_outlasts_the_deadline() -> None:
             await asyncio.sleep(0.02)
 
     async with serving(drip) as server:
-        with pytest.raises(ExchangeTimeout):
-            await _send(server.url, whole_s=1)
+        answer = await asyncio.wait_for(_send(server.url, whole_s=1), 30)
+    assert isinstance(answer, HttpReply)
+    assert not answer.is_complete
+    assert set(answer.body) == {ord("x")}
 
 
 async def test_a_call_may_have_a_deadline_of_its_own(transport: Transport) -> None:
@@ -249,26 +250,11 @@ async def test_a_reply_is_decompressed_within_its_cap(transport: Transport) -> N
 
 
 @pytest.mark.parametrize("body", [b"x" * 1_001, b"x" * 500_000])
-async def test_a_reply_over_its_cap_is_too_large(transport: Transport, body: bytes) -> None:
+async def test_a_reply_over_its_cap_is_cut_there(transport: Transport, body: bytes) -> None:
     for raw in (reply(body), reply(gzip.compress(body), b"Content-Encoding: GZIP")):
         async with serving(replying(raw)) as server:
-            with pytest.raises(ReplyTooLarge):
-                await transport.send(_post(server.url))
-
-
-async def test_a_gzip_bomb_costs_no_more_than_the_cap(transport: Transport) -> None:
-    layer = gzip.compress(b"\0" * 50_000_000)
-    async with serving(replying(reply(layer, b"Content-Encoding: gzip"))) as server:
-        with pytest.raises(ReplyTooLarge):
-            await transport.send(_post(server.url))
-
-
-async def test_a_reply_may_be_cut_instead() -> None:
-    limits = TransportLimits(max_reply_bytes=10, cut_replies=True)
-    for raw in (reply(b"0123456789more"), reply(gzip.compress(b"0123456789" * 99), b"Content-Encoding: gzip")):
-        async with serving(replying(raw)) as server, open_transport(limits) as opened:
-            answer = await opened.send(_post(server.url))
-        assert (answer.status, answer.body) == (200, b"0123456789")
+            answer = await transport.send(_post(server.url))
+        assert (answer.status, answer.body, answer.is_complete) == (200, b"x" * 1_000, False)
 
 
 async def test_an_endless_reply_is_cut_and_its_connection_closed() -> None:
@@ -278,21 +264,10 @@ async def test_an_endless_reply_is_cut_and_its_connection_closed() -> None:
             await peer.say(b"5\r\nmore \r\n")
             await asyncio.sleep(0)
 
-    limits = TransportLimits(max_reply_bytes=10, cut_replies=True)
+    limits = TransportLimits(max_reply_bytes=10)
     async with serving(endless) as server, open_transport(limits) as opened:
         assert (await opened.send(_post(server.url))).body == b"more more "
         await asyncio.wait_for(server.peers[0].gone.wait(), 60)
-
-
-@pytest.mark.parametrize(
-    "damaged",
-    [b"no gzip", gzip.compress(b"x" * 99)[:-9], gzip.compress(b"x") + b"garbage"],
-    ids=["none", "cut", "more"],  # the bytes hold the time
-)
-async def test_damaged_gzip_is_a_broken_exchange(transport: Transport, damaged: bytes) -> None:
-    async with serving(replying(reply(damaged, b"Content-Encoding: gzip"))) as server:
-        with pytest.raises(ExchangeBroken, match="gzip"):
-            await transport.send(_post(server.url))
 
 
 async def test_an_empty_reply_that_claims_gzip_and_a_coding_not_asked_for_are_replies(transport: Transport) -> None:
@@ -351,15 +326,3 @@ async def test_no_message_repeats_a_query_or_a_header(transport: Transport) -> N
             with pytest.raises(TransportError) as raised:
                 await transport.send(_post(url + "?token=hidden", authorization="hidden"))
             assert "hidden" not in str(raised.value)
-
-
-async def test_a_connection_lost_in_the_middle_of_a_body_is_broken(transport: Transport) -> None:
-    async def half(peer: Peer, _: int) -> None:
-        await peer.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe")
-        peer.reset()
-
-    server: RawServer
-    async with serving(half) as server:
-        with pytest.raises(ExchangeBroken):
-            await transport.send(_post(server.url))
-        assert len(server.requests) == 1

@@ -1,6 +1,8 @@
 """Files of finished tasks: from simulated TokenBay and HiAPI, and from servers that answer oddly."""
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,12 +13,12 @@ from typing import Any
 import pytest
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
-from receiver.tasks.download import Download, DownloadFailed, PlannedFile, plan
+from receiver.tasks.download import Download, DownloadFailed, PlannedFile, _target, plan
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
 from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall
-from submitter.http.transport import TransportLimits, open_transport
+from submitter.http.transport import FileReply, TransportLimits, open_transport
 from submitter.model import ENDED, Output
 from submitter.providers.registry import SERVES_FILES
 from submitter.simulator import Simulator, SimulatorConfig, running
@@ -186,13 +188,32 @@ async def test_a_server_without_ranges_sends_all_and_nothing_is_doubled(tmp_path
 
 
 ODD: list[tuple[bytes, str]] = [
-    (reply(b"", b"Location: /b", status=b"302 Found"), "redirects are not followed"),
+    (reply(b"", status=b"302 Found"), "a redirect to no address"),
+    (reply(b"", b"Location: ftp://a/b", status=b"302 Found"), "a redirect to no address"),
+    (reply(b"", b"Location: http://[::1", status=b"302 Found"), "a redirect to no address"),
+    (reply(b"", b"Location: http://a:b@c.example/", status=b"302 Found"), "a redirect to no address"),
+    (reply(b"", b"Location: /b", status=b"307 Again"), "redirects more than 5 times"),
+    (reply(b"", b"Location: /b", status=b"300 Choose"), "answers 300 in place of the file"),
     (reply(b"", status=b"404 Not Found"), "its link may have ended"),
     (reply(b"", b"Content-Range: bytes */3", status=b"416 No"), "is not the beginning of it"),
     (reply(b"789", b"Content-Range: bytes 7-9/10", status=b"206 Partial Content"), "another piece"),
     (reply(b"789", status=b"206 Partial Content"), "another piece"),
     (reply(b"56", b"Content-Range: bytes 5-6/10", status=b"206 Partial Content"), "should have 10"),
     (reply(b'{"error":{}}', b"Content-Type: application/json"), "application/json in place of the file"),
+    (reply(b'{"error":{}}', b"Content-Type: application/problem+json; a=b"), r"problem\+json in place of the file"),
+    (reply(b"<Error/>", b"Content-Type: application/xml"), "application/xml in place of the file"),
+    (reply(b"<html>", b"Content-Type: text/html; charset=utf-8"), "text/html in place of the file"),
+    (reply(b"<!DOCTYPE html>", b"Content-Type: video/mp4"), "a page or JSON in place of the file"),
+    (reply(b' {"code": 500}'), "a page or JSON in place of the file"),
+    (reply(gzip.compress(b'[{"error": 1}]'), b"Content-Encoding: gzip"), "a page or JSON in place of the file"),
+    (reply(b"", b"Content-Type: video/mp4"), "an empty file"),
+    (reply(gzip.compress(b""), b"Content-Encoding: gzip"), "an empty file"),
+    (b"HTTP/1.1 204 No Content\r\n\r\n", "answers 204"),
+    (reply(b"\x0b\x02\x80", b"Content-Encoding: br"), "packed as br"),
+    (
+        reply(b"56789", b"Content-Range: bytes 5-9/10", b"Content-Encoding: gzip", status=b"206 Partial Content"),
+        "packed as gzip",
+    ),
 ]
 
 
@@ -204,6 +225,129 @@ async def test_what_is_not_the_file_never_takes_its_place(tmp_path: Path, raw: b
             await setup.fetch()
         assert not setup.planned.path.exists()
         assert setup.planned.part.read_bytes().startswith(WHOLE[:5])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        reply(gzip.compress(WHOLE), b"Content-Encoding: gzip"),
+        reply(gzip.compress(WHOLE[:5]) + gzip.compress(WHOLE[5:]), b"Content-Encoding: x-gzip"),
+        reply(zlib.compress(WHOLE), b"Content-Encoding: deflate"),
+        reply(WHOLE, b"Content-Encoding: gzip"),  # said to be packed, and it is not
+        reply(WHOLE, b"Content-Encoding: identity"),
+    ],
+)
+async def test_a_file_that_comes_packed_is_unpacked(tmp_path: Path, raw: bytes) -> None:
+    async with _download_setup(tmp_path, replying(raw)) as setup:
+        assert await setup.fetch() == len(WHOLE)
+        assert setup.planned.path.read_bytes() == WHOLE
+        assert not setup.planned.part.exists()
+
+
+async def test_packed_data_that_is_damaged_leaves_no_file(tmp_path: Path) -> None:
+    raw = reply(gzip.compress(WHOLE * 99)[:-9], b"Content-Encoding: gzip")
+    async with _download_setup(tmp_path, replying(raw)) as setup:
+        with pytest.raises(DownloadFailed, match="damaged"):
+            await setup.fetch()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + WHOLE,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n" + WHOLE + b"\r\n",
+    ],
+)
+async def test_a_file_that_is_cut_is_no_file(tmp_path: Path, raw: bytes) -> None:
+    async def answer(peer: Any, _: int) -> None:
+        await peer.say(raw)
+        peer.writer.close()
+
+    async with _download_setup(tmp_path, answer) as setup:
+        with pytest.raises(ExchangeBroken, match="before the whole file"):
+            await setup.fetch()
+        assert (setup.planned.path.exists(), setup.planned.part.read_bytes()) == (False, WHOLE)
+
+
+def _redirecting(*targets: str) -> Answering:
+    """Answer the first requests with redirects to the targets, then with the file."""
+
+    async def answer(peer: Any, number: int) -> None:
+        if number > len(targets):
+            await peer.say(reply(WHOLE))
+        else:
+            await peer.say(reply(b"<html>moved", b"Location: " + targets[number - 1].encode(), status=b"302 Found"))
+
+    return answer
+
+
+async def test_a_redirect_to_a_signed_address_is_followed_without_the_key(tmp_path: Path) -> None:
+    async with serving(replying(reply(WHOLE))) as store:
+        target = f"http://localhost:{store.port}/bucket/x.mp4?Signature=a%2Bb"
+        async with _download_setup(tmp_path, _redirecting(target)) as setup:
+            assert await setup.fetch() == len(WHOLE)
+            assert b"key-of-tokenbay" in setup.server.requests[0]
+        assert store.requests[0].startswith(b"GET /bucket/x.mp4?Signature=a%2Bb HTTP/1.1\r\n")
+        assert b"key-of-tokenbay" not in store.requests[0]
+        assert b"authorization" not in store.requests[0].lower()
+
+
+async def test_a_redirect_within_the_providers_own_host_keeps_the_key(tmp_path: Path) -> None:
+    async with _download_setup(tmp_path, _redirecting("/b", "c", "?d=1")) as setup:
+        assert await setup.fetch() == len(WHOLE)
+        assert [request.split(b" ")[1] for request in setup.server.requests] == [b"/a", b"/b", b"/c", b"/c?d=1"]
+        assert all(b"key-of-tokenbay" in request for request in setup.server.requests)
+
+
+async def test_a_way_back_to_the_providers_host_gets_no_key(tmp_path: Path) -> None:
+    home: list[str] = []
+
+    async def back(peer: Any, _: int) -> None:
+        await peer.say(reply(b"", b"Location: " + home[0].encode() + b"/account", status=b"302 Found"))
+
+    async with (
+        serving(back) as elsewhere,
+        _download_setup(tmp_path, _redirecting(f"http://localhost:{elsewhere.port}/")) as setup,
+    ):
+        home.append(f"http://127.0.0.1:{setup.server.port}")
+        assert await setup.fetch() == len(WHOLE)
+        assert [b"key-of-tokenbay" in request for request in setup.server.requests] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:{port}/", "http://169.254.169.254/latest/", "http://[::1]:{port}/"]
+)
+async def test_a_redirect_to_a_private_address_is_not_followed(tmp_path: Path, target: str) -> None:
+    async with serving(replying(reply(WHOLE))) as inside:
+        redirecting = _redirecting(target.format(port=inside.port))
+        async with _download_setup(tmp_path, redirecting, guard=True) as setup:
+            with pytest.raises(AddressForbidden):
+                await setup.fetch()
+        assert inside.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_from_https_to_http_is_refused() -> None:
+    moved = FileReply(status=301, headers=(("location", "http://a.example/"),), chunks=_nothing())
+    with pytest.raises(DownloadFailed, match="from https to http"):
+        _target("https://a.example/", moved)
+    assert _target("http://a.example/", moved) == "http://a.example/"
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def test_a_part_is_continued_behind_a_redirect(tmp_path: Path) -> None:
+    rest = reply(WHOLE[4:], b"Content-Range: bytes 4-9/10", status=b"206 Partial Content")
+    async with serving(replying(rest)) as store:
+        async with _download_setup(tmp_path, _redirecting(f"http://localhost:{store.port}/")) as setup:
+            setup.planned.part.write_bytes(WHOLE[:4])
+            assert await setup.fetch() == len(WHOLE)
+        assert b"range: bytes=4-\r\n" in store.requests[0].lower()
+        assert setup.planned.path.read_bytes() == WHOLE
 
 
 async def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

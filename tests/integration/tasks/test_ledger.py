@@ -209,3 +209,12 @@ async def test_reports_that_come_at_once_are_all_counted(store: Store) -> None:
     task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert task.reports == {"duplicate": 39}
+
+
+async def test_a_duplicate_that_names_its_task_at_last_is_stored_with_the_name_and_counted(store: Store) -> None:
+    """A task that a person ended before the provider had named it."""
+    await store.submissions.open_task(a_task(state=TaskState.SUCCEEDED, next_poll_ms=None), T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
+    task = await store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert (task.provider_task_id, dict(task.reports)) == ("p1", {"duplicate": 1})

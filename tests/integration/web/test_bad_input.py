@@ -10,10 +10,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from receiver.web import json_body
+from receiver.web import bodies
 from receiver.web.endpoint import Endpoint
 from receiver.web.routes import ROUTES
-from receiver.web.schemas.tasks import NoBody, NoQuery
+from receiver.web.schemas.tasks import AnyQuery, NoBody, NoQuery
 from submitter.model import TaskState
 from tests.support.service import ORDER, VIDEO, Served, is_problem, served
 
@@ -99,6 +99,8 @@ BAD_VALUES = {
     "older_than_s": ("-1", "NaN", "inf", "1e5", "99999999999999999999"),
     "wait": ("-1", "61", "1e1", "abc", "", "99999999999999999999"),
     "provider": ("", "x" * 300),
+    "endpoint": ("", "garbage", "https://", "https://[", "ftp://a.example", "https://a.example/" + "x" * 5_000),
+    "which": ("", "ALL", "some"),
 }
 PATHS = ("%00", "%ff", "%zz", "%0a", "a%00b", "x" * 20_000, "%F0%9F%90%8E", "..%2f..", "%2e%2e", "'", "%")
 
@@ -149,7 +151,7 @@ async def test_no_header_breaks_a_route(service: Served, route: Endpoint) -> Non
         _is_civil(await _send(service, route, content=b'{"dry_run":true}', headers=headers))
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=_name)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.query is not AnyQuery], ids=_name)
 async def test_a_query_that_is_not_understood_is_answered_400(service: Served, route: Endpoint) -> None:
     for query in BAD_QUERIES:
         is_problem(await _send(service, route, path=f"{_path(route)}?{query}"), 400)
@@ -235,7 +237,7 @@ async def test_a_member_in_the_wrong_place_gets_the_place_where_it_belongs(
 async def test_a_settle_with_both_or_neither_is_refused(service: Served) -> None:
     for body in ({}, {"task_id": "p1", "refused": True}):
         problem = is_problem(await service.post("/v1/tasks/tsk_1/settle", body), 422)
-        assert problem["errors"][0]["rule"] == "give exactly one of `task_id` and `refused`"
+        assert problem["errors"][0]["rule"].startswith("give exactly one of `task_id`, `refused`, ")
 
 
 async def test_the_largest_integers_are_checked_and_not_stumbled_over(service: Served) -> None:
@@ -263,12 +265,11 @@ async def test_a_caller_that_hangs_up_in_its_body_leaves_the_server_well(service
     assert (await service.http.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/tasks", "/callbacks/hiapi"])
+@pytest.mark.parametrize("path", ["/v1/tasks", "/callbacks/signed"])
 async def test_a_body_that_never_ends_is_answered_408_and_hung_up(
     service: Served, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(json_body, "BODY_WITHIN_S", 0.05)
-    monkeypatch.setattr(json_body, "SLOWEST_BYTES_S", 1 << 40)
+    monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http.base_url.port)
     key = service.key("all")["Authorization"]
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-type: application/json\r\n"

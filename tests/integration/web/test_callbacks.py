@@ -1,10 +1,12 @@
 """What providers post, over a socket: each outcome of the intake has its status."""
 
 import asyncio
+import gzip
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,16 +126,147 @@ async def test_a_body_of_exactly_the_cap_is_read(service: Served) -> None:
     assert reply.status_code == 204
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/json-seq", "", "application/json, x"])
-async def test_another_content_type_is_answered_415(service: Served, kind: str) -> None:
-    is_problem(await service.calls_back(headers={"content-type": kind}), 415)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/plain; charset=ISO-8859-1",
+        "application/xml",
+        "application/json-seq",
+        "application/json, x",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "application/json; charset=utf-8",
+        "application/json; charset='utf-8'",
+        'application/json; charset="UTF-8"; x=y',
+        "application/json;charset=gbk",
+        "Application/JSON;x=y",
+        "application/cloudevents+json; charset=UTF-8",
+        "nonsense",
+    ],
+)
+@pytest.mark.parametrize("signed", [False, True])
+async def test_who_has_proved_itself_may_send_any_content_type(
+    service: Served, kind: str | None, *, signed: bool
+) -> None:
+    if signed:
+        await service.has("tsk_2", "p2", provider="signed")
+    body = json.dumps(a_callback_body(provider_task_id="p2" if signed else "p1")).encode()
+    proof = [each for each in _signed(body) if each[0] != "content-type"] if signed else []
+    headers = [*proof, *([("content-type", kind)] if kind is not None else [])]
+    path = service.callback_path("tsk_2", provider="signed") if signed else service.callback_path()
+    reply = await service.calls_back(path, json=None, content=body, headers=headers)
+    assert reply.status_code == 204, reply.text
+    assert await _state(service, "tsk_2" if signed else "tsk_1") is TaskState.SUCCEEDED
+
+
+async def test_two_content_types_are_taken_too(service: Served) -> None:
+    headers = [("content-type", "application/json"), ("content-type", "text/plain")]
+    body = json.dumps(a_callback_body()).encode()
+    assert (await service.calls_back(json=None, content=body, headers=headers)).status_code == 204
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json; charset=utf-8", "Application/JSON;x=y", "application/cloudevents+json; charset=UTF-8"]
+    ("before", "after"),
+    [
+        ("", "/"),
+        ("", "//"),
+        ("/", ""),
+        ("/", "/"),
+        ("", "?"),
+        ("", "?source=hiapi"),
+        ("", "/?a=1&a=2&%ff"),
+        ("", "?" + "&".join(f"a{n}=1" for n in range(200))),
+    ],
 )
-async def test_parameters_and_cloud_events_are_taken(service: Served, kind: str) -> None:
-    assert (await service.calls_back(headers={"content-type": kind})).status_code == 204
+async def test_an_added_slash_or_query_changes_nothing(service: Served, before: str, after: str) -> None:
+    path = before + service.callback_path() + after
+    assert (await service.calls_back(service.url + path)).status_code == 204
+    assert await _state(service) is TaskState.SUCCEEDED
+
+
+async def test_a_slash_within_the_address_changes_nothing(service: Served) -> None:
+    _, callbacks, provider, token = service.callback_path().split("/")
+    path = f"/{callbacks}//{provider}///{token}"
+    assert (await service.calls_back(service.url + path)).status_code == 204
+    is_problem(await service.calls_back(f"{service.url}/{callbacks}/{provider}/{token}/more"), 404)
+    is_problem(await service.calls_back(service.url + "/callbacks/hiapi/forged/"), 401)
+    is_problem(await service.calls_back(service.url + "/callbacks/"), 404)
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKINGS: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("gzip", gzip.compress),
+    ("x-gzip", gzip.compress),
+    ("GZIP", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", _raw_deflate),
+    ("gzip", bytes),  # said to be packed, and it is not
+    ("identity", bytes),
+    ("", bytes),
+    ("br", bytes),
+]
+
+
+@pytest.mark.parametrize(("coding", "pack"), PACKINGS)
+@pytest.mark.parametrize("covers_packed", [None, True, False], ids=["unsigned", "packed", "unpacked"])
+async def test_a_packed_body_is_unpacked_and_either_form_may_be_signed(
+    service: Served, coding: str, pack: Callable[[bytes], bytes], *, covers_packed: bool | None
+) -> None:
+    name = "hiapi" if covers_packed is None else "signed"
+    await service.has("tsk_2", "p2", provider=name)
+    body = json.dumps(a_callback_body(provider_task_id="p2")).encode()
+    packed = pack(body)
+    proof = [] if covers_packed is None else _signed(packed if covers_packed else body)
+    path = service.callback_path("tsk_2", provider=name)
+    reply = await service.calls_back(path, json=None, content=packed, headers=[*proof, ("content-encoding", coding)])
+    assert reply.status_code == 204, reply.text
+    assert await _state(service, "tsk_2") is TaskState.SUCCEEDED
+
+
+async def test_a_signature_over_other_bytes_is_refused_packed_or_not(service: Served) -> None:
+    await service.has("tsk_2", "p2", provider="signed")
+    body = json.dumps(a_callback_body(provider_task_id="p2")).encode()
+    path = service.callback_path("tsk_2", provider="signed")
+    for content, coding in ((gzip.compress(body), "gzip"), (body, "identity"), (body, "gzip")):
+        headers = [*_signed(body + b" "), ("content-encoding", coding)]
+        is_problem(await service.calls_back(path, json=None, content=content, headers=headers), 401)
+    assert await _state(service, "tsk_2") is TaskState.RUNNING
+
+
+async def test_a_bomb_is_answered_413(service: Served) -> None:
+    for pack, coding in ((gzip.compress, "gzip"), (zlib.compress, "deflate")):
+        reply = await service.calls_back(
+            json=None, content=pack(b" " * 200_000_000), headers={"content-encoding": coding}
+        )
+        is_problem(reply, 413)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\x1f\x8b\x08 damaged", b'{"taskId":"p1"}', gzip.compress(b"{}" * 9)[:-12]]
+)
+async def test_an_unreadable_body_from_a_right_token_makes_the_task_due(service: Served, body: bytes) -> None:
+    with capture_logs() as logs:
+        is_problem(await service.calls_back(json=None, content=body, headers={"content-encoding": "gzip"}), 400)
+    assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["callback_refused"]
+    task = await service.services.store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert task.next_poll_ms is not None
+    assert abs(task.next_poll_ms - time.time() * 1000) < 600_000
+
+
+async def test_a_forged_token_makes_nothing_due(service: Served) -> None:
+    path = service.callback_path(key="another-key-of-the-tests")
+    is_problem(await service.calls_back(path, json=None, content=b"{"), 401)
+    task = await service.services.store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert task.next_poll_ms is None
 
 
 async def test_a_ledger_that_cannot_be_written_is_answered_503_with_retry_after(

@@ -6,7 +6,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from receiver.web.middleware import Tracing
 
-SCOPE: Scope = {"type": "http", "method": "POST", "raw_path": b"/v1/tasks", "headers": []}
+SCOPE: Scope = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "POST",
+    "raw_path": b"/v1/tasks",
+    "headers": [(b"host", b"receiver.example")],
+}
 START: Message = {"type": "http.response.start", "status": 202, "headers": []}
 
 

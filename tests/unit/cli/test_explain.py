@@ -12,7 +12,7 @@ from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
-from submitter.model import ENDED, ProviderTaskId, TaskId, TaskState
+from submitter.model import ENDED, Output, ProviderTaskId, TaskId, TaskState
 
 NOW = TaskContext(now_ms=10_000, is_repeatable=False, is_configured=True)
 UNCERTAIN = Task(id=TaskId("tsk_1"), provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
@@ -68,7 +68,39 @@ def test_an_uncertain_task_names_both_commands_that_settle_it() -> None:
     hint = "\n".join(next_steps(UNCERTAIN, [], NOW).manual)
     assert "whenfinal tasks settle tsk_1 --task-id " in hint
     assert "whenfinal tasks settle tsk_1 --refused" in hint
+    assert "--look" not in hint
+
+
+def test_the_list_is_proposed_where_the_provider_has_one() -> None:
+    hint = "\n".join(next_steps(UNCERTAIN, [], replace(NOW, has_list=True)).manual)
     assert "whenfinal tasks settle tsk_1 --look" in hint
+
+
+def test_a_settled_task_names_the_command_that_corrects_a_wrong_id() -> None:
+    assert next_steps(RUNNING, [], NOW).manual == ()
+    (hint,) = next_steps(replace(RUNNING, settled=True), [], NOW).manual
+    assert hint.startswith("It was settled as x.")
+    assert hint.endswith("whenfinal tasks settle tsk_1 --task-id PROVIDER_TASK_ID")
+    assert next_steps(replace(RUNNING, settled=True, state=TaskState.FAILED), [], NOW).manual == ()
+
+
+@pytest.mark.parametrize(
+    ("detail", "changes", "is_proposed"),
+    [
+        ({"unknown_word": True, "raw_state": "done"}, {}, True),
+        ({"unknown_word": True, "raw_state": "archiving"}, {}, False),  # the word before the present one
+        ({"raw_state": "done"}, {}, False),
+        ({}, {"overdue_ms": 1}, True),
+        ({"unknown_word": True, "raw_state": "done"}, {"state": TaskState.SUCCEEDED}, False),
+    ],
+)
+def test_an_end_in_an_unknown_word_is_an_operators_to_say(
+    detail: dict[str, Any], changes: dict[str, Any], *, is_proposed: bool
+) -> None:
+    task = replace(RUNNING, raw_state="done", **changes)
+    hint = "\n".join(next_steps(task, [_entry(detail=detail)], NOW).manual)
+    for flag in ("--succeeded URL", "--failed REASON", "--canceled"):
+        assert (f"whenfinal tasks settle tsk_1 {flag}" in hint) is is_proposed
 
 
 def test_an_uncertain_task_that_may_be_repeated_needs_no_operator() -> None:
@@ -95,6 +127,33 @@ def test_a_pause_and_an_alarm_of_the_provider_are_shown() -> None:
     steps = _next(RUNNING, replace(NOW, account=account))
     assert "hiapi is paused, denied; polling resumes in 10 s." in steps
     assert "hiapi needs an operator: answers 401." in steps
+
+
+def _polled(**detail: Any) -> TimelineEntry:
+    return _entry(detail={"source": "poll", **detail})
+
+
+def test_a_success_without_its_result_says_how_often_it_is_polled_again() -> None:
+    timeline = [_entry(detail={"source": "submit"}), _polled(without_result=True), _polled(without_result=True)]
+    steps = " ".join(next_steps(RUNNING, timeline, NOW).automatic)
+    assert "hiapi reports a success without its result, in 2 polls so far. The poll number 6 that finds none" in steps
+    assert "without its result" not in _next(RUNNING)
+
+
+def test_a_task_that_ended_without_a_result_says_so() -> None:
+    ended = replace(RUNNING, state=TaskState.SUCCEEDED, next_poll_ms=None)
+    assert "hiapi reports a success and gives no result; search its console for the file." in _next(ended)
+    assert "gives no result" not in _next(replace(ended, outputs=(Output(url="https://cdn.example/v.mp4"),)))
+
+
+def test_an_unknown_word_names_the_setting_that_teaches_it() -> None:
+    task = replace(RUNNING, provider="my-gate", raw_state="Levitating")
+    manual = "\n".join(next_steps(task, [_polled(), _polled(unknown_word=True)], NOW).manual)
+    assert 'my-gate says "Levitating", which no document names.' in manual
+    assert "MY_GATE_STATE_WORDS=levitating=succeeded" in manual
+    assert next_steps(task, [_polled(unknown_word=True), _polled()], NOW).manual == ()
+    ended = replace(task, state=TaskState.FAILED, next_poll_ms=None)
+    assert next_steps(ended, [_polled(unknown_word=True)], NOW).manual == ()
 
 
 def test_a_dead_letter_names_the_command_that_redelivers_it() -> None:
@@ -138,6 +197,35 @@ def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
         ("answer: go away",),
         ("refused: True",),
     ]
+
+
+def test_the_reply_that_could_not_be_used_is_one_line_of_the_entry() -> None:
+    entry = _entry(detail={"reason": "502", "reply": "<html>\r\n\t502</html>"})
+    assert list(entry_details(entry)) == [r"reply: <html>\r\n\t502</html>"]
+    drawn = Console(width=80)
+    with drawn.capture() as captured:
+        drawn.print(timeline_table([_entry(detail={"reply": "\x1b[2J" + "x" * 1024})], 0))
+    assert "\x1b[2J" not in captured.get()
+    assert r"\x1b[2J" in captured.get()
+    assert captured.get().count("x") >= 1024
+    assert max(map(len, captured.get().splitlines())) <= 80
+
+
+def test_an_id_that_a_reply_names_is_shown_with_the_command_that_settles_it() -> None:
+    named = [_entry(detail={"reason": "r", "task_id": each}) for each in ("p1", "p 2; rm -rf", "p1")]
+    steps = next_steps(UNCERTAIN, [*named, _entry(detail={"task_id": "of another kind"})], NOW).manual
+    assert [step for step in steps if step.startswith("A reply names")] == [
+        "A reply names p1. If that is this task: whenfinal tasks settle tsk_1 --task-id p1",
+        "A reply names p 2; rm -rf. If that is this task: whenfinal tasks settle tsk_1 --task-id 'p 2; rm -rf'",
+    ]
+    assert not any("A reply names" in step for step in next_steps(RUNNING, named, NOW).manual)
+
+
+def test_a_paused_account_is_explained_with_the_command_that_ends_the_pause() -> None:
+    account = AccountStatus(provider="hiapi", tokens=0, refilled_ms=0, paused_until_ms=20_000, paused_reason="429")
+    assert "whenfinal providers resume hiapi" in " ".join(next_steps(RUNNING, [], replace(NOW, account=account)).manual)
+    over = replace(account, paused_until_ms=1)
+    assert next_steps(RUNNING, [], replace(NOW, account=over)).manual == ()
 
 
 def test_reports_that_are_counted_and_not_shown_are_told() -> None:

@@ -7,8 +7,8 @@ import pytest
 from submitter.model import (
     CancelAccepted,
     CancelRefused,
-    Denied,
     ListedTask,
+    ListPage,
     NotFound,
     Output,
     ProviderTaskId,
@@ -16,7 +16,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import dashscope
 from tests.unit.providers import recorded
@@ -69,10 +68,12 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_canceled": _seen("status_canceled", TaskState.CANCELED, "CANCELED"),
     "status_unknown": NotFound(raw=recorded.reply("dashscope", "status_unknown").body),
     "status_new_word": _seen("status_new_word", TaskState.RUNNING, "ARCHIVING", is_documented_state=False),
-    "status_other_id": Unavailable(reason="the reply names task 'other', which is not the requested one"),
-    "status_401": Denied(status=401, message="bad key"),
+    "status_other_id": recorded.unusable(
+        "dashscope", "status_other_id", "the reply names task 'other', which is not the requested one"
+    ),
+    "status_401": recorded.denied("dashscope", "status_401", 401, "bad key"),
     "status_429": Throttled(),
-    "status_500": Unavailable(reason="HTTP 500, InternalError: oops"),
+    "status_500": recorded.unusable("dashscope", "status_500", "HTTP 500, InternalError: oops"),
 }
 
 
@@ -88,18 +89,20 @@ def test_the_list_reads_the_time_of_making_in_milliseconds() -> None:
         model="happyhorse-1.0-r2v",
         created_at_ms=1_788_228_000_100,
     )
-    assert dashscope.parse_list(recorded.reply("dashscope", "list")) == (row,)
+    assert dashscope.parse_list(recorded.reply("dashscope", "list")) == ListPage(rows=(row,), has_more=False)
 
 
 def test_a_list_that_is_refused_says_why() -> None:
-    assert dashscope.parse_list(recorded.reply("dashscope", "status_401")) == Denied(status=401, message="bad key")
+    assert dashscope.parse_list(recorded.reply("dashscope", "status_401")) == recorded.denied(
+        "dashscope", "status_401", 401, "bad key"
+    )
 
 
 def test_the_list_spans_at_most_the_last_day_in_beijing_time() -> None:
-    call = dashscope.build_list(ACCOUNT, since_ms=0, until_ms=ENDED_AT_MS)
+    call = dashscope.build_list(ACCOUNT, since_ms=0, until_ms=ENDED_AT_MS, page=3)
     assert call.url == (
         "https://dashscope-intl.aliyuncs.com/api/v1/tasks/"
-        "?start_time=20260831100130&end_time=20260901100130&page_no=1&page_size=10"
+        "?start_time=20260831100130&end_time=20260901100130&page_no=3&page_size=10"
     )
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from submitter.model import (
-    Denied,
     ListedTask,
+    ListPage,
     NotFound,
     Output,
     ProviderTaskId,
@@ -14,7 +14,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import hiapi
 from tests.unit.providers import recorded
@@ -49,13 +48,19 @@ EXPECTED: dict[str, StatusOutcome] = {
         error=TaskError(code="TASK_FAILED", message="upstream rejected the picture"),
         completed_at_ms=1_790_000_042_000,
     ),
-    "status_word_of_a_blog": _seen("status_word_of_a_blog", TaskState.RUNNING, "succeeded", is_documented_state=False),
+    "status_word_of_a_blog": _seen(
+        "status_word_of_a_blog", TaskState.SUCCEEDED, "succeeded", is_documented_state=False
+    ),
     "status_404": NotFound(raw=recorded.reply("hiapi", "status_404").body),
-    "status_404_html": Unavailable(reason="HTTP 404, http_404: the reply holds no readable error"),
-    "status_401": Denied(status=401, message="invalid api key"),
+    "status_404_html": recorded.unusable(
+        "hiapi", "status_404_html", "HTTP 404, http_404: the reply holds no readable error"
+    ),
+    "status_401": recorded.denied("hiapi", "status_401", 401, "invalid api key"),
     "status_429": Throttled(retry_after_s=7.0),
-    "status_503": Unavailable(reason="HTTP 503, SERVICE_UNAVAILABLE: temporarily unable"),
-    "status_other_id": Unavailable(reason="the reply names task 'tk-hiapi-other', which is not the requested one"),
+    "status_503": recorded.unusable("hiapi", "status_503", "HTTP 503, SERVICE_UNAVAILABLE: temporarily unable"),
+    "status_other_id": recorded.unusable(
+        "hiapi", "status_other_id", "the reply names task 'tk-hiapi-other', which is not the requested one"
+    ),
 }
 
 
@@ -75,16 +80,16 @@ def test_the_list_gives_every_task_with_the_time_of_its_making() -> None:
             created_at_ms=1_789_999_000_000,
         ),
     )
-    assert hiapi.parse_list(recorded.reply("hiapi", "list")) == rows
+    assert hiapi.parse_list(recorded.reply("hiapi", "list")) == ListPage(rows=rows, has_more=False)
 
 
 def test_a_list_that_is_refused_says_why() -> None:
     assert hiapi.parse_list(recorded.reply("hiapi", "status_429")) == Throttled(retry_after_s=7.0)
 
 
-def test_the_list_requests_the_largest_page() -> None:
-    call = hiapi.build_list(recorded.account("hiapi"), since_ms=0, until_ms=1)
-    assert call.url == "https://api.hiapi.ai/v1/tasks?page=1&size=100"
+def test_the_list_requests_the_largest_pages_one_after_the_other() -> None:
+    calls = [hiapi.build_list(recorded.account("hiapi"), since_ms=0, until_ms=1, page=page) for page in (1, 7)]
+    assert [call.url.partition("?")[2] for call in calls] == ["page=1&size=100", "page=7&size=100"]
 
 
 def test_an_id_cannot_leave_its_place_in_the_address() -> None:

@@ -1,0 +1,121 @@
+"""Read request bodies within limits: of one body its size and its speed, of all bodies of a process their sum.
+
+A body counts while it is read and parsed. What is large is parsed in a thread, because everybody else would wait.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from receiver.config.settings import Settings
+from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
+
+T = TypeVar("T")
+
+#: Seconds for a body, beside those that its bytes so far need at the lowest speed.
+BODY_WITHIN_S = 10.0
+
+#: The lowest speed, in bytes a second. A callback of 1 MiB, the largest by default, thus comes in less time than a stop
+#: allows the requests in flight. A caller of the API has shown a key and may be on a slow line with its pictures.
+SLOWEST_CALLBACK, SLOWEST_UPLOAD = 128 * 1024, 32 * 1024
+
+LARGE_BYTES = 1 << 20  # parsed in a thread; a smaller one takes a few milliseconds
+
+LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threads would not be faster
+
+
+@dataclass(eq=False, kw_only=True)
+class BodyPool:
+    """What bodies of one kind may be and hold. `held_bytes` are those of all connections now."""
+
+    max_bytes: int
+    slowest_bytes_s: int
+    most_held_bytes: int
+    held_bytes: int = 0
+
+
+@dataclass(eq=False, kw_only=True)
+class Bodies:
+    """One for a process. Callers who have proved less get less, so that they cannot take what the others need."""
+
+    #: Of callers with a key.
+    api: BodyPool
+    #: Of callbacks with a token of ours in their path.
+    callbacks: BodyPool
+    #: Of callbacks that only a signature over their body can prove.
+    unproved: BodyPool
+    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Bodies":
+        most, callback_bytes = settings.api.bodies_max_bytes, settings.callbacks.max_bytes
+
+        def pool(max_bytes: int, slowest_bytes_s: int, part: int) -> BodyPool:
+            held = max(max_bytes, most // part)
+            return BodyPool(max_bytes=max_bytes, slowest_bytes_s=slowest_bytes_s, most_held_bytes=held)
+
+        return cls(
+            api=pool(settings.api.max_bytes, SLOWEST_UPLOAD, 1),
+            callbacks=pool(callback_bytes, SLOWEST_CALLBACK, 4),
+            unproved=pool(callback_bytes, SLOWEST_CALLBACK, 16),
+        )
+
+    async def parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:
+        """Return what `parse` makes of a body, or raise what it raises."""
+        if len(body) <= LARGE_BYTES:
+            return parse(body)
+        async with self._large:
+            return await asyncio.to_thread(parse, body)
+
+
+@asynccontextmanager
+async def reading(request: Request, pool: BodyPool) -> AsyncIterator[bytes]:
+    """Yield the whole body; it counts in the pool until the block ends.
+
+    Raise a 413 problem when it is too large, a 408 problem when it comes too slowly, and a 503 problem when the bodies
+    of all connections are too much together.
+    """
+    if _declared_bytes(request) > pool.max_bytes:
+        raise _too_large(pool)
+    body = bytearray()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + BODY_WITHIN_S
+    try:
+        try:
+            async with asyncio.timeout_at(until_s) as timeout:
+                async for chunk in request.stream():
+                    _take(pool, body, chunk)
+                    timeout.reschedule(until_s + len(body) / pool.slowest_bytes_s)
+        except TimeoutError:
+            raise _too_slow(pool) from None
+        yield bytes(body)
+    finally:
+        pool.held_bytes -= len(body)
+
+
+def _take(pool: BodyPool, body: bytearray, chunk: bytes) -> None:
+    if len(body) + len(chunk) > pool.max_bytes:
+        raise _too_large(pool)
+    if pool.held_bytes + len(chunk) > pool.most_held_bytes:
+        problem = Problem(Kind.BODIES_FULL, headers={"Connection": "close"})
+        raise with_retry_after(problem, FULL_RETRY_S)
+    body += chunk
+    pool.held_bytes += len(chunk)
+
+
+def _declared_bytes(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    return int(length[:19]) if length.isascii() and length.isdigit() else 0
+
+
+def _too_large(pool: BodyPool) -> Problem:
+    return Problem(Kind.TOO_LARGE, f"The body may have {pool.max_bytes} bytes at most.")
+
+
+def _too_slow(pool: BodyPool) -> Problem:
+    detail = f"After {BODY_WITHIN_S:.0f} s a body must come at {pool.slowest_bytes_s} bytes a second or more."
+    return Problem(Kind.TOO_SLOW, detail, headers={"Connection": "close"})
