@@ -62,7 +62,7 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
 
     `secrets` are redacted in every line; `stream` None means stderr.
     """
-    out = sys.stderr if stream is None else stream
+    out: TextIO | None = sys.stderr if stream is None else stream  # None where it is closed
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -84,12 +84,13 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
     _route_everything(logging.getLogger(), out, formatter, settings.level)
 
 
-def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO) -> logging.Formatter:
+def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO | None) -> logging.Formatter:
     """Exceptions are formatted before secrets are redacted, because a traceback may quote a value."""
+    is_terminal = out is not None and out.isatty()
     last: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -102,8 +103,8 @@ def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: T
     )
 
 
-def _route_everything(root: logging.Logger, out: TextIO, formatter: logging.Formatter, level: str) -> None:
-    handler = logging.StreamHandler(out)
+def _route_everything(root: logging.Logger, out: TextIO | None, formatter: logging.Formatter, level: str) -> None:
+    handler = logging.NullHandler() if out is None else logging.StreamHandler(out)
     handler.setFormatter(formatter)
     for old in list(root.handlers):
         root.removeHandler(old)
