@@ -156,10 +156,14 @@ class TimelineEntry(ApiModel):
 
 
 class Timeline(ApiModel):
-    """Everything that happened to a task, in order. `task` is our id."""
+    """Everything that happened to a task, in order. `task` is our id.
+
+    `left_out` counts, by verdict, further reports of the same kind that are not in the timeline.
+    """
 
     task: str
     timeline: tuple[TimelineEntry, ...]
+    left_out: Mapping[str, int]
 
 
 class ReconcileItem(ApiModel):
@@ -303,9 +307,10 @@ class Account(ApiModel):
 
 
 class Readiness(ApiModel):
-    """The ledger can be written."""
+    """The ledger can be written. `note` says what an operator should know of it."""
 
     status: Literal["ready"]
+    note: str | None = None
     accounts: tuple[Account, ...]
 
 

@@ -106,7 +106,8 @@ class Observation:
     #: Needed only when the task was submitted elsewhere and is adopted.
     model: str | None = None
     completed_at_ms: int | None = None
-    #: The message names an end without its result, so the provider has to be polled.
+    #: A callback that names an end without its result, so the provider has to be polled; or a poll that found a success
+    #: without its result.
     without_result: bool = False
     #: A callback that the provider signed, and the signature is right.
     signature_verified: bool = False
@@ -136,6 +137,9 @@ class Receipt:
     raw_state: str = ""
     #: The provider says that it answers an earlier POST with the same idempotency key.
     replayed: bool = False
+    #: An earlier POST was accepted without a readable id, and this answer does not say that it is of the same task: two
+    #: tasks may have been created and paid.
+    may_be_second: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +151,8 @@ class Refused:
     #: HTTP status of the answer; None where no POST reached the provider, or the answer to it is no longer stored.
     status: int | None = None
     retry_after_s: float | None = None
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +166,8 @@ class Uncertain:
     provider_task_id: ProviderTaskId | None = None
     #: The provider accepted the POST (2xx) and only the reply cannot be read, so a repeat hardly helps.
     was_accepted: bool = False
-    #: The reply as received, capped.
-    raw: bytes = field(default=b"", repr=False)
+    #: The reply as received, capped. Evidence for a person, so two outcomes are equal without it.
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
 
 SubmitOutcome = Receipt | Refused | Uncertain
@@ -187,10 +191,19 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """401 or 403: the key is wrong or lacks the right."""
+    """401 or 403: the key is wrong, or it lacks the right.
+
+    A 401 is about the account, so it speaks for all tasks. A 403 to a poll may be about that one task only.
+    """
 
     status: int
     message: str
+    #: The reply as received, capped.
+    raw: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_about_account(self) -> bool:
+        return self.status != 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

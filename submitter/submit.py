@@ -5,7 +5,7 @@ idempotency key and gets byte-identical content. Everything else is uncertain, a
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
@@ -15,6 +15,13 @@ from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError,
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer, and most clients and proxies give up after 30 s
 
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
+
+#: POSTs of one call that are accepted (2xx) without a readable id, the first one included. A provider that remembers
+#: the key answers a repeat as the first time, so more of them do not help; one that does not is paid each time.
+ACCEPTED_TRIES = 2
+
+#: Calls that came to such an answer, the first one included: after one more repeat, a person has to look.
+ACCEPTED_CALLS = 2
 
 #: Refusals that pass by themselves.
 _PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
@@ -55,15 +62,16 @@ async def post_with_retries(
     remembers. `clock` gives unix milliseconds, `sleep` takes seconds.
     """
     started_ms = clock()
-    earlier_attempt_unanswered, number = False, 1
+    earlier: Uncertain | None = None
+    number = 1
     while True:
         reply = await post_once(post, parse_receipt)
-        outcome = with_earlier_attempt(reply) if earlier_attempt_unanswered else reply
+        outcome = reply if earlier is None else with_earlier_attempt(reply, earlier)
         pause_s = pause_before_repeat(outcome, number=number, is_idempotent=is_idempotent)
         waited_s = (clock() - started_ms) / 1000
         if number >= max_tries or pause_s is None or waited_s + pause_s > REPEATS_START_WITHIN_S:
             return SubmitAttempt(outcome=outcome, last_reply=reply)
-        earlier_attempt_unanswered = earlier_attempt_unanswered or isinstance(reply, Uncertain)
+        earlier = outcome if isinstance(outcome, Uncertain) else earlier
         await sleep(pause_s)
         number += 1
 
@@ -80,16 +88,51 @@ async def post_once(post: Post, parse_receipt: ParseReceipt) -> SubmitOutcome:
     return parse_receipt(reply)
 
 
-def with_earlier_attempt(reply: SubmitOutcome) -> SubmitOutcome:
+#: An earlier POST of which nothing is known.
+_UNANSWERED = Uncertain(reason="")
+
+
+def with_earlier_attempt(reply: SubmitOutcome, earlier: Uncertain = _UNANSWERED) -> SubmitOutcome:
     """What a reply means when an earlier POST of the same bytes got no clear answer.
 
     "Too fast" or "wrong key" concerns this POST only: the earlier one may have been accepted. "Invalid" concerns the
-    bytes, and those are the same.
+    bytes, and those are the same; it proves nothing once the earlier POST was accepted or named a task. What the
+    earlier answer proved is kept.
     """
-    if not isinstance(reply, Refused) or (reply.refusal is Refusal.INVALID and reply.status in _JUDGES_BYTES):
-        return reply
-    reason = f"an earlier POST got no clear answer, then: {reply.error.code}: {reply.error.message}"
-    return Uncertain(reason=reason, retry_after_s=reply.retry_after_s)
+    proved = earlier.was_accepted or earlier.provider_task_id is not None
+    match reply:
+        case Receipt():
+            is_other = reply.provider_task_id != earlier.provider_task_id
+            return replace(reply, may_be_second=True) if proved and is_other and not reply.replayed else reply
+        case Uncertain():
+            return _keeping(earlier, reply)
+        case Refused():
+            if reply.refusal is Refusal.INVALID and reply.status in _JUDGES_BYTES and not proved:
+                return reply
+            reason = f"an earlier POST got no clear answer, then: {reply.error.code}: {reply.error.message}"
+            return _keeping(earlier, Uncertain(reason=reason, retry_after_s=reply.retry_after_s, raw=reply.raw))
+        case _:
+            assert_never(reply)
+
+
+def _keeping(earlier: Uncertain, later: Uncertain) -> Uncertain:
+    """The later answer with what the earlier one proved, and the bytes that prove the most."""
+    is_earliers = later.provider_task_id is None and (earlier.provider_task_id is not None or not later.raw)
+    return replace(
+        later,
+        provider_task_id=later.provider_task_id or earlier.provider_task_id,
+        was_accepted=later.was_accepted or earlier.was_accepted,
+        raw=earlier.raw if is_earliers else later.raw,
+    )
+
+
+def is_repeated_later(outcome: Uncertain, *, earlier_calls: int) -> bool:
+    """Whether another call may repeat the POST, at a provider that remembers the key.
+
+    `earlier_calls` is how many calls have been stored for the task before this one. An answer that was accepted and
+    cannot be read is repeated once more, then a person has to look.
+    """
+    return not outcome.was_accepted or earlier_calls + 1 < ACCEPTED_CALLS
 
 
 def pause_before_repeat(outcome: SubmitOutcome, *, number: int, is_idempotent: bool) -> float | None:
@@ -100,7 +143,7 @@ def pause_before_repeat(outcome: SubmitOutcome, *, number: int, is_idempotent: b
         case Refused():
             may_repeat = outcome.refusal in _PASSING
         case Uncertain():
-            may_repeat = is_idempotent
+            may_repeat = is_idempotent and not (outcome.was_accepted and number >= ACCEPTED_TRIES)
         case _:
             assert_never(outcome)
     if not may_repeat:

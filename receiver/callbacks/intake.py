@@ -32,7 +32,7 @@ from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
 
 #: States in which a poll is all that is needed; a submit in flight must not be taken for a lost one.
-_AT_PROVIDER = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
+_POLLED = frozenset({TaskState.SUBMITTED, TaskState.RUNNING})
 
 _UNPROVED = "neither a token of ours nor a provider signature"
 
@@ -57,9 +57,10 @@ class Intake:
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
 
-        Return Accepted once it is durable, with what the ledger made of it. The other outcomes changed nothing:
+        Return Accepted once it is durable, with what the ledger made of it. The other outcomes believed nothing:
         UnknownProvider, Unauthenticated (also for a task that is not ours), Malformed, and TaskMismatch for a token of
-        another task. Raise StoreUnavailable when the callback could not be made durable.
+        another task. A stale or unreadable callback with a token of a task makes that task due.
+        Raise StoreUnavailable when the callback could not be made durable.
         """
         admitted = self.admit(provider, token)
         return await self.take(admitted, callback) if isinstance(admitted, Admitted) else admitted
@@ -84,20 +85,26 @@ class Intake:
         try:
             observation = configured.adapter.parse_callback(callback, configured.account, self.clock())
         except UnreadableCallback as error:
-            await self._ask_instead(read)
+            await self._make_due(configured, read)
             return Malformed(reason=str(error))
         except StaleCallback as error:
-            await self._ask_instead(read)
+            await self._make_due(configured, read)
             return Unauthenticated(reason=str(error))
         except CallbackError as error:
             return Unauthenticated(reason=str(error))
         return await self._accept(configured, read, observation)
 
-    async def _ask_instead(self, token: CallbackToken | None) -> None:
-        """Make the task of a token due: the token proves that something happened, and a poll tells what."""
-        task = None if token is None or token.task_id is None else await self.tasks.task(token.task_id)
-        if task is not None and task.state in _AT_PROVIDER:
-            await self.ledger.make_due([task.id], self.clock())
+    async def _make_due(self, configured: ConfiguredProvider, token: CallbackToken | None) -> None:
+        """Let the task of a verified token be polled at once.
+
+        Its callback cannot be believed, because it is stale or cannot be read, but whoever sent it knows the task's
+        address and, where a secret is configured, has signed it. Nothing of the body is used.
+        """
+        if token is None or token.task_id is None:
+            return
+        known = await self.tasks.task(token.task_id)
+        if known is not None and known.provider == configured.account.name and known.state in _POLLED:
+            await self.ledger.make_due([known.id], self.clock())
 
     def _read_token(self, provider: str, token: str | None, now_ms: int) -> CallbackToken | Unauthenticated | None:
         if token is None:

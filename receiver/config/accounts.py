@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 
 from receiver.config.environment import PREFIX, Setting, SettingProblem, find_problems, list_settings, nest_values
-from receiver.config.types import HeaderText, HttpUrl, Section, Whole, entries, is_nearby, setting
+from receiver.config.types import HeaderText, HttpUrl, Section, StateWords, Whole, entries, is_nearby, setting
 from submitter.providers.contract import Account, Capabilities
 from submitter.providers.registry import ADAPTERS
 
@@ -42,6 +42,15 @@ class AccountSettings(Section):
         unit="URL",
         what="Another region, gateway or the simulator.",
         danger="The key is sent there. https, except to this machine or a private network.",
+    )
+    state_words: StateWords | None = setting(
+        "STATE_WORDS",
+        unit="word=state",
+        what=(
+            "Comma-separated words for states that this account's answers and callbacks use and no document names, "
+            "such as done=succeeded,expired=failed. They go before the words that are known."
+        ),
+        danger="A wrong end word ends tasks that still run, and an end is final.",
     )
 
 
@@ -182,7 +191,15 @@ def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account 
     if problems or base_url is None or read.api_key is None:
         return problems
     callbacks = read.model_dump(include={"webhook_secret", "signature_window_s"})
-    return Account(name=name, adapter=adapter, base_url=base_url, api_key=read.api_key, options=options, **callbacks)
+    return Account(
+        name=name,
+        adapter=adapter,
+        base_url=base_url,
+        api_key=read.api_key,
+        options=options,
+        state_words=read.state_words or {},
+        **callbacks,
+    )
 
 
 def _missing(given: Mapping[str, str], name: str, can: Capabilities) -> Iterator[SettingProblem]:

@@ -6,7 +6,7 @@ defaults are values already.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,7 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from receiver.store.url import FORMS, read_database_url
+from receiver.store.url import FORMS, is_in_memory, read_database_url
+from submitter.model import TaskState
 
 Network = IPv4Network | IPv6Network
 
@@ -31,6 +32,12 @@ _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _VISIBLE = re.compile(r"[!-~]+")
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+
+#: What a provider's word for a state can mean. The other states are ours.
+_TAUGHT_STATES = ("submitted", "running", "succeeded", "failed", "canceled")
+
+_STATE_WORDS_FORM = f"write entries as word=state, the state one of {', '.join(_TAUGHT_STATES)}"
 
 
 class Group(StrEnum):
@@ -159,6 +166,8 @@ def _read_waits(text: str) -> tuple[float, ...]:
 
 
 def _read_database_url(text: str) -> str:
+    if is_in_memory(text):
+        raise InvalidValue("it keeps the ledger in memory, where it ends with the process", hint=FORMS)
     if read_database_url(text) is None:
         raise InvalidValue("it is not a database that this version can open", hint=FORMS)
     return text
@@ -191,6 +200,21 @@ def _network(place: int, text: str) -> Network:
     except ValueError:
         hint = "write networks as 10.0.0.0/8 or fd00::/8, host bits zero"
         raise InvalidValue(f"entry {place} is not a network", hint=hint) from None
+
+
+def _read_state_words(text: str) -> dict[str, TaskState]:
+    """Words in lower case, because case is ignored."""
+    words: dict[str, TaskState] = {}
+    for place, entry in entries(text):
+        word, sign, state = (part.strip().lower() for part in entry.partition("="))
+        if not sign or not word or not word.isprintable():
+            raise InvalidValue(f"entry {place} is not a word and a state", hint=_STATE_WORDS_FORM)
+        if state not in _TAUGHT_STATES:
+            raise InvalidValue(f"entry {place} names a state that no word can mean", hint=_STATE_WORDS_FORM)
+        if word in words:
+            raise InvalidValue(f"entry {place} has the word of an earlier one", hint="name each word once")
+        words[word] = TaskState(state)
+    return words
 
 
 def _split(text: str) -> SplitResult:
@@ -231,6 +255,8 @@ HeaderText = Annotated[str, from_text(_read_header_text)]
 SecretKeys = Annotated[tuple[str, ...], from_text(_read_secret_keys)]
 
 Networks = Annotated[tuple[Network, ...], from_text(_read_networks)]
+
+StateWords = Annotated[Mapping[str, TaskState], from_text(_read_state_words)]
 
 Waits = Annotated[tuple[float, ...], from_text(_read_waits)]
 

@@ -19,15 +19,26 @@ LEDGER_PAUSE_S = 1.0  # before the log is read again after a failure
 
 
 class Follower:
-    """Call `chunks` once, inside `Feed.following` and with the slot that it gives."""
+    """Call `chunks` once, inside `Feed.following` and with the slot that it gives.
+
+    `reset_from`: the cursor that was requested, where the stream cannot begin there; `cursor` is where it does begin.
+    """
 
     def __init__(
-        self, *, feed: Feed, event_log: EventLog, wanted: EventFilter, cursor: int, keepalive_s: float
+        self,
+        *,
+        feed: Feed,
+        event_log: EventLog,
+        wanted: EventFilter,
+        cursor: int,
+        keepalive_s: float,
+        reset_from: int | None = None,
     ) -> None:
         self._feed = feed
         self._event_log = event_log
         self._wanted = wanted
         self._cursor = cursor
+        self._reset_from = reset_from
         self._sent_cursor = cursor
         self._keepalive_s = keepalive_s
         self._keepalive_at_s = 0.0
@@ -36,6 +47,8 @@ class Follower:
         """The bytes of the stream, without end. While the log cannot be read, the stream stays open and tries again."""
         self._mark_sent()
         yield sse.hello(self._cursor)
+        if self._reset_from is not None:
+            yield sse.reset_frame(self._reset_from, self._cursor)
         while True:
             wakeup = self._feed.wakeup(slot)  # taken before reading, so that no event in between is missed
             chunk, idle_s = await self._next()
@@ -75,11 +88,9 @@ class Follower:
             case EventSlice():
                 self._cursor = found.next_after
                 return b"".join(map(sse.event_frame, found.events)), 0.0 if found.has_more else self._keepalive_s
-            case ExpiredCursor():
+            case ExpiredCursor() | FutureCursor():
                 requested, self._cursor = self._cursor, found.oldest_after
                 return sse.reset_frame(requested, found.oldest_after), 0.0
-            case FutureCursor():
-                return b"", self._keepalive_s
 
     async def _pause(self, wakeup: asyncio.Event, most_s: float) -> None:
         now_s = asyncio.get_running_loop().time()

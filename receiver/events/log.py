@@ -3,6 +3,7 @@
 from receiver.events.model.event import Event
 from receiver.events.model.query import (
     SCAN_LIMIT,
+    CursorBounds,
     EventFilter,
     ExpiredCursor,
     FutureCursor,
@@ -10,7 +11,7 @@ from receiver.events.model.query import (
     needs_body,
     slice_of,
 )
-from receiver.events.model.rows import event_of
+from receiver.events.model.rows import bounds_of, event_of
 from receiver.store.engine import Param
 from receiver.store.repository import Repository
 
@@ -28,30 +29,32 @@ class EventLog(Repository):
         """Matching events with a greater `seq`, in order; `after` None: from the oldest stored event.
 
         Scan at most `SCAN_LIMIT` events, which bounds the cost of a rare filter. Return ExpiredCursor when events
-        after the cursor were deleted, FutureCursor when the cursor is beyond the newest event.
+        after the cursor were deleted or lost, FutureCursor when the cursor is beyond the newest event.
         """
-        last_seq, oldest_after = await self._bounds()
-        start = oldest_after if after is None else after
-        if start > last_seq:
-            return FutureCursor(last_seq=last_seq)
-        until = min(start + SCAN_LIMIT, last_seq)
+        start = await self.oldest_after() if after is None else after
+        bounds = await self._bounds(start)
+        if start > bounds.last_seq:
+            return FutureCursor(last_seq=bounds.last_seq, oldest_after=bounds.oldest_after)
+        if bounds.lost_after <= start:
+            return ExpiredCursor(oldest_after=bounds.lost_until)
+        until = min(start + SCAN_LIMIT, bounds.last_seq, bounds.lost_after)
         found = await self._scan(start, until, wanted, SCAN_LIMIT if needs_body(wanted) else limit)
         # The bounds are read again, because events that retention deletes during the scan must not be skipped silently.
         oldest_after = await self.oldest_after()
         if after is not None and after < oldest_after:
             return ExpiredCursor(oldest_after=oldest_after)
-        return slice_of(found, wanted, limit=limit, until=until, last_seq=last_seq)
+        return slice_of(found, wanted, limit=limit, until=until, last_seq=bounds.last_seq)
 
     async def oldest_after(self) -> int:
         """The smallest cursor after which no event was deleted."""
-        return (await self._bounds())[1]
+        return (await self._bounds(0)).oldest_after
 
     async def last_seq(self) -> int:
         """The number of the newest event; 0 before the first."""
         return await self._one("last_seq", lambda row: int(row["value"])) or 0
 
-    async def _bounds(self) -> tuple[int, int]:
-        return await self._one("cursor_bounds", lambda row: (row["last_seq"], row["oldest_after"])) or (0, 0)
+    async def _bounds(self, after: int) -> CursorBounds:
+        return await self._one("cursor_bounds", bounds_of, after=after) or CursorBounds()
 
     async def _scan(self, after: int, until: int, wanted: EventFilter, limit: int) -> list[Event]:
         params: dict[str, Param] = {"after": after, "until": until, "limit": limit}

@@ -13,6 +13,7 @@ import structlog
 from receiver.config.settings import ProvidersSettings
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
+from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
@@ -24,7 +25,7 @@ from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
-from submitter.model import Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.model import Denied, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
@@ -35,7 +36,18 @@ MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an ea
 RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
 #: Results that prove that the provider accepts our key.
-_KEY_ACCEPTED = frozenset({PollResult.OBSERVED, PollResult.NOT_FOUND, PollResult.FORGOTTEN, PollResult.RECEIPT})
+_KEY_ACCEPTED = frozenset(
+    {
+        PollResult.OBSERVED,
+        PollResult.WITHOUT_RESULT,
+        PollResult.NOT_FOUND,
+        PollResult.FORGOTTEN,
+        PollResult.RECEIPT,
+    }
+)
+
+#: Results after which the next poll of the task waits longer and longer.
+_MISSES = frozenset({PollResult.UNAVAILABLE, PollResult.UNCERTAIN, PollResult.FORBIDDEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +72,7 @@ class Poller:
     on_events: Callable[[], None]
     _misses: dict[TaskId, int] = field(default_factory=dict, init=False)
     _logged_words: dict[tuple[str, str], None] = field(default_factory=dict, init=False)
+    _denials: Denials = field(default_factory=Denials, init=False)
 
     @property
     def poll_lease_ms(self) -> int:
@@ -98,7 +111,10 @@ class Poller:
             case PollAction.QUERY:
                 answer = await self._query(task)
                 self._log_answer(task, answer)
-                decision = decisions.after_answer(task, answer, self._context(task))
+                context = self._context(task)
+                if decisions.is_without_result(answer):
+                    context = replace(context, without_result=await self.polls.count_without_result(task.id))
+                decision = decisions.after_answer(task, answer, context)
                 return PollOutcome(task=task, decision=decision, stored=task)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
@@ -141,14 +157,16 @@ class Poller:
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision
         misses = self._misses.pop(task_id, 0)
-        if decision.result in {PollResult.UNAVAILABLE, PollResult.UNCERTAIN} and decision.next_poll_ms is not None:
+        if decision.result in _MISSES and decision.next_poll_ms is not None:
             self._misses[task_id] = misses + 1
         _forget_oldest(self._misses)
 
     def _log_answer(self, task: Task, answer: StatusOutcome) -> None:
-        """Log each undocumented state word once, and at level debug each answer that says nothing about the task."""
+        """Log each undocumented state word once, and each denied task; others without a statement at level debug."""
         if isinstance(answer, Unavailable):
             log.debug("no_usable_answer", task=task.id, provider=task.provider, reason=answer.reason)
+        if isinstance(answer, Denied) and not answer.is_about_account:
+            log.warning("task_denied", task=task.id, provider=task.provider, status=answer.status, words=answer.message)
         if not isinstance(answer, Observation) or answer.is_documented_state:
             return
         word = (task.provider, answer.raw_state[:80])
@@ -165,6 +183,7 @@ class Poller:
         now_ms = self.clock()
         recorded = await self._record_observations(polls, now_ms)
         await self._pause_providers(recorded, now_ms)
+        await self._raise_alarms(recorded, now_ms)
         await self._clear_alarms(recorded, now_ms)
         # Last, because a crash before this only repeats the polls. Without a time of ours a lease ends by itself, so
         # that a time which was stored meanwhile, for example by a callback, is not overwritten.
@@ -209,6 +228,17 @@ class Poller:
             await self.accounts.pause(
                 provider, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms
             )
+
+    async def _raise_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """Raise the alarm of a provider that denies task after task; its polls go on."""
+        for poll in polls:
+            provider, denial = poll.task.provider, poll.decision.denial
+            if poll.decision.result in _KEY_ACCEPTED:
+                self._denials.end(provider)
+            elif denial is not None and self._denials.add(provider, poll.task.id):
+                alarm = self._redacted_alarm(provider, f"answers {TASKS_OF_AN_ALARM} tasks in a row with {denial}")
+                log.warning("provider_denies_tasks", provider=provider, alarm=alarm)
+                await self.accounts.pause(provider, until_ms=now_ms, reason="denied", alarm=alarm, now_ms=now_ms)
 
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""

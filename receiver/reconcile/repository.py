@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import Param, Row, Tx
+from receiver.store.engine import NEVER_MS, Param, Row, Tx
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
+from submitter.model import TaskId
 from submitter.providers.contract import Budget
+from submitter.providers.schedule import latest_ms
 
 
 class PollRepository(Repository):
@@ -56,6 +58,30 @@ class PollRepository(Repository):
         """The tasks that `lease_by_filter` would lease, and those that others lease. Changes nothing."""
         return await self._all("unfinished_tasks", task_of, **_params_of(condition, now_ms, limit))
 
+    async def pull_back(
+        self, provider: str, *, now_ms: int, longest_wait_ms: int, dead_submit_ms: int, lease_ms: int
+    ) -> int:
+        """Pull back the polls and leases of a provider's tasks that lie too far ahead; return how many.
+
+        Polls become due at once. A submit that may be under way, and a lease, end as late as a new one would.
+        """
+        polls, submits, leases = (latest_ms(now_ms, each) for each in (longest_wait_ms, dead_submit_ms, lease_ms))
+
+        async def work(tx: Tx) -> int:
+            changed = await tx.execute("pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls)
+            changed += await tx.execute(
+                "pull_back_submits", provider=provider, dead_ms=now_ms + dead_submit_ms, latest_ms=submits
+            )
+            return changed + await tx.execute(
+                "pull_back_task_leases", provider=provider, until_ms=now_ms + lease_ms, latest_ms=leases
+            )
+
+        return await self._engine.write(work)
+
+    async def count_without_result(self, task_id: TaskId) -> int:
+        """How many polls have found the task succeeded without its result: the lines that they left in its timeline."""
+        return await self._one("count_without_result", lambda row: int(row["number"]), task=task_id) or 0
+
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
         """Count the polls, set the times of the next ones and end the leases.
 
@@ -92,6 +118,13 @@ def _params_of(condition: ReconcileFilter, now_ms: int, limit: int) -> dict[str,
     return {
         "provider": condition.provider,
         "task": condition.task,
-        "created_before_ms": now_ms - int((condition.older_than_s or 0) * 1000),
+        "created_before_ms": _created_before_ms(condition, now_ms),
         "limit": limit,
     }
+
+
+def _created_before_ms(condition: ReconcileFilter, now_ms: int) -> int:
+    """A task that is named has any age, and so has every task without a limit: the clock may have been set back."""
+    if condition.task is not None or not condition.older_than_s:
+        return NEVER_MS
+    return now_ms - int(condition.older_than_s * 1000)

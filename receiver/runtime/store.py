@@ -11,9 +11,10 @@ from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
+from receiver.store.mark import MarkKeeper, SteppedBack
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
-from receiver.store.open import open_engine
+from receiver.store.open import ledger_at, open_engine
 from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
@@ -42,6 +43,9 @@ class Store:
     replays: ReplayRepository
     retention: RetentionRepository
     metadata: MetadataRepository
+    marks: MarkKeeper
+    #: The last time that the ledger stepped back, as of the start; None: never.
+    stepped_back: SteppedBack | None
     engine: Engine
 
     async def check(self) -> None:
@@ -67,12 +71,17 @@ async def open_store(
             await migrate(engine, clock())
         else:
             await check_schema(engine)
-        yield _store_on(engine)
+        marks = MarkKeeper(engine, ledger_at(database_url))
+        await marks.check(clock())
+        try:
+            yield _store_on(engine, marks, await marks.last_step_back())
+        finally:
+            await marks.save()
     finally:
         await engine.close()
 
 
-def _store_on(engine: Engine) -> Store:
+def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
     publisher = EventPublisher(new_id)
     return Store(
@@ -89,5 +98,7 @@ def _store_on(engine: Engine) -> Store:
         replays=ReplayRepository(engine, new_id),
         retention=RetentionRepository(engine),
         metadata=MetadataRepository(engine),
+        marks=marks,
+        stepped_back=stepped_back,
         engine=engine,
     )

@@ -21,6 +21,7 @@ from receiver.events.feed import Feed
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
@@ -28,9 +29,10 @@ from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
+from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
-from receiver.tasks.submission import Submission
+from receiver.tasks.submission import Submission, dead_submit_ms
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
@@ -47,6 +49,8 @@ WEBHOOK_BODY_S = 2.0  # a webhook is delivered by its status; the body is only s
 SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the reconciler
 
 DAY_S = 86_400
+
+MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
 
 
 def now_ms() -> int:
@@ -75,6 +79,7 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store_from(settings, migrating=migrating))
+        await stack.enter_async_context(_marking(store))
         keys = await read_keys(settings, store.metadata, show_key)
         guard = AddressGuard(allow=settings.delivery.allow_private)
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
@@ -236,6 +241,21 @@ def _deliverer(
     )
 
 
+def make_clock_repair(services: Services) -> ClockRepair:
+    settings, store = services.settings, services.store
+    return ClockRepair(
+        polls=store.polls,
+        accounts=store.accounts,
+        outbox=store.outbox,
+        providers=services.providers,
+        delivery=settings.delivery,
+        speed=settings.providers.speed,
+        poll_lease_ms=services.reconciler.poller.poll_lease_ms,
+        delivery_lease_ms=round(settings.lease_s * 1000),
+        dead_submit_ms=dead_submit_ms(settings.providers.timeout_s),
+    )
+
+
 def _pruner(settings: Settings, store: Store) -> Pruner:
     days = settings.retention
     return Pruner(
@@ -244,6 +264,7 @@ def _pruner(settings: Settings, store: Store) -> Pruner:
         attempts_days=days.attempts_days,
         observations_days=days.observations_days,
         clock=now_ms,
+        guard=LeapGuard(store.engine),
     )
 
 
@@ -265,12 +286,24 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
 
 
 @asynccontextmanager
+async def _marking(store: Store) -> AsyncIterator[None]:
+    """Write the ledger's mark from time to time; the store writes the last one when it closes."""
+    marking = asyncio.create_task(store.marks.run(every_s=MARK_EVERY_S))
+    try:
+        yield
+    finally:
+        marking.cancel()
+        await asyncio.wait([marking])
+
+
+@asynccontextmanager
 async def working(services: Services) -> AsyncIterator[Worker]:
     """Run the periodic jobs; on leaving, the runs in flight come to their end."""
     worker = Worker(
         reconciler=services.reconciler,
         deliverer=services.deliverer,
         pruner=services.pruner,
+        clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
         clock=services.clock,
         on_events=services.commit_notifier.notify,

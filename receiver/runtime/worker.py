@@ -17,6 +17,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.clock_repair import ClockRepair
+from receiver.store.errors import LedgerGone
 from receiver.store.retention import Pruner
 from receiver.tasks.ledger import Ledger
 from receiver.webhooks.deliverer import Deliverer
@@ -34,6 +36,8 @@ PRUNE_EVERY_S = 60.0
 PRUNE_FIRST_S = 5.0  # after the start, which has more urgent things to do
 
 PRUNE_AGAIN_S = 1.0  # after a run that left some
+
+REPAIR_EVERY_S = 600.0  # in case another node's clock was ahead; this one's own is watched
 
 WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 
@@ -100,6 +104,8 @@ class JobRunner:
             self._log_error(error)
 
     def _log_error(self, error: Exception) -> None:
+        if isinstance(error, LedgerGone):
+            return  # logged where it was noticed
         message, now_ms = f"{type(error).__name__}: {error}", self._clock()
         self._logged_ms = {text: at_ms for text, at_ms in self._logged_ms.items() if 0 <= now_ms - at_ms < QUIET_MS}
         if message in self._logged_ms:
@@ -131,13 +137,14 @@ class Worker:
     `on_events` is called after `task.overdue` events were published.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each job
         self,
         *,
         reconciler: Reconciler,
         deliverer: Deliverer,
         ledger: Ledger,
         pruner: Pruner,
+        clock_repair: ClockRepair,
         clock: Clock,
         on_events: Callable[[], None],
     ) -> None:
@@ -151,6 +158,7 @@ class Worker:
         )
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
+        self._repair = self._job("clock_repair", lambda: clock_repair.run(clock()), at_once=1)
         self._scheduler: AsyncIOScheduler | None = None
         self._deliver_timer: asyncio.TimerHandle | None = None
         self._prune_timer: asyncio.TimerHandle | None = None
@@ -167,9 +175,11 @@ class Worker:
         self._every(DELIVER_EVERY_S, self._deliver)
         self._every(OVERDUE_EVERY_S, self._overdue)
         self._every(PRUNE_EVERY_S, self._prune)
+        self._every(REPAIR_EVERY_S, self._repair)
         self._scheduler.start()
         self._prune_in(PRUNE_FIRST_S)
         self._watch_clock(self._clock())
+        self._repair.start_run()  # the clock may have been set back while nothing ran
 
     def _every(self, interval_s: float, job: JobRunner) -> None:
         if self._scheduler is not None:
@@ -183,6 +193,7 @@ class Worker:
             log.warning("clock_set_back", by_ms=previous_ms - now_ms)
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=datetime.fromtimestamp(now_ms / 1000, UTC))
+            self._repair.start_run()
         self._watch_timer = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._watch_clock, now_ms)
 
     async def stop(self) -> None:
@@ -193,7 +204,7 @@ class Worker:
         for timer in (self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for job in (self._reconcile, self._deliver, self._overdue, self._prune):
+        for job in (self._reconcile, self._deliver, self._overdue, self._prune, self._repair):
             await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)

@@ -9,7 +9,7 @@ from receiver.store.codec import RowCodec
 from receiver.store.engine import Tx
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
-from submitter.providers.schedule import refill, refilled_until
+from submitter.providers.schedule import latest_ms, refill, refilled_until
 
 ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
 
@@ -64,6 +64,15 @@ class ProviderAccountRepository(Repository):
             await tx.execute("unpause_account", provider=provider)
 
         await self._engine.write(work)
+
+    async def pull_back(self, *, now_ms: int, longest_pause_ms: int) -> int:
+        """End pauses that lie further ahead than the longest one; return how many. Alarms stay."""
+
+        async def work(tx: Tx) -> int:
+            latest = latest_ms(now_ms, longest_pause_ms)
+            return await tx.execute("pull_back_pauses", now_ms=now_ms, latest_ms=latest)
+
+        return await self._engine.write(work)
 
     async def all(self) -> list[AccountStatus]:
         """Every account that was used or paused so far, by name."""

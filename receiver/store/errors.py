@@ -11,6 +11,10 @@ class StoreUnavailable(StoreError):
     """Locked for too long, disk full, read-only, or closed. Nothing was committed, and trying again may help."""
 
 
+class LedgerGone(StoreUnavailable):
+    """The ledger's file was deleted, moved or replaced under this process. It is logged once, where it is noticed."""
+
+
 class SchemaBehind(StoreError):
     """The database lacks migrations of this program; `missing` names them."""
 

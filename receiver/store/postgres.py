@@ -43,15 +43,21 @@ OLDEST_SERVER = 14
 
 CONNECT_S = 5
 
-POOL_TIMEOUT_S = 5.0  # how long a transaction waits for a connection of the pool
+WAIT_S = 5.0  # how long a caller waits, in all, for a connection of the pool and for the locks of others
+
+SHORTEST_WAIT_S = 0.1  # for one lock, also when a caller's time is up: most locks are free
+
+SLACK_S = 0.25  # the limit of the server is lowered only when a transaction has taken so long
 
 CALL_TIMEOUT_S = 40.0  # how long a caller waits in all; more than the statement timeout of the server
 
 TRIES = 8  # of one transaction that conflicts with others; of those in conflict, at least one succeeds each time
 
 #: For this transaction only. A node that stops in the middle of one must not block the others for ever.
-_LIMITS = """SELECT set_config('lock_timeout', '5s', true), set_config('statement_timeout', '30s', true),
+_LIMITS = """SELECT set_config('lock_timeout', %(wait)s, true), set_config('statement_timeout', '30s', true),
     set_config('idle_in_transaction_session_timeout', '15s', true)"""
+
+_LOCK_LIMIT = "SELECT set_config('lock_timeout', %(wait)s, true)"
 
 _NO_LIMIT = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
 
@@ -124,27 +130,47 @@ class PostgresReader:
 class PostgresTx(PostgresReader):
     """The same inside a transaction, pipelined: an error is raised where the next result is read."""
 
-    def __init__(self, connection: Connection, pipeline: psycopg.AsyncPipeline, node_id: str) -> None:
+    def __init__(
+        self, connection: Connection, pipeline: psycopg.AsyncPipeline, *, node_id: str, until_s: float
+    ) -> None:
         super().__init__(connection)
         self._pipeline = pipeline
         self._node_id = node_id
+        self._until_s = until_s
+        self._wait_s = 0.0  # the limit of the server for one lock; 0 is none
+
+    async def begin(self) -> None:
+        self._wait_s = _left_s(self._until_s)
+        await self._connection.execute("BEGIN")
+        await self._connection.execute(_LIMITS, {"wait": _milliseconds(self._wait_s)})
+
+    async def _limit_wait(self) -> None:
+        """The limit of the server is for one lock, so it is lowered by what the transaction has taken already."""
+        left_s = _left_s(self._until_s)
+        if self._wait_s - left_s > SLACK_S:
+            self._wait_s = left_s
+            await self._connection.execute(_LOCK_LIMIT, {"wait": _milliseconds(left_s)})
 
     async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
+        await self._limit_wait()
         cursor = await self._connection.execute(*_prepared(name, params))
         await self._pipeline.sync()  # without it the idle timeout of the server would not run
         return await cursor.fetchall()
 
     async def execute(self, name: str, /, **params: Param) -> int:
+        await self._limit_wait()
         cursor = await self._connection.execute(*_prepared(name, params))
         await self._pipeline.sync()
         return cursor.rowcount
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
         if rows:
+            await self._limit_wait()
             statement = placeholders(_queries()[name])
             await self._connection.cursor().executemany(statement, map(_storable, rows))
 
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
+        await self._limit_wait()
         statement = placeholders(_queries()[name])
         sent = [await self._connection.execute(statement, _storable(params)) for params in rows]
         await self._pipeline.sync()
@@ -154,6 +180,7 @@ class PostgresTx(PostgresReader):
         await self._connection.execute(ANNOUNCE, {"payload": self._node_id})
 
     async def lock_schema(self) -> None:
+        self._wait_s = 0.0
         await self._connection.execute(_NO_LIMIT)
         await self._connection.execute(_LOCK_SCHEMA)
 
@@ -173,8 +200,9 @@ class PostgresEngine:
         self._node_id = secrets.token_hex(8)  # by which a process recognises its own announcements
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        return await self._result_in_time(self._start(self._write_with_retries(work)))
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
+        until_s = asyncio.get_running_loop().time() + WAIT_S - waited_s
+        return await self._result_in_time(self._start(self._write_with_retries(work, until_s)))
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
         reading = self._start(self._read(work))
@@ -193,7 +221,7 @@ class PostgresEngine:
         )
 
     async def _announce(self, payload: str) -> None:
-        async with _translated(), self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
+        async with _translated(), self._pool.connection(timeout_s=WAIT_S) as connection:
             await connection.execute(ANNOUNCE, {"payload": payload})
 
     async def close(self) -> None:
@@ -222,24 +250,24 @@ class PostgresEngine:
             raise StoreUnavailable(f"no answer from the database within {CALL_TIMEOUT_S:g} s")
         return task.result()
 
-    async def _write_with_retries(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+    async def _write_with_retries(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
         async with _translated():
             for attempt in range(1, TRIES):
                 try:
-                    return await self._transaction(work)
+                    return await self._transaction(work, until_s)
                 except _CONFLICTS as conflict:
                     log.debug("transaction_retried", attempt=attempt, conflict=type(conflict).__name__)
                     # Random, because transactions that conflicted must not start again at the same time.
                     await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret hangs on it
-            return await self._transaction(work)
+            return await self._transaction(work, until_s)
 
-    async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        async with self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
+        async with self._pool.connection(timeout_s=_left_s(until_s)) as connection:
             try:
                 async with connection.pipeline() as pipeline:
-                    await connection.execute("BEGIN")
-                    await connection.execute(_LIMITS)
-                    result = await work(PostgresTx(connection, pipeline, self._node_id))
+                    tx = PostgresTx(connection, pipeline, node_id=self._node_id, until_s=until_s)
+                    await tx.begin()
+                    result = await work(tx)
                     await connection.execute("COMMIT")
             except BaseException as error:
                 await _roll_back(connection, error)
@@ -247,8 +275,16 @@ class PostgresEngine:
             return result
 
     async def _read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        async with _translated(), self._pool.connection(timeout_s=POOL_TIMEOUT_S) as connection:
+        async with _translated(), self._pool.connection(timeout_s=WAIT_S) as connection:
             return await work(PostgresReader(connection))
+
+
+def _left_s(until_s: float) -> float:
+    return max(SHORTEST_WAIT_S, until_s - asyncio.get_running_loop().time())
+
+
+def _milliseconds(wait_s: float) -> str:
+    return f"{round(wait_s * 1000)}ms"
 
 
 async def _roll_back(connection: Connection, error: BaseException) -> None:
@@ -296,7 +332,7 @@ async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
         )
 
     pool = Pool(connect, size=pool_size)
-    async with _translated(), pool.connection(timeout_s=POOL_TIMEOUT_S) as first:
+    async with _translated(), pool.connection(timeout_s=WAIT_S) as first:
         check_server(first)
     return PostgresEngine(pool, conninfo)
 

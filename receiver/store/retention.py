@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from receiver.store.engine import NEVER_MS, Row, Tx, Value
+from receiver.store.leap import LeapGuard
 from receiver.store.repository import Repository
 from submitter.model import ENDED
 
@@ -206,14 +207,19 @@ class Pruner:
     attempts_days: float
     observations_days: float
     clock: Callable[[], int]
+    #: None believes every clock.
+    guard: LeapGuard | None
     _cursors: dict[str, PruneCursor] = field(default_factory=dict, init=False)
 
     async def prune_once(self) -> PruneReport:
-        """Run each step for at most `BATCHES` batches. Return what was done.
+        """Run each step for at most `BATCHES` batches. Return what was done; nothing while the clock is not believed.
 
         Raise StoreUnavailable; what was deleted before that stays deleted, and the next run goes on.
         """
-        counts = {kind: await self._run(kind, step) for kind, step in self._steps(self.clock()).items()}
+        now_ms = self.clock()
+        if self.guard is not None and not await self.guard.is_believed(now_ms):
+            return PruneReport()
+        counts = {kind: await self._run(kind, step) for kind, step in self._steps(now_ms).items()}
         report = PruneReport(**counts, has_more=bool(self._cursors))
         if done := {kind: count for kind, count in counts.items() if count}:
             log.info("pruned", **done)

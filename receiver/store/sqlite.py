@@ -2,7 +2,9 @@
 
 A transaction is one function, run in a task of its own that no caller can cancel, because a coroutine cancelled inside
 `BEGIN IMMEDIATE` would leave the only writer in a transaction that never ends. The writer has a lock, because two
-coroutines on one connection would mix their transactions.
+coroutines on one connection would mix their transactions. Waiting for that lock and for other processes is one wait.
+
+Each commit and each read compares the file that is open with the one at the ledger's path: see `ledger_file`.
 """
 
 import asyncio
@@ -17,11 +19,14 @@ import aiosqlite
 
 from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries
 from receiver.store.errors import StoreError, StoreUnavailable
+from receiver.store.ledger_file import OpenLedgerFile, create_ledger_file
 from receiver.store.migrate import split_script
 
 T = TypeVar("T")
 
 READERS = 2  # connections; a read is short, and more threads than cores are not faster
+
+SHORT_WAIT_MS = 100  # for the writer's lock; the wait for other processes is not shortened by less than this
 
 #: FULL: a commit is on the disk before a provider hears 2xx. The WAL may grow to 64 MiB before it is cut back.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -32768")
@@ -81,19 +86,31 @@ class SqliteTx(SqliteReader):
 
 
 class SqliteEngine:
-    """Open with `open_sqlite`."""
+    """Open with `open_sqlite`. `wait_ms`: how long a caller waits, in all, for what others write or read."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection]) -> None:
+    def __init__(
+        self,
+        writer: aiosqlite.Connection,
+        readers: Sequence[aiosqlite.Connection],
+        *,
+        file: OpenLedgerFile,
+        wait_ms: int,
+    ) -> None:
         self._writer = writer
         self._readers = tuple(readers)
+        self._file = file
+        self._wait_ms = wait_ms
+        self._busy_timeout_ms = wait_ms  # of the writer's connection, as it is set now
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         for reader in readers:
             self._idle.put_nowait(reader)
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        running = asyncio.create_task(self._transaction(work))
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
+        until_s = asyncio.get_running_loop().time() + self._wait_ms / 1000 - waited_s
+        running = asyncio.create_task(self._transaction(work, until_s))
         self._running.add(running)
         running.add_done_callback(self._ended)
         return await asyncio.shield(running)
@@ -103,17 +120,41 @@ class SqliteEngine:
         if not running.cancelled():
             running.exception()  # asyncio logs exceptions that nobody reads, such as one whose caller was cancelled
 
-    async def _transaction(self, work: Callable[[Tx], Awaitable[T]]) -> T:
-        async with self._lock:
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
+        await self._take_turn(self._lock.acquire(), until_s)
+        try:
             with _translated():
-                await self._writer.execute("BEGIN IMMEDIATE")
+                self._check()
+                await self._begin(until_s)
                 try:
                     result = await work(SqliteTx(self._writer))
+                    self._check()
                     await self._writer.execute("COMMIT")
                 except BaseException:
                     await self._roll_back()
                     raise
+                self._check()  # what was committed into a file that is gone must not be acknowledged
                 return result
+        finally:
+            self._lock.release()
+
+    async def _take_turn(self, turn: Awaitable[T], until_s: float) -> T:
+        """Nothing runs on a connection during this wait, so its end cancels no statement."""
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await turn
+        except TimeoutError:
+            raise StoreUnavailable(f"database is locked: no turn came within {self._wait_ms / 1000:g} s") from None
+
+    async def _begin(self, until_s: float) -> None:
+        """Wait for other processes no longer than what is left of the caller's time."""
+        left_ms = max(0, round((until_s - asyncio.get_running_loop().time()) * 1000))
+        if left_ms > self._wait_ms - SHORT_WAIT_MS:
+            left_ms = self._wait_ms
+        if left_ms != self._busy_timeout_ms:
+            await self._writer.execute(f"PRAGMA busy_timeout = {left_ms}")
+            self._busy_timeout_ms = left_ms
+        await self._writer.execute("BEGIN IMMEDIATE")
 
     async def _roll_back(self) -> None:
         # After some errors (disk full) SQLite has rolled back by itself, and a second time would be an error.
@@ -121,9 +162,11 @@ class SqliteEngine:
             await self._writer.execute("ROLLBACK")
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        connection = await self._idle.get()
+        until_s = asyncio.get_running_loop().time() + self._wait_ms / 1000
+        connection = self._idle.get_nowait() if self._idle.qsize() else await self._take_turn(self._idle.get(), until_s)
         try:
             with _translated():
+                self._check()
                 return await work(SqliteReader(connection))
         finally:
             self._idle.put_nowait(connection)
@@ -131,9 +174,15 @@ class SqliteEngine:
     def listener(self, url: str | None, on_commit: Callable[[], None]) -> None:
         return None
 
+    def _check(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("the database has been closed")
+        self._file.check()
+
     async def close(self) -> None:
         while self._running:
             await asyncio.wait(self._running)
+        self._is_closed = True
         for connection in (*self._readers, self._writer):
             await connection.close()
 
@@ -156,10 +205,11 @@ def _translated() -> Iterator[None]:
 
 
 async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
-    """Open or create the file. `busy_timeout_ms`: how long a write waits for the write of another process."""
+    """Open or create the file. `busy_timeout_ms`: how long a call waits in all for others that write or read."""
     opened: list[aiosqlite.Connection] = []
     try:
         with _translated():
+            path = create_ledger_file(path)
             # What can not be opened fails here: aiosqlite would leave a thread behind that outlives the event loop.
             sqlite3.connect(path).close()
             for _ in range(1 + READERS):
@@ -168,10 +218,13 @@ async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
                 await connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
                 for pragma in _PRAGMAS:
                     await connection.execute(f"PRAGMA {pragma}")
+                # The first read opens the files beside the ledger, which are compared with those at their paths.
+                await (await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")).fetchall()
             for reader in opened[1:]:
                 await reader.execute("PRAGMA query_only = ON")
+            file = OpenLedgerFile(path)
     except BaseException:
         for connection in opened:
             await connection.close()
         raise
-    return SqliteEngine(opened[0], opened[1:])
+    return SqliteEngine(opened[0], opened[1:], file=file, wait_ms=busy_timeout_ms)

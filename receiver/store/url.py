@@ -43,8 +43,20 @@ def read_database_url(url: str) -> LedgerFile | LedgerServer | None:
     if not path or parts.fragment or not path.isprintable():
         return None
     if parts.scheme == "sqlite":
-        return None if parts.netloc or parts.query else LedgerFile(path=Path(path))
+        return None if parts.netloc or parts.query or _is_special(path) else LedgerFile(path=Path(path))
     return _server(url, path) if parts.scheme in _SERVER_SCHEMES else None
+
+
+def is_in_memory(url: str) -> bool:
+    """Whether it is a form in which SQLite keeps a database in memory: it would end with its connection."""
+    scheme, _, rest = url.partition(":")
+    return scheme.lower() == "sqlite" and (":memory:" in unquote(rest) or "mode=memory" in unquote(rest))
+
+
+def _is_special(path: str) -> bool:
+    """Whether SQLite takes it for something else than a path."""
+    name = str(Path(path))
+    return name == ":memory:" or name.lower().startswith("file:")
 
 
 def _server(url: str, name: str) -> LedgerServer | None:

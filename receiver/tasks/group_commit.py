@@ -15,7 +15,8 @@ from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutco
 
 MAX_BATCH = 256  # observations in one transaction; bounds how long the first of them waits
 
-_Waiting = tuple[IncomingObservation, asyncio.Future[RecordOutcome]]
+#: With the time of the event loop at which it came.
+_Waiting = tuple[IncomingObservation, asyncio.Future[RecordOutcome], float]
 
 
 class GroupCommit:
@@ -33,8 +34,9 @@ class GroupCommit:
 
         A cancelled caller does not stop the others of its batch, nor its own observation.
         """
-        outcome: asyncio.Future[RecordOutcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((incoming, outcome))
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[RecordOutcome] = loop.create_future()
+        self._waiting.append((incoming, outcome, loop.time()))
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
         return await outcome
@@ -48,8 +50,11 @@ class GroupCommit:
             self._writer = None
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
+        # A batch waits as long as its oldest caller may, who has waited for the batches before it already.
+        waited_s = asyncio.get_running_loop().time() - batch[0][2]
         try:
-            outcomes = await self._ledger.record([incoming for incoming, _ in batch], self._clock())
+            incoming = [each for each, _, _ in batch]
+            outcomes = await self._ledger.record(incoming, self._clock(), waited_s=waited_s)
         except StoreUnavailable as error:
             _fail(batch, error)
             return
@@ -60,7 +65,7 @@ class GroupCommit:
             for alone in batch:  # one that cannot be stored must not fail the others
                 await self._write([alone])
             return
-        for (_, waiter), outcome in zip(batch, outcomes, strict=True):
+        for (_, waiter, _), outcome in zip(batch, outcomes, strict=True):
             if not waiter.done():
                 waiter.set_result(outcome)
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
@@ -73,6 +78,6 @@ class GroupCommit:
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
-    for _, waiter in batch:
+    for _, waiter, _ in batch:
         if not waiter.done():
             waiter.set_exception(error)

@@ -14,6 +14,7 @@ from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
+from receiver.tasks.model.reports import Stored, counted
 from receiver.tasks.model.rows import observation_row, task_of, task_row
 from receiver.tasks.model.task import (
     IncomingObservation,
@@ -41,12 +42,14 @@ class Ledger:
         """How many observations a batch should hold at most: the more subscriptions, the fewer."""
         return self._publisher.events_at_once
 
-    async def record(self, incoming: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
+    async def record(
+        self, incoming: Sequence[IncomingObservation], now_ms: int, *, waited_s: float = 0.0
+    ) -> list[RecordOutcome]:
         """Judge the observations and store what follows from them. One outcome each, in their order.
 
         `Recorded` has the verdict and the task as stored; `TaskMismatch` and `UnknownTask` changed nothing. Several
         observations of one task are applied one after the other. Raise KeyError when a state is none that a provider
-        reports; then nothing of the batch is stored.
+        reports; then nothing of the batch is stored. `waited_s` is as in `Engine.write`.
         """
         if not incoming:
             return []
@@ -56,7 +59,7 @@ class Ledger:
             outcomes = [batch.apply(each) for each in incoming]
             return await batch.write(tx, outcomes, self._publisher)
 
-        return await self._engine.write(work)
+        return await self._engine.write(work, waited_s=waited_s)
 
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Publish `task.overdue` once for each unfinished task whose deadline has passed; polling goes on.
@@ -115,10 +118,10 @@ class _Batch:
         found = self._find(incoming)
         if not isinstance(found, Task):
             return found
-        change = apply(found, incoming, self._now_ms)
+        change, stored = counted(apply(found, incoming, self._now_ms))
         if change.event is not None:
             change = self._with_event(change, change.event)
-        self._gather(found, change, incoming)
+        self._gather(found, change, incoming, stored)
         return Recorded(task=change.task, verdict=change.verdict)
 
     def _find(self, incoming: IncomingObservation) -> Task | TaskMismatch | UnknownTask:
@@ -174,17 +177,17 @@ class _Batch:
         self._drafts.append(task_draft(event_id, event, task))
         return replace(change, task=task)
 
-    def _gather(self, before: Task, change: Change, incoming: IncomingObservation) -> None:
+    def _gather(self, before: Task, change: Change, incoming: IncomingObservation, stored: Stored) -> None:
         after = change.task
         if after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
         if after.provider_task_id is not None:
             self._by_key[TaskKey(provider=after.provider, provider_task_id=after.provider_task_id)] = after.id
-        if change.should_record:
+        if stored is not Stored.COUNTED:
             observation_id = self._new_id("obs", self._now_ms)
             row = observation_row(observation_id, after.id, incoming.observation, change.verdict, self._now_ms)
-            self._observation_rows.append(row)
+            self._observation_rows.append(row if stored is Stored.WHOLE else row | {"raw": ""})
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """Write what was gathered. Return the outcomes with the numbers that their events got."""

@@ -44,10 +44,17 @@ from submitter.model import (
     TaskState,
     Uncertain,
 )
+from submitter.other_path import RememberedPaths
 from submitter.providers import schedule, validation
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
 from submitter.request import RawRequest, VideoRequest
-from submitter.submit import REPEATS_START_WITHIN_S, post_once, post_with_retries, with_earlier_attempt
+from submitter.submit import (
+    REPEATS_START_WITHIN_S,
+    is_repeated_later,
+    post_once,
+    post_with_retries,
+    with_earlier_attempt,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +100,7 @@ class RepeatedSubmit:
     #: As stored afterwards.
     task: Task
     #: The answer to this POST alone, also where an earlier POST leaves the task uncertain. Uncertain where the provider
-    #: refused this POST as invalid: the earlier one may still have created the task.
+    #: refused this POST as invalid: the earlier one may have created the task. It holds what the earlier ones proved.
     reply: SubmitOutcome
 
 
@@ -116,6 +123,7 @@ class Submission:
     random_bytes: Callable[[int], bytes]
     sleep: Callable[[float], Awaitable[None]]
     new_id: IdMaker
+    _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
     def check(self, request: TaskRequest) -> None:
@@ -196,16 +204,18 @@ class Submission:
             raise ValueError("a submit is repeated that may not be")
         context = SubmitContext(callback_url=None, idempotency_key=task.id)
         call = configured.adapter.build_submit(request_of(task.request), configured.account, context)
+        earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._send, replace(call, body=body))
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
-        outcome = with_earlier_attempt(reply)
+        outcome = with_earlier_attempt(reply, earlier)
         stored = await self._save_outcome(task, outcome)
         await self._pause_provider(task.provider, reply)
-        if isinstance(outcome, Uncertain) and isinstance(reply, Refused) and reply.refusal is Refusal.INVALID:
-            return RepeatedSubmit(task=stored, reply=outcome)
-        return RepeatedSubmit(task=stored, reply=reply)
+        is_open = isinstance(outcome, Uncertain) and not (
+            isinstance(reply, Refused) and reply.refusal is not Refusal.INVALID
+        )
+        return RepeatedSubmit(task=stored, reply=outcome if is_open else reply)
 
     async def drained(self) -> None:
         """Wait until no submit is in flight; for a clean stop, after no new ones can come."""
@@ -227,7 +237,6 @@ class Submission:
     def _draft(self, request: TaskRequest, configured: ConfiguredProvider) -> Task:
         """The task at its intent. It is polled only when its process must have died before the outcome."""
         now_ms = self.clock()
-        dead_s = REPEATS_START_WITHIN_S + self.settings.timeout_s + DEAD_SUBMIT_MARGIN_S
         return Task(
             id=TaskId(self.new_id("tsk", now_ms)),
             provider=request.provider,
@@ -242,7 +251,7 @@ class Submission:
             callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
             created_ms=now_ms,
             deadline_ms=now_ms + 1000 * (request.deadline_s or self.settings.deadline_s),
-            next_poll_ms=now_ms + round(dead_s * 1000),
+            next_poll_ms=now_ms + dead_submit_ms(self.settings.timeout_s),
         )
 
     def _new_secret(self) -> str:
@@ -273,10 +282,12 @@ class Submission:
                 await self.accounts.consume(provider, budget=scaled, count=1, now_ms=self.clock())
             except StoreUnavailable as error:
                 log.warning("rate_budget_not_updated", provider=provider, error=str(error))
-        return await self._send(call)
+        return await self._paths.send(self.providers[provider], call, self._send)
 
     async def _save_outcome(self, task: Task, outcome: SubmitOutcome) -> Task:
         """Store an outcome, if need be in several tries, because a lost receipt is paid work without a record."""
+        if isinstance(outcome, Receipt) and outcome.may_be_second:
+            log.warning("may_be_paid_twice", task=task.id, provider=task.provider, second=outcome.provider_task_id)
         for pause_s in STORE_PAUSES_S:
             try:
                 return await self._store_outcome_once(task, outcome)
@@ -314,9 +325,12 @@ class Submission:
         )
 
     def _repeat_ms(self, task: Task, outcome: Uncertain, now_ms: int) -> int | None:
-        """When the reconciler repeats the submit; never where the provider knows no idempotency key."""
+        """When the reconciler repeats the submit; never where the provider knows no idempotency key.
+
+        Nor where the POST was accepted and its answer could not be read twice.
+        """
         capabilities = self.providers[task.provider].adapter.CAPABILITIES
-        if capabilities.idempotency_s is None:
+        if capabilities.idempotency_s is None or not is_repeated_later(outcome, earlier_calls=task.submits):
             return None
         return schedule.after_unavailable(
             now_ms,
@@ -365,6 +379,11 @@ class Submission:
         except asyncio.CancelledError:
             running.add_done_callback(_log_failure)  # no caller is left to get the exception
             raise
+
+
+def dead_submit_ms(timeout_s: float) -> int:
+    """How long after its intent a submit without an outcome must have died with its process."""
+    return round((REPEATS_START_WITHIN_S + timeout_s + DEAD_SUBMIT_MARGIN_S) * 1000)
 
 
 def _log_failure(running: asyncio.Task[Any]) -> None:

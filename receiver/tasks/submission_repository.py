@@ -4,6 +4,7 @@ The row of a task is committed before the POST (intent before money). A receipt 
 other observation, because a callback may have come before the receipt.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -81,6 +82,8 @@ class SubmissionRepository:
             change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
             after = replace(change.task, submits=task.submits + 1)
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
+            if receipt.may_be_second:
+                detail["may_be_paid_twice"] = True
             return await self._save(tx, after, now_ms, detail, verdict=change.verdict)
 
         return await self._on_task(task_id, work)
@@ -125,9 +128,22 @@ class SubmissionRepository:
             after = replace(
                 task, state=TaskState.UNCERTAIN, error=error, next_poll_ms=next_poll_ms, submits=task.submits + 1
             )
-            return await self._save(tx, after, now_ms, {"reason": uncertain.reason})
+            named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
+            accepted = {"accepted": True} if uncertain.was_accepted else {}
+            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **named, **accepted})
 
         return await self._on_task(task_id, work)
+
+    async def earlier_answer(self, task_id: TaskId) -> Uncertain:
+        """What the answers to the earlier POSTs of an open submit prove together: acceptance, and the last id named."""
+        rows = await self._engine.read(lambda reader: reader.fetch_all("observations_of_task", task=task_id))
+        details = [json.loads(row["detail"]) for row in rows]
+        named = [detail["task_id"] for detail in details if detail.get("reason") and detail.get("task_id")]
+        return Uncertain(
+            reason="an earlier POST got no clear answer",
+            provider_task_id=ProviderTaskId(named[-1]) if named else None,
+            was_accepted=any(detail.get("accepted") for detail in details),
+        )
 
     async def settle_adopt(
         self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int

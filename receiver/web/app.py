@@ -1,5 +1,6 @@
 """The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from starlette.routing import Match, Route
 from receiver.config.settings import Settings
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import commit_listener, open_services, working
-from receiver.store.errors import StoreError
+from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import Tracing, trace_of
@@ -32,6 +33,8 @@ EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect
 
 #: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
 STORE_RETRY_S = 2.0
+
+_GONE = "The ledger's file was deleted, moved or replaced under this process. Its log names the file."
 
 
 def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str], None]) -> Starlette:
@@ -93,8 +96,10 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         case InvalidRequest():
             return invalid(Kind.INVALID, *error.violations)
         case StoreError():
-            log.error("store_unavailable", route=trace_of(request.scope).route, error=str(error))
-            return with_retry_after(Problem(Kind.UNAVAILABLE), STORE_RETRY_S)
+            is_gone = isinstance(error, LedgerGone)
+            level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
+            log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
+            return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
         case HTTPException():
             return _refusal_of_framework(request, error.status_code)
         case ClientDisconnect():

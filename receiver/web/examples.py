@@ -133,6 +133,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
                 "detail": {"seq": 17, "event_id": _EVENT_ID, "supersedes": None},
             }
         ],
+        "left_out": {"duplicate": 380},
     },
     api.ReconcileSummary: {
         "asked": 1,
@@ -156,6 +157,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api.Health: {"status": "alive"},
     api.Readiness: {
         "status": "ready",
+        "note": None,
         "accounts": [{"provider": "hiapi", "paused_until": None, "paused_reason": None, "alarm": None}],
     },
     api.Problem: {

@@ -6,6 +6,8 @@ from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api import Account, Health, Readiness
 from submitter.timestamps import rfc3339
 
+_STEPPED_BACK = "The ledger has lost its newest part; `whenfinal doctor` says what to do."
+
 
 async def show_alive(_context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Answer without using the ledger, because a restart would not help against a full disk."""
@@ -17,7 +19,10 @@ async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     await context.services.readiness.check()
     accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()
-    return JsonAnswer(body=Readiness(status="ready", accounts=tuple(_account(account, now_ms) for account in accounts)))
+    stepped_back = context.services.store.stepped_back
+    note = _STEPPED_BACK if stepped_back is not None and stepped_back.is_recent(now_ms) else None
+    shown = tuple(_account(account, now_ms) for account in accounts)
+    return JsonAnswer(body=Readiness(status="ready", note=note, accounts=shown))
 
 
 async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:

@@ -42,7 +42,7 @@ class Kind(Enum):
     NOT_FOUND = ("not-found", 404, "There is no such thing here")
     METHOD = ("method-not-allowed", 405, "The address does not take this method")
     TOO_SLOW = ("body-too-slow", 408, "The body did not come in time")
-    CURSOR_EXPIRED = ("cursor-expired", 410, "The cursor is older than the stored events")
+    CURSOR_EXPIRED = ("cursor-expired", 410, "The events after the cursor are not stored")
     CONFLICT = ("conflict", 409, "The state of things does not allow this")
     TOO_LARGE = ("too-large", 413, "The body is too large")
     MEDIA = ("unsupported-media-type", 415, "The body is of a type that is not taken here")

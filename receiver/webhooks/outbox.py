@@ -13,7 +13,7 @@ one and the engine runs it again.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,21 +32,25 @@ from receiver.webhooks.model.endpoint_health import (
     after_lease,
     available_slots,
     breaker_state,
+    longest_pause_ms,
     share_slots,
     should_disable,
 )
-from receiver.webhooks.model.retry import GONE
+from receiver.webhooks.model.retry import GONE, longest_delay_ms
 from receiver.webhooks.model.rows import attempt_row, delivery_of, endpoint_row, limited_endpoint_of, subscription_of
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import TaskId
+from submitter.providers.schedule import latest_ms
 
 log = structlog.get_logger(__name__)
 
 ENDPOINTS_PER_LEASE = 512  # that one lease considers: those that were leased from longest ago
 
 GIVE_UP_MS = 5 * DAY_MS
+
+MOST_ATTEMPTS = 2**31 - 1  # as the column allows; the schedule may have had more steps once
 
 
 class Outbox:
@@ -137,6 +141,40 @@ class Outbox:
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             row = await tx.fetch_one("delivery_by_id", id=delivery_id)
             return None if row is None else delivery_of(row)
+
+        return await self._engine.write(work)
+
+    async def pull_back(self, *, now_ms: int, backoff_s: Sequence[float], lease_ms: int) -> int:
+        """Pull back due times, leases and pauses that lie too far ahead; return how many.
+
+        A delivery becomes due at once. A lease ends as late as a new one would, because its owner may be posting.
+        """
+
+        async def work(tx: Tx) -> int:
+            names = [row["id"] for row in await tx.fetch_all("endpoints_ahead", now_ms=now_ms)]
+            if not names:
+                return 0
+            await tx.fetch_all("endpoints_by_ids", ids=names)  # before deliveries: the lock order
+            changed = 0
+            for name in names:
+                for delays in _delays_ahead(backoff_s, now_ms):
+                    changed += await tx.execute("pull_back_deliveries", endpoint_id=name, now_ms=now_ms, **delays)
+                changed += await tx.execute(
+                    "pull_back_delivery_leases",
+                    endpoint_id=name,
+                    until_ms=now_ms + lease_ms,
+                    latest_ms=latest_ms(now_ms, lease_ms),
+                )
+                changed += await tx.execute(
+                    "pull_back_endpoint",
+                    id=name,
+                    now_ms=now_ms,
+                    latest_ms=latest_ms(now_ms, 0),
+                    latest_open_ms=latest_ms(now_ms, longest_pause_ms(is_throttled=False)),
+                    latest_throttled_ms=latest_ms(now_ms, longest_pause_ms(is_throttled=True)),
+                )
+            await tx.execute_many("update_endpoint_due_time", [{"id": name, "now_ms": now_ms} for name in names])
+            return changed
 
         return await self._engine.write(work)
 
@@ -243,6 +281,19 @@ def _disable_reasons(
             days = f"{give_up_ms / DAY_MS:g} days"
             reasons[endpoint.id] = f"nothing but failures for {days}, last: {attempts[-1].error}"
     return reasons
+
+
+def _delays_ahead(backoff_s: Sequence[float], now_ms: int) -> Iterator[dict[str, int]]:
+    """What `pull_back_deliveries` takes: after each number of attempts, throttled or not, the latest time it allows."""
+    for attempts in range(len(backoff_s) + 1):
+        for is_throttled in (False, True):
+            longest_ms = longest_delay_ms(attempts, is_throttled=is_throttled, backoff_s=backoff_s)
+            yield {
+                "fewest": attempts,
+                "most": attempts if attempts < len(backoff_s) else MOST_ATTEMPTS,
+                "is_throttled": int(is_throttled),
+                "latest_ms": latest_ms(now_ms, longest_ms),
+            }
 
 
 def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
-from submitter.model import CancelOutcome, ListedTask, Observation, Output, ProviderTaskId, StatusOutcome, SubmitOutcome
+from submitter.model import (
+    CancelOutcome,
+    ListedTask,
+    Observation,
+    Output,
+    ProviderTaskId,
+    StatusOutcome,
+    SubmitOutcome,
+    TaskState,
+)
 from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
@@ -30,6 +39,8 @@ class Account:
     signature_window_s: int = 300
     #: The adapter's options; CAPABILITIES lists their names and values.
     options: Mapping[str, str] = field(default_factory=dict)
+    #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
+    state_words: Mapping[str, TaskState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +180,16 @@ class CancelsTasks(Protocol):
     def build_cancel(self, provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall: ...
 
     def parse_cancel(self, reply: HttpReply, /) -> CancelOutcome: ...
+
+
+class HasTwoPaths(Protocol):
+    """Optional: the documents name two paths for the same submit."""
+
+    def build_other_submit(self, call: HttpCall, /) -> HttpCall:
+        """Return the same POST to the other path; of that one, the first again."""
+
+    def has_no_route(self, reply: HttpReply, /) -> bool:
+        """Whether the reply says that the path is not served, so that surely nothing was created."""
 
 
 class ServesFiles(Protocol):

@@ -17,7 +17,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from submitter.errors import BadSignature, UnreadableCallback
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     CancelAccepted,
     CancelOutcome,
@@ -27,15 +27,13 @@ from submitter.model import (
     Observation,
     Output,
     ProviderTaskId,
-    Receipt,
     Refusal,
     Source,
     StatusOutcome,
     SubmitOutcome,
+    TaskError,
     TaskKey,
     TaskState,
-    Unavailable,
-    Uncertain,
 )
 from submitter.providers.calls import bearer, get, in_path, post_json, present
 from submitter.providers.contract import (
@@ -46,24 +44,24 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
+from submitter.providers.error_replies import find_error, submit_outcome
 from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
 from submitter.providers.json_reader import (
     BEIJING,
     StateWords,
     at,
     capped,
-    http_url,
     items_at,
     ms_from_ms,
     ms_from_text,
     read_object,
     signed_until_ms,
-    state_of,
     text_at,
     usable_id,
-    waiting_or_running,
 )
+from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
+from submitter.providers.result_links import Place, links
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _SUBMIT_PATH = "/services/aigc/video-generation/video-synthesis"
@@ -104,7 +102,18 @@ STATES: StateWords = {
     "canceled": TaskState.CANCELED,
 }
 
+#: The other spelling, which clients of the platform use beside the documented one.
+OTHER_STATES: StateWords = {"cancelled": TaskState.CANCELED}
+
 _NOT_KNOWN = "unknown"
+
+#: Where models that are sent `raw` put their links. `results.video_url`: wan2.2-s2v
+#: (https://www.alibabacloud.com/help/en/model-studio/wan-s2v-api), wan2.2-animate, emo, liveportrait. `results[].url`:
+#: pictures. `results[].transcription_url`: Paraformer and Fun-ASR
+#: (https://help.aliyun.com/en/model-studio/fun-asr-recorded-speech-recognition-http-api), `result.transcription_url` of
+#: its newer form. `output_video_url`: video style transform. `url`, `video.url`: gateways in front. Read 2026-11-26.
+_VIDEOS: tuple[Place, ...] = (("video_url",), ("output_video_url",), ("video",), ("url",), ("output", "url"))
+_OTHER_FILES: tuple[Place, ...] = (("results",), ("result",), ("image_url",), ("output_image_url",))
 
 #: error-code page. A 2xx with a code is undocumented, so only its code is used. None: it may have been processed.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
@@ -138,15 +147,13 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem:
-        return submit_outcome(problem, by_code=_REFUSAL_CODES)
-    found = usable_id(at(document, "output", "task_id"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable output.task_id")
-    word = text_at(document, "output", "task_status")
-    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    said = read_submit_reply(reply)
+    named = first_id(at(said.readable, "output", "task_id"))
+    if named and said.is_success:
+        return receipt(named, text_at(said.readable, "output", "task_status"), STATES)
+    problem = find_error(reply, said.document)
+    outcome = submit_outcome(problem, by_code=_REFUSAL_CODES) if problem else without_id("output.task_id")
+    return with_evidence(outcome, said, named, problem)
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
@@ -155,18 +162,18 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
+    output = at(document, "output")
+    named, word = at(output, "task_id"), text_at(output, "task_status")
+    if names_task(provider_task_id, named) and word and is_success(reply.status):
+        if word.lower() == _NOT_KNOWN and _NOT_KNOWN not in account.state_words:
+            return NotFound(raw=capped(reply.body))
+        return _observe(provider_task_id, output, document, account, reply.body)
     problem = find_error(reply, document)
     if problem:
-        return poll_outcome(problem)
-    output = at(document, "output")
-    named, word = text_at(output, "task_id"), text_at(output, "task_status")
-    if not named or not word:
-        return Unavailable(reason="no task_id and task_status under output")
-    if named != provider_task_id:
-        return other_task(named)
-    if word.lower() == _NOT_KNOWN:
-        return NotFound(raw=capped(reply.body))
-    return _observe(provider_task_id, output, account, reply.body)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
+    if id_text(named) and word:
+        return other_task(reply, named)
+    return unusable(reply, "no task_id and task_status under output")
 
 
 def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Observation:
@@ -182,13 +189,13 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     found, word = usable_id(at(event, "data", "task_id")), text_at(event, "data", "task_status")
     if found is None or not word:
         raise UnreadableCallback("the event names no data.task_id and data.task_status")
-    state, known = state_of(word, STATES)
+    state, is_documented = read_state(word, account, STATES, OTHER_STATES)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=found),
         state=state,
         source=Source.CALLBACK,
         raw_state=word,
-        is_documented_state=known or word.lower() == _NOT_KNOWN,
+        is_documented_state=is_documented or word.lower() == _NOT_KNOWN,
         completed_at_ms=ms_from_ms(at(event, "data", "end_time")),
         without_result=True,
         raw=capped(callback.body),
@@ -206,7 +213,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     document = read_object(reply.body)
     problem = find_error(reply, document)
     if problem:
-        return poll_outcome(problem)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -232,7 +239,7 @@ def parse_cancel(reply: HttpReply, /) -> CancelOutcome:
         return CancelAccepted()
     if problem.error.code == "UnsupportedOperation":
         return CancelRefused(error=problem.error)
-    return poll_outcome(problem)
+    return poll_outcome(problem, reply, _REFUSAL_CODES)
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:
@@ -249,31 +256,40 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
-def _observe(provider_task_id: ProviderTaskId, output: object, account: Account, raw: bytes) -> Observation:
+def _observe(
+    provider_task_id: ProviderTaskId, output: object, document: object, account: Account, raw: bytes
+) -> Observation:
     word = text_at(output, "task_status")
-    state, known = state_of(word, STATES)
+    state, is_documented = read_state(word, account, STATES, OTHER_STATES)
     ended_at_ms = ms_from_text(at(output, "end_time"), BEIJING)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
-        is_documented_state=known,
+        is_documented_state=is_documented,
         outputs=tuple(_outputs(output, ended_at_ms)) if state is TaskState.SUCCEEDED else (),
-        error=task_error(at(output, "code"), at(output, "message")) if state is TaskState.FAILED else None,
+        error=_reason(state, output, document),
         completed_at_ms=ended_at_ms,
         raw=capped(raw),
     )
 
 
+def _reason(state: TaskState, output: object, document: object) -> TaskError | None:
+    """The reason is under `output` (query page), or beside it (QuantumNous/new-api, Ali adaptor, read 2026-11-21).
+
+    Speech recognition has a reason for each file.
+    """
+    return reason(state, output, document, *items_at(output, "results")[:1])
+
+
 def _outputs(output: object, ended_at_ms: int | None) -> Iterator[Output]:
     """A link lives 24 h: until the time in its signature, else 24 h after the end of the task."""
-    kinds = [("video", at(output, "video_url"))]
-    kinds += [("image", at(row, "url")) for row in items_at(output, "results")]
-    for kind, found in kinds:
-        if url := http_url(found):
-            until_ms = signed_until_ms(url) or (ended_at_ms + _DAY_MS if ended_at_ms else None)
-            yield Output(url=url, type=kind, expires_at_ms=until_ms)
+    videos = links(output, *_VIDEOS)
+    known = {link.url for link in videos}
+    for link in (*videos, *(each for each in links(output, *_OTHER_FILES, kind="image") if each.url not in known)):
+        until_ms = signed_until_ms(link.url) or (ended_at_ms + _DAY_MS if ended_at_ms else None)
+        yield Output(url=link.url, type=link.type, expires_at_ms=until_ms)
 
 
 def _stamp(at_ms: int) -> str:

@@ -1,8 +1,7 @@
-"""Replies that are not a plain success: find the error, and turn it into the outcome of a submit or a poll. Pure.
+"""Replies that are not a plain success: find the error, and turn it into the outcome of a submit. Pure.
 
-Every adapter checks in this order: HTTP status, readable JSON, `error` object, numeric `code` other than 0 and 200,
-`code` as text other than `success`. Only then it reads the task. Which reply means that the provider does not know the
-task is in each adapter (`NotFound`); what that means for the task is in `receiver.reconcile.model.decisions`.
+An error is found in this order: HTTP status, readable JSON, `error` object, numeric `code` other than 0 and 200, `code`
+as text other than `success`. What an error comes to for a poll is in `statuses`.
 """
 
 from collections.abc import Mapping
@@ -10,16 +9,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from submitter.http.messages import HttpReply, is_success
-from submitter.model import Denied, Refusal, Refused, TaskError, Throttled, Unavailable, Uncertain
+from submitter.model import Refusal, Refused, TaskError, Uncertain
 from submitter.providers.json_reader import JsonObject, at, first_text, text
 
-#: A 4xx means that nothing was created, except 408, a timeout that the server noticed, and 499, with which nginx notes
-#: that the client closed the connection. Adapters replace single entries.
+#: The statuses with which a server says that it did not process the request (RFC 9110 section 15.5, RFC 6585). They
+#: count in any body, because a proxy, load balancer or firewall that answers so by itself has passed nothing on: a page
+#: of nginx for 404 or 413, a firewall's for 403. Every other status is uncertain unless an adapter's documents say
+#: otherwise: 408 and 499 are time-outs that the server noticed, 409, 424 and 460 can follow work, and a 5xx can come
+#: from a proxy that has passed the request on. Adapters replace single entries.
 BY_STATUS: Mapping[int, Refusal] = {
-    **dict.fromkeys((status for status in range(400, 500) if status not in {408, 499}), Refusal.INVALID),
+    **dict.fromkeys((400, 404, 405, 410, 411, 412, 413, 414, 415, 417, 421, 422, 426, 428, 431), Refusal.INVALID),
     401: Refusal.DENIED,
     402: Refusal.QUOTA,
     403: Refusal.DENIED,
+    407: Refusal.DENIED,
     429: Refusal.THROTTLED,
 }
 
@@ -82,26 +85,8 @@ def refused_or_uncertain(problem: ErrorReply, refusal: Refusal | None) -> Refuse
     return Refused(refusal=refusal, error=problem.error, status=problem.status, retry_after_s=problem.retry_after_s)
 
 
-def poll_outcome(problem: ErrorReply) -> Throttled | Denied | Unavailable:
-    """Return the outcome of a poll that was answered with an error; it says nothing about the task."""
-    if problem.status in {401, 403}:
-        return Denied(status=problem.status, message=problem.error.message)
-    if problem.status == 429:
-        return Throttled(retry_after_s=problem.retry_after_s)
-    return Unavailable(reason=describe(problem), retry_after_s=problem.retry_after_s)
-
-
 def describe(problem: ErrorReply) -> str:
     return f"HTTP {problem.status}, {problem.error.code}: {problem.error.message}"
-
-
-def other_task(reply_id: str) -> Unavailable:
-    return Unavailable(reason=f"the reply names task {reply_id!r}, which is not the requested one")
-
-
-def task_error(code: object, message: object) -> TaskError:
-    """Return why a task failed, with our own words where the provider gives none."""
-    return TaskError(code=first_text(code) or "failed", message=first_text(message) or "the provider gave no reason")
 
 
 def _error_reply(reply: HttpReply, document: JsonObject | None, status: int) -> ErrorReply:

@@ -13,8 +13,10 @@ object without its envelope; resolution is lower case and `reference_image` sing
 The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
 """
 
+from dataclasses import replace
+
 from submitter.errors import UnreadableCallback
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     ListedTask,
     NotFound,
@@ -23,12 +25,12 @@ from submitter.model import (
     ProviderTaskId,
     Receipt,
     Refusal,
+    Refused,
     Source,
     StatusOutcome,
     SubmitOutcome,
     TaskKey,
     TaskState,
-    Unavailable,
     Uncertain,
 )
 from submitter.providers import hiapi_signature
@@ -44,26 +46,26 @@ from submitter.providers.contract import (
 )
 from submitter.providers.error_replies import (
     BY_STATUS,
+    ErrorReply,
     describe,
     find_error,
-    other_task,
-    poll_outcome,
+    status_of_code,
     submit_outcome,
-    task_error,
 )
 from submitter.providers.json_reader import (
+    JsonObject,
     StateWords,
     at,
     capped,
-    first_text,
-    http_url,
     items_at,
     ms_from_s,
     read_object,
-    state_of,
     text_at,
     usable_id,
 )
+from submitter.providers.receipts import first_id, read_submit_reply, with_evidence, without_id
+from submitter.providers.result_links import first_links
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _NINE_RATIOS = ("16:9", "9:16", "3:4", "4:3", "4:5", "5:4", "1:1", "9:21", "21:9")
@@ -97,7 +99,7 @@ CAPABILITIES = Capabilities(
     raw=RawPaths(default="/v1/tasks", pattern=r"/v1/tasks", accepted="/v1/tasks, the one endpoint of all models"),
 )
 
-#: Detail page. Other words, which only blogs name, count as unknown.
+#: Detail page.
 STATES: StateWords = {
     "queued": TaskState.SUBMITTED,
     "handling": TaskState.RUNNING,
@@ -106,13 +108,29 @@ STATES: StateWords = {
     "fail": TaskState.FAILED,
 }
 
-#: 429 and 503 are refused before processing (SDK, create page).
+#: Ends that only blogs of the vendor name (https://www.hiapi.ai/en/blog/hiapi-task-hang-timeout-diagnosis and
+#: .../hiapi-output-url-expired-download, read 2026-11-21); `canceled` is the other spelling.
+BLOG_STATES: StateWords = {
+    "succeeded": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "timeout": TaskState.FAILED,
+    "cancelled": TaskState.CANCELED,
+    "canceled": TaskState.CANCELED,
+}
+
+#: 429 and 503 are refused before processing (SDK, create page), but only HiAPI can say so with a 503: a load balancer
+#: sends its own when the connection broke after the request was passed on.
 _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
 
 #: The blog's envelope reports throttling by a code. A 2xx with an error is undocumented, so only its code is used.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
-    "MODEL_UNAVAILABLE": Refusal.INVALID,
+    # SDK, src/hiapi/errors.py and README, read 2026-11-26: "retry shortly or switch models".
+    "MODEL_UNAVAILABLE": Refusal.UNAVAILABLE,
+    # The same files: TASK_FAILED is a rejection at once; the other two are of a task at work, and retryable.
+    "TASK_FAILED": Refusal.INVALID,
+    "TASK_TIMEOUT": None,
+    "STORAGE_UNAVAILABLE": None,
     # Another body was sent with our key before, so a task of this submit can exist although this body was refused.
     "IDEMPOTENCY_KEY_MISMATCH": None,
     "rate_limit_exceeded": Refusal.THROTTLED,
@@ -129,17 +147,31 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, context: 
 
 
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem and problem.status == 409:
+    said = read_submit_reply(reply)
+    place = at(said.readable, "data", "taskId")
+    named = first_id(place)
+    if named and said.is_success and isinstance(place, str):  # a number answers no poll, so it is only kept
+        return Receipt(provider_task_id=named, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    problem = find_error(reply, said.document)
+    return with_evidence(_no_receipt(problem, said.document), said, named, problem)
+
+
+def _no_receipt(problem: ErrorReply | None, document: JsonObject | None) -> Refused | Uncertain:
+    if problem is None:
+        return without_id("data.taskId")
+    if problem.status == 409:
         wait_s = _KEY_IN_USE_S if problem.retry_after_s is None else problem.retry_after_s
         return Uncertain(reason=describe(problem), retry_after_s=wait_s)
-    if problem:
-        return submit_outcome(problem, by_code=_REFUSAL_CODES, by_status=_REFUSALS)
-    found = usable_id(at(document, "data", "taskId"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable data.taskId")
-    return Receipt(provider_task_id=found, replayed=(reply.header("idempotent-replay") or "").lower() == "true")
+    by_status = _REFUSALS if _is_enveloped(problem, document) else BY_STATUS
+    return submit_outcome(problem, by_code=_REFUSAL_CODES, by_status=by_status)
+
+
+def _is_enveloped(problem: ErrorReply, document: JsonObject | None) -> bool:
+    """Whether an error comes in HiAPI's form: `error_code`, a `code` that repeats the status, or the blog's object."""
+    repeats_status = status_of_code(at(document, "code")) == problem.status
+    return (
+        repeats_status or bool(text_at(document, "error_code")) or text_at(document, "error", "type") == "hiapi_error"
+    )
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
@@ -149,25 +181,28 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     """A 404 means an unknown task or another account's, but only in the documented envelope: proxies send 404 too."""
     document = read_object(reply.body)
+    data = at(document, "data")
+    named, word = at(data, "taskId"), text_at(data, "status")
+    if names_task(provider_task_id, named) and word and is_success(reply.status):
+        return _observe(provider_task_id, data, document, account, Source.POLL, reply.body)
     problem = find_error(reply, document)
     if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
     if problem:
-        return poll_outcome(problem)
-    seen = _observe(at(document, "data"), account, Source.POLL, reply.body)
-    if seen is None:
-        return Unavailable(reason="no taskId and status under data")
-    return seen if seen.key.provider_task_id == provider_task_id else other_task(seen.key.provider_task_id)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
+    return other_task(reply, named) if id_text(named) and word else unusable(reply, "no taskId and status under data")
 
 
 def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Observation:
     verified = hiapi_signature.verify(callback, account, now_ms)
     document = read_object(callback.body)
     inner = document if at(document, "taskId") is not None else at(document, "data")
-    seen = _observe(inner, account, Source.CALLBACK, callback.body, signature_verified=verified)
-    if seen is None:
+    found = usable_id(at(inner, "taskId"))
+    if found is None or not text_at(inner, "status"):
         raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
-    return seen
+    seen = _observe(found, inner, document, account, Source.CALLBACK, callback.body)
+    without_result = seen.state is TaskState.SUCCEEDED and not seen.outputs
+    return replace(seen, without_result=without_result, signature_verified=verified)
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
@@ -178,7 +213,7 @@ def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
     document = read_object(reply.body)
     problem = find_error(reply, document)
     if problem:
-        return poll_outcome(problem)
+        return poll_outcome(problem, reply, _REFUSAL_CODES)
     return tuple(
         ListedTask(
             provider_task_id=found,
@@ -206,36 +241,29 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
 
 
 def _observe(
-    data: object, account: Account, source: Source, raw: bytes, *, signature_verified: bool = False
-) -> Observation | None:
-    found, word = usable_id(at(data, "taskId")), text_at(data, "status")
-    if found is None or not word:
-        return None
-    state, known = state_of(word, STATES)
-    outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
+    provider_task_id: ProviderTaskId, data: object, document: object, account: Account, source: Source, raw: bytes
+) -> Observation:
+    word = text_at(data, "status")
+    state, is_documented = read_state(word, account, STATES, BLOG_STATES)
     return Observation(
-        key=TaskKey(provider=account.name, provider_task_id=found),
+        key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=source,
         raw_state=word,
-        is_documented_state=known,
-        outputs=outputs,
-        error=task_error(at(data, "error", "code"), at(data, "error", "message"))
-        if state is TaskState.FAILED
-        else None,
+        is_documented_state=is_documented,
+        outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
+        error=reason(state, data, document),
         model=_model(data),
         completed_at_ms=ms_from_s(at(data, "completed")),
-        without_result=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
-        signature_verified=signature_verified,
         raw=capped(raw),
     )
 
 
 def _outputs(data: object) -> tuple[Output, ...]:
+    """`output` is documented as a list of objects; the other places are those of retired and similar APIs."""
+    found = first_links(data, ("output",), ("outputs",), ("video_url",), ("url",))
     return tuple(
-        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=ms_from_s(at(item, "expireAt")))
-        for item in items_at(data, "output")
-        if (url := http_url(at(item, "url")))
+        Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found
     )
 
 

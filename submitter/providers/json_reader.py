@@ -21,8 +21,12 @@ StateWords = Mapping[str, TaskState]
 #: How much of a body an observation stores: a status body has a few hundred bytes, an error page can have any size.
 RAW_CAP_BYTES = 64 * 1024
 
-#: Ids in the documents have 12 to 40 characters; one of this length fits any URL and any index.
-TASK_ID_CAP = 200
+#: Ids in the documents have 12 to 40 characters, the video ids of LiteLLM 242 to 262 (BerriAI/litellm,
+#: litellm/types/videos/utils.py: base64 of provider, model and upstream id). One of this length fits any URL.
+TASK_ID_CAP = 1_000
+
+#: A row of a Postgres index has at most 2,704 bytes (https://www.postgresql.org/docs/current/btree.html).
+_TASK_ID_BYTES = 2_000
 
 TEXT_CAP = 2_000
 
@@ -48,13 +52,21 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 _NOT_IN_URL = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 
+_LINE_ENDS = re.compile("[\t\n\r]")
+
+_BLANKS = "".join(map(chr, range(0x21)))
+
 
 def read_object(body: bytes) -> JsonObject | None:
-    """Return the JSON object in the body, None for anything else. NaN and Infinity count as null."""
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
-    except (ValueError, RecursionError):
-        return None
+    """Return the JSON object in the body, None for anything else. NaN and Infinity count as null.
+
+    A byte that is not UTF-8 costs nothing but itself: it becomes U+FFFD, or is left out where that is no JSON. Control
+    characters may stand in a text as they are.
+    """
+    readable = body.decode("utf-8-sig", "replace")
+    value = _loaded(readable)
+    if value is None and "\N{REPLACEMENT CHARACTER}" in readable:
+        value = _loaded(body.decode("utf-8-sig", "ignore"))
     return value if isinstance(value, dict) else None
 
 
@@ -107,10 +119,15 @@ def first_text(*values: object) -> str:
 
 
 def usable_id(value: object) -> ProviderTaskId | None:
-    """Return a task id that can stand in a URL: of bounded length, printable, and not a dot segment; else None."""
-    if not isinstance(value, str) or not 0 < len(value) <= TASK_ID_CAP or not value.isprintable():
+    """Return a task id that can stand in a URL: of bounded length, printable, and not a dot segment; else None.
+
+    Blanks around it are cut off. An id with a byte that was not UTF-8 (U+FFFD) is none, because the provider would not
+    know it.
+    """
+    found = value.strip() if isinstance(value, str) and len(value) <= 2 * TASK_ID_CAP else ""
+    if not 0 < len(found) <= TASK_ID_CAP or not found.isprintable() or "\N{REPLACEMENT CHARACTER}" in found:
         return None
-    return ProviderTaskId(value) if value.strip(". ") else None
+    return ProviderTaskId(found) if found.strip(". ") and len(found.encode()) <= _TASK_ID_BYTES else None
 
 
 def state_of(word: str, words: StateWords) -> tuple[TaskState, bool]:
@@ -155,10 +172,17 @@ def ms_from_text(value: object, zone: timezone = UTC) -> int | None:
 
 
 def http_url(value: object) -> str | None:
-    """Return an absolute http(s) URL without user information; None for a path, an error text or anything else."""
-    if not isinstance(value, str) or len(value) > URL_CAP or _NOT_IN_URL.search(value):
+    """Return an absolute http(s) URL without user information; None for a path, an error text or anything else.
+
+    As in browsers (https://url.spec.whatwg.org/#url-parsing, read 2026-11-26), blanks around it are cut off, tabs and
+    line ends in it are left out, and a blank in its path or query is escaped. A host holds none.
+    """
+    if not isinstance(value, str):
         return None
-    return value if origin(value) else None
+    url = _LINE_ENDS.sub("", value.strip().strip(_BLANKS)).replace(" ", "%20")
+    if len(url) > URL_CAP or _NOT_IN_URL.search(url) or not origin(url):
+        return None
+    return None if "%" in urlsplit(url).netloc else url
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
@@ -177,6 +201,13 @@ def signed_until_ms(url: str) -> int | None:
     """Return the end of a signed object-store link, from its `Expires` parameter in unix seconds."""
     found = _EXPIRES.search(urlsplit(url).query)
     return ms_from_s(int(found[1])) if found else None
+
+
+def _loaded(readable: str) -> object:
+    try:
+        return json.loads(readable, parse_constant=lambda _: None, strict=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _children(value: object) -> Iterable[object]:

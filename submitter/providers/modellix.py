@@ -7,31 +7,29 @@ https://docs.modellix.ai (nine ratios); the vendor's clients modellix-cli and ds
 https://docs.modellix.ai/get-started/entitlements for 100 requests a minute on the smallest account.
 
 Pitfalls: `duration` in a result is milliseconds of work; a second or third task at once is a 429; the `/async` suffix
-is in the page and gone from the vendor's newer client, hence the option `path`; there is neither a list nor an
-idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no document.
+is in the page and gone from the vendor's newer client, so a submit that finds no route is sent to the other path too
+(`build_other_submit`), and the option `path` says which comes first; queries have one path in all documents; there is
+neither a list nor an idempotency key, so polling cannot resolve an uncertain submit. The body of a failed task is in no
+document.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from submitter.errors import InvalidRequest, UnreadableCallback, Violation
-from submitter.http.messages import Callback, HttpCall, HttpReply
+from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     NotFound,
     Observation,
     Output,
     ProviderTaskId,
-    Receipt,
     Refusal,
     Refused,
     Source,
     StatusOutcome,
     SubmitOutcome,
-    TaskError,
     TaskKey,
     TaskState,
-    Unavailable,
-    Uncertain,
 )
 from submitter.providers.calls import get, in_path, post_json, present
 from submitter.providers.contract import (
@@ -43,22 +41,19 @@ from submitter.providers.contract import (
     RawPaths,
     SubmitContext,
 )
-from submitter.providers.error_replies import find_error, other_task, poll_outcome, submit_outcome, task_error
+from submitter.providers.error_replies import find_error, submit_outcome
 from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
-    first_text,
-    http_url,
-    items_at,
     ms_from_ms,
     ms_from_text,
     read_object,
-    state_of,
     text_at,
-    usable_id,
-    waiting_or_running,
 )
+from submitter.providers.receipts import SubmitReply, first_id, read_submit_reply, receipt, with_evidence, without_id
+from submitter.providers.result_links import first_links
+from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 _RESOLUTIONS = ("720P", "1080P")
@@ -129,7 +124,9 @@ _REFUSALS: Mapping[int, Refusal] = {
     429: Refusal.THROTTLED,
 }
 
-_WRONG_PATH = "; if the model exists, set the account's option `path` to the other of async and plain"
+_ASYNC = "/async"
+
+_BOTH_PATHS = "; the path was tried with /async and without it"
 
 
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
@@ -137,24 +134,35 @@ def build_submit(request: VideoRequest | RawRequest, account: Account, _context:
         if request.path is None:
             raise InvalidRequest([Violation(field="raw.path", rule="is missing", accepted=CAPABILITIES.raw.accepted)])
         return post_json(account, request.path, request.body)
-    suffix = "/async" if account.options.get("path", "async") == "async" else ""
+    suffix = _ASYNC if account.options.get("path", "async") == "async" else ""
     return post_json(account, f"/alibaba/{in_path(request.model)}{suffix}", _video_body(request))
 
 
+def build_other_submit(call: HttpCall, /) -> HttpCall:
+    """The page of seed 002 posts to `…/async`, the client modellix-cli 0.0.7 (2026-07-16) without the suffix."""
+    other = call.url.removesuffix(_ASYNC) if call.url.endswith(_ASYNC) else call.url + _ASYNC
+    return replace(call, url=other)
+
+
+def has_no_route(reply: HttpReply, /) -> bool:
+    """By the list of the same client, 404 and 405 surely created nothing. A 404 can also be of an unknown model."""
+    return reply.status in {404, 405} and _named(read_submit_reply(reply)) is None
+
+
 def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
-    document = read_object(reply.body)
-    problem = find_error(reply, document)
-    if problem:
-        outcome = submit_outcome(problem, by_status=_REFUSALS)
-        if isinstance(outcome, Refused) and problem.status == 404:
-            error = replace(outcome.error, message=outcome.error.message + _WRONG_PATH)
-            return replace(outcome, error=error)
-        return outcome
-    found = usable_id(at(document, "data", "task_id"))
-    if found is None:
-        return Uncertain(reason="accepted without a readable data.task_id")
-    word = text_at(document, "data", "status")
-    return Receipt(provider_task_id=found, state=waiting_or_running(word, STATES), raw_state=word)
+    said = read_submit_reply(reply)
+    named = _named(said)
+    if named and said.is_success:
+        return receipt(named, text_at(said.readable, "data", "status"), STATES)
+    problem = find_error(reply, said.document)
+    outcome = submit_outcome(problem, by_status=_REFUSALS) if problem else without_id("data.task_id")
+    if isinstance(outcome, Refused) and outcome.status in {404, 405}:
+        outcome = replace(outcome, error=replace(outcome.error, message=outcome.error.message + _BOTH_PATHS))
+    return with_evidence(outcome, said, named, problem)
+
+
+def _named(said: SubmitReply) -> ProviderTaskId | None:
+    return first_id(at(said.readable, "data", "task_id"))
 
 
 def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpCall:
@@ -163,18 +171,16 @@ def build_status(provider_task_id: ProviderTaskId, account: Account, /) -> HttpC
 
 def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Account, /) -> StatusOutcome:
     document = read_object(reply.body)
+    data = at(document, "data")
+    named, word = at(data, "task_id"), text_at(data, "status")
+    if names_task(provider_task_id, named) and word and is_success(reply.status):
+        return _observe(provider_task_id, data, document, account, reply.body)
     problem = find_error(reply, document)
     if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
-    data = at(document, "data")
-    if problem and not _reports_failure(reply, data, provider_task_id):
-        return poll_outcome(problem)
-    named, word = text_at(data, "task_id"), text_at(data, "status")
-    if not named or not word:
-        return Unavailable(reason="no task_id and status under data")
-    if named != provider_task_id:
-        return other_task(named)
-    return _observe(provider_task_id, data, account, reply.body, problem.error if problem else None)
+    if problem:
+        return poll_outcome(problem, reply)
+    return other_task(reply, named) if id_text(named) and word else unusable(reply, "no task_id and status under data")
 
 
 def parse_callback(_callback: Callback, _account: Account, _now_ms: int, /) -> Observation:
@@ -192,43 +198,27 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
     )
 
 
-def _reports_failure(reply: HttpReply, data: object, provider_task_id: ProviderTaskId) -> bool:
-    """No document states whether a failed task has a non-zero code, so a failure counts with either code."""
-    state, _ = state_of(text_at(data, "status"), STATES)
-    return reply.status == 200 and state is TaskState.FAILED and text_at(data, "task_id") == provider_task_id
-
-
 def _observe(
-    provider_task_id: ProviderTaskId, data: object, account: Account, raw: bytes, stated: TaskError | None
+    provider_task_id: ProviderTaskId, data: object, document: object, account: Account, raw: bytes
 ) -> Observation:
+    """No document states whether a failed task has a non-zero code, or where its reason is, so all places count."""
     word = text_at(data, "status")
-    state, known = state_of(word, STATES)
+    state, is_documented = read_state(word, account, STATES)
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=Source.POLL,
         raw_state=word,
-        is_documented_state=known,
+        is_documented_state=is_documented,
         outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
-        error=(stated or _reason(data)) if state is TaskState.FAILED else None,
+        error=reason(state, data, document),
         raw=capped(raw),
     )
 
 
-def _reason(data: object) -> TaskError:
-    """No document names the place of the reason, so the places of similar providers are tried."""
-    error = at(data, "error")
-    message = first_text(at(error, "message"), error, at(data, "message"), at(data, "fail_reason"))
-    return task_error(first_text(at(error, "code"), at(data, "code")), message)
-
-
 def _outputs(data: object) -> tuple[Output, ...]:
     """One of the vendor's clients also reads `data.resources` and `data.result_resources`."""
-    items = items_at(data, "result", "resources") or items_at(data, "resources") or items_at(data, "result_resources")
     end = at(data, "result_expires_at")
     until_ms = ms_from_ms(end) or ms_from_text(end)
-    return tuple(
-        Output(url=url, type=first_text(at(item, "type"), "video"), expires_at_ms=until_ms)
-        for item in items
-        if (url := http_url(at(item, "url")))
-    )
+    places = (("result", "resources"), ("resources",), ("result_resources",), ("result",), ("video_url",), ("url",))
+    return tuple(Output(url=link.url, type=link.type, expires_at_ms=until_ms) for link in first_links(data, *places))

@@ -8,7 +8,9 @@ state words, errors and downloads are new-api's, see `newapi`. Only the referenc
 
 from dataclasses import replace
 
-from submitter.providers.contract import Capabilities, PollAdvice
+from submitter.http.messages import HttpCall
+from submitter.providers.calls import post_json
+from submitter.providers.contract import Account, Capabilities, PollAdvice, SubmitContext
 from submitter.providers.happyhorse import REFERENCE_TO_VIDEO
 from submitter.providers.newapi import (
     BUDGET,
@@ -16,11 +18,14 @@ from submitter.providers.newapi import (
     ROUTE_OPTIONS,
     build_download,
     build_status,
-    build_submit,
     parse_callback,
     parse_receipt,
     parse_status,
+    raw_submit,
+    route,
+    sample_body,
 )
+from submitter.request import RawRequest, VideoRequest
 
 __all__ = [
     "CAPABILITIES",
@@ -46,3 +51,10 @@ CAPABILITIES = Capabilities(
     options=ROUTE_OPTIONS,
     raw=RAW,
 )
+
+
+def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
+    """The sample's body and nothing else: `ratio` is under `metadata.parameters`, `reference_type` does not exist."""
+    if isinstance(request, RawRequest):
+        return raw_submit(request, account)
+    return post_json(account, route(account), sample_body(request))

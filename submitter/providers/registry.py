@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from submitter.providers import dashscope, hiapi, modellix, modelstream, newapi, tokenbay
-from submitter.providers.contract import CancelsTasks, ListsTasks, Provider, ServesFiles
+from submitter.providers.contract import CancelsTasks, HasTwoPaths, ListsTasks, Provider, ServesFiles
 
 ADAPTERS: Mapping[str, Provider] = {
     "hiapi": hiapi,
@@ -17,5 +17,7 @@ ADAPTERS: Mapping[str, Provider] = {
 LISTS_TASKS: Mapping[str, ListsTasks] = {"hiapi": hiapi, "dashscope": dashscope}
 
 CANCELS_TASKS: Mapping[str, CancelsTasks] = {"dashscope": dashscope}
+
+HAS_TWO_PATHS: Mapping[str, HasTwoPaths] = {"modellix": modellix}
 
 SERVES_FILES: Mapping[str, ServesFiles] = {"modelstream": modelstream, "tokenbay": tokenbay, "newapi": newapi}

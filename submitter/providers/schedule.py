@@ -21,6 +21,8 @@ MAX_PAUSE_S = 900.0  # the longest pause that one Retry-After header can cause
 
 THROTTLED_PAUSE_S = 60.0  # the longest window of the documented rate limits (HiAPI and Modellix count by the minute)
 
+LONGEST_PAUSE_MS = round(MAX_PAUSE_S * 1000)  # no pause of a provider is longer
+
 DENIED_PAUSE_S = 300.0  # an operator must act; a poll every five minutes finds out whether they have
 
 MAX_CLOCK_SKEW_MS = 10_000  # what the clocks of two nodes may differ by; a larger step back means that a clock was set
@@ -70,6 +72,18 @@ def after_unavailable(
 def after_pause(paused_until_ms: int, advice: PollAdvice, *, speed: float, random: float) -> int:
     """When to poll a task whose provider is paused: soon after the pause, spread over one usual wait."""
     return paused_until_ms + round(advice.every_s * random / speed * 1000)
+
+
+def longest_wait_ms(advice: PollAdvice, *, speed: float) -> int:
+    """No poll is ever due later than this after the moment at which its time was set."""
+    usual_s = max(MAX_WAIT_S, advice.first_s, advice.late_s, advice.every_s, advice.floor_s) / speed
+    after_pause_s = MAX_PAUSE_S + advice.every_s / speed
+    return round(max(usual_s, after_pause_s) * (1 + JITTER) * 1000)
+
+
+def latest_ms(now_ms: int, longest_ms: int) -> int:
+    """The latest time that a wait of at most `longest_ms` can lead to, also by the clock of another node."""
+    return now_ms + longest_ms + MAX_CLOCK_SKEW_MS
 
 
 def may_expire(

@@ -8,12 +8,16 @@ content route, which requires the key; `progress` is a number in the receipt and
 give up after five minutes; we set no such limit, because the upstream can take that long.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from submitter.http.messages import HttpCall
+from submitter.http.messages import HttpCall, HttpReply
+from submitter.model import Refusal, SubmitOutcome
 from submitter.providers.calls import post_json, present
 from submitter.providers.contract import Account, Capabilities, PollAdvice, SubmitContext
+from submitter.providers.error_replies import ErrorReply
 from submitter.providers.happyhorse import IMAGE_TO_VIDEO, REFERENCE_TO_VIDEO, TEXT_TO_VIDEO, media
+from submitter.providers.json_reader import JsonObject, at
 from submitter.providers.newapi import (
     BUDGET,
     RAW,
@@ -21,11 +25,12 @@ from submitter.providers.newapi import (
     build_download,
     build_status,
     parse_callback,
-    parse_receipt,
     parse_status,
     raw_submit,
+    read_receipt,
     route,
 )
+from submitter.providers.newapi_refusals import refusal_of
 from submitter.request import RawRequest, VideoRequest, prompt_as_sent
 
 __all__ = [
@@ -58,10 +63,30 @@ CAPABILITIES = Capabilities(
 )
 
 
+_BEFORE_UPSTREAM: Mapping[int, Refusal] = {501: Refusal.INVALID, 503: Refusal.UNAVAILABLE}
+
+
 def build_submit(request: VideoRequest | RawRequest, account: Account, _context: SubmitContext, /) -> HttpCall:
     if isinstance(request, RawRequest):
         return raw_submit(request, account)
     return post_json(account, route(account), _video_body(request))
+
+
+def parse_receipt(reply: HttpReply, /) -> SubmitOutcome:
+    return read_receipt(reply, refusal=_refusal)
+
+
+def _refusal(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
+    """Return what a reply refuses by TokenBay's errors page (read 2026-11-26), else by the family's rules.
+
+    The page lists for 503 no channel, an overload of its own system and no key in the channel, for 501 a missing
+    interface: all before anything is passed on. A 500 can be of the upstream. Its `type` and `code` are texts.
+    """
+    error = at(document, "error")
+    is_own = isinstance(at(error, "type"), str) or isinstance(at(error, "code"), str)
+    if is_own and problem.status in _BEFORE_UPSTREAM and "upstream" not in problem.error.message.lower():
+        return _BEFORE_UPSTREAM[problem.status]
+    return refusal_of(problem, document)
 
 
 def _video_body(request: VideoRequest) -> dict[str, object]:

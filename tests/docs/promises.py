@@ -78,10 +78,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A ledger is copied between SQLite and Postgres whole or not at all, and every table is compared",
         "tests/integration/store/test_transfer.py::test_a_transfer_that_was_killed_leaves_an_empty_target_and_may_be_repeated",
     ),
-    (
-        "Secrets reach neither the log nor an error",
-        "tests/unit/runtime/test_log.py::test_no_secret_is_written",
-    ),
+    ("Secrets reach neither the log nor an error", "tests/unit/runtime/test_log.py::test_no_secret_is_written"),
     (
         "The status of an answer counts once it is read, whatever its headers and its body are like",
         "tests/integration/submitter/test_odd_replies.py::test_a_body_that_breaks_costs_no_status",
@@ -113,6 +110,46 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A redirect of a download goes through the address guard, and the key goes to the provider's own host only",
         "tests/integration/tasks/test_download.py::test_a_redirect_to_a_signed_address_is_followed_without_the_key",
+    ),
+    (
+        "Nothing is answered 2xx once the ledger's file was deleted, moved or replaced under the process",
+        "tests/system/test_ledger_faults.py::test_a_ledger_whose_folder_is_moved_away_is_answered_503_and_goes_on_when_it_is_back",
+    ),
+    (
+        "A caller waits 5 s at most, in all, for a ledger that others write, however many wait before it",
+        "tests/integration/store/test_lock_waits.py::test_the_waits_of_many_callers_do_not_add_up",
+    ),
+    (
+        "The files of a new SQLite ledger can be read by their owner only, whatever the umask",
+        "tests/integration/store/test_ledger_file.py::test_every_file_of_a_new_ledger_is_its_owners_alone",
+    ),
+    (
+        "A SQLite ledger that has stepped back between two starts is noticed, and followers are told by `reset`",
+        "tests/integration/store/test_mark.py::test_a_follower_reads_up_to_the_loss_and_is_then_reset_once",
+    ),
+    (
+        "When the clock is set back, no poll and no retry waits until the old time comes again",
+        "tests/integration/runtime/test_clock_repair.py::test_polls_that_lie_too_far_ahead_are_due_at_once_and_others_stay",
+    ),
+    (
+        "A clock that leaps ahead deletes nothing for a day, also over a restart",
+        "tests/integration/store/test_leap.py::test_a_clock_that_leaps_beyond_retention_deletes_nothing_and_is_set_right_again",
+    ),
+    (
+        "One task's 403 pauses neither its account nor the other tasks",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_403_to_one_task_never_stops_the_others",
+    ),
+    (
+        "A success without its result is polled again before it is final, also across restarts",
+        "tests/integration/reconcile/test_odd_answers.py::test_a_success_that_never_has_a_result_ends_without_one_and_says_so_across_restarts",
+    ),
+    (
+        "An id in its documented place makes a receipt in every 2xx, whatever stands beside or behind it",
+        "tests/unit/providers/test_odd_receipts.py::test_an_id_in_its_place_is_a_receipt_whatever_stands_beside_it",
+    ),
+    (
+        "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
+        "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
     ),
 )
 

@@ -12,6 +12,7 @@ import psycopg
 
 from receiver.runtime.store import open_store
 from receiver.store.audit import AuditEntry
+from receiver.store.engine import Tx
 from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
@@ -47,6 +48,11 @@ async def fill(url: str) -> None:
             await finish(store, await lease(store, limit=1), state)
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
+
+        async def lose(tx: Tx) -> None:
+            await tx.execute("insert_lost_events", after_seq=1, until_seq=2, now_ms=T0)
+
+        await store.engine.write(lose)
 
 
 async def transferring(source: str, target: str, on_progress: OnProgress = lambda *_: None) -> TransferReport:

@@ -92,3 +92,13 @@ def test_uncertain_tasks_are_pointed_at(simulated: Cli) -> None:
     wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
     simulated.run("submit", "-", stdin=wanted)
     assert _levels(simulated, "--offline")["tasks"] == "warn"
+
+
+def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli) -> None:
+    assert cli.run("migrate").status == 0
+    assert _levels(cli, "--offline")["database"] == "ok"
+    for mode in (0o640, 0o604, 0o700):
+        (cli.folder / "whenfinal.db").chmod(mode)
+        assert _levels(cli, "--offline")["database"] == "warn"
+        assert "chmod 600 whenfinal.db" in cli.run("doctor", "--offline").out
+        assert (cli.folder / "whenfinal.db").stat().st_mode & 0o777 == mode

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -115,6 +116,61 @@ def test_a_ledger_that_may_only_be_read_is_said_in_one_line(receiving: Cli) -> N
     assert ended.status == 1
     assert "readonly" in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def _answers(server: Process, task: str) -> list[int]:
+    order = {"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a fox"}}
+    return [
+        _call_back(server.url, task).status_code,
+        HTTP.post(f"{server.url}/v1/tasks", json=order, headers=AUTH).status_code,
+        HTTP.get(f"{server.url}/v1/tasks", headers=AUTH).status_code,
+        HTTP.get(f"{server.url}/readyz").status_code,
+    ]
+
+
+def test_a_ledger_whose_folder_is_moved_away_is_answered_503_and_goes_on_when_it_is_back(
+    receiving: Cli, tmp_path: Path
+) -> None:
+    place = tmp_path / "ledger"
+    place.mkdir()
+    with receiving.with_settings(WHENFINAL_DATABASE_URL=f"sqlite:///{place}/w.db").running(
+        "serve", "--port", "0"
+    ) as server:
+        assert _call_back(server.url, "p1").status_code == 204
+        place.rename(tmp_path / "away")
+        for number in range(3):
+            assert _answers(server, f"q{number}") == [503] * 4
+        assert "deleted, moved or replaced" in HTTP.get(f"{server.url}/readyz").json()["detail"]
+        assert HTTP.get(f"{server.url}/healthz").status_code == 200
+        time.sleep(1.5)  # as long as every job needs to find it gone, too
+        (tmp_path / "away").rename(place)
+        assert [_call_back(server.url, task).status_code for task in ("p1", "p2")] == [200, 204]
+        assert _events(server.url) == ["p1", "p2"]
+        assert server.stop() == 0
+    told = [line for line in server.lines if "ledger" in line and "503" in line]
+    assert len(told) == 1, server.lines
+    assert not [line for line in server.lines if "store_unavailable" in line or "job_failed" in line]
+
+
+@pytest.mark.parametrize("which", [("",), ("", "-wal", "-shm"), ("-wal",)])
+def test_a_ledger_that_is_deleted_is_answered_503_until_a_restart(
+    server: Process, receiving: Cli, which: tuple[str, ...]
+) -> None:
+    assert _call_back(server.url, "p1").status_code == 204
+    for suffix in which:
+        (receiving.folder / f"whenfinal.db{suffix}").unlink()
+    assert _answers(server, "p2") == [503] * 4
+    assert server.stop() == 0
+    with receiving.running("serve", "--port", "0") as again:
+        assert _call_back(again.url, "p2").status_code == 204
+
+
+def test_a_ledger_in_memory_is_refused_in_one_line(receiving: Cli) -> None:
+    for url in ("sqlite:///:memory:", "sqlite:///file::memory:?cache=shared"):
+        for command in (("serve", "--port", "0"), ("migrate",), ("tasks", "list")):
+            ended = receiving.with_settings(WHENFINAL_DATABASE_URL=url).run(*command)
+            assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+            assert "in memory" in ended.err
 
 
 async def test_kill_9_amid_callbacks_loses_nothing_that_was_answered(receiving: Cli) -> None:

@@ -15,7 +15,7 @@ from receiver.runtime.services import Services
 from submitter import api
 
 #: Results that make the command exit with status 1.
-_PROBLEMS = frozenset({PollResult.DENIED, PollResult.UNAVAILABLE, PollResult.THROTTLED})
+_PROBLEMS = frozenset({PollResult.DENIED, PollResult.FORBIDDEN, PollResult.UNAVAILABLE, PollResult.THROTTLED})
 
 
 def reconcile(

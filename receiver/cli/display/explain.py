@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from receiver.cli.display.durations import format_duration, format_when
+from receiver.config.accounts import prefix_of
+from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -56,8 +59,14 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
 
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
     """For a task in any state. The last steps are about its pending deliveries and its dead letters."""
-    automatic = [*_polling(task, context), *_deadline(task, context.now_ms), *_pending(timeline, context.now_ms)]
-    manual = [*_settling(task, context), *_dead_letters(timeline)]
+    automatic = [
+        *_polling(task, context),
+        *_missing_result(task, timeline),
+        *_deadline(task, context.now_ms),
+        *_pending(timeline, context.now_ms),
+        *_left_out(task),
+    ]
+    manual = [*_settling(task, context), *_unknown_word(task, timeline), *_dead_letters(timeline)]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
@@ -88,6 +97,18 @@ def _polling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.next_poll_ms is not None:
         yield f"Next poll {format_when(task.next_poll_ms, context.now_ms)}{_reason_for_time(task)}."
     yield from _account_problems(context)
+
+
+def _missing_result(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """A success without its result: it is polled again a few times, then it ends without one."""
+    found = [entry for entry in timeline if entry.kind == "observation" and entry.detail.get("without_result")]
+    if task.state is TaskState.SUCCEEDED and not task.outputs:
+        yield f"{task.provider} reports a success and gives no result; search its console for the file."
+    elif task.state is TaskState.RUNNING and found:
+        yield (
+            f"{task.provider} reports a success without its result, in {len(found)} polls so far. "
+            f"The poll number {RESULT_POLLS + 1} that finds none ends the task without one."
+        )
 
 
 def _waiting_for(task: Task, context: TaskContext) -> str:
@@ -132,6 +153,11 @@ def _deadline(task: Task, now_ms: int) -> Iterator[str]:
     yield f"Its deadline passed {when}." if task.deadline_ms <= now_ms else f"Its deadline is {when}."
 
 
+def _left_out(task: Task) -> Iterator[str]:
+    for verdict, number in left_out(task.reports).items():
+        yield f"{number} more reports were {verdict}; they are counted and not shown."
+
+
 def _settling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
         return
@@ -141,6 +167,15 @@ def _settling(task: Task, context: TaskContext) -> Iterator[str]:
     yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
     yield f"It is not there: {settle} --refused"
+
+
+def _unknown_word(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The provider's last word has no known meaning, so it counts as running. An operator may know better."""
+    said = [entry for entry in timeline if entry.kind == "observation" and entry.detail.get("source") != "submit"]
+    if task.state not in _ENDS and said and said[-1].detail.get("unknown_word"):
+        setting, word = f"{prefix_of(task.provider)}STATE_WORDS", task.raw_state
+        yield f'{task.provider} says "{word}", which no document names. If that is an end, set its meaning and restart:'
+        yield f"{setting}={word.lower()}=succeeded"
 
 
 def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:

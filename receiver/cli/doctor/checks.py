@@ -160,6 +160,9 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if any(mark in account.api_key.lower() for mark in _BLANK_MARKS):
         hint = f"set {prefix}API_KEY to the account's own key"
         yield warn(account.name, "its key looks like the placeholder of an example", hint=hint)
+    if account.state_words:
+        taught = ", ".join(f"{word} means {state}" for word, state in account.state_words.items())
+        yield ok(account.name, f"is taught by {prefix}STATE_WORDS: {taught}")
     if not adapters[account.adapter].CAPABILITIES.callback:
         return
     if account.adapter == "hiapi" and account.webhook_secret is None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,10 +15,13 @@ from receiver.runtime.store import Store, open_store
 from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
+from receiver.store.ledger_file import OWNER_ONLY, ledger_files
+from receiver.store.mark import SteppedBack
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from submitter.model import TaskState
+from submitter.timestamps import rfc3339
 
 SANE_YEARS = range(2025, 2100)
 
@@ -52,7 +56,16 @@ async def check_database(settings: Settings) -> tuple[Check, ...]:
         return await _present(settings, place)
     if not place.path.exists():
         return (_absent(place.path),)
-    return (*await _present(settings, place), _disk(place.path.parent))
+    return (*await _present(settings, place), *_modes(place.path), _disk(place.path.parent))
+
+
+def _modes(path: Path) -> Iterator[Check]:
+    """The ledger holds signing keys and webhook secrets."""
+    files = [each for each in ledger_files(path) if each.exists()]
+    wider = [each for each in files if stat.S_IMODE(each.stat().st_mode) & ~OWNER_ONLY]
+    if wider:
+        names = " ".join(map(str, wider))
+        yield warn("database", f"others than its owner may open {names}", hint=f"run: chmod 600 {names}")
 
 
 def _absent(path: Path) -> Check:
@@ -75,13 +88,24 @@ async def _present(settings: Settings, place: LedgerFile | LedgerServer) -> tupl
     try:
         async with opening as store:
             await store.check()
-            return (ok("database", f"{place} opens and can be written"), *await _contents(store))
+            found = ok("database", f"{place} opens and can be written")
+            return (found, *_stepped_back(store.stepped_back), *await _contents(store))
     except SchemaBehind as error:
         return (fail("database", f"{place} lacks {', '.join(error.missing)}", hint="run: whenfinal migrate"),)
     except DatabaseMisconfigured as error:
         return (fail("database", f"{place}: {error.problem}", hint=error.hint),)
     except StoreError as error:
         return (fail("database", f"{place}: {error}", hint=database_hint(place, str(error))),)
+
+
+def _stepped_back(last: SteppedBack | None) -> Iterator[Check]:
+    if last is not None and last.is_recent(now_ms()):
+        hint = (
+            "restore the newer ledger if there is one; else find the tasks submitted shortly before in the providers' "
+            "consoles, and let consumers act on the `reset` that they get"
+        )
+        what = f"it stepped back: what was stored after event {last.after_seq} is gone, noticed {rfc3339(last.at_ms)}"
+        yield warn("database", what, hint=hint)
 
 
 async def _contents(store: Store) -> tuple[Check, ...]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from receiver.events.model.event import Event, EventFacts, EventType
 
+NEVER_LOST = 2**62  # beyond every event number
+
 SCAN_LIMIT = 1000  # events that one read scans at most, however few of them match
 
 
@@ -36,6 +38,19 @@ def needs_body(wanted: EventFilter) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CursorBounds:
+    """What a cursor is compared with."""
+
+    #: Before the oldest stored event.
+    oldest_after: int = 0
+    #: The number of the newest event.
+    last_seq: int = 0
+    #: The first lost numbers that end after the cursor: `lost_after` < seq <= `lost_until`.
+    lost_after: int = NEVER_LOST
+    lost_until: int = NEVER_LOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventSlice:
     """Matching events in order."""
 
@@ -48,16 +63,18 @@ class EventSlice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiredCursor:
-    """Events after the cursor were deleted; all stored ones come after `oldest_after`."""
+    """Events after the cursor were deleted or lost; the stored ones that follow come after `oldest_after`."""
 
     oldest_after: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FutureCursor:
-    """The cursor is greater than the number of the newest event."""
+    """The cursor is greater than the number of the newest event, so it is of another ledger, or of a lost part."""
 
     last_seq: int
+    #: All stored events come after it.
+    oldest_after: int
 
 
 SliceOutcome = EventSlice | ExpiredCursor | FutureCursor

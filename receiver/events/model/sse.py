@@ -27,7 +27,7 @@ def event_frame(event: Event) -> bytes:
 
 
 def reset_frame(requested_after: int, oldest_after: int) -> bytes:
-    """The block for a cursor that is older than the stored events. The stream goes on after `oldest_after`."""
+    """The block for a cursor whose next events are not stored. The stream goes on after `oldest_after`."""
     return _frame(oldest_after, "reset", {"requested_after": requested_after, "oldest_after": oldest_after})
 
 

@@ -30,6 +30,7 @@ from submitter.model import (
 )
 from submitter.providers import schedule
 from submitter.providers.contract import Capabilities
+from submitter.submit import is_repeated_later
 
 
 class PollAction(StrEnum):
@@ -60,15 +61,22 @@ class PollResult(StrEnum):
     """How a poll ended. The values are shown to people and are part of the HTTP API."""
 
     OBSERVED = "stated"
+    WITHOUT_RESULT = "succeeded, but its result is missing"
     NOT_FOUND = "not found"
     FORGOTTEN = "forgotten by the provider"
     THROTTLED = "throttled"
     DENIED = "denied"
+    FORBIDDEN = "denied for this task"
     UNAVAILABLE = "no usable answer"
     RECEIPT = "the submit has its receipt"
     REFUSED = "the submit was refused"
     UNCERTAIN = "the submit is uncertain"
     SKIPPED = "left alone"
+
+
+#: How often a task that succeeded without its result is polled again. With the waits of `schedule.after_unavailable`
+#: and DashScope's advice this takes about eight minutes.
+RESULT_POLLS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,8 @@ class PollDecision:
     #: Whether the task counts as missing: True starts or continues that period, False ends it.
     not_found: bool = False
     pause: Pause | None = None
+    #: What the provider says about a task that it denies; None where it denies none.
+    denial: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +117,8 @@ class PollContext:
     capabilities: Capabilities
     #: How many polls of the task in a row had no usable answer, this one not included.
     misses: int = 0
+    #: How many polls of the task have found a success without its result, this one not included.
+    without_result: int = 0
 
 
 def plan_poll(task: Task, *, is_repeatable: bool) -> PollAction:
@@ -139,8 +151,10 @@ def after_answer(task: Task, answer: StatusOutcome, context: PollContext) -> Pol
             return _after_not_found(task, answer, context)
         case Throttled():
             return _still_missing(task, _throttled(context, answer.retry_after_s))
-        case Denied():
+        case Denied() if answer.is_about_account:
             return _still_missing(task, _denied(context, f"answers {answer.status}: {answer.message}"))
+        case Denied():
+            return _still_missing(task, _forbidden(context, answer))
         case Unavailable():
             return _still_missing(task, _unavailable(context, answer.retry_after_s))
         case _:
@@ -155,7 +169,10 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
         case Refused():
             return _after_refusal(task, outcome, context)
         case Uncertain():
-            return replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
+            decision = replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
+            if is_repeated_later(outcome, earlier_calls=task.submits):
+                return decision
+            return replace(decision, next_poll_ms=None)  # a person has to look
         case _:
             assert_never(outcome)
 
@@ -165,7 +182,13 @@ def _still_missing(task: Task, decision: PollDecision) -> PollDecision:
     return replace(decision, not_found=task.missing_since_ms is not None)
 
 
+def is_without_result(answer: StatusOutcome) -> bool:
+    return isinstance(answer, Observation) and answer.state is TaskState.SUCCEEDED and not answer.outputs
+
+
 def _after_observation(task: Task, observation: Observation, context: PollContext) -> PollDecision:
+    if is_without_result(observation):
+        return _after_success_without_result(observation, context)
     next_ms = schedule.next_poll_ms(
         context.now_ms,
         context.capabilities.poll,
@@ -176,6 +199,19 @@ def _after_observation(task: Task, observation: Observation, context: PollContex
     )
     incoming = IncomingObservation(observation=observation)
     return PollDecision(result=PollResult.OBSERVED, next_poll_ms=next_ms, observation=incoming)
+
+
+def _after_success_without_result(observation: Observation, context: PollContext) -> PollDecision:
+    """Poll again a few times, because a success without its result may be a moment too early or badly read.
+
+    Until then the task runs, with the provider's word. Each such poll is a line of the timeline, which counts them.
+    """
+    found = replace(observation, without_result=True)
+    if context.without_result < RESULT_POLLS:
+        found = replace(found, state=TaskState.RUNNING)
+    next_ms = _unavailable(replace(context, misses=context.without_result), None).next_poll_ms
+    incoming = IncomingObservation(observation=found)
+    return PollDecision(result=PollResult.WITHOUT_RESULT, next_poll_ms=next_ms, observation=incoming)
 
 
 def _after_not_found(task: Task, answer: NotFound, context: PollContext) -> PollDecision:
@@ -236,6 +272,12 @@ def _throttled(context: PollContext, retry_after_s: float | None) -> PollDecisio
 def _denied(context: PollContext, alarm: str) -> PollDecision:
     pause = Pause(until_ms=schedule.denied_until_ms(context.now_ms), reason="denied", alarm=alarm)
     return _paused(context, PollResult.DENIED, pause)
+
+
+def _forbidden(context: PollContext, answer: Denied) -> PollDecision:
+    """Only this task waits, longer and longer, because the answer does not speak for the account."""
+    denial = f"{answer.status}: {answer.message}"
+    return replace(_unavailable(context, None), result=PollResult.FORBIDDEN, denial=denial)
 
 
 def _paused(context: PollContext, result: PollResult, pause: Pause) -> PollDecision:

@@ -21,5 +21,8 @@ UPDATE accounts SET
     paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm)
 WHERE provider = :provider;
 
+-- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+UPDATE accounts SET paused_until_ms = :now_ms WHERE paused_until_ms > :latest_ms;
+
 -- unpause_account: end a pause and its alarm
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;

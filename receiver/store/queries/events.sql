@@ -12,8 +12,11 @@ SELECT * FROM events WHERE seq > :after AND seq <= :until ORDER BY seq LIMIT :li
 -- events_up_to_of_types: the same, of some types
 SELECT * FROM events WHERE seq > :after AND seq <= :until AND type IN (:types...) ORDER BY seq LIMIT :limit;
 
--- cursor_bounds: the cursor before the oldest stored event and the one at the newest; equal when no event is stored
-SELECT COALESCE((SELECT MIN(seq) FROM events) - 1, value) AS oldest_after, value AS last_seq
+-- cursor_bounds: the cursor before the oldest stored event and the one at the newest, equal when no event is stored; and the first lost numbers that end after a cursor
+SELECT
+    COALESCE((SELECT MIN(seq) FROM events) - 1, value) AS oldest_after, value AS last_seq,
+    (SELECT MIN(after_seq) FROM lost_events WHERE until_seq > :after) AS lost_after,
+    (SELECT MIN(until_seq) FROM lost_events WHERE until_seq > :after) AS lost_until
 FROM counters WHERE name = 'events';
 
 -- last_seq: number of the newest event

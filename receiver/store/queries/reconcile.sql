@@ -19,6 +19,19 @@ WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
   AND created_ms <= :created_before_ms
 ORDER BY id LIMIT :limit;
 
+-- pull_back_polls: polls that a clock set which was ahead; a submit under way is none
+UPDATE tasks SET next_poll_ms = :now_ms
+WHERE provider = :provider AND next_poll_ms > :latest_ms AND state IN ('uncertain', 'submitted', 'running');
+
+-- pull_back_submits: the time from which a submit counts as dead; not at once, because it may be under way
+UPDATE tasks SET next_poll_ms = :dead_ms
+WHERE provider = :provider AND next_poll_ms > :latest_ms AND state = 'submitting';
+
+-- pull_back_task_leases: leases that a clock set which was ahead; their owners may be at work, so they end later
+UPDATE tasks SET lease_until_ms = :until_ms
+WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running')
+  AND lease_until_ms > :latest_ms;
+
 -- lease_task: lease a task until a time unless another owner leases it
 UPDATE tasks SET lease_owner = :owner, lease_until_ms = :until_ms
 WHERE id = :id AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
@@ -35,3 +48,7 @@ UPDATE tasks SET
     missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
     polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND lease_owner = :owner;
+
+-- count_without_result: how many polls have found a task succeeded without its result
+SELECT COUNT(*) AS number FROM observations
+WHERE task = :task AND source = 'poll' AND state = 'running' AND detail LIKE '%"without_result"%';

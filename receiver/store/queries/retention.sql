@@ -71,6 +71,9 @@ SELECT o.id, o.at_ms, t.state, t.final_ms FROM observations o JOIN tasks t ON t.
 WHERE o.at_ms < :before_ms AND o.at_ms >= :after_ms AND (o.at_ms > :after_ms OR o.id > :after_id)
 ORDER BY o.at_ms, o.id LIMIT :limit;
 
+-- newest_observation: when the newest one was stored
+SELECT MAX(at_ms) AS at_ms FROM observations;
+
 -- remove_observation: one observation
 DELETE FROM observations WHERE id = :id;
 

@@ -20,12 +20,12 @@ INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
     notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, callback_expected, created_ms,
     submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits,
-    final_event, supersedes
+    final_event, supersedes, reports
 ) VALUES (
     :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
     :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted,
     :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
-    :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes
+    :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes, :reports
 ) ON CONFLICT DO NOTHING;
 
 -- update_task: all that may change after a task was opened, leases aside
@@ -35,7 +35,7 @@ UPDATE tasks SET
     refusal_status = :refusal_status, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
-    supersedes = :supersedes
+    supersedes = :supersedes, reports = :reports
 WHERE id = :id;
 
 -- insert_label: one label of a new task

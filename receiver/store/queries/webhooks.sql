@@ -94,6 +94,32 @@ UPDATE endpoints SET next_due_ms = (
 )
 WHERE id = :id;
 
+-- endpoints_ahead: endpoints whose next delivery, pause, last lease or tokens lie in the future
+SELECT id FROM endpoints
+WHERE next_due_ms > :now_ms OR paused_until_ms > :now_ms OR last_leased_ms > :now_ms OR refilled_ms > :now_ms
+ORDER BY id;
+
+-- pull_back_deliveries: deliveries of an endpoint after so many attempts whose due time a clock set which was ahead
+UPDATE deliveries SET due_ms = :now_ms
+WHERE endpoint_id = :endpoint_id AND due_ms > :latest_ms AND attempts >= :fewest AND attempts <= :most
+  AND (CASE WHEN last_status IN (429, 503) THEN 1 ELSE 0 END) = :is_throttled;
+
+-- pull_back_delivery_leases: leases that a clock set which was ahead; their owners may be posting, so they end later
+UPDATE deliveries SET lease_until_ms = :until_ms WHERE endpoint_id = :endpoint_id AND lease_until_ms > :latest_ms;
+
+-- pull_back_endpoint: a pause, a last lease and tokens that a clock set which was ahead
+UPDATE endpoints SET
+    paused_until_ms = CASE
+        WHEN paused_until_ms > CASE WHEN throttled_rate_per_s IS NULL THEN :latest_open_ms ELSE :latest_throttled_ms END
+        THEN :now_ms ELSE paused_until_ms
+    END,
+    last_leased_ms = CASE WHEN last_leased_ms > :latest_ms THEN :now_ms ELSE last_leased_ms END,
+    refilled_ms = CASE WHEN refilled_ms > :latest_ms THEN :now_ms ELSE refilled_ms END
+WHERE id = :id AND (
+    last_leased_ms > :latest_ms OR refilled_ms > :latest_ms
+    OR paused_until_ms > CASE WHEN throttled_rate_per_s IS NULL THEN :latest_open_ms ELSE :latest_throttled_ms END
+);
+
 -- schedule_endpoint: a delivery is due at this time; adds the endpoint at its first delivery
 INSERT INTO endpoints (id, next_due_ms, last_leased_ms, failures, tokens, refilled_ms) VALUES (:id, :due_ms, 0, 0, 0, 0)
 ON CONFLICT (id) DO UPDATE SET next_due_ms = excluded.next_due_ms

@@ -112,7 +112,7 @@ def apply(task: Task, incoming: IncomingObservation, now_ms: int) -> Change:
     if incoming.next_poll_ms is not None:
         after = replace(after, next_poll_ms=incoming.next_poll_ms)
     is_new = (after.state, after.raw_state) != (task.state, task.raw_state)
-    should_record = is_new or not observation.is_documented_state
+    should_record = is_new or not observation.is_documented_state or observation.without_result
     return Change(task=after, verdict=verdict, event=None, should_record=should_record)
 
 

@@ -27,6 +27,8 @@ def observation_row(
         detail["completed_at_ms"] = observation.completed_at_ms
     if not observation.is_documented_state:
         detail["unknown_word"] = True
+    if observation.without_result:
+        detail["without_result"] = True
     return {
         "id": observation_id,
         "task": task_id,

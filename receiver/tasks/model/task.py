@@ -73,6 +73,8 @@ class Task:
     final_event: str | None = None
     #: The id of the event that `final_event` replaces.
     supersedes: str | None = None
+    #: How many reports the ledger was given for its timeline, by verdict; see `reports`.
+    reports: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

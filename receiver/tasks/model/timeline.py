@@ -48,7 +48,8 @@ def build_timeline(rows: Mapping[str, Sequence[Row]]) -> list[TimelineEntry]:
 def _observation(row: Row) -> TimelineEntry:
     detail = json.loads(row["detail"])
     raw_state = f" ({row['raw_state']})" if row["raw_state"] and row["raw_state"] != row["state"] else ""
-    summary = f"{row['source']} says {row['state']}{raw_state}: {row['verdict']}"
+    missing = ", without its result" if detail.get("without_result") else ""
+    summary = f"{row['source']} says {row['state']}{raw_state}{missing}: {row['verdict']}"
     if row["source"] == "submit":
         summary = f"submit: {row['state']}{_reason(detail)}"
     members = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}

@@ -27,27 +27,30 @@ async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswe
             detail = f"Events after {context.query.after} are no longer stored. Read on from oldest_after."
             raise Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after})
         case FutureCursor():
-            raise _in_the_future("after", found.last_seq)
+            detail = f"The newest event is {found.last_seq}, before {context.query.after}. Read on from oldest_after."
+            raise Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after})
 
 
 async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventStream:
     """Answer with a stream: after the cursor, or from now on without one.
 
-    A cursor older than the stored events gets a `reset` in the stream, because an EventSource cannot read a problem.
+    A cursor that is older than the stored events, or beyond them, gets a `reset` in the stream, because an EventSource
+    cannot read a problem.
     """
     services = context.services
     wanted = _filter_of(context)
-    field, cursor = _cursor_of(context)
+    cursor = _cursor_of(context)
     last_seq = await services.store.events.last_seq()
-    if cursor is not None and cursor > last_seq:
-        raise _in_the_future(field, last_seq)
+    is_beyond = cursor is not None and cursor > last_seq
+    start = await services.store.events.oldest_after() if is_beyond else last_seq if cursor is None else cursor
     if not services.feed.has_capacity:
         raise streams_full()
     follower = Follower(
         feed=services.feed,
         event_log=services.store.events,
         wanted=wanted,
-        cursor=last_seq if cursor is None else cursor,
+        cursor=start,
+        reset_from=cursor if is_beyond else None,
         keepalive_s=services.settings.streams.keepalive_s,
     )
     return EventStream(feed=services.feed, follower=follower)
@@ -74,20 +77,12 @@ def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[Str
     )
 
 
-def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> tuple[str, int | None]:
-    """Return where the cursor was given, and the cursor.
-
-    `Last-Event-ID` wins over `after`, because a client that reconnects repeats the `after` of its first request.
-    """
+def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> int | None:
+    """`Last-Event-ID` wins over `after`, because a client that reconnects repeats the `after` of its first request."""
     given = context.request.headers.getlist(LAST_EVENT_ID)
     if not given:
-        return "after", context.query.after
+        return context.query.after
     if len(given) > 1 or not _DIGITS.fullmatch(given[0]) or int(given[0]) > LAST_SEQ:
         violation = Violation(field=LAST_EVENT_ID, rule="is not the id of an event of this stream", accepted="digits")
         raise invalid(Kind.MALFORMED, violation)
-    return LAST_EVENT_ID, int(given[0])
-
-
-def _in_the_future(field: str, last_seq: int) -> Problem:
-    violation = Violation(field=field, rule="is in the future", accepted=f"0 to {last_seq}, the newest event's number")
-    return invalid(Kind.MALFORMED, violation)
+    return int(given[0])

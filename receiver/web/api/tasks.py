@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
+from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.submission import RefusedSubmit, Submitted
@@ -137,7 +138,7 @@ async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     task = await find_task(context)
     stored = await context.services.store.tasks.timeline(task.id)
     entries = tuple(_timeline_entry(entry) for entry in stored)
-    return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries))
+    return JsonAnswer(body=api.Timeline(task=task.id, timeline=entries, left_out=left_out(task.reports)))
 
 
 def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:

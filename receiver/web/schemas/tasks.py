@@ -73,13 +73,13 @@ class ReconcileRequest(ReconcileTaskRequest):
 
     provider: Name | None = None
     older_than_s: float | None = Field(default=None, ge=0, le=LONGEST_AGE_S)
-    task_id: Name | None = None
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
 
 
 class SettleRequest(RequestBody):
     """Exactly one: the provider's id of the task that the submit created, or that it created none."""
 
-    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = None
+    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")] | None = None
     refused: Literal[True] | None = None
 
 

@@ -24,6 +24,8 @@ THROTTLE_START_PER_S = 8.0
 
 THROTTLE_MIN_PER_S = 1 / 60
 
+LOWEST_LIMIT_PAUSE_S = 1000.0  # between two deliveries at the lowest rate that a subscription may have
+
 RECOVERY_PER_S = 0.25  # but a success never more than doubles the rate
 
 RECOVERED_PER_S = 64.0
@@ -117,6 +119,12 @@ def after_attempts(endpoint: EndpointState, attempts: Iterable[Attempt], now_ms:
     for attempt in sorted(attempts, key=lambda each: each.ended_ms):
         endpoint = _after_success(endpoint) if attempt.is_success else _after_failure(endpoint, attempt, now_ms)
     return endpoint
+
+
+def longest_pause_ms(*, is_throttled: bool) -> int:
+    """No pause of an endpoint is longer: its breaker's, its rate's, or what an endpoint that throttles asks for."""
+    longest_s = max(OPEN_MAX_S * (1 + JITTER), 1 / THROTTLE_MIN_PER_S, LOWEST_LIMIT_PAUSE_S)
+    return round((max(longest_s, RETRY_AFTER_CAP_S) if is_throttled else longest_s) * 1000)
 
 
 def should_disable(endpoint: EndpointState, now_ms: int, give_up_ms: int) -> bool:

@@ -43,6 +43,14 @@ def after_attempt(
     return DeliveryState.PENDING, attempt.ended_ms + round(delay_s * 1000 * (1 + JITTER * random()))
 
 
+def longest_delay_ms(attempts: int, *, is_throttled: bool, backoff_s: Sequence[float]) -> int:
+    """The longest delay that `after_attempt` can set once so many attempts were made; none before the first."""
+    if attempts == 0 or not backoff_s:
+        return 0
+    delay_s = backoff_s[min(attempts, len(backoff_s)) - 1]
+    return round(max(delay_s, RETRY_AFTER_CAP_S if is_throttled else 0.0) * (1 + JITTER) * 1000)
+
+
 def read_retry_after(text: str | None, *, now_ms: int) -> float | None:
     """Seconds from now, from either form of `Retry-After` (RFC 9110, 10.2.3); None for anything else."""
     given = (text or "").strip()

@@ -257,6 +257,69 @@ async def test_where_a_secret_is_set_a_token_cannot_replace_the_signature(
     assert (await setup.task()).state is TaskState.SUBMITTED
 
 
+UNREADABLE = Callback(headers=(("content-type", "application/json"),), body=b'{"taskId":"p1","status":')
+STALE = signed(a_callback(), at_s=T0 // 1000 - 301)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTED, TaskState.RUNNING])
+@pytest.mark.parametrize(
+    ("callback", "provider", "outcome"),
+    [(STALE, "signed", Unauthenticated), (signed(UNREADABLE), "signed", Malformed), (UNREADABLE, "hiapi", Malformed)],
+    ids=["stale", "signed and unreadable", "unreadable"],
+)
+async def test_a_right_token_makes_its_task_due_though_nothing_of_the_callback_is_believed(
+    setup: IntakeSetup, callback: Callback, provider: str, outcome: type, state: TaskState
+) -> None:
+    await setup.add_task(provider=provider, state=state)
+    await setup.add_task("tsk_2", "p2", provider=provider, state=state)
+    assert isinstance(await setup.receive(callback, a_token(provider=provider), provider), outcome)
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, T0)
+    assert (await setup.task("tsk_2")).next_poll_ms == T0 + 180_000
+    assert await setup.events() == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "token"),
+    [
+        (STALE, None),
+        (STALE, a_token(None, "signed")),
+        (STALE, a_token("tsk_2", "signed")),
+        (STALE, a_token(provider="hiapi")),
+        (STALE, a_token(provider="signed", made_s=T0 // 1000 - 31 * DAY_S)),
+        (STALE, a_token(provider="signed", key="a-key-of-somebody-else-00001")),
+        (signed(STALE, secret="another-signing-secret-01"), a_token(provider="signed")),
+        (a_callback(), a_token(provider="signed")),
+        (UNREADABLE, a_token(provider="signed")),
+    ],
+    ids=[
+        "no token",
+        "account-wide",
+        "no such task",
+        "other provider",
+        "old",
+        "forged",
+        "two",
+        "unsigned",
+        "unsigned, cut",
+    ],
+)
+async def test_without_its_right_token_or_signature_a_callback_makes_no_task_due(
+    setup: IntakeSetup, callback: Callback, token: str | None
+) -> None:
+    await setup.add_task(provider="signed")
+    assert isinstance(await setup.receive(callback, token, "signed"), Unauthenticated)
+    assert (await setup.task()).next_poll_ms == T0 + 180_000
+
+
+@pytest.mark.parametrize("state", [TaskState.SUBMITTING, TaskState.UNCERTAIN, TaskState.REFUSED, TaskState.FAILED])
+async def test_a_stale_callback_changes_no_task_whose_submit_is_open_or_that_has_ended(
+    setup: IntakeSetup, state: TaskState
+) -> None:
+    await setup.add_task(provider="signed", state=state, next_poll_ms=None)
+    await setup.receive(STALE, a_token(provider="signed"), "signed")
+    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, None)
+
+
 async def test_an_end_without_its_result_makes_the_task_due_and_ends_nothing(setup: IntakeSetup) -> None:
     await setup.add_task()
     assert await setup.receive(a_callback(bare=True), a_token()) == APPLIED
@@ -348,3 +411,29 @@ async def test_an_unreadable_body_lets_the_provider_be_asked(
     await setup.add_task(provider_task_id="p1" if has_id else None, state=state)
     assert isinstance(await setup.receive(Callback(body=b"{"), a_token()), Malformed)
     assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, next_poll_ms)
+
+
+@pytest.mark.parametrize("status", ["success", "fail", "handling"])
+async def test_a_signed_callback_counts_with_a_token_of_the_whole_account(setup: IntakeSetup, status: str) -> None:
+    """The signature proves it; the token only says that it came by one of our addresses."""
+    await setup.add_task(provider="signed")
+    outcome = await setup.receive(signed(a_callback(status)), a_token(None, "signed"), "signed")
+    assert outcome == APPLIED
+    ends = {"success": TaskState.SUCCEEDED, "fail": TaskState.FAILED, "handling": TaskState.RUNNING}
+    assert (await setup.task()).state is ends[status]
+
+
+async def test_a_signed_callback_of_an_unknown_task_is_adopted_with_a_token_of_the_whole_account(
+    setup: IntakeSetup,
+) -> None:
+    callback = signed(a_callback(provider_task_id="elsewhere"))
+    assert await setup.receive(callback, a_token(None, "signed"), "signed") == APPLIED
+    assert await setup.store.tasks.task_by_key("signed", ProviderTaskId("elsewhere")) is not None
+
+
+async def test_a_signature_makes_no_token_work_for_another_task(setup: IntakeSetup) -> None:
+    await setup.add_task("tsk_1", "p1", provider="signed")
+    await setup.add_task("tsk_2", "p2", provider="signed")
+    outcome = await setup.receive(signed(a_callback(provider_task_id="p2")), a_token("tsk_1", "signed"), "signed")
+    assert isinstance(outcome, TaskMismatch)
+    assert {(await setup.task(name)).state for name in ("tsk_1", "tsk_2")} == {TaskState.SUBMITTED}

@@ -30,7 +30,7 @@ from tests.support.reconcile_setup import (
     modellix,
     open_reconcile_setup,
 )
-from tests.support.submission_setup import hiapi_receipt, reply
+from tests.support.submission_setup import hiapi_error, hiapi_receipt, reply
 
 UNAUTHORIZED = reply({"code": 401, "message": "bad key key-of-hiapi", "data": None}, 401)
 UNKNOWN_TASK = reply({"code": 404, "message": "task not found", "data": None, "error_code": "NOT_FOUND"}, 404)
@@ -296,6 +296,26 @@ async def test_an_uncertain_submit_is_repeated_later_and_later(setup: ReconcileS
         waits.append(setup.until_poll_s(await setup.only_task()))
         assert _changed(await setup.run(after_s=waits[-1])) == 0
     assert (waits, len(setup.transport.submits)) == ([15, 15, 30], 4)
+
+
+async def test_an_accepted_submit_whose_answer_cannot_be_read_is_repeated_once_and_left_to_a_person(
+    setup: ReconcileSetup,
+) -> None:
+    setup.transport.answer_submits(reply({"code": 200, "message": "success", "data": None}))
+    await setup.submit()
+    polls = [await setup.run(after_s=3_600) for _ in range(20)]
+    task = await setup.only_task()
+    assert ([len(each) for each in polls[:3]], len(setup.transport.submits)) == ([1, 0, 0], 2)
+    assert (task.state, task.next_poll_ms) == (TaskState.UNCERTAIN, None)
+
+
+async def test_a_throttled_repeat_of_an_accepted_submit_is_made_up_for(setup: ReconcileSetup) -> None:
+    unreadable = reply({"code": 200, "message": "success", "data": None})
+    setup.transport.answer_submits(unreadable, hiapi_error(429, "rate_limit_exceeded"), unreadable)
+    await setup.submit()
+    for _ in range(20):
+        await setup.run(after_s=3_600)
+    assert (len(setup.transport.submits), (await setup.only_task()).state) == (3, TaskState.UNCERTAIN)
 
 
 class _ReceiptIntervenes(SubmissionRepository):

@@ -4,6 +4,8 @@ import asyncio
 
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
+from receiver.store.accounts import refill_tokens, set_tokens
+from receiver.store.engine import Tx
 from receiver.tasks.model.task import Task
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
@@ -155,3 +157,46 @@ async def test_make_due_makes_only_unfinished_tasks_due(store: Store) -> None:
     await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     await store.ledger.make_due([TaskId("tsk_0"), TaskId("tsk_1")], DUE)
     assert [task.id for task in await _lease(store, "a")] == ["tsk_0"]
+
+
+async def test_a_burst_of_submits_overdraws_the_budget_by_one_burst_at_most(store: Store) -> None:
+    """Otherwise a thousand submits would keep polls waiting for as long as a thousand requests take."""
+    budget = Budget(per_s=1.0, burst=3, submits_count=True)
+    await _open(store, 5)
+    left = [await store.accounts.consume("hiapi", budget=budget, count=1, now_ms=DUE) for _ in range(50)]
+    assert left[-1].tokens == -3.0
+    assert (await store.accounts.consume("hiapi", budget=budget, count=1000, now_ms=DUE)).tokens == -3.0
+    assert await _lease(store, "a", budget=budget, now_ms=DUE + 3_999) == []
+    assert len(await _lease(store, "a", budget=budget, now_ms=DUE + 4_000)) == 1
+
+
+async def test_two_workers_at_once_spend_one_budget_once(store: Store) -> None:
+    """The second reads the account only after the first has stored what is left."""
+    budget = Budget(per_s=0.001, burst=5, submits_count=True)
+    await store.accounts.consume("hiapi", budget=budget, count=0, now_ms=DUE)
+    has_read, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def first(tx: Tx) -> None:
+        account = await refill_tokens(tx, "hiapi", budget, DUE)
+        has_read.set()
+        await may_go_on.wait()
+        await set_tokens(tx, account, account.tokens - 3)
+
+    async def second(tx: Tx) -> float:
+        return (await refill_tokens(tx, "hiapi", budget, DUE)).tokens
+
+    holding = asyncio.create_task(store.engine.write(first))
+    await has_read.wait()
+    waiting = asyncio.create_task(store.engine.write(second))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    may_go_on.set()
+    await holding
+    assert await waiting == 2.0
+
+
+async def test_many_workers_at_once_lease_no_more_than_the_budget(store: Store) -> None:
+    budget = Budget(per_s=0.001, burst=7, submits_count=True)
+    await _open(store, 30)
+    leased = await asyncio.gather(*(_lease(store, f"w{number}", budget=budget) for number in range(8)))
+    assert sum(map(len, leased)) == 7

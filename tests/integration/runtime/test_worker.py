@@ -16,7 +16,7 @@ from receiver.config.settings import Settings
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import worker as jobs
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms, open_services, working
+from receiver.runtime.wiring import make_clock_repair, now_ms, open_services, working
 from receiver.runtime.worker import JobRunner, Worker
 from receiver.store import retention
 from receiver.store.errors import StoreUnavailable
@@ -122,6 +122,7 @@ def _worker(services: Services) -> Worker:
         deliverer=services.deliverer,
         ledger=services.store.ledger,
         pruner=services.pruner,
+        clock_repair=make_clock_repair(services),
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
@@ -196,6 +197,7 @@ async def test_retention_runs_soon_after_the_start_and_goes_on_while_there_is_mo
         (retention, "BATCHES", 1),
     ):
         monkeypatch.setattr(module, name, value)
+    services.pruner.guard = None  # the ledger has seen no time after 40 days ago
     old_ms = now_ms() - 40 * DAY_MS
     await _open_late_tasks(services, 3, deadline_ms=old_ms)
     assert await services.store.ledger.mark_overdue(old_ms) == 3

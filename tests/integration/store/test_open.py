@@ -9,7 +9,7 @@ from receiver.store.errors import DatabaseMisconfigured
 from tests.support.builders import T0
 
 
-@pytest.mark.parametrize("url", ["", "mysql://x/y", "whenfinal.db", "postgresql://db.example"])
+@pytest.mark.parametrize("url", ["", "mysql://x/y", "whenfinal.db", "postgresql://db.example", "sqlite:///:memory:"])
 async def test_a_url_that_names_no_database_is_refused_with_the_cure(url: str) -> None:
     with pytest.raises(DatabaseMisconfigured, match="use sqlite:///whenfinal"):
         async with open_store(url, clock=lambda: T0, migrating=True):

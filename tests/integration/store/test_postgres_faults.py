@@ -168,7 +168,7 @@ async def test_an_exhausted_pool_is_answered_503_and_then_takes_the_callback(
         for _ in holders:
             await full.acquire()
         with monkeypatch.context() as hurried:
-            hurried.setattr(postgres, "POOL_TIMEOUT_S", 0.2)
+            hurried.setattr(postgres, "WAIT_S", 0.2)
             is_problem(await service.calls_back(), 503)
         leave.set()
         await asyncio.gather(*holders)

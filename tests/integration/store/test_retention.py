@@ -49,7 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def _pruner(store: Store, *, now_ms: int = NOW, **days: float) -> Pruner:
     """Each kind is deleted after a month, unless `days` says another age."""
     ages = {"events_days": 30.0, "attempts_days": 30.0, "observations_days": 30.0, **days}
-    return Pruner(repository=store.retention, clock=lambda: now_ms, **ages)
+    return Pruner(repository=store.retention, clock=lambda: now_ms, guard=None, **ages)
 
 
 async def test_each_kind_goes_by_its_own_age(store: Store) -> None:
@@ -191,7 +191,7 @@ retention.LIMIT, now_ms = 7, int(sys.argv[2])
 async def main():
     async with open_store(sys.argv[1], clock=lambda: now_ms, migrating=False) as store:
         days = {"events_days": 30, "attempts_days": 30, "observations_days": 30}
-        pruner = Pruner(repository=store.retention, clock=lambda: now_ms, **days)
+        pruner = Pruner(repository=store.retention, clock=lambda: now_ms, guard=None, **days)
         while (await pruner.prune_once()).has_more:
             print("run", flush=True)
 

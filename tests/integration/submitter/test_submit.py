@@ -1,6 +1,6 @@
 """When a POST that may cost money is sent again, and when never."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -12,8 +12,8 @@ from submitter.errors import (
     TransportError,
 )
 from submitter.http.messages import HttpReply
-from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, Uncertain
-from submitter.submit import SubmitAttempt, post_with_retries, with_earlier_attempt
+from submitter.model import ProviderTaskId, Receipt, Refusal, Refused, SubmitOutcome, TaskError, Uncertain
+from submitter.submit import SubmitAttempt, is_repeated_later, post_with_retries, with_earlier_attempt
 from tests.support.builders import a_receipt
 
 RECEIPT = a_receipt("p1")
@@ -176,3 +176,71 @@ def test_a_refusal_after_an_unanswered_post_of_another_time_proves_nothing(later
 @pytest.mark.parametrize("later", [RECEIPT, LOST, refused(Refusal.INVALID, status=422)])
 def test_what_is_clear_by_itself_needs_no_earlier_post(later: SubmitOutcome) -> None:
     assert with_earlier_attempt(later) == later
+
+
+ACCEPTED = Uncertain(reason="accepted without a readable id", was_accepted=True, raw=b"first")
+NAMED = Uncertain(reason="HTTP 500", provider_task_id=ProviderTaskId("p7"), raw=b"named")
+
+
+async def test_an_accepted_answer_that_cannot_be_read_is_repeated_once_in_a_call() -> None:
+    posts = ScriptedPosts([ACCEPTED] * 5)
+    attempt = await posts.submit(is_idempotent=True, max_tries=5)
+    assert posts.posted == 2
+    assert attempt.outcome == ACCEPTED
+
+
+@pytest.mark.parametrize("later", [LOST, BEING_PROCESSED, ExchangeTimeout("slow"), ConnectFailed("refused"), THROTTLED])
+async def test_what_follows_an_accepted_answer_does_not_make_it_lost(later: SubmitOutcome | TransportError) -> None:
+    posts = ScriptedPosts([ACCEPTED, later])
+    outcome = (await posts.submit(is_idempotent=True, max_tries=5)).outcome
+    assert isinstance(outcome, Uncertain)
+    assert outcome.was_accepted
+    assert outcome.raw == b"first"
+    assert posts.posted == 2
+
+
+async def test_an_accepted_answer_is_never_repeated_without_a_key() -> None:
+    posts = ScriptedPosts([ACCEPTED])
+    assert (await posts.submit()).outcome == ACCEPTED
+
+
+@pytest.mark.parametrize("proof", [ACCEPTED, NAMED])
+async def test_bytes_called_invalid_after_they_were_accepted_are_no_refusal(proof: Uncertain) -> None:
+    posts = ScriptedPosts([proof, refused(Refusal.INVALID, status=400)])
+    outcome = (await posts.submit(is_idempotent=True, max_tries=2)).outcome
+    assert isinstance(outcome, Uncertain)
+    assert (outcome.provider_task_id, outcome.was_accepted) == (proof.provider_task_id, proof.was_accepted)
+
+
+@pytest.mark.parametrize("later", [LOST, THROTTLED, ExchangeBroken("reset"), ConnectFailed("refused")])
+async def test_an_id_that_an_earlier_reply_named_is_kept(later: SubmitOutcome | TransportError) -> None:
+    outcome = (await ScriptedPosts([NAMED, later]).submit(is_idempotent=True, max_tries=2)).outcome
+    assert isinstance(outcome, Uncertain)
+    assert (outcome.provider_task_id, outcome.raw) == ("p7", b"named")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "receipt", "is_second"),
+    [
+        (ACCEPTED, RECEIPT, True),
+        (ACCEPTED, a_receipt("p1", replayed=True), False),
+        (NAMED, RECEIPT, True),
+        (NAMED, a_receipt("p7"), False),
+        (LOST, RECEIPT, False),
+    ],
+)
+async def test_a_new_task_after_an_accepted_answer_may_be_the_second_one(
+    earlier: Uncertain, receipt: Receipt, *, is_second: bool
+) -> None:
+    outcome = (await ScriptedPosts([earlier, receipt]).submit(is_idempotent=True)).outcome
+    assert outcome == replace(receipt, may_be_second=is_second)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "earlier_calls", "is_repeated"),
+    [(LOST, 0, True), (LOST, 500, True), (ACCEPTED, 0, True), (ACCEPTED, 1, False), (ACCEPTED, 7, False)],
+)
+def test_an_accepted_answer_is_left_to_a_person_after_one_more_call(
+    outcome: Uncertain, earlier_calls: int, *, is_repeated: bool
+) -> None:
+    assert is_repeated_later(outcome, earlier_calls=earlier_calls) is is_repeated

@@ -7,9 +7,11 @@ import pytest
 
 from receiver.events.model.event import EventType
 from receiver.runtime.store import Store
+from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, TaskFilter, TaskMismatch, UnknownTask, Verdict
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from tests.support.builders import T0, a_receipt, a_report, a_task, an_observation, notified
+from tests.support.tables import rows_of
 
 LATER = T0 + 5_000
 
@@ -181,3 +183,29 @@ async def test_a_failing_batch_leaves_nothing_behind(store: Store) -> None:
         await store.ledger.record([a_report(), broken], LATER)
     assert await store.events.last_seq() == 0
     assert _verdicts(await store.ledger.record([a_report()], LATER)) == [Verdict.APPLIED]
+
+
+async def test_of_many_reports_of_one_end_the_timeline_keeps_the_first_and_the_task_the_number(
+    store: Store, database_url: str
+) -> None:
+    await _submitted(store)
+    body = b"x" * 60_000
+    for _ in range(8):
+        batch = [a_report(raw=body) for _ in range(50)] + [a_report(TaskState.FAILED, raw=body)]
+        await store.ledger.record(batch, T0)
+    task = await store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert task.reports == {"applied": 1, "duplicate": 399, "contradiction": 8}
+    lines = rows_of(database_url, "SELECT verdict, COUNT(*), SUM(LENGTH(raw)) FROM observations GROUP BY verdict")
+    stored = {verdict: (count, size) for verdict, count, size in lines}
+    assert stored["duplicate"] == (20, 3 * 60_000)
+    assert stored["contradiction"] == (8, 8 * 60_000)
+    assert left_out(task.reports) == {"duplicate": 379}
+
+
+async def test_reports_that_come_at_once_are_all_counted(store: Store) -> None:
+    await _submitted(store)
+    await asyncio.gather(*(store.ledger.record([a_report()], T0) for _ in range(40)))
+    task = await store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert task.reports == {"applied": 1, "duplicate": 39}

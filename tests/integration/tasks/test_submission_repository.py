@@ -53,6 +53,34 @@ async def test_a_receipt_names_the_task_and_forgets_the_body(store: Store) -> No
     assert (task.submit_body, task.submits) == (None, 1)
 
 
+@pytest.mark.parametrize("provider_task_id", ["x" * 1_000, "é" * 1_000, "\U0001f3ac" * 500])
+async def test_the_longest_ids_are_stored_found_and_unique(store: Store, provider_task_id: str) -> None:
+    for name in ("tsk_1", "tsk_2"):
+        await store.submissions.open_task(a_task(name), T0)
+    receipt = a_receipt(provider_task_id)
+    await store.submissions.store_receipt(TaskId("tsk_1"), receipt, next_poll_ms=NEXT, now_ms=T0)
+    again = await store.submissions.store_receipt(TaskId("tsk_2"), receipt, next_poll_ms=NEXT, now_ms=T0)
+    found = await store.tasks.task_by_key("hiapi", ProviderTaskId(provider_task_id))
+    assert found is not None
+    assert (found.id, found.provider_task_id, again.state) == ("tsk_1", provider_task_id, TaskState.UNCERTAIN)
+
+
+async def test_what_an_answer_proves_is_kept_until_the_next_one(store: Store) -> None:
+    await store.submissions.open_task(a_task(), T0)
+    task = TaskId("tsk_1")
+    proved = []
+    for uncertain in (
+        Uncertain(reason="timed out"),
+        Uncertain(reason="no id", was_accepted=True),
+        Uncertain(reason="HTTP 500", provider_task_id=ProviderTaskId("p7")),
+        Uncertain(reason="timed out"),
+    ):
+        await store.submissions.store_uncertain(task, uncertain, next_poll_ms=NEXT, now_ms=T0)
+        earlier = await store.submissions.earlier_answer(task)
+        proved.append((earlier.was_accepted, earlier.provider_task_id))
+    assert proved == [(False, None), (True, None), (True, "p7"), (True, "p7")]
+
+
 async def test_a_receipt_with_another_tasks_id_is_believed_for_neither(store: Store) -> None:
     for name in ("tsk_1", "tsk_2"):
         await store.submissions.open_task(a_task(name), T0)

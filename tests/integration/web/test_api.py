@@ -294,6 +294,21 @@ async def test_settling_wants_exactly_one_way(service: Served, order: dict[str, 
     is_problem(await service.post("/v1/tasks/tsk_1/settle", order), 422)
 
 
+@pytest.mark.parametrize("length", [262, 1_000])
+async def test_a_task_with_a_long_id_is_settled_and_reconciled_by_it(service: Served, length: int) -> None:
+    await service.has(provider_task_id=None)
+    settled = await service.post("/v1/tasks/tsk_1/settle", {"task_id": "x" * length})
+    assert settled.json()["task_id"] == "x" * length
+    report = await service.post("/v1/reconcile", {"task_id": "x" * length, "dry_run": True})
+    assert [line["task"] for line in report.json()["tasks"]] == ["tsk_1"]
+
+
+async def test_an_id_longer_than_a_thousand_characters_is_refused(service: Served) -> None:
+    await service.has(provider_task_id=None)
+    is_problem(await service.post("/v1/tasks/tsk_1/settle", {"task_id": "x" * 1_001}), 422)
+    is_problem(await service.post("/v1/reconcile", {"task_id": "x" * 1_001}), 422)
+
+
 async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
     await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")

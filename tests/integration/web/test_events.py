@@ -108,10 +108,12 @@ async def test_a_cursor_before_what_is_kept_is_answered_410_with_the_oldest_that
 
 
 @pytest.mark.parametrize("after", [1, 2**63 - 1])
-async def test_a_cursor_from_the_future_is_answered_400_with_the_newest_number(service: Served, after: int) -> None:
-    problem = is_problem(await service.get(f"/v1/events?after={after}"), 400)
-    (error,) = problem["errors"]
-    assert (error["field"], error["rule"], error["accepted"].split(",")[0]) == ("after", "is in the future", "0 to 0")
+async def test_a_cursor_beyond_the_newest_event_is_answered_410_with_where_to_read_on(
+    service: Served, after: int
+) -> None:
+    problem = is_problem(await service.get(f"/v1/events?after={after}"), 410)
+    assert (problem["type"], problem["oldest_after"]) == ("urn:whenfinal:problem:cursor-expired", 0)
+    assert "The newest event is 0" in problem["detail"]
 
 
 #: Queries with a fault, the field that is named, and a part of what is said to be accepted.

@@ -162,13 +162,14 @@ async def test_a_last_event_id_that_is_no_number_is_answered_400(service: Served
     is_problem(await service.http.get(PATH, headers=[*KEY.items(), *[("Last-Event-ID", "0")] * 2]), 400)
 
 
-async def test_a_cursor_from_the_future_is_answered_400(service: Served) -> None:
-    for query, given in (("after=1", None), ("", "1"), ("after=0", "7")):
+async def test_a_cursor_beyond_the_newest_event_gets_a_reset_and_all_that_is_stored(service: Served) -> None:
+    await publish_events(service.services.store, 2)
+    for query, given in (("after=9", None), ("", "9"), ("after=0", "9")):
         headers = {} if given is None else {"Last-Event-ID": given}
-        problem = is_problem(await service.get(f"{PATH}?{query}", headers=headers), 400)
-        (error,) = problem["errors"]
-        assert error["field"] == ("after" if given is None else "Last-Event-ID")
-        assert (error["rule"], "0 to 0" in error["accepted"]) == ("is in the future", True)
+        async with open_stream(service.http, query, headers=headers) as stream:
+            reset = await stream.event()
+            assert (reset["event"], json.loads(reset["data"])) == ("reset", {"requested_after": 9, "oldest_after": 0})
+            assert [(await stream.event())["id"] for _ in range(2)] == ["1", "2"]
 
 
 async def test_a_stream_takes_no_other_method(service: Served) -> None:

@@ -63,6 +63,13 @@ def test_weak_settings_are_a_warning(given: dict[str, str], name: str) -> None:
     assert _levels(**given)[name] is Level.WARN
 
 
+def test_words_that_an_account_was_taught_are_shown() -> None:
+    checks = check_settings(_settings(HIAPI_STATE_WORDS="Done=succeeded, timed out=failed"))
+    assert "is taught by HIAPI_STATE_WORDS: done means succeeded, timed out means failed" in [
+        check.what for check in checks if check.name == "hiapi" and check.level is Level.OK
+    ]
+
+
 def test_no_provider_at_all_is_a_failure() -> None:
     (failed,) = [check for check in check_settings(Settings.from_mapping({})) if check.level is Level.FAIL]
     assert (failed.name, "HIAPI_API_KEY" in failed.hint) == ("providers", True)

@@ -12,7 +12,7 @@ from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
-from submitter.model import ENDED, ProviderTaskId, TaskId, TaskState
+from submitter.model import ENDED, Output, ProviderTaskId, TaskId, TaskState
 
 NOW = TaskContext(now_ms=10_000, is_repeatable=False, is_configured=True)
 UNCERTAIN = Task(id=TaskId("tsk_1"), provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
@@ -97,6 +97,33 @@ def test_a_pause_and_an_alarm_of_the_provider_are_shown() -> None:
     assert "hiapi needs an operator: answers 401." in steps
 
 
+def _polled(**detail: Any) -> TimelineEntry:
+    return _entry(detail={"source": "poll", **detail})
+
+
+def test_a_success_without_its_result_says_how_often_it_is_polled_again() -> None:
+    timeline = [_entry(detail={"source": "submit"}), _polled(without_result=True), _polled(without_result=True)]
+    steps = " ".join(next_steps(RUNNING, timeline, NOW).automatic)
+    assert "hiapi reports a success without its result, in 2 polls so far. The poll number 6 that finds none" in steps
+    assert "without its result" not in _next(RUNNING)
+
+
+def test_a_task_that_ended_without_a_result_says_so() -> None:
+    ended = replace(RUNNING, state=TaskState.SUCCEEDED, next_poll_ms=None)
+    assert "hiapi reports a success and gives no result; search its console for the file." in _next(ended)
+    assert "gives no result" not in _next(replace(ended, outputs=(Output(url="https://cdn.example/v.mp4"),)))
+
+
+def test_an_unknown_word_names_the_setting_that_teaches_it() -> None:
+    task = replace(RUNNING, provider="my-gate", raw_state="Levitating")
+    manual = "\n".join(next_steps(task, [_polled(), _polled(unknown_word=True)], NOW).manual)
+    assert 'my-gate says "Levitating", which no document names.' in manual
+    assert "MY_GATE_STATE_WORDS=levitating=succeeded" in manual
+    assert next_steps(task, [_polled(unknown_word=True), _polled()], NOW).manual == ()
+    ended = replace(task, state=TaskState.FAILED, next_poll_ms=None)
+    assert next_steps(ended, [_polled(unknown_word=True)], NOW).manual == ()
+
+
 def test_a_dead_letter_names_the_command_that_redelivers_it() -> None:
     dead = _delivery(state=DeliveryState.DEAD, due_ms=None)
     assert "whenfinal deliveries redeliver dlv_7" in next_steps(RUNNING, [dead], NOW).manual[0]
@@ -138,3 +165,8 @@ def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
         ("answer: go away",),
         ("refused: True",),
     ]
+
+
+def test_reports_that_are_counted_and_not_shown_are_told() -> None:
+    assert "380 more reports were duplicate" in _next(replace(RUNNING, reports={"duplicate": 400, "stale": 2}))
+    assert "more reports" not in _next(replace(RUNNING, reports={"duplicate": 20}))

@@ -12,6 +12,7 @@ from receiver.config.environment import list_settings
 from receiver.config.errors import ConfigError
 from receiver.config.reference import render_env_example, render_settings_table
 from receiver.config.settings import Settings, read_settings
+from submitter.model import TaskState
 from submitter.providers.registry import ADAPTERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -226,6 +227,39 @@ def test_an_adapters_option_has_its_default_and_takes_its_choices() -> None:
     given = {"MODELLIX_API_KEY": "k"}
     assert Settings.from_mapping(given).providers.accounts[0].options == {"path": "async"}
     assert Settings.from_mapping({**given, "MODELLIX_PATH": "plain"}).providers.accounts[0].options == {"path": "plain"}
+
+
+def test_an_account_can_be_taught_words_for_every_state_that_a_provider_reports() -> None:
+    given = "Besteld=submitted, bezig=RUNNING ,klaar=succeeded,timed out=failed,gestopt=canceled,"
+    (account,) = settings_of(**HIAPI, HIAPI_STATE_WORDS=given).providers.accounts
+    assert account.state_words == {
+        "besteld": TaskState.SUBMITTED,
+        "bezig": TaskState.RUNNING,
+        "klaar": TaskState.SUCCEEDED,
+        "timed out": TaskState.FAILED,
+        "gestopt": TaskState.CANCELED,
+    }
+    assert settings_of(**HIAPI).providers.accounts[0].state_words == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ("done", "entry 1 is not a word and a state"),
+        ("a=failed,=failed", "entry 2 is not a word and a state"),
+        ("a=failed,done=", "entry 2 names a state that no word can mean"),
+        ("done=expired", "entry 1 names a state that no word can mean"),
+        ("done=success", "entry 1 names a state that no word can mean"),
+        ("done=queued", "entry 1 names a state that no word can mean"),
+        ("a=failed=b", "entry 1 names a state that no word can mean"),
+        ("done=failed,x=failed,DONE=succeeded", "entry 3 has the word of an earlier one"),
+        ("a\x00b=failed", "entry 1 is not a word and a state"),
+    ],
+)
+def test_a_wrong_word_stops_the_start_and_names_its_entry(given: str, rule: str) -> None:
+    problems = problems_of({**HIAPI, "HIAPI_STATE_WORDS": given})
+    assert list(problems) == ["HIAPI_STATE_WORDS"]
+    assert problems["HIAPI_STATE_WORDS"].startswith(rule)
 
 
 CONTRADICTIONS: list[tuple[dict[str, str], str]] = [

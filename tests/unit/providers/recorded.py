@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from submitter.http.messages import Callback, Headers, HttpReply
-from submitter.model import Observation, ProviderTaskId, Source, TaskKey, TaskState
+from submitter.model import Denied, Observation, ProviderTaskId, Source, TaskKey, TaskState, Unavailable
 from submitter.providers.contract import Account
 
 HERE = Path(__file__).parent
@@ -55,6 +55,16 @@ def polled(
         raw=reply(adapter, name).body,
         **more,
     )
+
+
+def unusable(adapter: str, name: str, reason: str) -> Unavailable:
+    """What a poll that brought the recorded reply must come to where it says nothing about the task."""
+    answer = reply(adapter, name)
+    return Unavailable(reason=reason, retry_after_s=answer.retry_after_s, raw=answer.body)
+
+
+def denied(adapter: str, name: str, status: int, message: str) -> Denied:
+    return Denied(status=status, message=message, raw=reply(adapter, name).body)
 
 
 def _folder(adapter: str) -> Path:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from submitter import model
 from submitter.errors import CallbackError
 from submitter.http.messages import Callback, HttpReply
-from submitter.model import Observation, ProviderTaskId, Receipt
+from submitter.model import Observation, ProviderTaskId
+from submitter.providers.json_reader import http_url
 from submitter.providers.registry import ADAPTERS, CANCELS_TASKS, LISTS_TASKS
 from tests.unit.providers import recorded
 
@@ -50,6 +51,14 @@ KEYS = [
     "result_expires_at",
     "tasks",
     "source",
+    "task",
+    "content",
+    "video",
+    "videos",
+    "task_result",
+    "outputs",
+    "error_message",
+    "transcription_url",
 ]
 WORDS = [
     "success",
@@ -62,6 +71,10 @@ WORDS = [
     "https://a.example/v.mp4",
     "/v1/x",
     "acs.dashscope",
+    "done",
+    "cancelled",
+    " https://a.example/my v.mp4\n",
+    "https://a b.example/v.mp4",
 ]
 scalars = (
     st.none()
@@ -127,8 +140,15 @@ def _check_storable(outcome: object) -> None:
         times = (outcome.completed_at_ms, *(output.expires_at_ms for output in outcome.outputs))
         assert all(at_ms is None or 0 < at_ms < 2**43 for at_ms in times)
         assert len(outcome.raw) <= 65_536
-    if isinstance(outcome, Receipt):
-        assert 0 < len(outcome.provider_task_id.encode()) <= 800
+        assert all(http_url(output.url) == output.url for output in outcome.outputs)
+    if isinstance(outcome, model.Unavailable | model.Denied):
+        assert len(outcome.raw) <= 65_536
+        assert len(getattr(outcome, "reason", "")) <= 5_000
+    if isinstance(outcome, model.Receipt | model.Uncertain) and outcome.provider_task_id is not None:
+        assert 0 < len(outcome.provider_task_id.encode()) <= 2_000
+        assert outcome.provider_task_id.isprintable()
+    if isinstance(outcome, model.Refused | model.Uncertain):
+        assert len(outcome.raw) <= 65_536
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -155,6 +175,29 @@ def test_no_recorded_payload_with_one_value_changed_makes_an_adapter_raise(
     holder, key = data.draw(st.sampled_from(spots))
     holder[key] = changed
     _check_everything(payload[0], data.draw(statuses), json.dumps(document).encode())
+
+
+@given(payload=st.sampled_from(PAYLOADS), junk=st.binary(min_size=1, max_size=3), data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_no_recorded_payload_with_a_few_bytes_more_makes_an_adapter_raise(
+    payload: tuple[str, str], junk: bytes, data: st.DataObject
+) -> None:
+    body = recorded.reply(*payload).body
+    place = data.draw(st.integers(0, len(body)))
+    _check_everything(payload[0], data.draw(statuses), body[:place] + junk + body[place:])
+
+
+@given(payload=st.sampled_from(PAYLOADS), data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_no_recorded_payload_that_is_cut_or_damaged_makes_an_adapter_raise(
+    payload: tuple[str, str], data: st.DataObject
+) -> None:
+    body = recorded.reply(*payload).body
+    start, length = data.draw(st.integers(0, len(body))), data.draw(st.integers(0, 6))
+    damaged = body[:start] + data.draw(st.binary(max_size=4)) + body[start + length :]
+    cut = damaged[: data.draw(st.integers(0, len(damaged)))]
+    for raw in (damaged, cut):
+        _check_everything(payload[0], data.draw(statuses), raw)
 
 
 BROKEN = frozenset({"receipt_cut", "receipt_html", "status_404_html", "receipt_redirect"})
@@ -188,7 +231,9 @@ def test_a_hostile_body_is_one_of_the_outcomes(adapter: str, body: bytes) -> Non
         _check_everything(adapter, status, body)
 
 
-@pytest.mark.parametrize("provider_task_id", ["", " ", "..", "x" * 201, "a\nb", "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "provider_task_id", ["", " ", "..", "x" * 1_001, "\U0001f3ac" * 501, "a\ufffdb", "a\nb", "a\0b", "\ud800"]
+)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_an_id_that_cannot_be_polled_is_no_receipt(adapter: str, provider_task_id: str) -> None:
     body = {"taskId": provider_task_id, "task_id": provider_task_id}

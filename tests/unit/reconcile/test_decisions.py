@@ -9,6 +9,7 @@ from receiver.reconcile.model.decisions import PollAction, PollContext, PollResu
 from submitter.model import (
     Denied,
     NotFound,
+    Observation,
     Refusal,
     Refused,
     Source,
@@ -96,9 +97,49 @@ def test_a_throttle_pauses_the_provider_and_puts_the_task_after_the_pause() -> N
 
 
 def test_a_denied_key_pauses_the_provider_and_calls_an_operator() -> None:
-    decision = decisions.after_answer(RUNNING, Denied(status=403, message="no right"), CONTEXT)
+    decision = decisions.after_answer(RUNNING, Denied(status=401, message="bad key"), CONTEXT)
     assert decision.pause is not None
-    assert decision.pause.alarm == "answers 403: no right"
+    assert (decision.result, decision.pause.alarm) == (PollResult.DENIED, "answers 401: bad key")
+    assert (decision.next_poll_ms or 0) >= decision.pause.until_ms
+
+
+def test_a_403_backs_off_that_task_alone_and_keeps_its_words() -> None:
+    decisions_in_a_row = [
+        decisions.after_answer(RUNNING, Denied(status=403, message="no right"), replace(CONTEXT, misses=misses))
+        for misses in range(3)
+    ]
+    assert {(each.result, each.pause, each.observation, each.denial) for each in decisions_in_a_row} == {
+        (PollResult.FORBIDDEN, None, None, "403: no right")
+    }
+    assert [(each.next_poll_ms or 0) - T0 for each in decisions_in_a_row] == [15_000, 30_000, 60_000]
+
+
+@pytest.mark.parametrize("before", range(decisions.RESULT_POLLS))
+def test_a_success_without_its_result_is_polled_again_with_longer_waits(before: int) -> None:
+    seen = an_observation(outputs=(), raw_state="success")
+    decision = decisions.after_answer(RUNNING, seen, replace(CONTEXT, without_result=before))
+    assert decision.observation is not None
+    found = decision.observation.observation
+    assert (found.state, found.raw_state, found.without_result) == (TaskState.RUNNING, "success", True)
+    assert (decision.result, decision.next_poll_ms) == (PollResult.WITHOUT_RESULT, T0 + 15_000 * 2**before)
+
+
+def test_a_success_that_never_has_a_result_ends_without_one() -> None:
+    seen = an_observation(outputs=())
+    decision = decisions.after_answer(RUNNING, seen, replace(CONTEXT, without_result=decisions.RESULT_POLLS))
+    assert decision.observation is not None
+    found = decision.observation.observation
+    assert (found.state, found.outputs, found.without_result) == (TaskState.SUCCEEDED, (), True)
+
+
+@pytest.mark.parametrize(
+    "seen", [an_observation(), an_observation(TaskState.FAILED), an_observation(TaskState.CANCELED)]
+)
+def test_any_other_end_is_final_at_once(seen: Observation) -> None:
+    decision = decisions.after_answer(RUNNING, seen, CONTEXT)
+    assert decision.observation is not None
+    assert decision.observation.observation == seen
+    assert decision.result is PollResult.OBSERVED
 
 
 def test_misses_in_a_row_lengthen_the_wait() -> None:
@@ -118,6 +159,14 @@ def test_a_receipt_found_by_repeating_is_followed_by_a_first_poll() -> None:
 def test_a_submit_that_stays_uncertain_is_repeated_later() -> None:
     decision = decisions.after_resubmit(a_task(), Uncertain(reason="lost", retry_after_s=30), CONTEXT)
     assert (decision.result, decision.next_poll_ms) == (PollResult.UNCERTAIN, T0 + 30_000)
+
+
+@pytest.mark.parametrize(("submits", "is_repeated"), [(0, True), (1, False), (2, False)])
+def test_an_accepted_submit_whose_answer_cannot_be_read_is_repeated_once(submits: int, *, is_repeated: bool) -> None:
+    task = a_task(state=TaskState.UNCERTAIN, submits=submits)
+    decision = decisions.after_resubmit(task, Uncertain(reason="no id", was_accepted=True), CONTEXT)
+    assert decision.result is PollResult.UNCERTAIN
+    assert (decision.next_poll_ms is not None) is is_repeated
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store.url import LedgerFile, LedgerServer, read_database_url
+from receiver.store.url import LedgerFile, LedgerServer, is_in_memory, read_database_url
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,36 @@ from receiver.store.url import LedgerFile, LedgerServer, read_database_url
         "postgresql://host/a#b",
         "postgresql://[::1/a",
         "postgresql+psycopg://host/a",
+        "sqlite:///:memory:",
+        "sqlite:///%3Amemory%3A",
+        "sqlite:///./:memory:",
+        "sqlite:///file::memory:",
+        "sqlite:///file::memory:?cache=shared",
+        "sqlite:///file:a.db?mode=memory",
+        "sqlite:///FILE:a.db",
+        "sqlite://:memory:",
     ],
 )
 def test_a_url_that_names_no_database_is_none(url: str) -> None:
     assert read_database_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///:memory:", True),
+        ("sqlite:///%3amemory%3a", True),
+        ("SQLITE:///:memory:", True),
+        ("sqlite://:memory:", True),
+        ("sqlite:///file::memory:", True),
+        ("sqlite:///file:x?mode=memory&cache=shared", True),
+        ("sqlite:///memory.db", False),
+        ("sqlite:///a.db?mode=ro", False),
+        ("postgresql://host/:memory:", False),
+    ],
+)
+def test_a_database_in_memory_is_recognised(url: str, *, expected: bool) -> None:
+    assert is_in_memory(url) is expected
 
 
 def test_urls_name_relative_and_absolute_files() -> None:

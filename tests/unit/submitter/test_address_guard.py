@@ -86,6 +86,31 @@ def test_every_spelling_of_an_address_is_that_address(text: str) -> None:
     assert literal_address(text) == IPv4Address("127.0.0.1")
 
 
+def _spellings(number: int) -> list[str]:
+    return [str(number), f"0{number:o}", hex(number), f"0X{number:X}"]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("number", [0, 1, 127, 254, 255, 256, 257, 65_535])
+def test_a_byte_may_be_255_and_no_more_in_every_place_and_spelling(place: int, number: int) -> None:
+    for spelling in _spellings(number):
+        parts = ["1"] * 4
+        parts[place] = spelling
+        expected = None if number > 255 else IPv4Address(bytes([number if n == place else 1 for n in range(4)]))
+        assert literal_address(".".join(parts)) == expected, parts
+
+
+@pytest.mark.parametrize(
+    ("heads", "most"), [((), 2**32 - 1), ((10,), 2**24 - 1), ((10, 255), 2**16 - 1), ((255, 255, 255), 255)]
+)
+def test_the_last_number_fills_the_remaining_bytes_and_no_more(heads: tuple[int, ...], most: int) -> None:
+    prefix = "".join(f"{head:#x}." for head in heads)
+    for spelling in _spellings(most):
+        assert literal_address(prefix + spelling) == IPv4Address(socket.inet_aton(prefix + spelling.lower()))
+    for spelling in _spellings(most + 1):
+        assert literal_address(prefix + spelling) is None
+
+
 @given(st.text("0123456789abcdefx.", max_size=20))
 def test_numeric_hosts_are_read_as_the_resolver_reads_them(host: str) -> None:
     try:

@@ -1,9 +1,12 @@
 """The transition table, checked against the rules of a task's life."""
 
+import json
+
 import pytest
 
 from receiver.events.model.event import EventType
 from receiver.tasks.model.lifecycle import TRANSITIONS, apply, verdict_on
+from receiver.tasks.model.rows import observation_row
 from receiver.tasks.model.task import Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, TaskState
 from tests.support.builders import T0, a_report, a_task
@@ -81,6 +84,14 @@ def test_a_repeated_running_word_goes_on_no_record_and_an_unknown_word_does() ->
     running = a_task(state=S.RUNNING, raw_state="running", provider_task_id="p1")
     assert not apply(running, a_report(S.RUNNING), T0).should_record
     assert apply(running, a_report(S.RUNNING, raw_state="running", is_documented_state=False), T0).should_record
+
+
+def test_every_success_without_its_result_goes_on_record_because_they_are_counted() -> None:
+    running = a_task(state=S.RUNNING, raw_state="success", provider_task_id="p1")
+    again = a_report(S.RUNNING, raw_state="success", without_result=True)
+    assert apply(running, again, T0).should_record
+    row = observation_row("obs_1", running.id, again.observation, Verdict.APPLIED, T0)
+    assert json.loads(row["detail"])["without_result"] is True
 
 
 def test_progress_stays_when_an_observation_has_none() -> None:

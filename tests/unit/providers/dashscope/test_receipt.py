@@ -16,7 +16,7 @@ def _refused(refusal: Refusal, status: int, code: str, message: str | None = Non
 
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_created": Receipt(provider_task_id=ProviderTaskId(TASK_ID), raw_state="PENDING"),
-    "receipt_without_id": Uncertain(reason="accepted without a readable output.task_id"),
+    "receipt_without_id": Uncertain(reason="accepted without a readable output.task_id", was_accepted=True),
     "refused_400_arrearage": _refused(Refusal.QUOTA, 400, "Arrearage"),
     "refused_400_badrequest_emptymodel": _refused(Refusal.INVALID, 400, "BadRequest.EmptyModel"),
     "refused_400_datainspectionfailed": _refused(Refusal.INVALID, 400, "DataInspectionFailed"),

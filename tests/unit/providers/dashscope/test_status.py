@@ -7,7 +7,6 @@ import pytest
 from submitter.model import (
     CancelAccepted,
     CancelRefused,
-    Denied,
     ListedTask,
     NotFound,
     Output,
@@ -16,7 +15,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import dashscope
 from tests.unit.providers import recorded
@@ -69,10 +67,12 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_canceled": _seen("status_canceled", TaskState.CANCELED, "CANCELED"),
     "status_unknown": NotFound(raw=recorded.reply("dashscope", "status_unknown").body),
     "status_new_word": _seen("status_new_word", TaskState.RUNNING, "ARCHIVING", is_documented_state=False),
-    "status_other_id": Unavailable(reason="the reply names task 'other', which is not the requested one"),
-    "status_401": Denied(status=401, message="bad key"),
+    "status_other_id": recorded.unusable(
+        "dashscope", "status_other_id", "the reply names task 'other', which is not the requested one"
+    ),
+    "status_401": recorded.denied("dashscope", "status_401", 401, "bad key"),
     "status_429": Throttled(),
-    "status_500": Unavailable(reason="HTTP 500, InternalError: oops"),
+    "status_500": recorded.unusable("dashscope", "status_500", "HTTP 500, InternalError: oops"),
 }
 
 
@@ -92,7 +92,9 @@ def test_the_list_reads_the_time_of_making_in_milliseconds() -> None:
 
 
 def test_a_list_that_is_refused_says_why() -> None:
-    assert dashscope.parse_list(recorded.reply("dashscope", "status_401")) == Denied(status=401, message="bad key")
+    assert dashscope.parse_list(recorded.reply("dashscope", "status_401")) == recorded.denied(
+        "dashscope", "status_401", 401, "bad key"
+    )
 
 
 def test_the_list_spans_at_most_the_last_day_in_beijing_time() -> None:

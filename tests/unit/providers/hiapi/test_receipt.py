@@ -20,14 +20,14 @@ MISMATCH = Uncertain(reason="HTTP 422, IDEMPOTENCY_KEY_MISMATCH: same key, other
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_created": Receipt(provider_task_id=ProviderTaskId(TASK_ID)),
     "receipt_replayed": Receipt(provider_task_id=ProviderTaskId(TASK_ID), replayed=True),
-    "receipt_without_id": Uncertain(reason="accepted without a readable data.taskId"),
+    "receipt_without_id": Uncertain(reason="accepted without a readable data.taskId", was_accepted=True),
     "receipt_cut": Uncertain(
-        reason="HTTP 200, unreadable: the reply is not the JSON object that the provider documents"
+        reason="HTTP 200, unreadable: the reply is not the JSON object that the provider documents", was_accepted=True
     ),
     "receipt_html": Uncertain(reason="HTTP 502, http_502: the reply holds no readable error"),
     "receipt_redirect": Uncertain(reason="HTTP 307, http_307: the reply holds no readable error"),
     "refused_400": INVALID_400,
-    "refused_400_model": _refused(Refusal.INVALID, 400, "MODEL_UNAVAILABLE", "model not available"),
+    "refused_400_model": _refused(Refusal.UNAVAILABLE, 400, "MODEL_UNAVAILABLE", "model not available"),
     "refused_400_within_200": INVALID_400,
     "refused_401": _refused(Refusal.DENIED, 401, "UNAUTHORIZED", "invalid api key"),
     "refused_402": _refused(Refusal.QUOTA, 402, "INSUFFICIENT_BALANCE", "balance too low"),

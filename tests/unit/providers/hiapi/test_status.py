@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from submitter.model import (
-    Denied,
     ListedTask,
     NotFound,
     Output,
@@ -14,7 +13,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import hiapi
 from tests.unit.providers import recorded
@@ -49,13 +47,19 @@ EXPECTED: dict[str, StatusOutcome] = {
         error=TaskError(code="TASK_FAILED", message="upstream rejected the picture"),
         completed_at_ms=1_790_000_042_000,
     ),
-    "status_word_of_a_blog": _seen("status_word_of_a_blog", TaskState.RUNNING, "succeeded", is_documented_state=False),
+    "status_word_of_a_blog": _seen(
+        "status_word_of_a_blog", TaskState.SUCCEEDED, "succeeded", is_documented_state=False
+    ),
     "status_404": NotFound(raw=recorded.reply("hiapi", "status_404").body),
-    "status_404_html": Unavailable(reason="HTTP 404, http_404: the reply holds no readable error"),
-    "status_401": Denied(status=401, message="invalid api key"),
+    "status_404_html": recorded.unusable(
+        "hiapi", "status_404_html", "HTTP 404, http_404: the reply holds no readable error"
+    ),
+    "status_401": recorded.denied("hiapi", "status_401", 401, "invalid api key"),
     "status_429": Throttled(retry_after_s=7.0),
-    "status_503": Unavailable(reason="HTTP 503, SERVICE_UNAVAILABLE: temporarily unable"),
-    "status_other_id": Unavailable(reason="the reply names task 'tk-hiapi-other', which is not the requested one"),
+    "status_503": recorded.unusable("hiapi", "status_503", "HTTP 503, SERVICE_UNAVAILABLE: temporarily unable"),
+    "status_other_id": recorded.unusable(
+        "hiapi", "status_other_id", "the reply names task 'tk-hiapi-other', which is not the requested one"
+    ),
 }
 
 

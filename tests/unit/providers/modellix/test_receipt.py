@@ -12,13 +12,11 @@ def _refused(refusal: Refusal, status: int, message: str, retry_after_s: float |
     return Refused(refusal=refusal, error=error, status=status, retry_after_s=retry_after_s)
 
 
-WRONG_PATH = (
-    "Not Found: no such model; if the model exists, set the account's option `path` to the other of async and plain"
-)
+WRONG_PATH = "Not Found: no such model; the path was tried with /async and without it"
 NO_MONEY = _refused(Refusal.QUOTA, 402, "Payment Required: balance")
 EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_created": Receipt(provider_task_id=ProviderTaskId("task-0001"), raw_state="pending"),
-    "receipt_without_id": Uncertain(reason="accepted without a readable data.task_id"),
+    "receipt_without_id": Uncertain(reason="accepted without a readable data.task_id", was_accepted=True),
     "refused_400": _refused(Refusal.INVALID, 400, "Bad Request: duration"),
     "refused_401": _refused(Refusal.DENIED, 401, "Unauthorized: key"),
     "refused_402": NO_MONEY,

@@ -14,7 +14,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import modellix
 from tests.unit.providers import recorded
@@ -55,7 +54,9 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_cancelled": _seen("status_cancelled", TaskState.CANCELED, "cancelled"),
     "status_404": NotFound(raw=recorded.reply("modellix", "status_404").body),
     "status_429": Throttled(retry_after_s=3.0),
-    "status_other_id": Unavailable(reason="the reply names task 'task-0002', which is not the requested one"),
+    "status_other_id": recorded.unusable(
+        "modellix", "status_other_id", "the reply names task 'task-0002', which is not the requested one"
+    ),
 }
 
 

@@ -48,13 +48,16 @@ def test_any_other_origin_never_gets_the_key(url: str) -> None:
         "http://a.example:99999/v.mp4",
         "http://key@127.0.0.1:9000/v.mp4",
         "ftp://a.example/v",
-        "/a b",
         "made of words",
         "/\\\\evil",
     ],
 )
 def test_anything_but_a_plain_url_is_replaced_by_the_content_route(odd: str) -> None:
     assert _output(odd).url == "http://127.0.0.1:9000/gateway/v1/videos/task_abc/content"
+
+
+def test_a_path_with_a_blank_is_escaped() -> None:
+    assert _output("/my video.mp4").url == "http://127.0.0.1:9000/gateway/my%20video.mp4"
 
 
 def test_the_default_port_is_the_same_origin() -> None:

@@ -19,7 +19,7 @@ EXPECTED: dict[str, SubmitOutcome] = {
     "receipt_201": QUEUED,
     "receipt_openai": QUEUED,
     "receipt_under_data": Receipt(provider_task_id=ProviderTaskId(TASK_ID)),
-    "receipt_without_id": Uncertain(reason="accepted without a readable task_id or id"),
+    "receipt_without_id": Uncertain(reason="accepted without a readable task_id or id", was_accepted=True),
     "refused_400_published": _refused(Refusal.INVALID, 400, "invalid_parameter", "duration must be 3 to 15"),
     "refused_400_upstream": _refused(Refusal.INVALID, 400, "ali_api_error", "InvalidParameter: picture too small"),
     "refused_401_routing": _refused(Refusal.DENIED, 401, "invalid_api_key", "invalid token (request id: 1)"),

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from submitter.model import (
-    Denied,
     NotFound,
     Output,
     ProviderTaskId,
@@ -13,7 +12,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import newapi
 from tests.unit.providers import recorded
@@ -83,10 +81,10 @@ TASK_LAYER = {
         progress=100,
         completed_at_ms=1_790_003_600_000,
     ),
-    "status_b_data_null": Unavailable(
-        reason="unreadable: the reply is not the JSON object that the provider documents"
+    "status_b_data_null": recorded.unusable(
+        "newapi", "status_b_data_null", "a 200 with neither the id of the task nor anything else about it"
     ),
-    "status_b_fail_code": Unavailable(reason="fetch_task_failed: database"),
+    "status_b_fail_code": recorded.unusable("newapi", "status_b_fail_code", "fetch_task_failed: database"),
 }
 OPENAI_STYLE = {
     "status_c_unknown": _seen("status_c_unknown", RUNNING, "unknown", progress=0, **OPENAI),
@@ -102,7 +100,9 @@ OPENAI_STYLE = {
     "status_c_failed": _failed(
         "status_c_failed", "failed", "content_policy", "the prompt was refused", **ENDED, **OPENAI
     ),
-    "status_other_id": Unavailable(reason="the reply names task 'task_other', which is not the requested one"),
+    "status_other_id": recorded.unusable(
+        "newapi", "status_other_id", "the reply names task 'task_other', which is not the requested one"
+    ),
 }
 GEMINI_CHANNELS = {
     "status_d_processing": _seen("status_d_processing", RUNNING, "processing"),
@@ -110,9 +110,11 @@ GEMINI_CHANNELS = {
 }
 NO_STATEMENT: dict[str, StatusOutcome] = {
     "status_task_not_exist": NotFound(raw=recorded.reply("newapi", "status_task_not_exist").body),
-    "status_400_other": Unavailable(reason="HTTP 400, invalid_request: bad id"),
-    "status_404_route": Unavailable(reason="HTTP 404, invalid_request_error: Invalid URL (GET /v1/video/generation)"),
-    "status_401": Denied(status=401, message="invalid token (request id: 1)"),
+    "status_400_other": recorded.unusable("newapi", "status_400_other", "HTTP 400, invalid_request: bad id"),
+    "status_404_route": recorded.unusable(
+        "newapi", "status_404_route", "HTTP 404, invalid_request_error: Invalid URL (GET /v1/video/generation)"
+    ),
+    "status_401": recorded.denied("newapi", "status_401", 401, "invalid token (request id: 1)"),
     "status_429": Throttled(retry_after_s=20.0),
 }
 EXPECTED = PUBLISHED | TASK_LAYER | OPENAI_STYLE | GEMINI_CHANNELS | NO_STATEMENT

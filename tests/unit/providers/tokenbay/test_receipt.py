@@ -31,8 +31,8 @@ EXPECTED: dict[str, SubmitOutcome] = {
     "refused_413": _refused(Refusal.INVALID, 413, "too large"),
     "refused_429": _refused(Refusal.THROTTLED, 429, "upstream full"),
     "refused_500": _uncertain(500, "internal"),
-    "refused_501": _uncertain(501, "not implemented"),
-    "refused_503": _uncertain(503, "no channel"),
+    "refused_501": _refused(Refusal.INVALID, 501, "not implemented"),
+    "refused_503": _refused(Refusal.UNAVAILABLE, 503, "no channel"),
     "refused_504": _uncertain(504, "upstream timeout"),
 }
 

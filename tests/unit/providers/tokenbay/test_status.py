@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from submitter.model import (
-    Denied,
     NotFound,
     Output,
     ProviderTaskId,
@@ -13,7 +12,6 @@ from submitter.model import (
     TaskError,
     TaskState,
     Throttled,
-    Unavailable,
 )
 from submitter.providers import tokenbay
 from tests.unit.providers import recorded
@@ -43,13 +41,15 @@ EXPECTED: dict[str, StatusOutcome] = {
     "status_success_elsewhere": _succeeded("status_success_elsewhere", Output(url="https://cdn.example/v.mp4")),
     "status_failure": _failed("status_failure", "FAILURE", "content check refused the prompt"),
     "status_failed_lower_case": _failed("status_failed_lower_case", "failed", "no reason"),
-    "status_error_within_200": Unavailable(reason="internal_error: internal"),
+    "status_error_within_200": recorded.unusable("tokenbay", "status_error_within_200", "internal_error: internal"),
     "status_400_not_found": NotFound(raw=recorded.reply("tokenbay", "status_400_not_found").body),
     "status_not_found_within_200": NotFound(raw=recorded.reply("tokenbay", "status_not_found_within_200").body),
-    "status_400_parameters": Unavailable(reason="HTTP 400, invalid_request_error: bad parameters"),
-    "status_404": Unavailable(reason="HTTP 404, invalid_request_error: no such route"),
-    "status_403": Denied(status=403, message="ip not allowed"),
-    "status_key_within_200": Denied(status=401, message="key"),
+    "status_400_parameters": recorded.unusable(
+        "tokenbay", "status_400_parameters", "HTTP 400, invalid_request_error: bad parameters"
+    ),
+    "status_404": recorded.unusable("tokenbay", "status_404", "HTTP 404, invalid_request_error: no such route"),
+    "status_403": recorded.denied("tokenbay", "status_403", 403, "ip not allowed"),
+    "status_key_within_200": recorded.denied("tokenbay", "status_key_within_200", 401, "key"),
     "status_rate_within_200": Throttled(retry_after_s=9.0),
     "status_429": Throttled(),
 }

@@ -1,0 +1,87 @@
+"""The file of a SQLite ledger: created for its owner only, and compared with what is at its path.
+
+SQLite goes on in a file that was deleted, moved or replaced, and what it commits there is lost.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from receiver.store.errors import LedgerGone
+
+log = structlog.get_logger(__name__)
+
+OWNER_ONLY = 0o600
+
+#: What SQLite keeps beside a ledger, with the ledger's own mode.
+COMPANIONS = ("-wal", "-shm")
+
+#: Device and number of a file. While a file is open, no other file gets its number.
+FileIdentity = tuple[int, int]
+
+
+def ledger_files(path: Path) -> tuple[Path, ...]:
+    """All that a ledger may consist of."""
+    return tuple(path.with_name(path.name + suffix) for suffix in ("", *COMPANIONS))
+
+
+def create_ledger_file(path: Path) -> Path:
+    """Create an empty file that only its owner can read, whatever the umask; a file that is there stays as it is.
+
+    Return the absolute path, because SQLite takes some names for something else than a file, such as `:memory:`. A file
+    that cannot be created is left to SQLite, which says why.
+    """
+    with suppress(OSError):
+        # Resolved, because a link that leads to no file yet would be created by SQLite with a wider mode. O_EXCL,
+        # because closing a file that SQLite has open in this process would drop its locks.
+        descriptor = os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER_ONLY)
+        os.fchmod(descriptor, OWNER_ONLY)
+        os.close(descriptor)
+    return path.absolute()
+
+
+class OpenLedgerFile:
+    """The files of a ledger as they were opened. Make it once every connection has read from the ledger."""
+
+    def __init__(self, path: Path) -> None:
+        real = os.path.realpath(path)  # SQLite puts the other files beside the ledger itself, not beside a link
+        paths = [str(path), *(f"{real}{suffix}" for suffix in COMPANIONS)]
+        found = {each: _identity(each) for each in paths}
+        self._opened: Mapping[str, FileIdentity] = {each: this for each, this in found.items() if this is not None}
+        self._is_gone = False
+
+    def check(self) -> None:
+        """Raise LedgerGone unless the ledger at its path is the one that is open.
+
+        The first failure is logged, and the first success after it. A file that was moved away may come back.
+        """
+        for path, opened in self._opened.items():
+            found = _identity(path)
+            if found != opened:
+                raise self._gone(path, is_replaced=found is not None)
+        if self._is_gone:
+            self._is_gone = False
+            log.warning("ledger_back", ledger=next(iter(self._opened)))
+
+    def _gone(self, path: str, *, is_replaced: bool) -> LedgerGone:
+        problem = (
+            f"another file is at {path} than the one that is open; restart this process to use it"
+            if is_replaced
+            else f"{path} is gone; put it back, or restart this process to begin a new one"
+        )
+        if not self._is_gone:
+            self._is_gone = True
+            log.error("ledger_gone", problem=problem, instead="requests are answered 503")
+        return LedgerGone(problem)
+
+
+def _identity(path: str) -> FileIdentity | None:
+    """None when there is no file that can be seen."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - three of these a commit, and a Path costs as much again
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,67 @@
+"""Find the links of a finished task in the places where providers put them. Pure.
+
+A place holds a link as text, an object with the link in one of `_MEMBERS`, or a list of either. The places of each
+provider are in its adapter.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from submitter.providers.json_reader import ITEMS_CAP, at, first_text, http_url
+
+Place = tuple[str, ...]
+
+#: The members of an object that hold its link, and the type that the name tells; the first one present counts.
+_MEMBERS: tuple[tuple[str, str], ...] = (
+    ("url", ""),
+    ("video_url", "video"),
+    ("result_url", ""),
+    ("content_url", ""),
+    ("image_url", "image"),
+    ("audio_url", "audio"),
+    ("transcription_url", "transcription"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One file of a result."""
+
+    url: str
+    type: str
+    #: The object that holds the link, where more may be said about it; None for a link that stands alone.
+    item: object = None
+
+
+def links(
+    holder: object, *places: Place, kind: str = "video", resolve: Callable[[object], str | None] = http_url
+) -> tuple[Link, ...]:
+    """Return the links of all places, each URL once. `kind` is the type where neither object nor member names one."""
+    found: dict[str, Link] = {}
+    for link in (link for place in places for link in _at(holder, place, kind, resolve)):
+        found.setdefault(link.url, link)
+    return tuple(found.values())
+
+
+def first_links(holder: object, *places: Place, resolve: Callable[[object], str | None] = http_url) -> tuple[Link, ...]:
+    """Return the links of the first place that has any, because the others are the same files under other names."""
+    return next((found for place in places if (found := links(holder, place, resolve=resolve))), ())
+
+
+def _at(holder: object, place: Place, kind: str, resolve: Callable[[object], str | None]) -> Sequence[Link]:
+    value = at(holder, *place)
+    items = value[:ITEMS_CAP] if isinstance(value, list) else [value]
+    kind = dict(_MEMBERS).get(place[-1]) or kind
+    return [link for item in items for link in _of_item(item, kind, resolve)]
+
+
+def _of_item(item: object, kind: str, resolve: Callable[[object], str | None]) -> Iterator[Link]:
+    if url := resolve(item):
+        yield Link(url=url, type=kind)
+        return
+    for name, named_kind in _MEMBERS:
+        found = at(item, name)
+        if url := resolve(found) or resolve(at(found, "url")):
+            stated = first_text(at(item, "type")).removesuffix("_url")
+            yield Link(url=url, type=stated or named_kind or kind, item=item)
+            return
