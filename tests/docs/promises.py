@@ -151,6 +151,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "An accepted submit whose answer cannot be read is posted at most three times, then it is left to an operator",
         "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
     ),
+    (
+        "No line of `.env` is dropped without a word, and no value is taken with its quotes",
+        "tests/integration/runtime/test_env_file.py::test_a_line_that_would_be_lost_stops_the_start",
+    ),
 )
 
 #: For subscribers, in the same form.
