@@ -371,48 +371,6 @@ async def test_what_cannot_be_made_durable_is_not_counted(setup: IntakeSetup, tm
     assert await setup.receive(a_callback(), a_token()) == APPLIED
 
 
-async def test_a_right_token_whose_signature_is_stale_makes_the_task_due(setup: IntakeSetup) -> None:
-    await setup.add_task(provider="signed")
-    stale = signed(a_callback(), at_s=T0 // 1000 - DAY_S)
-    assert isinstance(await setup.receive(stale, a_token(provider="signed"), "signed"), Unauthenticated)
-    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (TaskState.SUBMITTED, T0)
-
-
-@pytest.mark.parametrize("token", [None, "account-wide", "forged"])
-async def test_a_stale_signature_without_a_tasks_token_makes_nothing_due(setup: IntakeSetup, token: str | None) -> None:
-    await setup.add_task(provider="signed")
-    given = {"account-wide": a_token(None, "signed"), "forged": a_token(provider="signed", key="another-key-1")}
-    stale = signed(a_callback(), at_s=T0 // 1000 - DAY_S)
-    assert isinstance(await setup.receive(stale, given.get(token or ""), "signed"), Unauthenticated)
-    assert (await setup.task()).next_poll_ms == T0 + 180_000
-
-
-async def test_a_wrong_signature_makes_nothing_due(setup: IntakeSetup) -> None:
-    await setup.add_task(provider="signed")
-    wrong = signed(a_callback(), secret="another-signing-secret")
-    assert isinstance(await setup.receive(wrong, a_token(provider="signed"), "signed"), Unauthenticated)
-    assert (await setup.task()).next_poll_ms == T0 + 180_000
-
-
-@pytest.mark.parametrize(
-    ("state", "next_poll_ms"),
-    [
-        (TaskState.SUBMITTED, T0),
-        (TaskState.RUNNING, T0),
-        (TaskState.SUBMITTING, T0 + 180_000),  # its submit is in flight, and must not be taken for a lost one
-        (TaskState.UNCERTAIN, T0 + 180_000),
-        (TaskState.SUCCEEDED, T0 + 180_000),
-    ],
-)
-async def test_an_unreadable_body_lets_the_provider_be_asked(
-    setup: IntakeSetup, state: TaskState, next_poll_ms: int
-) -> None:
-    has_id = state not in {TaskState.SUBMITTING, TaskState.UNCERTAIN}
-    await setup.add_task(provider_task_id="p1" if has_id else None, state=state)
-    assert isinstance(await setup.receive(Callback(body=b"{"), a_token()), Malformed)
-    assert ((await setup.task()).state, (await setup.task()).next_poll_ms) == (state, next_poll_ms)
-
-
 @pytest.mark.parametrize("status", ["success", "fail", "handling"])
 async def test_a_signed_callback_counts_with_a_token_of_the_whole_account(setup: IntakeSetup, status: str) -> None:
     """The signature proves it; the token only says that it came by one of our addresses."""
