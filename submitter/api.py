@@ -123,6 +123,15 @@ class Task(ApiModel):
         return None
 
 
+class TaskWithRequest(Task):
+    """`request` is what the caller asked for: `video` or `raw`, `labels`, `notify` and `deadline_s`.
+
+    It holds no secret, and pictures that were sent in it are cut. It is null for a task that was submitted elsewhere.
+    """
+
+    request: Annotated[Mapping[str, Any] | None, BeforeValidator(lambda value: value or None)] = None
+
+
 class NotifySecret(ApiModel):
     """The secret that was made for the task's own webhooks."""
 
@@ -307,11 +316,14 @@ class Account(ApiModel):
 
 
 class Readiness(ApiModel):
-    """The ledger can be written. `note` says what an operator should know of it."""
+    """The ledger can be written. The rest is there for those with a key of the scope `read`.
+
+    `note` says what an operator should know of the ledger.
+    """
 
     status: Literal["ready"]
     note: str | None = None
-    accounts: tuple[Account, ...]
+    accounts: tuple[Account, ...] | None = None
 
 
 class FieldError(ApiModel):

@@ -99,13 +99,30 @@ class Attempt(ApiModel):
 
 
 class ProbeResult(ApiModel):
-    """What came of a test webhook. `status` null: no answer came, and `error` says why. `response` is cut to 4 KiB."""
+    """What came of a test webhook. `status` null: no answer came, and `error` says why. `response` is cut to 4 KiB.
+
+    An answer 2xx closes the breaker of an endpoint that `was_failing`, and sends `made_due` deliveries that waited.
+    """
 
     delivered: bool
     status: int | None
     latency_ms: int
     error: str | None
     response: str
+    was_failing: bool = False
+    made_due: int = 0
+
+
+class ResumedSubscription(Subscription):
+    """The subscription after a resume, and what it was before.
+
+    `made_due` deliveries were due later and are sent now; with `has_more` another resume takes more of them.
+    """
+
+    was_disabled: bool
+    was_failing: bool
+    made_due: int
+    has_more: bool
 
 
 class ReplayResult(ApiModel):

@@ -91,6 +91,7 @@ class TaskError:
 class Observation:
     """One statement about a task's state."""
 
+    #: The id is empty only where an operator ends a task that the provider has not named.
     key: TaskKey
     #: SUBMITTED (the provider has it waiting), RUNNING, a reported end, or EXPIRED with source CLOCK.
     state: TaskState
@@ -244,3 +245,14 @@ class ListedTask:
     raw_state: str
     model: str | None = None
     created_at_ms: int | None = None
+    #: None where neither the list nor the query of one task tells it.
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage:
+    """One page of a provider's task list, the newest tasks first."""
+
+    rows: tuple[ListedTask, ...]
+    #: Whether the provider says that older tasks are on further pages.
+    has_more: bool

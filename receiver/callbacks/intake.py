@@ -94,6 +94,11 @@ class Intake:
             return Unauthenticated(reason=str(error))
         return await self._accept(configured, read, observation)
 
+    async def leave_unread(self, admitted: Admitted, reason: str) -> Malformed:
+        """Take a body that would cost too much to read as one that cannot be read."""
+        await self._make_due(admitted.configured, admitted.token)
+        return Malformed(reason=reason)
+
     async def _make_due(self, configured: ConfiguredProvider, token: CallbackToken | None) -> None:
         """Let the task of a verified token be polled at once.
 

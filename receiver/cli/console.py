@@ -23,6 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from receiver.runtime.printable import escape_control
 from submitter.errors import WhenfinalError
 
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -153,20 +154,9 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandFailed("nothing was changed")
 
 
-def escape_control(text: str) -> str:
-    """Control characters as escapes, so that provider text can not control the terminal; line ends stay."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else _escaped(character) for character in text
-    )
-
-
 def progress(*columns: ProgressColumn) -> Progress:
     """Progress bars on stderr; hidden where stderr is no terminal. Without columns a bar counts items."""
     err = console(stderr=True)
     description = TextColumn("{task.description}")
     shown = columns or (SpinnerColumn(), description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*shown, console=err, transient=True, disable=not err.is_terminal)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

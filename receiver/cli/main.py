@@ -41,6 +41,12 @@ _DEMO_HELP = """Run the whole service against simulated providers with faults.
 At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
 """
 
+_SETTLE_HELP = """Settle an uncertain submit without paying again, or end an unfinished task.
+
+Say what you found at the provider: the id of the task, that it was never created, or how it ended.
+With --look the provider's list is searched for it; without ID, for every uncertain submit.
+"""
+
 #: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
 #: The help stands here and not at the function, so that `whenfinal --help` imports no command.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
@@ -93,8 +99,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "tasks settle",
-        "commands.tasks:settle",
-        "End an uncertain submit without paying again. Say what you found in the provider's console.",
+        "commands.settle:settle",
+        _SETTLE_HELP,
     ),
     (
         "tasks cancel",
@@ -105,6 +111,16 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "tasks download",
         "commands.download:download",
         "Download the files of a finished task. Run it again to resume an interrupted download.",
+    ),
+    (
+        "providers list",
+        "commands.providers:list_providers",
+        "List the configured providers with their rate budget, pause, alarm and unfinished tasks.",
+    ),
+    (
+        "providers resume",
+        "commands.providers:resume",
+        "End the pause and the alarm of a provider. A running worker polls its tasks again at once.",
     ),
     (
         "subscriptions create",
@@ -149,7 +165,22 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions test",
         "commands.subscriptions:probe",
-        "Send one signed test now and show the answer. Exit 1 when it was not delivered.",
+        "Send one signed test now and show the answer. A delivered one closes the breaker; else the exit status is 1.",
+    ),
+    (
+        "subscriptions resume",
+        "commands.subscriptions:resume",
+        "Enable a disabled subscription, close its breaker and make its pending deliveries due.",
+    ),
+    (
+        "endpoints list",
+        "commands.endpoints:list_endpoints",
+        "List the hosts that tasks name in `notify`, with breaker, pending deliveries and dead letters.",
+    ),
+    (
+        "endpoints resume",
+        "commands.endpoints:resume",
+        "Close the breaker of a host of `notify` and make its pending deliveries due.",
     ),
     ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
     ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
@@ -162,7 +193,9 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 
 GROUPS: dict[str, str] = {
     "tasks": "Show tasks, and settle or cancel one manually.",
+    "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
+    "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
     "deliveries": "Show webhook deliveries, and redeliver one.",
 }
 

@@ -293,10 +293,11 @@ class ApiSettings(Section):
     )
     wait_max_s: Whole = setting(
         "WHENFINAL_WAIT_MAX_S",
-        60,
+        45,
         between=(1, 3600),
         unit="seconds",
-        what="Longest `?wait=` of one request; proxies in front must wait longer.",
+        what="Longest `?wait=` of one request. nginx ends a request after 60 s and HAProxy after 50 s by default.",
+        danger="If it is longer than a proxy waits, the proxy answers 504 in place of the task.",
     )
 
 

@@ -56,9 +56,9 @@ class Follower:
                 self._mark_sent()
                 yield chunk
             elif self._is_keepalive_due():
-                comment = sse.keep_alive(self._cursor if self._cursor != self._sent_cursor else None)
+                has_moved = self._cursor != self._sent_cursor
                 self._mark_sent()
-                yield comment
+                yield sse.cursor_frame(self._cursor) if has_moved else sse.KEEP_ALIVE
             elif idle_s:
                 await self._pause(wakeup, idle_s)
 

@@ -15,12 +15,14 @@ from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
 from receiver.reconcile.model.report import PollOutcome
+from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.ledger import Ledger
-from receiver.tasks.model.redaction import redact, redact_status
+from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
+from receiver.tasks.model.unusable import unusable_answer
 from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
@@ -35,8 +37,8 @@ MAX_REMEMBERED = 10_000  # tasks and words in memory; forgetting one costs an ea
 
 RECORDING_MS = 15_000  # from the last byte of an answer until it is recorded in a ledger that is locked for a while
 
-#: Results that prove that the provider accepts our key.
-_KEY_ACCEPTED = frozenset(
+#: Good answers: they prove that the provider accepts our key and our pace again.
+_GOOD_ANSWERS = frozenset(
     {
         PollResult.OBSERVED,
         PollResult.WITHOUT_RESULT,
@@ -62,6 +64,7 @@ class Poller:
     submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
+    pauses: ProviderRepository
     #: The configured lease; see `poll_lease_ms`.
     lease_ms: int
     #: Unix milliseconds.
@@ -95,6 +98,7 @@ class Poller:
         A status query stores nothing: `record` does. A repeated submit and the mark "uncertain" are stored here.
         Raise nothing: when the database or an adapter fails, the outcome is "no usable answer".
         """
+        sent_ms = self.clock()
         try:
             outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
@@ -104,18 +108,19 @@ class Poller:
             log.exception("poll_failed", task=task.id, provider=task.provider)
             outcome = self._failed(task, "a fault of ours")
         self._count_misses(outcome)
-        return outcome
+        return replace(outcome, sent_ms=sent_ms)
 
     async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
         match action:
             case PollAction.QUERY:
-                answer = await self._query(task)
+                answer, body = await self._query(task)
                 self._log_answer(task, answer)
                 context = self._context(task)
                 if decisions.is_without_result(answer):
                     context = replace(context, without_result=await self.polls.count_without_result(task.id))
                 decision = decisions.after_answer(task, answer, context)
-                return PollOutcome(task=task, decision=decision, stored=task)
+                unusable = unusable_answer(answer, body)
+                return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
                 decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
@@ -130,16 +135,20 @@ class Poller:
             case _:
                 assert_never(action)
 
-    async def _query(self, task: Task) -> StatusOutcome:
+    async def _query(self, task: Task) -> tuple[StatusOutcome, bytes]:
+        """What the provider answers, and the beginning of its reply; neither holds a secret of ours."""
         provider_task_id = task.provider_task_id or ProviderTaskId("")
         configured = self.providers[task.provider]
         call = configured.adapter.build_status(provider_task_id, configured.account)
         try:
             reply = await self.transport.send(call, timeout_s=self.settings.timeout_s)
         except TransportError as error:
-            return Unavailable(reason=f"{type(error).__name__}: {error}")
+            return Unavailable(reason=f"{type(error).__name__}: {error}"), b""
         answer = configured.adapter.parse_status(provider_task_id, reply, configured.account)
-        return redact_status(answer, (configured.account.api_key,))
+        if isinstance(answer, Observation) and answer.error is None:
+            return answer, b""
+        secrets = self.submission.secrets_of(task)
+        return redact_status(answer, secrets), redact_reply(reply.body, secrets)
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(
@@ -151,8 +160,9 @@ class Poller:
         )
 
     def _failed(self, task: Task, reason: str) -> PollOutcome:
-        decision = decisions.after_answer(task, Unavailable(reason=reason), self._context(task))
-        return PollOutcome(task=task, decision=decision, stored=task)
+        answer = Unavailable(reason=reason)
+        decision = decisions.after_answer(task, answer, self._context(task))
+        return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable_answer(answer, b""))
 
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision
@@ -176,7 +186,7 @@ class Poller:
             log.warning("unknown_state_word", provider=word[0], word=word[1], task=task.id)
 
     async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
-        """Store what the polls of one owner found: observations, pauses and ended alarms; then release the leases.
+        """Store what the polls of one owner found: observations, pauses and their ends; then release the leases.
 
         Return the polls with their tasks as stored. Raise StoreUnavailable; what was stored before that stays.
         """
@@ -184,7 +194,7 @@ class Poller:
         recorded = await self._record_observations(polls, now_ms)
         await self._pause_providers(recorded, now_ms)
         await self._raise_alarms(recorded, now_ms)
-        await self._clear_alarms(recorded, now_ms)
+        await self._end_pauses(recorded, now_ms)
         # Last, because a crash before this only repeats the polls. Without a time of ours a lease ends by itself, so
         # that a time which was stored meanwhile, for example by a callback, is not overwritten.
         timed = [poll for poll in recorded if poll.decision.next_poll_ms is not None]
@@ -233,7 +243,7 @@ class Poller:
         """Raise the alarm of a provider that denies task after task; its polls go on."""
         for poll in polls:
             provider, denial = poll.task.provider, poll.decision.denial
-            if poll.decision.result in _KEY_ACCEPTED:
+            if poll.decision.result in _GOOD_ANSWERS:
                 self._denials.end(provider)
             elif denial is not None and self._denials.add(provider, poll.task.id):
                 alarm = self._redacted_alarm(provider, f"answers {TASKS_OF_AN_ALARM} tasks in a row with {denial}")
@@ -244,16 +254,22 @@ class Poller:
         """Without our key, because providers quote the key that they refuse."""
         return f"{provider} {redact(message, (self.providers[provider].account.api_key,))}"[:ALARM_CHARACTERS]
 
-    async def _clear_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
-        """End the alarm of a provider that accepts our key again after its pause."""
-        denying = {poll.task.provider for poll in polls if poll.decision.result is PollResult.DENIED}
-        accepting = {poll.task.provider for poll in polls if poll.decision.result in _KEY_ACCEPTED} - denying
-        if not accepting:
+    async def _end_pauses(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
+        """End the pause and the alarm of each provider that gave a good answer to a request sent after they began."""
+        sent_ms: dict[str, int] = {}
+        for poll in polls:
+            if poll.decision.result in _GOOD_ANSWERS:
+                sent_ms[poll.task.provider] = max(poll.sent_ms, sent_ms.get(poll.task.provider, 0))
+        if not sent_ms:
             return
         for account in await self.accounts.all():
-            if account.provider in accepting and account.alarm and (account.paused_until_ms or 0) <= now_ms:
-                log.info("provider_answers_again", provider=account.provider)
-                await self.accounts.unpause(account.provider)
+            if account.provider in sent_ms and account.is_troubled:
+                await self._end_pause(account.provider, sent_ms[account.provider], now_ms)
+
+    async def _end_pause(self, provider: str, sent_ms: int, now_ms: int) -> None:
+        configured, speed = self.providers[provider], self.settings.speed
+        if await self.pauses.end_pause(configured, speed=speed, sent_ms=sent_ms, now_ms=now_ms):
+            log.info("provider_answers_again", provider=provider)
 
 
 def _stored(task: Task, decision: PollDecision, stored: Task) -> PollOutcome:

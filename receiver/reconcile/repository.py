@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import NEVER_MS, Param, Row, Tx
+from receiver.store.engine import NEVER_MS, Engine, Param, Row, Tx
+from receiver.store.ids import IdMaker
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
+from receiver.tasks.unusable_repository import add_answer
 from submitter.model import TaskId
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import latest_ms
@@ -19,6 +21,10 @@ from submitter.providers.schedule import latest_ms
 
 class PollRepository(Repository):
     """Each method is one transaction, and raises StoreUnavailable when nothing of it was stored."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        super().__init__(engine)
+        self._new_id = new_id
 
     async def lease_due(
         self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
@@ -83,7 +89,7 @@ class PollRepository(Repository):
         return await self._one("count_without_result", lambda row: int(row["number"]), task=task_id) or 0
 
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
-        """Count the polls, set the times of the next ones and end the leases.
+        """Count the polls, set the times of the next ones, end the leases, and keep the answers that were unusable.
 
         A task that `owner` no longer leases is not changed, and a decision without a time never ends the polls of a
         task that is submitted or running.
@@ -99,8 +105,12 @@ class PollRepository(Repository):
             for poll in sorted(polls, key=lambda poll: poll.task.id)
         ]
 
+        unusable = [(poll.stored, poll.unusable.line()) for poll in polls if poll.unusable is not None]
+
         async def work(tx: Tx) -> None:
             await tx.execute_many("release_task", rows)
+            for task, line in unusable:
+                await add_answer(tx, self._new_id, task, line, now_ms)
 
         await self._engine.write(work)
 

@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from receiver.config.settings import LogSettings
+from receiver.runtime.printable import escape_control, escape_json
 from receiver.tasks.model.redaction import HIDDEN
 
 SHORTEST_SECRET = 6  # shorter texts are not secrets, and hiding them would damage ordinary words
@@ -57,6 +58,24 @@ class RedactSecrets:
         return self.text(str(value))
 
 
+#: Fields of many lines; of others a line end would make one line of the log look like two.
+_TRACEBACKS = frozenset({"exception", "stack"})
+
+
+def escape_values(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Escape what is not printable, because values hold words of others. Those within a list are quoted later."""
+    return {
+        name: escape_control(value, keep="\n" if name in _TRACEBACKS else "") if isinstance(value, str) else value
+        for name, value in line.items()
+    }
+
+
+def render_json(logger: WrappedLogger, method: str, line: EventDict) -> str:
+    """Render one line of JSON. What is not printable is escaped as JSON does it, so the value stays the same."""
+    text = structlog.processors.JSONRenderer(ensure_ascii=False)(logger, method, line)
+    return escape_json(text if isinstance(text, str) else text.decode())
+
+
 def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Configure structlog and the standard library's root logger; call it once in a process.
 
@@ -87,18 +106,17 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
 def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO | None) -> logging.Formatter:
     """Exceptions are formatted before secrets are redacted, because a traceback may quote a value."""
     is_terminal = out is not None and out.isatty()
-    last: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
-    )
+    last: tuple[Processor, ...] = (render_json,)
+    if form != "json":
+        console = structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+        last = (escape_values, console)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             redact,
-            last,
+            *last,
         ],
     )
 

@@ -13,8 +13,11 @@ from receiver.runtime.readiness import Readiness
 from receiver.runtime.store import Store
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.lost_submits import LostSubmits
+from receiver.tasks.operator import TaskOperator
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.subscriptions import SubscriptionService
 from submitter.http.transport import Transport
@@ -51,7 +54,10 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
+    operator: TaskOperator
+    lost_submits: LostSubmits
     subscriptions: SubscriptionService
+    endpoints: EndpointService
     intake: Intake
     reconciler: Reconciler
     manual_reconcile: ManualReconcile

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from receiver.events.log import EventLog
+from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
@@ -20,6 +21,7 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
+from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
@@ -33,10 +35,12 @@ class Store:
     ledger: Ledger
     submissions: SubmissionRepository
     polls: PollRepository
+    providers: ProviderRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
     subscriptions: SubscriptionRepository
+    endpoints: EndpointRepository
     tasks: TaskRepository
     events: EventLog
     deliveries: DeliveryRepository
@@ -87,11 +91,13 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
     return Store(
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
-        polls=PollRepository(engine),
+        polls=PollRepository(engine, new_id),
+        providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, publisher),
         subscriptions=SubscriptionRepository(engine, new_id),
+        endpoints=EndpointRepository(engine, new_id),
         tasks=TaskRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine),

@@ -32,8 +32,11 @@ from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
+from receiver.tasks.lost_submits import LostSubmits
+from receiver.tasks.operator import TaskOperator
 from receiver.tasks.submission import Submission, dead_submit_ms
 from receiver.webhooks.deliverer import Deliverer
+from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
@@ -111,6 +114,7 @@ def _build_services(
     }
     submission = _submission(settings, store, keys, guard, transport, providers)
     poller = _poller(settings, store, transport, submission, notifier)
+    endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
         settings=settings,
         store=store,
@@ -119,7 +123,10 @@ def _build_services(
         webhook_transport=webhook_transport,
         commits=commits,
         submission=submission,
-        subscriptions=_subscriptions(settings, store, webhook_transport),
+        operator=_operator(settings, store, transport, notifier),
+        lost_submits=_lost_submits(settings, store, transport),
+        subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
+        endpoints=endpoints,
         intake=_intake(settings, store, keys, commits, providers),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
@@ -160,6 +167,30 @@ def _submission(
     )
 
 
+def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
+    return TaskOperator(
+        tasks=store.tasks,
+        ledger=store.ledger,
+        accounts=store.accounts,
+        audit=store.audit,
+        transport=transport,
+        clock=now_ms,
+        speed=settings.providers.speed,
+        on_events=notifier.notify,
+    )
+
+
+def _lost_submits(settings: Settings, store: Store, transport: Transport) -> LostSubmits:
+    return LostSubmits(
+        tasks=store.tasks,
+        accounts=store.accounts,
+        transport=transport,
+        clock=now_ms,
+        sleep=asyncio.sleep,
+        speed=settings.providers.speed,
+    )
+
+
 def _intake(
     settings: Settings,
     store: Store,
@@ -192,6 +223,7 @@ def _poller(
         submissions=store.submissions,
         polls=store.polls,
         accounts=store.accounts,
+        pauses=store.providers,
         lease_ms=round(settings.lease_s * 1000),
         clock=now_ms,
         random=random,
@@ -211,9 +243,12 @@ def _manual_reconcile(settings: Settings, store: Store, poller: Poller, owner: s
     )
 
 
-def _subscriptions(settings: Settings, store: Store, transport: Transport) -> SubscriptionService:
+def _subscriptions(
+    settings: Settings, store: Store, endpoints: EndpointService, transport: Transport
+) -> SubscriptionService:
     return SubscriptionService(
         subscriptions=store.subscriptions,
+        endpoints=endpoints,
         audit=store.audit,
         transport=transport,
         settings=settings.delivery,

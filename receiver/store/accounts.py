@@ -24,8 +24,15 @@ class AccountStatus:
     refilled_ms: int
     paused_until_ms: int | None = None
     paused_reason: str | None = None
-    #: Asks for an operator, for example because the provider denies the key. It stays until `unpause`.
+    #: Asks for an operator, for example because the provider denies the key. It ends with the pause, not by time.
     alarm: str | None = None
+    #: When the pause was last extended; an answer to an earlier request does not end it.
+    paused_since_ms: int | None = None
+
+    @property
+    def is_troubled(self) -> bool:
+        """It has a pause or an alarm; the pause may be over."""
+        return self.paused_until_ms is not None or self.alarm is not None
 
 
 ACCOUNT_ROWS = RowCodec(AccountStatus)
@@ -49,19 +56,13 @@ class ProviderAccountRepository(Repository):
         return await self._engine.write(work)
 
     async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None:
-        """Send no polls to a provider until a time. A longer pause stays, and so does an alarm until `unpause`."""
+        """Send no polls to a provider until a time. A longer pause stays, and an alarm too."""
 
         async def work(tx: Tx) -> None:
             await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
-            await tx.execute("pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm)
-
-        await self._engine.write(work)
-
-    async def unpause(self, provider: str) -> None:
-        """End the pause and the alarm of a provider that answers again."""
-
-        async def work(tx: Tx) -> None:
-            await tx.execute("unpause_account", provider=provider)
+            await tx.execute(
+                "pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm, now_ms=now_ms
+            )
 
         await self._engine.write(work)
 

@@ -10,23 +10,33 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventDraft, EventType
+from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.reports import Stored, counted
 from receiver.tasks.model.rows import observation_row, task_of, task_row
+from receiver.tasks.model.settle import (
+    OperatorEnd,
+    end_observation,
+    is_correctable,
+    key_of,
+    uncertain_again,
+    why_not_ended,
+)
 from receiver.tasks.model.task import (
     IncomingObservation,
     Recorded,
     RecordOutcome,
+    SettleRefused,
     Task,
     TaskMismatch,
     UnknownTask,
     Verdict,
 )
 from receiver.webhooks.publisher import EventPublisher
-from submitter.model import TaskId, TaskKey, TaskState
+from submitter.model import Observation, Source, TaskId, TaskKey, TaskState
 
 
 class Ledger:
@@ -60,6 +70,32 @@ class Ledger:
             return await batch.write(tx, outcomes, self._publisher)
 
         return await self._engine.write(work, waited_s=waited_s)
+
+    async def record_by_operator(
+        self, task_id: TaskId, end: OperatorEnd, *, actor: str, now_ms: int
+    ) -> Task | SettleRefused:
+        """End a task as an operator saw it end, and write that to the audit.
+
+        It is judged and stored as any report of an end, but for the task with this id of ours, because the provider may
+        not have named it. `SettleRefused` changed nothing. Raise KeyError when there is no such task.
+        """
+
+        async def work(tx: Tx) -> Task | SettleRefused:
+            rows = await tx.fetch_all("tasks_by_ids", ids=[task_id])
+            if not rows:
+                message = f"no task {task_id}"
+                raise KeyError(message)
+            task = task_of(rows[0])
+            if reason := why_not_ended(task, lease_until_ms=rows[0]["lease_until_ms"], now_ms=now_ms):
+                return SettleRefused(reason=reason)
+            entry = AuditEntry(actor=actor, action="settle", detail={"end": end.state.value}, task_id=task_id)
+            await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+            batch = _Batch({task_id: task}, self._new_id, now_ms)
+            change = batch.change(task, IncomingObservation(observation=end_observation(task, end, actor=actor)))
+            await batch.write(tx, [change], self._publisher)
+            return change.task
+
+        return await self._engine.write(work)
 
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Publish `task.overdue` once for each unfinished task whose deadline has passed; polling goes on.
@@ -102,11 +138,7 @@ class _Batch:
 
     def __init__(self, tasks: dict[TaskId, Task], new_id: IdMaker, now_ms: int) -> None:
         self._tasks = tasks
-        self._by_key = {
-            TaskKey(provider=task.provider, provider_task_id=task.provider_task_id): task.id
-            for task in tasks.values()
-            if task.provider_task_id
-        }
+        self._by_key = {key_of(task): task.id for task in tasks.values() if task.provider_task_id}
         self._new_id = new_id
         self._now_ms = now_ms
         self._adopted: set[TaskId] = set()
@@ -116,12 +148,14 @@ class _Batch:
 
     def apply(self, incoming: IncomingObservation) -> RecordOutcome:
         found = self._find(incoming)
-        if not isinstance(found, Task):
-            return found
-        change, stored = counted(apply(found, incoming, self._now_ms))
+        return self.change(found, incoming) if isinstance(found, Task) else found
+
+    def change(self, task: Task, incoming: IncomingObservation) -> Recorded:
+        """Judge an observation that is about this task, and gather what follows from it."""
+        change, stored = counted(apply(task, incoming, self._now_ms))
         if change.event is not None:
             change = self._with_event(change, change.event)
-        self._gather(found, change, incoming, stored)
+        self._keep(task, change, incoming.observation, stored)
         return Recorded(task=change.task, verdict=change.verdict)
 
     def _find(self, incoming: IncomingObservation) -> Task | TaskMismatch | UnknownTask:
@@ -132,7 +166,8 @@ class _Batch:
 
         With an expected task (a callback token) it is that task and no other: a token never works for another task.
         Its provider must be the token's, and the provider's id must be the one that is stored. If none is stored yet,
-        because the receipt is late or was lost, the id must belong to no other task.
+        because the receipt is late or was lost, the id must belong to no other task. An id that an operator gave counts
+        as none, of this task and of another, because the token comes from the provider that was given it.
         """
         known = self._by_key.get(incoming.observation.key)
         if incoming.expected_task_id is not None:
@@ -147,12 +182,25 @@ class _Batch:
         expected = self._tasks.get(task_id)
         if expected is None:
             return UnknownTask()
-        if expected.provider != key.provider or known not in {None, task_id}:
+        holder = self._tasks[known] if known is not None and known != task_id else None
+        if expected.provider != key.provider or (holder is not None and not is_correctable(holder)):
             reason = "the token was made for another task than the one reported"
             return TaskMismatch(expected_task_id=task_id, reason=reason)
-        if expected.provider_task_id not in {None, key.provider_task_id}:
+        if expected.provider_task_id not in {None, key.provider_task_id} and not is_correctable(expected):
             return TaskMismatch(expected_task_id=task_id, reason="the token's task has another id at the provider")
+        if holder is not None:
+            self._take_id(holder, task_id)
         return expected
+
+    def _take_id(self, holder: Task, owner: TaskId) -> None:
+        """An operator gave the id of one task to another. That one is uncertain again, and says why."""
+        after = uncertain_again(holder, owner)
+        observation = Observation(
+            key=key_of(holder), state=after.state, source=Source.CALLBACK, raw_state="", error=after.error
+        )
+        change = Change(task=after, verdict=Verdict.CONTRADICTION, event=None, should_record=True)
+        change, stored = counted(change)
+        self._keep(holder, change, observation, stored)
 
     def _adopt(self, incoming: IncomingObservation) -> Task:
         """A new task of ours for one that was submitted elsewhere."""
@@ -177,23 +225,26 @@ class _Batch:
         self._drafts.append(task_draft(event_id, event, task))
         return replace(change, task=task)
 
-    def _gather(self, before: Task, change: Change, incoming: IncomingObservation, stored: Stored) -> None:
+    def _keep(self, before: Task, change: Change, observation: Observation, stored: Stored) -> None:
         after = change.task
         if after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
+        if before.provider_task_id not in {None, after.provider_task_id}:
+            self._by_key.pop(key_of(before), None)
         if after.provider_task_id is not None:
-            self._by_key[TaskKey(provider=after.provider, provider_task_id=after.provider_task_id)] = after.id
+            self._by_key[key_of(after)] = after.id
         if stored is not Stored.COUNTED:
             observation_id = self._new_id("obs", self._now_ms)
-            row = observation_row(observation_id, after.id, incoming.observation, change.verdict, self._now_ms)
+            row = observation_row(observation_id, after.id, observation, change.verdict, self._now_ms)
             self._observation_rows.append(row if stored is Stored.WHOLE else row | {"raw": ""})
 
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """Write what was gathered. Return the outcomes with the numbers that their events got."""
         await self._write_adopted(tx)
-        changed = sorted(self._changed - self._adopted)  # one order for all, so that two transactions never cross
-        await tx.execute_many("update_task", [task_row(self._tasks[task_id]) for task_id in changed])
+        changed = [self._tasks[task_id] for task_id in sorted(self._changed - self._adopted)]  # locked in this order
+        losing = sorted(changed, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
+        await tx.execute_many("update_task", [task_row(task) for task in losing])
         await tx.execute_many("insert_observation", self._observation_rows)
         events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}

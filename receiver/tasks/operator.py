@@ -1,7 +1,7 @@
-"""What a person may ask a provider about one task: to cancel it, and which of its tasks a lost submit may be.
+"""What an operator does with one task: cancel it at the provider, ask about an id before settling with it, end it.
 
-Nothing here changes a task's state. A cancellation may come too late, so the task is polled next and the provider's
-own answer decides. A list only helps a person to settle a task.
+A cancellation changes no state: it may come too late, so the task is polled next and the provider's own answer decides.
+Settling itself is a verb of `receiver.tasks.submission_repository`; `receiver.tasks.lost_submits` searches for the id.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,12 @@ from typing import assert_never
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.ledger import Ledger
+from receiver.tasks.model.candidates import Candidate, compare, doubts, window_of
 from receiver.tasks.model.redaction import redact, redact_status
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.settle import OperatorEnd, why_not_settled
+from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.repository import TaskRepository
+from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import (
     ENDED,
@@ -26,16 +29,16 @@ from submitter.model import (
     Observation,
     ProviderTaskId,
     StatusOutcome,
+    TaskId,
+    TaskState,
     Throttled,
     Unavailable,
 )
 from submitter.providers import schedule
 from submitter.providers.contract import CancelsTasks, ConfiguredProvider
-from submitter.providers.registry import CANCELS_TASKS, LISTS_TASKS
-
-EARLY_MS = 300_000  # a provider's clock may be behind ours by that much
-
-LATE_MS = 900_000  # the longest submit, and a provider's clock that is ahead
+from submitter.providers.origins import origin_of
+from submitter.providers.registry import CANCELS_TASKS
+from submitter.timestamps import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,27 +49,35 @@ class NotCanceled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A task of the provider's that the ledger does not know."""
+class Identified:
+    """The provider knows the id; what it tells of it."""
 
-    listed: ListedTask
-    #: How long after our intent it was created; None where the provider does not say.
-    after_ms: int | None
-    same_model: bool
+    provider: str
+    found: Candidate
+    state: TaskState
+    #: What speaks against this being the task, a sentence each.
+    doubts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """One line for a person and for the timeline."""
+        row, after_ms = self.found.listed, self.found.after_ms
+        when = "at a time that it does not tell"
+        if row.created_at_ms is not None and after_ms is not None:
+            side = "after" if after_ms >= 0 else "before"
+            when = f"{rfc3339(row.created_at_ms)}, {abs(after_ms) / 1000:.0f} s {side} the submit began"
+        prompt = {True: ", with the same prompt", False: ", with another prompt", None: ""}[self.found.same_prompt]
+        word = "" if row.raw_state == self.state.value else f" ({row.raw_state})"
+        model = row.model or "a model that it does not tell"
+        return f"{self.provider} says {self.state.value}{word}: {model}, created {when}{prompt}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """The tasks that a lost submit may have created, the likeliest first."""
+class NotIdentified:
+    """The provider gave no usable answer about the id; `reason` is for a person."""
 
-    found: tuple[Candidate, ...]
-    #: How many rows the provider showed; older ones were not seen.
-    listed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoList:
-    """The provider documents no list of tasks."""
+    reason: str
+    #: None where no reply came.
+    outcome: StatusOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +92,8 @@ class TaskOperator:
     clock: Callable[[], int]
     #: How much faster the providers' clocks run than ours.
     speed: float
+    #: Called after a commit that made events.
+    on_events: Callable[[], None]
 
     async def cancel(self, task: Task, configured: ConfiguredProvider, *, actor: str) -> CancelAccepted | NotCanceled:
         """Ask the provider to cancel a task, and write that to the audit.
@@ -112,28 +125,53 @@ class TaskOperator:
         finally:
             await self.ledger.make_due([task.id], self.clock())
 
-    async def find_candidates(self, task: Task, configured: ConfiguredProvider) -> Candidates | NoList | StatusOutcome:
-        """List the provider's tasks of the time of a lost submit that the ledger does not know.
+    async def identify(
+        self, task: Task, provider_task_id: ProviderTaskId, configured: ConfiguredProvider
+    ) -> Identified | SettleRefused | NotIdentified:
+        """Ask the provider about the id with which an operator wants to settle a task. Change nothing.
 
-        Return NoList where the provider has no list, and a StatusOutcome for an answer that is none. Raise
-        TransportError or StoreUnavailable.
+        Return SettleRefused, without a request, when the task or the id is not free, and when the provider does not
+        know the id. Raise StoreUnavailable.
         """
-        account, capabilities = configured.account, configured.adapter.CAPABILITIES
-        adapter = LISTS_TASKS.get(account.adapter)
-        if adapter is None:
-            return NoList()
-        now_ms = self.clock()
-        since_ms = task.created_ms - EARLY_MS
-        # With an idempotency key the submit may have been repeated at any time until now.
-        until_ms = now_ms if capabilities.idempotency_s else min(now_ms, task.created_ms + LATE_MS)
+        if reason := why_not_settled(task, lease_until_ms=None, now_ms=self.clock()):
+            return SettleRefused(reason=reason)
+        owner = await self.tasks.task_by_key(task.provider, provider_task_id)
+        if owner is not None and owner.id != task.id:
+            return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}: {owner.id}")
+        account, adapter = configured.account, configured.adapter
         await self._consume_budget(configured)
-        call = adapter.build_list(account, since_ms=since_ms, until_ms=until_ms)
-        rows = adapter.parse_list(await self.transport.send(call))
-        if not isinstance(rows, tuple):
-            return redact_status(rows, (account.api_key,))
-        near = [row for row in rows if row.created_at_ms is None or since_ms <= row.created_at_ms <= until_ms + LATE_MS]
-        unknown = [row for row in near if await self.tasks.task_by_key(task.provider, row.provider_task_id) is None]
-        return Candidates(found=rank(task, unknown), listed=len(rows))
+        try:
+            reply = await self.transport.send(adapter.build_status(provider_task_id, account))
+        except TransportError as error:
+            return NotIdentified(reason=f"{account.name} does not answer: {type(error).__name__}: {error}")
+        seen = redact_status(adapter.parse_status(provider_task_id, reply, account), (account.api_key,))
+        if isinstance(seen, NotFound):
+            return SettleRefused(reason=f"{account.name} does not know {provider_task_id}")
+        if not isinstance(seen, Observation):
+            return NotIdentified(reason=f"{account.name}: {describe_no_answer(seen)}", outcome=seen)
+        return self._identified(task, seen, configured)
+
+    def _identified(self, task: Task, seen: Observation, configured: ConfiguredProvider) -> Identified:
+        origin = origin_of(configured.account.adapter, seen)
+        row = ListedTask(
+            provider_task_id=seen.key.provider_task_id,
+            raw_state=seen.raw_state,
+            model=origin.model,
+            created_at_ms=origin.created_at_ms,
+            prompt=origin.prompt,
+        )
+        is_idempotent = configured.adapter.CAPABILITIES.idempotency_s is not None
+        window = window_of(task, now_ms=self.clock(), is_idempotent=is_idempotent)
+        return Identified(
+            found=compare(task, row), state=seen.state, doubts=doubts(task, row, window), provider=task.provider
+        )
+
+    async def end(self, task_id: TaskId, end: OperatorEnd, *, actor: str) -> Task | SettleRefused:
+        """End a task as an operator saw it end. Raise KeyError for an unknown task, or StoreUnavailable."""
+        ended = await self.ledger.record_by_operator(task_id, end, actor=actor, now_ms=self.clock())
+        if isinstance(ended, Task):
+            self.on_events()
+        return ended
 
     async def _consume_budget(self, configured: ConfiguredProvider) -> None:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
@@ -165,16 +203,3 @@ def _describe_cancel(outcome: CancelOutcome) -> str:
             return f"the provider cancels it no more: {outcome.error.code}: {outcome.error.message}"
         case _:
             return describe_no_answer(outcome)
-
-
-def rank(task: Task, rows: list[ListedTask]) -> tuple[Candidate, ...]:
-    """Those of the same model first, and among them the nearest in time."""
-    found = [
-        Candidate(
-            listed=row,
-            after_ms=None if row.created_at_ms is None else row.created_at_ms - task.created_ms,
-            same_model=task.model is not None and row.model == task.model,
-        )
-        for row in rows
-    ]
-    return tuple(sorted(found, key=lambda each: (not each.same_model, each.after_ms is None, abs(each.after_ms or 0))))

@@ -28,6 +28,17 @@ class TaskRepository(Repository):
     async def task_by_key(self, provider: str, provider_task_id: ProviderTaskId) -> Task | None:
         return await self._one("task_by_key", task_of, provider=provider, provider_task_id=provider_task_id)
 
+    async def known_ids(self, provider: str, provider_task_ids: Sequence[ProviderTaskId]) -> set[ProviderTaskId]:
+        """Those of these ids that tasks in the ledger have."""
+        starts = range(0, len(provider_task_ids), STATES_AT_ONCE)
+        batches = [provider_task_ids[start : start + STATES_AT_ONCE] for start in starts]
+        found = [
+            row
+            for batch in batches
+            for row in await self._all("known_tasks", dict, provider=provider, provider_task_ids=batch)
+        ]
+        return {ProviderTaskId(row["task_id"]) for row in found}
+
     async def tasks(self, wanted: TaskFilter) -> Page[Task]:
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)

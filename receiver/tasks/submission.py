@@ -242,7 +242,7 @@ class Submission:
             provider=request.provider,
             state=TaskState.SUBMITTING,
             model=request.request.model if request.request else None,
-            request=stored_request(request),
+            request=stored_request(request, (configured.account.api_key, configured.account.webhook_secret or "")),
             request_hash=request_hash(request),
             labels=dict(request.labels),
             notify_url=request.notify_url,
@@ -262,10 +262,14 @@ class Submission:
             return None
         return self.callback_url(task.provider, task.id, task.created_ms // 1000)
 
-    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
-        """Without our key and without the callback token, which providers like to quote."""
+    def secrets_of(self, task: Task) -> tuple[str, ...]:
+        """What a provider may quote of ours and nobody may see: our key, the callback token, the signing secrets."""
+        account = self.providers[task.provider].account
         token = (self._callback_url(task) or "").rpartition("/")[2]
-        return redact_submit(outcome, (self.providers[task.provider].account.api_key, token))
+        return (account.api_key, token, account.webhook_secret or "", task.notify_secret or "")
+
+    def _redacted(self, task: Task, outcome: SubmitOutcome) -> SubmitOutcome:
+        return redact_submit(outcome, self.secrets_of(task))
 
     async def _send(self, call: HttpCall) -> HttpReply:
         return await self.transport.send(call, timeout_s=self.settings.timeout_s)

@@ -15,7 +15,10 @@ from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_again, why_not_settled, without_wrong_id
 from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -71,6 +74,7 @@ class SubmissionRepository:
         """
 
         async def work(tx: Tx, task: Task) -> Task:
+            await self._take_wrong_id(tx, task, receipt.provider_task_id, now_ms)
             if not await self._is_free(tx, task, receipt.provider_task_id):
                 return await self._contradicted(tx, task, receipt.provider_task_id, now_ms)
             observation = Observation(
@@ -79,7 +83,8 @@ class SubmissionRepository:
                 source=Source.SUBMIT,
                 raw_state=receipt.raw_state,
             )
-            change = apply(task, IncomingObservation(observation=observation, next_poll_ms=next_poll_ms), now_ms)
+            incoming = IncomingObservation(observation=observation, expected_task_id=task.id, next_poll_ms=next_poll_ms)
+            change = apply(task, incoming, now_ms)
             after = replace(change.task, submits=task.submits + 1)
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
             if receipt.may_be_second:
@@ -109,7 +114,7 @@ class SubmissionRepository:
                 submit_body=None,
                 submits=task.submits + 1,
             )
-            return await self._save(tx, after, now_ms, detail)
+            return await self._save_answer(tx, after, now_ms, detail, refused.raw)
 
         return await self._on_task(task_id, work)
 
@@ -130,7 +135,8 @@ class SubmissionRepository:
             )
             named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
             accepted = {"accepted": True} if uncertain.was_accepted else {}
-            return await self._save(tx, after, now_ms, {"reason": uncertain.reason, **named, **accepted})
+            detail = {"reason": uncertain.reason, **named, **accepted}
+            return await self._save_answer(tx, after, now_ms, detail, uncertain.raw)
 
         return await self._on_task(task_id, work)
 
@@ -146,25 +152,38 @@ class SubmissionRepository:
         )
 
     async def settle_adopt(
-        self, task_id: TaskId, provider_task_id: ProviderTaskId, *, next_poll_ms: int, actor: str, now_ms: int
+        self, task_id: TaskId, given: OperatorId, *, actor: str, now_ms: int
     ) -> Task | SettleRefused:
-        """A person has found that the uncertain submit did create this task of the provider."""
+        """A person has found that the uncertain submit did create this task of the provider, which is due now.
+
+        An id that a person gave before is replaced.
+        """
+        provider_task_id = given.provider_task_id
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
-            if not await self._is_free(tx, task, provider_task_id):
-                return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}")
+            if task.provider_task_id != given.instead_of:
+                return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
+            owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+            if owner is not None and owner["id"] != task.id:
+                reason = f"{provider_task_id} belongs to another task of {task.provider}: {owner['id']}"
+                return SettleRefused(reason=reason)
             after = replace(
-                task,
+                without_wrong_id(task),
                 state=TaskState.SUBMITTED,
                 provider_task_id=provider_task_id,
+                settled=True,
                 error=None,
                 submitted_ms=now_ms,
-                next_poll_ms=next_poll_ms,
+                next_poll_ms=now_ms,
                 submit_body=None,
             )
-            return await self._settle(tx, after, actor, now_ms, {"task_id": provider_task_id})
+            detail = {"task_id": provider_task_id, "instead_of": given.instead_of, "found": given.found}
+            present = {name: value for name, value in detail.items() if value}
+            stored = await self._settle(tx, after, actor, now_ms, present)
+            await tx.execute("make_due", id=task.id, now_ms=now_ms)  # a poll under way is about the id before
+            return stored
 
         return await self._on_task(task_id, work)
 
@@ -176,20 +195,21 @@ class SubmissionRepository:
                 return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
             after = replace(
-                task, state=TaskState.REFUSED, error=error, next_poll_ms=None, deadline_ms=None, submit_body=None
+                without_wrong_id(task),
+                state=TaskState.REFUSED,
+                error=error,
+                next_poll_ms=None,
+                deadline_ms=None,
+                submit_body=None,
             )
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
         return await self._on_task(task_id, work)
 
     async def _reason_not_to_settle(self, tx: Tx, task: Task, now_ms: int) -> SettleRefused | None:
-        """A leased task is not settled, because its POST may be repeated right now and create it after all."""
-        if task.state is not TaskState.UNCERTAIN:
-            return SettleRefused(reason=f"only an uncertain task can be settled; this one is {task.state.value}")
         (row,) = await tx.fetch_all("tasks_by_ids", ids=[task.id])
-        if task.submit_body is not None and (row["lease_until_ms"] or 0) > now_ms:
-            return SettleRefused(reason="the provider is being polled about it right now; try again in a minute")
-        return None
+        reason = why_not_settled(task, lease_until_ms=row["lease_until_ms"], now_ms=now_ms)
+        return None if reason is None else SettleRefused(reason=reason)
 
     async def _on_task(self, task_id: TaskId, work: Callable[[Tx, Task], Awaitable[T]]) -> T:
         async def transaction(tx: Tx) -> T:
@@ -202,9 +222,19 @@ class SubmissionRepository:
         return await self._engine.write(transaction)
 
     async def _is_free(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId) -> bool:
-        """Whether the provider's id is this task's already, or no task's."""
+        """Whether the provider's id is this task's already, or no task's and a receipt may give it to this one."""
         owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
-        return task.provider_task_id in {None, provider_task_id} and (owner is None or owner["id"] == task.id)
+        is_open = task.provider_task_id in {None, provider_task_id} or is_correctable(task)
+        return is_open and (owner is None or owner["id"] == task.id)
+
+    async def _take_wrong_id(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> None:
+        """An operator has given another task the id that a receipt now gives to this one: that one loses it."""
+        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
+        if owner is None or owner["id"] == task.id or not is_correctable(task_of(owner)):
+            return
+        after = uncertain_again(task_of(owner), task.id)
+        detail = {"reason": after.error.message if after.error else ""}
+        await self._save(tx, after, now_ms, detail, verdict=Verdict.CONTRADICTION)
 
     async def _contradicted(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
         if task.state not in UNRESOLVED:
@@ -230,6 +260,13 @@ class SubmissionRepository:
     ) -> Task:
         await tx.execute("update_task", **task_row(task))
         await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
+        return task
+
+    async def _save_answer(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], raw: bytes) -> Task:
+        """An answer that is no receipt. The same one to a repeated POST is counted in the line of the first."""
+        await tx.execute("update_task", **task_row(task))
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=raw)
+        await add_answer(tx, self._new_id, task, line, now_ms)
         return task
 
     async def _settle(self, tx: Tx, task: Task, actor: str, now_ms: int, detail: dict[str, Any]) -> Task:

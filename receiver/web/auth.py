@@ -29,6 +29,15 @@ def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed:
     return key.name
 
 
+def may(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> bool:
+    """Whether the request has a valid key with the scope."""
+    try:
+        authenticate(request_scope, keys, needed)
+    except Problem:
+        return False
+    return True
+
+
 def _token(request_scope: AsgiScope) -> bytes:
     given = [value for name, value in request_scope["headers"] if name == b"authorization"]
     found = _BEARER.fullmatch(given[0]) if len(given) == 1 else None

@@ -43,7 +43,7 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> JsonAns
     async with reading(request, pool) as body:
         callback = _callback_of(_headers(request.scope["headers"]), body, pool.max_bytes)
         if has_too_many_marks(callback.body):
-            raise _refusal(provider, Malformed(reason="the body holds too many values"))
+            return _answer(provider, await intake.leave_unread(admitted, "the body holds too many values"))
         return _answer(provider, await intake.take(admitted, callback))
 
 

@@ -84,6 +84,8 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     #: None: open to all.
     scope: Scope | None = None
+    #: A key of this scope shows more; without one the answer is the same for all.
+    optional_scope: Scope | None = None
     #: No body at all means an empty object.
     optional_body: bool = False
     #: Types of a body that the handler reads itself, as that of a callback, because its bytes are what was signed.

@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.web.schemas import endpoints as endpoint_schemas
 from receiver.web.schemas import subscriptions as subscription_schemas
 from receiver.web.schemas import tasks as task_schemas
-from submitter import api, api_webhooks
+from submitter import api, api_operations, api_webhooks
 
 _TASK_ID, _SUBSCRIPTION_ID, _DELIVERY_ID, _EVENT_ID = (
     f"{prefix}_01m7yrqm47904bn5a9g1vxy29m" for prefix in ("tsk", "sub", "dlv", "evt")
@@ -106,6 +107,25 @@ _DELIVERY: Mapping[str, Any] = {
 
 _ATTEMPT: Mapping[str, Any] = {"latency_ms": 85, "status": 204, "error": None, "response": ""}
 
+_ENDPOINT: Mapping[str, Any] = {
+    "endpoint": "https://hooks.example.com",
+    "breaker": {**_SUBSCRIPTION["breaker"]},
+    "pending": 0,
+    "dead": 2,
+}
+
+_PROVIDER: Mapping[str, Any] = {
+    "name": "hiapi",
+    "adapter": "hiapi",
+    "host": "api.hiapi.ai",
+    "tokens": 18.5,
+    "burst": 20,
+    "paused_until": None,
+    "paused_reason": None,
+    "alarm": None,
+    "unfinished": 12,
+}
+
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     task_schemas.SubmitRequest: {
         "provider": "hiapi",
@@ -122,6 +142,15 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     subscription_schemas.ReplayRequest: {"since": "2026-09-21T14:00:00Z", "which": "missing", "dry_run": True},
     api.SubmittedTask: {**_RUNNING, "notify": {"secret": _SECRET}},
     api.Task: _TASK,
+    api.TaskWithRequest: {
+        **_TASK,
+        "request": {
+            "provider": "hiapi",
+            "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn", "duration": 5},
+            "labels": {"film": "1"},
+            "notify": {"url": "https://hooks.example.com/videos"},
+        },
+    },
     api.TasksPage: {"tasks": [_TASK], "next_cursor": None},
     api.Timeline: {
         "task": _TASK_ID,
@@ -168,6 +197,18 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "errors": [{"field": "deadline_s", "rule": "is too small", "accepted": "1 or more"}],
         "request_id": "req_5f0c2a9be17d44c3a1b6d208",
     },
+    endpoint_schemas.ResumeEndpointRequest: {"endpoint": "https://hooks.example.com", "dead_letters": True},
+    api_operations.NotifyEndpointsPage: {"endpoints": [_ENDPOINT], "next_cursor": None},
+    api_operations.ResumedEndpoint: {
+        **_ENDPOINT,
+        "was_failing": True,
+        "made_due": 3,
+        "redelivered": 2,
+        "has_more": False,
+    },
+    api_operations.ProviderStatus: _PROVIDER,
+    api_operations.ProviderStatuses: {"providers": [_PROVIDER]},
+    api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
     api_webhooks.Subscription: _SUBSCRIPTION,
     api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},
     api_webhooks.SubscriptionWithBacklog: {
@@ -175,7 +216,14 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "deliveries": {"pending": 2, "dead": 1, "last_failed": {"id": _DELIVERY_ID, "status": 500, "error": None}},
     },
     api_webhooks.SubscriptionsPage: {"subscriptions": [_SUBSCRIPTION], "next_cursor": None},
-    api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT},
+    api_webhooks.ResumedSubscription: {
+        **_SUBSCRIPTION,
+        "was_disabled": True,
+        "was_failing": True,
+        "made_due": 3,
+        "has_more": False,
+    },
+    api_webhooks.ProbeResult: {"delivered": True, **_ATTEMPT, "was_failing": True, "made_due": 3},
     api_webhooks.ReplayResult: {
         "subscription": _SUBSCRIPTION_ID,
         "matched": 12,
@@ -195,7 +243,10 @@ CALLBACK: Mapping[str, Any] = {
     "output": [{"url": "https://cdn.example.com/v.mp4", "type": "video"}],
 }
 
-STREAM = 'retry: 3000\nid: 16\n\nid: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
+STREAM = (
+    'retry: 3000\nid: 16\nevent: hello\ndata: {"after":16}\n\n'
+    'id: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
+)
 
 #: Description and example of a path parameter, by the part of the path that it follows.
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {
@@ -204,4 +255,5 @@ PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "tasks/{id}": ("Our id of the task.", _TASK_ID),
     "subscriptions/{id}": ("The id of the subscription.", _SUBSCRIPTION_ID),
     "deliveries/{id}": ("The id of the delivery.", _DELIVERY_ID),
+    "providers/{name}": ("The provider's name in the settings.", "hiapi"),
 }

@@ -1,6 +1,8 @@
 """Whether this process is alive, whether it can do its work, and the description of its API."""
 
+from receiver.config.api_keys import Scope
 from receiver.store.accounts import AccountStatus
+from receiver.web.auth import may
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from submitter.api import Account, Health, Readiness
@@ -15,8 +17,13 @@ async def show_alive(_context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 async def show_ready(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
-    """Answer 503 when the ledger cannot be written. A paused provider is shown and does not make it 503."""
+    """Answer 503 when the ledger cannot be written. A paused provider is shown and does not make it 503.
+
+    A key that is not valid shows no more than none, because a probe must not fail for its key.
+    """
     await context.services.readiness.check()
+    if not may(context.request.scope, context.services.api_keys, Scope.READ):
+        return JsonAnswer(body={"status": "ready"})
     accounts = await context.services.store.accounts.all()
     now_ms = context.services.clock()
     stepped_back = context.services.store.stepped_back

@@ -109,6 +109,8 @@ def _operation(endpoint: Endpoint, references: Schemas) -> dict[str, Any]:
     if endpoint.scope is not None:
         described["security"] = [{"key": [endpoint.scope.value]}]
         described["x-scope"] = endpoint.scope.value
+    if endpoint.optional_scope is not None:
+        described["security"] = [{}, {"key": [endpoint.optional_scope.value]}]
     return described
 
 
@@ -158,7 +160,10 @@ def _response(endpoint: Endpoint, status: int, references: Schemas) -> dict[str,
         return response
     model = endpoint.answers[status]
     if endpoint.streams:
-        text = "`id` is the event's seq, `event` its type, `data` the event as /v1/events has it, in one line."
+        text = (
+            "`id` is the event's seq, `event` its type, `data` the event as /v1/events has it, in one line. The event "
+            "`hello` only tells the cursor: it comes first, and again when conditions left out events."
+        )
         schema = {"type": "string", "description": text}
         response["content"] = {EVENT_STREAM: {"schema": schema, "example": examples.STREAM}}
     elif model is not None:

@@ -2,8 +2,9 @@
 
 from receiver.config.api_keys import Scope
 from receiver.web import callbacks, health
-from receiver.web.api import deliveries, events, reconcile, subscriptions, tasks
+from receiver.web.api import deliveries, events, reconcile, settle, subscriptions, tasks
 from receiver.web.endpoint import Endpoint
+from receiver.web.repair_routes import REPAIR_ROUTES
 from submitter import api, api_webhooks
 
 #: The tags of the description, in its order.
@@ -12,7 +13,7 @@ TAGS = {
     "events": "Read events by cursor, in pages or as a stream.",
     "subscriptions": "Send events to addresses as signed webhooks.",
     "deliveries": "See each webhook and its attempts, and send it again.",
-    "operations": "Poll providers now, and end the doubt about a submit.",
+    "operations": "Poll providers now, end the doubt about a submit, and end pauses.",
     "callbacks": "What providers post to us.",
     "service": "Probes and this description.",
 }
@@ -23,11 +24,11 @@ IDEMPOTENCY_KEY = (
 )
 
 PREFER = (
-    "`wait=N` means the same as the parameter `wait` and is answered with `Preference-Applied`.",
+    "`wait=N` means the same as the parameter `wait`, but one that is too long is shortened; see `Preference-Applied`.",
     "wait=30",
 )
 
-LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over `after`.", "17")
+LAST_EVENT_ID = ("The id of the last event of the stream that you have. It wins over the parameters.", "17")
 
 ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -88,9 +89,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getTask",
         tag="tasks",
         summary="Get or wait for a task",
-        description="At once, or with `wait` when the task has ended or the time is over.",
+        description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
-        answers={200: api.Task},
+        answers={200: api.TaskWithRequest},
         headers={"Prefer": PREFER},
     ),
     Endpoint(
@@ -130,11 +131,13 @@ ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
         method="POST",
         path="/v1/tasks/{id}/settle",
-        handle=reconcile.settle,
+        handle=settle.settle,
         name="settleTask",
         tag="operations",
-        summary="Settle an uncertain submit",
-        description="Say what the submit came to: it created this task of the provider, or none.",
+        summary="Settle a task",
+        description="Say what an uncertain submit came to: it created this task of the provider, which is asked "
+        "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
+        "whose end the provider tells in words that are not known here; that is final.",
         scope=Scope.OPERATE,
         answers={200: api.Task},
         problems=(409,),
@@ -158,8 +161,8 @@ ROUTES: tuple[Endpoint, ...] = (
         name="streamEvents",
         tag="events",
         summary="Stream events",
-        description="Server-sent events, in order and without an end. The event `reset` says that events after the "
-        "cursor are no longer stored.",
+        description="Server-sent events, in order and without an end. The event `hello` comes first and tells the "
+        "cursor. The event `reset` says that events after the cursor are no longer stored.",
         scope=Scope.READ,
         answers={200: None},
         headers={events.LAST_EVENT_ID: LAST_EVENT_ID},
@@ -290,6 +293,7 @@ ROUTES: tuple[Endpoint, ...] = (
         answers={202: api_webhooks.Delivery},
         problems=(409,),
     ),
+    *REPAIR_ROUTES,
     Endpoint(
         method="GET",
         path="/healthz",
@@ -307,7 +311,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="getReadiness",
         tag="service",
         summary="Readiness",
-        description="The ledger can be written. Shows the provider accounts, and why one is paused.",
+        description="The ledger can be written. With a key of the scope `read` it also shows the provider accounts, "
+        "and why one is paused.",
+        optional_scope=Scope.READ,
         answers={200: api.Readiness},
         problems=(503,),
     ),

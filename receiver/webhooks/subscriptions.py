@@ -13,6 +13,7 @@ from typing import Any
 from receiver.config.settings import DeliverySettings
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.store.ids import IdMaker
+from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.model import request as rules
 from receiver.webhooks.model.cloudevents import (
     Denied,
@@ -24,8 +25,10 @@ from receiver.webhooks.model.cloudevents import (
 )
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint import new_webhook_secret
+from receiver.webhooks.model.endpoint_health import is_troubled
+from receiver.webhooks.model.endpoint_status import ResumedEndpoint, ResumedSubscription
 from receiver.webhooks.model.request import ConcurrentChange, Consent, SubscriptionRequest
-from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS, SubscriptionRepository
 from submitter.errors import AddressForbidden, InvalidRequest, TransportError, Violation
@@ -43,6 +46,14 @@ CHANGE_TRIES = 3  # when others change the same subscription while its endpoint 
 TEST_TYPE = "webhook.test"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """A test webhook, and what followed from an answer 2xx."""
+
+    attempt: Attempt
+    resumed: ResumedEndpoint
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SubscriptionService:
     """Every method may raise StoreUnavailable; then nothing was changed.
@@ -51,6 +62,7 @@ class SubscriptionService:
     """
 
     subscriptions: SubscriptionRepository
+    endpoints: EndpointService
     audit: AuditLog
     transport: Transport
     settings: DeliverySettings
@@ -91,9 +103,30 @@ class SubscriptionService:
         """Change some fields and return the subscription; None when there is no such subscription.
 
         `changes` holds fields of a request without `secret`, and `enabled`; None sets a field to its default. Enabling
-        also clears the endpoint's failures, pause and throttling. Raise InvalidRequest with every violation, and when
-        the endpoint does not consent.
+        also clears the endpoint's failures, pause and throttling, and makes its pending deliveries due. Raise
+        InvalidRequest with every violation, and when the endpoint does not consent.
         """
+        changed = await self._change(subscription_id, changes, actor=actor)
+        if changed is not None and changes.get("enabled") is True:
+            await self.endpoints.resume(subscription_id, _resumed(subscription_id, actor))
+        return changed
+
+    async def resume(self, subscription_id: str, *, actor: str) -> ResumedSubscription | None:
+        """Enable a subscription that is disabled, close its breaker and make its pending deliveries due.
+
+        Return what was done, None when there is no such subscription. Raise as `change`.
+        """
+        found = await self.subscriptions.find(subscription_id)
+        if found is None:
+            return None
+        is_disabled = found.subscription.state is SubscriptionState.DISABLED
+        was_failing = found.endpoint is not None and is_troubled(found.endpoint, self.clock())
+        if is_disabled and await self._change(subscription_id, {"enabled": True}, actor=actor) is None:
+            return None
+        resumed = await self.endpoints.resume(subscription_id, _resumed(subscription_id, actor))
+        return ResumedSubscription(was_disabled=is_disabled, endpoint=replace(resumed, was_failing=was_failing))
+
+    async def _change(self, subscription_id: str, changes: Mapping[str, Any], *, actor: str) -> Subscription | None:
         entry = AuditEntry(actor=actor, action=_action(changes), detail={"fields": sorted(changes)})
         for _ in range(CHANGE_TRIES):
             found = await self.subscriptions.find(subscription_id)
@@ -151,10 +184,11 @@ class SubscriptionService:
         entry = AuditEntry(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
         return await self.subscriptions.change(subscription_id, apply, entry, now_ms=now_ms)
 
-    async def test(self, subscription_id: str, *, actor: str) -> Attempt | None:
+    async def test(self, subscription_id: str, *, actor: str) -> Tested | None:
         """Post a signed `webhook.test` once, now, also to a disabled subscription; None when there is no such one.
 
-        Only the audit stores it: it counts neither as a failure of the endpoint nor towards its limits.
+        An answer 2xx proves that the endpoint works: its breaker closes and its pending deliveries are due. Any other
+        answer counts neither as a failure of the endpoint nor towards its limits.
         """
         found = await self.subscriptions.find(subscription_id)
         if found is None:
@@ -163,7 +197,13 @@ class SubscriptionService:
         await self.audit.record(entry, now_ms=self.clock())
         async with self._slots:
             webhook = self._test_webhook(found.subscription, self.clock())
-            return await send_webhook(webhook, self.transport, clock=self.clock)
+            attempt = await send_webhook(webhook, self.transport, clock=self.clock)
+        # Only if it still points to where the test went.
+        now = await self.subscriptions.find(subscription_id) if attempt.is_success else None
+        if now is None or now.subscription.url != found.subscription.url:
+            return Tested(attempt=attempt, resumed=ResumedEndpoint())
+        resumed = await self.endpoints.resume(subscription_id, _resumed(subscription_id, actor))
+        return Tested(attempt=attempt, resumed=resumed)
 
     def _test_webhook(self, subscription: Subscription, now_ms: int) -> Webhook:
         body = {"type": TEST_TYPE, "timestamp": rfc3339(now_ms), "data": {"subscription": subscription.id}}
@@ -209,6 +249,10 @@ class SubscriptionService:
 
     def _new_signing_key(self) -> str:
         return new_signing_key(self.random_bytes(KEY_BYTES))
+
+
+def _resumed(subscription_id: str, actor: str) -> AuditEntry:
+    return AuditEntry(actor=actor, action="subscription resumed", detail={"subscription": subscription_id})
 
 
 def _action(changes: Mapping[str, Any]) -> str:

@@ -136,7 +136,10 @@ class Client:
         """Return the task after a wait, or `last` while the receiver is away."""
         try:
             reply = await self._request(
-                "GET", _task_path(task_id), params={"wait": wait_s}, timeout=self._timeout_s + wait_s
+                "GET",
+                _task_path(task_id),
+                headers={"Prefer": f"wait={wait_s}"},  # a receiver with a shorter longest wait shortens it
+                timeout=self._timeout_s + wait_s,
             )
         except ReceiverUnreachable:
             if last is None:

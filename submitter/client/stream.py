@@ -49,6 +49,8 @@ _HEADERS = {"Accept": _STREAM_TYPE, "Accept-Encoding": "identity", "Cache-Contro
 
 _RESET = "reset"
 
+_HELLO = "hello"  # tells the cursor and is no event
+
 #: Statuses that the same request would get again.
 _FINAL = frozenset({400, 401, 403, 404, 405, 410, 422})
 
@@ -94,10 +96,10 @@ class EventFollower:
             await self._pause(lost)
 
     def _take(self, block: Block) -> AnyEvent | None:
-        """Return the block's event if it is new. A block without data only moves the cursor."""
+        """Return the block's event if it is new. A hello, or a block without data, only moves the cursor."""
         if block.retry_ms is not None:
             self._retry_s = max(SHORTEST_RETRY_S, min(block.retry_ms / 1000, LONGEST_PAUSE_S))
-        if block.data is None:
+        if block.data is None or block.event == _HELLO:
             self._advance(block.id)
             return None
         if block.event == _RESET:

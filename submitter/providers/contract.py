@@ -11,7 +11,7 @@ from typing import Protocol
 from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     CancelOutcome,
-    ListedTask,
+    ListPage,
     Observation,
     Output,
     ProviderTaskId,
@@ -168,10 +168,15 @@ class Provider(Protocol):
 class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
-    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
-        """Return the query for the newest page. Without a time filter at the provider, the times are ignored."""
+    @property
+    def LIST_REACH_S(self) -> float | None:  # noqa: N802 - a module constant
+        """How far back the list reaches, and how long the span of one query may be; None: no documented limit."""
 
-    def parse_list(self, reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome: ...
+    def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
+        """Return the query for a page, from 1. Without a time filter at the provider, the times are ignored."""
+
+    def parse_list(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
+        """A reply without its list is Unavailable, never an empty page."""
 
 
 class CancelsTasks(Protocol):

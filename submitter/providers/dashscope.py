@@ -23,6 +23,7 @@ from submitter.model import (
     CancelOutcome,
     CancelRefused,
     ListedTask,
+    ListPage,
     NotFound,
     Observation,
     Output,
@@ -59,6 +60,7 @@ from submitter.providers.json_reader import (
     text_at,
     usable_id,
 )
+from submitter.providers.list_pages import is_before, list_page
 from submitter.providers.receipts import first_id, read_submit_reply, receipt, with_evidence, without_id
 from submitter.providers.result_links import Place, links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
@@ -202,27 +204,38 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
     )
 
 
-def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
+#: The list shows the last 24 h, in spans of at most 24 h.
+LIST_REACH_S = 86_400.0
+
+_PAGE_SIZE = 10
+
+
+def build_list(account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
     """Only the last 24 h of the span. The page size is the documented default, because its maximum is not stated."""
     start_ms = max(since_ms, until_ms - _DAY_MS)
-    query = {"start_time": _stamp(start_ms), "end_time": _stamp(until_ms), "page_no": "1", "page_size": "10"}
-    return get(account, f"/tasks/?{urlencode(query)}")
+    span = {"start_time": _stamp(start_ms), "end_time": _stamp(until_ms)}
+    return get(account, f"/tasks/?{urlencode({**span, 'page_no': page, 'page_size': _PAGE_SIZE})}")
 
 
-def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
+def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
     document = read_object(reply.body)
     problem = find_error(reply, document)
     if problem:
         return poll_outcome(problem, reply, _REFUSAL_CODES)
-    return tuple(
-        ListedTask(
-            provider_task_id=found,
-            raw_state=text_at(row, "status"),  # `task_status` in the single query
-            model=text_at(row, "model_name") or None,
-            created_at_ms=ms_from_ms(at(row, "gmt_create")),
-        )
-        for row in items_at(document, "data")
-        if (found := usable_id(at(row, "task_id")))
+    more = is_before(at(document, "page_no"), at(document, "total_page"))
+    rows, total = at(document, "data"), at(document, "total")
+    return list_page(reply, rows, _listed, total=total, has_more=more, size=_PAGE_SIZE)
+
+
+def _listed(row: object) -> ListedTask | None:
+    found = usable_id(at(row, "task_id"))
+    if found is None:
+        return None
+    return ListedTask(
+        provider_task_id=found,
+        raw_state=text_at(row, "status"),  # `task_status` in the single query
+        model=text_at(row, "model_name") or None,
+        created_at_ms=ms_from_ms(at(row, "gmt_create")),
     )
 
 

@@ -19,6 +19,7 @@ from submitter.errors import UnreadableCallback
 from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
     ListedTask,
+    ListPage,
     NotFound,
     Observation,
     Output,
@@ -57,12 +58,12 @@ from submitter.providers.json_reader import (
     StateWords,
     at,
     capped,
-    items_at,
     ms_from_s,
     read_object,
     text_at,
     usable_id,
 )
+from submitter.providers.list_pages import is_before, list_page
 from submitter.providers.receipts import first_id, read_submit_reply, with_evidence, without_id
 from submitter.providers.result_links import first_links
 from submitter.providers.statuses import id_text, names_task, other_task, poll_outcome, read_state, reason, unusable
@@ -205,24 +206,35 @@ def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Obse
     return replace(seen, without_result=without_result, signature_verified=verified)
 
 
-def build_list(account: Account, /, *, since_ms: int, until_ms: int) -> HttpCall:
-    return get(account, "/v1/tasks?page=1&size=100")  # 100 is the largest page
+#: The list page states no limit, and the list has no filter.
+LIST_REACH_S = None
+
+_PAGE_SIZE = 100  # the largest
 
 
-def parse_list(reply: HttpReply, /) -> tuple[ListedTask, ...] | StatusOutcome:
+def build_list(account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
+    return get(account, f"/v1/tasks?page={page}&size={_PAGE_SIZE}")
+
+
+def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
     document = read_object(reply.body)
     problem = find_error(reply, document)
     if problem:
         return poll_outcome(problem, reply, _REFUSAL_CODES)
-    return tuple(
-        ListedTask(
-            provider_task_id=found,
-            raw_state=text_at(row, "status"),
-            model=_model(row),
-            created_at_ms=ms_from_s(at(row, "created")),
-        )
-        for row in items_at(document, "data", "tasks")
-        if (found := usable_id(at(row, "taskId")))
+    data = at(document, "data")
+    more = is_before(at(data, "page"), at(data, "total"), size=at(data, "size"))
+    return list_page(reply, at(data, "tasks"), _listed, total=at(data, "total"), has_more=more, size=_PAGE_SIZE)
+
+
+def _listed(row: object) -> ListedTask | None:
+    found = usable_id(at(row, "taskId"))
+    if found is None:
+        return None
+    return ListedTask(
+        provider_task_id=found,
+        raw_state=text_at(row, "status"),
+        model=_model(row),
+        created_at_ms=ms_from_s(at(row, "created")),
     )
 
 

@@ -155,6 +155,26 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "No line of `.env` is dropped without a word, and no value is taken with its quotes",
         "tests/integration/runtime/test_env_file.py::test_a_line_that_would_be_lost_stops_the_start",
     ),
+    (
+        "A good answer of a provider to a later request ends its pause and its alarm",
+        "tests/integration/reconcile/test_manual.py::test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once",
+    ),
+    (
+        "The reply of every answer that could not be used is kept with its reason and without secrets, in a few lines",
+        "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
+    ),
+    (
+        "A wrong settle can be corrected until an end is recorded, and the task ends in one event",
+        "tests/system/test_cli_settle.py::test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event",
+    ),
+    (
+        "A task whose end only a person can read is ended by that person, once and for all",
+        "tests/integration/tasks/test_settle.py::test_an_unfinished_task_is_ended_once",
+    ),
+    (
+        "A list that cannot be read never says that a lost submit created nothing",
+        "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
+    ),
 )
 
 #: For subscribers, in the same form.
@@ -246,5 +266,21 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "The CloudEvents handshake comes before anything is stored, and the granted rate is kept",
         "tests/integration/webhooks/test_handshake.py::test_the_rate_that_an_endpoint_grants_becomes_its_limit",
+    ),
+    (
+        "A test that is answered 2xx closes the breaker, and what waits goes out at once",
+        "tests/integration/webhooks/test_resume.py::test_a_test_that_passes_closes_the_breaker_and_the_deliveries_go_out_at_once",
+    ),
+    (
+        "Dead letters at a host of a task's `notify` are listed and sent again together",
+        "tests/integration/webhooks/test_endpoint_repository.py::test_dead_letters_of_a_host_are_sent_again_after_what_is_new",
+    ),
+    (
+        "Readers that need data in each block, such as npm `eventsource`, lose nothing over a restart of the service",
+        "tests/integration/web/test_stream_readers.py::test_every_kind_of_reader_gets_each_event_and_the_cursor_and_nothing_else",
+    ),
+    (
+        "A wait without a number ends before nginx and HAProxy would end it",
+        "tests/integration/web/test_api.py::test_a_preferred_wait_is_no_longer_than_proxies_allow",
     ),
 )

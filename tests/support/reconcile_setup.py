@@ -156,7 +156,7 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
     path, transport, clock = folder / "ledger.db", ScriptedTransport(), FakeClock()
     providers = {name: a_provider(name) for name in ("hiapi", "modellix")}
     settings, events = ReconcileSettings(concurrency=concurrency), list[int]()
-    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=50) as store:
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
         submission = _submission(store, providers, transport, clock)
         poller = Poller(
             providers=providers,
@@ -167,6 +167,7 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
             submissions=store.submissions,
             polls=store.polls,
             accounts=store.accounts,
+            pauses=store.providers,
             lease_ms=60_000,
             clock=clock,
             random=lambda: 0.5,

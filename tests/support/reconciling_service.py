@@ -124,6 +124,7 @@ async def open_reconciling_service(
             submissions=store.submissions,
             polls=store.polls,
             accounts=store.accounts,
+            pauses=store.providers,
             lease_ms=60_000,
             clock=_now_ms,
             random=random.random,

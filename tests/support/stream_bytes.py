@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from submitter import api
@@ -107,3 +108,50 @@ async def first_seqs(count: int, events: AsyncGenerator[api.Event]) -> list[int]
             if len(found) == count:
                 break
     return found
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """An event that a reader gives to its program."""
+
+    name: str
+    data: str
+
+
+def _fields(raw: bytes) -> list[list[tuple[str, str]]]:
+    """The fields of each block that has ended; an empty list for each empty line without any. No comments."""
+    blocks: list[list[tuple[str, str]]] = [[]]
+    for line in raw.decode().split("\n")[:-1]:
+        name, _, value = line.partition(":")
+        if not line:
+            blocks.append([])
+        elif name:
+            blocks[-1].append((name, value.removeprefix(" ")))
+    return blocks[:-1]
+
+
+def _dispatched(fields: list[tuple[str, str]]) -> Dispatched:
+    given = dict(fields)
+    data = "\n".join(value for name, value in fields if name == "data")
+    return Dispatched(given.get("event", "message"), data)
+
+
+def as_the_standard_says(raw: bytes) -> tuple[list[Dispatched], str | None]:
+    """HTML, 9.2.6: a block without data is no event, and its id counts. The events and the last id."""
+    blocks = _fields(raw)
+    ids = [value for fields in blocks for name, value in fields if name == "id"]
+    return [_dispatched(fields) for fields in blocks if "data" in dict(fields)], ids[-1] if ids else None
+
+
+def as_npm_eventsource(raw: bytes) -> tuple[list[Dispatched], str | None]:
+    """eventsource-parser 3.1.1: a block without data is dropped, its id with it."""
+    blocks = [fields for fields in _fields(raw) if "data" in dict(fields)]
+    ids = [value for fields in blocks for name, value in fields if name == "id"]
+    return [_dispatched(fields) for fields in blocks], ids[-1] if ids else None
+
+
+def as_fetch_event_source(raw: bytes) -> tuple[list[Dispatched], str | None]:
+    """@microsoft/fetch-event-source 2.0.1: each empty line ends an event, also one of nothing."""
+    blocks = _fields(raw)
+    ids = [value for fields in blocks for name, value in fields if name == "id"]
+    return [_dispatched(fields) for fields in blocks], ids[-1] if ids else None

@@ -27,7 +27,7 @@ class StreamListener:
         self._lines = self.reply.aiter_lines()
 
     async def block(self) -> dict[str, str] | None:
-        """Field to value, a comment under the empty name; None at the end of the stream."""
+        """Field to value; a comment between blocks alone, under the empty name; None at the end of the stream."""
         found: dict[str, str] = {}
         async with asyncio.timeout(TIMEOUT_S):
             async for line in self._lines:
@@ -36,13 +36,15 @@ class StreamListener:
                 name, _, value = line.partition(":")
                 assert name not in found
                 found[name] = value.removeprefix(" ")
+                if found.keys() == {""}:
+                    return found
         assert not found, "the stream broke off within a block"
         return None
 
     async def event(self) -> dict[str, str]:
-        """The next block with data; the greeting and keep-alive comments are skipped."""
+        """The next event of ours; a hello and comments are skipped."""
         while (block := await self.block()) is not None:
-            if "data" in block:
+            if "data" in block and block["event"] != "hello":
                 return block
         raise AssertionError("the stream has ended")
 

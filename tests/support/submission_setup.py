@@ -121,7 +121,7 @@ async def submission_setup(
 ) -> AsyncIterator[SubmissionSetup]:
     """`settings` are fields of ProvidersSettings."""
     clock, transport = FakeClock(), ScriptedTransport(*script)
-    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=20) as store:
+    async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
         submission = Submission(
             submissions=store.submissions,
             accounts=store.accounts,

@@ -13,6 +13,7 @@ import pytest
 from receiver.config.settings import DeliverySettings
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
+from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
@@ -72,6 +73,7 @@ async def open_setup(
     ):
         service = SubscriptionService(
             subscriptions=store.subscriptions,
+            endpoints=EndpointService(endpoints=store.endpoints, clock=lambda: now[0], on_due=lambda: None),
             audit=store.audit,
             transport=transport,
             settings=DeliverySettings(allow_private=LOCAL_NETWORKS, concurrency=64),

@@ -119,7 +119,7 @@ def test_a_submit_in_flight_is_answered_when_the_server_is_told_to_stop(cli: Cli
 def test_who_waits_is_answered_when_the_server_is_told_to_stop(simulated: Cli) -> None:
     with simulated.running("serve", "--port", "0") as server, _api(server) as api:
         task = _submit(api, "x #simulate:stuck")["id"]
-        with _sent(server, "GET", f"/v1/tasks/{task}?wait=55") as request:
+        with _sent(server, "GET", f"/v1/tasks/{task}?wait=45") as request:
             assert api.get("/healthz").status_code == 200  # what was sent before this has been read
             assert server.stop() == 0
             assert json.load(request.getresponse())["id"] == task

@@ -55,26 +55,9 @@ def test_an_uncertain_task_is_explained_with_the_commands_that_settle_it(simulat
     assert ended.status == 0
     assert "submit: uncertain" in ended.out
     assert f"whenfinal tasks settle {uncertain} --refused\n" in ended.out
+    assert "--look" not in ended.out  # TokenBay documents no list
     (value,) = simulated.run("tasks", "explain", uncertain, "--json").values
     assert [note["kind"] for note in value["timeline"]] == ["observation", "observation"]
-
-
-def test_an_uncertain_task_is_looked_for_in_the_providers_list(simulated: Cli) -> None:
-    lost = request_line(LOST, provider="tokenbay").replace("tokenbay", "dashscope")
-    (made,) = simulated.run("submit", "-", "--json", stdin=lost).values
-    (seen,) = simulated.run("tasks", "settle", made["id"], "--look", "--json").values
-    assert (seen["model"], seen["same_model"]) == (made["model"], True)
-    ended = simulated.run("tasks", "settle", made["id"], "--look")
-    assert seen["task_id"] in ended.out
-    assert f"whenfinal tasks settle {made['id']} --task-id ID" in ended.out
-    assert simulated.run("tasks", "settle", made["id"], "--task-id", seen["task_id"]).status == 0
-    assert simulated.run("tasks", "settle", made["id"], "--look").status == 1
-
-
-def test_a_provider_without_a_list_names_the_place_to_look(simulated: Cli, uncertain: str) -> None:
-    ended = simulated.run("tasks", "settle", uncertain, "--look")
-    assert (ended.status, ended.out) == (1, "")
-    assert "TokenBay documents no list of tasks; search the console of the account at http" in ended.err
 
 
 def test_a_wish_to_cancel_is_carried_where_there_is_such_a_thing(simulated: Cli) -> None:
@@ -102,24 +85,6 @@ def test_an_unfinished_task_has_no_files(simulated: Cli) -> None:
     (task,) = simulated.run("submit", "-", "--json", stdin=request_line("x #simulate:stuck")).values
     ended = simulated.run("tasks", "download", task["id"])
     assert (ended.status, f"whenfinal: {task['id']} is submitted and has no files\n") == (1, ended.err)
-
-
-def test_an_uncertain_task_is_settled_as_never_made_once(simulated: Cli, uncertain: str) -> None:
-    assert simulated.run("tasks", "settle", uncertain, "--refused", "--json").values[0]["state"] == "refused"
-    again = simulated.run("tasks", "settle", uncertain, "--refused")
-    assert again.status == 1
-    assert again.err == "whenfinal: only an uncertain task can be settled; this one is refused\n"
-
-
-def test_a_settled_task_is_polled_manually_and_becomes_an_event(simulated: Cli, uncertain: str) -> None:
-    (twin,) = simulated.run("submit", "-", "--wait", "--json", stdin=request_line(provider="tokenbay")).values
-    taken = simulated.run("tasks", "settle", uncertain, "--task-id", twin["task_id"])
-    assert taken.status == 1
-    assert "belongs to another task" in taken.err
-    assert simulated.run("tasks", "settle", uncertain, "--task-id", "task_seen_in_console").status == 0
-    (report,) = simulated.run("reconcile", "--task", uncertain, "--json").values
-    assert (report["asked"], report["tasks"][0]["finding"]) == (1, "not found")
-    assert [event["task"]["id"] for event in simulated.run("events", "--json").values] == [twin["id"]]
 
 
 def test_a_dry_run_says_what_would_be_asked_and_changes_nothing(simulated: Cli) -> None:

@@ -88,7 +88,8 @@ class Crowd:
             return line
 
     async def listen(self, count: int) -> list[Line]:
-        return await asyncio.gather(*(self.ask("/v1/events/stream", begins=b"retry: 3000\n") for _ in range(count)))
+        opened = (self.ask("/v1/events/stream", begins=b'data: {"after":0}\n\n') for _ in range(count))
+        return await asyncio.gather(*opened)
 
     async def wait(self, *numbers: int) -> list[Line]:
         """Return when the waits have begun: the server asks for the body, which is empty, as soon as one has."""

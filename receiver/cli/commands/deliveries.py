@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.commands.endpoints import read_host
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.tables import attempts_table, deliveries_table
 from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
 from receiver.cli.runner import with_services
@@ -35,9 +36,25 @@ Of = Annotated[
 ]
 
 
-def list_deliveries(*, state: State = None, subscription: Of = None, limit: Limit = 50, as_json: Json = False) -> None:
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint", metavar="HOST", help="Only what this host of notify has not received: pending and dead."
+    ),
+]
+
+
+def list_deliveries(
+    *, state: State = None, subscription: Of = None, endpoint: At = None, limit: Limit = 50, as_json: Json = False
+) -> None:
+    host = None if endpoint is None else read_host(endpoint)
+    if host is not None and (subscription is not None or state is DeliveryState.DELIVERED):
+        raise CommandFailed("--endpoint goes with --state pending or dead, and without --subscription", status=USAGE)
+
     async def work(services: Services) -> Page[Delivery]:
-        return await services.store.deliveries.deliveries(state=state, subscription=subscription, limit=limit)
+        return await services.store.deliveries.deliveries(
+            state=state, subscription=subscription, host=host, limit=limit
+        )
 
     page = with_services(work)
     if as_json:

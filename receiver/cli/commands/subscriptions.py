@@ -10,6 +10,7 @@ import typer
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
 from receiver.cli.display.durations import parse_duration_s
+from receiver.cli.display.repair_tables import resumed_lines
 from receiver.cli.display.subscription_tables import probe_line, subscription_sheet, subscriptions_table
 from receiver.cli.options import (
     FilterOptions,
@@ -28,9 +29,10 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Backlog
+from receiver.webhooks.model.endpoint_status import ResumedSubscription
 from receiver.webhooks.model.request import SubscriptionRequest
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
-from receiver.webhooks.model.views import probe_result, subscription_view
+from receiver.webhooks.model.views import probe_result, resumed_subscription_view, subscription_view
 from submitter import api_webhooks
 
 SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
@@ -200,15 +202,31 @@ def rotate_secret(
 
 
 def probe(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
-    attempt = with_services(lambda services: services.subscriptions.test(subscription_id, actor=ACTOR))
-    if attempt is None:
+    tested = with_services(lambda services: services.subscriptions.test(subscription_id, actor=ACTOR))
+    if tested is None:
         raise missing(subscription_id)
     if as_json:
-        emit(probe_result(attempt).json_values())
+        emit(probe_result(tested.attempt, tested.resumed).json_values())
     else:
-        show(probe_line(attempt))
-    if not attempt.is_success:
+        show(probe_line(tested.attempt), *resumed_lines(tested.resumed))
+    if not tested.attempt.is_success:
         raise typer.Exit(WRONG)
+
+
+def resume(subscription_id: SubscriptionId, *, as_json: Json = False) -> None:
+    async def work(services: Services) -> tuple[ResumedSubscription, SubscriptionStatus]:
+        resumed = await services.subscriptions.resume(subscription_id, actor=ACTOR)
+        if resumed is None:
+            raise missing(subscription_id)
+        return resumed, await _find(services, subscription_id)
+
+    resumed, status = with_services(work)
+    if as_json:
+        emit(resumed_subscription_view(_view(status), resumed).json_values())
+        return
+    lines = [f"{subscription_id} is enabled"] if resumed.was_disabled else []
+    lines += resumed_lines(resumed.endpoint)
+    show(*(lines or [f"{subscription_id} has no trouble; nothing was changed"]))
 
 
 def _given_fields(given: SubscriptionOptions) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""`whenfinal tasks`: list and show tasks, explain one, settle an uncertain one, cancel one."""
+"""`whenfinal tasks`: list and show tasks, explain one, cancel one."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from receiver.cli.console import USAGE, CommandFailed, emit, note, show
+from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
-from receiver.cli.display.tables import candidates_table, next_steps_lines, task_sheet, tasks_table, timeline_table
+from receiver.cli.display.tables import next_steps_lines, task_sheet, tasks_table, timeline_table
 from receiver.cli.options import (
     Json,
     Limit,
@@ -24,13 +24,13 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
-from receiver.tasks.model.task import SettleRefused, Task, TaskFilter
+from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.operator import Candidate, Candidates, NoList, NotCanceled, TaskOperator, describe_no_answer
+from receiver.tasks.operator import NotCanceled
 from submitter import api
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
-from submitter.timestamps import rfc3339
+from submitter.providers.registry import LISTS_TASKS
 
 ACTOR = "command line"
 
@@ -83,12 +83,12 @@ async def check_provider(services: Services, name: str) -> None:
 
 
 def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
-    _show_task(with_services(lambda services: find_task(services, task_name)), as_json=as_json)
+    show_one(with_services(lambda services: find_task(services, task_name)), as_json=as_json)
 
 
-def _show_task(task: Task, *, as_json: bool) -> None:
+def show_one(task: Task, *, as_json: bool) -> None:
     if as_json:
-        emit(api.Task.model_validate(task).json_values())
+        emit(api.TaskWithRequest.model_validate(task).json_values())
     else:
         show(task_sheet(task, now_ms()))
 
@@ -98,7 +98,7 @@ def explain(task_name: TaskName, *, as_json: Json = False) -> None:
     if as_json:
         emit(
             {
-                "task": api.Task.model_validate(task).json_values(),
+                "task": api.TaskWithRequest.model_validate(task).json_values(),
                 "timeline": [api.TimelineEntry.model_validate(each).json_values() for each in timeline],
                 "next": steps.automatic,
                 "cure": steps.manual,
@@ -117,96 +117,16 @@ async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[T
         is_repeatable=services.submission.is_repeatable(task, services.clock()),
         is_configured=task.provider in services.providers,
         account=accounts.get(task.provider),
+        has_list=has_list(services, task.provider),
     )
     return task, timeline, next_steps(task, timeline, context)
-
-
-def settle(
-    task_name: TaskName,
-    *,
-    provider_task_id: Annotated[
-        str | None, typer.Option("--task-id", metavar="ID", help="It was created: the provider's id of it.")
-    ] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="Nothing was created.")] = False,
-    look: Annotated[
-        bool, typer.Option("--look", help="Poll the provider's list and show which of its tasks it may be.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    if [provider_task_id is not None, refused, look].count(True) != 1:
-        raise CommandFailed("give one of --task-id ID, --refused and --look", status=USAGE)
-    if look:
-        _show_candidates(task_name, as_json=as_json)
-        return
-
-    created_as = None if provider_task_id is None else ProviderTaskId(provider_task_id)
-    outcome = with_services(lambda services: _settle(services, task_name, created_as))
-    if isinstance(outcome, SettleRefused):
-        raise CommandFailed(outcome.reason)
-    _show_task(outcome, as_json=as_json)
-
-
-async def _settle(services: Services, task_name: str, provider_task_id: ProviderTaskId | None) -> Task | SettleRefused:
-    task, now_ms = await find_task(services, task_name), services.clock()
-    if provider_task_id is None:
-        return await services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=now_ms)
-    # Due now, because the task is older than its receipt and may have ended long ago.
-    return await services.store.submissions.settle_adopt(
-        task.id, provider_task_id, next_poll_ms=now_ms, actor=ACTOR, now_ms=now_ms
-    )
-
-
-def _show_candidates(task_name: str, *, as_json: bool) -> None:
-    """`settle --look`: the tasks in the provider's list that this task may be. Changes nothing."""
-
-    async def work(services: Services) -> tuple[Task, Candidates]:
-        task = await find_task(services, task_name)
-        if task.state is not TaskState.UNCERTAIN:
-            raise CommandFailed(f"only an uncertain task can be searched for; this one is {task.state.value}")
-        return task, await _candidates(services, task)
-
-    task, seen = with_services(work)
-    if as_json:
-        for candidate in seen.found:
-            emit(_candidate_view(candidate))
-    elif seen.found:
-        show(candidates_table(seen.found), "", f"whenfinal tasks settle {task.id} --task-id ID")
-    else:
-        show(f"{task.provider} lists no task of that time that is missing from the ledger")
-    note(f"{task.provider} showed the newest {seen.listed} of its tasks; older ones are in its console")
-
-
-async def _candidates(services: Services, task: Task) -> Candidates:
-    configured = configured_provider(services, task)
-    seen = await operator_of(services).find_candidates(task, configured)
-    if isinstance(seen, Candidates):
-        return seen
-    if isinstance(seen, NoList):
-        title, base_url = configured.adapter.CAPABILITIES.title, configured.account.base_url
-        made = rfc3339(task.created_ms)
-        raise CommandFailed(
-            f"{title} documents no list of tasks; search the console of the account at {base_url} "
-            f"for a task of {task.model or 'this request'} created at about {made}"
-        )
-    raise CommandFailed(f"{task.provider} gave no list of its tasks: {describe_no_answer(seen)}")
-
-
-def _candidate_view(candidate: Candidate) -> dict[str, Any]:
-    row = candidate.listed
-    return {
-        "task_id": row.provider_task_id,
-        "raw_state": row.raw_state,
-        "model": row.model,
-        "created_at": None if row.created_at_ms is None else rfc3339(row.created_at_ms),
-        "same_model": candidate.same_model,
-    }
 
 
 def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
         task = await find_task(services, task_name)
         configured = configured_provider(services, task)
-        return task, await operator_of(services).cancel(task, configured, actor=ACTOR)
+        return task, await services.operator.cancel(task, configured, actor=ACTOR)
 
     task, outcome = with_services(work)
     if isinstance(outcome, NotCanceled):
@@ -218,23 +138,17 @@ def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
         show(f"whenfinal reconcile --task {task.id}")
 
 
-def operator_of(services: Services) -> TaskOperator:
-    return TaskOperator(
-        tasks=services.store.tasks,
-        ledger=services.store.ledger,
-        accounts=services.store.accounts,
-        audit=services.store.audit,
-        transport=services.transport,
-        clock=services.clock,
-        speed=services.settings.providers.speed,
-    )
-
-
-def configured_provider(services: Services, task: Task) -> ConfiguredProvider:
+def configured_provider(services: Services, task: Task, *, hint: str = "") -> ConfiguredProvider:
     configured = services.providers.get(task.provider)
     if configured is None:
-        raise CommandFailed(f"{task.provider} is not among the configured providers")
+        raise CommandFailed(f"{task.provider} is not among the configured providers{hint}")
     return configured
+
+
+def has_list(services: Services, provider: str) -> bool:
+    """Whether a configured provider documents a list of its tasks."""
+    configured = services.providers.get(provider)
+    return configured is not None and configured.account.adapter in LISTS_TASKS
 
 
 async def find_task(services: Services, task_name: str) -> Task:

@@ -92,7 +92,7 @@ def settlements(
 def settle_arguments(task: str, provider_task_id: str | None) -> tuple[str, ...]:
     """The words after `whenfinal`."""
     outcome = ("--refused",) if provider_task_id is None else ("--task-id", provider_task_id)
-    return ("tasks", "settle", task, *outcome)
+    return ("tasks", "settle", task, *outcome, "--yes")
 
 
 def _fits(task: Uncertain, record: Paid) -> bool:

@@ -5,12 +5,14 @@ Nothing here decides anything about the task.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.reports import left_out
+from receiver.tasks.model.settle import is_correctable
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -42,6 +44,8 @@ class TaskContext:
     is_configured: bool
     #: None before the first request to the provider.
     account: AccountStatus | None = None
+    #: The provider documents a list of its tasks.
+    has_list: bool = False
 
 
 def entry_details(entry: TimelineEntry) -> Iterator[str]:
@@ -49,12 +53,19 @@ def entry_details(entry: TimelineEntry) -> Iterator[str]:
     error = entry.detail.get("error")
     if entry.kind == "observation" and isinstance(error, Mapping) and str(error.get("message")) not in entry.summary:
         yield f"{error.get('code')}: {error.get('message')}"
+    if entry.kind == "observation" and entry.detail.get("reply"):
+        yield f"reply: {one_line(str(entry.detail['reply']))}"
     for output in entry.detail.get("outputs") or ():
         yield f"{output.get('type', 'file')}: {output.get('url')}"
     if entry.kind == "attempt" and entry.detail.get("response"):
         yield f"answer: {str(entry.detail['response'])[:ANSWER_SHOWN]}"
     if entry.kind == "audit":
         yield from (f"{name}: {value}" for name, value in entry.detail.items())
+
+
+def one_line(text: str) -> str:
+    """A reply of many lines in one, its line ends and tabs as escapes."""
+    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskContext) -> NextSteps:
@@ -66,7 +77,14 @@ def next_steps(task: Task, timeline: Sequence[TimelineEntry], context: TaskConte
         *_pending(timeline, context.now_ms),
         *_left_out(task),
     ]
-    manual = [*_settling(task, context), *_unknown_word(task, timeline), *_dead_letters(timeline)]
+    manual = [
+        *_settling(task, context),
+        *_named(task, timeline),
+        *_unknown_word(task, timeline),
+        *_ending(task, timeline),
+        *_resuming(task, context),
+        *_dead_letters(timeline),
+    ]
     return NextSteps(automatic=tuple(automatic), manual=tuple(manual))
 
 
@@ -146,6 +164,13 @@ def _account_problems(context: TaskContext) -> Iterator[str]:
         yield f"{account.provider} needs an operator: {account.alarm}."
 
 
+def _resuming(task: Task, context: TaskContext) -> Iterator[str]:
+    if context.account is None or task.state in _ENDS or not context.is_configured:
+        return
+    if any(True for _ in _account_problems(context)):
+        yield f"When the reason is fixed, end the pause: whenfinal providers resume {context.account.provider}"
+
+
 def _deadline(task: Task, now_ms: int) -> Iterator[str]:
     if task.state in _ENDS or task.deadline_ms is None:
         return
@@ -158,13 +183,30 @@ def _left_out(task: Task) -> Iterator[str]:
         yield f"{number} more reports were {verdict}; they are counted and not shown."
 
 
-def _settling(task: Task, context: TaskContext) -> Iterator[str]:
-    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The provider may have told the end in a word that no document names, or have forgotten the task."""
+    is_unknown = any(
+        each.detail.get("unknown_word") is True and each.detail.get("raw_state") == task.raw_state for each in timeline
+    )
+    if task.state not in {TaskState.SUBMITTED, TaskState.RUNNING} or not (is_unknown or task.overdue_ms):
         return
     settle = f"whenfinal tasks settle {task.id}"
+    yield f"If {task.provider}'s console shows that this task has ended, end it here; that is final."
+    yield f"It succeeded:    {settle} --succeeded URL"
+    yield f"It failed:       {settle} --failed REASON"
+    yield f"It was canceled: {settle} --canceled"
+
+
+def _settling(task: Task, context: TaskContext) -> Iterator[str]:
+    settle = f"whenfinal tasks settle {task.id}"
+    if is_correctable(task):
+        yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"
+    if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
+        return
     when = format_when(task.created_ms, context.now_ms)
     yield f"Search {task.provider}'s console for a task of this request, created {when}."
-    yield f"Or its list:     {settle} --look"
+    if context.has_list:
+        yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"
     yield f"It is not there: {settle} --refused"
 
@@ -176,6 +218,15 @@ def _unknown_word(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str
         setting, word = f"{prefix_of(task.provider)}STATE_WORDS", task.raw_state
         yield f'{task.provider} says "{word}", which no document names. If that is an end, set its meaning and restart:'
         yield f"{setting}={word.lower()}=succeeded"
+
+
+def _named(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
+    """The ids that replies named, each once, the newest first."""
+    if task.state is not TaskState.UNCERTAIN:
+        return
+    lines = [each.detail for each in timeline if each.kind == "observation" and "reason" in each.detail]
+    for named in dict.fromkeys(str(line["task_id"]) for line in reversed(lines) if line.get("task_id")):
+        yield f"A reply names {named}. If that is this task: whenfinal tasks settle {task.id} --task-id {quote(named)}"
 
 
 def _pending(timeline: Sequence[TimelineEntry], now_ms: int) -> Iterator[str]:

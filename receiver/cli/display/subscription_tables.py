@@ -47,10 +47,10 @@ def format_problem(status: SubscriptionStatus, now_ms: int) -> str:
     own = status.subscription
     if own.disabled_ms is not None:
         return f"disabled {format_when(own.disabled_ms, now_ms)}: {own.disabled_reason or 'no reason'}"
-    return ", ".join(_endpoint_problems(status.endpoint, now_ms)) if status.endpoint else ""
+    return ", ".join(endpoint_problems(status.endpoint, now_ms)) if status.endpoint else ""
 
 
-def _endpoint_problems(endpoint: EndpointState, now_ms: int) -> Iterator[str]:
+def endpoint_problems(endpoint: EndpointState, now_ms: int) -> Iterator[str]:
     if endpoint.failures and endpoint.failing_since_ms is not None:
         yield f"failures in a row: {endpoint.failures}, the first {format_when(endpoint.failing_since_ms, now_ms)}"
     if endpoint.throttled_rate_per_s is not None:

@@ -1,6 +1,6 @@
 """The result of a check, the checks of the settings, and those of the webhooks in the ledger. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +9,8 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
 from receiver.store.url import LedgerFile, LedgerServer
-from receiver.webhooks.model.endpoint_health import BreakerState
+from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, is_troubled
+from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import subscription_breaker
@@ -173,12 +174,15 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
         yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)
 
 
-def check_webhooks(statuses: Sequence[SubscriptionStatus], dead: int, now_ms: int) -> Iterator[Check]:
-    """None without subscriptions and dead letters. A subscription that was disabled manually is no problem.
+def check_webhooks(
+    statuses: Sequence[SubscriptionStatus], hosts: Sequence[EndpointStatus], dead: int, now_ms: int
+) -> Iterator[Check]:
+    """None without subscriptions and trouble. A subscription that was disabled manually is no problem.
 
-    `dead` counts the dead letters of all subscriptions.
+    `hosts` are those of `notify` with trouble, `dead` counts all dead letters.
     """
-    problems = [*_disabled(statuses), *_failing(statuses, now_ms), *_dead(dead)]
+    own_dead = dead - sum(each.dead for each in hosts)
+    problems = [*_disabled(statuses), *_failing(statuses, now_ms), *_dead(own_dead), *_notify(hosts, now_ms)]
     yield from problems
     if statuses and not problems:
         yield ok("webhooks", f"{len(statuses)} subscribed, all working")
@@ -187,7 +191,7 @@ def check_webhooks(statuses: Sequence[SubscriptionStatus], dead: int, now_ms: in
 def _disabled(statuses: Sequence[SubscriptionStatus]) -> Iterator[Check]:
     found = [each.subscription for each in statuses if _is_disabled_by_failures(each.subscription)]
     if found:
-        hint = "when its endpoint works again: whenfinal subscriptions enable ID; its pending deliveries have waited"
+        hint = "when its endpoint works again: whenfinal subscriptions resume ID; its pending deliveries have waited"
         yield warn("webhooks", f"disabled because of their answers: {_named(found)}", hint=hint)
 
 
@@ -203,7 +207,7 @@ def _failing(statuses: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Ch
         and subscription_breaker(each.endpoint, now_ms) is not BreakerState.CLOSED
     ]
     if found:
-        hint = "see the last answer: whenfinal subscriptions show ID; try it: whenfinal subscriptions test ID"
+        hint = "see the last answer: whenfinal subscriptions show ID; end its pause: whenfinal subscriptions test ID"
         yield warn("webhooks", f"endpoints that keep failing: {_named(found)}", hint=hint)
 
 
@@ -213,7 +217,20 @@ def _dead(dead: int) -> Iterator[Check]:
         yield warn("webhooks", f"dead letters: {dead}", hint=hint)
 
 
-def _named(found: Iterable[Subscription]) -> str:
+def _notify(hosts: Sequence[EndpointStatus], now_ms: int) -> Iterator[Check]:
+    """Hosts that tasks name in `notify`."""
+    if failing := [each.endpoint for each in hosts if is_troubled(each.endpoint, now_ms)]:
+        hint = "list them: whenfinal endpoints list --failing; when one works again: whenfinal endpoints resume HOST"
+        yield warn("webhooks", f"hosts of notify that fail or are paused: {_named(failing)}", hint=hint)
+    if with_dead := [each.endpoint for each in hosts if each.dead]:
+        what = f"dead letters at hosts of notify: {sum(each.dead for each in hosts)}, at {_named(with_dead)}"
+        hint = (
+            "see why: whenfinal deliveries list --endpoint HOST; then: whenfinal endpoints resume HOST --dead-letters"
+        )
+        yield warn("webhooks", what, hint=hint)
+
+
+def _named(found: Sequence[Subscription] | Sequence[EndpointState]) -> str:
     names = [each.id for each in found]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

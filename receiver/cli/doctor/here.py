@@ -35,6 +35,8 @@ NO_DISK_BYTES = 64 << 20  # the write-ahead log alone may grow that far
 
 LOCK_TIMEOUT_MS = 2000
 
+MOST_HOSTS = 1000  # of `notify` with trouble that are looked at
+
 
 async def check_clock() -> Check:
     """Signatures, leases and deadlines depend on it."""
@@ -113,7 +115,8 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
     checks = list(_alarms(await store.accounts.all()))
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
-    checks += check_webhooks(page.items, await store.deliveries.dead_letters(), now_ms())
+    hosts = await store.endpoints.notify_hosts(only_failing=True, limit=MOST_HOSTS, cursor=None, now_ms=now_ms())
+    checks += check_webhooks(page.items, hosts.items, await store.deliveries.dead_letters(), now_ms())
     if uncertain:
         hint = "list them: whenfinal tasks list --state uncertain; then, for each: whenfinal tasks explain ID"
         checks.append(warn("tasks", f"{uncertain} uncertain: their reply was lost", hint=hint))
@@ -123,7 +126,7 @@ async def _contents(store: Store) -> tuple[Check, ...]:
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
         if account.alarm is not None:
-            hint = "fix the key or the account; the next poll tries it again"
+            hint = f"fix the key or the account, then: whenfinal providers resume {account.provider}"
             yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
 
 

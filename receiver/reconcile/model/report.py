@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 from receiver.reconcile.model.decisions import PollAction, PollDecision, PollResult
 from receiver.tasks.model.task import Task
+from receiver.tasks.model.unusable import Unusable
 from submitter.model import ProviderTaskId, TaskId, TaskState
 
 
@@ -20,6 +21,10 @@ class PollOutcome:
     stored: Task
     #: Whether this poll changed the task's state. False when a callback or a receipt did it meanwhile.
     changed: bool = False
+    #: When the request was sent, at the earliest.
+    sent_ms: int = 0
+    #: What the provider answered, if it says nothing about the task.
+    unusable: Unusable | None = None
 
 
 class ReconcileMode(Enum):

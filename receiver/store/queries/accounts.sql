@@ -18,11 +18,13 @@ UPDATE accounts SET tokens = :tokens, refilled_ms = :refilled_ms WHERE provider 
 -- pause_account: no polls until a time; a longer pause and an alarm stay
 UPDATE accounts SET
     paused_until_ms = CASE WHEN paused_until_ms > :until_ms THEN paused_until_ms ELSE :until_ms END,
-    paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm)
+    paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm), paused_since_ms = :now_ms
 WHERE provider = :provider;
 
 -- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
 UPDATE accounts SET paused_until_ms = :now_ms WHERE paused_until_ms > :latest_ms;
 
--- unpause_account: end a pause and its alarm
-UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL WHERE provider = :provider;
+-- unpause_account: end a pause and its alarm, unless they began at or after a time
+UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL
+WHERE provider = :provider AND (paused_until_ms IS NOT NULL OR alarm IS NOT NULL)
+  AND (paused_since_ms IS NULL OR paused_since_ms < :before_ms);

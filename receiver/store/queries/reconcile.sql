@@ -52,3 +52,15 @@ WHERE id = :id AND lease_owner = :owner;
 -- count_without_result: how many polls have found a task succeeded without its result
 SELECT COUNT(*) AS number FROM observations
 WHERE task = :task AND source = 'poll' AND state = 'running' AND detail LIKE '%"without_result"%';
+
+-- count_unfinished: how many tasks of a provider have not ended
+SELECT COUNT(*) AS number FROM tasks
+WHERE provider = :provider AND state IN ('queued', 'submitting', 'uncertain', 'submitted', 'running');
+
+-- put_off_tasks: tasks of a provider whose next poll lies within a span of time
+SELECT id FROM tasks
+WHERE provider = :provider AND next_poll_ms >= :from_ms AND next_poll_ms <= :until_ms
+ORDER BY next_poll_ms LIMIT :limit {skip_locked};
+
+-- poll_now: make a task due that is polled later
+UPDATE tasks SET next_poll_ms = :now_ms WHERE id = :id AND next_poll_ms > :now_ms;

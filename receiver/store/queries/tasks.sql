@@ -18,13 +18,13 @@ SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, callback_expected, created_ms,
-    submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits,
-    final_event, supersedes, reports
+    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, settled, callback_expected,
+    created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms,
+    polls, submits, final_event, supersedes, reports
 ) VALUES (
     :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
     :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted,
-    :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
+    :settled, :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
     :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes, :reports
 ) ON CONFLICT DO NOTHING;
 
@@ -32,7 +32,7 @@ INSERT INTO tasks (
 UPDATE tasks SET
     task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, outputs = :outputs, error = :error, refusal = :refusal,
-    refusal_status = :refusal_status, submitted_ms = :submitted_ms, final_ms = :final_ms,
+    refusal_status = :refusal_status, settled = :settled, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
     supersedes = :supersedes, reports = :reports
@@ -45,6 +45,14 @@ INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
 INSERT INTO observations (id, task, at_ms, source, state, raw_state, verdict, detail, raw)
 VALUES (:id, :task, :at_ms, :source, :state, :raw_state, :verdict, :detail, :raw);
 
+-- observations_of_kind: lines of a task's timeline with one source and verdict, newest first
+SELECT id, detail, raw FROM observations
+WHERE task = :task AND source = :source AND verdict = :verdict
+ORDER BY at_ms DESC, id DESC LIMIT :limit;
+
+-- update_observation: what a line says about an answer that came again
+UPDATE observations SET detail = :detail, raw = :raw WHERE id = :id;
+
 -- overdue_tasks: unfinished tasks whose deadline has passed without a `task.overdue`; a refused one has none
 SELECT * FROM tasks
 WHERE deadline_ms <= :now_ms AND overdue_ms IS NULL AND final_ms IS NULL
@@ -56,6 +64,9 @@ WHERE id = :id AND state IN ('submitting', 'uncertain', 'submitted', 'running');
 
 -- task_by_key: the task that a provider knows by an id
 SELECT * FROM tasks WHERE task_id = :provider_task_id AND provider = :provider;
+
+-- known_tasks: which of these ids a provider's tasks in the ledger have
+SELECT task_id FROM tasks WHERE task_id IN (:provider_task_ids...) AND provider = :provider;
 
 -- task_by_id: one task
 SELECT * FROM tasks WHERE id = :id;

@@ -275,3 +275,50 @@ SELECT * FROM endpoints WHERE id IN (:ids...);
 -- reset_endpoint_health: clear an endpoint's failures, pause and throttling
 UPDATE endpoints SET failures = 0, failing_since_ms = NULL, paused_until_ms = NULL, throttled_rate_per_s = NULL
 WHERE id = :id;
+
+-- later_deliveries: pending deliveries of an endpoint that are due later and not leased, longest due first
+SELECT id FROM deliveries
+WHERE endpoint_id = :endpoint_id AND is_replay IN (0, 1) AND due_ms > :now_ms
+  AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY due_ms LIMIT :limit {skip_locked};
+
+-- bring_forward: make a pending delivery due now unless it is leased
+UPDATE deliveries SET due_ms = :now_ms
+WHERE id = :id AND due_ms > :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
+
+-- notify_endpoints: hosts of `notify` past an id, all or only those with trouble; those with dead letters always have some
+SELECT n.id, SUM(n.number) AS dead FROM (
+    SELECT ep.id, 0 AS number FROM endpoints ep
+    WHERE ep.id > :cursor AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = ep.id)
+      AND (:only_failing = 0 OR ep.failures > 0 OR ep.throttled_rate_per_s IS NOT NULL OR ep.paused_until_ms > :now_ms)
+    UNION ALL
+    SELECT endpoint_id AS id, COUNT(*) AS number FROM deliveries
+    WHERE state = 'dead' AND subscription IS NULL AND endpoint_id > :cursor
+    GROUP BY endpoint_id
+) n
+GROUP BY n.id ORDER BY n.id LIMIT :limit;
+
+-- dead_of_notify: dead letters at a host of `notify`, oldest first
+SELECT id FROM deliveries
+WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id
+ORDER BY id LIMIT :limit {skip_locked};
+
+-- requeue_dead: make a dead letter due again with its schedule from the start, after what is new
+UPDATE deliveries SET
+    state = 'pending', attempts = 0, due_ms = :now_ms, is_replay = 1, finished_ms = NULL,
+    lease_owner = NULL, lease_until_ms = NULL
+WHERE id = :id AND state = 'dead';
+
+-- count_dead_of_notify: how many dead letters there are at a host of `notify`
+SELECT COUNT(*) AS number FROM deliveries
+WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id;
+
+-- undelivered_page_of_notify: newest first, what a host of `notify` has not received, in both states or one
+SELECT * FROM (
+    SELECT * FROM deliveries
+    WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id AND id < :cursor
+    UNION ALL
+    SELECT * FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL AND id < :cursor
+) u
+WHERE CAST(:state AS TEXT) IS NULL OR u.state = :state
+ORDER BY u.id DESC LIMIT :limit;

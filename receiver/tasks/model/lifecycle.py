@@ -104,8 +104,10 @@ def apply(task: Task, incoming: IncomingObservation, now_ms: int) -> Change:
     observation = incoming.observation
     verdict, state = verdict_on(task.state, observation.state)
     if verdict is not Verdict.APPLIED:
-        return Change(task=task, verdict=verdict, event=None, should_record=True)
+        return Change(task=_named(task, observation), verdict=verdict, event=None, should_record=True)
     after = _confirmed(task, observation, state, now_ms)
+    if incoming.expected_task_id is not None:
+        after = replace(after, settled=False)  # our token was in it, so the provider itself names the task
     if state in TERMINAL:
         after = _ended(after, observation, now_ms)
         return Change(task=after, verdict=verdict, event=EVENT_OF[state], should_record=True)
@@ -116,13 +118,20 @@ def apply(task: Task, incoming: IncomingObservation, now_ms: int) -> Change:
     return Change(task=after, verdict=verdict, event=None, should_record=should_record)
 
 
+def _named(task: Task, observation: Observation) -> Task:
+    """An operator can end a task that the provider has not named; a later report about it still gives it its id."""
+    if task.provider_task_id is not None or not observation.key.provider_task_id:
+        return task
+    return replace(task, provider_task_id=observation.key.provider_task_id)
+
+
 def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> Task:
     """Any applied observation proves that the task exists, so everything that was open about its submit is closed."""
     return replace(
         task,
         state=state,
         raw_state=observation.raw_state,
-        provider_task_id=observation.key.provider_task_id,
+        provider_task_id=observation.key.provider_task_id or task.provider_task_id,
         model=task.model or observation.model,
         progress=observation.progress if observation.progress is not None else task.progress,
         submitted_ms=task.submitted_ms if task.submitted_ms is not None else now_ms,

@@ -5,9 +5,13 @@ filter of their own (`receiver.runtime.log`); this module is for what the ledger
 events and webhooks.
 """
 
+import html
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
+from receiver.store.codec import readable
 from submitter.model import (
     Denied,
     Observation,
@@ -22,19 +26,61 @@ from submitter.model import (
 HIDDEN = "[hidden]"
 
 
+REPLY_BYTES = 1024  # of a reply that could not be used; a page of HTML or a cut JSON shows in them what it is
+
+SHORTEST_PART = 6  # characters of a secret that may end a cut text by chance
+
+#: A callback URL of ours as providers quote it, also with escaped slashes: the provider's name, then the token.
+_CALLBACK_URL = re.compile(r"(callbacks(?:/|\\/|%2F)[\w.-]+(?:/|\\/|%2F))[\w.~=-]+", re.IGNORECASE)
+
+
 def redact(text: str, secrets: Sequence[str]) -> str:
-    """Replace each secret in the text by `HIDDEN`. Empty secrets are ignored."""
+    """Replace each secret in the text by `HIDDEN`, also as JSON, a URL or HTML writes it. Empty secrets are ignored."""
     for secret in secrets:
-        text = text.replace(secret, HIDDEN) if secret else text
+        for form in _forms(secret):
+            text = text.replace(form, HIDDEN)
+    return text
+
+
+def redact_reply(raw: bytes, secrets: Sequence[str]) -> bytes:
+    """The first KiB of a reply as UTF-8 text without secrets and without bytes that an engine can not store.
+
+    A secret that the end of the reply cuts is hidden too, and so is the token of any callback URL of ours.
+    """
+    text = _CALLBACK_URL.sub(rf"\1{HIDDEN}", redact(readable(raw), secrets))
+    # Twice, because the adapter may have cut the reply before, and here it is cut again.
+    cut = _cut(_without_cut_secret(text, secrets))
+    return _cut(_without_cut_secret(cut, secrets)).encode()
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:REPLY_BYTES].decode("utf-8", "ignore")
+
+
+def _forms(secret: str) -> Sequence[str]:
+    """How a reply may write a secret, the longest first."""
+    forms = {secret, secret.replace("/", "\\/"), quote(secret, safe=""), html.escape(secret)} - {""}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _without_cut_secret(text: str, secrets: Sequence[str]) -> str:
+    """Hide the beginning of a secret at the end of the text."""
+    for secret in secrets:
+        for form in _forms(secret):
+            for count in range(len(form) - 1, SHORTEST_PART - 1, -1):
+                if text.endswith(form[:count]):
+                    text = text[:-count] + HIDDEN
     return text
 
 
 def redact_submit(outcome: SubmitOutcome, secrets: Sequence[str]) -> SubmitOutcome:
     match outcome:
         case Refused():
-            return replace(outcome, error=_redact_error(outcome.error, secrets))
+            raw = redact_reply(outcome.raw, secrets)
+            return replace(outcome, error=_redact_error(outcome.error, secrets), raw=raw)
         case Uncertain():
-            return replace(outcome, reason=redact(outcome.reason, secrets))
+            raw = redact_reply(outcome.raw, secrets)
+            return replace(outcome, reason=redact(outcome.reason, secrets), raw=raw)
         case _:
             return outcome
 
@@ -46,7 +92,8 @@ def redact_status(outcome: StatusOutcome, secrets: Sequence[str]) -> StatusOutco
         case Denied():
             return replace(outcome, message=redact(outcome.message, secrets))
         case Unavailable():
-            return replace(outcome, reason=redact(outcome.reason, secrets))
+            raw = redact_reply(outcome.raw, secrets)
+            return replace(outcome, reason=redact(outcome.reason, secrets), raw=raw)
         case _:
             return outcome
 

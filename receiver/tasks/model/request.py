@@ -6,10 +6,11 @@ Pure. What the provider and the model accept is checked in `submitter.providers.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from receiver.tasks.model.redaction import redact
 from receiver.webhooks.model.endpoint import address_violations, label_violations, secret_violations
 from submitter.errors import Violation
 from submitter.http.address_guard import AddressGuard
@@ -19,6 +20,12 @@ from submitter.request import RawRequest, VideoRequest
 LONGEST_DEADLINE_S = 604_800  # no provider documents that it remembers a task for longer than a week
 
 LONGEST_STORED_URI = 256  # characters of a data URI in the stored copy; a longer one is a picture and stored as a hash
+
+LONGEST_STORED_TEXT = 4_096  # characters of base64 without a kind; a longer one is a picture too
+
+URI_START = 16  # characters among which the kind of a data URI begins
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+=*\s*")
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
@@ -73,10 +80,13 @@ def request_hash(request: TaskRequest) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def stored_request(request: TaskRequest) -> dict[str, Any]:
-    """The copy of the request for the ledger: without the secret, and each data URI as kind, size and hash."""
+def stored_request(request: TaskRequest, secrets: Sequence[str] = ()) -> dict[str, Any]:
+    """The copy of the request for the ledger and for readers: without secrets, pictures as kind, size and hash.
+
+    `secrets` are those of the provider's account, which a raw body may hold by mistake.
+    """
     present = {name: value for name, value in _values(request).items() if value not in (None, {})}
-    stored: dict[str, Any] = _shortened(present)
+    stored: dict[str, Any] = _shortened(present, secrets)
     return stored
 
 
@@ -120,12 +130,16 @@ def _values(request: TaskRequest) -> dict[str, Any]:
     }
 
 
-def _shortened(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _shortened(value: Any, secrets: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
-        return {name: _shortened(each) for name, each in value.items()}
+        return {name: _shortened(each, secrets) for name, each in value.items()}
     if isinstance(value, list):
-        return [_shortened(each) for each in value]
-    if isinstance(value, str) and value.startswith("data:") and len(value) > LONGEST_STORED_URI:
+        return [_shortened(each, secrets) for each in value]
+    if not isinstance(value, str):
+        return value
+    is_uri = value[:URI_START].lstrip().lower().startswith("data:")
+    if (is_uri and len(value) > LONGEST_STORED_URI) or (len(value) > LONGEST_STORED_TEXT and _BASE64.fullmatch(value)):
         digest = hashlib.sha256(value.encode()).hexdigest()
-        return f"{value[:40].partition(',')[0]},… ({len(value)} characters, sha256 {digest})"
-    return value
+        kind = f"{value[:40].partition(',')[0]}," if is_uri else value[:12]
+        return f"{kind}… ({len(value)} characters, sha256 {digest})"
+    return redact(value, secrets)

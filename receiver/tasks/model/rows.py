@@ -16,7 +16,9 @@ def observation_row(
     observation_id: str, task_id: TaskId, observation: Observation, verdict: Verdict, now_ms: int
 ) -> dict[str, Any]:
     """A line of the timeline. Absent facts are left out of `detail`."""
-    detail: dict[str, Any] = {"task_id": observation.key.provider_task_id}
+    detail: dict[str, Any] = {}
+    if observation.key.provider_task_id:
+        detail["task_id"] = observation.key.provider_task_id
     if observation.progress is not None:
         detail["progress"] = observation.progress
     if observation.outputs:

@@ -18,6 +18,8 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     STALE = "stale"
     CONTRADICTION = "contradiction"
+    #: The answer to a poll says nothing about the task; it is kept for a person.
+    UNUSABLE = "unusable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class Task:
     refusal_status: int | None = None
     #: It was submitted elsewhere and became known by a signed callback.
     adopted: bool = False
+    #: The provider's id came from an operator, and nothing that carries our token has confirmed it.
+    settled: bool = False
     callback_expected: bool = False
     created_ms: int
     submitted_ms: int | None = None

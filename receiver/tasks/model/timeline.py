@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.store.codec import Row
+from receiver.tasks.model.task import Verdict
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.timestamps import rfc3339
@@ -50,10 +51,26 @@ def _observation(row: Row) -> TimelineEntry:
     raw_state = f" ({row['raw_state']})" if row["raw_state"] and row["raw_state"] != row["state"] else ""
     missing = ", without its result" if detail.get("without_result") else ""
     summary = f"{row['source']} says {row['state']}{raw_state}{missing}: {row['verdict']}"
+    members = {name: row[name] for name in ("source", "state", "raw_state", "verdict")}
+    members["raw"] = row["raw"]
     if row["source"] == "submit":
         summary = f"submit: {row['state']}{_reason(detail)}"
-    members = {name: row[name] for name in ("source", "state", "raw_state", "verdict", "raw")}
-    return TimelineEntry(at_ms=row["at_ms"], kind="observation", summary=summary, detail={**members, **detail})
+    elif row["verdict"] == Verdict.UNUSABLE:
+        summary = f"poll: no usable answer{_reason(detail)}"
+    if row["source"] == "submit" or row["verdict"] == Verdict.UNUSABLE:
+        del members["raw"]
+        members |= {"reply": row["raw"]} if row["raw"] else {}
+    return TimelineEntry(
+        at_ms=row["at_ms"], kind="observation", summary=f"{summary}{_times(detail)}", detail={**members, **detail}
+    )
+
+
+def _times(detail: Mapping[str, Any]) -> str:
+    """How often the same was answered, and how many other answers the line stands for."""
+    times, left_out, last_at = detail.get("times", 1), detail.get("left_out", 0), detail.get("last_at")
+    parts = [f"{times} times" if times > 1 else "", f"after {left_out} others that are not shown" if left_out else ""]
+    said = ", ".join(part for part in parts if part)
+    return f" ({said}, last {last_at})" if said else ""
 
 
 def _reason(detail: Mapping[str, Any]) -> str:

@@ -78,10 +78,15 @@ def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[Str
 
 
 def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> int | None:
-    """`Last-Event-ID` wins over `after`, because a client that reconnects repeats the `after` of its first request."""
-    given = context.request.headers.getlist(LAST_EVENT_ID)
+    """Return the cursor.
+
+    What a client says when it reconnects wins over `after`, because it repeats the `after` of its first request. An
+    empty `Last-Event-ID` is what a client sends that has no event yet.
+    """
+    query = context.query
+    given = [value for value in context.request.headers.getlist(LAST_EVENT_ID) if value]
     if not given:
-        return context.query.after
+        return query.after if query.lastEventId is None else query.lastEventId
     if len(given) > 1 or not _DIGITS.fullmatch(given[0]) or int(given[0]) > LAST_SEQ:
         violation = Violation(field=LAST_EVENT_ID, rule="is not the id of an event of this stream", accepted="digits")
         raise invalid(Kind.MALFORMED, violation)

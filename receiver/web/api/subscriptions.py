@@ -14,7 +14,7 @@ from receiver.web.schemas.subscriptions import (
 from receiver.web.schemas.tasks import NoBody, NoQuery
 from receiver.webhooks.model.replay import SubscriptionNotActive, SubscriptionNotFound, validate_replay
 from receiver.webhooks.model.subscription import Subscription
-from receiver.webhooks.model.views import probe_result, replay_result, subscription_view
+from receiver.webhooks.model.views import probe_result, replay_result, resumed_subscription_view, subscription_view
 from submitter import api_webhooks
 
 
@@ -67,10 +67,17 @@ async def rotate_secret(context: RequestContext[NoQuery, RotateSecretRequest]) -
 
 async def probe_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
     """Answer 200 whatever the endpoint answered, because the test was carried out."""
-    attempt = await context.services.subscriptions.test(context.path_param("id"), actor=context.actor)
-    if attempt is None:
+    tested = await context.services.subscriptions.test(context.path_param("id"), actor=context.actor)
+    if tested is None:
         raise not_found("subscription")
-    return JsonAnswer(body=probe_result(attempt))
+    return JsonAnswer(body=probe_result(tested.attempt, tested.resumed))
+
+
+async def resume_subscription(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    resumed = await context.services.subscriptions.resume(context.path_param("id"), actor=context.actor)
+    if resumed is None:
+        raise not_found("subscription")
+    return JsonAnswer(body=resumed_subscription_view(await _stored(context), resumed))
 
 
 async def replay(context: RequestContext[NoQuery, ReplayRequest]) -> JsonAnswer:

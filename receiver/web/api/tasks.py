@@ -29,7 +29,10 @@ _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
 
 _NEW_KEY = "Nothing was created. The same Idempotency-Key gives this answer again: use a new one to try again."
 
-_WAIT = re.compile(r"wait\s*=\s*\"?([^\s\";]*)\"?", re.IGNORECASE)
+#: A wait without a number: shorter than the 60 s and 50 s after which nginx and HAProxy end a request by default.
+USUAL_WAIT_S = 45
+
+_WAIT = re.compile(r"wait\s*(?:=\s*\"?([^\s\";]*)\"?\s*)?(?:;.*)?", re.IGNORECASE | re.DOTALL)
 
 
 async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAnswer:
@@ -99,17 +102,15 @@ async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:
 
 async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
     """Answer at once, or when the task has ended or the wait is over."""
-    preferred_s = _preferred_wait_s(context.request)
-    wait_s = context.query.wait if context.query.wait is not None else preferred_s
     max_s = context.services.settings.api.wait_max_s
-    if wait_s is not None and wait_s > max_s:
-        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
+    preferred_s = _preferred_wait_s(context.request, max_s)
+    wait_s = _requested_wait_s(context.query, max_s) if _is_wait(context.query) else preferred_s
     task = await find_task(context)
     if wait_s and task.state not in ENDED:
         await _wait(context, task.id, wait_s)
         task = await find_task(context)
     headers = {} if preferred_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    return JsonAnswer(body=api.Task.model_validate(task), headers=headers)
+    return JsonAnswer(body=api.TaskWithRequest.model_validate(task), headers=headers)
 
 
 async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:
@@ -121,17 +122,33 @@ async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wai
         await feed.wait_for_task(task_id, timeout_s=wait_s)
 
 
-def _preferred_wait_s(request: Request) -> int | None:
-    """Return the `wait` of the Prefer header (RFC 7240): of several the first; other preferences are ignored."""
+def _is_wait(query: TaskQuery) -> bool:
+    return "wait" in query.model_fields_set
+
+
+def _requested_wait_s(query: TaskQuery, max_s: int) -> int:
+    """Return the parameter `wait`, or a wait that fits common proxies. Raise a 400 problem for one that is too long."""
+    if query.wait is None:
+        return min(USUAL_WAIT_S, max_s)
+    if query.wait > max_s:
+        raise invalid(Kind.MALFORMED, Violation(field="wait", rule="is too long", accepted=f"0 to {max_s} seconds"))
+    return query.wait
+
+
+def _preferred_wait_s(request: Request, max_s: int) -> int | None:
+    """Return the `wait` of the Prefer header (RFC 7240): of several the first; other preferences are ignored.
+
+    One that is too long is shortened, because it is a preference and the answer says what was applied.
+    """
     preferences = ",".join(request.headers.getlist("prefer")).split(",")
-    waits = (found[1] for each in preferences if (found := _WAIT.match(each.strip())))
+    waits = (found[1] or "" for each in preferences if (found := _WAIT.fullmatch(each.strip())))
     text = next(waits, None)
-    if text is None:
-        return None
+    if not text:
+        return None if text is None else min(USUAL_WAIT_S, max_s)
     if not re.fullmatch(r"[0-9]{1,9}", text):
         violation = Violation(field="Prefer: wait", rule="is not a whole number in digits", accepted="seconds")
         raise invalid(Kind.MALFORMED, violation)
-    return int(text)
+    return min(int(text), max_s)
 
 
 async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
@@ -142,7 +159,10 @@ async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 
 def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
-    """Leave out the provider's raw message, because it may hold ids and addresses that are not for every reader."""
+    """Leave out the raw message of an observation, because it may hold ids and addresses that are not for every reader.
+
+    The `reply` of an answer that could not be used stays, because without it nobody sees what is wrong.
+    """
     detail = {name: value for name, value in entry.detail.items() if name != "raw"}
     return api.TimelineEntry.model_validate(replace(entry, detail=detail))
 

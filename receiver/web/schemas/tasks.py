@@ -76,11 +76,27 @@ class ReconcileRequest(ReconcileTaskRequest):
     task_id: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
 
 
-class SettleRequest(RequestBody):
-    """Exactly one: the provider's id of the task that the submit created, or that it created none."""
+SETTLE_WAYS = ("task_id", "refused", "succeeded", "failed", "canceled")
 
-    task_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")] | None = None
+
+class SettleRequest(RequestBody):
+    """Exactly one of `task_id`, `refused`, `succeeded`, `failed` and `canceled`.
+
+    `task_id`: the submit created this task of the provider; the provider is asked first, unless `force` is true.
+    `refused`: it created none. The others end an unfinished task: with the URLs of its files, or with a reason.
+    """
+
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
     refused: Literal[True] | None = None
+    succeeded: Annotated[list[Annotated[str, StringConstraints(max_length=8192)]], Field(max_length=100)] | None = None
+    failed: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+    canceled: Literal[True] | None = None
+    force: bool = False
+
+    @property
+    def ways(self) -> list[str]:
+        """Those that are given."""
+        return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
 
 
 # Queries. Their values arrive as text.
@@ -97,6 +113,9 @@ def _whole_number(text: object) -> object:
 
 #: Stands after the bounds: pydantic describes them as `minimum` and `maximum` only on the number itself.
 DIGITS = BeforeValidator(_whole_number)
+
+#: A parameter that is given without a value.
+EMPTY_IS_NONE = BeforeValidator(lambda text: text or None)
 
 Seq = Annotated[int, Field(ge=0, le=LAST_SEQ), DIGITS]
 
@@ -126,8 +145,10 @@ class AnyQuery(BaseModel):
 
 
 class TaskQuery(Query):
-    wait: Annotated[int, Field(ge=0), DIGITS] | None = Field(
-        default=None, description="seconds to wait for the end of the task", examples=[30]
+    """`wait` without a number is given and None."""
+
+    wait: Annotated[Annotated[int, Field(ge=0), DIGITS] | None, EMPTY_IS_NONE] = Field(
+        default=None, description="seconds to wait for the end of the task; without a number 45", examples=[30]
     )
 
 
@@ -146,12 +167,9 @@ class TasksQuery(Query):
     )
 
 
-class StreamQuery(Query):
+class EventConditions(Query):
     """Conditions joined by "and", the values of one by "or"; of labels, each must be there."""
 
-    after: Seq | None = Field(
-        default=None, description="the last seq that you have; without it, from now on", examples=[17]
-    )
     type: tuple[EventType, ...] = Field(
         default=(), description="only these types; may be repeated", examples=[["task.succeeded"]]
     )
@@ -166,7 +184,16 @@ class StreamQuery(Query):
     )
 
 
-class EventsQuery(StreamQuery):
+class StreamQuery(EventConditions):
+    after: Seq | None = Field(
+        default=None, description="the last seq that you have; without it, from now on", examples=[17]
+    )
+    lastEventId: Annotated[Seq | None, EMPTY_IS_NONE] = Field(  # noqa: N815 - as polyfills of EventSource name it
+        default=None, description="the header `Last-Event-ID` as a parameter; wins over `after`", examples=[17]
+    )
+
+
+class EventsQuery(EventConditions):
     after: Seq | None = Field(
         default=None, description="the last seq that you have; without it, from the oldest stored event", examples=[17]
     )
@@ -179,6 +206,11 @@ class DeliveriesQuery(Query):
     state: DeliveryState | None = Field(default=None, description="only deliveries in this state", examples=["dead"])
     subscription: SubscriptionId | None = Field(
         default=None, description="only of this subscription", examples=["sub_01m7yrqm47904bn5a9g1vxy29m"]
+    )
+    endpoint: Annotated[str, StringConstraints(max_length=2_048)] | None = Field(
+        default=None,
+        description="only what this host of `notify` has not received: pending deliveries and dead letters",
+        examples=["https://hooks.example.com"],
     )
     limit: PageLimit = 50
     cursor: Annotated[str, StringConstraints(pattern=r"^dlv_[0-9a-z]{1,40}$")] | None = Field(

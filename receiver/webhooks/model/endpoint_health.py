@@ -72,6 +72,11 @@ def breaker_state(endpoint: EndpointState, now_ms: int) -> BreakerState:
     return BreakerState.OPEN if _is_paused(endpoint, now_ms) else BreakerState.HALF_OPEN
 
 
+def is_troubled(endpoint: EndpointState, now_ms: int) -> bool:
+    """Whether its last attempts failed, or it is slowed or paused."""
+    return endpoint.failures > 0 or endpoint.throttled_rate_per_s is not None or _is_paused(endpoint, now_ms)
+
+
 def available_slots(endpoint: EndpointState, *, busy: int, now_ms: int, cap: int) -> int:
     """How many deliveries may be leased now. `busy` are leased already; `cap` counts without `max_in_flight`."""
     if _is_paused(endpoint, now_ms):

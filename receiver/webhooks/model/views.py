@@ -9,9 +9,10 @@ from urllib.parse import urlsplit, urlunsplit
 from receiver.events.model.event import EventDraft, EventFacts, EventType
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, breaker_state
+from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint, ResumedSubscription
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription
-from submitter import api, api_webhooks
+from submitter import api, api_operations, api_webhooks
 from submitter.standard_webhooks import public_key
 
 
@@ -42,7 +43,7 @@ def subscription_view(
             "changed_at": subscription.changed_ms,
             "disabled": _disabling(subscription),
             "previous_secret_until": _future(subscription.previous_until_ms, now_ms) if has_previous else None,
-            "breaker": _breaker(endpoint or EndpointState(id=subscription.id), now_ms),
+            "breaker": breaker_view(endpoint or EndpointState(id=subscription.id), now_ms),
         }
     )
 
@@ -52,7 +53,7 @@ def subscription_breaker(endpoint: EndpointState | None, now_ms: int) -> Breaker
     return BreakerState.CLOSED if endpoint is None else breaker_state(endpoint, now_ms)
 
 
-def _breaker(endpoint: EndpointState, now_ms: int) -> dict[str, Any]:
+def breaker_view(endpoint: EndpointState, now_ms: int) -> dict[str, Any]:
     return {
         "state": breaker_state(endpoint, now_ms),
         "failures": endpoint.failures,
@@ -73,13 +74,50 @@ def _future(at_ms: int | None, now_ms: int) -> int | None:
     return at_ms if at_ms is not None and at_ms > now_ms else None
 
 
-def probe_result(attempt: Attempt) -> api_webhooks.ProbeResult:
+def notify_endpoint_view(status: EndpointStatus, *, now_ms: int) -> api_operations.NotifyEndpoint:
+    return api_operations.NotifyEndpoint.model_validate(
+        {
+            "endpoint": status.endpoint.id,
+            "breaker": breaker_view(status.endpoint, now_ms),
+            "pending": status.pending,
+            "dead": status.dead,
+        }
+    )
+
+
+def resumed_endpoint_view(
+    status: EndpointStatus, resumed: ResumedEndpoint, *, now_ms: int
+) -> api_operations.ResumedEndpoint:
+    return api_operations.ResumedEndpoint(
+        **dict(notify_endpoint_view(status, now_ms=now_ms)),
+        was_failing=resumed.was_failing,
+        made_due=resumed.made_due,
+        redelivered=resumed.redelivered,
+        has_more=resumed.has_more,
+    )
+
+
+def resumed_subscription_view(
+    view: api_webhooks.Subscription, resumed: ResumedSubscription
+) -> api_webhooks.ResumedSubscription:
+    return api_webhooks.ResumedSubscription(
+        **dict(view),
+        was_disabled=resumed.was_disabled,
+        was_failing=resumed.endpoint.was_failing,
+        made_due=resumed.endpoint.made_due,
+        has_more=resumed.endpoint.has_more,
+    )
+
+
+def probe_result(attempt: Attempt, resumed: ResumedEndpoint) -> api_webhooks.ProbeResult:
     return api_webhooks.ProbeResult(
         delivered=attempt.is_success,
         status=attempt.status,
         latency_ms=attempt.latency_ms,
         error=attempt.error,
         response=attempt.response,
+        was_failing=resumed.was_failing,
+        made_due=resumed.made_due,
     )
 
 

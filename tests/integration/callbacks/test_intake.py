@@ -72,7 +72,7 @@ async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
     signed = ConfiguredProvider(
         adapter=ADAPTERS["hiapi"], account=replace(an_account("signed", "hiapi"), webhook_secret=SECRET)
     )
-    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=500) as store:
         intake = Intake(
             providers={"signed": signed, **{name: a_provider(name) for name in ("hiapi", "dashscope", "modellix")}},
             keys=KEYS,

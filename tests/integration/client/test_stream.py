@@ -161,6 +161,19 @@ async def test_an_id_alone_moves_the_cursor_so_that_from_now_on_has_no_gap() -> 
     assert _cursors(server) == [None, "41", "41"]
 
 
+async def test_a_hello_is_no_event_and_moves_the_cursor() -> None:
+    def hello(cursor: int) -> bytes:
+        return b'retry: 1\nid: %d\nevent: hello\ndata: {"after":%d}\n\n' % (cursor, cursor)
+
+    async with _against(
+        replying_with(STREAM, hello(41)),
+        replying_with(STREAM, hello(41), b": keep-alive\n", blocks(42), b": keep-alive\n", hello(50)),
+        staying_open_after(STREAM, hello(50), blocks(51)),
+    ) as (client, server):
+        assert await first_seqs(2, client.events()) == [42, 51]
+    assert _cursors(server) == [None, "41", "50"]
+
+
 async def test_an_expired_cursor_comes_with_the_one_to_read_on_from() -> None:
     reset = b'id: 100\nevent: reset\ndata: {"requested_after":5,"oldest_after":100}\n\n'
     gone = problem(410, "cursor-expired", oldest_after=100)

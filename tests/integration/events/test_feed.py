@@ -47,7 +47,7 @@ def _path(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="store")
 async def _store(path: Path) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=50) as store:
+    async with open_store(f"sqlite:///{path}", clock=lambda: T0, migrating=True, busy_timeout_ms=500) as store:
         for name in ("1", "2"):
             await store.submissions.open_task(
                 a_task(f"tsk_{name}", provider_task_id=f"p{name}", state=TaskState.RUNNING, deadline_ms=T0), T0

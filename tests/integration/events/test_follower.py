@@ -57,7 +57,7 @@ async def _first_event(feed: Feed, event_log: EventLog) -> bytes:
     follower = Follower(feed=feed, event_log=event_log, wanted=ALL, cursor=0, keepalive_s=600)
     with feed.following(lambda: None) as slot:
         async with asyncio.timeout(TIMEOUT_S), aclosing(follower.chunks(slot)) as chunks:
-            assert await anext(chunks) == b"retry: 3000\nid: 0\n\n"
+            assert await anext(chunks) == b'retry: 3000\nid: 0\nevent: hello\ndata: {"after":0}\n\n'
             return await anext(chunks)
 
 

@@ -152,3 +152,24 @@ async def test_two_manual_runs_at_once_poll_a_task_only_once(setup: ReconcileSet
 )
 def test_ask_counts_only_on_a_dry_run(dry_run: bool, ask: bool, mode: ReconcileMode) -> None:
     assert ReconcileMode.of(dry_run=dry_run, ask=ask) is mode
+
+
+@pytest.mark.parametrize("refusal", [reply({"code": 401, "message": "bad key"}, 401), HttpReply(status=429)])
+async def test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once(
+    setup: ReconcileSetup, refusal: HttpReply
+) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2", next_poll_ms=T0 + 1000)
+    setup.transport.answer("p1", refusal, hiapi("handling"))
+    setup.transport.answer("p2", hiapi("success", "p2"))
+    await setup.run()
+    await setup.run(after_s=2)
+    assert setup.transport.queried == ["p1"]
+    await _reconcile(setup, ReconcileFilter(task="tsk_1"), mode=ReconcileMode.DRY_RUN)
+    (account,) = await setup.store.accounts.all()
+    assert account.paused_until_ms is not None
+    await _reconcile(setup, ReconcileFilter(task="tsk_1"))
+    (account,) = await setup.store.accounts.all()
+    assert (account.paused_until_ms, account.paused_reason, account.alarm) == (None, None, None)
+    await setup.run()
+    assert setup.transport.queried[-1] == "p2"

@@ -160,6 +160,22 @@ async def test_an_alarm_ends_when_the_provider_answers_again(setup: ReconcileSet
     assert (account.alarm, account.paused_until_ms) == (None, None)
 
 
+async def test_an_answer_that_was_in_flight_when_the_pause_began_does_not_end_it(setup: ReconcileSetup) -> None:
+    await setup.add_task("tsk_1", "p1")
+    await setup.add_task("tsk_2", "p2")
+    release = asyncio.Event()
+    setup.transport.answer("p1", reply({"code": 429, "message": "slow down"}, 429, retry_after="20"))
+    setup.transport.answer("p2", held_until(release, hiapi("handling", "p2")))
+    run = asyncio.create_task(setup.run())
+    while not [account for account in await setup.store.accounts.all() if account.paused_until_ms]:
+        await asyncio.sleep(0.001)
+    setup.clock.now_ms += 1000
+    release.set()
+    await run
+    (account,) = await setup.store.accounts.all()
+    assert account.paused_until_ms == T0 + 20_000
+
+
 async def test_a_task_expires_only_when_retention_has_passed_and_the_provider_said_so_twice(
     setup: ReconcileSetup,
 ) -> None:

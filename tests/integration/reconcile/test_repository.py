@@ -2,15 +2,16 @@
 
 import asyncio
 
+from receiver.reconcile.model.provider import Resumed
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
 from receiver.store.accounts import refill_tokens, set_tokens
 from receiver.store.engine import Tx
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.task import Task, TaskFilter
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
-from tests.support.reconcile_setup import a_poll
+from tests.support.reconcile_setup import a_poll, a_provider
 
 DUE = T0 + 60_000
 
@@ -109,9 +110,67 @@ async def test_a_longer_pause_and_an_alarm_stay_until_the_provider_answers(store
     await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE)
     (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.alarm) == (DUE + 900, "key refused")
-    await store.accounts.unpause("hiapi")
+    assert await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 1, now_ms=DUE + 2)
     (account,) = await store.accounts.all()
-    assert (account.paused_until_ms, account.alarm) == (None, None)
+    assert (account.paused_until_ms, account.paused_reason, account.alarm) == (None, None, None)
+    assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 3, now_ms=DUE + 3)
+
+
+async def test_an_answer_to_a_request_from_before_the_pause_does_not_end_it(store: Store) -> None:
+    await store.accounts.pause("hiapi", until_ms=DUE + 900, reason="429", alarm="slow", now_ms=DUE)
+    for sent_ms in (DUE - 1, DUE):
+        assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=sent_ms, now_ms=DUE + 5)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="429", alarm=None, now_ms=DUE + 50)
+    assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 50, now_ms=DUE + 60)
+    (account,) = await store.accounts.all()
+    assert (account.paused_until_ms, account.alarm) == (DUE + 900, "slow")
+
+
+async def test_a_pause_that_was_stored_before_the_clock_was_set_back_ends_too(store: Store) -> None:
+    await store.accounts.pause("hiapi", until_ms=DUE + 900, reason="429", alarm="slow", now_ms=DUE)
+    hour_ms = 3_600_000
+    early_ms = DUE - hour_ms
+    assert await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=early_ms, now_ms=early_ms)
+
+
+async def test_a_resume_makes_the_tasks_due_that_the_pause_put_off_and_no_others(store: Store) -> None:
+    until_ms = DUE + 300_000
+    await store.accounts.pause("hiapi", until_ms=until_ms, reason="denied", alarm="key refused", now_ms=DUE)
+    every_ms = round(a_provider("hiapi").adapter.CAPABILITIES.poll.every_s * 1000)
+    times = {"put_off": until_ms, "last": until_ms + every_ms, "later": until_ms + every_ms + 1, "soon": until_ms - 1}
+    for name, next_poll_ms in times.items():
+        await store.submissions.open_task(a_task(f"tsk_{name}", next_poll_ms=next_poll_ms), T0)
+    await store.submissions.open_task(a_task("tsk_other", provider="modellix", next_poll_ms=until_ms), T0)
+    resumed = await store.providers.resume(a_provider("hiapi"), speed=1.0, actor="ann", now_ms=DUE + 5)
+    assert resumed == Resumed(ended=True, made_due=2)
+    found = {str(task.id): task.next_poll_ms for task in (await store.tasks.tasks(TaskFilter())).items}
+    assert (found["tsk_put_off"], found["tsk_last"]) == (DUE + 5, DUE + 5)
+    assert (found["tsk_later"], found["tsk_soon"]) == (times["later"], times["soon"])
+    assert found["tsk_other"] == until_ms
+    again = await store.providers.resume(a_provider("hiapi"), speed=1.0, actor="ann", now_ms=DUE + 6)
+    assert again == Resumed(ended=False, made_due=0)
+
+
+async def test_a_task_that_became_due_meanwhile_keeps_its_time(store: Store) -> None:
+    await store.submissions.open_task(a_task("tsk_1", next_poll_ms=DUE), T0)
+    assert await store.engine.write(lambda tx: tx.execute("poll_now", id="tsk_1", now_ms=DUE)) == 0
+    assert await store.engine.write(lambda tx: tx.execute("poll_now", id="tsk_1", now_ms=DUE - 1)) == 1
+
+
+async def test_a_provider_is_listed_before_its_first_request_and_with_its_unfinished_tasks(store: Store) -> None:
+    await _open(store, 2)
+    await store.submissions.open_task(a_task("tsk_done", state=TaskState.SUCCEEDED), T0)
+    budget = a_provider("hiapi").adapter.CAPABILITIES.budget
+    await store.accounts.consume("hiapi", budget=budget, count=3, now_ms=DUE)
+    await store.accounts.pause("hiapi", until_ms=DUE + 900, reason="429", alarm="slow", now_ms=DUE)
+    providers = {name: a_provider(name) for name in ("hiapi", "modellix")}
+    used, unused = await store.providers.statuses(providers, speed=1.0, now_ms=DUE)
+    assert (used.name, used.host, used.unfinished) == ("hiapi", "hiapi.example", 2)
+    assert (used.tokens, used.burst) == (budget.burst - 3, budget.burst)
+    assert (used.paused_until_ms, used.paused_reason, used.alarm) == (DUE + 900, "429", "slow")
+    assert (unused.tokens, unused.paused_until_ms, unused.alarm) == (unused.burst, None, None)
+    over, _ = await store.providers.statuses(providers, speed=1.0, now_ms=DUE + 900)
+    assert (over.paused_until_ms, over.paused_reason, over.alarm) == (None, None, "slow")
 
 
 async def test_a_manual_run_leases_what_is_not_due_and_not_what_is_leased(store: Store) -> None:

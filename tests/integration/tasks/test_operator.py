@@ -1,20 +1,22 @@
-"""What a provider's list shows for a submit whose answer was lost, and cancellation, at simulated platforms."""
+"""What an operator does with one task at simulated platforms: cancel it, ask about an id, end it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
-from receiver.tasks.model.task import Task
-from receiver.tasks.operator import NoList, NotCanceled, TaskOperator, rank
+from receiver.tasks.model.settle import OperatorEnd
+from receiver.tasks.model.task import SettleRefused, Task
+from receiver.tasks.operator import Identified, NotCanceled, NotIdentified
 from submitter.errors import TransportError
-from submitter.model import CancelAccepted, Denied, ListedTask, ProviderTaskId, TaskId, TaskState
+from submitter.model import CancelAccepted, Denied, ProviderTaskId, TaskId, TaskState, Throttled, Unavailable
 from submitter.simulator import Simulator
 from tests.support.builders import a_task
 from tests.support.service import ORDER, Served, served, served_with_simulator
+from tests.support.submission_setup import ScriptedTransport, reply
 
 AT_DASHSCOPE = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse at dawn"}}
 Scene = tuple[Served, Simulator]
@@ -36,72 +38,8 @@ async def _submitted(service: Served, order: dict[str, Any]) -> Task:
     return await _task(service, (await service.post("/v1/tasks", order)).json()["id"])
 
 
-def _operator(service: Served) -> TaskOperator:
-    services = service.services
-    return TaskOperator(
-        tasks=services.store.tasks,
-        ledger=services.store.ledger,
-        accounts=services.store.accounts,
-        audit=services.store.audit,
-        transport=services.transport,
-        clock=services.clock,
-        speed=1.0,
-    )
-
-
-async def _looked_up(service: Served, task: Task) -> Any:
-    return await _operator(service).find_candidates(task, service.services.providers[task.provider])
-
-
 async def _cancel(service: Served, task: Task) -> CancelAccepted | NotCanceled:
-    return await _operator(service).cancel(task, service.services.providers[task.provider], actor="test")
-
-
-async def test_a_lost_submit_is_seen_in_the_list_and_what_the_ledger_knows_is_not(scene: Scene) -> None:
-    service, sim = scene
-    known = await _submitted(service, AT_DASHSCOPE)
-    sim.plan("dashscope", [["reply_lost"]])
-    lost = await _submitted(service, AT_DASHSCOPE)
-    seen = await _looked_up(service, lost)
-    assert (lost.state, known.state, seen.listed) == (TaskState.UNCERTAIN, TaskState.SUBMITTED, 2)
-    (candidate,) = seen.found
-    assert candidate.same_model
-    (record,) = [task for task in sim.records().tasks if task.task_id != known.provider_task_id]
-    assert candidate.listed.provider_task_id == record.task_id
-
-
-async def test_hiapis_list_has_no_filter_and_only_tasks_of_that_time_are_candidates(scene: Scene) -> None:
-    service, sim = scene
-    body = {"model": "happyhorse-1.1/text-to-video", "input": {"prompt": "x"}}
-    key = {"Authorization": f"Bearer {sim.key('hiapi')}"}
-    async with httpx.AsyncClient(trust_env=False, headers=key) as outside:
-        made = (await outside.post(f"{sim.base_url('hiapi')}/v1/tasks", json=body)).json()["data"]["taskId"]
-    await _submitted(service, ORDER)
-    now_ms = service.services.clock()
-    near = await _looked_up(service, a_task(state=TaskState.UNCERTAIN, created_ms=now_ms))
-    later = await _looked_up(service, a_task(state=TaskState.UNCERTAIN, created_ms=now_ms + 3_600_000))
-    assert [each.listed.provider_task_id for each in near.found] == [made]
-    assert (later.found, later.listed) == ((), 2)
-
-
-async def test_a_provider_without_a_list_gets_no_request(tmp_path: Path) -> None:
-    async with served(tmp_path, WHENFINAL_PROVIDERS="modellix", MODELLIX_API_KEY="k-of-modellix") as service:
-        assert await _looked_up(service, a_task(provider="modellix", state=TaskState.UNCERTAIN)) == NoList()
-
-
-async def test_a_denied_list_is_returned_as_denied(tmp_path: Path) -> None:
-    async with served_with_simulator(tmp_path, keys={"hiapi": "another-key-than-ours"}) as (service, _):
-        seen = await _looked_up(service, a_task(state=TaskState.UNCERTAIN))
-        assert isinstance(seen, Denied)
-
-
-def test_the_same_model_comes_first_and_then_the_nearest_in_time() -> None:
-    rows = [
-        ListedTask(provider_task_id=ProviderTaskId(name), raw_state="queued", model=model, created_at_ms=at_ms)
-        for name, model, at_ms in (("a", "other", 1_000), ("b", "m", None), ("c", "m", 9_000), ("d", "m", 2_000))
-    ]
-    ranked = rank(a_task(model="m", created_ms=1_000), rows)
-    assert [each.listed.provider_task_id for each in ranked] == ["d", "c", "b", "a"]
+    return await service.services.operator.cancel(task, service.services.providers[task.provider], actor="test")
 
 
 async def test_a_waiting_task_is_canceled_and_its_end_comes_from_the_provider(scene: Scene) -> None:
@@ -151,3 +89,117 @@ async def test_what_can_not_be_canceled_says_why_and_costs_no_request(
         refused = await _cancel(service, a_task(**({"state": TaskState.RUNNING, "provider_task_id": "p1"} | changes)))
         assert isinstance(refused, NotCanceled)
         assert words in refused.reason
+
+
+# Asking about an id.
+
+
+async def _lost(service: Served, sim: Simulator) -> tuple[Task, ProviderTaskId]:
+    """An uncertain task, and the id of what the provider created."""
+    before = {record.task_id for record in sim.records().tasks}
+    sim.plan("dashscope", [["reply_lost"]])
+    task = await _submitted(service, AT_DASHSCOPE)
+    (made,) = [record.task_id for record in sim.records().tasks if record.task_id not in before]
+    return task, ProviderTaskId(made)
+
+
+async def _identify(service: Served, task: Task, provider_task_id: str) -> Identified | SettleRefused | NotIdentified:
+    configured = service.services.providers[task.provider]
+    return await service.services.operator.identify(task, ProviderTaskId(provider_task_id), configured)
+
+
+async def test_the_provider_tells_state_model_and_time_of_an_id(scene: Scene) -> None:
+    service, sim = scene
+    task, made = await _lost(service, sim)
+    seen = await _identify(service, task, made)
+    assert isinstance(seen, Identified)
+    assert (seen.state, seen.doubts, seen.found.listed.provider_task_id) == (TaskState.SUBMITTED, (), made)
+    assert "dashscope says submitted (PENDING): a model that it does not tell, created 20" in str(seen)
+    assert str(seen).endswith("0 s after the submit began")
+    assert await _task(service, task.id) == task
+
+
+async def test_a_finished_task_tells_its_prompt_as_well(scene: Scene) -> None:
+    service, sim = scene
+    task, made = await _lost(service, sim)
+    sim.finish(made)
+    seen = await _identify(service, task, made)
+    assert isinstance(seen, Identified)
+    assert (seen.state, seen.found.same_prompt) == (TaskState.SUCCEEDED, True)
+    assert str(seen).endswith("with the same prompt")
+
+
+async def test_an_id_that_the_provider_does_not_know_is_refused(scene: Scene) -> None:
+    service, sim = scene
+    task, _ = await _lost(service, sim)
+    assert await _identify(service, task, "nothing") == SettleRefused(reason="dashscope does not know nothing")
+
+
+async def test_another_tasks_id_and_a_task_that_is_not_open_cost_no_request(tmp_path: Path) -> None:
+    async with served(tmp_path) as service:  # its providers cannot be reached
+        await service.has("tsk_2", "p2", provider="dashscope")
+        lost = a_task(state=TaskState.UNCERTAIN, provider="dashscope")
+        taken = await _identify(service, lost, "p2")
+        assert taken == SettleRefused(reason="p2 belongs to another task of dashscope: tsk_2")
+        running = await _identify(service, await _task(service, "tsk_2"), "p3")
+        assert isinstance(running, SettleRefused)
+        assert "running under an id that the provider told" in running.reason
+
+
+async def test_a_provider_that_does_not_answer_changes_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as service:
+        seen = await _identify(service, a_task(state=TaskState.UNCERTAIN, provider="dashscope"), "p3")
+        assert isinstance(seen, NotIdentified)
+        assert (seen.outcome, seen.reason.startswith("dashscope does not answer: ConnectFailed")) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (reply({"code": "InvalidApiKey", "message": "bad sim-dashscope-key"}, 401), Denied, "bad [hidden]"),
+        (reply({"code": "Throttling", "message": "slow"}, 429), Throttled, "too many requests"),
+        (reply({"code": "InternalError", "message": "oops"}, 500), Unavailable, "InternalError: oops"),
+        (reply([]), Unavailable, "no usable answer"),
+        (reply({"output": {"task_id": "other", "task_status": "RUNNING"}}), Unavailable, "not the requested one"),
+    ],
+)
+async def test_an_answer_that_is_none_is_told_and_changes_nothing(
+    tmp_path: Path, answer: Any, kind: type[Any], words: str
+) -> None:
+    async with served(tmp_path) as service:
+        operator = replace(service.services.operator, transport=ScriptedTransport(answer))
+        lost = a_task(state=TaskState.UNCERTAIN, provider="dashscope")
+        seen = await operator.identify(lost, ProviderTaskId("p3"), service.services.providers["dashscope"])
+        assert isinstance(seen, NotIdentified)
+        assert (type(seen.outcome), words in seen.reason) == (kind, True)
+        assert "sim-dashscope-key" not in seen.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "later_ms", "doubt"),
+    [
+        ("another", 0, "its model is happyhorse-1.1/text-to-video, and this task's is another"),
+        ("happyhorse-1.1/text-to-video", -3_600_000, None),  # HiAPI repeats under our key until now
+        ("happyhorse-1.1/text-to-video", 3_600_000, "it was not created at the time of this submit"),
+    ],
+)
+async def test_what_speaks_against_an_id_is_said(scene: Scene, model: str, later_ms: int, doubt: str | None) -> None:
+    service, sim = scene
+    await _submitted(service, ORDER)
+    (record,) = sim.records().tasks
+    created_ms = service.services.clock() + later_ms
+    lost = a_task(state=TaskState.UNCERTAIN, provider="signed", model=model, created_ms=created_ms)
+    seen = await _identify(service, lost, record.task_id)
+    assert isinstance(seen, Identified)
+    assert seen.doubts == (() if doubt is None else (doubt,))
+
+
+async def test_an_end_wakes_whoever_waits_for_events(scene: Scene) -> None:
+    service, sim = scene
+    task, _ = await _lost(service, sim)
+    woken: list[bool] = []
+    service.services.commit_notifier.subscribe(lambda: woken.append(True))
+    end = OperatorEnd(state=TaskState.CANCELED)
+    assert isinstance(await service.services.operator.end(task.id, end, actor="ann"), Task)
+    assert isinstance(await service.services.operator.end(task.id, end, actor="ann"), SettleRefused)
+    assert woken == [True]

@@ -6,6 +6,7 @@ import pytest
 
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
+from receiver.tasks.model.settle import OperatorId
 from receiver.tasks.model.task import IdempotencyMismatch, Recorded, SettleRefused, Task, Verdict
 from submitter.model import ProviderTaskId, Refusal, Refused, TaskError, TaskId, TaskState, Uncertain
 from tests.support.builders import T0, a_receipt, a_report, a_task
@@ -106,6 +107,10 @@ async def test_a_refused_submit_stores_the_providers_words(store: Store) -> None
     assert (after.state, after.error, after.next_poll_ms) == (TaskState.REFUSED, REFUSED.error, None)
 
 
+def _named(provider_task_id: str) -> OperatorId:
+    return OperatorId(provider_task_id=ProviderTaskId(provider_task_id), instead_of=None)
+
+
 async def _uncertain(store: Store, name: str = "tsk_1") -> None:
     await store.submissions.open_task(a_task(name, submit_body="{}"), T0)
     await store.submissions.store_uncertain(TaskId(name), Uncertain(reason="reset"), next_poll_ms=None, now_ms=T0)
@@ -113,11 +118,9 @@ async def _uncertain(store: Store, name: str = "tsk_1") -> None:
 
 async def test_settling_adopts_the_providers_task(store: Store) -> None:
     await _uncertain(store)
-    settled = await store.submissions.settle_adopt(
-        TaskId("tsk_1"), ProviderTaskId("p7"), next_poll_ms=NEXT, actor="ann", now_ms=T0
-    )
+    settled = await store.submissions.settle_adopt(TaskId("tsk_1"), _named("p7"), actor="ann", now_ms=T0)
     assert isinstance(settled, Task)
-    assert (settled.state, settled.provider_task_id, settled.next_poll_ms) == (TaskState.SUBMITTED, "p7", NEXT)
+    assert (settled.state, settled.provider_task_id, settled.next_poll_ms) == (TaskState.SUBMITTED, "p7", T0)
     assert "ann: settle" in [entry.summary for entry in await store.tasks.timeline(TaskId("tsk_1"))]
 
 
@@ -135,9 +138,7 @@ async def test_only_an_uncertain_task_can_be_settled_and_only_with_a_free_id(sto
     await _uncertain(store)
     await store.submissions.open_task(a_task("tsk_2"), T0)
     await store.submissions.store_receipt(TaskId("tsk_2"), a_receipt("p2"), next_poll_ms=NEXT, now_ms=T0)
-    taken = await store.submissions.settle_adopt(
-        TaskId("tsk_1"), ProviderTaskId("p2"), next_poll_ms=NEXT, actor="ann", now_ms=T0
-    )
+    taken = await store.submissions.settle_adopt(TaskId("tsk_1"), _named("p2"), actor="ann", now_ms=T0)
     certain = await store.submissions.settle_refuse(TaskId("tsk_2"), actor="ann", now_ms=T0)
     assert isinstance(taken, SettleRefused)
     assert isinstance(certain, SettleRefused)
@@ -148,9 +149,7 @@ async def test_nothing_is_settled_while_the_submit_may_be_under_way_again(store:
     one = ReconcileFilter(task="tsk_1")
     await store.polls.lease_by_filter(one, owner="w", now_ms=T0, lease_ms=60_000, limit=1)
     early = await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0 + 59_999)
-    adopted = await store.submissions.settle_adopt(
-        TaskId("tsk_1"), ProviderTaskId("p7"), next_poll_ms=NEXT, actor="ann", now_ms=T0
-    )
+    adopted = await store.submissions.settle_adopt(TaskId("tsk_1"), _named("p7"), actor="ann", now_ms=T0)
     assert isinstance(early, SettleRefused)
     assert isinstance(adopted, SettleRefused)
     assert isinstance(await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0 + 60_000), Task)

@@ -11,7 +11,7 @@ import pytest
 from submitter.model import TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0, a_report, notified
-from tests.support.service import ORDER, VIDEO, Served, is_problem, served_with_simulator
+from tests.support.service import ORDER, VIDEO, Served, is_problem, served, served_with_simulator
 
 PATIENCE_S = 20.0  # well below the wait that is asked for
 MEMBERS = (
@@ -48,7 +48,7 @@ async def test_the_callback_of_a_submitted_task_brings_its_end(simulated: tuple[
     service, sim = simulated
     task = (await service.post("/v1/tasks", ORDER)).json()
     sim.finish(task["task_id"])
-    ended = (await asyncio.wait_for(service.get(f"/v1/tasks/{task['id']}?wait=60"), PATIENCE_S)).json()
+    ended = (await asyncio.wait_for(service.get(f"/v1/tasks/{task['id']}?wait=45"), PATIENCE_S)).json()
     assert (ended["state"], ended["outputs"][0]["type"]) == ("succeeded", "video")
 
 
@@ -124,7 +124,7 @@ async def test_a_denied_key_of_ours_is_answered_503_and_shown_as_an_alarm(tmp_pa
     async with served_with_simulator(tmp_path, keys={"hiapi": "another-key"}) as (service, _):
         reply = await service.post("/v1/tasks", ORDER)
         assert is_problem(reply, 503)["title"] == "The provider denied our key"
-        accounts = (await service.http.get("/readyz")).json()["accounts"]
+        accounts = (await service.get("/readyz", key="read")).json()["accounts"]
     assert [(each["provider"], bool(each["paused_until"])) for each in accounts] == [("hiapi", True)]
     assert "hiapi refuses a submit" in accounts[0]["alarm"]
 
@@ -207,7 +207,7 @@ async def test_a_timeline_shows_what_happened_in_order(service: Served) -> None:
 
 async def test_a_wait_ends_when_the_task_does(service: Served) -> None:
     await service.has()
-    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
+    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=45"))
     await asyncio.sleep(0.1)
     await service.calls_back()
     assert (await asyncio.wait_for(waiting, PATIENCE_S)).json()["state"] == "succeeded"
@@ -222,12 +222,59 @@ async def test_a_wait_that_is_over_shows_the_task_as_it_is(service: Served) -> N
 async def test_a_wait_for_what_has_ended_is_answered_at_once(service: Served) -> None:
     await service.has()
     await _finish(service, "p1")
-    reply = await asyncio.wait_for(service.get("/v1/tasks/tsk_1", headers={"Prefer": "wait=60"}), PATIENCE_S)
-    assert (reply.json()["state"], reply.headers["preference-applied"]) == ("succeeded", "wait=60")
+    reply = await asyncio.wait_for(service.get("/v1/tasks/tsk_1", headers={"Prefer": "wait=45"}), PATIENCE_S)
+    assert (reply.json()["state"], reply.headers["preference-applied"]) == ("succeeded", "wait=45")
 
 
-@pytest.mark.parametrize("prefer", ["wait=61", "wait=-1", "wait=abc", "wait=1e9", "wait="])
-async def test_a_preferred_wait_that_is_too_long_or_no_number_is_answered_400(service: Served, prefer: str) -> None:
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        ("wait", 45),
+        ("respond-async, wait", 45),
+        ("wait=", 45),
+        ("wait;x=y", 45),
+        ("WAIT = 7", 7),
+        ('wait="7"; x', 7),
+        ("wait=7, wait=8", 7),
+        ("wait=60", 45),
+        ("wait=999999999", 45),
+        ("wait=0", 0),
+    ],
+)
+async def test_a_preferred_wait_is_no_longer_than_proxies_allow(service: Served, prefer: str, applied: int) -> None:
+    await service.has()
+    await _finish(service, "p1")
+    reply = await service.get("/v1/tasks/tsk_1", headers={"Prefer": prefer})
+    assert (reply.status_code, reply.headers["preference-applied"]) == (200, f"wait={applied}")
+
+
+@pytest.mark.parametrize("prefer", ["waiting=5", "await", "no-wait=5", "respond-async"])
+async def test_other_preferences_are_no_wait(service: Served, prefer: str) -> None:
+    await service.has()
+    assert "preference-applied" not in (await service.get("/v1/tasks/tsk_1", headers={"Prefer": prefer})).headers
+
+
+@pytest.mark.parametrize("query", ["wait", "wait="])
+async def test_a_wait_without_a_number_is_the_longest_where_that_is_short(tmp_path: Path, query: str) -> None:
+    async with served(tmp_path, WHENFINAL_WAIT_MAX_S="1") as service:
+        await service.has()
+        began_s = asyncio.get_running_loop().time()
+        assert (await service.get(f"/v1/tasks/tsk_1?{query}")).json()["state"] == "running"
+        assert asyncio.get_running_loop().time() - began_s >= 0.9
+
+
+async def test_a_longer_wait_is_taken_where_it_was_asked_for(tmp_path: Path) -> None:
+    async with served(tmp_path, WHENFINAL_WAIT_MAX_S="90") as service:
+        await service.has()
+        await _finish(service, "p1")
+        assert (await service.get("/v1/tasks/tsk_1?wait=90")).json()["state"] == "succeeded"
+        for prefer, applied in (("wait=90", 90), ("wait", 45)):
+            reply = await service.get("/v1/tasks/tsk_1", headers={"Prefer": prefer})
+            assert reply.headers["preference-applied"] == f"wait={applied}"
+
+
+@pytest.mark.parametrize("prefer", ["wait=-1", "wait=abc", "wait=1e9"])
+async def test_a_preferred_wait_that_is_no_number_is_answered_400(service: Served, prefer: str) -> None:
     await service.has()
     is_problem(await service.get("/v1/tasks/tsk_1", headers={"Prefer": prefer}), 400)
 
@@ -311,7 +358,7 @@ async def test_an_id_longer_than_a_thousand_characters_is_refused(service: Serve
 
 async def test_what_an_operator_does_is_in_the_timeline_with_the_name_of_the_key(service: Served) -> None:
     await service.has(provider_task_id=None)
-    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9"}, key="operate")
+    await service.post("/v1/tasks/tsk_1/settle", {"task_id": "p9", "force": True}, key="operate")
     story = (await service.get("/v1/tasks/tsk_1/timeline")).json()["timeline"]
     assert [note["summary"] for note in story if note["kind"] == "audit"] == ["key operate: settle"]
 
@@ -324,4 +371,18 @@ async def test_a_live_process_says_so_without_a_key(service: Served) -> None:
 
 
 async def test_a_ready_process_shows_its_accounts(service: Served) -> None:
-    assert (await service.http.get("/readyz")).json() == {"status": "ready", "accounts": []}
+    assert (await service.get("/readyz", key="read")).json() == {"status": "ready", "note": None, "accounts": []}
+
+
+async def test_what_a_ready_process_knows_about_accounts_is_for_readers_only(tmp_path: Path) -> None:
+    async with served_with_simulator(tmp_path, keys={"hiapi": "another-key"}) as (service, _):
+        await service.post("/v1/tasks", ORDER)
+        told = await service.get("/readyz", key="read")
+        untold = [
+            await service.http.get("/readyz"),
+            await service.get("/readyz", key="submit"),
+            await service.http.get("/readyz", headers={"Authorization": "Bearer no-key-of-ours-0000000001"}),
+            await service.http.get("/readyz", headers={"Authorization": "Basic eDp5"}),
+        ]
+    assert "hiapi" in told.text
+    assert [reply.text for reply in untold] == ['{"status":"ready"}'] * len(untold)

@@ -15,6 +15,7 @@ from receiver.web.bodies import LARGE_BYTES, Bodies
 from receiver.web.endpoint import Endpoint
 from receiver.web.routes import ROUTES
 from receiver.web.schemas.tasks import NoBody
+from submitter.model import TaskId, TaskState
 from tests.support.service import ORDER, Served, a_callback_body, is_problem, served
 
 JSON = {"content-type": "application/json"}
@@ -143,6 +144,9 @@ async def test_a_callback_of_very_many_values_is_refused(service: Served) -> Non
     await service.has()
     body = b'{"taskId":"p1","a":[' + b"0," * 400_000 + b"0]}"
     is_problem(await service.calls_back(json=None, content=body, headers=JSON), 400)
+    task = await service.services.store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert (task.state, task.next_poll_ms is not None) == (TaskState.RUNNING, True)  # its poll tells what happened
 
 
 async def test_pictures_of_many_megabytes_are_taken(service: Served) -> None:

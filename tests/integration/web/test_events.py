@@ -130,7 +130,7 @@ BAD_QUERIES = (
     ("limit=1001", "limit", "1000 or less"),
     ("after=-1", "after", "a whole number in digits"),
     ("after=1&after=2", "after", "one value"),
-    ("since=1", "since", "after, type, provider, model, label"),
+    ("since=1", "since", "type, provider, model, label, after"),
 )
 
 

@@ -83,6 +83,7 @@ async def test_a_stream_without_a_cursor_begins_now_and_with_one_after_it(servic
     async with open_stream(service.http) as now, open_stream(service.http, "after=1") as after:
         # A client that is cut off before the first event has a cursor to reconnect with.
         assert (now.greeting["id"], after.greeting["id"]) == ("3", "1")
+        assert (now.greeting["event"], json.loads(now.greeting["data"])) == ("hello", {"after": 3})
         assert await after.seqs(2) == [2, 3]
         await _happen(service, 1, first=4)
         assert (await now.seqs(1), await after.seqs(1)) == ([4], [4])
@@ -92,6 +93,38 @@ async def test_the_last_event_id_counts_before_the_cursor_of_the_address(service
     await _happen(service, 3)
     async with open_stream(service.http, "after=0", {"Last-Event-ID": "2"}) as stream:
         assert await stream.seqs(1) == [3]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "first"),
+    [
+        ("after=0&lastEventId=2", {}, 3),
+        ("lastEventId=1", {}, 2),
+        ("after=0&lastEventId=1", {"Last-Event-ID": "2"}, 3),
+        ("after=1&lastEventId=", {}, 2),
+        ("after=2", {"Last-Event-ID": ""}, 3),
+        ("lastEventId=2", {"Last-Event-ID": ""}, 3),
+    ],
+)
+async def test_a_cursor_is_taken_from_where_clients_put_it_and_an_empty_one_is_none(
+    service: Served, query: str, headers: dict[str, str], first: int
+) -> None:
+    await _happen(service, 3)
+    async with open_stream(service.http, query, headers) as stream:
+        assert stream.greeting["id"] == str(first - 1)
+        assert await stream.seqs(1) == [first]
+
+
+async def test_without_any_cursor_an_empty_last_event_id_means_from_now_on(service: Served) -> None:
+    await _happen(service, 3)
+    async with open_stream(service.http, "lastEventId=", {"Last-Event-ID": ""}) as stream:
+        assert stream.greeting["id"] == "3"
+
+
+async def test_the_parameter_is_checked_as_the_cursor_is(service: Served) -> None:
+    for value in ("abc", "-1", "1.0"):
+        (error,) = is_problem(await service.get(f"{PATH}?lastEventId={value}"), 400)["errors"]
+        assert error["field"] == "lastEventId"
 
 
 async def test_a_stream_is_filtered_as_a_page_is_live_and_from_the_past(service: Served) -> None:
@@ -113,7 +146,7 @@ async def test_a_filtered_stream_sends_its_cursor_when_no_event_matches(service:
         await _happen(service, 2)
         while (block := await stream.block()) == {"": "keep-alive"}:
             pass
-        assert block == {"": "keep-alive", "id": "2"}
+        assert block == {"id": "2", "event": "hello", "data": '{"after":2}'}
         assert await stream.block() == {"": "keep-alive"}
 
 
@@ -156,7 +189,7 @@ async def test_a_cursor_before_the_stored_events_is_reset_and_the_stream_goes_on
 
 
 async def test_a_last_event_id_that_is_no_number_is_answered_400(service: Served) -> None:
-    for given in ("abc", "-1", "1.0", "1e3", "9223372036854775808", "evt_1", "+1", "1 2", "\u0663", ""):
+    for given in ("abc", "-1", "1.0", "1e3", "9223372036854775808", "evt_1", "+1", "1 2", "\u0663"):
         problem = is_problem(await service.get(PATH, headers={"Last-Event-ID": given.encode()}), 400)
         assert [error["field"] for error in problem["errors"]] == ["Last-Event-ID"], given
     is_problem(await service.http.get(PATH, headers=[*KEY.items(), *[("Last-Event-ID", "0")] * 2]), 400)
@@ -240,7 +273,7 @@ async def test_a_client_that_does_not_read_delays_no_other_and_costs_bounded_mem
         received = bytearray()
         while b"\nid: %d\n" % count not in received[-10_000:]:
             received += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(deaf, 1 << 20), TIMEOUT_S)
-        assert [int(seq) for seq in re.findall(rb"\nid: ([0-9]+)\nevent:", received)] == list(range(1, count + 1))
+        assert [int(seq) for seq in re.findall(rb"\nid: ([0-9]+)\nevent: task", received)] == list(range(1, count + 1))
 
 
 async def test_clients_that_go_free_their_seats(service: Served) -> None:
@@ -253,7 +286,7 @@ async def test_clients_that_go_free_their_seats(service: Served) -> None:
 
 async def test_a_client_that_leaves_while_it_waits_for_a_task_frees_its_slot(service: Served) -> None:
     await service.has()
-    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
+    waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=45"))
     await _until(lambda: _slots_taken(service) == 1)
     waiting.cancel()
     await _until(lambda: _slots_taken(service) == 0)
@@ -283,16 +316,16 @@ async def test_a_stream_or_wait_too_many_is_answered_503_and_others_are_answered
     async with served(tmp_path, WHENFINAL_STREAMS_MAX="2") as service:
         await service.has()
         async with open_stream(service.http):
-            waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=60"))
+            waiting = asyncio.create_task(service.get("/v1/tasks/tsk_1?wait=45"))
             await _until(lambda: _slots_taken(service) == 2)
-            for path in (PATH, "/v1/tasks/tsk_1?wait=60"):
+            for path in (PATH, "/v1/tasks/tsk_1?wait=45"):
                 reply = await service.get(path)
                 assert is_problem(reply, 503)["type"] == "urn:whenfinal:problem:streams-full"
                 assert int(reply.headers["retry-after"]) > 0
             assert (await service.get("/v1/tasks/tsk_1")).json()["state"] == "running"
             await service.calls_back()
             assert (await waiting).json()["state"] == "succeeded"
-            assert (await service.get("/v1/tasks/tsk_1?wait=60")).json()["state"] == "succeeded"
+            assert (await service.get("/v1/tasks/tsk_1?wait=45")).json()["state"] == "succeeded"
         await _until(lambda: _slots_taken(service) == 0)
         async with open_stream(service.http) as stream:
             assert stream.reply.status_code == 200

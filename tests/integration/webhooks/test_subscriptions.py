@@ -175,9 +175,9 @@ async def test_an_unfit_secret_or_overlap_rotates_nothing(setup: SubscriptionSet
 async def test_a_test_is_posted_signed_and_leaves_only_a_line_in_the_audit(setup: SubscriptionSetup) -> None:
     async with serving(replying(reply(b"thanks", status=b"202 Accepted"))) as server:
         made = await setup.create(server.url, secret=SECRET)
-        attempt = await setup.service.test(made.id, actor="ann")
-    assert attempt is not None
-    assert (attempt.status, attempt.error, attempt.response) == (202, None, "thanks")
+        tested = await setup.service.test(made.id, actor="ann")
+    assert tested is not None
+    assert (tested.attempt.status, tested.attempt.error, tested.attempt.response) == (202, None, "thanks")
     (request,) = server.requests
     headers = headers_of(request)
     assert json.loads(body_of(request)) == {
@@ -212,9 +212,9 @@ async def test_a_disabled_subscription_can_be_tested(setup: SubscriptionSetup) -
     async with serving(replying(reply())) as server:
         made = await setup.create(server.url)
         await setup.change(made.id, enabled=False)
-        attempt = await setup.service.test(made.id, actor="ann")
-    assert attempt is not None
-    assert attempt.status == 200
+        tested = await setup.service.test(made.id, actor="ann")
+    assert tested is not None
+    assert tested.attempt.status == 200
 
 
 async def test_a_test_returns_what_went_wrong_and_is_not_repeated(setup: SubscriptionSetup) -> None:
@@ -223,11 +223,11 @@ async def test_a_test_returns_what_went_wrong_and_is_not_repeated(setup: Subscri
         failed = await setup.service.test(made.id, actor="ann")
     gone = await setup.service.test(made.id, actor="ann")
     assert failed is not None
-    assert (failed.status, failed.error, failed.response) == (500, "answered 500", "broken")
+    assert (failed.attempt.status, failed.attempt.error, failed.attempt.response) == (500, "answered 500", "broken")
     assert gone is not None
-    assert gone.status is None
-    assert gone.error is not None
-    assert gone.error.startswith("ConnectFailed")
+    assert gone.attempt.status is None
+    assert gone.attempt.error is not None
+    assert gone.attempt.error.startswith("ConnectFailed")
     assert len(server.requests) == 1
 
 

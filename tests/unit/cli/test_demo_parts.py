@@ -70,8 +70,8 @@ def test_the_operator_gives_no_record_to_two_tasks() -> None:
 
 
 def test_a_settlement_is_a_command_that_one_can_type() -> None:
-    assert settle_arguments("tsk_1", "x") == ("tasks", "settle", "tsk_1", "--task-id", "x")
-    assert settle_arguments("tsk_1", None) == ("tasks", "settle", "tsk_1", "--refused")
+    assert settle_arguments("tsk_1", "x") == ("tasks", "settle", "tsk_1", "--task-id", "x", "--yes")
+    assert settle_arguments("tsk_1", None) == ("tasks", "settle", "tsk_1", "--refused", "--yes")
 
 
 def _entry(source: str, state: str, verdict: str) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.runtime.wiring import now_ms
 from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from submitter.errors import ConnectFailed, ExchangeTimeout
@@ -155,6 +156,29 @@ def _status(name: str, failures: int = 0, disabled_for: str | None = None) -> Su
 def test_webhooks_that_do_not_arrive_are_found_with_their_hint(
     statuses: list[SubscriptionStatus], dead: int, found: list[str]
 ) -> None:
-    checks = list(check_webhooks(statuses, dead, 0))
+    checks = list(check_webhooks(statuses, [], dead, 0))
     assert [check.what for check in checks] == found
     assert all((check.level is Level.OK) == (check.hint == "") for check in checks)
+
+
+def _host(name: str, *, dead: int = 0, **health: Any) -> EndpointStatus:
+    return EndpointStatus(endpoint=EndpointState(id=f"https://{name}.example", **health), pending=1, dead=dead)
+
+
+@pytest.mark.parametrize(
+    "health",
+    [{"failures": 1}, {"failures": 9, "paused_until_ms": 100}, {"throttled_rate_per_s": 1.0}, {"paused_until_ms": 100}],
+)
+def test_trouble_at_a_host_of_notify_is_found_as_at_a_subscription(health: dict[str, Any]) -> None:
+    (check,) = check_webhooks([_status("sub_1")], [_host("a", **health)], 0, 50)
+    assert (check.what, check.level) == ("hosts of notify that fail or are paused: https://a.example", Level.WARN)
+    assert "whenfinal endpoints resume HOST" in check.hint
+
+
+def test_dead_letters_are_told_apart_by_what_sends_them_again() -> None:
+    hosts = [_host("a", dead=2), _host("b", dead=5, failures=1), _host("c", failures=1)]
+    own, failing, dead = check_webhooks([], hosts, 10, 50)
+    assert (own.what, "whenfinal replay" in own.hint) == ("dead letters: 3", True)
+    assert failing.what == "hosts of notify that fail or are paused: https://b.example, https://c.example"
+    assert dead.what == "dead letters at hosts of notify: 7, at https://a.example, https://b.example"
+    assert "whenfinal endpoints resume HOST --dead-letters" in dead.hint

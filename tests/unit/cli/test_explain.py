@@ -68,7 +68,39 @@ def test_an_uncertain_task_names_both_commands_that_settle_it() -> None:
     hint = "\n".join(next_steps(UNCERTAIN, [], NOW).manual)
     assert "whenfinal tasks settle tsk_1 --task-id " in hint
     assert "whenfinal tasks settle tsk_1 --refused" in hint
+    assert "--look" not in hint
+
+
+def test_the_list_is_proposed_where_the_provider_has_one() -> None:
+    hint = "\n".join(next_steps(UNCERTAIN, [], replace(NOW, has_list=True)).manual)
     assert "whenfinal tasks settle tsk_1 --look" in hint
+
+
+def test_a_settled_task_names_the_command_that_corrects_a_wrong_id() -> None:
+    assert next_steps(RUNNING, [], NOW).manual == ()
+    (hint,) = next_steps(replace(RUNNING, settled=True), [], NOW).manual
+    assert hint.startswith("It was settled as x.")
+    assert hint.endswith("whenfinal tasks settle tsk_1 --task-id PROVIDER_TASK_ID")
+    assert next_steps(replace(RUNNING, settled=True, state=TaskState.FAILED), [], NOW).manual == ()
+
+
+@pytest.mark.parametrize(
+    ("detail", "changes", "is_proposed"),
+    [
+        ({"unknown_word": True, "raw_state": "done"}, {}, True),
+        ({"unknown_word": True, "raw_state": "archiving"}, {}, False),  # the word before the present one
+        ({"raw_state": "done"}, {}, False),
+        ({}, {"overdue_ms": 1}, True),
+        ({"unknown_word": True, "raw_state": "done"}, {"state": TaskState.SUCCEEDED}, False),
+    ],
+)
+def test_an_end_in_an_unknown_word_is_an_operators_to_say(
+    detail: dict[str, Any], changes: dict[str, Any], *, is_proposed: bool
+) -> None:
+    task = replace(RUNNING, raw_state="done", **changes)
+    hint = "\n".join(next_steps(task, [_entry(detail=detail)], NOW).manual)
+    for flag in ("--succeeded URL", "--failed REASON", "--canceled"):
+        assert (f"whenfinal tasks settle tsk_1 {flag}" in hint) is is_proposed
 
 
 def test_an_uncertain_task_that_may_be_repeated_needs_no_operator() -> None:
@@ -165,6 +197,35 @@ def test_errors_outputs_and_answers_are_shown_below_the_entry() -> None:
         ("answer: go away",),
         ("refused: True",),
     ]
+
+
+def test_the_reply_that_could_not_be_used_is_one_line_of_the_entry() -> None:
+    entry = _entry(detail={"reason": "502", "reply": "<html>\r\n\t502</html>"})
+    assert list(entry_details(entry)) == [r"reply: <html>\r\n\t502</html>"]
+    drawn = Console(width=80)
+    with drawn.capture() as captured:
+        drawn.print(timeline_table([_entry(detail={"reply": "\x1b[2J" + "x" * 1024})], 0))
+    assert "\x1b[2J" not in captured.get()
+    assert r"\x1b[2J" in captured.get()
+    assert captured.get().count("x") >= 1024
+    assert max(map(len, captured.get().splitlines())) <= 80
+
+
+def test_an_id_that_a_reply_names_is_shown_with_the_command_that_settles_it() -> None:
+    named = [_entry(detail={"reason": "r", "task_id": each}) for each in ("p1", "p 2; rm -rf", "p1")]
+    steps = next_steps(UNCERTAIN, [*named, _entry(detail={"task_id": "of another kind"})], NOW).manual
+    assert [step for step in steps if step.startswith("A reply names")] == [
+        "A reply names p1. If that is this task: whenfinal tasks settle tsk_1 --task-id p1",
+        "A reply names p 2; rm -rf. If that is this task: whenfinal tasks settle tsk_1 --task-id 'p 2; rm -rf'",
+    ]
+    assert not any("A reply names" in step for step in next_steps(RUNNING, named, NOW).manual)
+
+
+def test_a_paused_account_is_explained_with_the_command_that_ends_the_pause() -> None:
+    account = AccountStatus(provider="hiapi", tokens=0, refilled_ms=0, paused_until_ms=20_000, paused_reason="429")
+    assert "whenfinal providers resume hiapi" in " ".join(next_steps(RUNNING, [], replace(NOW, account=account)).manual)
+    over = replace(account, paused_until_ms=1)
+    assert next_steps(RUNNING, [], replace(NOW, account=over)).manual == ()
 
 
 def test_reports_that_are_counted_and_not_shown_are_told() -> None:

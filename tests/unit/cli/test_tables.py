@@ -48,3 +48,21 @@ def test_the_progress_of_the_demo_fits_a_narrow_terminal() -> None:
     progress = Progress(provider="modelstream", wanted=12, submitted=12, ended=7, events=7, webhooks=6)
     drawn = "\n".join(_drawn(draw([progress], 3.0), 60))
     assert all(word in drawn for word in ("modelstream", "submitted", "12/12", "7/12", "webhooks"))
+
+
+def test_a_task_is_shown_with_what_was_asked_for() -> None:
+    video = {
+        "model": "m",
+        "prompt": "a horse\x1b[2J",
+        "reference_images": ["https://a.example/1.png", URL],
+        "duration": 5,
+    }
+    shown = "\n".join(_drawn(task_sheet(a_task(request={"video": video, "deadline_s": 90}), 0), 80))
+    for words in ("wanted prompt", r"a horse\x1b[2J", "wanted duration", "https://a.example/1.png", "1 min 30 s"):
+        assert words in shown
+    assert shown.count("wanted reference images") == 2
+    raw = {"path": "/v1/x", "body": {"model": "m", "prompt": "日本"}}
+    shown = "\n".join(_drawn(task_sheet(a_task(request={"raw": raw}), 0), 80))
+    assert '{"model": "m", "prompt": "日本"}' in shown
+    assert "/v1/x" in shown
+    assert "wanted" not in "\n".join(_drawn(task_sheet(a_task(request={}), 0), 80))

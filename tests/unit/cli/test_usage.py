@@ -12,6 +12,8 @@ from receiver.config.errors import ConfigError
 from receiver.store.errors import StoreUnavailable
 from submitter.errors import InvalidRequest, Violation
 
+SETTLE_WAYS = "give one of --task-id ID, --refused, --succeeded URL, --failed REASON, --canceled and --look"
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -21,7 +23,6 @@ from submitter.errors import InvalidRequest, Violation
         ("tasks list --state done", "'--state': 'done' is none of queued, submitting, uncertain, refused, "),
         ("tasks list --limit 0", "--limit"),
         ("tasks show", "ID"),
-        ("tasks settle", "ID"),
         ("events --after -1", "--after"),
         ("events --type task.nothing", "'--type': 'task.nothing' is none of task.succeeded, task.failed, "),
         ("deliveries list --state gone", "'--state': 'gone' is none of pending, delivered, dead"),
@@ -55,8 +56,16 @@ def test_wrong_usage_is_named(words: str, message: str) -> None:
     ("words", "message"),
     [
         ("reconcile --ask", "--ask goes with --dry-run"),
-        ("tasks settle tsk_x", "give one of --task-id ID, --refused and --look"),
-        ("tasks settle tsk_x --task-id y --look", "give one of --task-id ID, --refused and --look"),
+        ("tasks settle tsk_x", SETTLE_WAYS),
+        ("tasks settle", SETTLE_WAYS),
+        ("tasks settle tsk_x --task-id y --look", SETTLE_WAYS),
+        ("tasks settle tsk_x --refused --canceled", SETTLE_WAYS),
+        ("tasks settle tsk_x --succeeded https://a.example/v --failed no", SETTLE_WAYS),
+        ("tasks settle --refused", "name the task: whenfinal tasks settle ID"),
+        ("tasks settle --task-id y --yes", "name the task: whenfinal tasks settle ID"),
+        ("tasks settle tsk_x --refused --force", "--force goes with --task-id"),
+        ("tasks settle --look --force", "--force goes with --task-id"),
+        ("tasks settle tsk_x --task-id .. --yes", "--task-id: that cannot be the id of a task at a provider"),
         ("submit - --timeout 9s", "--timeout goes with --wait"),
         ("submit . ", ". can not be read"),
         ("subscriptions create https://a.example --label a=1 --label a=2", "a name is given twice"),
@@ -147,6 +156,8 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
         "receiver.cli.console",
         "receiver.config",
         "receiver.config.errors",
+        "receiver.runtime",
+        "receiver.runtime.printable",
         "receiver.store",
         "receiver.store.errors",
     }

@@ -7,7 +7,7 @@ import pytest
 
 from receiver.events.model.buffer import EncodedEvent, EventBuffer
 from receiver.events.model.event import Event, EventType, event_of_draft
-from receiver.events.model.sse import event_frame, keep_alive, reset_frame
+from receiver.events.model.sse import KEEP_ALIVE, cursor_frame, event_frame, hello, reset_frame
 from receiver.tasks.model.event import task_draft
 from tests.support.builders import T0, a_task
 
@@ -76,5 +76,6 @@ def test_a_reset_carries_the_cursor_to_go_on_from() -> None:
 
 
 def test_a_comment_keeps_a_stream_alive_and_may_move_its_cursor() -> None:
-    assert keep_alive(None) == b": keep-alive\n\n"
-    assert keep_alive(4) == b": keep-alive\nid: 4\n\n"
+    assert KEEP_ALIVE == b": keep-alive\n"
+    assert cursor_frame(4) == b'id: 4\nevent: hello\ndata: {"after":4}\n\n'
+    assert hello(4) == b"retry: 3000\n" + cursor_frame(4)

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -97,6 +98,45 @@ def test_people_get_one_readable_line() -> None:
     structlog.reset_defaults()
     assert "started" in stream.getvalue()
     assert "port=8000" in stream.getvalue()
+
+
+UNPRINTABLE = "a\x1b[2J\x7f\x85\x9b31m\u202e\u2066\u200b\u2028\u2029\ufeff\ud800\U000e0041\r\n\tz é 你 ✅"
+
+
+@contextmanager
+def _written(form: str) -> Iterator[io.StringIO]:
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    configure_logging(LogSettings.model_validate({"format": form}), stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_nothing_of_others_reaches_the_log_raw(form: str) -> None:
+    with _written(form) as stream:
+        log = structlog.get_logger("a")
+        log.warning("refused", reason=UNPRINTABLE, listed=[UNPRINTABLE], named={UNPRINTABLE: UNPRINTABLE})
+        log.warning(UNPRINTABLE)
+        logging.getLogger("uvicorn.error").error("got %s", UNPRINTABLE)
+        try:
+            int(UNPRINTABLE)
+        except ValueError:
+            log.exception("failed", stack=UNPRINTABLE)
+    written = stream.getvalue()
+    raw = {each for each in written if not each.isprintable()}
+    assert raw <= {"\n"}
+    assert "é 你 ✅" in written
+    begins = "{" if form == "json" else "2"
+    assert [line[:1] for line in written.split("\n")[:4]] == [begins] * 4  # each line of the log is one
+
+
+def test_a_program_reads_the_value_that_was_written() -> None:
+    with _written("json") as stream:
+        structlog.get_logger("a").warning("refused", reason=UNPRINTABLE)
+    assert json.loads(stream.getvalue())["reason"] == UNPRINTABLE
 
 
 def test_short_texts_are_not_secrets() -> None:

@@ -11,6 +11,7 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import EndpointState
+from receiver.webhooks.model.endpoint_status import ResumedEndpoint
 from receiver.webhooks.model.replay import ReplayCount
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.model.views import probe_result, replay_result, subscription_view
@@ -124,8 +125,9 @@ def test_what_is_over_is_null() -> None:
 )
 def test_only_an_answer_2xx_is_a_delivery(status: int | None, error: str | None, *, delivered: bool) -> None:
     attempt = Attempt(at_ms=T0, latency_ms=12, status=status, error=error, response="x")
-    result = probe_result(attempt)
+    result = probe_result(attempt, ResumedEndpoint(was_failing=True, made_due=3))
     assert (result.delivered, result.status, result.response) == (delivered, status, "x")
+    assert (result.was_failing, result.made_due) == (True, 3)
     assert probe_line(attempt).plain.startswith("delivered" if delivered else "not delivered")
 
 

@@ -8,6 +8,7 @@ from submitter.model import (
     CancelAccepted,
     CancelRefused,
     ListedTask,
+    ListPage,
     NotFound,
     Output,
     ProviderTaskId,
@@ -88,7 +89,7 @@ def test_the_list_reads_the_time_of_making_in_milliseconds() -> None:
         model="happyhorse-1.0-r2v",
         created_at_ms=1_788_228_000_100,
     )
-    assert dashscope.parse_list(recorded.reply("dashscope", "list")) == (row,)
+    assert dashscope.parse_list(recorded.reply("dashscope", "list")) == ListPage(rows=(row,), has_more=False)
 
 
 def test_a_list_that_is_refused_says_why() -> None:
@@ -98,10 +99,10 @@ def test_a_list_that_is_refused_says_why() -> None:
 
 
 def test_the_list_spans_at_most_the_last_day_in_beijing_time() -> None:
-    call = dashscope.build_list(ACCOUNT, since_ms=0, until_ms=ENDED_AT_MS)
+    call = dashscope.build_list(ACCOUNT, since_ms=0, until_ms=ENDED_AT_MS, page=3)
     assert call.url == (
         "https://dashscope-intl.aliyuncs.com/api/v1/tasks/"
-        "?start_time=20260831100130&end_time=20260901100130&page_no=1&page_size=10"
+        "?start_time=20260831100130&end_time=20260901100130&page_no=3&page_size=10"
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from submitter.model import (
     ListedTask,
+    ListPage,
     NotFound,
     Output,
     ProviderTaskId,
@@ -79,16 +80,16 @@ def test_the_list_gives_every_task_with_the_time_of_its_making() -> None:
             created_at_ms=1_789_999_000_000,
         ),
     )
-    assert hiapi.parse_list(recorded.reply("hiapi", "list")) == rows
+    assert hiapi.parse_list(recorded.reply("hiapi", "list")) == ListPage(rows=rows, has_more=False)
 
 
 def test_a_list_that_is_refused_says_why() -> None:
     assert hiapi.parse_list(recorded.reply("hiapi", "status_429")) == Throttled(retry_after_s=7.0)
 
 
-def test_the_list_requests_the_largest_page() -> None:
-    call = hiapi.build_list(recorded.account("hiapi"), since_ms=0, until_ms=1)
-    assert call.url == "https://api.hiapi.ai/v1/tasks?page=1&size=100"
+def test_the_list_requests_the_largest_pages_one_after_the_other() -> None:
+    calls = [hiapi.build_list(recorded.account("hiapi"), since_ms=0, until_ms=1, page=page) for page in (1, 7)]
+    assert [call.url.partition("?")[2] for call in calls] == ["page=1&size=100", "page=7&size=100"]
 
 
 def test_an_id_cannot_leave_its_place_in_the_address() -> None:

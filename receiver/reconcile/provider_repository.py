@@ -1,0 +1,96 @@
+"""The pauses of providers: how they end, by an answer of the provider or by an operator.
+
+While a provider is paused none of its tasks is polled, and the next poll of those that met the pause is put off until
+after it. So the end of a pause also makes those tasks due.
+"""
+
+from collections.abc import Mapping
+
+from receiver.reconcile.model.provider import ProviderStatus, Resumed, provider_status
+from receiver.store.accounts import account_of
+from receiver.store.audit import AuditEntry, record_audit
+from receiver.store.engine import NEVER_MS, Engine, Row, Tx
+from receiver.store.ids import IdMaker
+from receiver.store.repository import Repository
+from submitter.providers.contract import ConfiguredProvider
+from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
+
+PUT_OFF_AT_ONCE = 500  # tasks that are made due; others wait for the time at which the pause would have ended
+
+
+class ProviderRepository(Repository):
+    """Each method is one transaction, or reads only, and raises StoreUnavailable when nothing of it was stored."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        super().__init__(engine)
+        self._new_id = new_id
+
+    async def statuses(
+        self, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int
+    ) -> list[ProviderStatus]:
+        """Of the configured providers, in their order."""
+        accounts = {account.provider: account for account in await self._all("all_accounts", account_of)}
+        return [
+            provider_status(
+                configured,
+                accounts.get(name),
+                unfinished=await self._one("count_unfinished", _number, provider=name) or 0,
+                speed=speed,
+                now_ms=now_ms,
+            )
+            for name, configured in providers.items()
+        ]
+
+    async def resume(self, configured: ConfiguredProvider, *, speed: float, actor: str, now_ms: int) -> Resumed:
+        """End the pause and the alarm of a provider because a person says so. Only what it ends is in the audit."""
+
+        async def work(tx: Tx) -> Resumed:
+            resumed = await _end(tx, configured, speed=speed, before_ms=NEVER_MS, now_ms=now_ms)
+            if resumed.ended:
+                detail = {"provider": configured.account.name, "tasks_made_due": resumed.made_due}
+                entry = AuditEntry(actor=actor, action="provider resumed", detail=detail)
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+            return resumed
+
+        return await self._engine.write(work)
+
+    async def end_pause(self, configured: ConfiguredProvider, *, speed: float, sent_ms: int, now_ms: int) -> bool:
+        """End the pause and the alarm of a provider that gave a good answer to a request sent at `sent_ms`.
+
+        One that began later stays: the request was in flight then, and its answer says nothing about the pause. One
+        that lies ahead was stored before the clock was set back, and ends.
+        """
+
+        async def work(tx: Tx) -> bool:
+            row = await tx.fetch_one("account", provider=configured.account.name)
+            since_ms = None if row is None else account_of(row).paused_since_ms
+            is_ahead = since_ms is not None and since_ms > now_ms + MAX_CLOCK_SKEW_MS
+            before_ms = NEVER_MS if is_ahead else sent_ms
+            return (await _end(tx, configured, speed=speed, before_ms=before_ms, now_ms=now_ms)).ended
+
+        return await self._engine.write(work)
+
+
+async def _end(tx: Tx, configured: ConfiguredProvider, *, speed: float, before_ms: int, now_ms: int) -> Resumed:
+    name = configured.account.name
+    row = await tx.fetch_one("account", provider=name)
+    if row is None or not await tx.execute("unpause_account", provider=name, before_ms=before_ms):
+        return Resumed(ended=False, made_due=0)
+    paused_until_ms = account_of(row).paused_until_ms
+    if paused_until_ms is None or paused_until_ms <= now_ms:
+        return Resumed(ended=True, made_due=0)
+    # As far as `schedule.after_pause` spreads the polls.
+    spread_ms = round(configured.adapter.CAPABILITIES.poll.every_s / speed * 1000)
+    found = await tx.fetch_all(
+        "put_off_tasks",
+        provider=name,
+        from_ms=paused_until_ms,
+        until_ms=paused_until_ms + spread_ms,
+        limit=PUT_OFF_AT_ONCE,
+    )
+    await tx.execute_many("poll_now", [{"id": each["id"], "now_ms": now_ms} for each in found])
+    return Resumed(ended=True, made_due=len(found))
+
+
+def _number(row: Row) -> int:
+    return int(row["number"])

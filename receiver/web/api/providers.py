@@ -1,0 +1,26 @@
+"""Providers: list them with their pauses and alarms, resume one."""
+
+from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.problems import not_found
+from receiver.web.schemas.tasks import NoBody, NoQuery
+from submitter.api_operations import ProviderStatus, ProviderStatuses, ResumedProvider
+
+
+async def list_providers(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    services = context.services
+    found = await services.store.providers.statuses(
+        services.providers, speed=services.settings.providers.speed, now_ms=services.clock()
+    )
+    return JsonAnswer(body=ProviderStatuses(providers=tuple(map(ProviderStatus.model_validate, found))))
+
+
+async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    services, name = context.services, context.path_param("name")
+    configured, speed = services.providers.get(name), services.settings.providers.speed
+    if configured is None:
+        raise not_found("provider")
+    store = services.store.providers
+    resumed = await store.resume(configured, speed=speed, actor=context.actor, now_ms=services.clock())
+    (status,) = await store.statuses({name: configured}, speed=speed, now_ms=services.clock())
+    view = ProviderStatus.model_validate(status)
+    return JsonAnswer(body=ResumedProvider(**dict(view), ended=resumed.ended, made_due=resumed.made_due))

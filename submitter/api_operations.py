@@ -1,0 +1,65 @@
+"""The bodies of the HTTP API with which operators see and end trouble, as models. Pure. See `submitter.api`."""
+
+from pydantic import AliasChoices, Field
+
+from submitter.api import ApiModel, Time
+from submitter.api_webhooks import Breaker
+
+
+class ProviderStatus(ApiModel):
+    """A configured provider. `tokens` of `burst` requests are left in its rate budget.
+
+    `tokens` is below zero after submits that did not wait for the budget. `alarm` says what an operator must look into.
+    """
+
+    name: str
+    adapter: str
+    host: str
+    tokens: float
+    burst: int
+    paused_until: Time | None = Field(validation_alias=AliasChoices("paused_until_ms", "paused_until"))
+    paused_reason: str | None
+    alarm: str | None
+    unfinished: int
+
+
+class ProviderStatuses(ApiModel):
+    """All configured providers."""
+
+    providers: tuple[ProviderStatus, ...]
+
+
+class ResumedProvider(ProviderStatus):
+    """The provider after a resume. `ended`: it had a pause or an alarm. `made_due` tasks are polled now."""
+
+    ended: bool
+    made_due: int
+
+
+class NotifyEndpoint(ApiModel):
+    """A host that tasks name in `notify`. `pending` deliveries are not finished, `dead` ones are dead letters."""
+
+    endpoint: str
+    breaker: Breaker
+    pending: int
+    dead: int
+
+
+class NotifyEndpointsPage(ApiModel):
+    """`next_cursor` null: this is the last page."""
+
+    endpoints: tuple[NotifyEndpoint, ...]
+    next_cursor: str | None
+
+
+class ResumedEndpoint(NotifyEndpoint):
+    """The host after a resume. `was_failing`: it had failures, a pause or a slower rate.
+
+    `made_due` deliveries were due later and are sent now, and so are `redelivered` dead letters. With `has_more`
+    another resume takes more of both.
+    """
+
+    was_failing: bool
+    made_due: int
+    redelivered: int
+    has_more: bool

@@ -1,0 +1,60 @@
+"""Providers over HTTP: listed with their pauses, and resumed."""
+
+import json
+
+from receiver.tasks.model.task import TaskFilter
+from tests.support.builders import T0
+from tests.support.service import Served, is_problem
+from tests.support.tables import rows_of
+
+FAR_MS = 2**52
+
+
+async def _pause(service: Served, name: str = "hiapi") -> None:
+    await service.services.store.accounts.pause(name, until_ms=FAR_MS, reason="denied", alarm="bad key", now_ms=T0)
+
+
+async def test_every_configured_provider_is_listed_with_its_pause(service: Served) -> None:
+    await service.has("tsk_1", "p1", next_poll_ms=FAR_MS)
+    await _pause(service)
+    found = (await service.get("/v1/providers", key="read")).json()["providers"]
+    assert [each["name"] for each in found] == ["hiapi", "signed", "dashscope"]
+    paused, free, _ = found
+    assert (paused["alarm"], paused["paused_reason"], bool(paused["paused_until"])) == ("bad key", "denied", True)
+    assert (paused["host"], paused["adapter"], paused["unfinished"]) == ("127.0.0.1:9", "hiapi", 1)
+    assert (free["alarm"], free["paused_until"], free["unfinished"], free["adapter"]) == (None, None, 0, "hiapi")
+    assert free["tokens"] == free["burst"]
+    assert "sim-hiapi-key" not in json.dumps(found)
+
+
+async def test_a_resume_ends_pause_and_alarm_and_makes_put_off_tasks_due(service: Served) -> None:
+    await service.has("tsk_1", "p1", next_poll_ms=FAR_MS)
+    await _pause(service)
+    first = await service.post("/v1/providers/hiapi/resume", key="operate")
+    assert first.status_code == 200
+    resumed = first.json()
+    assert (resumed["name"], resumed["ended"], resumed["made_due"]) == ("hiapi", True, 1)
+    assert (resumed["alarm"], resumed["paused_until"], resumed["paused_reason"]) == (None, None, None)
+    (task,) = (await service.services.store.tasks.tasks(TaskFilter())).items
+    assert (task.next_poll_ms or FAR_MS) < FAR_MS
+    again = (await service.post("/v1/providers/hiapi/resume", key="operate")).json()
+    assert (again["ended"], again["made_due"]) == (False, 0)
+
+
+async def test_a_resume_is_in_the_audit_once_and_a_second_changes_nothing(service: Served) -> None:
+    await _pause(service)
+    for _ in range(2):
+        await service.post("/v1/providers/hiapi/resume", key="operate")
+    (row,) = rows_of(service.services.settings.database.url, "SELECT actor, action, detail FROM audit")
+    assert row[:2] == ("key operate", "provider resumed")
+    assert json.loads(row[2]) == {"provider": "hiapi", "tasks_made_due": 0}
+
+
+async def test_a_provider_that_is_not_configured_is_404_even_if_it_once_was(service: Served) -> None:
+    await _pause(service, "tokenbay")
+    for name in ("tokenbay", "nobody", "..%2Fhiapi", "hiapi%20", "HIAPI"):
+        is_problem(await service.post(f"/v1/providers/{name}/resume", key="operate"), 404)
+    is_problem(await service.post("/v1/providers/hiapi/resume", key="read"), 403)
+    is_problem(await service.get("/v1/providers", key="submit"), 403)
+    (account,) = await service.services.store.accounts.all()
+    assert (account.provider, account.alarm) == ("tokenbay", "bad key")

@@ -1,0 +1,89 @@
+"""Providers by the command: listed at 80 columns and as JSON, and resumed."""
+
+import asyncio
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+
+from receiver.runtime.store import open_store
+from tests.support.cli import TIMEOUT_S, WHENFINAL, Cli, request_line
+
+FAR_MS = 2**52
+ALARM = "hiapi answers 401: the key\x1b[31m is not valid any more, see the console of the account"
+
+
+@pytest.fixture
+def paused(simulated: Cli) -> Cli:
+    """HiAPI's account is paused with an alarm, and has a task that runs."""
+    simulated.run("submit", "-", "--json", stdin=request_line())
+
+    async def pause() -> None:
+        url = f"sqlite:///{simulated.folder / 'whenfinal.db'}"
+        async with open_store(url, clock=lambda: 0, migrating=False) as store:
+            await store.accounts.pause("hiapi", until_ms=FAR_MS, reason="denied", alarm=ALARM, now_ms=1)
+
+    asyncio.run(pause())
+    return simulated
+
+
+def test_the_providers_are_listed_as_json_in_the_order_of_the_settings(paused: Cli) -> None:
+    found = paused.run("providers", "list", "--json").values
+    assert [each["name"] for each in found][:2] == ["hiapi", "dashscope"]
+    assert (found[0]["alarm"], found[0]["paused_reason"], found[0]["unfinished"]) == (ALARM, "denied", 1)
+    assert (found[1]["alarm"], found[1]["unfinished"], found[1]["tokens"]) == (None, 0, found[1]["burst"])
+
+
+def test_a_terminal_of_80_columns_shows_who_is_paused_and_why(paused: Cli) -> None:
+    lines = _on_terminal(paused, "providers", "list").splitlines()
+    text = " ".join(lines)
+    assert all(word in text for word in ("hiapi", "denied", "answers", "modelstream"))
+    assert "\\x1b" in text
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_a_resume_says_what_it_ended_and_a_second_that_there_is_nothing(paused: Cli) -> None:
+    ended = paused.run("providers", "resume", "hiapi")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("hiapi is polled again")
+    again = paused.run("providers", "resume", "hiapi")
+    assert (again.status, again.out) == (0, "hiapi has no pause and no alarm; nothing was changed\n")
+    (value,) = paused.run("providers", "resume", "hiapi", "--json").values
+    assert (value["ended"], value["alarm"], value["name"]) == (False, None, "hiapi")
+
+
+def test_a_provider_that_is_not_configured_is_one_line_and_usage(paused: Cli) -> None:
+    ended = paused.run("providers", "resume", "hiapy")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "whenfinal: hiapy is not configured; did you mean hiapi?\n"
+    assert paused.run("providers", "list", "--json").values[0]["alarm"] == ALARM
+
+
+def test_doctor_and_explain_name_the_command_that_ends_the_pause(paused: Cli) -> None:
+    (task,) = paused.run("tasks", "list", "--json").values
+    assert "whenfinal providers resume hiapi" in paused.run("tasks", "explain", task["id"]).out
+    assert "whenfinal providers resume hiapi" in paused.run("doctor").out
+
+
+def _on_terminal(cli: Cli, *arguments: str) -> str:
+    """What a terminal of 80 columns is shown, without its styles."""
+    ours, theirs = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cli.folder), **cli.environment}
+    shape = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen([WHENFINAL, *arguments], cwd=cli.folder, env=environment | shape, stdout=theirs) as command:
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+        command.wait(TIMEOUT_S)
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # the other end was closed
+        return b""

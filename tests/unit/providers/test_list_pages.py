@@ -1,0 +1,108 @@
+"""A page of a provider's task list: what is on it, whether more follow, and a list that is not there."""
+
+import json
+from typing import Any
+
+import pytest
+
+from submitter.http.messages import HttpReply
+from submitter.model import ListPage, Unavailable
+from submitter.providers.list_pages import is_before
+from submitter.providers.registry import LISTS_TASKS
+
+ABSENT = object()
+
+
+def _row(adapter: str, number: int) -> dict[str, Any]:
+    return {"hiapi": {"taskId": f"p{number}"}, "dashscope": {"task_id": f"p{number}"}}[adapter]
+
+
+def _reply(adapter: str, rows: object, numbers: dict[str, Any] | None = None) -> HttpReply:
+    """`numbers` are page, size and total in HiAPI's words, of which DashScope's are made."""
+    given = numbers or {}
+    document: dict[str, Any]
+    if adapter == "hiapi":
+        document = {"code": 200, "message": "success", "data": {**given, "tasks": rows}}
+        if rows is ABSENT:
+            del document["data"]["tasks"]
+    else:
+        names = {"page": "page_no", "size": "page_size", "total": "total", "pages": "total_page"}
+        document = {"request_id": "r", **{names[name]: value for name, value in given.items()}, "data": rows}
+        if rows is ABSENT:
+            del document["data"]
+    return HttpReply(status=200, headers=(), body=json.dumps(document).encode())
+
+
+def _page(adapter: str, rows: object, numbers: dict[str, Any] | None = None) -> ListPage | object:
+    return LISTS_TASKS[adapter].parse_list(_reply(adapter, rows, numbers))
+
+
+@pytest.mark.parametrize("adapter", sorted(LISTS_TASKS))
+@pytest.mark.parametrize("rows", [ABSENT, None, {}, "none", 0, False])
+def test_a_reply_without_its_list_says_nothing_about_tasks(adapter: str, rows: object) -> None:
+    reply = _reply(adapter, rows)
+    seen = LISTS_TASKS[adapter].parse_list(reply)
+    assert isinstance(seen, Unavailable)
+    assert (seen.reason, seen.raw) == ("the reply holds no list of tasks", reply.body)
+
+
+@pytest.mark.parametrize("body", [b'{"code": 200, "data": null}', b'{"request_id": "r", "output": {}}', b"{}", b"[]"])
+@pytest.mark.parametrize("adapter", sorted(LISTS_TASKS))
+def test_a_reply_of_another_shape_says_nothing_about_tasks(adapter: str, body: bytes) -> None:
+    assert isinstance(LISTS_TASKS[adapter].parse_list(HttpReply(status=200, headers=(), body=body)), Unavailable)
+
+
+@pytest.mark.parametrize("adapter", sorted(LISTS_TASKS))
+def test_an_empty_list_and_a_missing_one_of_none_in_all_are_empty_pages(adapter: str) -> None:
+    assert _page(adapter, []) == ListPage(rows=(), has_more=False)
+    assert _page(adapter, None, {"total": 0}) == ListPage(rows=(), has_more=False)
+    assert isinstance(_page(adapter, None, {"total": 1}), Unavailable)
+    assert isinstance(_page(adapter, None, {"total": False}), Unavailable)
+
+
+@pytest.mark.parametrize("adapter", sorted(LISTS_TASKS))
+def test_rows_without_an_id_are_left_out_and_nothing_but_such_rows_is_no_list(adapter: str) -> None:
+    page = _page(adapter, [{}, "x", _row(adapter, 1), None])
+    assert isinstance(page, ListPage)
+    assert [row.provider_task_id for row in page.rows] == ["p1"]
+    assert isinstance(_page(adapter, [{}, "x"]), Unavailable)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ({"page": 1, "size": 100, "total": 101}, True),
+        ({"page": 1, "size": 100, "total": 100}, False),
+        ({"page": 2, "size": 100, "total": 101}, False),
+        ({"page": 1, "size": 2, "total": 3}, True),  # the size was corrected by the provider
+    ],
+)
+def test_hiapi_counts_rows(numbers: dict[str, Any], *, expected: bool) -> None:
+    page = _page("hiapi", [_row("hiapi", 1)], numbers)
+    assert isinstance(page, ListPage)
+    assert page.has_more is expected
+
+
+@pytest.mark.parametrize(("page_no", "total_page", "expected"), [(1, 2, True), (2, 2, False), (1, 0, False)])
+def test_dashscope_counts_pages(page_no: int, total_page: int, *, expected: bool) -> None:
+    page = _page("dashscope", [_row("dashscope", 1)], {"page": page_no, "pages": total_page})
+    assert isinstance(page, ListPage)
+    assert page.has_more is expected
+
+
+@pytest.mark.parametrize(("adapter", "full"), [("hiapi", 100), ("dashscope", 10)])
+@pytest.mark.parametrize("told", [{}, {"page": "1"}, {"page": True, "size": 1, "total": 9, "pages": 9}])
+def test_without_readable_numbers_a_full_page_has_more_behind_it(adapter: str, full: int, told: dict[str, Any]) -> None:
+    numbers = {name: value for name, value in told.items() if adapter == "dashscope" or name != "pages"}
+    for count, expected in ((full, True), (full - 1, False)):
+        page = _page(adapter, [_row(adapter, number) for number in range(count)], numbers)
+        assert isinstance(page, ListPage)
+        assert page.has_more is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [((1, 2, 1), True), ((0, 0, 1), False), ((1, -1, 1), None), ((1, 2, None), None)]
+)
+def test_only_numbers_are_compared(given: tuple[Any, Any, Any], *, expected: bool | None) -> None:
+    page, last, size = given
+    assert is_before(page, last, size=size) is expected
