@@ -119,7 +119,7 @@ class Task(ApiModel):
 
     @property
     def notify_secret(self) -> str | None:
-        """The secret of the task's own webhooks, in the answer to the submit that made it and nowhere else."""
+        """The secret of the task's own webhooks, in the answer to a submit and nowhere else."""
         return None
 
 
@@ -132,6 +132,28 @@ class TaskWithRequest(Task):
     request: Annotated[Mapping[str, Any] | None, BeforeValidator(lambda value: value or None)] = None
 
 
+class QueuePlace(ApiModel):
+    """Where a queued task stands: `position` 1 is sent next, `depth` counts the queued tasks of the account.
+
+    At `until_at` the task is refused if it still waits. Until `held_until_at` no task of the account is sent, because
+    of `held_reason`; null: they are sent as there is room.
+    """
+
+    position: int
+    depth: int
+    priority: int
+    oldest_at: Time
+    until_at: Time | None
+    held_until_at: Time | None
+    held_reason: str | None
+
+
+class TaskDetail(TaskWithRequest):
+    """`queue` is null unless the task is queued."""
+
+    queue: QueuePlace | None = None
+
+
 class NotifySecret(ApiModel):
     """The secret that was made for the task's own webhooks."""
 
@@ -139,7 +161,7 @@ class NotifySecret(ApiModel):
 
 
 class SubmittedTask(Task):
-    """`notify` is there once, when its secret was made for this submit."""
+    """`notify` is there where its secret is not the one that the caller gave."""
 
     notify: NotifySecret | None = Field(default=None, repr=False)
 
@@ -307,11 +329,13 @@ class Health(ApiModel):
 
 
 class Account(ApiModel):
-    """A provider account. `alarm` says what an operator must look into."""
+    """A provider account: polls and submits are paused apart. `alarm` says what an operator must look into."""
 
     provider: str
     paused_until: Time | None
     paused_reason: str | None
+    submits_paused_until: Time | None = None
+    submits_paused_reason: str | None = None
     alarm: str | None
 
 

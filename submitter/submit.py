@@ -48,7 +48,7 @@ class SubmitAttempt:
     last_reply: SubmitOutcome
 
 
-async def post_with_retries(
+async def post_with_retries(  # noqa: PLR0913 - what it calls and what it may do are passed in by name
     post: Post,
     parse_receipt: ParseReceipt,
     *,
@@ -56,12 +56,14 @@ async def post_with_retries(
     max_tries: int,
     clock: Callable[[], int],
     sleep: Callable[[float], Awaitable[None]],
+    repeats_throttled: bool = True,
 ) -> SubmitAttempt:
     """POST, and repeat the POST where that is safe, until the answer is clear or the tries or the time are spent.
 
     Return a Receipt (created), Refused (surely nothing was created) or Uncertain as `outcome`. Never raises for
     anything that a network or a provider does. `is_idempotent`: the POST carries an idempotency key that the provider
-    remembers. `clock` gives unix milliseconds, `sleep` takes seconds.
+    remembers. `clock` gives unix milliseconds, `sleep` takes seconds. Without `repeats_throttled` a throttled POST is
+    not repeated here, because the caller does that later.
     """
     started_ms = clock()
     earlier: Uncertain | None = None
@@ -71,6 +73,8 @@ async def post_with_retries(
         outcome = reply if earlier is None else with_earlier_attempt(reply, earlier)
         pause_s = pause_before_repeat(outcome, number=number, is_idempotent=is_idempotent)
         waited_s = (clock() - started_ms) / 1000
+        if isinstance(outcome, Refused) and outcome.refusal is Refusal.THROTTLED and not repeats_throttled:
+            pause_s = None
         if number >= max_tries or pause_s is None or waited_s + pause_s > REPEATS_START_WITHIN_S:
             return SubmitAttempt(outcome=outcome, last_reply=reply)
         earlier = outcome if isinstance(outcome, Uncertain) else earlier

@@ -43,6 +43,14 @@ class AccountSettings(Section):
         what="Another region, gateway or the simulator.",
         danger="The key is sent there. https, except to this machine or a private network.",
     )
+    max_in_flight: Whole | None = setting(
+        "MAX_IN_FLIGHT",
+        between=(1, 100_000),
+        unit="tasks",
+        what="Most unfinished tasks at once; further ones wait in the queue. A provider that refuses for concurrency "
+        "lowers it until its refusals end.",
+        danger="Too low leaves paid capacity unused.",
+    )
     state_words: StateWords | None = setting(
         "STATE_WORDS",
         unit="word=state",
@@ -82,7 +90,7 @@ def prefix_of(name: str) -> str:
 def list_account_settings(name: str, can: Capabilities) -> tuple[Setting, ...]:
     """The settings of an account by their whole names, without its adapter's options."""
     prefix = prefix_of(name)
-    defaults = {"BASE_URL": can.default_base_url or ""}
+    defaults = {"BASE_URL": can.default_base_url or "", "MAX_IN_FLIGHT": str(can.max_in_flight or "")}
     return tuple(
         replace(each, env=prefix + each.env, default=defaults.get(each.env, each.default))
         for each in list_settings(_model_of(can))
@@ -190,7 +198,7 @@ def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account 
     problems += _unencrypted(base_url, name)
     if problems or base_url is None or read.api_key is None:
         return problems
-    callbacks = read.model_dump(include={"webhook_secret", "signature_window_s"})
+    others = read.model_dump(include={"webhook_secret", "signature_window_s", "max_in_flight"})
     return Account(
         name=name,
         adapter=adapter,
@@ -198,7 +206,7 @@ def _read_account(given: Mapping[str, str], name: str, adapter: str) -> Account 
         api_key=read.api_key,
         options=options,
         state_words=read.state_words or {},
-        **callbacks,
+        **others,
     )
 
 

@@ -23,6 +23,7 @@ from receiver.config.environment import (
 )
 from receiver.config.errors import ConfigError
 from receiver.config.quotes import take_quotes_away
+from receiver.config.stream_settings import RetentionSettings, StreamsSettings
 from receiver.config.types import (
     AnyCase,
     DatabaseUrl,
@@ -115,7 +116,17 @@ class ProvidersSettings(Section):
         between=(1, 604_800),
         group=Group.SUBMITS,
         unit="seconds",
-        what="When an unfinished task becomes overdue, unless the submit says otherwise. Polling goes on.",
+        what="When an unfinished task becomes overdue, counted from when it is sent, unless the submit says otherwise. "
+        "Polling goes on.",
+    )
+    queue_for_s: Whole = setting(
+        "WHENFINAL_QUEUE_FOR_S",
+        3600,
+        between=(0, 604_800),
+        group=Group.SUBMITS,
+        unit="seconds",
+        what="How long a task may wait for room at its account, unless the submit says otherwise; after that it is "
+        "refused. 0: without room it is refused at once.",
     )
 
 
@@ -212,54 +223,6 @@ class DeliverySettings(Section):
         unit="days",
         what="A subscription that has only failed for this long is disabled.",
         danger="A disabled subscription gets no new deliveries; replay what it missed.",
-    )
-
-
-class StreamsSettings(Section):
-    group = Group.STREAMS
-
-    keepalive_s: Decimal = setting(
-        "WHENFINAL_STREAM_KEEPALIVE_S",
-        15,
-        between=(0.1, 600),
-        unit="seconds",
-        what="An idle stream sends a comment this often.",
-        danger="If it is longer than a proxy's idle timeout, the proxy ends the streams.",
-    )
-    max_streams: Whole = setting(
-        "WHENFINAL_STREAMS_MAX",
-        12_000,
-        between=(1, 1_000_000),
-        unit="requests",
-        what="Most streams and waits open at once in one process; the next one gets 503.",
-        danger="Each takes a file descriptor and some 30 KB; the process needs as many (`ulimit -n`).",
-    )
-
-
-class RetentionSettings(Section):
-    group = Group.RETENTION
-
-    events_days: Decimal = setting(
-        "WHENFINAL_KEEP_EVENTS_DAYS",
-        30,
-        between=(0.01, 3650),
-        unit="days",
-        what="How long events and their finished deliveries are stored; for as long they can be read and replayed.",
-        danger="Older cursors get 410 or a `reset` event. Events with pending deliveries are never deleted.",
-    )
-    attempts_days: Decimal = setting(
-        "WHENFINAL_KEEP_ATTEMPTS_DAYS",
-        30,
-        between=(0.01, 3650),
-        unit="days",
-        what="How long the attempts of finished deliveries are stored.",
-    )
-    observations_days: Decimal = setting(
-        "WHENFINAL_KEEP_OBSERVATIONS_DAYS",
-        30,
-        between=(0.01, 3650),
-        unit="days",
-        what="How long the timeline of a task that has ended is stored.",
     )
 
 

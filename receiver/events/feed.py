@@ -35,6 +35,9 @@ GROUPS = 64
 
 STATES_EVERY_S = 1.0  # how late the end of a task without an event may be seen
 
+#: Events about a task that goes on.
+_NO_ENDS = frozenset({EventType.OVERDUE, EventType.UNCERTAIN})
+
 
 #: Returns the states of those of these tasks that exist, by our id.
 TaskStates = Callable[[Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskState]]]
@@ -185,7 +188,7 @@ class Feed:
             return cursor
         if page[0].seq != cursor + 1:
             self._buffer.restart(page[0].seq - 1)  # this process was suspended so long that events were deleted
-        self._waiters.wake(event.task_id for event in page if event.task_id and event.type is not EventType.OVERDUE)
+        self._waiters.wake(event.task_id for event in page if event.task_id and event.type not in _NO_ENDS)
         if self._followers:
             self._buffer.add([EncodedEvent.of(event) for event in page])
             await self._wake_followers()

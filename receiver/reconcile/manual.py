@@ -65,7 +65,7 @@ class ManualReconcile:
         items: list[ReconcileItem] = []
         size = max(1, self.settings.concurrency // max(1, len(self.poller.providers)))
         for group in (tasks[start : start + size] for start in range(0, len(tasks), size)):
-            if any(item.finding in _STOPS for item in items):
+            if any(item.plan is PollAction.QUERY and item.finding in _STOPS for item in items):
                 items += [_skipped(task, "the provider throttles or denies us now") for task in group]
             else:
                 items += await self._run_group(provider, group, request)

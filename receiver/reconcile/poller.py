@@ -128,6 +128,7 @@ class Poller:
             case PollAction.MARK_UNCERTAIN:
                 reason, now_ms = decisions.why_uncertain(task), self.clock()
                 stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
+                self.on_events()  # the first time there is a `task.uncertain`
                 return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
             case PollAction.SKIP:
                 decision = PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)

@@ -5,6 +5,7 @@ after it. So the end of a pause also makes those tasks due.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from receiver.reconcile.model.provider import ProviderStatus, Resumed, provider_status
 from receiver.store.accounts import account_of
@@ -42,10 +43,15 @@ class ProviderRepository(Repository):
         ]
 
     async def resume(self, configured: ConfiguredProvider, *, speed: float, actor: str, now_ms: int) -> Resumed:
-        """End the pause and the alarm of a provider because a person says so. Only what it ends is in the audit."""
+        """End the pauses and the alarm of a provider because a person says so. Only what it ends is in the audit."""
 
         async def work(tx: Tx) -> Resumed:
+            row = await tx.fetch_one("account", provider=configured.account.name)
+            are_submits_held = row is not None and (account_of(row).submits_paused_until_ms or 0) > now_ms
             resumed = await _end(tx, configured, speed=speed, before_ms=NEVER_MS, now_ms=now_ms)
+            if are_submits_held:
+                await tx.execute("resume_submits", provider=configured.account.name)
+                resumed = replace(resumed, ended=True)
             if resumed.ended:
                 detail = {"provider": configured.account.name, "tasks_made_due": resumed.made_due}
                 entry = AuditEntry(actor=actor, action="provider resumed", detail=detail)

@@ -15,6 +15,7 @@ from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
+from receiver.tasks.queue import QueueSender
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -27,19 +28,28 @@ Clock = Callable[[], int]  # unix milliseconds
 
 
 class CommitNotifier:
-    """Notify this process's consumers (event feed, deliverer) of a commit that created events or deliveries.
+    """Notify this process's consumers (event feed, deliverer, queue) of a commit that created events or deliveries.
 
     With Postgres, commits of other processes notify it as well (LISTEN/NOTIFY).
     """
 
     def __init__(self) -> None:
         self._subscribers: list[Callable[[], None]] = []
+        self._queue_subscribers: list[Callable[[], None]] = []
 
     def subscribe(self, subscriber: Callable[[], None]) -> None:
         self._subscribers.append(subscriber)
 
     def notify(self) -> None:
         for subscriber in self._subscribers:
+            subscriber()
+
+    def subscribe_queue(self, subscriber: Callable[[], None]) -> None:
+        self._queue_subscribers.append(subscriber)
+
+    def notify_queue(self) -> None:
+        """A task of this process was queued, which is no event."""
+        for subscriber in self._queue_subscribers:
             subscriber()
 
 
@@ -54,6 +64,7 @@ class Services:
     webhook_transport: Transport
     commits: GroupCommit
     submission: Submission
+    queue: QueueSender
     operator: TaskOperator
     lost_submits: LostSubmits
     subscriptions: SubscriptionService

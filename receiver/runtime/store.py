@@ -18,6 +18,7 @@ from receiver.store.migrate import check_schema, migrate
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
+from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
@@ -34,6 +35,7 @@ class Store:
 
     ledger: Ledger
     submissions: SubmissionRepository
+    queue: QueueRepository
     polls: PollRepository
     providers: ProviderRepository
     accounts: ProviderAccountRepository
@@ -91,6 +93,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
     return Store(
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
+        queue=QueueRepository(engine, new_id, publisher),
         polls=PollRepository(engine, new_id),
         providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),

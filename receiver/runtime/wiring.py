@@ -31,10 +31,12 @@ from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
+from receiver.tasks.drafting import TaskDrafter, dead_submit_ms
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
-from receiver.tasks.submission import Submission, dead_submit_ms
+from receiver.tasks.queue import SENDS_AT_ONCE, QueueSender
+from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
@@ -112,7 +114,7 @@ def _build_services(
         account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
         for account in settings.providers.accounts
     }
-    submission = _submission(settings, store, keys, guard, transport, providers)
+    submission = _submission(settings, store, transport, _drafts(settings, keys, guard, providers), notifier)
     poller = _poller(settings, store, transport, submission, notifier)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
@@ -123,6 +125,7 @@ def _build_services(
         webhook_transport=webhook_transport,
         commits=commits,
         submission=submission,
+        queue=QueueSender(submission=submission, queue=store.queue, clock=now_ms, on_events=notifier.notify),
         operator=_operator(settings, store, transport, notifier),
         lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
@@ -142,28 +145,37 @@ def _build_services(
     )
 
 
-def _submission(
-    settings: Settings,
-    store: Store,
-    keys: Keys,
-    guard: AddressGuard,
-    transport: Transport,
-    providers: Mapping[str, ConfiguredProvider],
-) -> Submission:
+def _drafts(
+    settings: Settings, keys: Keys, guard: AddressGuard, providers: Mapping[str, ConfiguredProvider]
+) -> TaskDrafter:
     url = settings.public_url
-    return Submission(
-        submissions=store.submissions,
-        accounts=store.accounts,
+    return TaskDrafter(
         providers=providers,
-        transport=transport,
         settings=settings.providers,
         guard=guard,
         callback_url=None if url is None else partial(make_callback_url, url, keys.signing),
         clock=now_ms,
-        random=random,
         random_bytes=secrets.token_bytes,
-        sleep=asyncio.sleep,
         new_id=id_maker(secrets.token_bytes),
+    )
+
+
+def _submission(
+    settings: Settings, store: Store, transport: Transport, drafts: TaskDrafter, notifier: CommitNotifier
+) -> Submission:
+    return Submission(
+        submissions=store.submissions,
+        queue=store.queue,
+        accounts=store.accounts,
+        drafts=drafts,
+        providers=drafts.providers,
+        transport=transport,
+        settings=settings.providers,
+        clock=now_ms,
+        random=random,
+        sleep=asyncio.sleep,
+        on_events=notifier.notify,
+        on_queued=notifier.notify_queue,
     )
 
 
@@ -306,7 +318,8 @@ def _pruner(settings: Settings, store: Store) -> Pruner:
 def _provider_limits(settings: Settings) -> TransportLimits:
     """Submits have connections of their own, which the reconciler never takes."""
     whole_s = settings.providers.timeout_s
-    connections = SUBMITS_AT_ONCE + settings.reconcile.concurrency
+    queued = SENDS_AT_ONCE * len(settings.providers.accounts)
+    connections = SUBMITS_AT_ONCE + queued + settings.reconcile.concurrency
     return TransportLimits(connect_s=min(CONNECT_S, whole_s), whole_s=whole_s, connections=connections)
 
 
@@ -338,12 +351,16 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         reconciler=services.reconciler,
         deliverer=services.deliverer,
         pruner=services.pruner,
+        queue=services.queue,
         clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
     services.commit_notifier.subscribe(worker.wake_deliverer)
+    services.commit_notifier.subscribe(worker.wake_queue)  # a task that has ended makes room
+    services.commit_notifier.subscribe_queue(worker.wake_queue)
+    services.queue.on_capacity = worker.wake_queue
     services.deliverer.on_capacity = worker.wake_deliverer
     worker.start()
     try:

@@ -21,11 +21,14 @@ from receiver.runtime.clock_repair import ClockRepair
 from receiver.store.errors import LedgerGone
 from receiver.store.retention import Pruner
 from receiver.tasks.ledger import Ledger
+from receiver.tasks.queue import QueueSender
 from receiver.webhooks.deliverer import Deliverer
 
 log = structlog.get_logger(__name__)
 
 RECONCILE_EVERY_S = 0.5
+
+QUEUE_EVERY_S = 0.5
 
 DELIVER_EVERY_S = 0.2
 
@@ -42,6 +45,8 @@ REPAIR_EVERY_S = 600.0  # in case another node's clock was ahead; this one's own
 WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 
 WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
+
+WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
 
 RECONCILE_LIMIT = 32  # tasks of each provider in one run
 
@@ -144,22 +149,26 @@ class Worker:
         deliverer: Deliverer,
         ledger: Ledger,
         pruner: Pruner,
+        queue: QueueSender,
         clock_repair: ClockRepair,
         clock: Clock,
         on_events: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._pruner = pruner
+        self._queue = queue
         self._clock = clock
         self._on_events = on_events
         self._reconcile = self._job("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
         self._deliver = self._job(
             "deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT), at_once=DELIVERING_AT_ONCE
         )
+        self._send = self._job("queue", self._send_queued)
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
         self._repair = self._job("clock_repair", lambda: clock_repair.run(clock()), at_once=1)
         self._scheduler: AsyncIOScheduler | None = None
+        self._queue_timer: asyncio.TimerHandle | None = None
         self._deliver_timer: asyncio.TimerHandle | None = None
         self._prune_timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
@@ -172,6 +181,7 @@ class Worker:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._every(RECONCILE_EVERY_S, self._reconcile)
+        self._every(QUEUE_EVERY_S, self._send)
         self._every(DELIVER_EVERY_S, self._deliver)
         self._every(OVERDUE_EVERY_S, self._overdue)
         self._every(PRUNE_EVERY_S, self._prune)
@@ -201,10 +211,10 @@ class Worker:
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             scheduler.remove_all_jobs()
-        for timer in (self._deliver_timer, self._prune_timer, self._watch_timer):
+        for timer in (self._queue_timer, self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for job in (self._reconcile, self._deliver, self._overdue, self._prune, self._repair):
+        for job in (self._reconcile, self._send, self._deliver, self._overdue, self._prune, self._repair):
             await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)
@@ -222,7 +232,32 @@ class Worker:
         self._deliver_timer = None
         self._deliver.start_run()
 
+    def wake_queue(self) -> None:
+        """Look at the queue soon, not at the next tick; otherwise as `wake_deliverer`."""
+        self._send_in(WAKE_QUEUE_DELAY_S)
+
+    def _send_in(self, delay_s: float) -> None:
+        """The earlier of two times counts."""
+        if self._scheduler is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._queue_timer is not None:
+            if self._queue_timer.when() <= loop.time() + delay_s:
+                return
+            self._queue_timer.cancel()
+        self._queue_timer = loop.call_later(delay_s, self._send_now)
+
+    def _send_now(self) -> None:
+        self._queue_timer = None
+        self._send.start_run()
+
+    async def _send_queued(self) -> None:
+        again_in_s = await self._queue.send_once()
+        if again_in_s is not None and again_in_s < QUEUE_EVERY_S:
+            self._send_in(max(again_in_s, WAKE_QUEUE_DELAY_S))
+
     async def _mark_overdue(self) -> None:
+        await self._queue.refuse_overdue()
         if await self._ledger.mark_overdue(self._clock(), limit=OVERDUE_LIMIT):
             self._on_events()
             self.wake_deliverer()

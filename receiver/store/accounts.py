@@ -1,4 +1,7 @@
-"""Each provider's account: its rate budget, which polls and submits of all processes share, and its pause.
+"""Each provider's account: its rate budget, which polls and submits of all processes share, and its pauses.
+
+Polls and submits are held back apart: a refused submit says nothing about polls. The limit of tasks in flight that the
+provider has taught us is stored here too, so that all processes keep it.
 
 The rate budget is a token bucket: one request takes one token, and tokens come back with time up to the burst.
 """
@@ -16,16 +19,25 @@ ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """A provider's rate budget and pause."""
+    """A provider's rate budget, its pauses and what its refusals have taught."""
 
     provider: str
-    #: Requests left as of `refilled_ms`; below zero after submits that did not wait for the budget.
+    #: Requests left as of `refilled_ms`; below zero after requests that did not wait for the budget.
     tokens: float
     refilled_ms: int
+    #: Of polls.
     paused_until_ms: int | None = None
     paused_reason: str | None = None
     #: Asks for an operator, for example because the provider denies the key. It ends with the pause, not by time.
     alarm: str | None = None
+    submits_paused_until_ms: int | None = None
+    submits_paused_reason: str | None = None
+    #: Submits in a row that were refused for the moment or denied.
+    submit_refusals: int = 0
+    #: How many tasks in flight the provider took when it refused one more; None: it has refused none.
+    learned_in_flight: int | None = None
+    #: When that was learned or last raised.
+    learned_ms: int | None = None
     #: When the pause was last extended; an answer to an earlier request does not end it.
     paused_since_ms: int | None = None
 
@@ -44,9 +56,9 @@ class ProviderAccountRepository(Repository):
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
     async def consume(self, provider: str, *, budget: Budget, count: int, now_ms: int) -> AccountStatus:
-        """Take `count` tokens, also when there are fewer (submits); never below minus the burst. Return what is left.
+        """Take `count` tokens, also when there are fewer; never below minus the burst. Return what is left.
 
-        Polls wait for the budget: `PollRepository.lease_due` takes no more than there is.
+        For what a person asks for, and for repeats of a POST. Polls and queued submits wait for the budget.
         """
 
         async def work(tx: Tx) -> AccountStatus:
@@ -63,6 +75,17 @@ class ProviderAccountRepository(Repository):
             await tx.execute(
                 "pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm, now_ms=now_ms
             )
+
+        await self._engine.write(work)
+
+    async def submit_accepted(self, provider: str) -> None:
+        """A receipt proves that the account takes submits: let them go again, and end the alarm."""
+        found = await self._one("account_unlocked", account_of, provider=provider)
+        if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.alarm):
+            return
+
+        async def work(tx: Tx) -> None:
+            await tx.execute("resume_submits", provider=provider)
 
         await self._engine.write(work)
 
@@ -102,3 +125,8 @@ async def set_tokens(tx: Tx, account: AccountStatus, tokens: float) -> AccountSt
     """Store what is left of an account's tokens."""
     await tx.execute("set_tokens", provider=account.provider, tokens=tokens, refilled_ms=account.refilled_ms)
     return replace(account, tokens=tokens)
+
+
+async def store_account(tx: Tx, account: AccountStatus) -> None:
+    """Store an account that `refill_tokens` returned, as a whole."""
+    await tx.execute("update_account", **ACCOUNT_ROWS.to_row(account))

@@ -9,15 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
-from receiver.tasks.model.lifecycle import apply
+from receiver.tasks.model.event import task_draft
+from receiver.tasks.model.lifecycle import apply, ended_by_us
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_again, why_not_settled, without_wrong_id
-from receiver.tasks.model.task import IdempotencyMismatch, IncomingObservation, SettleRefused, Task, Verdict
+from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.opening_repository import OpeningRepository
 from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
@@ -37,35 +40,15 @@ from submitter.model import (
 T = TypeVar("T")
 
 
-class SubmissionRepository:
-    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+class SubmissionRepository(OpeningRepository):
+    """Opens tasks, and stores what becomes of their submits.
+
+    Each verb is one transaction and raises StoreUnavailable as a whole.
+    """
 
     def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
-        self._engine = engine
-        self._new_id = new_id
+        super().__init__(engine, new_id)
         self._publisher = publisher
-
-    async def open_task(self, task: Task, now_ms: int) -> Task | IdempotencyMismatch:
-        """Commit the intent and return the task.
-
-        When the idempotency key was used before, nothing is changed: return the earlier task if its request is the
-        same, IdempotencyMismatch if it is another. Raise ValueError for an id that is taken.
-        """
-
-        async def work(tx: Tx) -> Task | IdempotencyMismatch:
-            if await tx.execute("insert_task", **task_row(task)):
-                labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
-                await tx.execute_many("insert_label", labels)
-                await self._add_observation(tx, task, now_ms, detail={"callback_expected": task.callback_expected})
-                return task
-            row = await tx.fetch_one("task_by_idempotency_key", idempotency_key=task.idempotency_key)
-            if row is None:
-                message = f"task {task.id} can not be opened twice"
-                raise ValueError(message)
-            earlier = task_of(row)
-            return earlier if earlier.request_hash == task.request_hash else IdempotencyMismatch(task_id=earlier.id)
-
-        return await self._engine.write(work)
 
     async def store_receipt(self, task_id: TaskId, receipt: Receipt, *, next_poll_ms: int, now_ms: int) -> Task:
         """The provider named the task. Return it as stored; a state that a callback brought earlier stays.
@@ -87,16 +70,18 @@ class SubmissionRepository:
             change = apply(task, incoming, now_ms)
             after = replace(change.task, submits=task.submits + 1)
             detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
+            await tx.execute("remove_queued_request", task=task_id)
             if receipt.may_be_second:
                 detail["may_be_paid_twice"] = True
             return await self._save(tx, after, now_ms, detail, verdict=change.verdict)
 
         return await self._on_task(task_id, work)
 
-    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int) -> Task:
+    async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int, *, tell: bool = False) -> Task:
         """Surely nothing was created. Return the task as stored, unchanged if the provider has reported on it already.
 
-        Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer.
+        Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer. Publish
+        `task.refused` if a caller was answered 202, or to `tell` where no caller waits for the answer.
         """
         detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
 
@@ -114,6 +99,9 @@ class SubmissionRepository:
                 submit_body=None,
                 submits=task.submits + 1,
             )
+            await tx.execute("remove_queued_request", task=task_id)
+            if tell or task.acknowledged:
+                after = await self._publish_refused(tx, after, refused.error, now_ms)
             return await self._save_answer(tx, after, now_ms, detail, refused.raw)
 
         return await self._on_task(task_id, work)
@@ -123,7 +111,8 @@ class SubmissionRepository:
     ) -> Task:
         """The task may exist and may have been paid.
 
-        Return the task as stored, unchanged if the provider has reported on it already.
+        Return the task as stored, unchanged if the provider has reported on it already. The first time, publish
+        `task.uncertain` for those who name the type.
         """
 
         async def work(tx: Tx, task: Task) -> Task:
@@ -133,6 +122,7 @@ class SubmissionRepository:
             after = replace(
                 task, state=TaskState.UNCERTAIN, error=error, next_poll_ms=next_poll_ms, submits=task.submits + 1
             )
+            after = await self._publish_uncertain(tx, task, after, now_ms)
             named = {"task_id": uncertain.provider_task_id} if uncertain.provider_task_id else {}
             accepted = {"accepted": True} if uncertain.was_accepted else {}
             detail = {"reason": uncertain.reason, **named, **accepted}
@@ -194,13 +184,8 @@ class SubmissionRepository:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
-            after = replace(
-                without_wrong_id(task),
-                state=TaskState.REFUSED,
-                error=error,
-                next_poll_ms=None,
-                deadline_ms=None,
-                submit_body=None,
+            after = await self._publish_refused(
+                tx, replace(without_wrong_id(task), state=TaskState.REFUSED), error, now_ms
             )
             return await self._settle(tx, after, actor, now_ms, {"refused": True})
 
@@ -246,7 +231,22 @@ class SubmissionRepository:
         after = replace(
             task, state=TaskState.UNCERTAIN, error=TaskError(code="uncertain", message=reason), next_poll_ms=None
         )
+        after = await self._publish_uncertain(tx, task, after, now_ms)
         return await self._save(tx, after, now_ms, {"reason": reason})
+
+    async def _publish_refused(self, tx: Tx, task: Task, error: TaskError, now_ms: int) -> Task:
+        """The end of a task for which a caller was answered 202."""
+        ended = ended_by_us(task, TaskState.REFUSED, error, self._new_id("evt", now_ms), now_ms)
+        draft = task_draft(ended.final_event or "", EventType.REFUSED, ended)
+        await self._publisher.publish(tx, [draft], now_ms=now_ms)
+        return ended
+
+    async def _publish_uncertain(self, tx: Tx, before: Task, after: Task, now_ms: int) -> Task:
+        await tx.execute("remove_queued_request", task=after.id)
+        if before.state is not TaskState.UNCERTAIN:
+            draft = task_draft(self._new_id("evt", now_ms), EventType.UNCERTAIN, after)
+            await self._publisher.publish(tx, [draft], now_ms=now_ms)
+        return replace(after, acknowledged=True)
 
     async def _save(
         self,

@@ -142,6 +142,23 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     subscription_schemas.ReplayRequest: {"since": "2026-09-21T14:00:00Z", "which": "missing", "dry_run": True},
     api.SubmittedTask: {**_RUNNING, "notify": {"secret": _SECRET}},
     api.Task: _TASK,
+    api.TaskDetail: {
+        **_RUNNING,
+        "state": "queued",
+        "task_id": None,
+        "raw_state": "",
+        "submitted_at": None,
+        "deadline_at": None,
+        "queue": {
+            "position": 3,
+            "depth": 40,
+            "priority": 0,
+            "oldest_at": "2026-09-21T14:09:58.000Z",
+            "until_at": "2026-09-21T15:10:02.120Z",
+            "held_until_at": None,
+            "held_reason": None,
+        },
+    },
     api.TaskWithRequest: {
         **_TASK,
         "request": {
@@ -187,7 +204,16 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api.Readiness: {
         "status": "ready",
         "note": None,
-        "accounts": [{"provider": "hiapi", "paused_until": None, "paused_reason": None, "alarm": None}],
+        "accounts": [
+            {
+                "provider": "hiapi",
+                "paused_until": None,
+                "paused_reason": None,
+                "submits_paused_until": None,
+                "submits_paused_reason": None,
+                "alarm": None,
+            }
+        ],
     },
     api.Problem: {
         "type": "urn:whenfinal:problem:invalid-request",

@@ -38,9 +38,12 @@ async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 def _account(status: AccountStatus, now_ms: int) -> Account:
     is_paused = (status.paused_until_ms or 0) > now_ms
+    is_held = (status.submits_paused_until_ms or 0) > now_ms
     return Account(
         provider=status.provider,
         paused_until=rfc3339(status.paused_until_ms) if is_paused else None,
+        submits_paused_until=rfc3339(status.submits_paused_until_ms) if is_held else None,
+        submits_paused_reason=status.submits_paused_reason if is_held else None,
         paused_reason=status.paused_reason if is_paused else None,
         alarm=status.alarm,
     )

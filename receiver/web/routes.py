@@ -64,8 +64,9 @@ ROUTES: tuple[Endpoint, ...] = (
         name="submitTask",
         tag="tasks",
         summary="Submit a task",
-        description="Send a task to its provider. The state `uncertain` means that it may exist and may have been "
-        "paid for: do not submit it again.",
+        description="Send a task to its provider, or queue it until its account has room. The state `uncertain` means "
+        "that it may exist and may have been paid for: do not submit it again. After a 202 the task ends in exactly "
+        "one terminal event, also if the provider refuses it later (`task.refused`).",
         scope=Scope.SUBMIT,
         answers={202: api.SubmittedTask},
         problems=(402,),
@@ -91,7 +92,7 @@ ROUTES: tuple[Endpoint, ...] = (
         summary="Get or wait for a task",
         description="At once, or with `wait` when the task has ended or the time is over. With its request.",
         scope=Scope.READ,
-        answers={200: api.TaskWithRequest},
+        answers={200: api.TaskDetail},
         headers={"Prefer": PREFER},
     ),
     Endpoint(

@@ -40,6 +40,7 @@ from submitter.api import (
     Message,
     SubmittedTask,
     Task,
+    TaskDetail,
     TaskEventType,
 )
 from submitter.client.replies import error_of, read_message, read_problem, read_reply
@@ -104,18 +105,19 @@ class Client:
     ) -> Task:
         """Submit a task and return it. `request` is the rest of POST /v1/tasks, such as `video` and `labels`.
 
-        Raise ReceiverRefused when the receiver or the provider refused, and ReceiverUnreachable when the outcome is
-        unknown: submit again with the same `idempotency_key`, and it is not paid for twice. A task in the state
-        `uncertain` may exist at the provider: do not submit it again.
+        A task in the state `queued` waits for room at its account and is sent by the receiver; `priority` and
+        `queue_for_s` decide how it waits. A task in the state `uncertain` may exist at the provider: do not submit it
+        again. Raise ReceiverRefused when the receiver or the provider refused, and ReceiverUnreachable when the
+        outcome is unknown: submit again with the same `idempotency_key`, and it is not paid for twice.
         """
         body = {"provider": provider} | {name: value for name, value in request.items() if value is not None}
         key = idempotency_key or secrets.token_urlsafe(24)
         reply = await self._request("POST", "v1/tasks", json=body, headers={"Idempotency-Key": key})
         return read_reply(SubmittedTask, reply.content)
 
-    async def task(self, task_id: str, /) -> Task:
-        """Return the task as it is now. Raise ReceiverRefused for an unknown id."""
-        return read_reply(Task, (await self._request("GET", _task_path(task_id))).content)
+    async def task(self, task_id: str, /) -> TaskDetail:
+        """Return the task as it is now, with its place in the queue. Raise ReceiverRefused for an unknown id."""
+        return read_reply(TaskDetail, (await self._request("GET", _task_path(task_id))).content)
 
     async def wait(self, task_id: str, /, *, timeout_s: float | None = None) -> Task:
         """Return the task when it has ended; None waits for ever. Raise NotEnded when the time is over.

@@ -39,6 +39,8 @@ class Account:
     signature_window_s: int = 300
     #: The adapter's options; CAPABILITIES lists their names and values.
     options: Mapping[str, str] = field(default_factory=dict)
+    #: Tasks in flight at most; None: as in CAPABILITIES.
+    max_in_flight: int | None = None
     #: Words for states, in lower case, that the operator has taught this account. They go before the adapter's.
     state_words: Mapping[str, TaskState] = field(default_factory=dict)
 
@@ -125,6 +127,8 @@ class Capabilities:
     retention_s: float
     poll: PollAdvice
     budget: Budget
+    #: Tasks in flight at most, of an account at the provider's first level; None: no limit is documented.
+    max_in_flight: int | None = None
     #: The adapter's options with their allowed values, the default first.
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     raw: RawPaths = RawPaths()

@@ -97,6 +97,7 @@ CAPABILITIES = Capabilities(
     poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=3.0, late_s=180.0),
     # 60 a minute in all: a burst of 10 and 50 more within the same minute.
     budget=Budget(per_s=50 / 60, burst=10, submits_count=True),
+    max_in_flight=10,  # https://docs.hiapi.ai/api-reference/rate-limits, 2026-11-21
     raw=RawPaths(default="/v1/tasks", pattern=r"/v1/tasks", accepted="/v1/tasks, the one endpoint of all models"),
 )
 

@@ -88,6 +88,8 @@ CAPABILITIES = Capabilities(
     poll=PollAdvice(first_s=60.0, every_s=10.0, floor_s=5.0),
     # 100 requests a minute for the team: a burst of 20 and 80 more within the same minute.
     budget=Budget(per_s=80 / 60, burst=20, submits_count=True),
+    # After a top-up of 10 dollars; 2 before that and up to 100 after others: https://docs.modellix.ai, 2026-11-21.
+    max_in_flight=10,
     options={"path": ("async", "plain")},
     raw=RawPaths(
         pattern=r"/[^/]+/[^/]+(/async)?", accepted="/{vendor}/{model} or /{vendor}/{model}/async, which names the model"

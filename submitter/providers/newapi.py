@@ -67,7 +67,7 @@ ROUTE_OPTIONS: Mapping[str, tuple[str, ...]] = {"route": ("generations", "videos
 RAW = RawPaths(default=ROUTES["generations"])
 
 #: No gateway publishes a limit; two requests a second are little for a gateway with many users.
-BUDGET = Budget(per_s=2.0, burst=4, submits_count=True)
+BUDGET = Budget(per_s=2.0, burst=20, submits_count=True)
 
 CAPABILITIES = Capabilities(
     title="new-api gateway",

@@ -80,6 +80,30 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     ("Secrets reach neither the log nor an error", "tests/unit/runtime/test_log.py::test_no_secret_is_written"),
     (
+        "More tasks than an account takes wait in a queue and are sent as fast as it allows; none is refused for that",
+        "tests/system/test_queue_at_the_limits.py::test_a_thousand_tasks_in_one_file_are_done_as_fast_as_the_account_allows",
+    ),
+    (
+        "Queued tasks survive a kill, and each is sent once",
+        "tests/system/test_cli_queue.py::test_queued_tasks_survive_kills_and_each_is_paid_once",
+    ),
+    (
+        "A refusal that passes puts a task back into the queue and holds back submits only, never polls",
+        "tests/integration/tasks/test_queue.py::test_a_refusal_that_passes_puts_the_task_back_and_holds_back_submits_only",
+    ),
+    (
+        "A task that is canceled in the queue is never sent",
+        "tests/integration/tasks/test_queue_claims.py::test_cancellations_and_claims_at_once_decide_each_task_once",
+    ),
+    (
+        "A task that was answered 202 and is refused later ends in `task.refused`, on every way of being told",
+        "tests/integration/web/test_queued_tasks.py::test_a_refusal_after_a_202_is_told_to_everyone_who_waits",
+    ),
+    (
+        "An `Idempotency-Key` whose submit created nothing for a reason that passes may try again",
+        "tests/integration/tasks/test_idempotency_keys.py::test_a_key_whose_submit_created_nothing_for_a_reason_that_passes_is_free_again",
+    ),
+    (
         "The status of an answer counts once it is read, whatever its headers and its body are like",
         "tests/integration/submitter/test_odd_replies.py::test_a_body_that_breaks_costs_no_status",
     ),

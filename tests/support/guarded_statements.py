@@ -53,7 +53,12 @@ GUARDED: Mapping[str, Guarded] = {
         table="accounts",
         row={"provider": "p", "paused_until_ms": BEYOND},
         params={"now_ms": NOW, "latest_ms": LATEST},
-        leaves=({"paused_until_ms": LATEST}, {"paused_until_ms": None}),
+        takes=({"paused_until_ms": None, "submits_paused_until_ms": BEYOND},),
+        leaves=(
+            {"paused_until_ms": LATEST},
+            {"paused_until_ms": None},
+            {"paused_until_ms": None, "submits_paused_until_ms": LATEST},
+        ),
     ),
     "pull_back_polls": Guarded(
         table="tasks",
@@ -261,6 +266,10 @@ GUARDED: Mapping[str, Guarded] = {
 #: Statements that change whatever has the id or the name, with the reason for which they need no other condition.
 UNGUARDED: Mapping[str, str] = {
     "set_tokens": "its transaction has locked the account",
+    "update_account": "its transaction has locked the account",
+    "resume_submits": "a receipt or a person ends any hold of submits",
+    "free_request_key": "its transaction has locked the task",
+    "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",
     "unpause_account": "a person or a good answer ends any pause",
     "prove_writable": "nobody reads its row",

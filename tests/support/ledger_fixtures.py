@@ -17,6 +17,7 @@ from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
 from receiver.store.url import LedgerFile
+from receiver.tasks.model.queue import AccountLimits
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task, notified
@@ -43,6 +44,9 @@ async def fill(url: str) -> None:
         await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
         await store.ledger.record([a_report(TaskState.FAILED, expected_task_id="tsk_1")], T0)
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
+        limits = AccountLimits(budget=BUDGET, max_in_flight=1, speed=1)
+        waiting = a_task("tsk_3", queued_until_ms=T0 + 60_000)
+        await store.submissions.open_task(waiting, T0, limits=limits, request_text=lambda: AWKWARD)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await finish(store, await lease(store, limit=1), state)

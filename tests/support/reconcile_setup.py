@@ -16,6 +16,7 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
+from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.submission import Submission
 from submitter.http.address_guard import AddressGuard
@@ -199,19 +200,28 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
 def _submission(
     store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, clock: FakeClock
 ) -> Submission:
+    settings = ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S, queue_for_s=0)
     return Submission(
         submissions=store.submissions,
+        queue=store.queue,
         accounts=store.accounts,
+        drafts=TaskDrafter(
+            providers=providers,
+            settings=settings,
+            guard=AddressGuard(),
+            callback_url=None,
+            clock=clock,
+            random_bytes=lambda count: bytes(range(count)),
+            new_id=id_maker(bytes),
+        ),
         providers=providers,
         transport=transport,
-        settings=ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S),
-        guard=AddressGuard(),
-        callback_url=None,
+        settings=settings,
         clock=clock,
         random=lambda: 0.5,
-        random_bytes=lambda count: bytes(range(count)),
         sleep=clock.sleep,
-        new_id=id_maker(bytes),
+        on_events=lambda: None,
+        on_queued=lambda: None,
     )
 
 

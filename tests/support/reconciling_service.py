@@ -14,6 +14,7 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
+from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from receiver.tasks.submission import Submission
@@ -90,19 +91,28 @@ def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
 def _submission(
     store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, speed: float
 ) -> Submission:
+    settings = ProvidersSettings(submit_tries=1, speed=speed, queue_for_s=0)
     return Submission(
         submissions=store.submissions,
+        queue=store.queue,
         accounts=store.accounts,
+        drafts=TaskDrafter(
+            providers=providers,
+            settings=settings,
+            guard=AddressGuard(),
+            callback_url=None,
+            clock=_now_ms,
+            random_bytes=secrets.token_bytes,
+            new_id=id_maker(secrets.token_bytes),
+        ),
         providers=providers,
         transport=transport,
-        settings=ProvidersSettings(submit_tries=1, speed=speed),
-        guard=AddressGuard(),
-        callback_url=None,
+        settings=settings,
         clock=_now_ms,
         random=random.random,
-        random_bytes=secrets.token_bytes,
         sleep=asyncio.sleep,
-        new_id=id_maker(secrets.token_bytes),
+        on_events=lambda: None,
+        on_queued=lambda: None,
     )
 
 

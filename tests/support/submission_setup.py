@@ -2,20 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from receiver.callbacks.model import make_callback_url
 from receiver.config.settings import ProvidersSettings
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
+from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.request import TaskRequest
+from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import Task
-from receiver.tasks.submission import RefusedSubmit, Submission, Submitted
+from receiver.tasks.queue import QueueSender
+from receiver.tasks.submission import Submission
 from submitter.errors import TransportError
 from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
@@ -94,10 +100,23 @@ class FakeClock:
 @dataclass(eq=False)
 class SubmissionSetup:
     submission: Submission
+    sender: QueueSender
     store: Store
     transport: ScriptedTransport
     clock: FakeClock
     path: Path
+    #: How often each of the two was called: a commit made events, a task was queued.
+    woken: Counter[str]
+
+    async def send_queued(self) -> None:
+        """What the worker does in one run, until the POSTs that it started have ended."""
+        await self.sender.send_once()
+        await self.submission.drained()
+
+    def kept_requests(self) -> list[Any]:
+        """The tasks whose whole request is still stored."""
+        with closing(sqlite3.connect(self.path)) as file:
+            return file.execute("SELECT task FROM queued_requests").fetchall()
 
     async def submitted(self, request: TaskRequest) -> Task:
         result = await self.submission.submit(request)
@@ -117,29 +136,51 @@ class SubmissionSetup:
 
 @asynccontextmanager
 async def submission_setup(
-    path: Path, *script: Answer, callbacks: bool = True, **settings: Any
+    path: Path,
+    *script: Answer,
+    callbacks: bool = True,
+    limits: Mapping[str, int] = MappingProxyType({}),
+    **settings: Any,
 ) -> AsyncIterator[SubmissionSetup]:
-    """`settings` are fields of ProvidersSettings."""
-    clock, transport = FakeClock(), ScriptedTransport(*script)
+    """`settings` are fields of ProvidersSettings; a request waits in no queue unless they say so.
+
+    `limits`: the tasks in flight that an account may have, where not as documented.
+    """
+    clock, transport, woken = FakeClock(), ScriptedTransport(*script), Counter[str]()
+    configured = {name: _configured(name, limits.get(name)) for name in TEXT_TO_VIDEO}
+    values = ProvidersSettings(**({"queue_for_s": 0} | settings))
     async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
         submission = Submission(
             submissions=store.submissions,
+            queue=store.queue,
             accounts=store.accounts,
-            providers={name: _configured(name) for name in TEXT_TO_VIDEO},
+            drafts=TaskDrafter(
+                providers=configured,
+                settings=values,
+                guard=AddressGuard(),
+                callback_url=partial(make_callback_url, PUBLIC_URL, SIGNING_KEYS) if callbacks else None,
+                clock=clock,
+                random_bytes=lambda count: bytes(range(count)),
+                new_id=id_maker(bytes),
+            ),
+            providers=configured,
             transport=transport,
-            settings=ProvidersSettings(**settings),
-            guard=AddressGuard(),
-            callback_url=partial(make_callback_url, PUBLIC_URL, SIGNING_KEYS) if callbacks else None,
+            settings=values,
             clock=clock,
             random=lambda: 0.5,
-            random_bytes=lambda count: bytes(range(count)),
             sleep=clock.sleep,
-            new_id=id_maker(bytes),
+            on_events=lambda: woken.update(["events"]),
+            on_queued=lambda: woken.update(["queued"]),
         )
-        yield SubmissionSetup(submission=submission, store=store, transport=transport, clock=clock, path=path)
+        sender = QueueSender(submission=submission, queue=store.queue, clock=clock, on_events=lambda: None)
+        yield SubmissionSetup(
+            submission=submission, sender=sender, store=store, transport=transport, clock=clock, path=path, woken=woken
+        )
         await submission.drained()
 
 
-def _configured(name: str) -> ConfiguredProvider:
-    account = Account(name=name, adapter=name, base_url=f"https://{name}.example", api_key=API_KEY)
+def _configured(name: str, max_in_flight: int | None) -> ConfiguredProvider:
+    account = Account(
+        name=name, adapter=name, base_url=f"https://{name}.example", api_key=API_KEY, max_in_flight=max_in_flight
+    )
     return ConfiguredProvider(adapter=ADAPTERS[name], account=account)

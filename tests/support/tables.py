@@ -11,6 +11,7 @@ from psycopg import sql
 
 from receiver.runtime.store import open_store
 from receiver.store.engine import Engine
+from receiver.store.migrate import known_migrations
 from receiver.store.open import ledger_at
 from receiver.store.postgres import open_postgres
 from receiver.store.sqlite import open_sqlite
@@ -66,6 +67,14 @@ def migrated(url: str) -> None:
     asyncio.run(migrate())
 
 
+def _counters() -> list[str]:
+    """The names of the counters that the migrations insert."""
+    with closing(sqlite3.connect(":memory:")) as file:
+        for _, script in known_migrations():
+            file.executescript(script)
+        return [name for (name,) in file.execute("SELECT name FROM counters")]
+
+
 def empty(url: str) -> None:
     """A ledger on Postgres as its migrations left it; other connections to it are closed."""
     with closing(psycopg.connect(url)) as server:
@@ -76,7 +85,9 @@ def empty(url: str) -> None:
         tables = server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         for (table,) in tables:
             if table == "counters":
-                server.execute("UPDATE counters SET value = 0")
+                server.execute("DELETE FROM counters")
+                for counter in _counters():
+                    server.execute("INSERT INTO counters (name, value) VALUES (%s, 0)", (counter,))
             elif table != "migrations":
                 server.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         server.commit()

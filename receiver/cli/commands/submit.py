@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from time import monotonic
 from typing import Annotated, Any, assert_never
 
 import typer
@@ -19,12 +20,16 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms, working
 from receiver.store.errors import StoreError
+from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task
-from receiver.tasks.submission import RefusedSubmit, Submitted
 from submitter import api
 from submitter.model import ENDED, TaskState
 
 MAX_IN_FLIGHT = 4  # submits; more meet the providers' limits on concurrent requests
+
+LEFT_TO_OTHERS = 2.0 * MAX_IN_FLIGHT  # times as long as a task took to be queued: a third of the ledger is ours
+
+LONGEST_LEFT_S = 0.25
 
 READ_EVERY_S = 2.0  # an end is seen at once; a change without an event, as a settled submit, this late
 
@@ -57,7 +62,7 @@ class LineResult:
     replayed: bool = False
     #: Why the submit failed.
     error: str | None = None
-    #: The new secret of the task's webhooks, which is shown only now.
+    #: The secret of the task's webhooks, where the line does not hold it.
     secret: str | None = field(default=None, repr=False)
     #: With --wait: the time was up before the task had ended.
     timed_out: bool = False
@@ -122,8 +127,10 @@ def submit(
 
 def _show_results(results: Sequence[LineResult]) -> None:
     tasks = [result.task for result in results if result.task is not None]
-    secrets = [f"webhook signing secret, shown only now: {each.secret}" for each in results if each.secret is not None]
-    show(task_sheet(tasks[0], now_ms()) if len(results) == 1 and tasks else _results_table(results), *secrets)
+    secrets = [f"webhook signing secret: {each.secret}" for each in results if each.secret is not None]
+    queued = sum(task.state is TaskState.QUEUED for task in tasks)
+    waits = [f"{queued} in the queue: sent as there is room, by whenfinal serve or worker"] if queued else []
+    show(task_sheet(tasks[0], now_ms()) if len(results) == 1 and tasks else _results_table(results), *waits, *secrets)
 
 
 def _result_view(result: LineResult) -> dict[str, Any]:
@@ -172,7 +179,12 @@ class _Run:
 
     async def _one(self, line: RequestLine, on_submit: Callable[[], None], on_end: Callable[[], None]) -> LineResult:
         async with self.in_flight:
+            started = monotonic()
             result = await self._submit(line)
+            if result.task is not None and result.task.state is TaskState.QUEUED:
+                # Nothing was sent, so only the ledger was busy. SQLite serves no process in turn: one that writes
+                # without a pause would keep a running service from sending what has room.
+                await asyncio.sleep(min(LEFT_TO_OTHERS * (monotonic() - started), LONGEST_LEFT_S))
         on_submit()
         if self.wait:
             result = await self._ended(result)
@@ -192,7 +204,8 @@ class _Run:
                 reason = (
                     f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"
                 )
-                return LineResult(number=line.number, task=task, replayed=replayed, error=reason)
+                again = "; its key gives this answer again: correct it and use a new one" if replayed else ""
+                return LineResult(number=line.number, task=task, replayed=replayed, error=reason + again)
             case IdempotencyMismatch(task_id=task_id):
                 return LineResult(number=line.number, error=f"its key was used for another request, {task_id}")
             case _:

@@ -16,6 +16,8 @@ from submitter.errors import InvalidRequest, Violation
 
 MOST_SHOWN = 20  # problems; the rest are counted
 
+KEY_SCOPE = "command line"  # of idempotency keys: whoever runs the command on this ledger has the same
+
 KEY_FIELD = "idempotency_key"  # beside the fields of POST /v1/tasks, which takes it as a header
 
 
@@ -132,6 +134,8 @@ def _request(body: dict[str, Any], number: int, key: str | None) -> TaskRequest:
     if line_key is not None and not isinstance(line_key, str):
         raise BadLine(number, str(Violation(field=KEY_FIELD, rule="is not text", accepted="text")))
     try:
-        return check(SubmitRequest, body, Kind.INVALID).task_request(key if line_key is None else line_key)
+        return check(SubmitRequest, body, Kind.INVALID).task_request(
+            key if line_key is None else line_key, key_scope=KEY_SCOPE
+        )
     except Problem as error:
         raise BadLine(number, *(str(violation) for violation in error.errors)) from None

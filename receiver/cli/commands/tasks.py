@@ -24,6 +24,7 @@ from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
+from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import NotCanceled
@@ -83,7 +84,16 @@ async def check_provider(services: Services, name: str) -> None:
 
 
 def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
-    show_one(with_services(lambda services: find_task(services, task_name)), as_json=as_json)
+    async def work(services: Services) -> tuple[Task, QueuePlace | None]:
+        task = await find_task(services, task_name)
+        return task, await services.store.queue.place(task, services.clock())
+
+    task, place = with_services(work)
+    if as_json:
+        queue = {} if place is None else {"queue": api.QueuePlace.model_validate(place).json_values()}
+        emit({**api.TaskWithRequest.model_validate(task).json_values(), **queue})
+    else:
+        show(task_sheet(task, now_ms(), place))
 
 
 def show_one(task: Task, *, as_json: bool) -> None:
@@ -117,6 +127,7 @@ async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[T
         is_repeatable=services.submission.is_repeatable(task, services.clock()),
         is_configured=task.provider in services.providers,
         account=accounts.get(task.provider),
+        place=await services.store.queue.place(task, services.clock()),
         has_list=has_list(services, task.provider),
     )
     return task, timeline, next_steps(task, timeline, context)
@@ -125,6 +136,9 @@ async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[T
 def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
     async def work(services: Services) -> tuple[Task, CancelAccepted | NotCanceled]:
         task = await find_task(services, task_name)
+        if canceled := await services.store.queue.cancel(task.id, actor=ACTOR, now_ms=services.clock()):
+            return canceled, CancelAccepted()
+        task = await find_task(services, task.id)  # it may have left the queue a moment ago
         configured = configured_provider(services, task)
         return task, await services.operator.cancel(task, configured, actor=ACTOR)
 
@@ -133,6 +147,8 @@ def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
         raise CommandFailed(f"{task.id} is not canceled: {outcome.reason}")
     if as_json:
         emit({"task": task.id, "accepted": True})
+    elif task.state is TaskState.CANCELED:
+        show(f"{task.id} is taken out of the queue; {task.provider} never got it")
     else:
         show(f"{task.provider} accepted the cancellation request for {task.id}; the next poll shows its end:")
         show(f"whenfinal reconcile --task {task.id}")

@@ -11,6 +11,7 @@ from receiver.cli.display.durations import format_duration, format_when
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.settle import is_correctable
 from receiver.tasks.model.task import Task
@@ -44,6 +45,8 @@ class TaskContext:
     is_configured: bool
     #: None before the first request to the provider.
     account: AccountStatus | None = None
+    #: Where the task stands in the queue; None unless it is queued.
+    place: QueuePlace | None = None
     #: The provider documents a list of its tasks.
     has_list: bool = False
 
@@ -108,6 +111,9 @@ def _polling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.state in _ENDS:
         yield _ENDS[task.state]
         return
+    if context.place is not None:
+        yield from _queue(task, context.place, context)
+        return
     if not context.is_configured:
         yield f"Nothing: {task.provider} is not among the configured providers, so it is not polled."
         return
@@ -115,6 +121,21 @@ def _polling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.next_poll_ms is not None:
         yield f"Next poll {format_when(task.next_poll_ms, context.now_ms)}{_reason_for_time(task)}."
     yield from _account_problems(context)
+
+
+def _queue(task: Task, place: QueuePlace, context: TaskContext) -> Iterator[str]:
+    """Of a task that its provider has not got."""
+    if not context.is_configured:
+        yield f"It cannot be sent: {task.provider} is not among the configured providers."
+    else:
+        yield f"It is number {place.position} of {place.depth} that wait for room at {task.provider}."
+    if place.held_until_ms is not None:
+        until = format_when(place.held_until_ms, context.now_ms)
+        yield f"Submits of {task.provider} are held back, {place.held_reason}; the next one is sent {until}."
+    if place.until_ms is not None:
+        yield f"If it still waits {format_when(place.until_ms, context.now_ms)}, it is refused."
+    if context.account is not None and context.account.alarm is not None:
+        yield f"{context.account.provider} needs an operator: {context.account.alarm}."
 
 
 def _missing_result(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
@@ -198,6 +219,8 @@ def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
 
 
 def _settling(task: Task, context: TaskContext) -> Iterator[str]:
+    if context.place is not None:
+        yield f"Take it out of the queue; nothing is paid: whenfinal tasks cancel {task.id}"
     settle = f"whenfinal tasks settle {task.id}"
     if is_correctable(task):
         yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"

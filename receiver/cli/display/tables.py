@@ -17,6 +17,7 @@ from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details,
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
 from receiver.runtime.printable import escape_control
+from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
@@ -25,6 +26,7 @@ from submitter.model import TaskState
 from submitter.timestamps import rfc3339
 
 STATE_STYLES: Mapping[str, str] = {
+    TaskState.QUEUED: "blue",
     TaskState.SUBMITTING: "cyan",
     TaskState.SUBMITTED: "cyan",
     TaskState.RUNNING: "cyan",
@@ -145,13 +147,14 @@ def sheet(lines: Iterable[tuple[str, object]]) -> Table:
     return grid
 
 
-def task_sheet(task: Task, now_ms: int) -> RenderableType:
-    """All of one task."""
+def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> RenderableType:
+    """All of one task, and where it stands in the queue."""
     lines: list[tuple[str, object]] = [
         ("task", task.id),
         ("provider", task.provider),
         ("provider's id", task.provider_task_id),
         ("state", state_cell(task.state)),
+        *_place_lines(place, now_ms),
         ("provider's state", task.raw_state),
         ("progress", _percent(task)),
         ("model", task.model),
@@ -173,6 +176,16 @@ def task_sheet(task: Task, now_ms: int) -> RenderableType:
         needs = " (needs the account's key)" if output.needs_key else ""
         lines.append((output.type, f"{output.url}{ends}{needs}"))
     return sheet(lines)
+
+
+def _place_lines(place: QueuePlace | None, now_ms: int) -> Iterator[tuple[str, object]]:
+    if place is None:
+        return
+    yield "place", f"{place.position} of {place.depth} in the queue"
+    yield "priority", place.priority or None
+    yield "waits until", format_moment(place.until_ms, now_ms)
+    if place.held_until_ms is not None:
+        yield "held back", f"{place.held_reason}, until {format_moment(place.held_until_ms, now_ms)}"
 
 
 def request_lines(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

@@ -1,14 +1,17 @@
 """The result of a check, the checks of the settings, and those of the webhooks in the ledger. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from receiver.cli.display.durations import format_duration
 from receiver.config.accounts import prefix_of
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
+from receiver.store.accounts import AccountStatus
 from receiver.store.url import LedgerFile, LedgerServer
+from receiver.tasks.model.queue import QueueDepth
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, is_troubled
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
@@ -22,6 +25,8 @@ LONG_SECRET = 32  # characters; can not be guessed, whatever they are made of
 SHORT_PROVIDER_SECRET = 16  # characters; every platform's signing key is longer
 
 NAMED = 3  # subscriptions in one line
+
+LONG_WAIT_MS = 900_000  # in the queue; longer than the tasks of a full account need to end
 
 _BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what a copied example contains
 
@@ -172,6 +177,25 @@ def _account(account: Account, adapters: Mapping[str, Provider]) -> Iterator[Che
     if account.webhook_secret is not None and len(account.webhook_secret) < SHORT_PROVIDER_SECRET:
         hint = f"copy {prefix}WEBHOOK_SECRET again from the platform's console"
         yield warn(account.name, f"its webhook secret is shorter than {SHORT_PROVIDER_SECRET} characters", hint=hint)
+
+
+def check_queues(depths: Sequence[QueueDepth], accounts: Iterable[AccountStatus], now_ms: int) -> Iterator[Check]:
+    """How many tasks wait for room at each account, and since when."""
+    known = {account.provider: account for account in accounts}
+    for queue in depths:
+        account = known.get(queue.provider)
+        oldest = format_duration(now_ms - queue.oldest_ms)
+        what = f"{queue.depth} queued, the oldest for {oldest}"
+        hint = f"list them: whenfinal tasks list --state queued --provider {queue.provider}"
+        if account is not None and (account.submits_paused_until_ms or 0) > now_ms:
+            yield warn(queue.provider, f"{what}; submits are held back: {account.submits_paused_reason}", hint=hint)
+        elif now_ms - queue.oldest_ms > LONG_WAIT_MS:
+            cure = (
+                f"{hint}; is a worker running, and is {prefix_of(queue.provider)}MAX_IN_FLIGHT as the account allows?"
+            )
+            yield warn(queue.provider, what, hint=cure)
+        else:
+            yield ok(queue.provider, what)
 
 
 def check_webhooks(

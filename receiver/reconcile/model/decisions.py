@@ -167,7 +167,8 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
         case Receipt():
             return PollDecision(result=PollResult.RECEIPT, next_poll_ms=_first_poll_ms(task, context))
         case Refused():
-            return _after_refusal(task, outcome, context)
+            # A refused submit holds back submits (see `receiver.tasks.model.queue`), and says nothing about polls.
+            return replace(_after_refusal(task, outcome, context), pause=None)
         case Uncertain():
             decision = replace(_unavailable(context, outcome.retry_after_s), result=PollResult.UNCERTAIN)
             if is_repeated_later(outcome, earlier_calls=task.submits):

@@ -6,6 +6,9 @@
 -- account: a provider's rate budget and pause
 SELECT * FROM accounts WHERE provider = :provider {lock};
 
+-- account_unlocked: the same, to look at
+SELECT * FROM accounts WHERE provider = :provider;
+
 -- all_accounts: every account
 SELECT * FROM accounts ORDER BY provider;
 
@@ -21,10 +24,27 @@ UPDATE accounts SET
     paused_reason = :reason, alarm = COALESCE(CAST(:alarm AS TEXT), alarm), paused_since_ms = :now_ms
 WHERE provider = :provider;
 
--- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
-UPDATE accounts SET paused_until_ms = :now_ms WHERE paused_until_ms > :latest_ms;
+-- update_account: all of an account that was read with its lock
+UPDATE accounts SET
+    tokens = :tokens, refilled_ms = :refilled_ms, paused_until_ms = :paused_until_ms, paused_reason = :paused_reason,
+    alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
+    submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
+    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms
+WHERE provider = :provider;
 
--- unpause_account: end a pause and its alarm, unless they began at or after a time
+-- resume_submits: submits go again, and the alarm ends; what was learned and the pause of polls stay
+UPDATE accounts SET
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submit_refusals = 0, alarm = NULL
+WHERE provider = :provider;
+
+-- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+UPDATE accounts SET
+    paused_until_ms = CASE WHEN paused_until_ms > :latest_ms THEN :now_ms ELSE paused_until_ms END,
+    submits_paused_until_ms =
+        CASE WHEN submits_paused_until_ms > :latest_ms THEN :now_ms ELSE submits_paused_until_ms END
+WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_ms;
+
+-- unpause_account: end a pause of polls and the alarm, unless they began at or after a time
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL
 WHERE provider = :provider AND (paused_until_ms IS NOT NULL OR alarm IS NOT NULL)
   AND (paused_since_ms IS NULL OR paused_since_ms < :before_ms);

@@ -12,27 +12,33 @@ SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
 -- states_of_tasks: the state of each of these tasks
 SELECT id, state FROM tasks WHERE id IN (:ids...);
 
--- task_by_idempotency_key: the task that used a key first
-SELECT * FROM tasks WHERE idempotency_key = :idempotency_key;
+-- task_by_request_key: the task that an idempotency key stands for; one of before the scopes belongs to every scope
+SELECT * FROM tasks WHERE request_key = :request_key AND key_scope IN (:key_scope, '') ORDER BY key_scope DESC LIMIT 1
+{lock};
+
+-- free_request_key: the next task with the key takes it over
+UPDATE tasks SET request_key = NULL WHERE id = :id;
 
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, idempotency_key, outputs, error, refusal, refusal_status, adopted, settled, callback_expected,
-    created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms,
-    polls, submits, final_event, supersedes, reports
+    notify_secret, request_key, key_scope, acknowledged, priority, queued_until_ms, sent_ms, outputs, error, refusal,
+    refusal_status, adopted, settled, callback_expected, created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms,
+    result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes, reports
 ) VALUES (
     :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
-    :notify_url, :notify_secret, :idempotency_key, :outputs, :error, :refusal, :refusal_status, :adopted,
-    :settled, :callback_expected, :created_ms, :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms,
-    :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event, :supersedes, :reports
+    :notify_url, :notify_secret, :request_key, :key_scope, :acknowledged, :priority, :queued_until_ms, :sent_ms,
+    :outputs, :error, :refusal, :refusal_status, :adopted, :settled, :callback_expected, :created_ms, :submitted_ms, :final_ms,
+    :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event,
+    :supersedes, :reports
 ) ON CONFLICT DO NOTHING;
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
     task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
-    submit_body = :submit_body, outputs = :outputs, error = :error, refusal = :refusal,
-    refusal_status = :refusal_status, settled = :settled, submitted_ms = :submitted_ms, final_ms = :final_ms,
+    submit_body = :submit_body, acknowledged = :acknowledged, queued_until_ms = :queued_until_ms, sent_ms = :sent_ms,
+    outputs = :outputs, error = :error, refusal = :refusal, refusal_status = :refusal_status, settled = :settled,
+    submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
     supersedes = :supersedes, reports = :reports

@@ -1,7 +1,7 @@
 """What a task may become: two rules, written as the table `TRANSITIONS`.
 
 1. The first end that the provider reports wins, for ever. Whatever comes later changes nothing.
-2. `expired` is only our inference: one reported end may still take its place.
+2. `expired` and `refused` are only our inference: one reported end may still take their place.
 
 Pure. Here are verdicts, and the task that follows from one. After its receipt a task changes only through
 `receiver.tasks.ledger`, which decides which task an observation is about. The reconciler decides when to poll it next.
@@ -126,10 +126,15 @@ def _named(task: Task, observation: Observation) -> Task:
 
 
 def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> Task:
-    """Any applied observation proves that the task exists, so everything that was open about its submit is closed."""
+    """Any applied observation proves that the task exists, so everything that was open about its submit is closed.
+
+    A task that was told to be refused is unfinished again; the event of its end will supersede the one of the refusal.
+    """
+    is_reopened = task.final_ms is not None and state not in TERMINAL
     return replace(
         task,
         state=state,
+        final_ms=None if is_reopened else task.final_ms,
         raw_state=observation.raw_state,
         provider_task_id=observation.key.provider_task_id or task.provider_task_id,
         model=task.model or observation.model,
@@ -140,6 +145,21 @@ def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: i
         refusal=None,
         refusal_status=None,
         missing_since_ms=None,
+    )
+
+
+def ended_by_us(task: Task, state: TaskState, error: TaskError, event_id: str, now_ms: int) -> Task:
+    """A task that ends without a report of the provider, because nothing was created; `event_id` tells of it."""
+    return replace(
+        task,
+        state=state,
+        error=error,
+        final_ms=now_ms,
+        next_poll_ms=None,
+        deadline_ms=None,
+        submit_body=None,
+        final_event=event_id,
+        supersedes=task.final_event,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from receiver.store.codec import to_json
 from receiver.tasks.model.redaction import redact
 from receiver.webhooks.model.endpoint import address_violations, label_violations, secret_violations
 from submitter.errors import Violation
@@ -18,6 +19,10 @@ from submitter.providers.contract import Account
 from submitter.request import RawRequest, VideoRequest
 
 LONGEST_DEADLINE_S = 604_800  # no provider documents that it remembers a task for longer than a week
+
+LONGEST_QUEUE_S = 604_800  # a week
+
+HIGHEST_PRIORITY = 9
 
 LONGEST_STORED_URI = 256  # characters of a data URI in the stored copy; a longer one is a picture and stored as a hash
 
@@ -43,7 +48,13 @@ class TaskRequest:
     notify_secret: str | None = field(default=None, repr=False)
     #: None: the deadline of the settings.
     deadline_s: int | None = None
+    #: 0 to 9; of two queued tasks of an account the one with the higher number is sent first.
+    priority: int = 0
+    #: How long it may wait in the queue; 0: refused at once where there is no room. None: as in the settings.
+    queue_for_s: int | None = None
     idempotency_key: str | None = None
+    #: Whose key that is: keys of two scopes have nothing to do with each other.
+    key_scope: str = ""
 
     @property
     def request(self) -> VideoRequest | RawRequest | None:
@@ -59,6 +70,10 @@ def validate_task(request: TaskRequest, guard: AddressGuard) -> Iterator[Violati
     if request.deadline_s is not None and not 1 <= request.deadline_s <= LONGEST_DEADLINE_S:
         accepted = f"1 to {LONGEST_DEADLINE_S} seconds"
         yield Violation(field="deadline_s", rule="is out of range", accepted=accepted)
+    if not 0 <= request.priority <= HIGHEST_PRIORITY:
+        yield Violation(field="priority", rule="is out of range", accepted=f"0 to {HIGHEST_PRIORITY}")
+    if request.queue_for_s is not None and not 0 <= request.queue_for_s <= LONGEST_QUEUE_S:
+        yield Violation(field="queue_for_s", rule="is out of range", accepted=f"0 to {LONGEST_QUEUE_S} seconds")
     if request.idempotency_key is not None and not _KEY.fullmatch(request.idempotency_key):
         rule, accepted = "is empty, too long or not visible ASCII", "1 to 255 visible ASCII characters"
         yield Violation(field="Idempotency-Key", rule=rule, accepted=accepted)
@@ -88,6 +103,12 @@ def stored_request(request: TaskRequest, secrets: Sequence[str] = ()) -> dict[st
     present = {name: value for name, value in _values(request).items() if value not in (None, {})}
     stored: dict[str, Any] = _shortened(present, secrets)
     return stored
+
+
+def full_request(request: TaskRequest) -> str:
+    """What `request_of` needs to build the call of a queued task: the video or the raw body, pictures included."""
+    values = _values(request)
+    return to_json({name: values[name] for name in ("video", "raw") if values[name] is not None})
 
 
 def request_of(stored: Mapping[str, Any]) -> VideoRequest | RawRequest:
@@ -127,6 +148,9 @@ def _values(request: TaskRequest) -> dict[str, Any]:
         "labels": dict(request.labels),
         "notify": None if request.notify_url is None else {"url": request.notify_url},
         "deadline_s": request.deadline_s,
+        # Left out where they are not given, because the hash of a request must be that of earlier versions.
+        **({"priority": request.priority} if request.priority else {}),
+        **({} if request.queue_for_s is None else {"queue_for_s": request.queue_for_s}),
     }
 
 

@@ -47,10 +47,20 @@ class Task:
     #: `whsec_…`, set with `notify_url`.
     notify_secret: str | None = field(default=None, repr=False)
     idempotency_key: str | None = None
+    #: Whose key that is, see `TaskRequest.key_scope`.
+    key_scope: str = ""
+    #: A caller was answered 202, so its end is told by an event.
+    acknowledged: bool = False
+    #: 0 to 9; of two queued tasks of an account the one with the higher number is sent first.
+    priority: int = 0
+    #: How long it may wait in the queue; None: it does not wait.
+    queued_until_ms: int | None = None
+    #: When its last submit was started; None while it has only been queued, and for an adopted one.
+    sent_ms: int | None = None
     outputs: tuple[Output, ...] = ()
     error: TaskError | None = None
-    #: Why the provider refused the submit, so that a repeated idempotency key gets the same answer; None unless the
-    #: state is REFUSED, and for a task that a person settled as refused.
+    #: Why the submit was refused, so that a repeated idempotency key gets the same answer; None unless the state is
+    #: REFUSED, and for a task that a person settled as refused.
     refusal: Refusal | None = None
     #: The HTTP status of that refusal; None where no POST reached the provider.
     refusal_status: int | None = None
@@ -138,6 +148,13 @@ class IdempotencyMismatch:
     """The idempotency key was used before with another request, for the task with this id."""
 
     task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The idempotency key was used before with the same request, for this task."""
+
+    task: Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,11 @@ from typing import Any, assert_never
 
 from starlette.requests import Request
 
+from receiver.tasks.model.queue import FREES_KEY
 from receiver.tasks.model.reports import left_out
+from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.tasks.submission import RefusedSubmit, Submitted
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import Kind, Problem, invalid, not_found, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
@@ -18,16 +19,18 @@ from submitter import api
 from submitter.errors import Violation
 from submitter.model import ENDED, Refusal, TaskId
 
-#: A refusal's kind, and the seconds until a new try makes sense where the provider names none.
+#: A refusal's kind, and the seconds until a new try makes sense where the provider names none. None: no time helps.
 _REFUSALS: dict[Refusal, tuple[Kind, float | None]] = {
     Refusal.INVALID: (Kind.PROVIDER_INVALID, None),
-    Refusal.DENIED: (Kind.PROVIDER_DENIED, 300),
+    Refusal.DENIED: (Kind.PROVIDER_DENIED, None),
     Refusal.QUOTA: (Kind.OUT_OF_QUOTA, None),
     Refusal.THROTTLED: (Kind.PROVIDER_THROTTLED, 60),
     Refusal.UNAVAILABLE: (Kind.PROVIDER_UNAVAILABLE, 5),
 }
 
-_NEW_KEY = "Nothing was created. The same Idempotency-Key gives this answer again: use a new one to try again."
+_SAME_ANSWER = "Nothing was created. The same Idempotency-Key gives this answer again: use a new one to try again."
+
+_KEY_IS_FREE = "Nothing was created. The same Idempotency-Key tries again."
 
 #: A wait without a number: shorter than the 60 s and 50 s after which nginx and HAProxy end a request by default.
 USUAL_WAIT_S = 45
@@ -36,7 +39,8 @@ _WAIT = re.compile(r"wait\s*(?:=\s*\"?([^\s\";]*)\"?\s*)?(?:;.*)?", re.IGNORECAS
 
 
 async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAnswer:
-    result = await context.services.submission.submit(context.body.task_request(_idempotency_key(context.request)))
+    key = _idempotency_key(context.request)
+    result = await context.services.submission.submit(context.body.task_request(key, key_scope=context.actor))
     match result:
         case Submitted():
             return _accepted(result)
@@ -70,17 +74,21 @@ def _accepted(result: Submitted) -> JsonAnswer:
 def _refused(result: RefusedSubmit) -> Problem:
     kind, default_s = _REFUSALS[result.refused.refusal]
     error = result.refused.error
+    what_next = _KEY_IS_FREE if result.refused.refusal in FREES_KEY else _SAME_ANSWER
     problem = Problem(
         kind,
-        f"{result.task.provider} answered {error.code}: {error.message} {_NEW_KEY}",
+        f"{result.task.provider} answered {error.code}: {error.message} {what_next}",
         instance=f"/v1/tasks/{result.task.id}",
         extra={
             "provider": {"name": result.task.provider, "code": error.code, "message": error.message},
             "task": result.task.id,
         },
     )
-    after_s = result.refused.retry_after_s if result.refused.retry_after_s is not None else default_s
-    return problem if after_s is None or kind.status != 503 else with_retry_after(problem, after_s)
+    if default_s is None:
+        return problem
+    return with_retry_after(
+        problem, default_s if result.refused.retry_after_s is None else result.refused.retry_after_s
+    )
 
 
 async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:
@@ -110,7 +118,10 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
         await _wait(context, task.id, wait_s)
         task = await find_task(context)
     headers = {} if preferred_s is None else {"Preference-Applied": f"wait={wait_s}"}
-    return JsonAnswer(body=api.TaskWithRequest.model_validate(task), headers=headers)
+    place = await context.services.store.queue.place(task, context.services.clock())
+    shown = api.TaskWithRequest.model_validate(task)
+    body = api.TaskDetail(**dict(shown), queue=None if place is None else api.QueuePlace.model_validate(place))
+    return JsonAnswer(body=body, headers=headers)
 
 
 async def _wait(context: RequestContext[TaskQuery, NoBody], task_id: TaskId, wait_s: int) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from receiver.events.model.event import EventType
-from receiver.tasks.model.request import LONGEST_DEADLINE_S, TaskRequest
+from receiver.tasks.model.request import HIGHEST_PRIORITY, LONGEST_DEADLINE_S, LONGEST_QUEUE_S, TaskRequest
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.endpoint import LABELS_CAP
 from submitter.model import TaskState
@@ -47,10 +47,24 @@ class SubmitRequest(RequestBody):
     raw: RawRequest | None = None
     labels: Labels = Field(default_factory=dict)
     notify: NotifyRequest | None = None
-    deadline_s: int | None = Field(default=None, ge=1, le=LONGEST_DEADLINE_S)
+    deadline_s: int | None = Field(
+        default=None, ge=1, le=LONGEST_DEADLINE_S, description="seconds from when it is sent until it is overdue"
+    )
+    priority: int = Field(
+        default=0,
+        ge=0,
+        le=HIGHEST_PRIORITY,
+        description="of two queued tasks the one with the higher number is sent first",
+    )
+    queue_for_s: int | None = Field(
+        default=None,
+        ge=0,
+        le=LONGEST_QUEUE_S,
+        description="seconds for which it may wait for room at its account; 0: without room it is refused at once",
+    )
 
-    def task_request(self, idempotency_key: str | None) -> TaskRequest:
-        """Return what the submission takes; the key comes in a header."""
+    def task_request(self, idempotency_key: str | None, *, key_scope: str) -> TaskRequest:
+        """Return what the submission takes; the key comes in a header, and belongs to the caller in `key_scope`."""
         values = dict(self)
         notify: NotifyRequest | None = values.pop("notify")
         return TaskRequest(
@@ -58,6 +72,7 @@ class SubmitRequest(RequestBody):
             notify_url=None if notify is None else notify.url,
             notify_secret=None if notify is None else notify.secret,
             idempotency_key=idempotency_key,
+            key_scope=key_scope,
         )
 
 

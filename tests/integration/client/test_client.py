@@ -159,7 +159,7 @@ async def test_a_providers_refusal_arrives_with_its_words(simulated: tuple[Serve
     sim.plan("hiapi", [["submit_503"]] * 3)
     async with Client(service.url, KEY) as client:
         with pytest.raises(ReceiverRefused) as caught:
-            await client.submit(provider="hiapi", video=VIDEO)
+            await client.submit(provider="hiapi", video=VIDEO, queue_for_s=0)
         problem = caught.value.problem
         assert (await client.task(problem.task or "")).state is TaskState.REFUSED
     assert ((problem.provider or {})["name"], problem.retry_after_s is not None) == ("hiapi", True)

@@ -12,7 +12,7 @@ from receiver.events.feed import Feed
 from receiver.events.log import EventLog
 from receiver.events.model.event import Event
 from receiver.runtime.store import Store, open_store
-from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
+from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState, Uncertain
 from tests.support.builders import T0, a_report, a_task
 
 LONG_S = 600.0  # a wait that ends in a test did not end by its time
@@ -118,6 +118,30 @@ async def test_an_overdue_task_is_waited_for_on(store: Store) -> None:
     await asyncio.sleep(0.1)
     assert not waiter.done()
     waiter.cancel()
+
+
+async def test_a_task_whose_submit_becomes_uncertain_is_waited_for_until_it_is_refused(store: Store) -> None:
+    await store.submissions.open_task(a_task("tsk_lost"), T0)
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_lost")
+    lost = Uncertain(reason="the connection ended")
+    await store.submissions.store_uncertain(TaskId("tsk_lost"), lost, next_poll_ms=None, now_ms=T0)
+    feed.wake()
+    await asyncio.sleep(0.1)
+    assert not waiter.done()
+    await store.submissions.settle_refuse(TaskId("tsk_lost"), actor="ann", now_ms=T0)
+    feed.wake()
+    await asyncio.wait_for(waiter, TIMEOUT_S)
+
+
+async def test_a_queued_task_is_waited_for_until_its_time_in_the_queue_is_over(store: Store) -> None:
+    queued = a_task("tsk_queued", state=TaskState.QUEUED, queued_until_ms=T0 + 1)
+    await store.submissions.open_task(queued, T0)
+    feed = _feed(store)
+    waiter = await _waits(feed, "tsk_queued")
+    assert await store.queue.refuse_overdue(T0 + 1) == 1
+    feed.wake()
+    await asyncio.wait_for(waiter, TIMEOUT_S)
 
 
 async def test_every_waiter_of_a_task_is_woken(store: Store) -> None:

@@ -14,7 +14,7 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services, working
 from receiver.store.errors import SchemaBehind
 from receiver.tasks.model.request import TaskRequest
-from receiver.tasks.submission import Submitted
+from receiver.tasks.model.submit_result import Submitted
 from receiver.web.app import create_app
 from submitter.model import TaskState
 from submitter.request import RawRequest, VideoRequest
@@ -127,13 +127,24 @@ async def test_a_task_reaches_its_end_at_every_platform(
         assert (ended.state, len(ended.outputs), len(sim.records().tasks)) == (TaskState.SUCCEEDED, 1, 1)
 
 
-@pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html", "submit_429", "submit_503"])
+@pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html", "submit_503"])
 async def test_a_submit_with_a_fault_is_paid_once(tmp_path: Path, sim: Simulator, fault: str) -> None:
     sim.plan("hiapi", [[fault]])
     async with open_services(settings_for(tmp_path, sim)) as services:
         task = await _submitted(services, REQUESTS[0])
         (paid,) = sim.records().of("hiapi")
         assert (task.task.state, task.task.provider_task_id) == (TaskState.SUBMITTED, paid.task_id)
+
+
+async def test_a_throttled_submit_waits_in_the_queue_and_is_paid_once(tmp_path: Path, sim: Simulator) -> None:
+    sim.plan("hiapi", [["submit_429"]])
+    async with open_services(settings_for(tmp_path, sim)) as services, working(services):
+        submitted = await _submitted(services, REQUESTS[0])
+        assert submitted.task.state is TaskState.QUEUED
+        await services.feed.wait_for_task(submitted.task.id, timeout_s=60)
+        ended = await services.store.tasks.task(submitted.task.id)
+        assert ended is not None
+        assert (ended.state, len(sim.records().of("hiapi"))) == (TaskState.SUCCEEDED, 1)
 
 
 @pytest.mark.parametrize("fault", ["reply_lost", "reply_truncated", "reply_html"])

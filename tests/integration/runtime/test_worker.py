@@ -122,6 +122,7 @@ def _worker(services: Services) -> Worker:
         deliverer=services.deliverer,
         ledger=services.store.ledger,
         pruner=services.pruner,
+        queue=services.queue,
         clock_repair=make_clock_repair(services),
         clock=services.clock,
         on_events=services.commit_notifier.notify,

@@ -171,6 +171,13 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     ),
     "tasks_by_keys_or_ids": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
     "tasks_by_ids": ("tasks", _TASK, {"ids": ["t"]}),
+    "next_queued": ("tasks", {**_TASK, "state": "queued"}, {"provider": "p"}),
+    "queue_time_over": ("tasks", {**_TASK, "state": "queued", "queued_until_ms": 1}, {"now_ms": NOW, "limit": 9}),
+    "task_by_request_key": (
+        "tasks",
+        {**_TASK, "request_key": "k", "key_scope": ""},
+        {"request_key": "k", "key_scope": "key a"},
+    ),
     "oldest_events": ("events", {"seq": 7, "id": "v"}, {"limit": 9}),
     "lock_events": ("events", {"seq": 7, "id": "v"}, {"seqs": [7]}),
     "leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),

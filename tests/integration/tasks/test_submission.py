@@ -14,8 +14,8 @@ from receiver.callbacks.model import CallbackToken, read_callback_token
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import START
+from receiver.tasks.model.submit_result import Submitted
 from receiver.tasks.model.task import IdempotencyMismatch
-from receiver.tasks.submission import Submitted
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import ConnectFailed, ExchangeBroken, InvalidRequest
 from submitter.model import Refusal, TaskState
@@ -203,15 +203,15 @@ async def test_a_refusal_says_who_can_correct_it_and_leaves_a_readable_task(
 
 
 async def test_a_refused_request_gets_the_same_answer_under_the_same_key(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", hiapi_error(402, "INSUFFICIENT_BALANCE")) as setup:
+    async with submission_setup(tmp_path / "ledger.db", hiapi_error(400, "INVALID_REQUEST")) as setup:
         first = await setup.refused(a_request(idempotency_key="k"))
         again = await setup.refused(a_request(idempotency_key="k"))
         assert (again.replayed, again.task.id) == (True, first.task.id)
-        assert (again.refused.refusal, again.refused.status) == (Refusal.QUOTA, 402)
+        assert (again.refused.refusal, again.refused.status) == (Refusal.INVALID, 400)
 
 
 async def test_a_refused_request_gets_the_same_answer_after_its_timeline_was_pruned(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", hiapi_error(402, "INSUFFICIENT_BALANCE")) as setup:
+    async with submission_setup(tmp_path / "ledger.db", hiapi_error(400, "INVALID_REQUEST")) as setup:
         first = await setup.refused(a_request(idempotency_key="k"))
         await setup.store.retention.remove_observations(START, limit=100, before_ms=T0 + 1)
         assert await setup.store.tasks.timeline(first.task.id) == []
@@ -219,13 +219,12 @@ async def test_a_refused_request_gets_the_same_answer_after_its_timeline_was_pru
         assert (again.task.id, again.refused) == (first.task.id, first.refused)
 
 
-async def test_a_request_that_a_person_settled_as_refused_is_refused_as_unavailable(tmp_path: Path) -> None:
-    async with submission_setup(tmp_path / "ledger.db", LOST) as setup:
+async def test_a_request_that_a_person_settled_as_refused_may_be_sent_again_as_a_new_task(tmp_path: Path) -> None:
+    async with submission_setup(tmp_path / "ledger.db", LOST, dashscope_receipt()) as setup:
         task = await setup.submitted(a_request("dashscope", idempotency_key="k"))
         await setup.store.submissions.settle_refuse(task.id, actor="ann", now_ms=T0)
-        again = await setup.refused(a_request("dashscope", idempotency_key="k"))
-        assert (again.refused.refusal, again.refused.status) == (Refusal.UNAVAILABLE, None)
-        assert again.refused.error.code == "settled_refused"
+        again = await setup.submitted(a_request("dashscope", idempotency_key="k"))
+        assert (again.state, again.id != task.id) == (TaskState.SUBMITTED, True)
 
 
 async def test_a_provider_that_is_never_reached_refuses_as_unavailable(tmp_path: Path) -> None:
@@ -272,20 +271,22 @@ async def test_a_submit_whose_process_dies_is_polled_once_it_can_no_longer_answe
         assert [(task.state, task.next_poll_ms) for task in seen] == [(TaskState.SUBMITTING, T0 + 70_000)]
 
 
-async def test_throttling_pauses_the_account(tmp_path: Path) -> None:
+async def test_throttling_holds_back_the_submits_of_the_account_and_no_poll(tmp_path: Path) -> None:
     throttled = hiapi_error(429, "rate_limit_exceeded", retry_after="30")
     async with submission_setup(tmp_path / "ledger.db", throttled) as setup:
         assert (await setup.refused(a_request())).refused.retry_after_s == 30
         (account,) = await setup.store.accounts.all()
-        assert (account.paused_until_ms, account.alarm) == (T0 + 30_000, None)
+        held = (account.submits_paused_until_ms, account.paused_until_ms, account.alarm)
+        assert held == (T0 + 30_000, None, None)
 
 
-async def test_a_denied_key_pauses_the_account_and_raises_an_alarm_that_does_not_quote_it(tmp_path: Path) -> None:
+async def test_a_denied_key_holds_back_submits_and_raises_an_alarm_that_does_not_quote_it(tmp_path: Path) -> None:
     denied = hiapi_error(401, "UNAUTHORIZED", f"wrong key {API_KEY}")
     async with submission_setup(tmp_path / "ledger.db", denied) as setup:
         result = await setup.refused(a_request())
         (account,) = await setup.store.accounts.all()
         assert account.alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
+        assert (account.submits_paused_until_ms, account.paused_until_ms) == (T0 + 300_000, None)
         assert API_KEY not in repr(result) + repr(await setup.store.tasks.timeline(result.task.id))
 
 
@@ -305,12 +306,12 @@ async def test_every_post_is_taken_out_of_the_rate_budget_that_polls_share(tmp_p
         assert account.tokens == pytest.approx(7 + 1.5 * 50 / 60, abs=0.5)
 
 
-async def test_a_signing_secret_is_made_and_shown_once(setup: SubmissionSetup) -> None:
+async def test_a_signing_secret_is_made_and_told_again_to_a_repeat_under_the_same_key(setup: SubmissionSetup) -> None:
     request = a_request(notify_url="https://hooks.example/a", idempotency_key="k")
     first, again = await setup.submission.submit(request), await setup.submission.submit(request)
     assert isinstance(first, Submitted)
     assert isinstance(again, Submitted)
-    assert (first.notify_secret, again.notify_secret) == (first.task.notify_secret, None)
+    assert first.notify_secret == again.notify_secret == first.task.notify_secret
     assert first.notify_secret is not None
     assert first.notify_secret not in json.dumps(dict(first.task.request))
 

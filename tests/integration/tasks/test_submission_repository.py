@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from receiver.events.model.event import EventType
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
 from receiver.tasks.model.settle import OperatorId
-from receiver.tasks.model.task import IdempotencyMismatch, Recorded, SettleRefused, Task, Verdict
+from receiver.tasks.model.task import IdempotencyMismatch, Recorded, Replayed, SettleRefused, Task, Verdict
 from submitter.model import ProviderTaskId, Refusal, Refused, TaskError, TaskId, TaskState, Uncertain
 from tests.support.builders import T0, a_receipt, a_report, a_task
 
@@ -18,8 +19,8 @@ REFUSED = Refused(refusal=Refusal.INVALID, error=TaskError(code="INVALID_REQUEST
 async def test_the_same_key_and_request_give_the_task_that_came_first(store: Store) -> None:
     await store.submissions.open_task(a_task("tsk_1", idempotency_key="k"), T0)
     again = await store.submissions.open_task(a_task("tsk_2", idempotency_key="k"), T0)
-    assert isinstance(again, Task)
-    assert again.id == "tsk_1"
+    assert isinstance(again, Replayed)
+    assert again.task.id == "tsk_1"
 
 
 async def test_the_same_key_with_another_request_is_a_mismatch(store: Store) -> None:
@@ -32,7 +33,8 @@ async def test_the_same_key_with_another_request_is_a_mismatch(store: Store) -> 
 async def test_many_opens_with_one_key_at_once_make_one_task(store: Store) -> None:
     opens = [store.submissions.open_task(a_task(f"tsk_{n}", idempotency_key="k"), T0) for n in range(20)]
     found = await asyncio.gather(*opens)
-    assert len({task.id for task in found if isinstance(task, Task)}) == 1
+    assert [type(each) for each in found].count(Task) == 1
+    assert len({each.task.id for each in found if isinstance(each, Replayed)}) == 1
 
 
 async def test_a_receipt_names_the_task_and_forgets_the_body(store: Store) -> None:
@@ -131,7 +133,23 @@ async def test_settling_as_refused_ends_it_until_the_provider_says_otherwise(sto
     assert settled.state is TaskState.REFUSED
     (outcome,) = await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
     assert isinstance(outcome, Recorded)
-    assert (outcome.verdict, outcome.task.state, outcome.event_seq) == (Verdict.APPLIED, TaskState.SUCCEEDED, 1)
+    assert (outcome.verdict, outcome.task.state, outcome.event_seq) == (Verdict.APPLIED, TaskState.SUCCEEDED, 3)
+    uncertain, refused, succeeded = await store.events.events(0)
+    assert [each.type for each in (uncertain, refused, succeeded)] == [
+        EventType.UNCERTAIN,
+        EventType.REFUSED,
+        EventType.SUCCEEDED,
+    ]
+    assert (refused.supersedes, succeeded.supersedes) == (None, refused.id)
+
+
+async def test_a_task_that_was_told_to_be_refused_and_runs_after_all_is_unfinished_again(store: Store) -> None:
+    await _uncertain(store)
+    await store.submissions.settle_refuse(TaskId("tsk_1"), actor="ann", now_ms=T0)
+    await store.ledger.record([a_report(TaskState.RUNNING, expected_task_id="tsk_1")], T0)
+    task = await store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert (task.state, task.final_ms, task.error) == (TaskState.RUNNING, None, None)
 
 
 async def test_only_an_uncertain_task_can_be_settled_and_only_with_a_free_id(store: Store) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import PollContext, PollResult
+from receiver.tasks.drafting import DEAD_SUBMIT_MARGIN_S, dead_submit_ms
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.task import TaskFilter
-from receiver.tasks.submission import DEAD_SUBMIT_MARGIN_S, KEY_MARGIN_S, dead_submit_ms
+from receiver.tasks.submission import KEY_MARGIN_S
 from submitter.errors import TransportError
 from submitter.model import NotFound, ProviderTaskId, Source, TaskState
 from submitter.providers import schedule

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from receiver.tasks.model.submit_result import Submitted
 from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.submission import Submitted
 from submitter.errors import TransportError
 from submitter.http.messages import HttpReply
 from submitter.model import Source, TaskId, TaskState

@@ -69,12 +69,14 @@ async def test_the_same_key_with_another_body_is_answered_422(simulated: tuple[S
     assert problem["task"] == first.json()["id"]
 
 
-async def test_a_made_webhook_secret_is_shown_once(simulated: tuple[Served, Simulator]) -> None:
+async def test_a_made_webhook_secret_is_shown_to_whoever_has_the_key_of_the_request(
+    simulated: tuple[Served, Simulator],
+) -> None:
     service, _ = simulated
     order = {**ORDER, "notify": {"url": "http://127.0.0.1:9/hook"}}
     first, again = [await service.post("/v1/tasks", order, headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert first.json()["notify"]["secret"].startswith("whsec_")
-    assert "notify" not in again.json()
+    assert again.json()["notify"] == first.json()["notify"]
     assert "whsec_" not in (await service.get(f"/v1/tasks/{first.json()['id']}/timeline")).text
 
 
@@ -113,7 +115,7 @@ async def test_a_refused_submit_is_a_problem_and_its_task_stays_readable(
 ) -> None:
     service, sim = simulated
     sim.plan("hiapi", [[fault] for fault in faults])
-    reply = await service.post("/v1/tasks", ORDER)
+    reply = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0})
     problem = is_problem(reply, status)
     assert (problem["type"].rpartition(":")[2], "retry-after" in reply.headers) == (kind, retry)
     assert problem["provider"]["name"] == "hiapi"
@@ -125,7 +127,9 @@ async def test_a_denied_key_of_ours_is_answered_503_and_shown_as_an_alarm(tmp_pa
         reply = await service.post("/v1/tasks", ORDER)
         assert is_problem(reply, 503)["title"] == "The provider denied our key"
         accounts = (await service.get("/readyz", key="read")).json()["accounts"]
-    assert [(each["provider"], bool(each["paused_until"])) for each in accounts] == [("hiapi", True)]
+    paused = [(each["provider"], each["paused_until"], bool(each["submits_paused_until"])) for each in accounts]
+    assert paused == [("hiapi", None, True)]
+    assert "retry-after" not in reply.headers
     assert "hiapi refuses a submit" in accounts[0]["alarm"]
 
 
@@ -136,7 +140,7 @@ async def test_an_empty_account_is_answered_402_with_the_providers_words(tmp_pat
 
 
 async def test_a_provider_that_cannot_be_reached_is_answered_503(service: Served) -> None:
-    reply = await service.post("/v1/tasks", ORDER)
+    reply = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0})
     assert is_problem(reply, 503)["type"].endswith("provider-unavailable")
     assert reply.headers["retry-after"]
 
@@ -158,7 +162,8 @@ async def test_a_lost_reply_is_answered_202_uncertain_and_settled_by_an_operator
 async def test_a_task_has_the_members_that_are_promised(service: Served) -> None:
     await service.has()
     task = (await service.get("/v1/tasks/tsk_1", key="read")).json()
-    assert set(task) == set(MEMBERS.split())
+    assert set(task) == {*MEMBERS.split(), "queue"}
+    assert task["queue"] is None
     assert task["created_at"] == "2026-09-21T14:13:20.000Z"
 
 

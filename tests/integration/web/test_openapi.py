@@ -179,7 +179,7 @@ async def test_a_submit_a_report_and_a_problem_fit_the_document(tmp_path: Path) 
     async with served_with_simulator(tmp_path) as (service, sim):
         document = await _document(service)
         sim.plan("hiapi", [[], ["submit_503"], ["submit_503"], ["submit_503"]])
-        order = {**ORDER, "notify": {"url": "http://127.0.0.1:9/hook"}}
+        order = {**ORDER, "notify": {"url": "http://127.0.0.1:9/hook"}, "queue_for_s": 0}
         for status in (202, 503):
             reply = await service.post("/v1/tasks", order)
             assert reply.status_code == status

@@ -53,7 +53,7 @@ def test_blank_is_the_same_as_unset() -> None:
 
 def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
     known = list_settings(Settings)
-    assert len({each.env for each in known}) == len({each.path for each in known}) == 32
+    assert len({each.env for each in known}) == len({each.path for each in known}) == 33
     assert all(each.env.startswith("WHENFINAL_") and each.group and each.what for each in known)
 
 
@@ -334,3 +334,16 @@ def test_every_adapter_has_its_section_in_the_example_file() -> None:
 )
 def test_variables_that_a_cluster_sets_for_a_service_of_our_name_are_accepted(name: str) -> None:
     assert Settings.from_mapping({name: "tcp://10.0.0.1:8000"}).providers.accounts == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("", None), ("1", 1), ("100000", 100_000), ("0", "bad"), ("-1", "bad"), ("many", "bad")]
+)
+def test_an_account_may_have_a_limit_of_tasks_in_flight_of_its_own(text: str, limit: int | str | None) -> None:
+    given = {**HIAPI, "HIAPI_MAX_IN_FLIGHT": text}
+    if limit == "bad":
+        with pytest.raises(ConfigError, match="HIAPI_MAX_IN_FLIGHT"):
+            Settings.from_mapping(given)
+    else:
+        (account,) = Settings.from_mapping(given).providers.accounts
+        assert account.max_in_flight == limit

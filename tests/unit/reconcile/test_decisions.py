@@ -170,20 +170,19 @@ def test_an_accepted_submit_whose_answer_cannot_be_read_is_repeated_once(submits
 
 
 @pytest.mark.parametrize(
-    ("refusal", "result", "pauses"),
+    ("refusal", "result"),
     [
-        (Refusal.INVALID, PollResult.REFUSED, False),
-        (Refusal.THROTTLED, PollResult.THROTTLED, True),
-        (Refusal.DENIED, PollResult.DENIED, True),
-        (Refusal.QUOTA, PollResult.UNAVAILABLE, False),
-        (Refusal.UNAVAILABLE, PollResult.UNAVAILABLE, False),
+        (Refusal.INVALID, PollResult.REFUSED),
+        (Refusal.THROTTLED, PollResult.THROTTLED),
+        (Refusal.DENIED, PollResult.DENIED),
+        (Refusal.QUOTA, PollResult.UNAVAILABLE),
+        (Refusal.UNAVAILABLE, PollResult.UNAVAILABLE),
     ],
 )
-def test_a_refused_repeat_pauses_only_where_polls_would_be_refused_as_well(
-    refusal: Refusal, result: PollResult, pauses: bool
-) -> None:
+def test_a_refused_repeat_never_pauses_polls(refusal: Refusal, result: PollResult) -> None:
     decision = decisions.after_resubmit(a_task(), _refused(refusal), CONTEXT)
-    assert (decision.result, decision.pause is not None) == (result, pauses)
+    assert (decision.result, decision.pause) == (result, None)
+    assert decision.next_poll_ms is not None
 
 
 def test_an_uncertain_submit_is_not_polled_again_by_schedule() -> None:

@@ -1,0 +1,40 @@
+-- The queue before each provider account.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- queue_depths: each account with queued tasks, how many, and since when the oldest waits
+SELECT provider, COUNT(*) AS depth, MIN(created_ms) AS oldest_ms FROM tasks WHERE state = 'queued'
+GROUP BY provider ORDER BY provider;
+
+-- any_queued: whether a task of an account is queued that goes before a new one of this priority
+SELECT 1 AS found FROM tasks WHERE state = 'queued' AND provider = :provider AND priority >= :priority LIMIT 1;
+
+-- next_queued: the task of an account that is sent next
+SELECT * FROM tasks WHERE state = 'queued' AND provider = :provider ORDER BY priority DESC, id LIMIT 1 {lock};
+
+-- queued_before: how many tasks of an account are sent before one
+SELECT COUNT(*) AS number FROM tasks
+WHERE state = 'queued' AND provider = :provider AND (priority > :priority OR (priority = :priority AND id < :id));
+
+-- in_flight: how many tasks an account has in flight beside one; uncertain and overdue ones are not counted
+SELECT COUNT(*) AS number FROM tasks
+WHERE provider = :provider AND state IN ('submitting', 'submitted', 'running') AND overdue_ms IS NULL
+  AND id <> :beside;
+
+-- queue_time_over: queued tasks that have waited as long as they may
+SELECT * FROM tasks WHERE state = 'queued' AND queued_until_ms <= :now_ms
+ORDER BY queued_until_ms LIMIT :limit {skip_locked};
+
+-- insert_queued_request: the whole request of a task that waits; the one that is there stays
+INSERT INTO queued_requests (task, request) VALUES (:task, :request) ON CONFLICT DO NOTHING;
+
+-- queued_request: the whole request of a task that waits
+SELECT request FROM queued_requests WHERE task = :task;
+
+-- remove_queued_request: the submit has an outcome
+DELETE FROM queued_requests WHERE task = :task;
+
+-- left_requests: requests of tasks that are not to be sent any more, because a callback came before the receipt
+SELECT q.task FROM queued_requests q JOIN tasks t ON t.id = q.task
+WHERE t.state NOT IN ('queued', 'submitting') LIMIT :limit;

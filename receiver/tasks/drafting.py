@@ -1,0 +1,124 @@
+"""A request becomes the task that is stored, and a stored task the POST that is sent: at once, or out of the queue."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from receiver.config.settings import ProvidersSettings
+from receiver.store.ids import IdMaker
+from receiver.tasks.model.queue import PreparedSubmit
+from receiver.tasks.model.request import (
+    TaskRequest,
+    request_hash,
+    request_of,
+    seal_body,
+    stored_request,
+    validate_task,
+)
+from receiver.tasks.model.task import Task
+from receiver.webhooks.model.endpoint import new_webhook_secret
+from submitter.errors import InvalidRequest, Violation
+from submitter.http.address_guard import AddressGuard
+from submitter.model import TaskId, TaskState
+from submitter.providers import validation
+from submitter.providers.contract import ConfiguredProvider, SubmitContext
+from submitter.request import RawRequest, VideoRequest
+from submitter.submit import REPEATS_START_WITHIN_S
+
+SECRET_BYTES = 32  # of a signing secret that is made here
+
+DEAD_SUBMIT_MARGIN_S = 2.0  # beyond the longest that a submit can take; later its process must have died
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TaskDrafter:
+    """One for a process. It stores and sends nothing."""
+
+    providers: Mapping[str, ConfiguredProvider]
+    settings: ProvidersSettings
+    #: Says which URLs a task's own `notify` may name.
+    guard: AddressGuard
+    #: Makes the callback URL of a provider, our task id and the time in unix seconds; None: no callbacks are wanted.
+    callback_url: Callable[[str, TaskId, int], str] | None
+    clock: Callable[[], int]
+    random_bytes: Callable[[int], bytes]
+    new_id: IdMaker
+
+    def check(self, request: TaskRequest) -> tuple[ConfiguredProvider, VideoRequest | RawRequest]:
+        """Raise InvalidRequest with every violation."""
+        violations = list(validate_task(request, self.guard))
+        configured = self.providers.get(request.provider)
+        if configured is None:
+            accepted = ", ".join(self.providers) or "none: no provider is configured, see whenfinal doctor"
+            violations.insert(0, Violation(field="provider", rule="is not configured", accepted=accepted))
+        elif request.request is not None:
+            violations += validation.validate_video(request.request, configured.adapter.CAPABILITIES)
+        if violations or configured is None or request.request is None:
+            raise InvalidRequest(violations)
+        return configured, request.request
+
+    def draft(self, request: TaskRequest, configured: ConfiguredProvider) -> Task:
+        """The task at its intent, as it is sent at once if there is room."""
+        now_ms = self.clock()
+        wait_s = self.settings.queue_for_s if request.queue_for_s is None else request.queue_for_s
+        return self.started(
+            Task(
+                id=TaskId(self.new_id("tsk", now_ms)),
+                provider=request.provider,
+                state=TaskState.SUBMITTING,
+                model=request.request.model if request.request else None,
+                request=stored_request(request, (configured.account.api_key, configured.account.webhook_secret or "")),
+                request_hash=request_hash(request),
+                labels=dict(request.labels),
+                notify_url=request.notify_url,
+                notify_secret=request.notify_secret or (self._new_secret() if request.notify_url else None),
+                idempotency_key=request.idempotency_key,
+                key_scope=request.key_scope if request.idempotency_key is not None else "",
+                priority=request.priority,
+                queued_until_ms=now_ms + 1000 * wait_s if wait_s else None,
+                callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
+                created_ms=now_ms,
+            )
+        )
+
+    def ready(self, task: Task, wanted: VideoRequest | RawRequest) -> PreparedSubmit:
+        """The POST of a task."""
+        configured = self.providers[task.provider]
+        context = SubmitContext(callback_url=self.callback_url_of(task), idempotency_key=task.id)
+        call = configured.adapter.build_submit(wanted, configured.account, context)
+        is_repeatable = configured.adapter.CAPABILITIES.idempotency_s is not None
+        return PreparedSubmit(
+            call=call, submit_body=seal_body(call.body, configured.account) if is_repeatable else None
+        )
+
+    def prepare(self, task: Task, request_text: str) -> PreparedSubmit:
+        """The POST of a queued task. Raise ValueError when the account does not take its request any more."""
+        wanted = request_of(json.loads(request_text))
+        configured = self.providers[task.provider]
+        if violations := list(validation.validate_video(wanted, configured.adapter.CAPABILITIES)):
+            raise ValueError("; ".join(str(violation) for violation in violations))
+        return self.ready(task, wanted)
+
+    def started(self, task: Task) -> Task:
+        """A task that is sent now. It is polled only when its process must have died before the outcome."""
+        now_ms = self.clock()
+        deadline_s = task.request.get("deadline_s") or self.settings.deadline_s
+        return replace(
+            task,
+            sent_ms=now_ms,
+            deadline_ms=now_ms + 1000 * deadline_s,
+            next_poll_ms=now_ms + dead_submit_ms(self.settings.timeout_s),
+        )
+
+    def callback_url_of(self, task: Task) -> str | None:
+        if not task.callback_expected or self.callback_url is None:
+            return None
+        return self.callback_url(task.provider, task.id, task.created_ms // 1000)
+
+    def _new_secret(self) -> str:
+        return new_webhook_secret(self.random_bytes(SECRET_BYTES))
+
+
+def dead_submit_ms(timeout_s: float) -> int:
+    """How long after its intent a submit without an outcome must have died with its process."""
+    return round((REPEATS_START_WITHIN_S + timeout_s + DEAD_SUBMIT_MARGIN_S) * 1000)

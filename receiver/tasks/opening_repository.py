@@ -1,0 +1,150 @@
+"""A request becomes a task in the ledger: sent at once, queued, or the task that its idempotency key stands for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from receiver.store.accounts import AccountStatus, store_account
+from receiver.store.codec import json_object
+from receiver.store.engine import Engine, Tx
+from receiver.store.ids import IdMaker
+from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
+from receiver.tasks.model.rows import submit_row, task_of, task_row
+from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task
+from receiver.tasks.queue_repository import room_at
+from submitter.model import TaskState
+
+SOON_MS = 5_000  # for a repeated request that does not wait in the queue: until its caller has sent it
+
+
+class OpeningRepository:
+    """Each verb is one transaction and raises StoreUnavailable as a whole."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        self._engine = engine
+        self._new_id = new_id
+
+    async def open_task(
+        self,
+        task: Task,
+        now_ms: int,
+        *,
+        limits: AccountLimits | None = None,
+        request_text: Callable[[], str] = str,
+    ) -> Task | Replayed | IdempotencyMismatch:
+        """Commit the intent and return the task: submitting (send it now), queued, or refused for lack of room.
+
+        Without `limits` there is always room. `request_text` is stored with a task that is queued. When the idempotency
+        key was used before, return that task (Replayed), or IdempotencyMismatch if its request is another. But if that
+        submit surely created nothing for a reason that passes, the key is free: the same task goes back to the queue,
+        or a new one takes the key over where an event has told of the refusal.
+
+        Raise ValueError for an id that is taken.
+        """
+
+        async def work(tx: Tx) -> Task | Replayed | IdempotencyMismatch:
+            earlier = await self._earlier(tx, task)
+            if earlier is not None:
+                if not _is_key_free(earlier, task):
+                    return await self._repeated(tx, earlier, task)
+                if earlier.final_event is None:
+                    return await self._queue_again(tx, earlier, task, request_text(), now_ms)
+                await tx.execute("free_request_key", id=earlier.id)
+            if opened := await self._insert(tx, task, limits, request_text, now_ms):
+                return opened
+            earlier = await self._earlier(tx, task)
+            if earlier is None:
+                message = f"task {task.id} can not be opened twice"
+                raise ValueError(message)
+            return await self._repeated(tx, earlier, task)
+
+        return await self._engine.write(work)
+
+    async def _earlier(self, tx: Tx, task: Task) -> Task | None:
+        if task.idempotency_key is None:
+            return None
+        row = await tx.fetch_one("task_by_request_key", request_key=task.idempotency_key, key_scope=task.key_scope)
+        return None if row is None else task_of(row)
+
+    async def _repeated(self, tx: Tx, earlier: Task, task: Task) -> Replayed | IdempotencyMismatch:
+        if earlier.request_hash != task.request_hash:
+            return IdempotencyMismatch(task_id=earlier.id)
+        if earlier.state is TaskState.SUBMITTING and not earlier.acknowledged:
+            # The answer to this repeat is a 202, while the first request is still waiting for its own.
+            earlier = replace(earlier, acknowledged=True)
+            await tx.execute("update_task", **task_row(earlier))
+        return Replayed(task=earlier)
+
+    async def _queue_again(self, tx: Tx, earlier: Task, task: Task, request_text: str, now_ms: int) -> Task:
+        queued = _queued(
+            replace(
+                earlier,
+                queued_until_ms=task.queued_until_ms or now_ms + SOON_MS,
+                error=None,
+                refusal=None,
+                refusal_status=None,
+            )
+        )
+        await tx.execute("insert_queued_request", task=queued.id, request=request_text)
+        await tx.execute("update_task", **task_row(queued))
+        await self._observe(tx, queued, now_ms, {"again": True})
+        return queued
+
+    async def _insert(
+        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: Callable[[], str], now_ms: int
+    ) -> Task | None:
+        """Return the task as it was stored, None where its id or its key is taken."""
+        room = None if limits is None else await self._room(tx, task, limits, now_ms)
+        opened, detail = task, {"callback_expected": task.callback_expected}
+        if isinstance(room, NoRoom):
+            opened, detail = _without_room(task, room, now_ms)
+        if not await tx.execute("insert_task", **task_row(opened)):
+            return None
+        labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
+        await tx.execute_many("insert_label", labels)
+        await self._observe(tx, opened, now_ms, detail)
+        if isinstance(room, AccountStatus):
+            await store_account(tx, room)
+        if opened.state is TaskState.QUEUED:
+            await tx.execute("insert_queued_request", task=task.id, request=request_text())
+        return opened
+
+    async def _room(self, tx: Tx, task: Task, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
+        room = await room_at(tx, task.provider, limits, now_ms)
+        if isinstance(room, NoRoom):
+            return room
+        ahead = await tx.fetch_one("any_queued", provider=task.provider, priority=task.priority)
+        return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
+
+    async def _observe(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> None:
+        await tx.execute("insert_observation", **submit_row(self._new_id("obs", now_ms), task, now_ms, detail=detail))
+
+
+def _is_key_free(earlier: Task, task: Task) -> bool:
+    """Whether the same request may try again under its key. A task without a refusal was settled as refused."""
+    if earlier.state is not TaskState.REFUSED or earlier.request_hash != task.request_hash:
+        return False
+    return earlier.refusal is None or earlier.refusal in FREES_KEY
+
+
+def _queued(task: Task) -> Task:
+    return replace(
+        task,
+        state=TaskState.QUEUED,
+        acknowledged=True,
+        next_poll_ms=None,
+        deadline_ms=None,
+        sent_ms=None,
+        submit_body=None,
+    )
+
+
+def _without_room(task: Task, room: NoRoom, now_ms: int) -> tuple[Task, dict[str, Any]]:
+    """A new task for which there is no room, and the line of its timeline."""
+    if task.queued_until_ms is not None:
+        return _queued(task), {"queued": room.reason.value}
+    refused = no_room_refusal(room, now_ms)
+    after = replace(
+        _queued(task), state=TaskState.REFUSED, acknowledged=False, error=refused.error, refusal=refused.refusal
+    )
+    return after, {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}

@@ -1,0 +1,150 @@
+"""Queued tasks over the real API: where they stand, how they end, and who is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.runtime.wiring import working
+from submitter.client.client import Client
+from submitter.model import TaskState
+from submitter.simulator import Simulator, SimulatorConfig, running
+from tests.support.service import KEYS, ORDER, Served, is_problem, served
+from tests.support.stream_listener import open_stream
+from tests.support.subscriptions_over_http import create_subscription, deliveries_of
+
+STUCK = {"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse #simulate:stuck"}}
+
+
+@asynccontextmanager
+async def _full(folder: Path, **settings: str) -> AsyncIterator[tuple[Served, Simulator]]:
+    """An account with room for one task, which is taken for ever; nothing is sent without `working`."""
+    async with (
+        running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim,
+        served(folder, sim, HIAPI_MAX_IN_FLIGHT="1", **settings) as service,
+    ):
+        assert (await service.post("/v1/tasks", STUCK)).json()["state"] == "submitted"
+        yield service, sim
+
+
+async def _queued(service: Served, **changes: Any) -> dict[str, Any]:
+    reply = await service.post("/v1/tasks", {**ORDER, **changes})
+    assert reply.status_code == 202, reply.text
+    task: dict[str, Any] = reply.json()
+    assert task["state"] == "queued"
+    return task
+
+
+async def _ends_the_first(service: Served, sim: Simulator) -> None:
+    sim.finish(sim.records().of("hiapi")[0].task_id)
+
+
+async def test_a_queued_task_shows_where_it_stands(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, _):
+        first = await _queued(service)
+        second = await _queued(service, priority=2, queue_for_s=60)
+        places = [(await service.get(f"/v1/tasks/{task['id']}")).json()["queue"] for task in (first, second)]
+        assert [(place["position"], place["depth"], place["priority"]) for place in places] == [(2, 2, 0), (1, 2, 2)]
+        assert places[0]["oldest_at"] == first["created_at"]
+        assert (places[1]["held_until_at"], first["deadline_at"]) == (None, None)
+        listed = (await service.get("/v1/tasks?state=queued")).json()["tasks"]
+        assert [task["id"] for task in listed] == [second["id"], first["id"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"priority": 10}, "priority"),
+        ({"priority": -1}, "priority"),
+        ({"priority": 1.5}, "priority"),
+        ({"priority": None}, "priority"),
+        ({"queue_for_s": -1}, "queue_for_s"),
+        ({"queue_for_s": 604_801}, "queue_for_s"),
+        ({"queue_for_s": "60"}, "queue_for_s"),
+    ],
+)
+async def test_a_bad_priority_or_wait_is_answered_422_and_makes_no_task(
+    service: Served, changes: dict[str, Any], field: str
+) -> None:
+    problem = is_problem(await service.post("/v1/tasks", {**ORDER, **changes}), 422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert (await service.get("/v1/tasks")).json()["tasks"] == []
+
+
+async def test_without_room_a_request_that_does_not_wait_is_answered_503(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, sim):
+        reply = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0}, headers={"Idempotency-Key": "k"})
+        problem = is_problem(reply, 503)
+        assert (problem["type"].rpartition(":")[2], problem["provider"]["code"]) == ("provider-throttled", "no_room")
+        assert "tries again" in problem["detail"]
+        assert int(reply.headers["retry-after"]) >= 1
+        assert len(sim.records().tasks) == 1
+        again = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0}, headers={"Idempotency-Key": "k"})
+        assert again.status_code in {202, 503}
+
+
+async def test_a_queued_task_is_sent_when_the_one_before_it_has_ended(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, sim), working(service.services):
+        task = await _queued(service)
+        await _ends_the_first(service, sim)
+        ended = (await service.get(f"/v1/tasks/{task['id']}?wait=40")).json()
+        assert (ended["state"], ended["queue"]) == ("succeeded", None)
+        assert len(sim.records().tasks) == 2
+
+
+async def test_a_refusal_after_a_202_is_told_to_everyone_who_waits(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, sim):
+        everything = await create_subscription(service)
+        hook = {"url": "http://127.0.0.1:9/own"}
+        async with open_stream(service.http) as stream:
+            task = await _queued(service, notify=hook, queue_for_s=1)
+            waiting = asyncio.create_task(service.get(f"/v1/tasks/{task['id']}?wait=40"))
+            async with working(service.services), Client(service.url, KEYS["all"][1]) as client:
+                told = await client.wait(task["id"], timeout_s=40)
+                event = await stream.data()
+                seen = (await waiting).json()
+                (pulled,) = (await service.get("/v1/events")).json()["events"]
+        assert (told.state, told.is_ended, seen["state"]) == (TaskState.REFUSED, True, "refused")
+        assert event["type"] == pulled["type"] == "task.refused"
+        assert pulled["task"]["error"]["code"] == "queue_time_over"
+        rows = (await service.get("/v1/deliveries")).json()["deliveries"]
+        assert {row["endpoint"] for row in rows} == {hook["url"], everything["url"]}
+        assert {row["event_type"] for row in rows} == {"task.refused"}
+        assert len(sim.records().tasks) == 1
+
+
+async def test_a_lost_reply_is_told_at_once_to_those_who_name_the_type_only(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, sim):
+        named = await create_subscription(service, types=["task.uncertain", "task.refused"])
+        every = await create_subscription(service)
+        sim.plan("dashscope", [["reply_lost"]])
+        order = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse"}}
+        async with open_stream(service.http, "type=task.uncertain") as stream:
+            sent = await service.post("/v1/tasks", {**order, "notify": {"url": "http://127.0.0.1:9/own"}})
+            task = sent.json()
+            event = await stream.data()
+        assert (task["state"], event["type"], event["task"]["id"]) == ("uncertain", "task.uncertain", task["id"])
+        assert [row["event_type"] for row in await deliveries_of(service, named["id"])] == ["task.uncertain"]
+        assert await deliveries_of(service, every["id"]) == []
+        rows = (await service.get("/v1/deliveries")).json()["deliveries"]
+        assert [row["subscription"] for row in rows] == [named["id"]]  # and nothing for its own notify
+        assert (await service.get(f"/v1/tasks/{task['id']}?wait=1")).json()["state"] == "uncertain"
+        settled = await service.post(f"/v1/tasks/{task['id']}/settle", {"refused": True})
+        assert settled.json()["state"] == "refused"
+        types = [each["type"] for each in (await service.get("/v1/events")).json()["events"]]
+        assert types == ["task.uncertain", "task.refused"]
+        assert [row["event_type"] for row in await deliveries_of(service, every["id"])] == ["task.refused"]
+
+
+async def test_the_answer_of_a_key_is_that_keys_own(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, _):
+        headers = {"Idempotency-Key": "k"}
+        mine = (await service.post("/v1/tasks", ORDER, key="all", headers=headers)).json()
+        again = (await service.post("/v1/tasks", ORDER, key="all", headers=headers)).json()
+        theirs = (await service.post("/v1/tasks", ORDER, key="submit", headers=headers)).json()
+        assert (again["id"] == mine["id"], theirs["id"] == mine["id"]) == (True, False)
+        assert json.dumps(again) == json.dumps(mine)
