@@ -49,6 +49,7 @@ def paid_task(record: Mapping[str, Any]) -> Paid:
         is_ended=record["state"] in _REPORTED_ENDS,
         contradicted=is_contradicted,
         awaits_contradiction="callback_contradicting" in record["faults"] and not is_contradicted,
+        is_stuck="stuck" in record["faults"],
     )
 
 
@@ -89,10 +90,24 @@ def settlements(
     return found
 
 
+def likely_mistake(found: Mapping[str, str | None], records: Sequence[Paid]) -> tuple[str, str] | None:
+    """A task of ours and the id of another one at the same provider, which does not end before it is put right.
+
+    None where no two uncertain tasks of one provider were found, one of them with a task that is stuck.
+    """
+    by_id = {each.provider_task_id: each for each in records}
+    adopted = {task_id: by_id[theirs] for task_id, theirs in found.items() if theirs is not None}
+    for stuck in (record for record in adopted.values() if record.is_stuck and not record.is_ended):
+        for task_id, record in adopted.items():
+            if record.provider == stuck.provider and record is not stuck:
+                return task_id, stuck.provider_task_id
+    return None
+
+
 def settle_arguments(task: str, provider_task_id: str | None) -> tuple[str, ...]:
     """The words after `whenfinal`."""
     outcome = ("--refused",) if provider_task_id is None else ("--task-id", provider_task_id)
-    return ("tasks", "settle", task, *outcome)
+    return ("tasks", "settle", task, *outcome, "--yes")
 
 
 def _fits(task: Uncertain, record: Paid) -> bool:
