@@ -64,6 +64,8 @@ class Paid(_OfTask):
     contradicted: bool = False
     #: Such a callback is planned, and has not been answered 2xx yet.
     awaits_contradiction: bool = False
+    #: It never ends by itself.
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
