@@ -27,9 +27,10 @@ from receiver.cli.demo.records import (
 from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
 from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
-from receiver.cli.demo.subscribers import Consumers, open_consumers
+from receiver.cli.demo.subscribers import REFUSED, Consumers, open_consumers
 from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, TaskKey, Wanted, tally, undelivered
 from submitter import Client
+from submitter.api import TASK_UNCERTAIN
 from submitter.providers.registry import ADAPTERS
 
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class Demo:
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
+    _named_only: set[int] = field(default_factory=set)
     _queued: int = 0
     _is_corrected: bool = False
 
@@ -106,7 +108,9 @@ class Demo:
             seconds = self.screen.elapsed_s
             evidence = await beside(self._collect(), self.processes.watch())
             faults = faults_met(await self._recorded())
-        shown = replace(self.consumers.shown(), queued=self._queued, corrected=self._is_corrected)
+        shown = replace(
+            self.consumers.shown(), queued=self._queued, corrected=self._is_corrected, uncertain=len(self._named_only)
+        )
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
         return Result(tally=tally(evidence), seconds=seconds, faults=faults, shown=shown, remarks=wrong)
@@ -243,7 +247,8 @@ class Demo:
             page = await self.api.get("/v1/events", after=self._seq, limit=PAGE)
             if not page["events"]:
                 return
-            tasks = [event["task"] for event in page["events"]]
+            self._named_only.update(event["seq"] for event in page["events"] if event["type"] == TASK_UNCERTAIN)
+            tasks = [event["task"] for event in page["events"] if event["type"] not in {TASK_UNCERTAIN, REFUSED}]
             self._events.update(task["provider"] for task in tasks)
             self._ended.update(task["provider"] for task in tasks if task["final_at"] is not None)
             self._seq = page["next_after"]
@@ -273,6 +278,7 @@ class Demo:
             streamed=tuple(self.consumers.follower.seqs),
             ledger=await asyncio.gather(*(in_ledger(task) for task in tasks)),
             events=dict(self._events),
+            named_only=frozenset(self._named_only),
         )
 
     async def _tasks(self) -> list[dict[str, Any]]:

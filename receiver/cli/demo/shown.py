@@ -24,6 +24,8 @@ class Shown:
     notified: int = 0
     #: Tasks that waited in the queue at the same time, at most.
     queued: int = 0
+    #: Submits that were reported as uncertain at once.
+    uncertain: int = 0
     #: Whether a task that was settled with another's id was settled again with its own.
     corrected: bool = False
     #: Webhooks with a fault, by the fault.
@@ -50,6 +52,8 @@ def shown_lines(shown: Shown) -> Iterator[str]:
 def _task_lines(shown: Shown) -> Iterator[str]:
     if shown.queued:
         yield f"up to {shown.queued} tasks waited in the queue for their provider"
+    if shown.uncertain:
+        yield f"{shown.uncertain} lost replies reported at once, as task.uncertain"
     if shown.corrected:
         yield "a task settled with another's id was settled again with its own"
 
@@ -64,6 +68,7 @@ def remarks(shown: Shown) -> list[str]:
         "no webhook was signed with both secrets after the rotation": not shown.overlapping,
         "the stream was not resumed": shown.resumed_at is None,
         "no task waited in the queue": not shown.queued,
+        "no lost reply was reported as task.uncertain": not shown.uncertain,
         "no wrong settle was put right": not shown.corrected,
     }
     faults = [f"{count} webhooks {fault}" for fault, count in shown.faults.items()]

@@ -15,13 +15,14 @@ SHOWN = Shown(
     resumed_at=20,
     notified=12,
     queued=8,
+    uncertain=5,
     corrected=True,
 )
 
 
 def test_where_all_was_shown_nothing_is_wrong() -> None:
     assert remarks(SHOWN) == []
-    assert len(list(shown_lines(SHOWN))) == 8
+    assert len(list(shown_lines(SHOWN))) == 9
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ def test_where_all_was_shown_nothing_is_wrong() -> None:
         (replace(SHOWN, overlapping=0), "no webhook was signed with both secrets"),
         (replace(SHOWN, resumed_at=None), "the stream was not resumed"),
         (replace(SHOWN, queued=0), "no task waited in the queue"),
+        (replace(SHOWN, uncertain=0), "no lost reply was reported"),
         (replace(SHOWN, corrected=False), "no wrong settle was put right"),
         (
             replace(SHOWN, faults={"to failures were not about an end": 2}),

@@ -124,6 +124,7 @@ SHOWN = Shown(
     resumed_at=20,
     notified=12,
     queued=8,
+    uncertain=5,
     corrected=True,
 )
 
