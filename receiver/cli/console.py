@@ -83,16 +83,48 @@ def emit(value: object) -> None:
 @contextmanager
 def _written() -> Iterator[None]:
     """Raise CommandFailed when the output can not be written; a closed pipe stays a BrokenPipeError."""
-    if sys.stdout is None:
-        raise CommandFailed(_UNWRITTEN.format("standard output is closed"))
+    require_output()
     try:
         yield
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        # Because the buffered rest would fail once more, with a traceback, when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise CommandFailed(_UNWRITTEN.format(error.strerror)) from error
+        raise unwritten(error) from error
+
+
+def require_output() -> None:
+    """Raise CommandFailed when there is no standard output, so that nothing is done whose result would be lost."""
+    if sys.stdout is None:
+        raise CommandFailed(_UNWRITTEN.format("standard output is closed"))
+
+
+def unwritten(error: OSError) -> CommandFailed:
+    """The error for an output that can not be written. What is still in its buffer is given up."""
+    # Because the buffered rest would fail once more, with a traceback, when Python exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return CommandFailed(_UNWRITTEN.format(error.strerror))
+
+
+def give_up_errors() -> None:
+    """Forget what standard error does not take, because Python would replace the exit status for it by 120."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def fill_closed_streams() -> None:
+    """Open nothing in place of each standard stream that is closed.
+
+    Otherwise the next file that is opened takes its number, and what a library writes to that number lands in the file.
+    `sys.stdin`, `sys.stdout` and `sys.stderr` stay None.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
 
 
 def note(text: str) -> None:

@@ -3,6 +3,7 @@
 0: success. 1: a problem of the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
@@ -11,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, show
+from receiver.cli.console import (
+    INTERRUPTED,
+    USAGE,
+    WRONG,
+    CommandFailed,
+    complain,
+    fill_closed_streams,
+    give_up_errors,
+    show,
+    unwritten,
+)
 from receiver.config.errors import ConfigError
 from receiver.store.errors import DatabaseMisconfigured
 from submitter.errors import InvalidRequest, WhenfinalError
@@ -189,6 +200,10 @@ GROUPS: dict[str, str] = {
 }
 
 
+#: What a full disk or a broken device says to a write.
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+
+
 def version() -> None:
     show(version_of("whenfinal"))
 
@@ -225,15 +240,28 @@ def build(arguments: Collection[str]) -> typer.Typer:
 
 def main() -> None:
     """The console script."""
+    fill_closed_streams()
     try:
         check_arguments(sys.argv[1:])
-        build(sys.argv[1:])(prog_name="whenfinal")
+        run(sys.argv[1:])
     except KeyboardInterrupt:
         complain(["interrupted"])
         sys.exit(INTERRUPTED)
     except WhenfinalError as error:
         complain(lines_of(error))
         sys.exit(status_of(error))
+    finally:
+        give_up_errors()
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a command. Raise CommandFailed for a help that can not be written; commands see to their own output."""
+    try:
+        build(arguments)(prog_name="whenfinal")
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or sys.stdout is None:
+            raise
+        raise unwritten(error) from error
 
 
 def check_arguments(arguments: Sequence[str]) -> None:

@@ -180,10 +180,14 @@ def read_secret(file: str | None) -> str | None:
 
 def read_input(file: str, most: int = -1) -> bytes:
     """The content, or its first `most` bytes; `-` is stdin. Raise CommandFailed when it can not be read."""
+    if file == "-" and sys.stdin is None:
+        hint = "give the name of a file, or join a file or a pipe to the command"
+        raise CommandFailed(f"standard input is closed; {hint}", status=USAGE)
     try:
         if file == "-":
             return sys.stdin.buffer.read(most)
         with Path(file).open("rb") as opened:
             return opened.read(most)
     except OSError as error:
-        raise CommandFailed(f"{file} can not be read: {error.strerror}", status=USAGE) from error
+        name = "standard input" if file == "-" else file
+        raise CommandFailed(f"{name} can not be read: {error.strerror or error}", status=USAGE) from error

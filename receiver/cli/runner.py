@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from receiver.cli.console import INTERRUPTED, CommandFailed, complain
+from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_output
 from receiver.config.settings import Settings
 from receiver.runtime.environment import load_settings, start_logging
 from receiver.runtime.services import Services
@@ -29,6 +29,7 @@ def with_services(work: Callable[[Services], Coroutine[Any, Any, T]], *, creatin
     work, except for a submit in flight, which is finished because it may be paid. Raise CommandFailed for a ledger
     that can not be used, ConfigError for wrong settings, typer.Exit after Ctrl-C.
     """
+    require_output()
     settings = load_settings()
     start_logging(_quieter(settings))
     place = ledger_at(settings.database.url)

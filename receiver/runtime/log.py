@@ -81,7 +81,7 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
 
     `secrets` are redacted in every line; `stream` None means stderr.
     """
-    out = sys.stderr if stream is None else stream
+    out: TextIO | None = sys.stderr if stream is None else stream  # None where it is closed
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -103,11 +103,12 @@ def configure_logging(settings: LogSettings, *, secrets: Iterable[str] = (), str
     _route_everything(logging.getLogger(), out, formatter, settings.level)
 
 
-def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO) -> logging.Formatter:
+def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: TextIO | None) -> logging.Formatter:
     """Exceptions are formatted before secrets are redacted, because a traceback may quote a value."""
+    is_terminal = out is not None and out.isatty()
     last: tuple[Processor, ...] = (render_json,)
     if form != "json":
-        console = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        console = structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
         last = (escape_values, console)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -120,8 +121,8 @@ def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: T
     )
 
 
-def _route_everything(root: logging.Logger, out: TextIO, formatter: logging.Formatter, level: str) -> None:
-    handler = logging.StreamHandler(out)
+def _route_everything(root: logging.Logger, out: TextIO | None, formatter: logging.Formatter, level: str) -> None:
+    handler = logging.NullHandler() if out is None else logging.StreamHandler(out)
     handler.setFormatter(formatter)
     for old in list(root.handlers):
         root.removeHandler(old)

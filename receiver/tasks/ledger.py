@@ -11,6 +11,7 @@ from typing import Any
 
 from receiver.events.model.event import EventDraft, EventType
 from receiver.store.audit import AuditEntry, record_audit
+from receiver.store.codec import to_json
 from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
@@ -143,6 +144,7 @@ class _Batch:
         self._now_ms = now_ms
         self._adopted: set[TaskId] = set()
         self._changed: set[TaskId] = set()
+        self._counted: set[TaskId] = set()
         self._observation_rows: list[dict[str, Any]] = []
         self._drafts: list[EventDraft] = []
 
@@ -227,7 +229,10 @@ class _Batch:
 
     def _keep(self, before: Task, change: Change, observation: Observation, stored: Stored) -> None:
         after = change.task
-        if after != before:
+        if change.verdict is not Verdict.APPLIED and after == replace(before, reports=after.reports):
+            self._tasks[after.id] = after
+            self._counted.add(after.id)  # written alone, because the task has many columns
+        elif after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
         if before.provider_task_id not in {None, after.provider_task_id}:
@@ -245,6 +250,9 @@ class _Batch:
         changed = [self._tasks[task_id] for task_id in sorted(self._changed - self._adopted)]  # locked in this order
         losing = sorted(changed, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
         await tx.execute_many("update_task", [task_row(task) for task in losing])
+        counted = sorted(self._counted - self._changed - self._adopted)
+        reports = [{"id": task_id, "reports": to_json(dict(self._tasks[task_id].reports))} for task_id in counted]
+        await tx.execute_many("count_reports", reports)
         await tx.execute_many("insert_observation", self._observation_rows)
         events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
         seqs = {event.id: event.seq for event in events}

@@ -31,7 +31,7 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
-_TO_BLANK = bytes.maketrans(b"\0\r", b"  ")  # no parser takes these
+_FORBIDDEN = re.compile(rb"[\0\r]")  # RFC 9110, 5.5: a value with one of them is not to be taken as it is
 
 
 class HeadUnreadable(WhenfinalError):
@@ -102,19 +102,19 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     fields: list[tuple[bytes, bytes]] = []
     for line in lines:
         if line[:1] in {b" ", b"\t"}:
-            if fields:
+            if fields and not _FORBIDDEN.search(_clean(line)):
                 name, value = fields[-1]
                 fields[-1] = (name, value + b" " + _clean(line))
             continue
         name, colon, value = line.partition(b":")
         name = name.strip()
-        if colon and _NAME.fullmatch(name):
+        if colon and _NAME.fullmatch(name) and not _FORBIDDEN.search(_clean(value)):
             fields.append((name, _clean(value)))
     return fields
 
 
 def _clean(value: bytes) -> bytes:
-    return value.translate(_TO_BLANK).strip(b" \t")
+    return value.strip(b" \t\r")
 
 
 def _framing(fields: list[tuple[bytes, bytes]], status: int) -> tuple[list[tuple[bytes, bytes]], bool]:

@@ -176,6 +176,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/tasks/test_uncertain_submits.py::test_an_accepted_answer_that_cannot_be_read_is_posted_three_times_and_left_to_a_person",
     ),
     (
+        "No line of `.env` is dropped without a word, and no value is taken with its quotes",
+        "tests/integration/runtime/test_env_file.py::test_a_line_that_would_be_lost_stops_the_start",
+    ),
+    (
         "A good answer of a provider to a later request ends its pause and its alarm",
         "tests/integration/reconcile/test_manual.py::test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_once",
     ),

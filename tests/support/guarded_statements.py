@@ -274,6 +274,7 @@ UNGUARDED: Mapping[str, str] = {
     "unpause_account": "a person or a good answer ends any pause",
     "prove_writable": "nobody reads its row",
     "update_task": "its transaction has locked the task",
+    "count_reports": "its transaction has locked the task",
     "update_endpoint": "its transaction has locked the endpoint",
     "update_endpoint_due_time": "it sets what is true of the deliveries",
     "reset_endpoint_health": "its transaction has locked the subscription",

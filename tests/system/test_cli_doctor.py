@@ -3,6 +3,8 @@
 import json
 import socket
 
+import httpx
+
 from tests.support.cli import Cli
 
 PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
@@ -102,3 +104,15 @@ def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli)
         assert _levels(cli, "--offline")["database"] == "warn"
         assert "chmod 600 whenfinal.db" in cli.run("doctor", "--offline").out
         assert (cli.folder / "whenfinal.db").stat().st_mode & 0o777 == mode
+
+
+def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli: Cli) -> None:
+    assert cli.run("migrate").status == 0
+    (cli.folder / "whenfinal.db.seq").write_text('{"events": 9, "task": "tsk_z"}')
+    with cli.running("serve", "--port", "0") as server:
+        assert "ledger has lost its newest part" in httpx.get(f"{server.url}/readyz").json()["note"]
+        server.line_with("stepped")
+        assert server.stop() == 0
+    ended = cli.run("doctor", "--offline")
+    assert "what was stored after event 0 is gone" in ended.out
+    assert _levels(cli, "--offline")["database"] == "warn"

@@ -23,6 +23,54 @@ def test_without_a_standard_error_the_status_still_tells(cli: Cli) -> None:
     assert _redirected(cli, "2>&-").run("tasks", "list").status == 1
 
 
+READ_STDIN = [
+    ("submit", "-"),
+    ("submit", "-", "--json"),
+    ("subscriptions", "create", "https://a.example/", "--secret-file", "-"),
+]
+
+
+@pytest.mark.parametrize("where", ["<&-", "0>/dev/null"])
+@pytest.mark.parametrize("arguments", READ_STDIN)
+def test_an_input_that_is_closed_is_one_line(cli: Cli, arguments: tuple[str, ...], where: str) -> None:
+    ended = _redirected(cli.with_settings(HIAPI_API_KEY="k" * 20), where).run(*arguments)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
+    assert "standard input" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("tasks", "--help"), ("submit", "--help"), ("tasks",)])
+def test_a_help_that_can_not_be_written_is_one_line(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ended = _redirected(cli, ">/dev/full").run(*arguments)
+    assert (ended.status, ended.err.count("\n")) == (1, 1), ended.err
+    assert "No space left" in ended.err
+
+
+#: One of each kind: help, no ledger, a ledger that is not there, one that is made, and no command at all.
+COMMANDS = [("--help",), ("doctor", "--offline"), ("tasks", "list"), ("migrate",), ("no-such-command",)]
+
+
+@pytest.mark.parametrize("where", ["<&- >&- 2>&-", "2>/dev/full", "| head -c1"])
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_no_missing_stream_brings_a_traceback(cli: Cli, arguments: tuple[str, ...], where: str) -> None:
+    ended = _redirected(cli.with_settings(HIAPI_API_KEY="k" * 20), where).run(*arguments)
+    assert ended.status in {0, 1, 2}
+    assert "Traceback" not in ended.err
+    assert "Exception ignored" not in ended.err
+
+
+def test_nothing_is_done_whose_result_would_be_lost(simulated: Cli) -> None:
+    simulated.run("migrate")
+    ended = _redirected(simulated, ">&-").run("submit", "-", stdin=request_line())
+    assert (ended.status, ended.err.count("\n")) == (1, 1)
+    assert simulated.run("tasks", "list", "--json").values == []
+    assert _redirected(simulated, ">&-").run("events", "--follow").status == 1
+
+
+def test_with_every_stream_closed_the_ledger_gets_no_strangers_bytes(simulated: Cli) -> None:
+    assert _redirected(simulated, "<&- >&- 2>&-").run("migrate").status == 0
+    assert simulated.run("tasks", "list", "--json").status == 0
+
+
 UNOPENED = [
     ("submit", "-"),
     ("serve", "--port", "0"),

@@ -17,12 +17,14 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.cli.demo.scenario import BURST, LEAST
 from receiver.cli.demo.shown import EARLY_S
 
 WHENFINAL = Path(sys.executable).parent / "whenfinal"
 ORIGIN = re.compile(r"http://127\.0\.0\.1:[0-9]+")
 ZEROS = "lost 0, doubled 0, paid twice 0"
 WRONG, INTERRUPTED = 1, 130
+WANTED = [LEAST + BURST, LEAST, LEAST, LEAST, LEAST]
 
 
 class Run:
@@ -129,13 +131,14 @@ def test_the_demo_loses_doubles_and_pays_twice_nothing(serving: ServingDemo) -> 
     assert serving.result["verdict"] == ZEROS, serving.result
     assert serving.result["remarks"] == []
     rows = serving.result["providers"]
-    assert [row["submitted"] for row in rows] == [12] * 5
-    assert all(row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == 12 for row in rows)
+    assert [row["submitted"] for row in rows] == WANTED
+    for row, wanted in zip(rows, WANTED, strict=True):
+        assert row["succeeded"] + row["failed"] == row["events"] == row["webhooks"] == wanted
 
 
 def test_each_channel_brings_what_it_is_for_and_nothing_else(serving: ServingDemo) -> None:
     rows = serving.result["providers"]
-    assert [row["streamed"] for row in rows] == [12] * 5
+    assert [row["streamed"] for row in rows] == WANTED
     assert [row["failures"] for row in rows] == [row["failed"] for row in rows]
     assert all(row["failures"] > 0 for row in rows)
     assert {row["provider"]: row["notified"] for row in rows if row["notified"]} == {"tokenbay": 12}
@@ -146,9 +149,11 @@ def test_retries_signatures_and_the_resumed_stream_are_shown(serving: ServingDem
     shown = serving.result["shown"]
     assert shown["retried_s"] > 0
     assert shown["waited_s"] >= shown["retry_after_s"] - EARLY_S
-    assert shown["asymmetric"] >= 60  # each of them with ed25519 and CloudEvents attributes, or it would be a remark
+    assert shown["asymmetric"] >= sum(
+        WANTED
+    )  # each of them with ed25519 and CloudEvents attributes, or it would be a remark
     assert shown["overlapping"] > 0
-    assert shown["resumed_at"] == 20
+    assert shown["resumed_at"] == sum(WANTED) // 3
     assert shown["faults"] == {}
     assert "rotated the secret" in serving.run.line("rotated")
 
@@ -172,6 +177,22 @@ def test_the_operator_settles_both_what_was_made_and_what_was_not(serving: Servi
     assert any("--refused" in line for line in settled)
 
 
+def test_a_burst_over_the_providers_limits_waits_in_the_queue_and_none_of_it_is_refused(serving: ServingDemo) -> None:
+    assert serving.result["shown"]["queued"] > 0
+    assert serving.result["lost"] == []
+
+
+def test_odd_replies_of_gateways_are_met_and_change_nothing(serving: ServingDemo) -> None:
+    met = {"receipt_with_error", "receipt_cut", "two_ids", "other_word", "query_403", "query_no_task"}
+    assert met | {"reply_upstream_error", "result_late", "reason_elsewhere"} <= set(serving.result["troubles"])
+    assert serving.result["disagreeing"] == []
+
+
+def test_a_wrong_settle_is_put_right(serving: ServingDemo) -> None:
+    assert serving.result["shown"]["corrected"] is True
+    assert "it has its own now" in serving.run.line("had another task's id")
+
+
 def test_with_keep_the_demo_serves_until_it_is_stopped(serving: ServingDemo) -> None:
     key = serving.run.line("serving http").split("key ")[1].split()[0]
     _, receiver = _origins(serving.run)
@@ -189,16 +210,16 @@ def test_a_receiver_killed_in_the_middle_and_started_again_comes_to_the_same_end
         result = run.result()
         assert run.end() == 0, (result, run.lines)
     assert result["verdict"] == ZEROS
-    assert sum(row["webhooks"] for row in result["providers"]) == 60
-    assert sum(row["streamed"] for row in result["providers"]) == 60
-    assert result["shown"]["resumed_at"] == 20
+    assert sum(row["webhooks"] for row in result["providers"]) == sum(WANTED)
+    assert sum(row["streamed"] for row in result["providers"]) == sum(WANTED)
+    assert result["shown"]["resumed_at"] == sum(WANTED) // 3
     assert any("killed the receiver" in line for line in run.lines)
 
 
 @pytest.mark.parametrize(("place", "name"), [(0, "simulator"), (1, "receiver")])
 def test_a_process_of_the_demo_that_dies_ends_it_at_once_with_its_log(tmp_path: Path, place: int, name: str) -> None:
     with _demo(tmp_path) as run:
-        run.line("submitted 0/60")
+        run.line(f"submitted 0/{sum(WANTED)}")
         origins = _origins(run)
         os.kill(_pid_of(origins[place].rpartition(":")[2]), signal.SIGKILL)
         assert run.end() == WRONG
@@ -210,7 +231,7 @@ def test_a_process_of_the_demo_that_dies_ends_it_at_once_with_its_log(tmp_path: 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_demo_leaves_no_process_and_no_file(tmp_path: Path, number: int) -> None:
     with _demo(tmp_path) as run:
-        run.line("submitted 0/60")
+        run.line(f"submitted 0/{sum(WANTED)}")
         origins = _origins(run)
         assert run.end(number) == INTERRUPTED
     assert run.lines[-1] == "whenfinal: interrupted\n"
@@ -220,7 +241,7 @@ def test_a_stopped_demo_leaves_no_process_and_no_file(tmp_path: Path, number: in
 
 def test_a_demo_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     with _demo(tmp_path, launcher=("nohup",)) as run:
-        run.line("submitted 0/60")
+        run.line(f"submitted 0/{sum(WANTED)}")
         run.popen.send_signal(signal.SIGHUP)
         run.line("operator: ")
         assert run.popen.poll() is None
@@ -229,7 +250,7 @@ def test_a_demo_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
 
 def test_a_demo_that_is_killed_takes_its_processes_with_it(tmp_path: Path) -> None:
     with _demo(tmp_path) as run:
-        run.line("submitted 0/60")
+        run.line(f"submitted 0/{sum(WANTED)}")
         origins = _origins(run)
         assert not any(_is_gone(origin) for origin in origins)
         assert run.end(signal.SIGKILL) == -signal.SIGKILL

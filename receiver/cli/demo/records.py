@@ -49,6 +49,7 @@ def paid_task(record: Mapping[str, Any]) -> Paid:
         is_ended=record["state"] in _REPORTED_ENDS,
         contradicted=is_contradicted,
         awaits_contradiction="callback_contradicting" in record["faults"] and not is_contradicted,
+        is_stuck="stuck" in record["faults"],
     )
 
 
@@ -87,6 +88,20 @@ def settlements(
             taken.add(match.key)
         found[task.task] = None if match is None else match.provider_task_id
     return found
+
+
+def likely_mistake(found: Mapping[str, str | None], records: Sequence[Paid]) -> tuple[str, str] | None:
+    """A task of ours and the id of another one at the same provider, which does not end before it is put right.
+
+    None where no two uncertain tasks of one provider were found, one of them with a task that is stuck.
+    """
+    by_id = {each.provider_task_id: each for each in records}
+    adopted = {task_id: by_id[theirs] for task_id, theirs in found.items() if theirs is not None}
+    for stuck in (record for record in adopted.values() if record.is_stuck and not record.is_ended):
+        for task_id, record in adopted.items():
+            if record.provider == stuck.provider and record is not stuck:
+                return task_id, stuck.provider_task_id
+    return None
 
 
 def settle_arguments(task: str, provider_task_id: str | None) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ process dies, the others show the progress, follow the stream, rotate the secret
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from receiver.cli.demo.records import (
     Uncertain,
     faults_met,
     ledger_task,
+    likely_mistake,
     paid_task,
     settle_arguments,
     settlements,
@@ -26,9 +27,10 @@ from receiver.cli.demo.records import (
 from receiver.cli.demo.scenario import LABEL, LEAST, DemoRequest, by_provider
 from receiver.cli.demo.shown import remarks
 from receiver.cli.demo.submitting import Submitting
-from receiver.cli.demo.subscribers import Consumers, open_consumers
-from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Wanted, tally, undelivered
+from receiver.cli.demo.subscribers import REFUSED, Consumers, open_consumers
+from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, TaskKey, Wanted, tally, undelivered
 from submitter import Client
+from submitter.api import TASK_UNCERTAIN
 from submitter.providers.registry import ADAPTERS
 
 T = TypeVar("T")
@@ -89,6 +91,9 @@ class Demo:
     _events: Counter[str] = field(default_factory=Counter)
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
+    _named_only: set[int] = field(default_factory=set)
+    _queued: int = 0
+    _is_corrected: bool = False
 
     def __post_init__(self) -> None:
         url = self.consumers.subscribers[Channel.NOTIFY].url
@@ -103,7 +108,9 @@ class Demo:
             seconds = self.screen.elapsed_s
             evidence = await beside(self._collect(), self.processes.watch())
             faults = faults_met(await self._recorded())
-        shown = self.consumers.shown()
+        shown = replace(
+            self.consumers.shown(), queued=self._queued, corrected=self._is_corrected, uncertain=len(self._named_only)
+        )
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
         return Result(tally=tally(evidence), seconds=seconds, faults=faults, shown=shown, remarks=wrong)
@@ -170,21 +177,40 @@ class Demo:
             if task["state"] == "uncertain" and not _has_idempotency(task["provider"])
         ]
         known = {(task["provider"], task["task_id"]) for task in tasks if task["task_id"]}
-        for task_id, provider_task_id in settlements(uncertain, records, known=known).items():
-            arguments = settle_arguments(task_id, provider_task_id)
-            result = await self.processes.command(*arguments)
-            self.screen.say(f"operator: whenfinal {' '.join(arguments)}")
-            if result.returncode != 0:
-                self.screen.say(f"operator: {result.stderr.strip()}")
-            elif provider_task_id is None:
+        found = settlements(uncertain, records, known=known)
+        mistake = None if self._is_corrected else likely_mistake(found, records)
+        if mistake is not None:
+            await self._settle_with(*mistake)
+        for task_id, provider_task_id in found.items():
+            is_settled = await self._settle_with(task_id, provider_task_id)
+            if is_settled and mistake is not None and task_id == mistake[0]:
+                self._is_corrected = True
+                self.screen.say(f"operator: {task_id} had another task's id; it has its own now")
+            if is_settled and provider_task_id is None:
                 request = requests[task_id]
                 del self.submitting.accepted[request.name]
                 await self.submitting.submit_by_api([request])
+        await self._finish_stuck(records, known={*known, *_adopted(found, tasks)})
+
+    async def _settle_with(self, task_id: str, provider_task_id: str | None) -> bool:
+        arguments = settle_arguments(task_id, provider_task_id)
+        result = await self.processes.command(*arguments)
+        self.screen.say(f"operator: whenfinal {' '.join(arguments)}")
+        if result.returncode != 0:
+            self.screen.say(f"operator: {result.stderr.strip()}")
+        return result.returncode == 0
+
+    async def _finish_stuck(self, records: Sequence[Paid], *, known: Collection[TaskKey]) -> None:
+        """End the tasks that never end by themselves, once the ledger knows them."""
+        for record in records:
+            if record.is_stuck and not record.is_ended and record.key in known:
+                await self.control.post(f"/_simulator/tasks/{record.provider_task_id}/finish", {})
 
     async def _observe(self) -> None:
         """Read the events by pages, as any consumer does, and show the progress."""
         while True:
             await self._read_events()
+            await self._count_queued()
             self.screen.tick(self.progress())
             await asyncio.sleep(READ_EVERY_S)
 
@@ -212,12 +238,17 @@ class Demo:
                 self.is_killed = True
         await asyncio.Event().wait()
 
+    async def _count_queued(self) -> None:
+        page = await self.api.get("/v1/tasks", state="queued", limit=PAGE)
+        self._queued = max(self._queued, len(page["tasks"]))
+
     async def _read_events(self) -> None:
         while True:
             page = await self.api.get("/v1/events", after=self._seq, limit=PAGE)
             if not page["events"]:
                 return
-            tasks = [event["task"] for event in page["events"]]
+            self._named_only.update(event["seq"] for event in page["events"] if event["type"] == TASK_UNCERTAIN)
+            tasks = [event["task"] for event in page["events"] if event["type"] not in {TASK_UNCERTAIN, REFUSED}]
             self._events.update(task["provider"] for task in tasks)
             self._ended.update(task["provider"] for task in tasks if task["final_at"] is not None)
             self._seq = page["next_after"]
@@ -247,6 +278,7 @@ class Demo:
             streamed=tuple(self.consumers.follower.seqs),
             ledger=await asyncio.gather(*(in_ledger(task) for task in tasks)),
             events=dict(self._events),
+            named_only=frozenset(self._named_only),
         )
 
     async def _tasks(self) -> list[dict[str, Any]]:
@@ -296,3 +328,10 @@ async def beside(work: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Any]
 def _has_idempotency(provider: str) -> bool:
     """With such a provider the receiver settles an uncertain submit by itself."""
     return ADAPTERS[provider].CAPABILITIES.idempotency_s is not None
+
+
+def _adopted(found: Mapping[str, str | None], tasks: Sequence[Task]) -> Iterator[TaskKey]:
+    """The provider's tasks that were just settled as ours."""
+    for task in tasks:
+        if (theirs := found.get(task["id"])) is not None:
+            yield task["provider"], theirs

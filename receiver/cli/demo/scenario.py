@@ -1,7 +1,7 @@
 """What the demo submits: the requests of each provider, and the faults that each of them meets. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,11 @@ LABEL = "demo"  # its value in a task's labels is the name of the request
 NOTIFIED = frozenset({"tokenbay"})  # providers whose requests have a `notify`
 
 LEAST = 12  # requests a provider, so that every fault below is met
+
+#: The provider of the burst: it runs ten tasks at once, so the others wait in the queue.
+BURST_PROVIDER = "hiapi"
+
+BURST = 18  # more requests, all in one file
 
 #: The faults that one request meets, for each of its submits in order. A refused submit is sent again.
 Faults = tuple[tuple[str, ...], ...]
@@ -55,8 +60,8 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_500",),),
         (("not_visible",),),
         (("query_truncated",),),
-        _NONE,
-        _NONE,
+        (("result_elsewhere",),),
+        (("receipt_bad_byte",),),
     ),
     "modellix": (
         _NONE,
@@ -66,7 +71,10 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("query_html",),),
         (("not_visible",),),
         (("query_reset",),),
-        *(_NONE,) * 5,
+        (("receipt_other_code",),),
+        (("result_late",),),
+        (("query_no_task",),),
+        *(_NONE,) * 2,
     ),
     "modelstream": (
         _NONE,
@@ -76,7 +84,11 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("unknown_state",),),
         (("query_wrong_id",),),
         (("reply_truncated",),),  # as good as lost
-        *(_NONE,) * 5,
+        (("reply_lost", "stuck"),),  # the operator takes this one for the one above, and puts it right
+        (("receipt_with_error",),),
+        (("two_ids", "other_word"),),
+        (("query_403",),),
+        _NONE,
     ),
     "tokenbay": (
         _NONE,
@@ -86,12 +98,19 @@ FAULTS: Mapping[str, tuple[Faults, ...]] = {
         (("unknown_state",),),
         (("query_redirect",),),
         (("query_429",),),
-        *(_NONE,) * 5,
+        (("reply_upstream_error",),),  # an error within 200, and yet the task was created
+        (("receipt_cut",),),
+        (("query_no_task",),),
+        (("fail", "reason_elsewhere"),),
+        _NONE,
     ),
 }
 
+#: The burst meets these, and then none.
+BURST_FAULTS: tuple[Faults, ...] = ((("callback_odd_form",),), (("reply_proxy_503",),), (("receipt_long_headers",),))
+
 #: The operator settles these where the provider has no idempotency key. Only the first dozen requests have them.
-NEEDS_OPERATOR = frozenset({"reply_lost", "reply_truncated", "submit_reset"})
+NEEDS_OPERATOR = frozenset({"reply_lost", "reply_truncated", "reply_upstream_error", "submit_reset"})
 
 
 class Via(StrEnum):
@@ -129,13 +148,22 @@ class DemoRequest:
 def make_requests(
     examples: Mapping[str, Sequence[Example]], *, each: int, shuffle: Callable[[list[Faults]], None]
 ) -> tuple[DemoRequest, ...]:
-    """`each` requests a provider: its examples in rotation, alternately as `raw` and `video`, via each way in turn."""
+    """`each` requests a provider: its examples in rotation, alternately as `raw` and `video`, via each way in turn.
+
+    After them comes the burst, in one file for the command.
+    """
     requests: list[DemoRequest] = []
     for provider, pages in examples.items():
         faults = _faults(provider, each)
         shuffle(faults)
         requests += [_request(provider, number, pages, met) for number, met in enumerate(faults)]
-    return tuple(requests)
+    return (*requests, *_burst(examples[BURST_PROVIDER], after=each))
+
+
+def _burst(pages: Sequence[Example], *, after: int) -> Iterator[DemoRequest]:
+    for number in range(BURST):
+        faults = BURST_FAULTS[number] if number < len(BURST_FAULTS) else _NONE
+        yield replace(_request(BURST_PROVIDER, after + number, pages, faults), via=Via.COMMAND)
 
 
 def _faults(provider: str, each: int) -> list[Faults]:

@@ -22,6 +22,12 @@ class Shown:
     resumed_at: int | None = None
     #: Ends received at the URL in the task's own `notify`.
     notified: int = 0
+    #: Tasks that waited in the queue at the same time, at most.
+    queued: int = 0
+    #: Submits that were reported as uncertain at once.
+    uncertain: int = 0
+    #: Whether a task that was settled with another's id was settled again with its own.
+    corrected: bool = False
     #: Webhooks with a fault, by the fault.
     faults: Mapping[str, int] = field(default_factory=dict)
 
@@ -40,6 +46,16 @@ def shown_lines(shown: Shown) -> Iterator[str]:
         yield f"stream resumed at seq {shown.resumed_at}"
     if shown.notified:
         yield f"{shown.notified} ends sent to the URL in the task's own notify"
+    yield from _task_lines(shown)
+
+
+def _task_lines(shown: Shown) -> Iterator[str]:
+    if shown.queued:
+        yield f"up to {shown.queued} tasks waited in the queue for their provider"
+    if shown.uncertain:
+        yield f"{shown.uncertain} lost replies reported at once, as task.uncertain"
+    if shown.corrected:
+        yield "a task settled with another's id was settled again with its own"
 
 
 def remarks(shown: Shown) -> list[str]:
@@ -51,6 +67,9 @@ def remarks(shown: Shown) -> list[str]:
         "the webhook that was answered 429 was sent again before its Retry-After": came_early,
         "no webhook was signed with both secrets after the rotation": not shown.overlapping,
         "the stream was not resumed": shown.resumed_at is None,
+        "no task waited in the queue": not shown.queued,
+        "no lost reply was reported as task.uncertain": not shown.uncertain,
+        "no wrong settle was put right": not shown.corrected,
     }
     faults = [f"{count} webhooks {fault}" for fault, count in shown.faults.items()]
     return [*faults, *(problem for problem, is_so in problems.items() if is_so)]

@@ -105,11 +105,17 @@ class Subscriber:
 
     def _store(self, event: Mapping[str, Any]) -> None:
         task = event["data"].get("task")
+        if event["type"] == REFUSED:
+            return  # an end of a task that no provider has; its request is submitted again
         if task is None or task["final_at"] is None:  # webhook.test, task.overdue
             self.faults[NOT_AN_END] += 1
             return
         self.received.append(_received(self.channel, event["data"]))
         self.arrived.set()
+
+
+#: The type of the event that nothing was created.
+REFUSED = "task.refused"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +137,7 @@ class Follower:
             async with aclosing(client.events(after=cursor, follow=True)) as events:
                 async for event in events:
                     self.seqs.append(event.seq)
-                    if event.task.final_at is not None:  # task.overdue has none
+                    if event.task.final_at is not None and event.type != REFUSED:  # task.overdue has none
                         self.received.append(_received(Channel.STREAM, event.json_values()))
                     if self.resumed_at is None and len(self.seqs) >= self.drop_at:
                         self.resumed_at = event.seq

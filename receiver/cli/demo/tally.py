@@ -64,6 +64,8 @@ class Paid(_OfTask):
     contradicted: bool = False
     #: Such a callback is planned, and has not been answered 2xx yet.
     awaits_contradiction: bool = False
+    #: It never ends by itself.
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,9 @@ class Evidence:
     ledger: Sequence[LedgerTask]
     #: Every `seq` that the follower of the stream received, in order, from the first event on.
     streamed: Sequence[int] = ()
-    #: The number of events of each provider's tasks, read by pages.
+    #: Every `seq` of a type that is sent only to those who name it.
+    named_only: frozenset[int] = frozenset()
+    #: The number of ends of each provider's tasks, read by pages.
     events: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -219,9 +223,9 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _gaps(evidence: Evidence) -> Iterator[Finding]:
-    """Numbers missing from the stream, except those of ends that are already named as lost."""
-    numbers = range(1, max(evidence.streamed, default=0) + 1)
-    for seq in sorted(set(numbers) - set(evidence.streamed) - {each.seq for each in evidence.received}):
+    """Numbers missing from the stream, except those of ends that are already named as lost, and of other types."""
+    numbers = set(range(1, max(evidence.streamed, default=0) + 1)) - evidence.named_only
+    for seq in sorted(numbers - set(evidence.streamed) - {each.seq for each in evidence.received}):
         yield Finding(provider=STREAM_NAME, task=f"seq {seq}", why="the stream left it out")
 
 

@@ -44,6 +44,9 @@ UPDATE tasks SET
     supersedes = :supersedes, reports = :reports
 WHERE id = :id;
 
+-- count_reports: what a report that changes nothing else changes
+UPDATE tasks SET reports = :reports WHERE id = :id;
+
 -- insert_label: one label of a new task
 INSERT INTO task_labels (task, name, value) VALUES (:task, :name, :value);
 

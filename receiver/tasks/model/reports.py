@@ -38,13 +38,15 @@ LIMITS: Mapping[Verdict, ReportLimits] = {
 
 
 def counted(change: Change) -> tuple[Change, Stored]:
-    """The change with its report counted in the task, and how the report is stored."""
+    """The change with its report counted in the task, and how the report is stored. An end is not counted."""
     if not change.should_record:
         return change, Stored.COUNTED
+    if change.event is not None:
+        return change, Stored.WHOLE
     verdict = change.verdict
     number = change.task.reports.get(verdict.value, 0) + 1
     task = replace(change.task, reports={**change.task.reports, verdict.value: number})
-    return replace(change, task=task), Stored.WHOLE if change.event is not None else _stored(verdict, number)
+    return replace(change, task=task), _stored(verdict, number)
 
 
 def _stored(verdict: Verdict, number: int) -> Stored:

@@ -87,7 +87,7 @@ class Task:
     final_event: str | None = None
     #: The id of the event that `final_event` replaces.
     supersedes: str | None = None
-    #: How many reports the ledger was given for its timeline, by verdict; see `reports`.
+    #: How many reports that did not end it were for its timeline, by verdict; see `reports`.
     reports: Mapping[str, int] = field(default_factory=dict)
 
 

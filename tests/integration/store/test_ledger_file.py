@@ -7,7 +7,9 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 from structlog.testing import capture_logs
 
@@ -104,6 +106,25 @@ async def test_a_ledger_that_goes_away_within_a_transaction_is_noticed_before_it
 
         with pytest.raises(LedgerGone):
             await store.engine.write(work)
+        path.parent.with_name("away").rename(path.parent)
+        assert isinstance(await _record(store), Recorded)
+
+
+async def test_a_commit_into_a_ledger_that_has_just_gone_away_is_not_acknowledged(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = aiosqlite.Connection.execute
+
+    async def leaving(self: aiosqlite.Connection, statement: str, *rest: Any) -> object:
+        if statement == "COMMIT":
+            path.parent.rename(path.parent.with_name("away"))
+        return await execute(self, statement, *rest)
+
+    async with open_store(_url(path), clock=lambda: T0, migrating=True) as store:
+        with monkeypatch.context() as moved:
+            moved.setattr(aiosqlite.Connection, "execute", leaving)
+            with pytest.raises(LedgerGone):
+                await _record(store)
         path.parent.with_name("away").rename(path.parent)
         assert isinstance(await _record(store), Recorded)
 

@@ -18,8 +18,8 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Recorded
 from tests.support.builders import T0, a_report
 
-WAIT_S = 0.6
-MOST_S = WAIT_S + 0.55  # a slow machine; two waits one after the other would take longer
+WAIT_S = 1.0
+MOST_S = 1.9  # a slow machine; two waits one after the other would take longer
 
 
 @pytest.fixture

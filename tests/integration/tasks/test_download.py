@@ -205,9 +205,12 @@ ODD: list[tuple[bytes, str]] = [
     (reply(b"<html>", b"Content-Type: text/html; charset=utf-8"), "text/html in place of the file"),
     (reply(b"<!DOCTYPE html>", b"Content-Type: video/mp4"), "a page or JSON in place of the file"),
     (reply(b' {"code": 500}'), "a page or JSON in place of the file"),
-    (reply(gzip.compress(b'[{"error": 1}]'), b"Content-Encoding: gzip"), "a page or JSON in place of the file"),
+    (
+        reply(gzip.compress(b'[{"error": 1}]', mtime=0), b"Content-Encoding: gzip"),
+        "a page or JSON in place of the file",
+    ),
     (reply(b"", b"Content-Type: video/mp4"), "an empty file"),
-    (reply(gzip.compress(b""), b"Content-Encoding: gzip"), "an empty file"),
+    (reply(gzip.compress(b"", mtime=0), b"Content-Encoding: gzip"), "an empty file"),
     (b"HTTP/1.1 204 No Content\r\n\r\n", "answers 204"),
     (reply(b"\x0b\x02\x80", b"Content-Encoding: br"), "packed as br"),
     (
@@ -230,8 +233,8 @@ async def test_what_is_not_the_file_never_takes_its_place(tmp_path: Path, raw: b
 @pytest.mark.parametrize(
     "raw",
     [
-        reply(gzip.compress(WHOLE), b"Content-Encoding: gzip"),
-        reply(gzip.compress(WHOLE[:5]) + gzip.compress(WHOLE[5:]), b"Content-Encoding: x-gzip"),
+        reply(gzip.compress(WHOLE, mtime=0), b"Content-Encoding: gzip"),
+        reply(gzip.compress(WHOLE[:5], mtime=0) + gzip.compress(WHOLE[5:], mtime=0), b"Content-Encoding: x-gzip"),
         reply(zlib.compress(WHOLE), b"Content-Encoding: deflate"),
         reply(WHOLE, b"Content-Encoding: gzip"),  # said to be packed, and it is not
         reply(WHOLE, b"Content-Encoding: identity"),

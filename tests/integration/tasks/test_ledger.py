@@ -195,7 +195,7 @@ async def test_of_many_reports_of_one_end_the_timeline_keeps_the_first_and_the_t
         await store.ledger.record(batch, T0)
     task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
-    assert task.reports == {"applied": 1, "duplicate": 399, "contradiction": 8}
+    assert task.reports == {"duplicate": 399, "contradiction": 8}
     lines = rows_of(database_url, "SELECT verdict, COUNT(*), SUM(LENGTH(raw)) FROM observations GROUP BY verdict")
     stored = {verdict: (count, size) for verdict, count, size in lines}
     assert stored["duplicate"] == (20, 3 * 60_000)
@@ -208,4 +208,13 @@ async def test_reports_that_come_at_once_are_all_counted(store: Store) -> None:
     await asyncio.gather(*(store.ledger.record([a_report()], T0) for _ in range(40)))
     task = await store.tasks.task(TaskId("tsk_1"))
     assert task is not None
-    assert task.reports == {"applied": 1, "duplicate": 39}
+    assert task.reports == {"duplicate": 39}
+
+
+async def test_a_duplicate_that_names_its_task_at_last_is_stored_with_the_name_and_counted(store: Store) -> None:
+    """A task that a person ended before the provider had named it."""
+    await store.submissions.open_task(a_task(state=TaskState.SUCCEEDED, next_poll_ms=None), T0)
+    await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
+    task = await store.tasks.task(TaskId("tsk_1"))
+    assert task is not None
+    assert (task.provider_task_id, dict(task.reports)) == ("p1", {"duplicate": 1})

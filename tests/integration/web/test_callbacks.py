@@ -31,8 +31,8 @@ async def _state(service: Served, name: str = "tsk_1") -> TaskState:
     return task.state
 
 
-def _signed(body: bytes, *extra: tuple[str, str]) -> list[tuple[str, str]]:
-    now_s = str(int(time.time()))
+def _signed(body: bytes, *extra: tuple[str, str], age_s: int = 0) -> list[tuple[str, str]]:
+    now_s = str(int(time.time()) - age_s)
     proof = signature(HIAPI_SECRET, now_s, body).decode()
     return [
         ("content-type", "application/json"),
@@ -255,18 +255,62 @@ async def test_an_unreadable_body_from_a_right_token_makes_the_task_due(service:
     with capture_logs() as logs:
         is_problem(await service.calls_back(json=None, content=body, headers={"content-encoding": "gzip"}), 400)
     assert [each["event"] for each in logs if each["log_level"] == "warning"] == ["callback_refused"]
-    task = await service.services.store.tasks.task(TaskId("tsk_1"))
+    due_ms = await _next_poll_ms(service)
+    assert due_ms is not None
+    assert abs(due_ms - time.time() * 1000) < 600_000
+
+
+async def _next_poll_ms(service: Served, name: str = "tsk_1") -> int | None:
+    task = await service.services.store.tasks.task(TaskId(name))
     assert task is not None
-    assert task.next_poll_ms is not None
-    assert abs(task.next_poll_ms - time.time() * 1000) < 600_000
+    return task.next_poll_ms
+
+
+@pytest.mark.parametrize(
+    ("state", "is_due"),
+    [
+        (TaskState.SUBMITTED, True),
+        (TaskState.RUNNING, True),
+        (TaskState.SUBMITTING, False),  # its submit is in flight, and must not be taken for a lost one
+        (TaskState.UNCERTAIN, False),
+        (TaskState.SUCCEEDED, False),
+    ],
+)
+async def test_only_a_task_that_is_at_the_provider_is_made_due(
+    service: Served, state: TaskState, *, is_due: bool
+) -> None:
+    has_id = state not in {TaskState.SUBMITTING, TaskState.UNCERTAIN}
+    await service.has("tsk_2", "p2" if has_id else None, state=state)
+    is_problem(await service.calls_back(service.callback_path("tsk_2"), json=None, content=b"{"), 400)
+    assert await _state(service, "tsk_2") is state
+    assert (await _next_poll_ms(service, "tsk_2") is not None) is is_due
+
+
+@pytest.mark.parametrize(
+    ("token", "age_s", "is_due"),
+    [
+        ({"task_id": "tsk_2"}, 86_400, True),
+        ({"task_id": None}, 86_400, False),
+        ({"task_id": "tsk_2", "key": "another-key-of-the-tests"}, 86_400, False),
+        ({"task_id": "tsk_2"}, None, False),  # a wrong signature
+    ],
+)
+async def test_a_right_token_whose_signature_is_stale_makes_its_task_due(
+    service: Served, token: dict[str, Any], age_s: int | None, *, is_due: bool
+) -> None:
+    await service.has("tsk_2", "p2", provider="signed")
+    body = json.dumps(a_callback_body(provider_task_id="p2")).encode()
+    headers = _signed(body, age_s=age_s) if age_s is not None else _signed(body + b" ")
+    path = service.callback_path(provider="signed", **token)
+    is_problem(await service.calls_back(path, json=None, content=body, headers=headers), 401)
+    assert (await _next_poll_ms(service, "tsk_2") is not None) is is_due
+    assert await _state(service, "tsk_2") is TaskState.RUNNING
 
 
 async def test_a_forged_token_makes_nothing_due(service: Served) -> None:
     path = service.callback_path(key="another-key-of-the-tests")
     is_problem(await service.calls_back(path, json=None, content=b"{"), 401)
-    task = await service.services.store.tasks.task(TaskId("tsk_1"))
-    assert task is not None
-    assert task.next_poll_ms is None
+    assert await _next_poll_ms(service) is None
 
 
 async def test_a_ledger_that_cannot_be_written_is_answered_503_with_retry_after(

@@ -6,12 +6,23 @@ import pytest
 
 from receiver.cli.demo.shown import Shown, remarks, shown_lines
 
-SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overlapping=30, resumed_at=20, notified=12)
+SHOWN = Shown(
+    retried_s=1.2,
+    waited_s=1.3,
+    retry_after_s=1,
+    asymmetric=60,
+    overlapping=30,
+    resumed_at=20,
+    notified=12,
+    queued=8,
+    uncertain=5,
+    corrected=True,
+)
 
 
 def test_where_all_was_shown_nothing_is_wrong() -> None:
     assert remarks(SHOWN) == []
-    assert len(list(shown_lines(SHOWN))) == 6
+    assert len(list(shown_lines(SHOWN))) == 9
 
 
 @pytest.mark.parametrize(
@@ -22,6 +33,9 @@ def test_where_all_was_shown_nothing_is_wrong() -> None:
         (replace(SHOWN, waited_s=0.4), "before its Retry-After"),
         (replace(SHOWN, overlapping=0), "no webhook was signed with both secrets"),
         (replace(SHOWN, resumed_at=None), "the stream was not resumed"),
+        (replace(SHOWN, queued=0), "no task waited in the queue"),
+        (replace(SHOWN, uncertain=0), "no lost reply was reported"),
+        (replace(SHOWN, corrected=False), "no wrong settle was put right"),
         (
             replace(SHOWN, faults={"to failures were not about an end": 2}),
             "2 webhooks to failures were not about an end",

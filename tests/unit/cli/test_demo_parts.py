@@ -14,6 +14,7 @@ from receiver.cli.demo.processes import Setup
 from receiver.cli.demo.records import (
     Uncertain,
     ledger_task,
+    likely_mistake,
     paid_task,
     settle_arguments,
     settlements,
@@ -69,6 +70,15 @@ def test_the_operator_gives_no_record_to_two_tasks() -> None:
     assert settlements([UNCERTAIN], [RECORD], known={("dashscope", "theirs")}) == {"tsk_1": None}
 
 
+def test_the_operator_mistakes_a_task_only_for_one_that_is_stuck() -> None:
+    stuck = replace(RECORD, provider_task_id="stuck", is_stuck=True)
+    found = {"tsk_1": "theirs", "tsk_2": "stuck"}
+    assert likely_mistake(found, [RECORD, stuck]) == ("tsk_1", "stuck")
+    assert likely_mistake(found, [RECORD, replace(stuck, provider="modellix")]) is None
+    assert likely_mistake(found, [RECORD, replace(stuck, is_ended=True)]) is None
+    assert likely_mistake({"tsk_1": "theirs", "tsk_2": None}, [RECORD, stuck]) is None
+
+
 def test_a_settlement_is_a_command_that_one_can_type() -> None:
     assert settle_arguments("tsk_1", "x") == ("tasks", "settle", "tsk_1", "--task-id", "x", "--yes")
     assert settle_arguments("tsk_1", None) == ("tasks", "settle", "tsk_1", "--refused", "--yes")
@@ -105,7 +115,18 @@ def test_a_contradiction_counts_once_it_was_answered_with_success() -> None:
     assert (answered.contradicted, answered.awaits_contradiction) == (True, False)
 
 
-SHOWN = Shown(retried_s=1.2, waited_s=1.3, retry_after_s=1, asymmetric=60, overlapping=30, resumed_at=20, notified=12)
+SHOWN = Shown(
+    retried_s=1.2,
+    waited_s=1.3,
+    retry_after_s=1,
+    asymmetric=60,
+    overlapping=30,
+    resumed_at=20,
+    notified=12,
+    queued=8,
+    uncertain=5,
+    corrected=True,
+)
 
 
 def _result(*, received: bool) -> Result:

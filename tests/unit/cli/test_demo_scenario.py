@@ -10,11 +10,14 @@ import pytest
 
 from receiver.cli.demo.examples import PROVIDERS, load_examples
 from receiver.cli.demo.scenario import (
+    BURST,
+    BURST_PROVIDER,
     FAULTS,
     LEAST,
     NEEDS_OPERATOR,
     VIAS,
     DemoRequest,
+    Via,
     by_provider,
     fault_plan,
     make_requests,
@@ -24,6 +27,7 @@ from submitter.providers.registry import ADAPTERS
 from submitter.providers.validation import validate_video
 from submitter.request import RawRequest, VideoRequest
 from submitter.simulator import MENU
+from submitter.simulator.config import DOCUMENTED_LIMITS
 
 SEEDS = Path(__file__).parents[1] / "providers" / "seeds"
 EXAMPLES = load_examples()
@@ -53,10 +57,23 @@ def test_each_request_of_a_seed_page_is_submitted_word_for_word(seed: Path) -> N
 
 
 def test_a_dozen_requests_go_to_each_provider_in_every_way_and_in_both_forms() -> None:
-    for requests in by_provider(_requests()).values():
+    for requests in by_provider(_requests()[:-BURST]).values():
         assert len(requests) == LEAST
         assert Counter(request.via for request in requests) == dict.fromkeys(VIAS, 4)
         assert Counter(form for request in requests for form in request.content) == {"raw": 6, "video": 6}
+
+
+def test_a_burst_over_the_limits_of_its_provider_comes_in_one_file() -> None:
+    burst = _requests()[-BURST:]
+    assert {(request.provider, request.via) for request in burst} == {(BURST_PROVIDER, Via.COMMAND)}
+    assert len({request.name for request in _requests()}) == 5 * LEAST + BURST
+    assert (DOCUMENTED_LIMITS[BURST_PROVIDER].concurrent or BURST) < BURST
+
+
+def test_odd_replies_of_a_gateway_and_a_task_to_settle_wrongly_are_met() -> None:
+    named = set(chain.from_iterable(faults for request in _requests() for faults in request.faults))
+    assert {"receipt_with_error", "two_ids", "other_word", "query_403", "receipt_cut", "query_no_task"} <= named
+    assert (("reply_lost", "stuck"),) in FAULTS["modelstream"]
 
 
 def test_every_fault_of_the_tables_is_on_the_simulators_menu() -> None:
