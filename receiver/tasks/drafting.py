@@ -75,6 +75,7 @@ class TaskDrafter:
                 idempotency_key=request.idempotency_key,
                 key_scope=request.key_scope if request.idempotency_key is not None else "",
                 priority=request.priority,
+                queued_ms=now_ms,
                 queued_until_ms=now_ms + 1000 * wait_s if wait_s else None,
                 callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
                 created_ms=now_ms,

@@ -79,6 +79,7 @@ class OpeningRepository:
         queued = _queued(
             replace(
                 earlier,
+                queued_ms=now_ms,
                 queued_until_ms=task.queued_until_ms or now_ms + SOON_MS,
                 error=None,
                 refusal=None,
@@ -132,6 +133,7 @@ def _queued(task: Task) -> Task:
         task,
         state=TaskState.QUEUED,
         acknowledged=True,
+        queued_ms=task.created_ms if task.queued_ms is None else task.queued_ms,
         next_poll_ms=None,
         deadline_ms=None,
         sent_ms=None,

@@ -40,6 +40,8 @@ from submitter.model import Refused, Source, TaskError, TaskId, TaskState
 
 _DEPTHS = RowCodec(QueueDepth)
 
+_NEEDS_REQUEST = frozenset({TaskState.QUEUED, TaskState.SUBMITTING})  # states in which the whole request stays stored
+
 #: Makes the POST of a task from its stored request. Raises ValueError with the reason when that is not possible now.
 Prepare = Callable[[Task, str], PreparedSubmit]
 
@@ -70,6 +72,10 @@ class QueueRepository(Repository):
         self._new_id = new_id
         self._publisher = publisher
 
+    async def waiting(self) -> list[str]:
+        """The accounts with queued tasks."""
+        return [row["provider"] for row in await self._all("queued_providers", dict)]
+
     async def depths(self) -> list[QueueDepth]:
         """Of each account with queued tasks, by name."""
         return await self._all("queue_depths", _DEPTHS.from_row)
@@ -78,18 +84,18 @@ class QueueRepository(Repository):
         """Where a task stands; None for one that is not queued."""
         if task.state is not TaskState.QUEUED:
             return None
-        before = await self._one("queued_before", dict, provider=task.provider, priority=task.priority, id=task.id)
-        depths = {each.provider: each for each in await self.depths()}
+        place: dict[str, Any] = {"priority": task.priority, "queued_ms": _waits_since_ms(task), "id": task.id}
+        before = await self._one("queued_before", dict, provider=task.provider, **place)
+        own = await self._one("queue_of_account", dict, provider=task.provider) or {}
         account = await self._one("account_unlocked", dict, provider=task.provider) or {}
         held_ms = account.get("submits_paused_until_ms")
         is_held = held_ms is not None and held_ms > now_ms
-        own = depths.get(task.provider)
         position = (before or {}).get("number", 0) + 1
         return QueuePlace(
             position=position,
-            depth=max(position, 0 if own is None else own.depth),
+            depth=max(position, own.get("depth", 0)),
             priority=task.priority,
-            oldest_ms=task.created_ms if own is None else own.oldest_ms,
+            oldest_ms=own.get("oldest_ms") or _waits_since_ms(task),
             until_ms=task.queued_until_ms,
             held_until_ms=held_ms if is_held else None,
             held_reason=account.get("submits_paused_reason") if is_held else None,
@@ -119,7 +125,7 @@ class QueueRepository(Repository):
             if only not in {None, task.id}:
                 return NoRoom(reason=NoRoomReason.BEHIND)
             if task.queued_until_ms is not None and task.queued_until_ms <= now_ms:
-                refused = queue_time_over(now_ms - task.created_ms, task.error)
+                refused = queue_time_over(now_ms - _waits_since_ms(task), task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
                 return room
@@ -158,13 +164,14 @@ class QueueRepository(Repository):
                 state=TaskState.QUEUED,
                 acknowledged=True,
                 error=refused.error,
+                queued_ms=_waits_since_ms(task),
                 next_poll_ms=None,
                 deadline_ms=None,
                 submit_body=None,
                 submits=task.submits + 1,
             )
             if waiting.queued_until_ms is None or waiting.queued_until_ms <= now_ms:
-                over = queue_time_over(now_ms - task.created_ms, refused.error)
+                over = queue_time_over(now_ms - _waits_since_ms(task), refused.error)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
             if request_text is not None:
@@ -186,19 +193,39 @@ class QueueRepository(Repository):
     async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Refuse the tasks that have waited as long as they may, at most `limit`. Return how many there were.
 
-        Requests that are no longer needed are deleted as well.
+        It only reads when there is none.
         """
+        if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
+            return 0
         most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
             found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=most)
             for task in map(task_of, found):
-                await self._refuse(tx, task, queue_time_over(now_ms - task.created_ms, task.error), now_ms)
-            left = await tx.fetch_all("left_requests", limit=limit)
-            await tx.execute_many("remove_queued_request", [{"task": row["task"]} for row in left])
+                over = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                await self._refuse(tx, task, over, now_ms)
             return len(found)
 
         return await self._engine.write(work)
+
+    async def remove_left_requests(self, after: str, *, limit: int = 200) -> str:
+        """Delete stored requests of tasks that are not to be sent any more: a callback came before the receipt.
+
+        Look at `limit` requests after a task id, and return after which one to go on: "" once all were looked at. It
+        only reads when there is none.
+        """
+        rows = await self._all("stored_requests", dict, after=after, limit=limit)
+        left = [row["task"] for row in rows if row["state"] not in _NEEDS_REQUEST]
+
+        async def work(tx: Tx) -> None:
+            locked = await tx.fetch_all("tasks_by_ids", ids=left)  # one may have been queued again meanwhile
+            needed = {row["id"] for row in locked if row["state"] in _NEEDS_REQUEST}
+            gone = [{"task": task} for task in left if task not in needed]
+            await tx.execute_many("remove_queued_request", gone)
+
+        if left:
+            await self._engine.write(work)
+        return max(row["task"] for row in rows) if len(rows) == limit else ""
 
     async def cancel(self, task_id: TaskId, *, actor: str, now_ms: int) -> Task | None:
         """Take a task out of the queue for good. Return None if it is not queued (any more)."""
@@ -237,6 +264,10 @@ class QueueRepository(Repository):
     ) -> None:
         row = submit_row(self._new_id("obs", now_ms), task, now_ms, detail=detail, source=source)
         await tx.execute("insert_observation", **row)
+
+
+def _waits_since_ms(task: Task) -> int:
+    return task.created_ms if task.queued_ms is None else task.queued_ms
 
 
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:

@@ -181,8 +181,8 @@ class Submission:
         except StoreUnavailable:
             # The POST may be paid for: "try again" is the one answer that the caller must not get.
             return task, None
-        await self._learn(task, last_reply)
-        self._tell(stored)
+        await self._learn(task, last_reply, task.sent_ms or task.created_ms)
+        self._wake(stored)
         return stored, refused
 
     async def _requeue(self, task: Task, refused: Refused, request_text: Callable[[], str] | None) -> Task:
@@ -197,10 +197,10 @@ class Submission:
             # It stays submitting; once its process counts as dead, the reconciler finds out what it is.
             log.warning("refused_submit_not_queued", task=task.id, provider=task.provider, error=str(error))
             return task
-        self._tell(queued)
+        self._wake(queued)
         return queued
 
-    def _tell(self, stored: Task) -> None:
+    def _wake(self, stored: Task) -> None:
         """Wake whoever delivers events, where storing an outcome may have made one."""
         if stored.state in {TaskState.REFUSED, TaskState.UNCERTAIN}:
             self.on_events()
@@ -238,12 +238,13 @@ class Submission:
         earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._post, replace(call, body=body))
+        sent_ms = self.clock()
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
         outcome = with_earlier_attempt(reply, earlier)
         stored = await self._save_outcome(task, outcome, tell=True)
-        await self._learn(task, reply)
-        self._tell(stored)
+        await self._learn(task, reply, sent_ms)
+        self._wake(stored)
         is_open = isinstance(outcome, Uncertain) and not (
             isinstance(reply, Refused) and reply.refusal is not Refusal.INVALID
         )
@@ -340,11 +341,11 @@ class Submission:
             random=self.random(),
         )
 
-    async def _learn(self, task: Task, reply: SubmitOutcome) -> None:
-        """What the answer to a submit means for the next submits of its account; nothing for polls."""
+    async def _learn(self, task: Task, reply: SubmitOutcome, sent_ms: int) -> None:
+        """What the answer to a submit, sent at `sent_ms`, means for the account's next submits; nothing for polls."""
         try:
             if isinstance(reply, Receipt):
-                await self.accounts.submit_accepted(task.provider)
+                await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
             elif isinstance(reply, Refused):
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())

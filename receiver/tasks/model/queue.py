@@ -92,7 +92,7 @@ class QueuePlace:
     #: Queued tasks of its account, this one included.
     depth: int
     priority: int
-    #: When the oldest task of the queue was created.
+    #: Since when the oldest task of the queue waits.
     oldest_ms: int
     #: When the task is refused if it still waits.
     until_ms: int | None
@@ -175,6 +175,7 @@ def after_refusal(
         account,
         submit_refusals=number,
         submits_paused_until_ms=until_ms,
+        submits_paused_since_ms=now_ms,
         submits_paused_reason=f"{refused.refusal}: {refused.error.code}: {refused.error.message}"[:ALARM_CHARACTERS],
     )
     if refused.refusal is Refusal.DENIED:
