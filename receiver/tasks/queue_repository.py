@@ -33,8 +33,10 @@ from receiver.tasks.model.queue import (
     queue_time_over,
     unsendable,
 )
-from receiver.tasks.model.rows import submit_row, task_of, task_row
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.task import Task, Verdict
+from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
 
@@ -172,12 +174,12 @@ class QueueRepository(Repository):
             )
             if waiting.queued_until_ms is None or waiting.queued_until_ms <= now_ms:
                 over = queue_time_over(now_ms - _waits_since_ms(task), refused.error)
+                await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
             if request_text is not None:
                 await tx.execute("insert_queued_request", task=task.id, request=request_text)
-            detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-            await self._observe(tx, waiting, now_ms, detail)
+            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             return waiting
 
         return await self._engine.write(work)
@@ -248,8 +250,7 @@ class QueueRepository(Repository):
         """End a task that a caller was answered 202 for."""
         known = replace(task, refusal=refused.refusal, refusal_status=refused.status)
         ended = await self._end(tx, known, TaskState.REFUSED, EventType.REFUSED, refused.error, now_ms)
-        detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-        await self._observe(tx, ended, now_ms, detail)
+        await self._observe(tx, ended, now_ms, _refusal_detail(refused))
         return ended
 
     async def _end(self, tx: Tx, task: Task, state: TaskState, event: EventType, error: TaskError, now_ms: int) -> Task:
@@ -260,10 +261,26 @@ class QueueRepository(Repository):
         return ended
 
     async def _observe(
-        self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], *, source: Source = Source.SUBMIT
+        self,
+        tx: Tx,
+        task: Task,
+        now_ms: int,
+        detail: dict[str, Any],
+        *,
+        source: Source = Source.SUBMIT,
+        raw: bytes = b"",
     ) -> None:
-        row = submit_row(self._new_id("obs", now_ms), task, now_ms, detail=detail, source=source)
-        await tx.execute("insert_observation", **row)
+        line = NewLine(source=source, verdict=Verdict.APPLIED, detail=detail, raw=raw)
+        await add_answer(tx, self._new_id, task, line, now_ms)
+
+
+def _refusal_detail(refused: Refused) -> dict[str, Any]:
+    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
+
+
+def _refusal_line(refused: Refused) -> dict[str, Any]:
+    """With a reason, so that the same refusal of the next try is counted and makes no line of its own."""
+    return {"reason": f"{refused.error.code}: {refused.error.message}", **_refusal_detail(refused)}
 
 
 def _waits_since_ms(task: Task) -> int:

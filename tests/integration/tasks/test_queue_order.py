@@ -1,6 +1,7 @@
 """Which of the queued tasks is next, what a person is told of it, and what reading the queue costs."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ from receiver.runtime.store import Store
 from receiver.store.engine import Tx
 from receiver.tasks.model.queue import AccountLimits
 from receiver.tasks.model.rows import task_row
-from receiver.tasks.model.submit_result import RefusedSubmit
+from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import Task
-from submitter.model import TaskId, TaskState
+from receiver.tasks.model.unusable import MOST_LINES
+from submitter.http.messages import HttpReply
+from submitter.model import Refusal, TaskId, TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task
 from tests.support.submission_setup import a_request, hiapi_error, hiapi_receipt, submission_setup
 
@@ -150,3 +153,46 @@ async def test_the_request_of_a_task_that_is_queued_again_meanwhile_is_kept(stor
         await asyncio.sleep(0.3)  # it has read that the task is running
     await removing
     assert await _stored(store) == ["tsk_1"]
+
+
+def _refused(number: int) -> HttpReply:
+    body = {"code": 429, "error": {"code": "RATE_LIMITED", "message": "too fast"}, "request_id": f"r{number}"}
+    return HttpReply(status=429, headers=(("retry-after", "600"),), body=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("is_each_reply_new", [False, True])
+async def test_days_of_refusals_in_the_queue_are_a_few_lines_and_all_are_counted(
+    tmp_path: Path, is_each_reply_new: bool
+) -> None:
+    replies = [_refused(number if is_each_reply_new else 0) for number in range(300)]
+    async with submission_setup(tmp_path / "ledger.db", *replies, submit_tries=1, queue_for_s=604_800) as setup:
+        task = await setup.submitted(a_request())
+        for _ in range(299):
+            setup.clock.now_ms += 600_000
+            await setup.send_queued()
+        stored = await setup.stored(task)
+        lines = [entry for entry in await setup.store.tasks.timeline(task.id) if entry.kind == "observation"]
+        answers = [entry for entry in lines if "reason" in entry.detail]
+        assert (stored.state, stored.submits) == (TaskState.QUEUED, 300)
+        last = answers[-1].detail
+        assert json.loads(last["reply"])["request_id"] == ("r299" if is_each_reply_new else "r0")
+        assert sum(each.detail.get("times", 1) + each.detail.get("left_out", 0) for each in answers) == 300
+        assert len(answers) == (MOST_LINES if is_each_reply_new else 1)
+        (left,) = [entry for entry in lines if "from_queue" in entry.detail]
+        assert left.detail["times"] == 299
+        assert len(lines) == len(answers) + 2  # and the line of the intent
+        if not is_each_reply_new:
+            assert answers[0].summary.startswith("submit: queued, RATE_LIMITED: too fast (300 times, last ")
+
+
+async def test_the_last_reply_stays_when_the_time_in_the_queue_is_over(tmp_path: Path) -> None:
+    async def late() -> HttpReply:
+        setup.clock.now_ms += 40_000
+        return _refused(1)
+
+    async with submission_setup(tmp_path / "ledger.db", late, submit_tries=1, queue_for_s=30) as setup:
+        task = await setup.submission.submit(a_request())
+        assert isinstance(task, Submitted)
+        lines = [entry.detail for entry in await setup.store.tasks.timeline(task.task.id)]
+        assert [each["reply"] for each in lines if "reply" in each] == [_refused(1).body.decode()]
+        assert (task.task.state, task.task.refusal) == (TaskState.REFUSED, Refusal.THROTTLED)
