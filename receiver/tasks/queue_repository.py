@@ -23,7 +23,6 @@ from receiver.tasks.model.lifecycle import ended_by_us
 from receiver.tasks.model.queue import (
     AccountLimits,
     NoRoom,
-    NoRoomReason,
     PreparedSubmit,
     QueueDepth,
     QueuePlace,
@@ -111,11 +110,10 @@ class QueueRepository(Repository):
         prepare: Prepare,
         start: Start,
         now_ms: int,
-        only: TaskId | None = None,
     ) -> Claimed | Unsendable | NoRoom | None:
         """Take the next task of an account out of the queue, to be sent by the caller and nobody else.
 
-        `only`: this task, if it is the next. Return None when nothing is queued, NoRoom when it has to wait.
+        Return None when nothing is queued, NoRoom when it has to wait.
         """
 
         async def work(tx: Tx) -> Claimed | Unsendable | NoRoom | None:
@@ -124,8 +122,6 @@ class QueueRepository(Repository):
             if row is None:
                 return None
             task = task_of(row)
-            if only not in {None, task.id}:
-                return NoRoom(reason=NoRoomReason.BEHIND)
             if task.queued_until_ms is not None and task.queued_until_ms <= now_ms:
                 refused = queue_time_over(now_ms - _waits_since_ms(task), task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))

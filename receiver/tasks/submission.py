@@ -21,7 +21,7 @@ from receiver.tasks.model.queue import PASSING, AccountLimits, NoRoom, PreparedS
 from receiver.tasks.model.redaction import redact_submit
 from receiver.tasks.model.request import (
     TaskRequest,
-    full_request,
+    characters_of,
     request_of,
     unseal_body,
 )
@@ -33,7 +33,7 @@ from receiver.tasks.model.submit_result import (
     replayed_result,
     stored_refusal,
 )
-from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task
+from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.tasks.queue_repository import Claimed, QueueRepository, Unsendable
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.http.messages import HttpCall, HttpReply
@@ -44,7 +44,6 @@ from submitter.model import (
     Refusal,
     Refused,
     SubmitOutcome,
-    TaskId,
     TaskState,
     Uncertain,
 )
@@ -58,6 +57,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KEY_MARGIN_S = 600.0  # our key counts as forgotten this long before the provider says that it forgets it
+
+LARGE_CHARACTERS = 1 << 20  # of a request that is drafted in a thread; a smaller one takes a few milliseconds
+
+LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threads would not be faster
 
 #: Pauses between the tries to store an outcome: a locked database becomes free, a full disk may.
 STORE_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
@@ -82,6 +85,7 @@ class Submission:
     on_events: Callable[[], None]
     on_queued: Callable[[], None]
     _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
+    _large: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, LARGE_AT_ONCE), init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
     def check(self, request: TaskRequest) -> None:
@@ -98,25 +102,27 @@ class Submission:
         Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST. A
         cancelled caller changes nothing: the submit runs to its end.
         """
-        configured, wanted = self.drafts.check(request)
-        draft = self.drafts.draft(request, configured)
-        ready = self.drafts.ready(draft, wanted)
-        return await self._run_to_end(self._submit(request, replace(draft, submit_body=ready.submit_body), ready))
+        return await self._run_to_end(self._submit(request))
 
-    async def _submit(self, request: TaskRequest, draft: Task, ready: PreparedSubmit) -> SubmitResult:
+    async def _submit(self, request: TaskRequest) -> SubmitResult:
         """Intent, POST, outcome: each is durable before the next begins."""
-        wanted = partial(full_request, request)
-        limits = self._limits(draft.provider)
-        opened = await self.submissions.open_task(draft, self.clock(), limits=limits, request_text=wanted)
+        work = self._in_thread if characters_of(request) > LARGE_CHARACTERS else _at_once
+        draft = await work(partial(self.drafts.draft, request, self.drafts.begin()))
+        limits = self._limits(draft.task.provider)
+        while True:
+            opened = await self.submissions.open_task(
+                draft.task, self.clock(), limits=limits, request_text=draft.request_text
+            )
+            if not isinstance(opened, FreeKey):
+                break
+            draft = await work(partial(self.drafts.again, opened.task, draft))
         match opened:
             case IdempotencyMismatch():
                 return opened
             case Replayed():
                 return replayed_result(opened.task, request.notify_secret)
             case Task(state=TaskState.SUBMITTING):
-                opened, refused = await self._send(opened, ready, request_text=wanted)
-            case Task(state=TaskState.QUEUED) if opened.id != draft.id:
-                opened, refused = await self._send_again(opened)
+                opened, refused = await self._send(opened, draft.ready, request_text=draft.request_text)
             case _:
                 refused = stored_refusal(opened) if opened.state is TaskState.REFUSED else None
         # The stored state counts, because a callback may have reported a task that the reply calls refused.
@@ -127,14 +133,12 @@ class Submission:
         told = None if opened.notify_secret == request.notify_secret else opened.notify_secret
         return Submitted(task=opened, notify_secret=told)
 
-    async def _send_again(self, queued: Task) -> tuple[Task, Refused | None]:
-        """Send a task whose key was free again, if it is its turn."""
-        claimed = await self.claim_next(queued.provider, only=queued.id)
-        if not isinstance(claimed, Claimed):
-            return queued, None
-        return await self._send(claimed.task, claimed.submit)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Pure work of a large request, because all others would wait for it."""
+        async with self._large:
+            return await asyncio.to_thread(work)
 
-    async def claim_next(self, provider: str, *, only: TaskId | None = None) -> Claimed | Unsendable | NoRoom | None:
+    async def claim_next(self, provider: str) -> Claimed | Unsendable | NoRoom | None:
         """Take the next task of an account out of the queue; see `QueueRepository.claim_next`. Send it afterwards."""
         claimed = await self.queue.claim_next(
             provider,
@@ -142,7 +146,6 @@ class Submission:
             prepare=self.drafts.prepare,
             start=self.drafts.started,
             now_ms=self.clock(),
-            only=only,
         )
         if isinstance(claimed, Unsendable):
             self.on_events()
@@ -155,7 +158,7 @@ class Submission:
         return running
 
     async def _send(
-        self, task: Task, ready: PreparedSubmit, *, request_text: Callable[[], str] | None = None
+        self, task: Task, ready: PreparedSubmit, *, request_text: str | None = None
     ) -> tuple[Task, Refused | None]:
         """POST a task whose intent is stored, and store the outcome. Return the task, and why it was refused if it was.
 
@@ -185,8 +188,8 @@ class Submission:
         self._wake(stored)
         return stored, refused
 
-    async def _requeue(self, task: Task, refused: Refused, request_text: Callable[[], str] | None) -> Task:
-        text, limits = None if request_text is None else request_text(), self._limits(task.provider)
+    async def _requeue(self, task: Task, refused: Refused, text: str | None) -> Task:
+        limits = self._limits(task.provider)
 
         async def store() -> Task:
             return await self.queue.requeue(task, refused, limits=limits, request_text=text, now_ms=self.clock())
@@ -368,6 +371,10 @@ class Submission:
         except asyncio.CancelledError:
             running.add_done_callback(_log_failure)  # no caller is left to get the exception
             raise
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
 
 
 def _log_failure(running: asyncio.Task[Any]) -> None:

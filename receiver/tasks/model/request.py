@@ -89,6 +89,18 @@ def _validate_notify(request: TaskRequest, guard: AddressGuard) -> Iterator[Viol
         yield from secret_violations(request.notify_secret, field="notify.secret")
 
 
+def characters_of(request: TaskRequest) -> int:
+    """About how large it is: the texts of the video or of the raw body."""
+    return _characters({} if request.request is None else request.request.model_dump())
+
+
+def _characters(value: Any) -> int:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return len(value)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(map(_characters, within))
+
+
 def request_hash(request: TaskRequest) -> str:
     """Equal for requests that ask for the same; the notify secret and the idempotency key do not count."""
     canonical = json.dumps(_values(request), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)

@@ -154,6 +154,16 @@ class IdempotencyMismatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreeKey:
+    """The idempotency key stands for this task, which surely created nothing. Nothing was changed.
+
+    The same request may try again: it is opened with the id of this task.
+    """
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """The idempotency key was used before with the same request, for this task."""
 

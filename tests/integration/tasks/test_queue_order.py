@@ -28,7 +28,7 @@ FULL = AccountLimits(budget=BUDGET, max_in_flight=0, speed=1)
 async def _queued(store: Store, *names: str, provider: str = "hiapi", **changes: Any) -> None:
     for number, name in enumerate(names):
         task = a_task(name, provider=provider, queued_until_ms=T0 + HOUR_MS, queued_ms=T0 + number, **changes)
-        opened = await store.submissions.open_task(task, T0, limits=FULL, request_text=lambda: "{}")
+        opened = await store.submissions.open_task(task, T0, limits=FULL, request_text="{}")
         assert isinstance(opened, Task)
         assert opened.state is TaskState.QUEUED
 
