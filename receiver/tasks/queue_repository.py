@@ -32,6 +32,7 @@ from receiver.tasks.model.queue import (
     queue_time_over,
     unsendable,
 )
+from receiver.tasks.model.request import LARGE_CHARACTERS
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
 from receiver.tasks.model.unusable import NewLine
@@ -63,6 +64,29 @@ class Unsendable:
     """The next task of the queue could not be built any more, and was refused."""
 
     task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargeRequest:
+    """The next task of the queue has room, and is not claimed yet: its POST is prepared outside the transaction."""
+
+    task: Task
+    request_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The POST of a task as it was read, or why there is none."""
+
+    task: Task
+    submit: PreparedSubmit | ValueError
+
+
+def prepared_from(request: LargeRequest, prepare: Prepare) -> Prepared:
+    try:
+        return Prepared(task=request.task, submit=prepare(request.task, request.request_text))
+    except ValueError as error:
+        return Prepared(task=request.task, submit=error)
 
 
 class QueueRepository(Repository):
@@ -110,13 +134,15 @@ class QueueRepository(Repository):
         prepare: Prepare,
         start: Start,
         now_ms: int,
-    ) -> Claimed | Unsendable | NoRoom | None:
+        prepared: Prepared | None = None,
+    ) -> Claimed | Unsendable | LargeRequest | NoRoom | None:
         """Take the next task of an account out of the queue, to be sent by the caller and nobody else.
 
-        Return None when nothing is queued, NoRoom when it has to wait.
+        Return None when nothing is queued, NoRoom when it has to wait, LargeRequest when its POST is to be `prepared`
+        first; that counts only while the task is unchanged.
         """
 
-        async def work(tx: Tx) -> Claimed | Unsendable | NoRoom | None:
+        async def work(tx: Tx) -> Claimed | Unsendable | LargeRequest | NoRoom | None:
             room = await room_at(tx, provider, limits, now_ms)
             row = await tx.fetch_one("next_queued", provider=provider)
             if row is None:
@@ -127,11 +153,16 @@ class QueueRepository(Repository):
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
                 return room
-            stored = await tx.fetch_one("queued_request", task=task.id)
-            try:
-                submit = prepare(task, (stored or {}).get("request", ""))
-            except ValueError as error:
-                return Unsendable(task=await self._refuse(tx, task, unsendable(str(error)), now_ms))
+            ready = prepared if prepared is not None and prepared.task == task else None
+            if ready is None:
+                stored = await tx.fetch_one("queued_request", task=task.id)
+                request = LargeRequest(task=task, request_text=(stored or {}).get("request", ""))
+                if len(request.request_text) > LARGE_CHARACTERS:
+                    return request
+                ready = prepared_from(request, prepare)
+            submit = ready.submit
+            if isinstance(submit, ValueError):
+                return Unsendable(task=await self._refuse(tx, task, unsendable(str(submit)), now_ms))
             await store_account(tx, room)
             begun = start(
                 replace(task, state=TaskState.SUBMITTING, error=None, sent_ms=now_ms, submit_body=submit.submit_body)

@@ -20,6 +20,7 @@ from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.queue import PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
 from receiver.tasks.model.request import (
+    LARGE_CHARACTERS,
     TaskRequest,
     characters_of,
     request_of,
@@ -34,7 +35,7 @@ from receiver.tasks.model.submit_result import (
     stored_refusal,
 )
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
-from receiver.tasks.queue_repository import Claimed, QueueRepository, Unsendable
+from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
@@ -57,8 +58,6 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KEY_MARGIN_S = 600.0  # our key counts as forgotten this long before the provider says that it forgets it
-
-LARGE_CHARACTERS = 1 << 20  # of a request that is drafted in a thread; a smaller one takes a few milliseconds
 
 LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threads would not be faster
 
@@ -140,13 +139,19 @@ class Submission:
 
     async def claim_next(self, provider: str) -> Claimed | Unsendable | NoRoom | None:
         """Take the next task of an account out of the queue; see `QueueRepository.claim_next`. Send it afterwards."""
-        claimed = await self.queue.claim_next(
-            provider,
-            limits=self._limits(provider),
-            prepare=self.drafts.prepare,
-            start=self.drafts.started,
-            now_ms=self.clock(),
-        )
+        prepared: Prepared | None = None
+        while True:
+            claimed = await self.queue.claim_next(
+                provider,
+                limits=self._limits(provider),
+                prepare=self.drafts.prepare,
+                start=self.drafts.started,
+                now_ms=self.clock(),
+                prepared=prepared,
+            )
+            if not isinstance(claimed, LargeRequest):
+                break
+            prepared = await self._in_thread(partial(prepared_from, claimed, self.drafts.prepare))
         if isinstance(claimed, Unsendable):
             self.on_events()
         return claimed

@@ -28,6 +28,8 @@ LONGEST_STORED_URI = 256  # characters of a data URI in the stored copy; a longe
 
 LONGEST_STORED_TEXT = 4_096  # characters of base64 without a kind; a longer one is a picture too
 
+LARGE_CHARACTERS = 1 << 20  # of a request that is read and built in a thread; a smaller one takes a few milliseconds
+
 URI_START = 16  # characters among which the kind of a data URI begins
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+=*\s*")
