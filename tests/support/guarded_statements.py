@@ -49,6 +49,13 @@ _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
 GUARDED: Mapping[str, Guarded] = {
+    "submit_accepted": Guarded(
+        table="accounts",
+        row={"provider": "p", "submits_paused_until_ms": BEYOND, "submits_paused_since_ms": NOW - 1},
+        params={"provider": "p", "before_ms": NOW},
+        takes=({"submits_paused_since_ms": None},),
+        leaves=({"provider": "q"}, {"submits_paused_since_ms": NOW}, {"submits_paused_since_ms": LATER}),
+    ),
     "pull_back_pauses": Guarded(
         table="accounts",
         row={"provider": "p", "paused_until_ms": BEYOND},
@@ -287,7 +294,7 @@ UNGUARDED: Mapping[str, str] = {
     "update_observation": "a line that the caller has read under the lock of its task",
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",
-    "resume_submits": "a receipt or a person ends any hold of submits",
+    "resume_submits": "a person ends any hold of submits",
     "free_request_key": "its transaction has locked the task",
     "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",
