@@ -79,7 +79,8 @@ ROUTES: tuple[Endpoint, ...] = (
         name="listTasks",
         tag="tasks",
         summary="List tasks",
-        description="The newest first. All conditions must hold.",
+        description="The newest first, queued ones too; `queue` of one task has its place in the order of sending. "
+        "All conditions must hold.",
         scope=Scope.READ,
         answers={200: api.TasksPage},
     ),

@@ -115,8 +115,8 @@ _EVENTS: Mapping[EventType, str] = {
     EventType.FAILED: "the provider failed; `error` has its reason",
     EventType.CANCELED: "the provider or an operator canceled it, or an operator took it out of the queue",
     EventType.EXPIRED: "the provider no longer knows the task after its retention; its end was not seen",
-    EventType.REFUSED: "a task that was answered 202 was not created: refused by the provider, too long in the queue, or "
-    "settled so by an operator",
+    EventType.REFUSED: "a task that was answered 202 was not created: the provider refused it, it waited too long in "
+    "the queue, or an operator settled it so",
     EventType.OVERDUE: "its deadline has passed; the end follows",
     EventType.UNCERTAIN: "the reply to its submit was lost; the end follows",
     EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
@@ -124,9 +124,9 @@ _EVENTS: Mapping[EventType, str] = {
 
 
 def event_table() -> str:
+    yes = {True: "yes", False: "no"}
     rows = [
-        f"| `{each}` | {_EVENTS[each]} | {'yes' if each in _TERMINAL else 'no'} | {'yes' if each in TASK_EVENTS else 'no'} |"
-        for each in EventType
+        f"| `{each}` | {_EVENTS[each]} | {yes[each in _TERMINAL]} | {yes[each in TASK_EVENTS]} |" for each in EventType
     ]
     return "\n".join(["| type | means | terminal | by default |", "| --- " * 4 + "|", *rows])
 
