@@ -16,6 +16,7 @@ from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.settle import OperatorEnd, why_not_settled
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.repository import TaskRepository
+from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import (
@@ -85,6 +86,7 @@ class TaskOperator:
     """Sends a person's requests to providers, each within the account's rate budget."""
 
     tasks: TaskRepository
+    submissions: SubmissionRepository
     ledger: Ledger
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -172,6 +174,13 @@ class TaskOperator:
         if isinstance(ended, Task):
             self.on_events()
         return ended
+
+    async def refuse(self, task_id: TaskId, *, actor: str) -> Task | SettleRefused:
+        """Settle an uncertain task as never created. Raise KeyError for an unknown task, or StoreUnavailable."""
+        refused = await self.submissions.settle_refuse(task_id, actor=actor, now_ms=self.clock())
+        if isinstance(refused, Task):
+            self.on_events()
+        return refused
 
     async def _consume_budget(self, configured: ConfiguredProvider) -> None:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)

@@ -59,7 +59,7 @@ def test_the_queue_is_listed_in_the_order_of_sending_with_its_length_below(full:
     assert last.startswith("hiapi: 3 queued, the oldest for ")
     short = full.run("tasks", "list", "--state", "queued", "--limit", "1", "--provider", "hiapi")
     assert (urgent in short.out, early in short.out, "hiapi: 3 queued" in short.out) == (True, False, True)
-    assert short.err == "whenfinal: only the first 1; see more with --limit\n"
+    assert short.err == "only the first 1; see more with --limit\n"
 
 
 def test_a_queued_task_is_taken_out_and_no_provider_hears_of_it(full: Cli) -> None:

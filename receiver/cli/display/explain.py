@@ -226,8 +226,8 @@ def _settling(task: Task, context: TaskContext) -> Iterator[str]:
         yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"
     if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
         return
-    when = format_when(task.created_ms, context.now_ms)
-    yield f"Search {task.provider}'s console for a task of this request, created {when}."
+    when = format_when(task.sent_ms or task.created_ms, context.now_ms)
+    yield f"Search {task.provider}'s console for a task of this request, sent {when}."
     if context.has_list:
         yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"

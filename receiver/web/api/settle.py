@@ -34,9 +34,8 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
 
 async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -> Task | SettleRefused:
     wanted, services = context.body, context.services
-    submits, now_ms = services.store.submissions, services.clock()
     if wanted.refused is not None:
-        return await submits.settle_refuse(task.id, actor=context.actor, now_ms=now_ms)
+        return await services.operator.refuse(task.id, actor=context.actor)
     if wanted.task_id is None:
         return await _end(context, task)
     provider_task_id = usable_id(wanted.task_id)
@@ -45,7 +44,7 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
         raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
     found = "" if wanted.force else await _ask(context, task, provider_task_id)
     named = OperatorId(provider_task_id=provider_task_id, instead_of=task.provider_task_id, found=found)
-    return await submits.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
+    return await services.store.submissions.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
 
 
 async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, provider_task_id: ProviderTaskId) -> str:
