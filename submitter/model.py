@@ -52,7 +52,6 @@ class Source(StrEnum):
     SUBMIT = "submit"
     CALLBACK = "callback"
     POLL = "poll"
-    LIST = "list"
     OPERATOR = "operator"
     CLOCK = "clock"
 
