@@ -51,7 +51,7 @@ class NotCanceled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identified:
-    """The provider knows the id; what it tells of it."""
+    """The provider knows the id; what its answer says."""
 
     provider: str
     found: Candidate
@@ -62,13 +62,13 @@ class Identified:
     def __str__(self) -> str:
         """One line for a person and for the timeline."""
         row, after_ms = self.found.listed, self.found.after_ms
-        when = "at a time that it does not tell"
+        when = "at a time that it does not give"
         if row.created_at_ms is not None and after_ms is not None:
             side = "after" if after_ms >= 0 else "before"
             when = f"{rfc3339(row.created_at_ms)}, {abs(after_ms) / 1000:.0f} s {side} the submit began"
         prompt = {True: ", with the same prompt", False: ", with another prompt", None: ""}[self.found.same_prompt]
         word = "" if row.raw_state == self.state.value else f" ({row.raw_state})"
-        model = row.model or "a model that it does not tell"
+        model = row.model or "a model that it does not name"
         return f"{self.provider} says {self.state.value}{word}: {model}, created {when}{prompt}"
 
 

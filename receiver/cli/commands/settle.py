@@ -112,7 +112,7 @@ def _adopt(task_name: str, given: SettleOptions) -> Task | SettleRefused:
 async def _identify(
     services: Services, task_name: str, provider_task_id: ProviderTaskId, given: SettleOptions
 ) -> tuple[Task, Identified | None]:
-    """What the provider tells of the id; None with --force. Raise CommandFailed where it must not be used."""
+    """What the provider answers about the id; None with --force. Raise CommandFailed where it must not be used."""
     task = await find_task(services, task_name)
     if given.force:
         return task, None

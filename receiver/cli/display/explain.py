@@ -205,7 +205,7 @@ def _left_out(task: Task) -> Iterator[str]:
 
 
 def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
-    """The provider may have told the end in a word that no document names, or have forgotten the task."""
+    """The provider may have reported the end in a word that no document names, or have forgotten the task."""
     is_unknown = any(
         each.detail.get("unknown_word") is True and each.detail.get("raw_state") == task.raw_state for each in timeline
     )

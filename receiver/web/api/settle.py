@@ -1,4 +1,4 @@
-"""Settling a task: what its lost submit came to, or how it ended where the provider's words tell no end."""
+"""Settling a task: what its lost submit came to, or how it ended where the provider reports no end that is known."""
 
 from receiver.tasks.model.settle import OperatorId, read_end
 from receiver.tasks.model.task import SettleRefused, Task
@@ -48,7 +48,7 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
 
 
 async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, provider_task_id: ProviderTaskId) -> str:
-    """What the provider tells of the id. Raise a problem where it does not know it, or where it is another task."""
+    """What the provider answers about the id. Raise a problem for an unknown id, and for another task."""
     configured = context.services.providers.get(task.provider)
     if configured is None:
         raise _conflict(task, f"{task.provider} is not among the configured providers; {_FORCE}.")
