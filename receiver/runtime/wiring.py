@@ -182,6 +182,7 @@ def _submission(
 def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
     return TaskOperator(
         tasks=store.tasks,
+        submissions=store.submissions,
         ledger=store.ledger,
         accounts=store.accounts,
         audit=store.audit,

@@ -92,6 +92,17 @@ WHERE state = :state AND id < :cursor AND created_ms <= :created_before_ms
   AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
 ORDER BY id DESC LIMIT :limit;
 
+-- queued_page: queued tasks in the order in which their account sends them; of each account, position 1 is sent next
+SELECT * FROM (
+    SELECT q.*, ROW_NUMBER() OVER (PARTITION BY q.provider ORDER BY q.priority DESC, q.id) AS position
+    FROM tasks q WHERE q.state = 'queued' AND (CAST(:provider AS TEXT) IS NULL OR q.provider = :provider)
+) AS t
+WHERE t.created_ms <= :created_before_ms
+  AND (CAST(:name AS TEXT) IS NULL OR EXISTS (
+      SELECT 1 FROM task_labels l WHERE l.name = :name AND l.value = :value AND l.task = t.id
+  ))
+ORDER BY t.provider, t.position LIMIT :limit;
+
 -- tasks_page_with_label: newest first, one label
 SELECT t.* FROM task_labels l JOIN tasks t ON t.id = l.task
 WHERE l.name = :name AND l.value = :value AND l.task < :cursor AND t.created_ms <= :created_before_ms

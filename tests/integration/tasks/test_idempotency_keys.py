@@ -158,3 +158,16 @@ async def test_a_key_of_before_the_scopes_is_every_api_keys(store: Store) -> Non
     again = await store.submissions.open_task(a_task("tsk_2", idempotency_key="k", key_scope="key a"), T0)
     assert isinstance(again, Replayed)
     assert again.task.id == "tsk_1"
+
+
+async def test_the_key_of_a_task_that_was_taken_out_of_the_queue_answers_with_the_canceled_task(tmp_path: Path) -> None:
+    script = (hiapi_receipt("p1"),)
+    async with submission_setup(tmp_path / "ledger.db", *script, limits={"hiapi": 1}, queue_for_s=3600) as setup:
+        await setup.submitted(a_request(prompt="a"))
+        queued = await setup.submitted(a_request(idempotency_key="k"))
+        await setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0)
+        again = await setup.submission.submit(a_request(idempotency_key="k"))
+        assert isinstance(again, Submitted)
+        assert (again.replayed, again.task.id, again.task.state) == (True, queued.id, TaskState.CANCELED)
+        assert await setup.store.queue.depths() == []
+        assert len(setup.transport.sent) == 1
