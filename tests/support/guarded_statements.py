@@ -150,6 +150,25 @@ GUARDED: Mapping[str, Guarded] = {
         takes=_FREE,
         leaves=({"id": "x"}, {"due_ms": None, "state": "dead"}, _LEASED),
     ),
+    "bring_forward": Guarded(
+        table="deliveries",
+        row={**_DELIVERY, "due_ms": LATER},
+        params={"id": "d", "now_ms": NOW},
+        takes=_FREE,
+        leaves=({"id": "x"}, {"due_ms": NOW}, {"due_ms": None, "state": "dead"}, _LEASED),
+    ),
+    "requeue_dead": Guarded(
+        table="deliveries",
+        row={**_DELIVERY, "state": "dead", "due_ms": None},
+        params={"id": "d", "now_ms": NOW},
+        leaves=({"id": "x"}, {"state": "pending", "due_ms": NOW}, {"state": "delivered"}),
+    ),
+    "poll_now": Guarded(
+        table="tasks",
+        row={**_TASK, "next_poll_ms": LATER},
+        params={"id": "t", "now_ms": NOW},
+        leaves=({"id": "u"}, {"next_poll_ms": NOW}, {"next_poll_ms": None}),
+    ),
     "pull_back_deliveries": Guarded(
         table="deliveries",
         row={**_DELIVERY, "due_ms": BEYOND, "attempts": 2},
@@ -272,6 +291,7 @@ GUARDED: Mapping[str, Guarded] = {
 
 #: Statements that change whatever has the id or the name, with the reason for which they need no other condition.
 UNGUARDED: Mapping[str, str] = {
+    "update_observation": "a line that the caller has read under the lock of its task",
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",
     "resume_submits": "a person ends any hold of submits",
