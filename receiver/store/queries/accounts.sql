@@ -29,13 +29,21 @@ UPDATE accounts SET
     tokens = :tokens, refilled_ms = :refilled_ms, paused_until_ms = :paused_until_ms, paused_reason = :paused_reason,
     alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
     submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
-    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms
+    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms,
+    submits_paused_since_ms = :submits_paused_since_ms
 WHERE provider = :provider;
 
--- resume_submits: submits go again, and the alarm ends; what was learned and the pause of polls stay
+-- resume_submits: a person says that submits go again, and the alarm ends; what was learned and the pause of polls stay
 UPDATE accounts SET
-    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submit_refusals = 0, alarm = NULL
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
+    alarm = NULL
 WHERE provider = :provider;
+
+-- submit_accepted: the same by a receipt, unless submits were refused at or after a time; an alarm of later polls stays
+UPDATE accounts SET
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
+    alarm = CASE WHEN paused_since_ms >= :before_ms THEN alarm END
+WHERE provider = :provider AND (submits_paused_since_ms IS NULL OR submits_paused_since_ms < :before_ms);
 
 -- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
 UPDATE accounts SET

@@ -22,12 +22,12 @@ UPDATE tasks SET request_key = NULL WHERE id = :id;
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, request_key, key_scope, acknowledged, priority, queued_until_ms, sent_ms, outputs, error, refusal,
+    notify_secret, request_key, key_scope, acknowledged, priority, queued_ms, queued_until_ms, sent_ms, outputs, error, refusal,
     refusal_status, adopted, settled, callback_expected, created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms,
     result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes, reports
 ) VALUES (
     :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
-    :notify_url, :notify_secret, :request_key, :key_scope, :acknowledged, :priority, :queued_until_ms, :sent_ms,
+    :notify_url, :notify_secret, :request_key, :key_scope, :acknowledged, :priority, :queued_ms, :queued_until_ms, :sent_ms,
     :outputs, :error, :refusal, :refusal_status, :adopted, :settled, :callback_expected, :created_ms, :submitted_ms, :final_ms,
     :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event,
     :supersedes, :reports
@@ -36,8 +36,8 @@ INSERT INTO tasks (
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
     task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
-    submit_body = :submit_body, acknowledged = :acknowledged, queued_until_ms = :queued_until_ms, sent_ms = :sent_ms,
-    outputs = :outputs, error = :error, refusal = :refusal, refusal_status = :refusal_status, settled = :settled,
+    submit_body = :submit_body, acknowledged = :acknowledged, queued_ms = :queued_ms,
+    queued_until_ms = :queued_until_ms, sent_ms = :sent_ms, outputs = :outputs, error = :error, refusal = :refusal, refusal_status = :refusal_status, settled = :settled,
     submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
     missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,

@@ -104,7 +104,7 @@ REFUSED = Refused(refusal=Refusal.THROTTLED, error=TaskError(code="RATE", messag
 async def _opens(store: Store, *names: str, limits: AccountLimits = LIMITS) -> None:
     for name in names:
         waiting = a_task(name, queued_until_ms=T0 + 60_000)
-        await store.submissions.open_task(waiting, T0, limits=limits, request_text=lambda: "{}")
+        await store.submissions.open_task(waiting, T0, limits=limits, request_text="{}")
 
 
 async def _claims(store: Store, limits: AccountLimits = LIMITS, now_ms: int = T0) -> Any:
