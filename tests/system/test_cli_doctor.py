@@ -5,7 +5,7 @@ import socket
 
 import httpx
 
-from tests.support.cli import Cli
+from tests.support.cli import API_KEYS, OPERATOR, Cli
 
 PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
@@ -107,10 +107,12 @@ def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli)
 
 
 def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli: Cli) -> None:
+    cli = cli.with_settings(WHENFINAL_API_KEYS=API_KEYS)
     assert cli.run("migrate").status == 0
     (cli.folder / "whenfinal.db.seq").write_text('{"events": 9, "task": "tsk_z"}')
     with cli.running("serve", "--port", "0") as server:
-        assert "ledger has lost its newest part" in httpx.get(f"{server.url}/readyz").json()["note"]
+        ready = httpx.get(f"{server.url}/readyz", headers={"Authorization": f"Bearer {OPERATOR}"})
+        assert "ledger has lost its newest part" in ready.json()["note"]
         server.line_with("stepped")
         assert server.stop() == 0
     ended = cli.run("doctor", "--offline")
