@@ -28,10 +28,14 @@ class AccountStatus:
     #: Of polls.
     paused_until_ms: int | None = None
     paused_reason: str | None = None
-    #: Asks for an operator, for example because the provider denies the key. It ends with the pause, not by time.
+    #: Asks for an operator, because the provider denies polls. It ends with the pause of polls, not by time.
     alarm: str | None = None
     submits_paused_until_ms: int | None = None
+    #: When that hold of submits was last set.
+    submits_paused_since_ms: int | None = None
     submits_paused_reason: str | None = None
+    #: Asks for an operator, because the provider denies submits. It ends with a receipt or a person, not by time.
+    submits_alarm: str | None = None
     #: Submits in a row that were refused for the moment or denied.
     submit_refusals: int = 0
     #: How many tasks in flight the provider took when it refused one more; None: it has refused none.
@@ -43,8 +47,16 @@ class AccountStatus:
 
     @property
     def is_troubled(self) -> bool:
-        """It has a pause or an alarm; the pause may be over."""
+        """Polls have a pause or an alarm; the pause may be over."""
         return self.paused_until_ms is not None or self.alarm is not None
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What an operator must look into, of polls and of submits."""
+        return tuple(each for each in (self.alarm, self.submits_alarm) if each is not None)
+
+    def are_submits_held(self, now_ms: int) -> bool:
+        return self.submits_paused_until_ms is not None and self.submits_paused_until_ms > now_ms
 
 
 ACCOUNT_ROWS = RowCodec(AccountStatus)
@@ -79,9 +91,9 @@ class ProviderAccountRepository(Repository):
         await self._engine.write(work)
 
     async def submit_accepted(self, provider: str) -> None:
-        """A receipt proves that the account takes submits: let them go again, and end the alarm."""
+        """A receipt proves that the account takes submits: let them go again, and end their alarm."""
         found = await self._one("account_unlocked", account_of, provider=provider)
-        if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.alarm):
+        if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
             return
 
         async def work(tx: Tx) -> None:

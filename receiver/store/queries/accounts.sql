@@ -28,13 +28,15 @@ WHERE provider = :provider;
 UPDATE accounts SET
     tokens = :tokens, refilled_ms = :refilled_ms, paused_until_ms = :paused_until_ms, paused_reason = :paused_reason,
     alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
-    submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
+    submits_paused_since_ms = :submits_paused_since_ms, submits_paused_reason = :submits_paused_reason,
+    submits_alarm = :submits_alarm, submit_refusals = :submit_refusals,
     learned_in_flight = :learned_in_flight, learned_ms = :learned_ms
 WHERE provider = :provider;
 
--- resume_submits: submits go again, and the alarm ends; what was learned and the pause of polls stay
+-- resume_submits: submits go again, and their alarm ends; what was learned, and pause and alarm of polls, stay
 UPDATE accounts SET
-    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submit_refusals = 0, alarm = NULL
+    submits_paused_until_ms = NULL, submits_paused_since_ms = NULL, submits_paused_reason = NULL, submits_alarm = NULL,
+    submit_refusals = 0
 WHERE provider = :provider;
 
 -- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
@@ -44,7 +46,7 @@ UPDATE accounts SET
         CASE WHEN submits_paused_until_ms > :latest_ms THEN :now_ms ELSE submits_paused_until_ms END
 WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_ms;
 
--- unpause_account: end a pause of polls and the alarm, unless they began at or after a time
+-- unpause_account: end a pause of polls and their alarm, unless they began at or after a time
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL
 WHERE provider = :provider AND (paused_until_ms IS NOT NULL OR alarm IS NOT NULL)
   AND (paused_since_ms IS NULL OR paused_since_ms < :before_ms);

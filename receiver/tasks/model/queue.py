@@ -175,11 +175,12 @@ def after_refusal(
         account,
         submit_refusals=number,
         submits_paused_until_ms=until_ms,
+        submits_paused_since_ms=now_ms,
         submits_paused_reason=f"{refused.refusal}: {refused.error.code}: {refused.error.message}"[:ALARM_CHARACTERS],
     )
     if refused.refusal is Refusal.DENIED:
         said = f"{account.provider} refuses a submit: {refused.error.code}: {refused.error.message}"
-        return replace(after, alarm=said[:ALARM_CHARACTERS])
+        return replace(after, submits_alarm=said[:ALARM_CHARACTERS])
     if not is_concurrency(refused):
         return after
     taken = max(1, others_in_flight)
