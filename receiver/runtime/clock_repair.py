@@ -1,4 +1,4 @@
-"""After the wall clock was set back: due times, pauses and leases that lie too far ahead are pulled back.
+"""After the wall clock was set back: due times, queue times, pauses and leases that lie too far ahead are pulled back.
 
 Nobody ever waits longer than the longest wait that this version sets. A time that lies further ahead was written by a
 clock that was ahead; left alone, polls and retries would stand still until the old time comes again.
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.settings import DeliverySettings, ProvidersSettings
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
+from receiver.tasks.model.queue import longest_hold_ms
+from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.outbox import Outbox
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
@@ -25,11 +27,11 @@ class ClockRepair:
 
     polls: PollRepository
     accounts: ProviderAccountRepository
+    task_times: TaskTimesRepository
     outbox: Outbox
     providers: Mapping[str, ConfiguredProvider]
+    submits: ProvidersSettings
     delivery: DeliverySettings
-    #: As in `submitter.providers.schedule`.
-    speed: float
     #: The longest leases that this process gives to a poll and to a delivery.
     poll_lease_ms: int
     delivery_lease_ms: int
@@ -44,11 +46,18 @@ class ClockRepair:
             count += await self.polls.pull_back(
                 name,
                 now_ms=now_ms,
-                longest_wait_ms=schedule.longest_wait_ms(advice, speed=self.speed),
+                longest_wait_ms=schedule.longest_wait_ms(advice, speed=self.submits.speed),
                 dead_submit_ms=self.dead_submit_ms,
                 lease_ms=self.poll_lease_ms,
             )
-        count += await self.accounts.pull_back(now_ms=now_ms, longest_pause_ms=schedule.LONGEST_PAUSE_MS)
+        count += await self.task_times.pull_back(
+            now_ms=now_ms, queue_for_s=self.submits.queue_for_s, deadline_s=self.submits.deadline_s
+        )
+        count += await self.accounts.pull_back(
+            now_ms=now_ms,
+            longest_pause_ms=schedule.LONGEST_PAUSE_MS,
+            longest_hold_ms=longest_hold_ms(self.submits.speed),
+        )
         count += await self.outbox.pull_back(
             now_ms=now_ms, backoff_s=self.delivery.backoff_s, lease_ms=self.delivery_lease_ms
         )

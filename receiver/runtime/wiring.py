@@ -293,10 +293,11 @@ def make_clock_repair(services: Services) -> ClockRepair:
     return ClockRepair(
         polls=store.polls,
         accounts=store.accounts,
+        task_times=store.task_times,
         outbox=store.outbox,
         providers=services.providers,
+        submits=settings.providers,
         delivery=settings.delivery,
-        speed=settings.providers.speed,
         poll_lease_ms=services.reconciler.poller.poll_lease_ms,
         delivery_lease_ms=round(settings.lease_s * 1000),
         dead_submit_ms=dead_submit_ms(settings.providers.timeout_s),

@@ -101,12 +101,21 @@ class ProviderAccountRepository(Repository):
 
         await self._engine.write(work)
 
-    async def pull_back(self, *, now_ms: int, longest_pause_ms: int) -> int:
-        """End pauses that lie further ahead than the longest one; return how many. Alarms stay."""
+    async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
+        """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.
+
+        They lie further ahead than the longest one, or began later than now. A limit that was learned then counts
+        from now. Alarms stay.
+        """
 
         async def work(tx: Tx) -> int:
-            latest = latest_ms(now_ms, longest_pause_ms)
-            return await tx.execute("pull_back_pauses", now_ms=now_ms, latest_ms=latest)
+            return await tx.execute(
+                "pull_back_account",
+                now_ms=now_ms,
+                latest_ms=latest_ms(now_ms, longest_pause_ms),
+                latest_hold_ms=latest_ms(now_ms, longest_hold_ms),
+                ahead_ms=latest_ms(now_ms, 0),
+            )
 
         return await self._engine.write(work)
 

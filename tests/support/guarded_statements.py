@@ -49,16 +49,44 @@ _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
 GUARDED: Mapping[str, Guarded] = {
-    "pull_back_pauses": Guarded(
+    "pull_back_account": Guarded(
         table="accounts",
         row={"provider": "p", "paused_until_ms": BEYOND},
-        params={"now_ms": NOW, "latest_ms": LATEST},
-        takes=({"paused_until_ms": None, "submits_paused_until_ms": BEYOND},),
+        params={"now_ms": NOW, "latest_ms": LATEST, "latest_hold_ms": LATEST + 9, "ahead_ms": LATER},
+        takes=(
+            {"paused_until_ms": None, "submits_paused_until_ms": LATEST + 10},
+            {"paused_until_ms": None, "submits_paused_until_ms": LATER, "submits_paused_since_ms": LATER + 1},
+            {"paused_until_ms": None, "learned_ms": LATER + 1},
+        ),
         leaves=(
             {"paused_until_ms": LATEST},
             {"paused_until_ms": None},
-            {"paused_until_ms": None, "submits_paused_until_ms": LATEST},
+            {"paused_until_ms": None, "submits_paused_until_ms": LATEST + 9, "submits_paused_since_ms": LATER},
+            {"paused_until_ms": None, "learned_ms": LATER},
         ),
+    ),
+    "pull_back_queue_time": Guarded(
+        table="tasks",
+        row={**_TASK, "state": "queued", "queued_until_ms": BEYOND},
+        params={"id": "t", "until_ms": LATER, "latest_ms": LATEST},
+        leaves=[
+            {"id": "u"},
+            {"queued_until_ms": LATEST},
+            {"queued_until_ms": None},
+            *({"state": state} for state in (*_UNFINISHED, "refused", "canceled")),
+        ],
+    ),
+    "pull_back_deadline": Guarded(
+        table="tasks",
+        row={**_TASK, "deadline_ms": BEYOND, "overdue_ms": None, "final_ms": None},
+        params={"id": "t", "until_ms": LATER, "latest_ms": LATEST},
+        leaves=[
+            {"id": "u"},
+            {"deadline_ms": LATEST},
+            {"deadline_ms": None},
+            {"overdue_ms": NOW},
+            {"final_ms": NOW},
+        ],
     ),
     "pull_back_polls": Guarded(
         table="tasks",

@@ -39,12 +39,18 @@ UPDATE accounts SET
     submit_refusals = 0
 WHERE provider = :provider;
 
--- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+-- pull_back_account: pauses, holds and a learned limit of a clock which was ahead; alarms stay
 UPDATE accounts SET
     paused_until_ms = CASE WHEN paused_until_ms > :latest_ms THEN :now_ms ELSE paused_until_ms END,
-    submits_paused_until_ms =
-        CASE WHEN submits_paused_until_ms > :latest_ms THEN :now_ms ELSE submits_paused_until_ms END
-WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_ms;
+    submits_paused_until_ms = CASE
+        WHEN submits_paused_until_ms > :latest_hold_ms OR submits_paused_since_ms > :ahead_ms THEN :now_ms
+        ELSE submits_paused_until_ms
+    END,
+    submits_paused_since_ms =
+        CASE WHEN submits_paused_since_ms > :ahead_ms THEN :now_ms ELSE submits_paused_since_ms END,
+    learned_ms = CASE WHEN learned_ms > :ahead_ms THEN :now_ms ELSE learned_ms END
+WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_hold_ms
+   OR submits_paused_since_ms > :ahead_ms OR learned_ms > :ahead_ms;
 
 -- unpause_account: end a pause of polls and their alarm, unless they began at or after a time
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL

@@ -118,3 +118,18 @@ SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
 
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
+
+-- far_queue_times: tasks that were queued by a clock which was ahead, with the ends of their queue times
+SELECT id, request, queued_until_ms AS until_ms FROM tasks
+WHERE state = 'queued' AND queued_until_ms > :ahead_ms AND created_ms > :ahead_ms;
+
+-- far_deadlines: unfinished tasks that were sent by a clock which was ahead, with their deadlines
+SELECT id, request, deadline_ms AS until_ms FROM tasks
+WHERE deadline_ms > :ahead_ms AND overdue_ms IS NULL AND final_ms IS NULL AND sent_ms > :ahead_ms;
+
+-- pull_back_queue_time: end the queue time of a task sooner
+UPDATE tasks SET queued_until_ms = :until_ms WHERE id = :id AND state = 'queued' AND queued_until_ms > :latest_ms;
+
+-- pull_back_deadline: set the deadline of a task sooner
+UPDATE tasks SET deadline_ms = :until_ms
+WHERE id = :id AND deadline_ms > :latest_ms AND overdue_ms IS NULL AND final_ms IS NULL;

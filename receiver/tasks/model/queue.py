@@ -205,6 +205,11 @@ def _held_until_ms(refused: Refused, number: int, limits: AccountLimits, now_ms:
     return now_ms + round(hold_s / limits.speed * 1000)
 
 
+def longest_hold_ms(speed: float) -> int:
+    """No hold of submits is longer."""
+    return max(schedule.LONGEST_PAUSE_MS, round(LONGEST_HOLD_S / speed * 1000))
+
+
 def no_room_refusal(no_room: NoRoom, now_ms: int) -> Refused:
     """The answer to a request that does not wait in the queue."""
     wait_s = None if no_room.until_ms is None else max(0.0, (no_room.until_ms - now_ms) / 1000)
