@@ -17,6 +17,7 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import RowCodec, json_object
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
+from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import ended_by_us
@@ -113,12 +114,14 @@ class QueueRepository(Repository):
         async def work(tx: Tx) -> Claimed | Unsendable | NoRoom | None:
             room = await room_at(tx, provider, limits, now_ms)
             row = await tx.fetch_one("next_queued", provider=provider)
+            if row is not None and await _is_over_in_doubt(tx, task_of(row), now_ms):
+                row = await tx.fetch_one("next_queued_in_time", provider=provider, now_ms=now_ms)
             if row is None:
                 return None
             task = task_of(row)
             if only not in {None, task.id}:
                 return NoRoom(reason=NoRoomReason.BEHIND)
-            if task.queued_until_ms is not None and task.queued_until_ms <= now_ms:
+            if _is_over(task, now_ms):
                 refused = queue_time_over(now_ms - task.created_ms, task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
@@ -163,7 +166,8 @@ class QueueRepository(Repository):
                 submit_body=None,
                 submits=task.submits + 1,
             )
-            if waiting.queued_until_ms is None or waiting.queued_until_ms <= now_ms:
+            does_wait = waiting.queued_until_ms is not None
+            if not does_wait or (_is_over(waiting, now_ms) and not await is_doubted(tx, now_ms)):
                 over = queue_time_over(now_ms - task.created_ms, refused.error)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
@@ -186,12 +190,15 @@ class QueueRepository(Repository):
     async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Refuse the tasks that have waited as long as they may, at most `limit`. Return how many there were.
 
-        Requests that are no longer needed are deleted as well.
+        None is refused after the clock has leaped ahead; see `receiver.store.leap`. Requests that are no longer needed
+        are deleted as well.
         """
         most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
             found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=most)
+            if found and await is_doubted(tx, now_ms):
+                found = []
             for task in map(task_of, found):
                 await self._refuse(tx, task, queue_time_over(now_ms - task.created_ms, task.error), now_ms)
             left = await tx.fetch_all("left_requests", limit=limit)
@@ -244,6 +251,15 @@ async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> 
     account = await refill_tokens(tx, provider, limits.budget, now_ms)
     in_flight = 0 if in_flight_limit(account, limits) is None else await _in_flight(tx, provider, beside="")
     return find_room(account, limits, in_flight, now_ms)
+
+
+def _is_over(task: Task, now_ms: int) -> bool:
+    return task.queued_until_ms is not None and task.queued_until_ms <= now_ms
+
+
+async def _is_over_in_doubt(tx: Tx, task: Task, now_ms: int) -> bool:
+    """It may have waited too long, so it is neither sent nor refused until the clock is believed; others go on."""
+    return _is_over(task, now_ms) and await is_doubted(tx, now_ms)
 
 
 async def _in_flight(tx: Tx, provider: str, *, beside: str) -> int:

@@ -119,6 +119,11 @@ SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
 
+-- next_queued_in_time: as `next_queued`, of the tasks that have not waited as long as they may
+SELECT * FROM tasks
+WHERE state = 'queued' AND provider = :provider AND (queued_until_ms IS NULL OR queued_until_ms > :now_ms)
+ORDER BY priority DESC, id LIMIT 1 {lock};
+
 -- far_queue_times: tasks that were queued by a clock which was ahead, with the ends of their queue times
 SELECT id, request, queued_until_ms AS until_ms FROM tasks
 WHERE state = 'queued' AND queued_until_ms > :ahead_ms AND created_ms > :ahead_ms;
