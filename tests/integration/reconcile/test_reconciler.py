@@ -14,7 +14,6 @@ from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import PollOutcome
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
-from receiver.store.leap import LeapGuard
 from receiver.tasks.model.task import Task
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.webhooks.publisher import EventPublisher
@@ -187,25 +186,6 @@ async def test_a_task_expires_only_when_retention_has_passed_and_the_provider_sa
     await setup.run(after_s=20)
     assert (await setup.task()).state is TaskState.EXPIRED
     assert await _events(setup) == [EventType.EXPIRED]
-
-
-async def test_no_task_expires_by_a_clock_that_has_leaped_ahead_until_the_leap_is_believed(
-    setup: ReconcileSetup,
-) -> None:
-    await setup.add_task(submitted_ms=T0)
-    guard = LeapGuard(setup.store.engine)
-    assert await guard.is_believed(T0)
-    for _ in range(9):
-        setup.transport.answer("p1", UNKNOWN_TASK)
-    for after_s in (8 * DAY_S, 600, DAY_S - 1200):
-        await setup.run(after_s=after_s)
-        assert not await guard.is_believed(setup.clock())
-        assert (await setup.task()).state is TaskState.RUNNING
-    assert (await setup.task()).missing_since_ms is not None
-    setup.clock.now_ms += 3_600_000
-    assert await guard.is_believed(setup.clock())
-    await setup.run()
-    assert (await setup.task()).state is TaskState.EXPIRED
 
 
 async def test_a_task_that_is_not_visible_yet_is_polled_again_and_never_fails(setup: ReconcileSetup) -> None:
