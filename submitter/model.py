@@ -52,7 +52,6 @@ class Source(StrEnum):
     SUBMIT = "submit"
     CALLBACK = "callback"
     POLL = "poll"
-    LIST = "list"
     OPERATOR = "operator"
     CLOCK = "clock"
 
@@ -224,7 +223,7 @@ StatusOutcome = Observation | NotFound | Throttled | Denied | Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAccepted:
-    """The provider accepted the cancellation request; only a later status tells whether the task was canceled."""
+    """The provider accepted the cancellation request; only a later status shows whether the task was canceled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +244,7 @@ class ListedTask:
     raw_state: str
     model: str | None = None
     created_at_ms: int | None = None
-    #: None where neither the list nor the query of one task tells it.
+    #: None where neither the list nor the query of one task has it.
     prompt: str | None = None
 
 

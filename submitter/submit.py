@@ -126,7 +126,8 @@ def with_earlier_attempt(reply: SubmitOutcome, earlier: Uncertain = _UNANSWERED)
 
 def _keeping(earlier: Uncertain, later: Uncertain) -> Uncertain:
     """The later answer with what the earlier one proved, and the bytes that prove the most."""
-    is_earliers = later.provider_task_id is None and (earlier.provider_task_id is not None or not later.raw)
+    proves_more = earlier.provider_task_id is not None or (earlier.was_accepted and not later.was_accepted)
+    is_earliers = later.provider_task_id is None and (proves_more or not later.raw)
     return replace(
         later,
         provider_task_id=later.provider_task_id or earlier.provider_task_id,

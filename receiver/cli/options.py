@@ -106,10 +106,10 @@ OlderThan = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
 
 
-def note_more(page: Page[Any]) -> None:
-    """With `--limit`: say that there is more than the page."""
+def note_more(page: Page[Any], *, which: str = "newest") -> None:
+    """With `--limit`: say that there is more than the page, and which part of it the page is."""
     if page.next_cursor is not None:
-        note(f"only the newest {len(page.items)}; see more with --limit")
+        note(f"only the {which} {len(page.items)}; see more with --limit")
 
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]

@@ -32,7 +32,10 @@ def render_env_example() -> str:
 def render_settings_table() -> str:
     """A Markdown table of every setting."""
     settings = sorted(list_settings(Settings), key=lambda each: list(Group).index(Group(each.group)))
-    settings += [replace(each, env=f"{{NAME}}_{each.env}") for each in list_settings(CallbackAccountSettings)]
+    settings += [
+        replace(each, env=f"{{NAME}}_{each.env}", default=each.default or _platform_defaults(each.env))
+        for each in list_settings(CallbackAccountSettings)
+    ]
     for name, adapter in ADAPTERS.items():
         settings += list_options(name, adapter.CAPABILITIES)
     rows = ((f"`{each.env}`", each.default, each.unit, _text_of(each), each.danger) for each in settings)
@@ -46,6 +49,14 @@ def _adapter_lines(name: str, can: Capabilities) -> Iterator[str]:
         yield f"# Used once it is named in {PROVIDERS}; a second gateway is {{name}}={name} with its own prefix."
     yield ""
     yield from _lines([*list_account_settings(name, can), *list_options(name, can)])
+
+
+def _platform_defaults(env: str) -> str:
+    """The defaults that differ by platform, for the table. Those of a URL are too long for it."""
+    if env != "MAX_IN_FLIGHT":
+        return ""
+    limits = {name: adapter.CAPABILITIES.max_in_flight for name, adapter in ADAPTERS.items()}
+    return ", ".join([*(f"{name} {limit}" for name, limit in limits.items() if limit is not None), "others no limit"])
 
 
 def _lines(settings: Iterable[Setting]) -> Iterator[str]:

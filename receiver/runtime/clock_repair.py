@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from receiver.config.settings import DeliverySettings, ProvidersSettings
+from receiver.config.settings import DeliverySettings
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.tasks.model.queue import longest_hold_ms
@@ -30,8 +30,9 @@ class ClockRepair:
     task_times: TaskTimesRepository
     outbox: Outbox
     providers: Mapping[str, ConfiguredProvider]
-    submits: ProvidersSettings
     delivery: DeliverySettings
+    #: As in `submitter.providers.schedule`.
+    speed: float
     #: The longest leases that this process gives to a poll and to a delivery.
     poll_lease_ms: int
     delivery_lease_ms: int
@@ -46,17 +47,15 @@ class ClockRepair:
             count += await self.polls.pull_back(
                 name,
                 now_ms=now_ms,
-                longest_wait_ms=schedule.longest_wait_ms(advice, speed=self.submits.speed),
+                longest_wait_ms=schedule.longest_wait_ms(advice, speed=self.speed),
                 dead_submit_ms=self.dead_submit_ms,
                 lease_ms=self.poll_lease_ms,
             )
-        count += await self.task_times.pull_back(
-            now_ms=now_ms, queue_for_s=self.submits.queue_for_s, deadline_s=self.submits.deadline_s
-        )
+        count += await self.task_times.pull_back(now_ms=now_ms)
         count += await self.accounts.pull_back(
             now_ms=now_ms,
             longest_pause_ms=schedule.LONGEST_PAUSE_MS,
-            longest_hold_ms=longest_hold_ms(self.submits.speed),
+            longest_hold_ms=longest_hold_ms(self.speed),
         )
         count += await self.outbox.pull_back(
             now_ms=now_ms, backoff_s=self.delivery.backoff_s, lease_ms=self.delivery_lease_ms

@@ -182,6 +182,7 @@ def _submission(
 def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
     return TaskOperator(
         tasks=store.tasks,
+        submissions=store.submissions,
         ledger=store.ledger,
         accounts=store.accounts,
         audit=store.audit,
@@ -296,8 +297,8 @@ def make_clock_repair(services: Services) -> ClockRepair:
         task_times=store.task_times,
         outbox=store.outbox,
         providers=services.providers,
-        submits=settings.providers,
         delivery=settings.delivery,
+        speed=settings.providers.speed,
         poll_lease_ms=services.reconciler.poller.poll_lease_ms,
         delivery_lease_ms=round(settings.lease_s * 1000),
         dead_submit_ms=dead_submit_ms(settings.providers.timeout_s),

@@ -233,7 +233,7 @@ class Worker:
         self._deliver.start_run()
 
     def wake_queue(self) -> None:
-        """Look at the queue soon, not at the next tick; otherwise as `wake_deliverer`."""
+        """Send queued tasks soon, not at the next tick; otherwise as `wake_deliverer`."""
         self._send_in(WAKE_QUEUE_DELAY_S)
 
     def _send_in(self, delay_s: float) -> None:

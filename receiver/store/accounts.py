@@ -9,10 +9,10 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 from dataclasses import dataclass, replace
 
 from receiver.store.codec import RowCodec
-from receiver.store.engine import Tx
+from receiver.store.engine import NEVER_MS, Tx
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
-from submitter.providers.schedule import latest_ms, refill, refilled_until
+from submitter.providers.schedule import MAX_CLOCK_SKEW_MS, latest_ms, refill, refilled_until
 
 ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
 
@@ -31,11 +31,11 @@ class AccountStatus:
     #: Asks for an operator, because the provider denies polls. It ends with the pause of polls, not by time.
     alarm: str | None = None
     submits_paused_until_ms: int | None = None
-    #: When that hold of submits was last set.
-    submits_paused_since_ms: int | None = None
     submits_paused_reason: str | None = None
     #: Asks for an operator, because the provider denies submits. It ends with a receipt or a person, not by time.
     submits_alarm: str | None = None
+    #: When a submit was refused last, as far as that holds back submits; a receipt of an earlier POST changes nothing.
+    submits_paused_since_ms: int | None = None
     #: Submits in a row that were refused for the moment or denied.
     submit_refusals: int = 0
     #: How many tasks in flight the provider took when it refused one more; None: it has refused none.
@@ -90,14 +90,20 @@ class ProviderAccountRepository(Repository):
 
         await self._engine.write(work)
 
-    async def submit_accepted(self, provider: str) -> None:
-        """A receipt proves that the account takes submits: let them go again, and end their alarm."""
+    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int) -> None:
+        """A receipt proves that the account takes submits: let them go again, and end their alarm.
+
+        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. One that lies ahead was
+        stored before the clock was set back.
+        """
         found = await self._one("account_unlocked", account_of, provider=provider)
         if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
             return
+        is_ahead = (found.submits_paused_since_ms or 0) > now_ms + MAX_CLOCK_SKEW_MS
+        before_ms = NEVER_MS if is_ahead else sent_ms
 
         async def work(tx: Tx) -> None:
-            await tx.execute("resume_submits", provider=provider)
+            await tx.execute("submit_accepted", provider=provider, before_ms=before_ms)
 
         await self._engine.write(work)
 

@@ -56,7 +56,7 @@ class LeapGuard:
         judged = judge(record, now_ms)
         if judged.held_since_ms is not None and judged.held_since_ms != record.held_since_ms:
             log.warning(
-                "retention_held", clock_ahead_ms=now_ms - record.seen_ms, cure="set the clock; it goes on in a day"
+                "retention_held", clock_ahead_ms=now_ms - record.seen_ms, hint="set the clock; it goes on in a day"
             )
         if stored is None or _is_worth_storing(stored, judged):
             await self._store(judged)

@@ -99,7 +99,7 @@ class MarkKeeper:
                 events_now=found.events,
                 newest_task_before=mark.task,
                 newest_task_now=found.task,
-                cure="`whenfinal doctor` says what to do",
+                hint="`whenfinal doctor` says what to do",
             )
 
     async def last_step_back(self) -> SteppedBack | None:

@@ -9,6 +9,7 @@ from receiver.store.ids import IdMaker
 from receiver.tasks.model.queue import PreparedSubmit
 from receiver.tasks.model.request import (
     TaskRequest,
+    full_request,
     request_hash,
     request_of,
     seal_body,
@@ -28,6 +29,27 @@ from submitter.submit import REPEATS_START_WITHIN_S
 SECRET_BYTES = 32  # of a signing secret that is made here
 
 DEAD_SUBMIT_MARGIN_S = 2.0  # beyond the longest that a submit can take; later its process must have died
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What a draft needs of the clock and of chance."""
+
+    task_id: TaskId
+    now_ms: int
+    #: For the task's own webhooks, where the caller gives none.
+    notify_secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request as it is stored and sent."""
+
+    task: Task
+    wanted: VideoRequest | RawRequest
+    ready: PreparedSubmit
+    #: The whole request, to be stored with a task that waits.
+    request_text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,13 +79,32 @@ class TaskDrafter:
             raise InvalidRequest(violations)
         return configured, request.request
 
-    def draft(self, request: TaskRequest, configured: ConfiguredProvider) -> Task:
-        """The task at its intent, as it is sent at once if there is room."""
+    def begin(self) -> Beginning:
         now_ms = self.clock()
+        return Beginning(task_id=TaskId(self.new_id("tsk", now_ms)), now_ms=now_ms, notify_secret=self._new_secret())
+
+    def draft(self, request: TaskRequest, begun: Beginning) -> Draft:
+        """Raise InvalidRequest with every violation. Pure, so a large request may be drafted in a thread."""
+        configured, wanted = self.check(request)
+        task = self._task(request, configured, begun)
+        ready = self.ready(task, wanted)
+        task = replace(task, submit_body=ready.submit_body)
+        return Draft(task=task, wanted=wanted, ready=ready, request_text=full_request(request))
+
+    def again(self, earlier: Task, draft: Draft) -> Draft:
+        """The same draft for the task that its idempotency key stands for. Pure."""
+        names = ("state", "queued_until_ms", "sent_ms", "deadline_ms", "next_poll_ms")
+        task = replace(earlier, **{name: getattr(draft.task, name) for name in names})
+        ready = self.ready(task, draft.wanted)
+        return replace(draft, task=replace(task, submit_body=ready.submit_body), ready=ready)
+
+    def _task(self, request: TaskRequest, configured: ConfiguredProvider, begun: Beginning) -> Task:
+        """The task at its intent, as it is sent at once if there is room."""
+        now_ms = begun.now_ms
         wait_s = self.settings.queue_for_s if request.queue_for_s is None else request.queue_for_s
-        return self.started(
+        return self._started(
             Task(
-                id=TaskId(self.new_id("tsk", now_ms)),
+                id=begun.task_id,
                 provider=request.provider,
                 state=TaskState.SUBMITTING,
                 model=request.request.model if request.request else None,
@@ -71,14 +112,16 @@ class TaskDrafter:
                 request_hash=request_hash(request),
                 labels=dict(request.labels),
                 notify_url=request.notify_url,
-                notify_secret=request.notify_secret or (self._new_secret() if request.notify_url else None),
+                notify_secret=request.notify_secret or (begun.notify_secret if request.notify_url else None),
                 idempotency_key=request.idempotency_key,
                 key_scope=request.key_scope if request.idempotency_key is not None else "",
                 priority=request.priority,
+                queued_ms=now_ms,
                 queued_until_ms=now_ms + 1000 * wait_s if wait_s else None,
                 callback_expected=self.callback_url is not None and configured.adapter.CAPABILITIES.callback,
                 created_ms=now_ms,
-            )
+            ),
+            now_ms,
         )
 
     def ready(self, task: Task, wanted: VideoRequest | RawRequest) -> PreparedSubmit:
@@ -101,7 +144,9 @@ class TaskDrafter:
 
     def started(self, task: Task) -> Task:
         """A task that is sent now. It is polled only when its process must have died before the outcome."""
-        now_ms = self.clock()
+        return self._started(task, self.clock())
+
+    def _started(self, task: Task, now_ms: int) -> Task:
         deadline_s = task.request.get("deadline_s") or self.settings.deadline_s
         return replace(
             task,

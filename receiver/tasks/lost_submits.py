@@ -163,7 +163,7 @@ class LostSubmits:
     async def _with_prompts(
         self, reader: _Reader, lost: Sequence[Task], listings: dict[TaskId, Listing]
     ) -> dict[TaskId, Listing]:
-        """A list tells no prompt, the query of one task may: so the few rows that fit are queried."""
+        """A list has no prompts, the answer about one task may: so the few rows that fit are queried."""
         fitting = {row.provider_task_id for task in lost for row in listings[task.id].rows if compare(task, row).fits}
         prompts = {each: await self._prompt(reader.configured, each) for each in sorted(fitting)[:PROMPTS_MOST]}
         return {

@@ -1,6 +1,5 @@
 """A request becomes a task in the ledger: sent at once, queued, or the task that its idempotency key stands for."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +8,12 @@ from receiver.store.codec import json_object
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
-from receiver.tasks.model.rows import submit_row, task_of, task_row
-from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task
+from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task, Verdict
+from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.queue_repository import room_at
-from submitter.model import TaskState
-
-SOON_MS = 5_000  # for a repeated request that does not wait in the queue: until its caller has sent it
+from receiver.tasks.unusable_repository import add_answer
+from submitter.model import Source, TaskState
 
 
 class OpeningRepository:
@@ -30,25 +29,27 @@ class OpeningRepository:
         now_ms: int,
         *,
         limits: AccountLimits | None = None,
-        request_text: Callable[[], str] = str,
-    ) -> Task | Replayed | IdempotencyMismatch:
+        request_text: str = "",
+    ) -> Task | Replayed | FreeKey | IdempotencyMismatch:
         """Commit the intent and return the task: submitting (send it now), queued, or refused for lack of room.
 
         Without `limits` there is always room. `request_text` is stored with a task that is queued. When the idempotency
         key was used before, return that task (Replayed), or IdempotencyMismatch if its request is another. But if that
-        submit surely created nothing for a reason that passes, the key is free: the same task goes back to the queue,
-        or a new one takes the key over where an event has told of the refusal.
+        submit surely created nothing for a reason that passes, the key is free: return FreeKey, and open that task
+        again when `task` has its id. A new one takes the key over where an event has told of the refusal.
 
         Raise ValueError for an id that is taken.
         """
 
-        async def work(tx: Tx) -> Task | Replayed | IdempotencyMismatch:
+        async def work(tx: Tx) -> Task | Replayed | FreeKey | IdempotencyMismatch:
             earlier = await self._earlier(tx, task)
             if earlier is not None:
                 if not _is_key_free(earlier, task):
                     return await self._repeated(tx, earlier, task)
+                if earlier.final_event is None and earlier.id != task.id:
+                    return FreeKey(task=earlier)
                 if earlier.final_event is None:
-                    return await self._queue_again(tx, earlier, task, request_text(), now_ms)
+                    return await self._open_again(tx, earlier, task, limits, request_text, now_ms)
                 await tx.execute("free_request_key", id=earlier.id)
             if opened := await self._insert(tx, task, limits, request_text, now_ms):
                 return opened
@@ -75,39 +76,59 @@ class OpeningRepository:
             await tx.execute("update_task", **task_row(earlier))
         return Replayed(task=earlier)
 
-    async def _queue_again(self, tx: Tx, earlier: Task, task: Task, request_text: str, now_ms: int) -> Task:
-        queued = _queued(
-            replace(
-                earlier,
-                queued_until_ms=task.queued_until_ms or now_ms + SOON_MS,
-                error=None,
-                refusal=None,
-                refusal_status=None,
-            )
+    async def _open_again(
+        self, tx: Tx, earlier: Task, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
+    ) -> Task:
+        """What a new task would come to: submitting, queued, or refused for lack of room."""
+        again = replace(
+            earlier,
+            state=task.state,
+            queued_ms=now_ms,
+            queued_until_ms=task.queued_until_ms,
+            sent_ms=task.sent_ms,
+            deadline_ms=task.deadline_ms,
+            next_poll_ms=task.next_poll_ms,
+            submit_body=task.submit_body,
+            error=None,
+            refusal=None,
+            refusal_status=None,
         )
-        await tx.execute("insert_queued_request", task=queued.id, request=request_text)
-        await tx.execute("update_task", **task_row(queued))
-        await self._observe(tx, queued, now_ms, {"again": True})
-        return queued
+        opened, room, detail = await self._placed(tx, again, limits, {}, now_ms)
+        await tx.execute("update_task", **task_row(opened))
+        await self._observe(tx, opened, now_ms, {"again": True, **detail})
+        await self._keep(tx, opened, room, request_text)
+        return opened
 
     async def _insert(
-        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: Callable[[], str], now_ms: int
+        self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
     ) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
-        room = None if limits is None else await self._room(tx, task, limits, now_ms)
-        opened, detail = task, {"callback_expected": task.callback_expected}
-        if isinstance(room, NoRoom):
-            opened, detail = _without_room(task, room, now_ms)
+        sent = {"callback_expected": task.callback_expected}
+        opened, room, detail = await self._placed(tx, task, limits, sent, now_ms)
         if not await tx.execute("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
         await tx.execute_many("insert_label", labels)
         await self._observe(tx, opened, now_ms, detail)
+        await self._keep(tx, opened, room, request_text)
+        return opened
+
+    async def _placed(
+        self, tx: Tx, task: Task, limits: AccountLimits | None, sent: dict[str, Any], now_ms: int
+    ) -> tuple[Task, AccountStatus | NoRoom | None, dict[str, Any]]:
+        """The task as it is with the room that there is, and the line of its timeline: `sent` for one that is sent."""
+        room = None if limits is None else await self._room(tx, task, limits, now_ms)
+        if isinstance(room, NoRoom):
+            opened, detail = _without_room(task, room, now_ms)
+            return opened, room, detail
+        return task, room, sent
+
+    async def _keep(self, tx: Tx, opened: Task, room: AccountStatus | NoRoom | None, request_text: str) -> None:
+        """Store the token that it took, and the request of one that waits."""
         if isinstance(room, AccountStatus):
             await store_account(tx, room)
         if opened.state is TaskState.QUEUED:
-            await tx.execute("insert_queued_request", task=task.id, request=request_text())
-        return opened
+            await tx.execute("insert_queued_request", task=opened.id, request=request_text)
 
     async def _room(self, tx: Tx, task: Task, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
         room = await room_at(tx, task.provider, limits, now_ms)
@@ -117,7 +138,8 @@ class OpeningRepository:
         return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def _observe(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> None:
-        await tx.execute("insert_observation", **submit_row(self._new_id("obs", now_ms), task, now_ms, detail=detail))
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=b"")
+        await add_answer(tx, self._new_id, task, line, now_ms)
 
 
 def _is_key_free(earlier: Task, task: Task) -> bool:
@@ -132,6 +154,7 @@ def _queued(task: Task) -> Task:
         task,
         state=TaskState.QUEUED,
         acknowledged=True,
+        queued_ms=task.created_ms if task.queued_ms is None else task.queued_ms,
         next_poll_ms=None,
         deadline_ms=None,
         sent_ms=None,

@@ -16,6 +16,7 @@ from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.settle import OperatorEnd, why_not_settled
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.repository import TaskRepository
+from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
 from submitter.model import (
@@ -50,7 +51,7 @@ class NotCanceled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identified:
-    """The provider knows the id; what it tells of it."""
+    """The provider knows the id; what its answer says."""
 
     provider: str
     found: Candidate
@@ -61,13 +62,13 @@ class Identified:
     def __str__(self) -> str:
         """One line for a person and for the timeline."""
         row, after_ms = self.found.listed, self.found.after_ms
-        when = "at a time that it does not tell"
+        when = "at a time that it does not give"
         if row.created_at_ms is not None and after_ms is not None:
             side = "after" if after_ms >= 0 else "before"
             when = f"{rfc3339(row.created_at_ms)}, {abs(after_ms) / 1000:.0f} s {side} the submit began"
         prompt = {True: ", with the same prompt", False: ", with another prompt", None: ""}[self.found.same_prompt]
         word = "" if row.raw_state == self.state.value else f" ({row.raw_state})"
-        model = row.model or "a model that it does not tell"
+        model = row.model or "a model that it does not name"
         return f"{self.provider} says {self.state.value}{word}: {model}, created {when}{prompt}"
 
 
@@ -85,6 +86,7 @@ class TaskOperator:
     """Sends a person's requests to providers, each within the account's rate budget."""
 
     tasks: TaskRepository
+    submissions: SubmissionRepository
     ledger: Ledger
     accounts: ProviderAccountRepository
     audit: AuditLog
@@ -172,6 +174,13 @@ class TaskOperator:
         if isinstance(ended, Task):
             self.on_events()
         return ended
+
+    async def refuse(self, task_id: TaskId, *, actor: str) -> Task | SettleRefused:
+        """Settle an uncertain task as never created. Raise KeyError for an unknown task, or StoreUnavailable."""
+        refused = await self.submissions.settle_refuse(task_id, actor=actor, now_ms=self.clock())
+        if isinstance(refused, Task):
+            self.on_events()
+        return refused
 
     async def _consume_budget(self, configured: ConfiguredProvider) -> None:
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)

@@ -32,6 +32,8 @@ class QueueSender:
     on_capacity: Callable[[], None] = lambda: None
     #: POSTs that are under way, by account.
     _sending: Counter[str] = field(default_factory=Counter, init=False)
+    #: The task up to which stored requests were looked at, see `QueueRepository.remove_left_requests`.
+    _looked_at: str = field(default="", init=False)
     #: Accounts whose queue a run is reading.
     _served: set[str] = field(default_factory=set, init=False)
     #: Those of them for which another run came meanwhile: what was read may be older than its reason.
@@ -43,8 +45,7 @@ class QueueSender:
         Return after how many seconds to come again, None where only the next event or tick can change anything. Raise
         StoreUnavailable when an account could not be served; its tasks stay queued.
         """
-        waiting = [each.provider for each in await self.queue.depths()]
-        known = [name for name in waiting if name in self.submission.providers]
+        known = [name for name in await self.queue.waiting() if name in self.submission.providers]
         self._missed.update(name for name in known if name in self._served)
         free = [name for name in known if name not in self._served]
         results = await asyncio.gather(*(self._serve(provider) for provider in free), return_exceptions=True)
@@ -55,9 +56,10 @@ class QueueSender:
         return None if not due else max(0, min(due) - self.clock()) / 1000
 
     async def refuse_overdue(self) -> None:
-        """End the tasks that have waited as long as they may."""
+        """End the tasks that have waited as long as they may, and delete requests that nobody needs any more."""
         if await self.queue.refuse_overdue(self.clock()):
             self.on_events()
+        self._looked_at = await self.queue.remove_left_requests(self._looked_at)
 
     async def _serve(self, provider: str) -> int | None:
         """Claim what has room at one account. Return when there may be room again, if that is known."""

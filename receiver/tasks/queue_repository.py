@@ -24,7 +24,6 @@ from receiver.tasks.model.lifecycle import ended_by_us
 from receiver.tasks.model.queue import (
     AccountLimits,
     NoRoom,
-    NoRoomReason,
     PreparedSubmit,
     QueueDepth,
     QueuePlace,
@@ -34,12 +33,17 @@ from receiver.tasks.model.queue import (
     queue_time_over,
     unsendable,
 )
-from receiver.tasks.model.rows import submit_row, task_of, task_row
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.request import LARGE_CHARACTERS
+from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.task import Task, Verdict
+from receiver.tasks.model.unusable import NewLine
+from receiver.tasks.unusable_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
 
 _DEPTHS = RowCodec(QueueDepth)
+
+_NEEDS_REQUEST = frozenset({TaskState.QUEUED, TaskState.SUBMITTING})  # states in which the whole request stays stored
 
 #: Makes the POST of a task from its stored request. Raises ValueError with the reason when that is not possible now.
 Prepare = Callable[[Task, str], PreparedSubmit]
@@ -63,6 +67,29 @@ class Unsendable:
     task: Task
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargeRequest:
+    """The next task of the queue has room, and is not claimed yet: its POST is prepared outside the transaction."""
+
+    task: Task
+    request_text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The POST of a task as it was read, or why there is none."""
+
+    task: Task
+    submit: PreparedSubmit | ValueError
+
+
+def prepared_from(request: LargeRequest, prepare: Prepare) -> Prepared:
+    try:
+        return Prepared(task=request.task, submit=prepare(request.task, request.request_text))
+    except ValueError as error:
+        return Prepared(task=request.task, submit=error)
+
+
 class QueueRepository(Repository):
     """Each verb is one transaction and raises StoreUnavailable as a whole."""
 
@@ -70,6 +97,10 @@ class QueueRepository(Repository):
         super().__init__(engine)
         self._new_id = new_id
         self._publisher = publisher
+
+    async def waiting(self) -> list[str]:
+        """The accounts with queued tasks."""
+        return [row["provider"] for row in await self._all("queued_providers", dict)]
 
     async def depths(self) -> list[QueueDepth]:
         """Of each account with queued tasks, by name."""
@@ -79,18 +110,18 @@ class QueueRepository(Repository):
         """Where a task stands; None for one that is not queued."""
         if task.state is not TaskState.QUEUED:
             return None
-        before = await self._one("queued_before", dict, provider=task.provider, priority=task.priority, id=task.id)
-        depths = {each.provider: each for each in await self.depths()}
+        place: dict[str, Any] = {"priority": task.priority, "queued_ms": _waits_since_ms(task), "id": task.id}
+        before = await self._one("queued_before", dict, provider=task.provider, **place)
+        own = await self._one("queue_of_account", dict, provider=task.provider) or {}
         account = await self._one("account_unlocked", dict, provider=task.provider) or {}
         held_ms = account.get("submits_paused_until_ms")
         is_held = held_ms is not None and held_ms > now_ms
-        own = depths.get(task.provider)
         position = (before or {}).get("number", 0) + 1
         return QueuePlace(
             position=position,
-            depth=max(position, 0 if own is None else own.depth),
+            depth=max(position, own.get("depth", 0)),
             priority=task.priority,
-            oldest_ms=task.created_ms if own is None else own.oldest_ms,
+            oldest_ms=own.get("oldest_ms") or _waits_since_ms(task),
             until_ms=task.queued_until_ms,
             held_until_ms=held_ms if is_held else None,
             held_reason=account.get("submits_paused_reason") if is_held else None,
@@ -104,33 +135,34 @@ class QueueRepository(Repository):
         prepare: Prepare,
         start: Start,
         now_ms: int,
-        only: TaskId | None = None,
-    ) -> Claimed | Unsendable | NoRoom | None:
+        prepared: Prepared | None = None,
+    ) -> Claimed | Unsendable | LargeRequest | NoRoom | None:
         """Take the next task of an account out of the queue, to be sent by the caller and nobody else.
 
-        `only`: this task, if it is the next. Return None when nothing is queued, NoRoom when it has to wait.
+        Return None when nothing is queued, NoRoom when it has to wait, LargeRequest when its POST is to be `prepared`
+        first; that counts only while the task is unchanged.
         """
 
-        async def work(tx: Tx) -> Claimed | Unsendable | NoRoom | None:
+        async def work(tx: Tx) -> Claimed | Unsendable | LargeRequest | NoRoom | None:
             room = await room_at(tx, provider, limits, now_ms)
-            row = await tx.fetch_one("next_queued", provider=provider)
-            if row is not None and await _is_over_in_doubt(tx, task_of(row), now_ms):
-                row = await tx.fetch_one("next_queued_in_time", provider=provider, now_ms=now_ms)
-            if row is None:
+            task = await _next_queued(tx, provider, now_ms)
+            if task is None:
                 return None
-            task = task_of(row)
-            if only not in {None, task.id}:
-                return NoRoom(reason=NoRoomReason.BEHIND)
             if _is_over(task, now_ms):
-                refused = queue_time_over(now_ms - task.created_ms, task.error)
+                refused = queue_time_over(now_ms - _waits_since_ms(task), task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
                 return room
-            stored = await tx.fetch_one("queued_request", task=task.id)
-            try:
-                submit = prepare(task, (stored or {}).get("request", ""))
-            except ValueError as error:
-                return Unsendable(task=await self._refuse(tx, task, unsendable(str(error)), now_ms))
+            ready = prepared if prepared is not None and prepared.task == task else None
+            if ready is None:
+                stored = await tx.fetch_one("queued_request", task=task.id)
+                request = LargeRequest(task=task, request_text=(stored or {}).get("request", ""))
+                if len(request.request_text) > LARGE_CHARACTERS:
+                    return request
+                ready = prepared_from(request, prepare)
+            submit = ready.submit
+            if isinstance(submit, ValueError):
+                return Unsendable(task=await self._refuse(tx, task, unsendable(str(submit)), now_ms))
             await store_account(tx, room)
             begun = start(
                 replace(task, state=TaskState.SUBMITTING, error=None, sent_ms=now_ms, submit_body=submit.submit_body)
@@ -161,6 +193,7 @@ class QueueRepository(Repository):
                 state=TaskState.QUEUED,
                 acknowledged=True,
                 error=refused.error,
+                queued_ms=_waits_since_ms(task),
                 next_poll_ms=None,
                 deadline_ms=None,
                 submit_body=None,
@@ -168,13 +201,13 @@ class QueueRepository(Repository):
             )
             does_wait = waiting.queued_until_ms is not None
             if not does_wait or (_is_over(waiting, now_ms) and not await is_doubted(tx, now_ms)):
-                over = queue_time_over(now_ms - task.created_ms, refused.error)
+                over = queue_time_over(now_ms - _waits_since_ms(task), refused.error)
+                await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
             if request_text is not None:
                 await tx.execute("insert_queued_request", task=task.id, request=request_text)
-            detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-            await self._observe(tx, waiting, now_ms, detail)
+            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             return waiting
 
         return await self._engine.write(work)
@@ -190,9 +223,10 @@ class QueueRepository(Repository):
     async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Refuse the tasks that have waited as long as they may, at most `limit`. Return how many there were.
 
-        None is refused after the clock has leaped ahead; see `receiver.store.leap`. Requests that are no longer needed
-        are deleted as well.
+        It only reads when there is none. None is refused after the clock has leaped ahead; see `receiver.store.leap`.
         """
+        if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
+            return 0
         most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
@@ -200,12 +234,30 @@ class QueueRepository(Repository):
             if found and await is_doubted(tx, now_ms):
                 found = []
             for task in map(task_of, found):
-                await self._refuse(tx, task, queue_time_over(now_ms - task.created_ms, task.error), now_ms)
-            left = await tx.fetch_all("left_requests", limit=limit)
-            await tx.execute_many("remove_queued_request", [{"task": row["task"]} for row in left])
+                over = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                await self._refuse(tx, task, over, now_ms)
             return len(found)
 
         return await self._engine.write(work)
+
+    async def remove_left_requests(self, after: str, *, limit: int = 200) -> str:
+        """Delete stored requests of tasks that are not to be sent any more: a callback came before the receipt.
+
+        Look at `limit` requests after a task id, and return after which one to go on: "" once all were looked at. It
+        only reads when there is none.
+        """
+        rows = await self._all("stored_requests", dict, after=after, limit=limit)
+        left = [row["task"] for row in rows if row["state"] not in _NEEDS_REQUEST]
+
+        async def work(tx: Tx) -> None:
+            locked = await tx.fetch_all("tasks_by_ids", ids=left)  # one may have been queued again meanwhile
+            needed = {row["id"] for row in locked if row["state"] in _NEEDS_REQUEST}
+            gone = [{"task": task} for task in left if task not in needed]
+            await tx.execute_many("remove_queued_request", gone)
+
+        if left:
+            await self._engine.write(work)
+        return max(row["task"] for row in rows) if len(rows) == limit else ""
 
     async def cancel(self, task_id: TaskId, *, actor: str, now_ms: int) -> Task | None:
         """Take a task out of the queue for good. Return None if it is not queued (any more)."""
@@ -228,8 +280,7 @@ class QueueRepository(Repository):
         """End a task that a caller was answered 202 for."""
         known = replace(task, refusal=refused.refusal, refusal_status=refused.status)
         ended = await self._end(tx, known, TaskState.REFUSED, EventType.REFUSED, refused.error, now_ms)
-        detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-        await self._observe(tx, ended, now_ms, detail)
+        await self._observe(tx, ended, now_ms, _refusal_detail(refused))
         return ended
 
     async def _end(self, tx: Tx, task: Task, state: TaskState, event: EventType, error: TaskError, now_ms: int) -> Task:
@@ -240,10 +291,30 @@ class QueueRepository(Repository):
         return ended
 
     async def _observe(
-        self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], *, source: Source = Source.SUBMIT
+        self,
+        tx: Tx,
+        task: Task,
+        now_ms: int,
+        detail: dict[str, Any],
+        *,
+        source: Source = Source.SUBMIT,
+        raw: bytes = b"",
     ) -> None:
-        row = submit_row(self._new_id("obs", now_ms), task, now_ms, detail=detail, source=source)
-        await tx.execute("insert_observation", **row)
+        line = NewLine(source=source, verdict=Verdict.APPLIED, detail=detail, raw=raw)
+        await add_answer(tx, self._new_id, task, line, now_ms)
+
+
+def _refusal_detail(refused: Refused) -> dict[str, Any]:
+    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
+
+
+def _refusal_line(refused: Refused) -> dict[str, Any]:
+    """With a reason, so that the same refusal of the next try is counted and makes no line of its own."""
+    return {"reason": f"{refused.error.code}: {refused.error.message}", **_refusal_detail(refused)}
+
+
+def _waits_since_ms(task: Task) -> int:
+    return task.created_ms if task.queued_ms is None else task.queued_ms
 
 
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
@@ -257,9 +328,12 @@ def _is_over(task: Task, now_ms: int) -> bool:
     return task.queued_until_ms is not None and task.queued_until_ms <= now_ms
 
 
-async def _is_over_in_doubt(tx: Tx, task: Task, now_ms: int) -> bool:
-    """It may have waited too long, so it is neither sent nor refused until the clock is believed; others go on."""
-    return _is_over(task, now_ms) and await is_doubted(tx, now_ms)
+async def _next_queued(tx: Tx, provider: str, now_ms: int) -> Task | None:
+    """What may have waited too long is neither sent nor refused while the clock is doubted; others go before it."""
+    row = await tx.fetch_one("next_queued", provider=provider)
+    if row is not None and _is_over(task_of(row), now_ms) and await is_doubted(tx, now_ms):
+        row = await tx.fetch_one("next_queued_in_time", provider=provider, now_ms=now_ms)
+    return None if row is None else task_of(row)
 
 
 async def _in_flight(tx: Tx, provider: str, *, beside: str) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 from receiver.store.engine import NEVER_MS
 from receiver.store.repository import NEWEST, Page, Repository
+from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry, build_timeline
@@ -43,6 +44,12 @@ class TaskRepository(Repository):
         statement, params = _page_of_tasks(wanted)
         return await self._page(statement, task_of, lambda task: task.id, wanted.limit, params)
 
+    async def queued(self, wanted: TaskFilter) -> Page[QueuedTask]:
+        """Queued tasks, account by account, in the order in which they are sent. `wanted` has no cursor."""
+        name, value = wanted.label or (None, None)
+        params = {**_common_params(wanted), "name": name, "value": value}
+        return await self._page("queued_page", queued_task_of, lambda each: each.task.id, wanted.limit, params)
+
     async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
         """Everything that happened to a task, in order; empty for a task that is not there."""
         return build_timeline(
@@ -62,14 +69,17 @@ class TaskRepository(Repository):
 
 
 def _page_of_tasks(wanted: TaskFilter) -> tuple[str, dict[str, Any]]:
-    params: dict[str, Any] = {
-        "cursor": wanted.cursor or NEWEST,
-        "created_before_ms": NEVER_MS if wanted.older_than_ms is None else wanted.older_than_ms,
-        "provider": wanted.provider,
-    }
+    params = {**_common_params(wanted), "cursor": wanted.cursor or NEWEST}
     state = None if wanted.state is None else wanted.state.value
     if wanted.label is not None:
         return "tasks_page_with_label", {**params, "state": state, "name": wanted.label[0], "value": wanted.label[1]}
     if state is not None:
         return "tasks_page_in_state", {**params, "state": state}
     return "tasks_page", params
+
+
+def _common_params(wanted: TaskFilter) -> dict[str, Any]:
+    return {
+        "created_before_ms": NEVER_MS if wanted.older_than_ms is None else wanted.older_than_ms,
+        "provider": wanted.provider,
+    }

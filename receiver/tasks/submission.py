@@ -20,8 +20,9 @@ from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.queue import PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
 from receiver.tasks.model.request import (
+    LARGE_CHARACTERS,
     TaskRequest,
-    full_request,
+    characters_of,
     request_of,
     unseal_body,
 )
@@ -33,8 +34,8 @@ from receiver.tasks.model.submit_result import (
     replayed_result,
     stored_refusal,
 )
-from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task
-from receiver.tasks.queue_repository import Claimed, QueueRepository, Unsendable
+from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
+from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
@@ -44,7 +45,6 @@ from submitter.model import (
     Refusal,
     Refused,
     SubmitOutcome,
-    TaskId,
     TaskState,
     Uncertain,
 )
@@ -58,6 +58,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KEY_MARGIN_S = 600.0  # our key counts as forgotten this long before the provider says that it forgets it
+
+LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threads would not be faster
 
 #: Pauses between the tries to store an outcome: a locked database becomes free, a full disk may.
 STORE_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
@@ -82,6 +84,7 @@ class Submission:
     on_events: Callable[[], None]
     on_queued: Callable[[], None]
     _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
+    _large: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, LARGE_AT_ONCE), init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
 
     def check(self, request: TaskRequest) -> None:
@@ -98,25 +101,27 @@ class Submission:
         Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST. A
         cancelled caller changes nothing: the submit runs to its end.
         """
-        configured, wanted = self.drafts.check(request)
-        draft = self.drafts.draft(request, configured)
-        ready = self.drafts.ready(draft, wanted)
-        return await self._run_to_end(self._submit(request, replace(draft, submit_body=ready.submit_body), ready))
+        return await self._run_to_end(self._submit(request))
 
-    async def _submit(self, request: TaskRequest, draft: Task, ready: PreparedSubmit) -> SubmitResult:
+    async def _submit(self, request: TaskRequest) -> SubmitResult:
         """Intent, POST, outcome: each is durable before the next begins."""
-        wanted = partial(full_request, request)
-        limits = self._limits(draft.provider)
-        opened = await self.submissions.open_task(draft, self.clock(), limits=limits, request_text=wanted)
+        work = self._in_thread if characters_of(request) > LARGE_CHARACTERS else _at_once
+        draft = await work(partial(self.drafts.draft, request, self.drafts.begin()))
+        limits = self._limits(draft.task.provider)
+        while True:
+            opened = await self.submissions.open_task(
+                draft.task, self.clock(), limits=limits, request_text=draft.request_text
+            )
+            if not isinstance(opened, FreeKey):
+                break
+            draft = await work(partial(self.drafts.again, opened.task, draft))
         match opened:
             case IdempotencyMismatch():
                 return opened
             case Replayed():
                 return replayed_result(opened.task, request.notify_secret)
             case Task(state=TaskState.SUBMITTING):
-                opened, refused = await self._send(opened, ready, request_text=wanted)
-            case Task(state=TaskState.QUEUED) if opened.id != draft.id:
-                opened, refused = await self._send_again(opened)
+                opened, refused = await self._send(opened, draft.ready, request_text=draft.request_text)
             case _:
                 refused = stored_refusal(opened) if opened.state is TaskState.REFUSED else None
         # The stored state counts, because a callback may have reported a task that the reply calls refused.
@@ -127,23 +132,26 @@ class Submission:
         told = None if opened.notify_secret == request.notify_secret else opened.notify_secret
         return Submitted(task=opened, notify_secret=told)
 
-    async def _send_again(self, queued: Task) -> tuple[Task, Refused | None]:
-        """Send a task whose key was free again, if it is its turn."""
-        claimed = await self.claim_next(queued.provider, only=queued.id)
-        if not isinstance(claimed, Claimed):
-            return queued, None
-        return await self._send(claimed.task, claimed.submit)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Pure work of a large request, because all others would wait for it."""
+        async with self._large:
+            return await asyncio.to_thread(work)
 
-    async def claim_next(self, provider: str, *, only: TaskId | None = None) -> Claimed | Unsendable | NoRoom | None:
+    async def claim_next(self, provider: str) -> Claimed | Unsendable | NoRoom | None:
         """Take the next task of an account out of the queue; see `QueueRepository.claim_next`. Send it afterwards."""
-        claimed = await self.queue.claim_next(
-            provider,
-            limits=self._limits(provider),
-            prepare=self.drafts.prepare,
-            start=self.drafts.started,
-            now_ms=self.clock(),
-            only=only,
-        )
+        prepared: Prepared | None = None
+        while True:
+            claimed = await self.queue.claim_next(
+                provider,
+                limits=self._limits(provider),
+                prepare=self.drafts.prepare,
+                start=self.drafts.started,
+                now_ms=self.clock(),
+                prepared=prepared,
+            )
+            if not isinstance(claimed, LargeRequest):
+                break
+            prepared = await self._in_thread(partial(prepared_from, claimed, self.drafts.prepare))
         if isinstance(claimed, Unsendable):
             self.on_events()
         return claimed
@@ -155,7 +163,7 @@ class Submission:
         return running
 
     async def _send(
-        self, task: Task, ready: PreparedSubmit, *, request_text: Callable[[], str] | None = None
+        self, task: Task, ready: PreparedSubmit, *, request_text: str | None = None
     ) -> tuple[Task, Refused | None]:
         """POST a task whose intent is stored, and store the outcome. Return the task, and why it was refused if it was.
 
@@ -181,12 +189,12 @@ class Submission:
         except StoreUnavailable:
             # The POST may be paid for: "try again" is the one answer that the caller must not get.
             return task, None
-        await self._learn(task, last_reply)
-        self._tell(stored)
+        await self._learn(task, last_reply, task.sent_ms or task.created_ms)
+        self._wake(stored)
         return stored, refused
 
-    async def _requeue(self, task: Task, refused: Refused, request_text: Callable[[], str] | None) -> Task:
-        text, limits = None if request_text is None else request_text(), self._limits(task.provider)
+    async def _requeue(self, task: Task, refused: Refused, text: str | None) -> Task:
+        limits = self._limits(task.provider)
 
         async def store() -> Task:
             return await self.queue.requeue(task, refused, limits=limits, request_text=text, now_ms=self.clock())
@@ -197,10 +205,10 @@ class Submission:
             # It stays submitting; once its process counts as dead, the reconciler finds out what it is.
             log.warning("refused_submit_not_queued", task=task.id, provider=task.provider, error=str(error))
             return task
-        self._tell(queued)
+        self._wake(queued)
         return queued
 
-    def _tell(self, stored: Task) -> None:
+    def _wake(self, stored: Task) -> None:
         """Wake whoever delivers events, where storing an outcome may have made one."""
         if stored.state in {TaskState.REFUSED, TaskState.UNCERTAIN}:
             self.on_events()
@@ -238,12 +246,13 @@ class Submission:
         earlier = await self.submissions.earlier_answer(task.id)
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._post, replace(call, body=body))
+        sent_ms = self.clock()
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
         outcome = with_earlier_attempt(reply, earlier)
         stored = await self._save_outcome(task, outcome, tell=True)
-        await self._learn(task, reply)
-        self._tell(stored)
+        await self._learn(task, reply, sent_ms)
+        self._wake(stored)
         is_open = isinstance(outcome, Uncertain) and not (
             isinstance(reply, Refused) and reply.refusal is not Refusal.INVALID
         )
@@ -340,11 +349,11 @@ class Submission:
             random=self.random(),
         )
 
-    async def _learn(self, task: Task, reply: SubmitOutcome) -> None:
-        """What the answer to a submit means for the next submits of its account; nothing for polls."""
+    async def _learn(self, task: Task, reply: SubmitOutcome, sent_ms: int) -> None:
+        """What the answer to a submit, sent at `sent_ms`, means for the account's next submits; nothing for polls."""
         try:
             if isinstance(reply, Receipt):
-                await self.accounts.submit_accepted(task.provider)
+                await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
             elif isinstance(reply, Refused):
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())
@@ -367,6 +376,10 @@ class Submission:
         except asyncio.CancelledError:
             running.add_done_callback(_log_failure)  # no caller is left to get the exception
             raise
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
 
 
 def _log_failure(running: asyncio.Task[Any]) -> None:

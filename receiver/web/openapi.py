@@ -162,7 +162,7 @@ def _response(endpoint: Endpoint, status: int, references: Schemas) -> dict[str,
     if endpoint.streams:
         text = (
             "`id` is the event's seq, `event` its type, `data` the event as /v1/events has it, in one line. The event "
-            "`hello` only tells the cursor: it comes first, and again when conditions left out events."
+            "`hello` only has the cursor: it comes first, and again when conditions left out events."
         )
         schema = {"type": "string", "description": text}
         response["content"] = {EVENT_STREAM: {"schema": schema, "example": examples.STREAM}}

@@ -51,6 +51,7 @@ class Kind(Enum):
     PROVIDER_DENIED = ("provider-denied", 503, "The provider denied our key")
     PROVIDER_THROTTLED = ("provider-throttled", 503, "The provider takes no more requests at the moment")
     PROVIDER_UNAVAILABLE = ("provider-unavailable", 503, "The provider was not able to take the request")
+    NO_ROOM = ("no-room", 503, "The account has no room, and the request does not wait in the queue")
     UNAVAILABLE = ("unavailable", 503, "The ledger cannot be used at the moment; nothing was changed")
     STREAMS_FULL = ("streams-full", 503, "As many streams and waits are open as this process takes")
     BODIES_FULL = ("bodies-full", 503, "As many bodies are being read as this process takes; nothing was changed")

@@ -79,7 +79,8 @@ ROUTES: tuple[Endpoint, ...] = (
         name="listTasks",
         tag="tasks",
         summary="List tasks",
-        description="The newest first. All conditions must hold.",
+        description="The newest first, queued ones too; `queue` of one task has its place in the order of sending. "
+        "All conditions must hold.",
         scope=Scope.READ,
         answers={200: api.TasksPage},
     ),
@@ -138,7 +139,7 @@ ROUTES: tuple[Endpoint, ...] = (
         summary="Settle a task",
         description="Say what an uncertain submit came to: it created this task of the provider, which is asked "
         "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
-        "whose end the provider tells in words that are not known here; that is final.",
+        "whose end the provider reports in words that are not known here; that is final.",
         scope=Scope.OPERATE,
         answers={200: api.Task},
         problems=(409,),
@@ -162,7 +163,7 @@ ROUTES: tuple[Endpoint, ...] = (
         name="streamEvents",
         tag="events",
         summary="Stream events",
-        description="Server-sent events, in order and without an end. The event `hello` comes first and tells the "
+        description="Server-sent events, in order and without an end. The event `hello` comes first and has the "
         "cursor. The event `reset` says that events after the cursor are no longer stored.",
         scope=Scope.READ,
         answers={200: None},

@@ -127,7 +127,9 @@ _REFUSALS = {**BY_STATUS, 503: Refusal.UNAVAILABLE}
 #: The blog's envelope reports throttling by a code. A 2xx with an error is undocumented, so only its code is used.
 _REFUSAL_CODES: dict[str, Refusal | None] = {
     "INVALID_REQUEST": Refusal.INVALID,
-    # SDK, src/hiapi/errors.py and README, read 2026-11-26: "retry shortly or switch models".
+    # SDK, src/hiapi/errors.py and README, read 2026-11-26: "retry shortly or switch models". Documented with status 400
+    # only. A 503 in HiAPI's form is refused by its status; with 500 and other 5xx the code does not count, because such
+    # an answer may follow work, so the submit is uncertain.
     "MODEL_UNAVAILABLE": Refusal.UNAVAILABLE,
     # The same files: TASK_FAILED is a rejection at once; the other two are of a task at work, and retryable.
     "TASK_FAILED": Refusal.INVALID,

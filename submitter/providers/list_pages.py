@@ -19,7 +19,7 @@ def list_page(
     """Return the rows of `listed`; a row without a usable id is left out.
 
     No list is an empty page only where the reply says itself that there are 0 in all. `has_more` is None where the
-    reply does not tell; then a page of `size` rows has more behind it.
+    reply does not say; then a page of `size` rows has more behind it.
     """
     if not isinstance(listed, list):
         if listed is None and total == 0 and not isinstance(total, bool):
@@ -32,7 +32,7 @@ def list_page(
 
 
 def is_before(page: object, last: object, *, size: object = 1) -> bool | None:
-    """Whether the page is before the last; `last` counts pages, or rows where `size` is given. None: not told."""
+    """Whether the page is before the last; `last` counts pages, or rows where `size` is given. None: not known."""
     given = (page, last, size)
     numbers = [each for each in given if isinstance(each, int) and not isinstance(each, bool) and each >= 0]
     return numbers[0] * numbers[2] < numbers[1] if len(numbers) == len(given) else None

@@ -63,7 +63,7 @@ _INVALID_WORDS: tuple[tuple[str, Refusal], ...] = (
 #: Within 200, parts of a code or type of an error that came back from the upstream, so that a task may exist there.
 _OPEN_WITHIN_200 = ("upstream", "gateway", "unavailable", "invalid_response", "fail_to_fetch", "unmarshal")
 
-#: Within 200, words that tell of an exchange with the upstream, whatever the code is.
+#: Within 200, words about an exchange with the upstream, whatever the code is.
 _OPEN_MESSAGE_WORDS = (
     "timed out",
     "timeout",
@@ -111,13 +111,13 @@ def _refused_by_router(problem: ErrorReply, document: JsonObject | None) -> Refu
 def _refused_within_200(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
     kind = text_at(document, "error", "type")
     said = f"{problem.error.code} {kind}".lower()
-    if any(word in said for word in _OPEN_WITHIN_200) or _tells_of_upstream(problem.error.message):
+    if any(word in said for word in _OPEN_WITHIN_200) or _is_about_upstream(problem.error.message):
         return None
     known = next((refusal for part, refusal in _INVALID_WORDS if part in said), None)
     return by_code(problem.error.code, kind, known)
 
 
-def _tells_of_upstream(message: str) -> bool:
+def _is_about_upstream(message: str) -> bool:
     return any(word in message.lower() for word in _OPEN_MESSAGE_WORDS)
 
 

@@ -1,4 +1,4 @@
-"""What a status reply tells about how its task came to be, for a person who must recognize a task. Pure.
+"""What a status reply says about how its task came to be, for a person who must recognize a task. Pure.
 
 An observation has no such facts, because nothing is decided by them. The places are those of the documents that the
 adapters name, read 2026-11-21: HiAPI's detail page; DashScope's query page, whose times are Beijing times [inferred]
@@ -17,7 +17,7 @@ _Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOrigin:
-    """Each None where the provider does not tell it."""
+    """Each None where the provider does not give it."""
 
     model: str | None = None
     created_at_ms: int | None = None

@@ -60,7 +60,7 @@ def poll_outcome(
 ) -> Throttled | Denied | Unavailable:
     """Return the outcome of a poll that was answered with an error; it says nothing about the task.
 
-    `by_code` is what a documented code means within a 2xx, where no HTTP status tells.
+    `by_code` is what a documented code means within a 2xx, where the HTTP status says nothing.
     """
     refusal = by_code.get(problem.error.code) if problem.status < 300 else None
     if problem.status in {401, 403} or refusal is Refusal.DENIED:

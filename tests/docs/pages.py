@@ -6,6 +6,8 @@ from pathlib import Path
 
 from receiver.config.accounts import prefix_of
 from receiver.config.reference import render_env_example, render_settings_table
+from receiver.events.model.event import TASK_EVENTS, EventType
+from submitter.model import ENDED
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
 from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
@@ -18,6 +20,8 @@ CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 DOCS = ROOT / "receiver" / "docs"
 
 _BLOCK = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", re.DOTALL)
+#: The type of event by which a task ends, made as `task.` and the state.
+_TERMINAL = frozenset(f"task.{state}" for state in ENDED)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -75,8 +79,10 @@ def _end_reported_by(can: Capabilities) -> str:
 
 def provider_table() -> str:
     rows = [_provider_row(name, adapter.CAPABILITIES) for name, adapter in ADAPTERS.items()]
-    head = "| `provider` | platform | `model` in `video` | end reported by | after a lost reply | polled |"
-    return "\n".join([head, "| --- " * 6 + "|", *rows])
+    head = (
+        "| `provider` | platform | `model` in `video` | end reported by | after a lost reply | polled | tasks at once |"
+    )
+    return "\n".join([head, "| --- " * 7 + "|", *rows])
 
 
 def _provider_row(name: str, can: Capabilities) -> str:
@@ -85,7 +91,10 @@ def _provider_row(name: str, can: Capabilities) -> str:
     polled = (
         f"after {can.poll.first_s:g} s, then every {can.poll.every_s:g} s; at most {can.budget.per_s * 60:g} a minute"
     )
-    return f"| `{name}` | {can.title} | {models or 'by `raw`'} | {_end_reported_by(can)} | {lost} | {polled} |"
+    at_once = can.max_in_flight or "no documented limit"
+    return (
+        f"| `{name}` | {can.title} | {models or 'by `raw`'} | {_end_reported_by(can)} | {lost} | {polled} | {at_once} |"
+    )
 
 
 def _names(family: ModelFamily) -> str:
@@ -101,6 +110,27 @@ def _limits(family: ModelFamily) -> str:
     return f"({pictures}{first}{family.duration_s[0]}–{family.duration_s[1]} s, {ratios})"
 
 
+_EVENTS: Mapping[EventType, str] = {
+    EventType.SUCCEEDED: "the provider made the files in `outputs`",
+    EventType.FAILED: "the provider failed; `error` has its reason",
+    EventType.CANCELED: "the provider or an operator canceled it, or an operator took it out of the queue",
+    EventType.EXPIRED: "the provider no longer knows the task after its retention; its end was not seen",
+    EventType.REFUSED: "a task that was answered 202 was not created: the provider refused it, it waited too long in "
+    "the queue, or an operator settled it so",
+    EventType.OVERDUE: "its deadline has passed; the end follows",
+    EventType.UNCERTAIN: "the reply to its submit was lost; the end follows",
+    EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
+}
+
+
+def event_table() -> str:
+    yes = {True: "yes", False: "no"}
+    rows = [
+        f"| `{each}` | {_EVENTS[each]} | {yes[each in _TERMINAL]} | {yes[each in TASK_EVENTS]} |" for each in EventType
+    ]
+    return "\n".join(["| type | means | terminal | by default |", "| --- " * 4 + "|", *rows])
+
+
 def promise_table(promises: Sequence[tuple[str, str]]) -> str:
     rows = [f"| {words} | `{test}` |" for words, test in promises]
     return "\n".join(["| promise | proved by |", "| --- | --- |", *rows])
@@ -109,6 +139,7 @@ def promise_table(promises: Sequence[tuple[str, str]]) -> str:
 #: Each table by the name of its markers: its page, and what makes it.
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "accounts": (README, accounts_table),
+    "events": (DOCS / "webhooks.md", event_table),
     "providers": (SUBMITTER, provider_table),
     "settings": (DOCS / "settings.md", render_settings_table),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),

@@ -188,6 +188,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/tasks/test_unusable_answers.py::test_days_of_unusable_polls_are_a_few_lines_and_all_are_counted",
     ),
     (
+        "Days of refusals in the queue are a few lines with the newest reply and the number of tries",
+        "tests/integration/tasks/test_queue_order.py::test_days_of_refusals_in_the_queue_are_a_few_lines_and_all_are_counted",
+    ),
+    (
         "A wrong settle can be corrected until an end is recorded, and the task ends in one event",
         "tests/system/test_cli_settle.py::test_a_task_that_was_settled_wrong_is_settled_right_and_ends_in_one_event",
     ),

@@ -49,6 +49,13 @@ _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
 GUARDED: Mapping[str, Guarded] = {
+    "submit_accepted": Guarded(
+        table="accounts",
+        row={"provider": "p", "submits_paused_until_ms": BEYOND, "submits_paused_since_ms": NOW - 1},
+        params={"provider": "p", "before_ms": NOW},
+        takes=({"submits_paused_since_ms": None},),
+        leaves=({"provider": "q"}, {"submits_paused_since_ms": NOW}, {"submits_paused_since_ms": LATER}),
+    ),
     "pull_back_account": Guarded(
         table="accounts",
         row={"provider": "p", "paused_until_ms": BEYOND},
@@ -65,24 +72,26 @@ GUARDED: Mapping[str, Guarded] = {
             {"paused_until_ms": None, "learned_ms": LATER},
         ),
     ),
-    "pull_back_queue_time": Guarded(
+    "pull_back_queue_times": Guarded(
         table="tasks",
-        row={**_TASK, "state": "queued", "queued_until_ms": BEYOND},
-        params={"id": "t", "until_ms": LATER, "latest_ms": LATEST},
+        row={**_TASK, "state": "queued", "queued_until_ms": BEYOND, "queued_ms": LATER + 1},
+        params={"now_ms": NOW, "ahead_ms": LATER},
         leaves=[
-            {"id": "u"},
-            {"queued_until_ms": LATEST},
+            {"queued_ms": LATER},
+            {"queued_ms": None},
+            {"queued_until_ms": LATER},
             {"queued_until_ms": None},
             *({"state": state} for state in (*_UNFINISHED, "refused", "canceled")),
         ],
     ),
-    "pull_back_deadline": Guarded(
+    "pull_back_deadlines": Guarded(
         table="tasks",
-        row={**_TASK, "deadline_ms": BEYOND, "overdue_ms": None, "final_ms": None},
-        params={"id": "t", "until_ms": LATER, "latest_ms": LATEST},
+        row={**_TASK, "deadline_ms": BEYOND, "sent_ms": LATER + 1, "overdue_ms": None, "final_ms": None},
+        params={"now_ms": NOW, "ahead_ms": LATER},
         leaves=[
-            {"id": "u"},
-            {"deadline_ms": LATEST},
+            {"sent_ms": LATER},
+            {"sent_ms": None},
+            {"deadline_ms": LATER},
             {"deadline_ms": None},
             {"overdue_ms": NOW},
             {"final_ms": NOW},
@@ -170,6 +179,25 @@ GUARDED: Mapping[str, Guarded] = {
         params={"id": "d", "owner": "me", "now_ms": NOW, "until_ms": LATER},
         takes=_FREE,
         leaves=({"id": "x"}, {"due_ms": None, "state": "dead"}, _LEASED),
+    ),
+    "bring_forward": Guarded(
+        table="deliveries",
+        row={**_DELIVERY, "due_ms": LATER},
+        params={"id": "d", "now_ms": NOW},
+        takes=_FREE,
+        leaves=({"id": "x"}, {"due_ms": NOW}, {"due_ms": None, "state": "dead"}, _LEASED),
+    ),
+    "requeue_dead": Guarded(
+        table="deliveries",
+        row={**_DELIVERY, "state": "dead", "due_ms": None},
+        params={"id": "d", "now_ms": NOW},
+        leaves=({"id": "x"}, {"state": "pending", "due_ms": NOW}, {"state": "delivered"}),
+    ),
+    "poll_now": Guarded(
+        table="tasks",
+        row={**_TASK, "next_poll_ms": LATER},
+        params={"id": "t", "now_ms": NOW},
+        leaves=({"id": "u"}, {"next_poll_ms": NOW}, {"next_poll_ms": None}),
     ),
     "pull_back_deliveries": Guarded(
         table="deliveries",
@@ -293,9 +321,10 @@ GUARDED: Mapping[str, Guarded] = {
 
 #: Statements that change whatever has the id or the name, with the reason for which they need no other condition.
 UNGUARDED: Mapping[str, str] = {
+    "update_observation": "a line that the caller has read under the lock of its task",
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",
-    "resume_submits": "a receipt or a person ends any hold of submits",
+    "resume_submits": "a person ends any hold of submits",
     "free_request_key": "its transaction has locked the task",
     "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",

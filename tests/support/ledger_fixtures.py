@@ -46,7 +46,7 @@ async def fill(url: str) -> None:
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)
         limits = AccountLimits(budget=BUDGET, max_in_flight=1, speed=1)
         waiting = a_task("tsk_3", queued_until_ms=T0 + 60_000)
-        await store.submissions.open_task(waiting, T0, limits=limits, request_text=lambda: AWKWARD)
+        await store.submissions.open_task(waiting, T0, limits=limits, request_text=AWKWARD)
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await finish(store, await lease(store, limit=1), state)

@@ -58,7 +58,7 @@ def held(simulated: Cli) -> Cli:
     async def hold() -> None:
         url = f"sqlite:///{simulated.folder / 'whenfinal.db'}"
         async with open_store(url, clock=lambda: 0, migrating=False) as store:
-            await store.submissions.open_task(a_task("tsk_q", state=TaskState.QUEUED), 1)
+            await store.submissions.open_task(a_task("tsk_q", state=TaskState.QUEUED, queued_ms=1), 1)
 
             async def work(tx: Tx) -> None:
                 account = await refill_tokens(tx, "hiapi", ADAPTERS["hiapi"].CAPABILITIES.budget, 1)

@@ -38,6 +38,7 @@ def test_the_place_of_a_queued_task_is_shown_and_explained(full: Cli) -> None:
     first, second = _queued(full), _queued(full, priority=3)
     listed = full.run("tasks", "list", "--state", "queued", "--json").values
     assert [value["id"] for value in listed] == [second, first]
+    assert [(value["queue"]["position"], value["queue"]["depth"]) for value in listed] == [(1, 2), (2, 2)]
     assert "2 of 2 in the queue" in full.run("tasks", "show", first).out
     (shown,) = full.run("tasks", "show", second, "--json").values
     assert (shown["queue"]["position"], shown["queue"]["priority"]) == (1, 3)
@@ -46,6 +47,19 @@ def test_the_place_of_a_queued_task_is_shown_and_explained(full: Cli) -> None:
     assert f"whenfinal tasks cancel {first}" in explained
     doctor = full.run("doctor", "--offline").out
     assert "2 queued, the oldest for" in doctor
+
+
+def test_the_queue_is_listed_in_the_order_of_sending_with_its_length_below(full: Cli) -> None:
+    early, late, urgent = _queued(full), _queued(full), _queued(full, priority=9)
+    listed = full.run("tasks", "list", "--state", "queued").out
+    heading, _, *rows, last = listed.splitlines()
+    assert heading.split()[:5] == ["task", "provider", "place", "priority", "waiting"]
+    assert [row.split()[0] for row in rows] == [urgent, early, late]
+    assert [" ".join(row.split()[1:6]) for row in rows] == ["hiapi 1 of 3 9", "hiapi 2 of 3 0", "hiapi 3 of 3 0"]
+    assert last.startswith("hiapi: 3 queued, the oldest for ")
+    short = full.run("tasks", "list", "--state", "queued", "--limit", "1", "--provider", "hiapi")
+    assert (urgent in short.out, early in short.out, "hiapi: 3 queued" in short.out) == (True, False, True)
+    assert short.err == "only the first 1; see more with --limit\n"
 
 
 def test_a_queued_task_is_taken_out_and_no_provider_hears_of_it(full: Cli) -> None:

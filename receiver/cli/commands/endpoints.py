@@ -59,7 +59,7 @@ def resume(host: Host, *, dead_letters: DeadLetters = False, as_json: Json = Fal
 
 
 def read_host(text: str) -> str:
-    """Raise CommandFailed for a text that is no host; the id of a subscription is told its own command."""
+    """Raise CommandFailed for a text that is no host; for the id of a subscription, name its own command."""
     if text.startswith("sub_"):
         raise CommandFailed(f"{text} is a subscription; run: whenfinal subscriptions resume {text}", status=USAGE)
     try:

@@ -112,7 +112,7 @@ def _adopt(task_name: str, given: SettleOptions) -> Task | SettleRefused:
 async def _identify(
     services: Services, task_name: str, provider_task_id: ProviderTaskId, given: SettleOptions
 ) -> tuple[Task, Identified | None]:
-    """What the provider tells of the id; None with --force. Raise CommandFailed where it must not be used."""
+    """What the provider answers about the id; None with --force. Raise CommandFailed where it must not be used."""
     task = await find_task(services, task_name)
     if given.force:
         return task, None
@@ -135,9 +135,7 @@ def _consequence(seen: Identified) -> str:
 def _refuse(task_name: str, *, yes: bool) -> Task | SettleRefused:
     task = with_services(lambda services: find_task(services, task_name))
     confirm(f"Settle {task.id} as never created at {task.provider}?", yes=yes)
-    return with_services(
-        lambda services: services.store.submissions.settle_refuse(task.id, actor=ACTOR, now_ms=services.clock())
-    )
+    return with_services(lambda services: services.operator.refuse(task.id, actor=ACTOR))
 
 
 def _end(task_name: str, given: SettleOptions) -> Task | SettleRefused:
@@ -161,5 +159,5 @@ async def _read_end(services: Services, task_name: str, given: SettleOptions) ->
 
 def _as_known(task: Task, now_ms: int) -> str:
     word = f" ({task.raw_state})" if task.raw_state and task.state is not TaskState.UNCERTAIN else ""
-    age = format_duration(now_ms - task.created_ms)
-    return f"{task.id} at {task.provider} is {task.state.value}{word}, created {age} ago."
+    age = format_duration(now_ms - (task.sent_ms or task.created_ms))
+    return f"{task.id} at {task.provider} is {task.state.value}{word}, sent {age} ago."

@@ -53,7 +53,7 @@ async def _search_one(services: Services, task_name: str) -> Search:
         title, base_url = configured.adapter.CAPABILITIES.title, configured.account.base_url
         raise CommandFailed(
             f"{title} documents no list of tasks; search the console of the account at {base_url} "
-            f"for a task of {task.model or 'this request'} created at about {rfc3339(task.created_ms)}"
+            f"for a task of {task.model or 'this request'} sent at {rfc3339(task.sent_ms or task.created_ms)}"
         )
     return found[0]
 

@@ -201,6 +201,11 @@ class _Run:
             case Submitted(task=task, replayed=replayed, notify_secret=secret):
                 return LineResult(number=line.number, task=task, replayed=replayed, secret=secret)
             case RefusedSubmit(task=task, refused=refused, replayed=replayed):
+                if outcome.is_without_room:
+                    why = f"the account {task.provider} has no room, and nothing was sent: {refused.error.message}"
+                    return LineResult(
+                        number=line.number, task=task, error=f"{why}; leave out queue_for_s to let it wait"
+                    )
                 reason = (
                     f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"
                 )

@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
-from receiver.cli.display.tables import next_steps_lines, task_sheet, tasks_table, timeline_table
+from receiver.cli.display.tables import (
+    next_steps_lines,
+    queue_lines,
+    queued_table,
+    task_sheet,
+    tasks_table,
+    timeline_table,
+)
 from receiver.cli.options import (
     Json,
     Limit,
@@ -23,8 +30,10 @@ from receiver.cli.options import (
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import now_ms
+from receiver.store.accounts import AccountStatus
 from receiver.store.repository import Page
-from receiver.tasks.model.queue import QueuePlace
+from receiver.tasks.model.queue import QueueDepth, QueuePlace
+from receiver.tasks.model.queue_list import QueuedTask, with_places
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import NotCanceled
@@ -59,6 +68,10 @@ def list_tasks(
         limit=limit,
     )
 
+    if state is TaskState.QUEUED:
+        _list_queued(wanted, as_json=as_json)
+        return
+
     async def work(services: Services) -> Page[Task]:
         page = await services.store.tasks.tasks(wanted)
         if provider is not None and not page.items:
@@ -72,6 +85,31 @@ def list_tasks(
     else:
         show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
     note_more(page)
+
+
+def _list_queued(wanted: TaskFilter, *, as_json: bool) -> None:
+    """In the order in which they are sent, each with its place, and below how long each queue is."""
+
+    async def work(services: Services) -> tuple[Page[QueuedTask], list[QueueDepth], list[AccountStatus]]:
+        page = await services.store.tasks.queued(wanted)
+        if wanted.provider is not None and not page.items:
+            await check_provider(services, wanted.provider)
+        depths = [each for each in await services.store.queue.depths() if wanted.provider in {None, each.provider}]
+        return page, depths, await services.store.accounts.all()
+
+    page, depths, accounts = with_services(work)
+    now = now_ms()
+    placed = with_places(page.items, depths, accounts, now)
+    if as_json:
+        for task, place in placed:
+            emit(_with_place(api.Task.model_validate(task), place))
+    else:
+        show(queued_table(placed, now) if placed else "no task matches", *queue_lines(depths, accounts, now))
+    note_more(page, which="first")
+
+
+def _with_place(task: api.Task, place: QueuePlace) -> dict[str, Any]:
+    return {**task.json_values(), "queue": api.QueuePlace.model_validate(place).json_values()}
 
 
 async def check_provider(services: Services, name: str) -> None:
@@ -90,8 +128,8 @@ def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
 
     task, place = with_services(work)
     if as_json:
-        queue = {} if place is None else {"queue": api.QueuePlace.model_validate(place).json_values()}
-        emit({**api.TaskWithRequest.model_validate(task).json_values(), **queue})
+        shown = api.TaskWithRequest.model_validate(task)
+        emit(shown.json_values() if place is None else _with_place(shown, place))
     else:
         show(task_sheet(task, now_ms(), place))
 

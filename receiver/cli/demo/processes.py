@@ -92,6 +92,8 @@ STOP_LIMIT_S = 10.0  # because a receiver first finishes what it has in flight
 
 LOG_LINES = 15  # of a dead process, enough for the end of a traceback
 
+_PORTS = range(20_000, 32_000)
+
 SIMULATOR, RECEIVER = "simulator", "receiver"
 
 
@@ -230,8 +232,15 @@ def _kill_group(child: Process) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """All are bound at the same time, so that they differ."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """All are bound at the same time, so that they differ.
+
+    They lie below those that systems give to outgoing connections, so that none of these takes a port before its
+    process listens on it.
+    """
+    listeners: list[socket.socket] = []
+    while len(listeners) < count:
+        with suppress(OSError):
+            listeners.append(socket.create_server(("127.0.0.1", secrets.choice(_PORTS))))
     ports = [int(listener.getsockname()[1]) for listener in listeners]
     for listener in listeners:
         listener.close()

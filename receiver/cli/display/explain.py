@@ -211,7 +211,7 @@ def _left_out(task: Task) -> Iterator[str]:
 
 
 def _ending(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
-    """The provider may have told the end in a word that no document names, or have forgotten the task."""
+    """The provider may have reported the end in a word that no document names, or have forgotten the task."""
     is_unknown = any(
         each.detail.get("unknown_word") is True and each.detail.get("raw_state") == task.raw_state for each in timeline
     )
@@ -232,8 +232,8 @@ def _settling(task: Task, context: TaskContext) -> Iterator[str]:
         yield f"It was settled as {task.provider_task_id}. If that is another task: {settle} --task-id PROVIDER_TASK_ID"
     if task.state is not TaskState.UNCERTAIN or (context.is_repeatable and context.is_configured):
         return
-    when = format_when(task.created_ms, context.now_ms)
-    yield f"Search {task.provider}'s console for a task of this request, created {when}."
+    when = format_when(task.sent_ms or task.created_ms, context.now_ms)
+    yield f"Search {task.provider}'s console for a task of this request, sent {when}."
     if context.has_list:
         yield f"Or its list:     {settle} --look"
     yield f"It is there:     {settle} --task-id PROVIDER_TASK_ID"

@@ -11,7 +11,7 @@ from receiver.tasks.model.candidates import Candidate, Search
 from receiver.tasks.model.task import SettleRefused, Task
 from submitter.timestamps import rfc3339
 
-_SAME = {True: "the same", False: "another", None: "not told"}
+_SAME = {True: "the same", False: "another", None: "not known"}
 
 
 def candidates_table(search: Search) -> Table:

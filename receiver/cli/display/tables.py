@@ -17,7 +17,8 @@ from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details,
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
 from receiver.runtime.printable import escape_control
-from receiver.tasks.model.queue import QueuePlace
+from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
@@ -130,6 +131,34 @@ def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
         for task in tasks
     ]
     return table("task", "provider", "state", "progress", "age", "provider's id", "model", "labels", rows=rows)
+
+
+def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Table:
+    rows = [
+        (
+            task.id,
+            task.provider,
+            f"{place.position} of {place.depth}",
+            place.priority,
+            format_duration(now_ms - task.created_ms),
+            task.model,
+            format_labels(task.labels),
+        )
+        for task, place in placed
+    ]
+    return table("task", "provider", "place", "priority", "waiting", "model", "labels", rows=rows)
+
+
+def queue_lines(depths: Iterable[QueueDepth], accounts: Iterable[AccountStatus], now_ms: int) -> Iterator[Text]:
+    """How many tasks wait for each account, since when, and until when they are held back."""
+    known = {account.provider: account for account in accounts}
+    for queue in depths:
+        line = f"{queue.provider}: {queue.depth} queued, the oldest for {format_duration(now_ms - queue.oldest_ms)}"
+        account = known.get(queue.provider)
+        held_ms = None if account is None else account.submits_paused_until_ms
+        if account is not None and held_ms is not None and held_ms > now_ms:
+            line += f"; held back, {account.submits_paused_reason}; the next one is sent {format_when(held_ms, now_ms)}"
+        yield cell(line)
 
 
 def _percent(task: Task) -> str | None:

@@ -190,10 +190,10 @@ def check_queues(depths: Sequence[QueueDepth], accounts: Iterable[AccountStatus]
         if account is not None and account.are_submits_held(now_ms):
             yield warn(queue.provider, f"{what}; submits are held back: {account.submits_paused_reason}", hint=hint)
         elif now_ms - queue.oldest_ms > LONG_WAIT_MS:
-            cure = (
+            more = (
                 f"{hint}; is a worker running, and is {prefix_of(queue.provider)}MAX_IN_FLIGHT as the account allows?"
             )
-            yield warn(queue.provider, what, hint=cure)
+            yield warn(queue.provider, what, hint=more)
         else:
             yield ok(queue.provider, what)
 

@@ -28,16 +28,22 @@ WHERE provider = :provider;
 UPDATE accounts SET
     tokens = :tokens, refilled_ms = :refilled_ms, paused_until_ms = :paused_until_ms, paused_reason = :paused_reason,
     alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
-    submits_paused_since_ms = :submits_paused_since_ms, submits_paused_reason = :submits_paused_reason,
-    submits_alarm = :submits_alarm, submit_refusals = :submit_refusals,
-    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms
+    submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
+    learned_in_flight = :learned_in_flight, learned_ms = :learned_ms,
+    submits_paused_since_ms = :submits_paused_since_ms, submits_alarm = :submits_alarm
 WHERE provider = :provider;
 
--- resume_submits: submits go again, and their alarm ends; what was learned, and pause and alarm of polls, stay
+-- resume_submits: a person says that submits go again, and their alarm ends; what was learned and the polls' pause stay
 UPDATE accounts SET
-    submits_paused_until_ms = NULL, submits_paused_since_ms = NULL, submits_paused_reason = NULL, submits_alarm = NULL,
-    submit_refusals = 0
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
+    submits_alarm = NULL
 WHERE provider = :provider;
+
+-- submit_accepted: the same by a receipt, unless submits were refused at or after a time
+UPDATE accounts SET
+    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
+    submits_alarm = NULL
+WHERE provider = :provider AND (submits_paused_since_ms IS NULL OR submits_paused_since_ms < :before_ms);
 
 -- pull_back_account: pauses, holds and a learned limit of a clock which was ahead; alarms stay
 UPDATE accounts SET

@@ -3,24 +3,43 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
+-- queued_providers: each account with queued tasks, by one search of the index for each
+WITH RECURSIVE found(provider) AS (
+    SELECT MIN(provider) FROM tasks WHERE state = 'queued'
+    UNION ALL
+    SELECT (SELECT MIN(t.provider) FROM tasks t WHERE t.state = 'queued' AND t.provider > found.provider) FROM found
+    WHERE found.provider IS NOT NULL
+)
+SELECT provider FROM found WHERE provider IS NOT NULL;
+
 -- queue_depths: each account with queued tasks, how many, and since when the oldest waits
-SELECT provider, COUNT(*) AS depth, MIN(created_ms) AS oldest_ms FROM tasks WHERE state = 'queued'
+SELECT provider, COUNT(*) AS depth, MIN(queued_ms) AS oldest_ms FROM tasks WHERE state = 'queued'
 GROUP BY provider ORDER BY provider;
 
 -- any_queued: whether a task of an account is queued that goes before a new one of this priority
 SELECT 1 AS found FROM tasks WHERE state = 'queued' AND provider = :provider AND priority >= :priority LIMIT 1;
 
 -- next_queued: the task of an account that is sent next
-SELECT * FROM tasks WHERE state = 'queued' AND provider = :provider ORDER BY priority DESC, id LIMIT 1 {lock};
+SELECT * FROM tasks WHERE state = 'queued' AND provider = :provider ORDER BY priority DESC, queued_ms, id LIMIT 1
+{lock};
 
--- queued_before: how many tasks of an account are sent before one
-SELECT COUNT(*) AS number FROM tasks
-WHERE state = 'queued' AND provider = :provider AND (priority > :priority OR (priority = :priority AND id < :id));
+-- queue_of_account: how many tasks of an account are queued, and since when the oldest waits
+SELECT COUNT(*) AS depth, MIN(queued_ms) AS oldest_ms FROM tasks WHERE state = 'queued' AND provider = :provider;
+
+-- queued_before: how many tasks of an account are sent before one; two counts, each of one range of the index
+SELECT
+    (SELECT COUNT(*) FROM tasks WHERE state = 'queued' AND provider = :provider AND priority > :priority)
+    + (SELECT COUNT(*) FROM tasks
+       WHERE state = 'queued' AND provider = :provider AND priority = :priority
+         AND (queued_ms, id) < (:queued_ms, :id)) AS number;
 
 -- in_flight: how many tasks an account has in flight beside one; uncertain and overdue ones are not counted
 SELECT COUNT(*) AS number FROM tasks
 WHERE provider = :provider AND state IN ('submitting', 'submitted', 'running') AND overdue_ms IS NULL
   AND id <> :beside;
+
+-- any_queue_time_over: whether there is one
+SELECT 1 AS found FROM tasks WHERE state = 'queued' AND queued_until_ms <= :now_ms LIMIT 1;
 
 -- queue_time_over: queued tasks that have waited as long as they may
 SELECT * FROM tasks WHERE state = 'queued' AND queued_until_ms <= :now_ms
@@ -35,6 +54,6 @@ SELECT request FROM queued_requests WHERE task = :task;
 -- remove_queued_request: the submit has an outcome
 DELETE FROM queued_requests WHERE task = :task;
 
--- left_requests: requests of tasks that are not to be sent any more, because a callback came before the receipt
-SELECT q.task FROM queued_requests q JOIN tasks t ON t.id = q.task
-WHERE t.state NOT IN ('queued', 'submitting') LIMIT :limit;
+-- stored_requests: the next tasks whose whole request is stored, and their states; NULL: there is no such task
+SELECT q.task, t.state FROM (SELECT task FROM queued_requests WHERE task > :after ORDER BY task LIMIT :limit) q
+LEFT JOIN tasks t ON t.id = q.task;

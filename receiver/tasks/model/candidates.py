@@ -83,7 +83,7 @@ def rank(task: Task, rows: Iterable[ListedTask]) -> tuple[Candidate, ...]:
 
 
 def prompt_of(task: Task) -> str | None:
-    """The prompt of the request, cleaned and cut as what a provider tells; None where the request has none."""
+    """The prompt of the request, cleaned and cut as a provider's texts are; None where the request has none."""
     body = at(task.request, "raw", "body")
     found = (at(task.request, "video", "prompt"), at(body, "input", "prompt"), at(body, "prompt"))
     return first_text(*found) or None
@@ -127,7 +127,9 @@ class Search:
         (only,) = self.fitting
         if rivals := self.rivals.get(only.listed.provider_task_id):
             return f"it fits {rivals[0]} as well"
-        return "" if only.is_recognized else "neither its model nor its prompt can be compared, or its time is not told"
+        return (
+            "" if only.is_recognized else "neither its model nor its prompt can be compared, or its time is not known"
+        )
 
     @property
     def clear(self) -> Candidate | None:

@@ -128,7 +128,7 @@ def _named(task: Task, observation: Observation) -> Task:
 def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> Task:
     """Any applied observation proves that the task exists, so everything that was open about its submit is closed.
 
-    A task that was told to be refused is unfinished again; the event of its end will supersede the one of the refusal.
+    A refused task is unfinished again; if its refusal was published, the event of its end will supersede that one.
     """
     is_reopened = task.final_ms is not None and state not in TERMINAL
     return replace(
@@ -149,7 +149,7 @@ def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: i
 
 
 def ended_by_us(task: Task, state: TaskState, error: TaskError, event_id: str, now_ms: int) -> Task:
-    """A task that ends without a report of the provider, because nothing was created; `event_id` tells of it."""
+    """A task that ends unreported, because nothing was created; `event_id` is the id of its event."""
     return replace(
         task,
         state=state,

@@ -44,6 +44,10 @@ FREES_KEY = frozenset(Refusal) - {Refusal.INVALID}
 _CONCURRENCY_WORDS = ("concurren", "simultaneous", "in parallel", "tasks at once", "too many tasks", "running tasks")
 
 
+#: The code of a refusal for lack of room: no provider was asked.
+NO_ROOM = "no_room"
+
+
 class NoRoomReason(StrEnum):
     """Why a task of an account is not sent now. The values are shown to people."""
 
@@ -92,7 +96,7 @@ class QueuePlace:
     #: Queued tasks of its account, this one included.
     depth: int
     priority: int
-    #: When the oldest task of the queue was created.
+    #: Since when the oldest task of the queue waits.
     oldest_ms: int
     #: When the task is refused if it still waits.
     until_ms: int | None
@@ -214,7 +218,7 @@ def no_room_refusal(no_room: NoRoom, now_ms: int) -> Refused:
     """The answer to a request that does not wait in the queue."""
     wait_s = None if no_room.until_ms is None else max(0.0, (no_room.until_ms - now_ms) / 1000)
     message = f"{no_room.reason.value}, and the request does not wait in the queue"
-    return Refused(refusal=Refusal.THROTTLED, error=TaskError(code="no_room", message=message), retry_after_s=wait_s)
+    return Refused(refusal=Refusal.THROTTLED, error=TaskError(code=NO_ROOM, message=message), retry_after_s=wait_s)
 
 
 def queue_time_over(waited_ms: int, last: TaskError | None) -> Refused:

@@ -28,6 +28,8 @@ LONGEST_STORED_URI = 256  # characters of a data URI in the stored copy; a longe
 
 LONGEST_STORED_TEXT = 4_096  # characters of base64 without a kind; a longer one is a picture too
 
+LARGE_CHARACTERS = 1 << 20  # of a request that is read and built in a thread; a smaller one takes a few milliseconds
+
 URI_START = 16  # characters among which the kind of a data URI begins
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+=*\s*")
@@ -87,6 +89,18 @@ def _validate_notify(request: TaskRequest, guard: AddressGuard) -> Iterator[Viol
     yield from address_violations(request.notify_url, guard, field="notify.url")
     if request.notify_secret is not None:
         yield from secret_violations(request.notify_secret, field="notify.secret")
+
+
+def characters_of(request: TaskRequest) -> int:
+    """About how large it is: the texts of the video or of the raw body."""
+    return _characters({} if request.request is None else request.request.model_dump())
+
+
+def _characters(value: Any) -> int:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return len(value)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return sum(map(_characters, within))
 
 
 def request_hash(request: TaskRequest) -> str:

@@ -1,7 +1,7 @@
 """What an operator may say about a task, and when. Pure.
 
 Two things can be said: which task of the provider a lost submit created (or that it created none), and how a task ended
-whose end the provider tells in words that nobody knows here. Neither can be taken back once an end is recorded.
+whose end the provider reports in words that nobody knows here. Neither can be taken back once an end is recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class OperatorId:
     provider_task_id: ProviderTaskId
     #: The id that the task had when the operator saw it. Whatever happened since then is not undone.
     instead_of: ProviderTaskId | None
-    #: What the provider told of the id, for the timeline.
+    #: What the provider answered about the id, for the timeline.
     found: str = ""
 
 
@@ -99,7 +99,7 @@ def key_of(task: Task) -> TaskKey:
 
 
 def without_wrong_id(task: Task) -> Task:
-    """Without the id that an operator gave, and without what the provider told of the task under that id."""
+    """Without the id that an operator gave, and without what the provider reported under that id."""
     if not task.settled:
         return task
     return replace(task, provider_task_id=None, settled=False, raw_state="", progress=None, missing_since_ms=None)
@@ -126,7 +126,7 @@ def why_not_settled(task: Task, *, lease_until_ms: int | None, now_ms: int) -> s
         return _TOO_EARLY[task.state]
     if task.state in ENDED:
         return f"only an uncertain task can be settled; this one is {_ended(task)}"
-    return f"only an uncertain task can be settled; this one is {task.state.value} under an id that the provider told"
+    return f"only an uncertain task can be settled; this one is {task.state.value} under an id that the provider gave"
 
 
 def why_not_ended(task: Task, *, lease_until_ms: int | None, now_ms: int) -> str | None:

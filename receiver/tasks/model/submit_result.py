@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from receiver.tasks.model.queue import NO_ROOM
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from submitter.model import Refusal, Refused, SubmitOutcome, TaskError, TaskState
 
@@ -24,6 +25,11 @@ class RefusedSubmit:
     task: Task
     refused: Refused
     replayed: bool = False
+
+    @property
+    def is_without_room(self) -> bool:
+        """Nothing was sent: the account had no room, and the request does not wait in the queue."""
+        return self.refused.error.code == NO_ROOM and self.refused.status is None
 
 
 SubmitResult = Submitted | RefusedSubmit | IdempotencyMismatch

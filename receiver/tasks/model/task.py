@@ -53,6 +53,9 @@ class Task:
     acknowledged: bool = False
     #: 0 to 9; of two queued tasks of an account the one with the higher number is sent first.
     priority: int = 0
+    #: Since when it waits for its account: its request, or the last repeat of it under a key that was free. None for a
+    #: task that was adopted.
+    queued_ms: int | None = None
     #: How long it may wait in the queue; None: it does not wait.
     queued_until_ms: int | None = None
     #: When its last submit was started; None while it has only been queued, and for an adopted one.
@@ -148,6 +151,16 @@ class IdempotencyMismatch:
     """The idempotency key was used before with another request, for the task with this id."""
 
     task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeKey:
+    """The idempotency key stands for this task, which surely created nothing. Nothing was changed.
+
+    The same request may try again: it is opened with the id of this task.
+    """
+
+    task: Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

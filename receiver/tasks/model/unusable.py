@@ -1,7 +1,7 @@
 """Answers of a provider that could not be used: how they become lines of a task's timeline. Pure.
 
 The same answer again is counted and makes no line of its own, and a task has at most `MOST_LINES` lines of each kind.
-So a task that is polled in vain for days does not grow.
+So a task that is polled in vain, or refused for the moment again and again, does not grow in days.
 """
 
 import json
@@ -19,13 +19,16 @@ MOST_LINES = 10
 #: Members of a line that count; all others are what was answered.
 _COUNTS = ("times", "last_at", "left_out")
 
+#: The first of these names says with which lines of the task a line is counted: answers, and ways out of the queue.
+_COUNTED = ("reason", "from_queue", "again")
+
 #: Members that prove something, so that their line is never overwritten by one without them.
 _PROOFS = ("task_id", "accepted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLine:
-    """What a line of the timeline says about an answer. Only one with a `reason` is counted with its like."""
+    """What a line of the timeline says about an answer. Only one of `_COUNTED` is counted with its like."""
 
     source: Source
     verdict: Verdict
@@ -72,8 +75,9 @@ def line_to_change(rows: Sequence[Row], detail: Mapping[str, Any], raw: str, now
     overwritten.
     """
     found = [(row, json.loads(row["detail"])) for row in rows]
-    found = [(row, old) for row, old in found if "reason" in old]
-    if not found or "reason" not in detail:
+    kind = _kind(detail)
+    found = [(row, old) for row, old in found if _kind(old) == kind]
+    if not found or kind is None:
         return None
     row, old = found[0]
     if row["raw"] == raw and _answered(old) == dict(detail):
@@ -83,6 +87,10 @@ def line_to_change(rows: Sequence[Row], detail: Mapping[str, Any], raw: str, now
     row, old = next(((each, its) for each, its in found if not any(name in its for name in _PROOFS)), found[0])
     left_out = old.get("left_out", 0) + old.get("times", 1)
     return OldLine(id=row["id"], detail={**detail, "left_out": left_out, "last_at": rfc3339(now_ms)})
+
+
+def _kind(detail: Mapping[str, Any]) -> str | None:
+    return next((name for name in _COUNTED if name in detail), None)
 
 
 def _answered(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Settling a task: what its lost submit came to, or how it ended where the provider's words tell no end."""
+"""Settling a task: what its lost submit came to, or how it ended where the provider reports no end that is known."""
 
 from receiver.tasks.model.settle import OperatorId, read_end
 from receiver.tasks.model.task import SettleRefused, Task
@@ -34,9 +34,8 @@ async def settle(context: RequestContext[NoQuery, SettleRequest]) -> JsonAnswer:
 
 async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -> Task | SettleRefused:
     wanted, services = context.body, context.services
-    submits, now_ms = services.store.submissions, services.clock()
     if wanted.refused is not None:
-        return await submits.settle_refuse(task.id, actor=context.actor, now_ms=now_ms)
+        return await services.operator.refuse(task.id, actor=context.actor)
     if wanted.task_id is None:
         return await _end(context, task)
     provider_task_id = usable_id(wanted.task_id)
@@ -45,11 +44,11 @@ async def _settle(context: RequestContext[NoQuery, SettleRequest], task: Task) -
         raise invalid(Kind.INVALID, Violation(field="task_id", rule=rule, accepted=accepted))
     found = "" if wanted.force else await _ask(context, task, provider_task_id)
     named = OperatorId(provider_task_id=provider_task_id, instead_of=task.provider_task_id, found=found)
-    return await submits.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
+    return await services.store.submissions.settle_adopt(task.id, named, actor=context.actor, now_ms=services.clock())
 
 
 async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, provider_task_id: ProviderTaskId) -> str:
-    """What the provider tells of the id. Raise a problem where it does not know it, or where it is another task."""
+    """What the provider answers about the id. Raise a problem for an unknown id, and for another task."""
     configured = context.services.providers.get(task.provider)
     if configured is None:
         raise _conflict(task, f"{task.provider} is not among the configured providers; {_FORCE}.")

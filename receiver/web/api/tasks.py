@@ -32,6 +32,13 @@ _SAME_ANSWER = "Nothing was created. The same Idempotency-Key gives this answer 
 
 _KEY_IS_FREE = "Nothing was created. The same Idempotency-Key tries again."
 
+#: Without a key, by whether a new try may help.
+_NO_KEY = {True: "Nothing was created. Send it again to try again.", False: "Nothing was created."}
+
+_WAIT_INSTEAD = "With `queue_for_s` over 0 it waits in the queue instead"
+
+NO_ROOM_RETRY_S = 60  # where only the end of a task makes room
+
 #: A wait without a number: shorter than the 60 s and 50 s after which nginx and HAProxy end a request by default.
 USUAL_WAIT_S = 45
 
@@ -72,9 +79,13 @@ def _accepted(result: Submitted) -> JsonAnswer:
 
 
 def _refused(result: RefusedSubmit) -> Problem:
+    if result.is_without_room:
+        return _without_room(result)
     kind, default_s = _REFUSALS[result.refused.refusal]
-    error = result.refused.error
-    what_next = _KEY_IS_FREE if result.refused.refusal in FREES_KEY else _SAME_ANSWER
+    error, may_pass = result.refused.error, result.refused.refusal in FREES_KEY
+    what_next = _KEY_IS_FREE if may_pass else _SAME_ANSWER
+    if result.task.idempotency_key is None:
+        what_next = _NO_KEY[may_pass]
     problem = Problem(
         kind,
         f"{result.task.provider} answered {error.code}: {error.message} {what_next}",
@@ -89,6 +100,16 @@ def _refused(result: RefusedSubmit) -> Problem:
     return with_retry_after(
         problem, default_s if result.refused.retry_after_s is None else result.refused.retry_after_s
     )
+
+
+def _without_room(result: RefusedSubmit) -> Problem:
+    """No provider was asked, so the answer names none as the one who refused."""
+    again = "" if result.task.idempotency_key is None else "; the same Idempotency-Key tries again"
+    name, reason = result.task.provider, result.refused.error.message
+    detail = f"The account {name} has no room: {reason}. Nothing was sent. {_WAIT_INSTEAD}{again}."
+    problem = Problem(Kind.NO_ROOM, detail, instance=f"/v1/tasks/{result.task.id}", extra={"task": result.task.id})
+    wait_s = result.refused.retry_after_s
+    return with_retry_after(problem, NO_ROOM_RETRY_S if wait_s is None else wait_s)
 
 
 async def list_tasks(context: RequestContext[TasksQuery, NoBody]) -> JsonAnswer:

@@ -141,7 +141,7 @@ async def test_a_good_poll_ends_the_pause_of_polls_and_a_receipt_the_hold_of_sub
     assert await shown() == (False, False, True, True)
     assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 3, now_ms=DUE + 4)
     await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="denied", alarm="polls denied", now_ms=DUE)
-    await store.accounts.submit_accepted("hiapi")
+    await store.accounts.submit_accepted("hiapi", sent_ms=DUE + 5, now_ms=DUE + 6)
     assert await shown() == (True, True, False, False)
     await deny_submits()
     # The hold is over by time; its alarm stays for a person, who ends it as well.

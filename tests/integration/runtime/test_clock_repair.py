@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from receiver.config.settings import DeliverySettings, ProvidersSettings
+from receiver.config.settings import DeliverySettings
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.store import Store
@@ -41,8 +41,8 @@ def _repair(store: Store) -> ClockRepair:
         task_times=store.task_times,
         outbox=store.outbox,
         providers={"hiapi": ConfiguredProvider(adapter=ADAPTERS["hiapi"], account=account)},
-        submits=ProvidersSettings(),
         delivery=DeliverySettings(),
+        speed=1.0,
         poll_lease_ms=LEASE_MS,
         delivery_lease_ms=LEASE_MS,
         dead_submit_ms=DEAD_MS,
@@ -136,35 +136,38 @@ async def _account(store: Store, **changes: Any) -> None:
     await store.engine.write(work)
 
 
-async def _queued(store: Store, name: str, created_ms: int, wait_s: int | None, **changes: Any) -> None:
-    request = {} if wait_s is None else {"queue_for_s": wait_s}
-    until_ms = created_ms + 1000 * (ProvidersSettings().queue_for_s if wait_s is None else wait_s)
-    values = {"state": TaskState.QUEUED, "queued_until_ms": until_ms, "request": request, "next_poll_ms": None}
-    await store.submissions.open_task(a_task(name, created_ms=created_ms, **(values | changes)), T0)
+async def _queued(store: Store, name: str, queued_ms: int, wait_ms: int, **changes: Any) -> None:
+    values = {"state": TaskState.QUEUED, "queued_ms": queued_ms, "queued_until_ms": queued_ms + wait_ms}
+    await store.submissions.open_task(a_task(name, created_ms=T0 - 9, next_poll_ms=None, **(values | changes)), T0)
 
 
 async def test_a_queued_task_waits_from_now_for_as_long_as_its_request_says(store: Store, database_url: str) -> None:
-    await _queued(store, "tsk_1", T0, 60)
-    await _queued(store, "tsk_2", T0, None)
-    await _queued(store, "tsk_3", NOW - 1, 600_000)  # a long wait by the right clock
-    await _queued(store, "tsk_4", NOW + MAX_CLOCK_SKEW_MS, 60)  # by the clock of a node that is a little ahead
-    await _queued(store, "tsk_5", T0, 60, state=TaskState.CANCELED)
-    expected = [NOW + 60_000, NOW + 3_600_000, NOW + 599_999_999, NOW + MAX_CLOCK_SKEW_MS + 60_000, T0 + 60_000]
+    ahead_ms = NOW + MAX_CLOCK_SKEW_MS  # by the clock of a node that is a little ahead
+    await _queued(store, "tsk_1", T0, 60_000)
+    await _queued(store, "tsk_2", T0, 3_600_000)
+    await _queued(store, "tsk_3", NOW - 1, 600_000_000)  # a long wait by the right clock
+    await _queued(store, "tsk_4", ahead_ms, 60_000)
+    await _queued(store, "tsk_5", T0, 60_000, state=TaskState.CANCELED)
+    expected = [
+        (NOW, NOW + 60_000),
+        (NOW, NOW + 3_600_000),
+        (NOW - 1, NOW + 599_999_999),
+        (ahead_ms, ahead_ms + 60_000),
+        (T0, T0 + 60_000),
+    ]
     for now_ms, count in ((NOW, 2), (NOW, 0), (NOW + 600_000, 0)):
         assert await _repair(store).run(now_ms) == count
-        rows = rows_of(database_url, "SELECT queued_until_ms FROM tasks ORDER BY id")
-        assert [row[0] for row in rows] == expected
+        rows = rows_of(database_url, "SELECT queued_ms, queued_until_ms FROM tasks ORDER BY id")
+        assert [tuple(row) for row in rows] == expected
     await store.queue.refuse_overdue(NOW + 60_000)
     assert [row[0] for row in rows_of(database_url, "SELECT id FROM tasks WHERE state = 'refused'")] == ["tsk_1"]
 
 
 async def test_a_deadline_counts_from_now(store: Store, database_url: str) -> None:
     week_s = 604_800
-    await _running(store, "tsk_1", NOW, sent_ms=T0, deadline_ms=T0 + 60_000, request={"deadline_s": 60})
+    await _running(store, "tsk_1", NOW, sent_ms=T0, deadline_ms=T0 + 60_000)
     await _running(store, "tsk_2", NOW, sent_ms=T0, deadline_ms=T0 + 1_800_000)
-    await _running(
-        store, "tsk_3", NOW, sent_ms=NOW - 1, deadline_ms=NOW + week_s * 1000 - 1, request={"deadline_s": week_s}
-    )
+    await _running(store, "tsk_3", NOW, sent_ms=NOW - 1, deadline_ms=NOW + week_s * 1000 - 1)
     await _running(store, "tsk_4", NOW, sent_ms=T0, deadline_ms=T0 + 60_000, overdue_ms=NOW)
     for now_ms, count in ((NOW, 2), (NOW, 0), (NOW + 600_000, 0)):
         assert await _repair(store).run(now_ms) == count

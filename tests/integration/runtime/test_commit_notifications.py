@@ -83,7 +83,7 @@ async def test_a_stream_sends_the_event_of_a_callback_that_another_node_took(nod
 async def test_a_wait_ends_with_a_callback_that_another_node_took(nodes: tuple[Served, Served]) -> None:
     one, other = nodes
     await one.has()
-    waiting = asyncio.create_task(other.get("/v1/tasks/tsk_1", params={"wait": 60}))
+    waiting = asyncio.create_task(other.get("/v1/tasks/tsk_1", params={"wait": 45}))
     async with asyncio.timeout(PATIENCE_S):
         while not other.services.feed.taken:
             await asyncio.sleep(0.005)

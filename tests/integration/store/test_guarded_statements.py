@@ -169,6 +169,17 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "state": "queued", "queued_until_ms": NOW + 1},
         {"provider": "p", "now_ms": NOW},
     ),
+    "put_off_tasks": (
+        "tasks",
+        {**_TASK, "next_poll_ms": NOW},
+        {"provider": "p", "from_ms": NOW, "until_ms": NOW, "limit": 9},
+    ),
+    "later_deliveries": (
+        "deliveries",
+        {**_DUE, "is_replay": 0, "due_ms": NOW + 1},
+        {"endpoint_id": "e", "now_ms": NOW, "limit": 9},
+    ),
+    "dead_of_notify": ("deliveries", {**_DUE, "state": "dead"}, {"endpoint_id": "e", "limit": 9}),
     "overdue_tasks": (
         "tasks",
         {**_TASK, "deadline_ms": 1, "overdue_ms": None, "final_ms": None},

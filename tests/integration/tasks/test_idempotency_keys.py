@@ -1,5 +1,6 @@
 """What an idempotency key stands for, after each end that its submit can have, and whose it is."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import pytest
 from receiver.runtime.store import Store
 from receiver.store.retention import START
 from receiver.tasks.model.submit_result import Submitted
-from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task
+from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.webhooks.model.endpoint import new_webhook_secret
 from submitter.errors import ConnectFailed
 from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
-from tests.support.builders import T0, a_task, notified
+from tests.support.builders import T0, a_report, a_task, notified
 from tests.support.submission_setup import (
     Answer,
     a_request,
@@ -61,6 +62,36 @@ async def test_a_key_that_is_free_goes_to_the_queue_while_its_account_is_held_ba
         setup.clock.now_ms += 300_000
         await setup.send_queued()
         assert (await setup.stored(again)).state is TaskState.SUBMITTED
+
+
+async def test_many_repeats_at_once_under_a_free_key_make_one_post(tmp_path: Path) -> None:
+    script = (hiapi_error(402, "INSUFFICIENT_BALANCE"), hiapi_receipt("p1"))
+    async with submission_setup(tmp_path / "ledger.db", *script, queue_for_s=0) as setup:
+        request = a_request(idempotency_key="k")
+        first = await setup.refused(request)
+        found = await asyncio.gather(*[setup.submission.submit(request) for _ in range(8)])
+        assert {each.task.id for each in found if isinstance(each, Submitted)} == {first.task.id}
+        assert len(setup.transport.sent) == 2
+
+
+async def test_a_repeat_that_does_not_wait_is_refused_at_once_without_room_and_sent_at_once_with_room(
+    tmp_path: Path,
+) -> None:
+    script = (hiapi_error(402, "INSUFFICIENT_BALANCE"), hiapi_receipt("p1"), hiapi_receipt("p2"))
+    async with submission_setup(tmp_path / "ledger.db", *script, limits={"hiapi": 1}, queue_for_s=0) as setup:
+        keyed = a_request(prompt="keyed", idempotency_key="k")
+        first = await setup.refused(keyed)
+        await setup.submitted(a_request(prompt="in flight"))
+        for _ in range(3):
+            again = await setup.refused(keyed)
+            assert (again.task.id, again.is_without_room, again.replayed) == (first.task.id, True, False)
+            assert (again.task.state, again.task.refusal) == (TaskState.REFUSED, Refusal.THROTTLED)
+        assert (len(setup.transport.sent), setup.kept_requests(), await setup.store.events.events(0)) == (2, [], [])
+        (line,) = [each.detail for each in await setup.store.tasks.timeline(first.task.id) if "again" in each.detail]
+        assert (line["times"], line["error"]["code"]) == (3, "no_room")
+        await setup.store.ledger.record([a_report(TaskState.SUCCEEDED, "p1")], setup.clock())
+        sent = await setup.submitted(keyed)
+        assert (sent.id, sent.state, sent.provider_task_id) == (first.task.id, TaskState.SUBMITTED, "p2")
 
 
 async def test_after_task_refused_was_published_the_key_opens_a_new_task(tmp_path: Path) -> None:
@@ -114,8 +145,12 @@ async def test_the_answer_of_a_key_does_not_change_when_its_timeline_is_deleted(
         assert isinstance(again, Replayed)
         assert (again.task.refusal, again.task.refusal_status, again.task.error) == (refusal, 400, refused.error)
     else:
-        assert isinstance(again, Task)
-        assert (again.id, again.state) == ("tsk_1", TaskState.QUEUED)
+        assert isinstance(again, FreeKey)
+        assert (again.task.id, again.task.state) == ("tsk_1", TaskState.REFUSED)
+        opened = await store.submissions.open_task(notified(idempotency_key="k", sent_ms=T0 + 1), T0 + 1)
+        assert isinstance(opened, Task)
+        assert (opened.id, opened.state, opened.sent_ms, opened.submits) == ("tsk_1", TaskState.SUBMITTING, T0 + 1, 1)
+        assert (opened.error, opened.refusal, opened.queued_ms) == (None, None, T0 + 1)
 
 
 async def test_a_key_of_before_the_scopes_is_every_api_keys(store: Store) -> None:
@@ -123,3 +158,16 @@ async def test_a_key_of_before_the_scopes_is_every_api_keys(store: Store) -> Non
     again = await store.submissions.open_task(a_task("tsk_2", idempotency_key="k", key_scope="key a"), T0)
     assert isinstance(again, Replayed)
     assert again.task.id == "tsk_1"
+
+
+async def test_the_key_of_a_task_that_was_taken_out_of_the_queue_answers_with_the_canceled_task(tmp_path: Path) -> None:
+    script = (hiapi_receipt("p1"),)
+    async with submission_setup(tmp_path / "ledger.db", *script, limits={"hiapi": 1}, queue_for_s=3600) as setup:
+        await setup.submitted(a_request(prompt="a"))
+        queued = await setup.submitted(a_request(idempotency_key="k"))
+        await setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0)
+        again = await setup.submission.submit(a_request(idempotency_key="k"))
+        assert isinstance(again, Submitted)
+        assert (again.replayed, again.task.id, again.task.state) == (True, queued.id, TaskState.CANCELED)
+        assert await setup.store.queue.depths() == []
+        assert len(setup.transport.sent) == 1

@@ -114,7 +114,7 @@ async def test_the_provider_tells_state_model_and_time_of_an_id(scene: Scene) ->
     seen = await _identify(service, task, made)
     assert isinstance(seen, Identified)
     assert (seen.state, seen.doubts, seen.found.listed.provider_task_id) == (TaskState.SUBMITTED, (), made)
-    assert "dashscope says submitted (PENDING): a model that it does not tell, created 20" in str(seen)
+    assert "dashscope says submitted (PENDING): a model that it does not name, created 20" in str(seen)
     assert str(seen).endswith("0 s after the submit began")
     assert await _task(service, task.id) == task
 
@@ -143,7 +143,7 @@ async def test_another_tasks_id_and_a_task_that_is_not_open_cost_no_request(tmp_
         assert taken == SettleRefused(reason="p2 belongs to another task of dashscope: tsk_2")
         running = await _identify(service, await _task(service, "tsk_2"), "p3")
         assert isinstance(running, SettleRefused)
-        assert "running under an id that the provider told" in running.reason
+        assert "running under an id that the provider gave" in running.reason
 
 
 async def test_a_provider_that_does_not_answer_changes_nothing(tmp_path: Path) -> None:

@@ -14,36 +14,15 @@ from submitter.http.messages import HttpReply
 from submitter.model import Refusal, TaskState
 from submitter.request import RawRequest
 from tests.support.builders import T0, a_report
+from tests.support.queue_steps import CROWDED, HOUR_MS, THROTTLED, WAITS, ends, events_of, receipts, states_of
 from tests.support.submission_setup import (
     Answer,
-    SubmissionSetup,
     a_request,
     dashscope_receipt,
     hiapi_error,
     hiapi_receipt,
     submission_setup,
 )
-
-HOUR_MS = 3_600_000
-WAITS: dict[str, Any] = {"queue_for_s": 3600}
-THROTTLED = hiapi_error(429, "RATE_LIMITED", "too fast")
-CROWDED = hiapi_error(429, "CONCURRENCY_LIMITED", "too many tasks at once")
-
-
-def receipts(*numbers: int) -> list[Answer]:
-    return [hiapi_receipt(f"p{number}") for number in numbers]
-
-
-async def _states(setup: SubmissionSetup, *tasks: Task) -> list[str]:
-    return [(await setup.stored(task)).state.value for task in tasks]
-
-
-async def _events(setup: SubmissionSetup) -> list[tuple[str, str | None]]:
-    return [(event.type.value, event.task_id) for event in await setup.store.events.events(0)]
-
-
-async def _ends(setup: SubmissionSetup, task: Task, number: int) -> None:
-    await setup.store.ledger.record([a_report(TaskState.SUCCEEDED, f"p{number}")], setup.clock())
 
 
 async def test_with_room_the_answer_carries_the_receipt(tmp_path: Path) -> None:
@@ -60,8 +39,8 @@ async def test_beyond_the_limit_of_tasks_in_flight_a_task_waits_and_is_sent_when
         assert (third.state, third.provider_task_id, third.deadline_ms) == (TaskState.QUEUED, None, None)
         assert (third.next_poll_ms, setup.woken["queued"]) == (None, 1)
         await setup.send_queued()
-        assert await _states(setup, third) == ["queued"]
-        await _ends(setup, first, 1)
+        assert await states_of(setup, third) == ["queued"]
+        await ends(setup, first, 1)
         setup.clock.now_ms += 5_000
         await setup.send_queued()
         sent = await setup.stored(third)
@@ -84,7 +63,7 @@ async def test_an_uncertain_or_overdue_task_does_not_block_its_account(tmp_path:
         setup.clock.now_ms += 1_800_000
         await setup.store.ledger.mark_overdue(setup.clock())
         await setup.send_queued()
-        assert await _states(setup, queued) == ["submitted"]
+        assert await states_of(setup, queued) == ["submitted"]
 
 
 async def test_the_rate_budget_bounds_submits_where_the_provider_counts_them(tmp_path: Path) -> None:
@@ -96,7 +75,7 @@ async def test_the_rate_budget_bounds_submits_where_the_provider_counts_them(tmp
         assert again_s == pytest.approx(60 / 50, abs=0.01)
         setup.clock.now_ms += 1_201
         await setup.send_queued()
-        assert await _states(setup, *tasks[9:]) == ["submitted", "queued", "queued"]
+        assert await states_of(setup, *tasks[9:]) == ["submitted", "queued", "queued"]
 
 
 async def test_tasks_go_in_the_order_of_priority_and_then_of_arrival(tmp_path: Path) -> None:
@@ -151,7 +130,7 @@ async def test_a_refusal_that_passes_puts_the_task_back_and_holds_back_submits_o
         assert (sent.state, sent.error, sent.submits) == (TaskState.SUBMITTED, None, 2)
         (account,) = await setup.store.accounts.all()
         assert (account.submits_paused_until_ms, account.submit_refusals) == (None, 0)
-        assert await _events(setup) == []
+        assert await events_of(setup) == []
 
 
 async def test_refusals_in_a_row_hold_submits_back_longer_and_longer(tmp_path: Path) -> None:
@@ -182,18 +161,18 @@ async def test_a_refusal_of_the_request_itself_ends_a_queued_task_by_an_event(tm
     async with submission_setup(tmp_path / "ledger.db", *script, limits={"hiapi": 1}, **WAITS) as setup:
         first = await setup.submitted(a_request(prompt="a"))
         second = await setup.submitted(a_request(prompt="b"))
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         await setup.send_queued()
         ended = await setup.stored(second)
         assert (ended.state, ended.refusal, ended.final_ms) == (TaskState.REFUSED, Refusal.INVALID, T0)
-        assert await _events(setup) == [("task.succeeded", first.id), ("task.refused", second.id)]
+        assert await events_of(setup) == [("task.succeeded", first.id), ("task.refused", second.id)]
         assert setup.woken["events"] == 1
 
 
 async def test_a_submit_that_is_refused_in_the_answer_makes_no_event(tmp_path: Path) -> None:
     async with submission_setup(tmp_path / "ledger.db", hiapi_error(400, "INVALID_REQUEST"), **WAITS) as setup:
         assert isinstance(await setup.submission.submit(a_request()), RefusedSubmit)
-        assert await _events(setup) == []
+        assert await events_of(setup) == []
 
 
 async def test_a_repeat_that_was_answered_202_meanwhile_is_told_of_the_refusal(tmp_path: Path) -> None:
@@ -210,7 +189,7 @@ async def test_a_repeat_that_was_answered_202_meanwhile_is_told_of_the_refusal(t
         second = await setup.submitted(a_request(idempotency_key="k"))
         go_on.set()
         await first
-        assert await _events(setup) == [("task.refused", second.id)]
+        assert await events_of(setup) == [("task.refused", second.id)]
 
 
 async def test_after_its_time_in_the_queue_a_task_is_refused_once(tmp_path: Path) -> None:
@@ -218,7 +197,7 @@ async def test_after_its_time_in_the_queue_a_task_is_refused_once(tmp_path: Path
         task = await setup.submitted(a_request(queue_for_s=30))
         setup.clock.now_ms += 29_999
         await setup.sender.refuse_overdue()
-        assert await _states(setup, task) == ["queued"]
+        assert await states_of(setup, task) == ["queued"]
         setup.clock.now_ms += 1
         for _ in range(2):
             await setup.sender.refuse_overdue()
@@ -227,7 +206,7 @@ async def test_after_its_time_in_the_queue_a_task_is_refused_once(tmp_path: Path
         assert (ended.state, ended.refusal, ended.final_ms) == (TaskState.REFUSED, Refusal.THROTTLED, T0 + 30_000)
         assert ended.error is not None
         assert (ended.error.code, "RATE_LIMITED" in ended.error.message) == ("queue_time_over", True)
-        assert await _events(setup) == [("task.refused", task.id)]
+        assert await events_of(setup) == [("task.refused", task.id)]
         assert len(setup.transport.sent) == 1
 
 
@@ -238,10 +217,10 @@ async def test_a_task_whose_time_is_over_is_never_sent_although_there_is_room(tm
         late, last = [
             await setup.submitted(a_request(prompt=each, queue_for_s=wait)) for each, wait in (("b", 5), ("c", 60))
         ]
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         setup.clock.now_ms += 5_000
         await setup.send_queued()
-        assert await _states(setup, late, last) == ["refused", "submitted"]
+        assert await states_of(setup, late, last) == ["refused", "submitted"]
         assert len(setup.transport.sent) == 2
 
 
@@ -250,7 +229,7 @@ async def test_a_request_that_does_not_wait_is_refused_at_once_without_a_post(tm
         await setup.submitted(a_request(prompt="a"))
         refused = await setup.refused(a_request(prompt="b", queue_for_s=0))
         assert (refused.refused.refusal, refused.refused.error.code) == (Refusal.THROTTLED, "no_room")
-        assert (len(setup.transport.sent), await _events(setup)) == (1, [])
+        assert (len(setup.transport.sent), await events_of(setup)) == (1, [])
 
 
 async def test_a_queued_task_survives_the_process_and_is_sent_with_its_pictures(tmp_path: Path) -> None:
@@ -317,7 +296,7 @@ async def test_a_callback_for_a_task_that_was_queued_again_ends_its_waiting(tmp_
         await setup.sender.refuse_overdue()
         await setup.send_queued()
         assert (await setup.stored(task)).state is TaskState.SUCCEEDED
-        assert await _events(setup) == [("task.succeeded", task.id)]
+        assert await events_of(setup) == [("task.succeeded", task.id)]
         assert (len(setup.transport.sent), setup.kept_requests()) == (1, [])
 
 
@@ -325,9 +304,9 @@ async def test_an_unsendable_task_is_refused_and_the_next_one_goes(tmp_path: Pat
     async with submission_setup(tmp_path / "ledger.db", *receipts(1), limits={"hiapi": 1}, **WAITS) as setup:
         first = await setup.submitted(a_request(prompt="a"))
         broken, fine = [await setup.submitted(a_request(prompt=each)) for each in "bc"]
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         setup.transport.script = (setup.transport.script[0], hiapi_receipt("p2"))
         await setup.store.engine.write(lambda tx: tx.execute("remove_queued_request", task=broken.id))
         await setup.send_queued()
-        assert await _states(setup, broken, fine) == ["refused", "submitted"]
-        assert ("task.refused", broken.id) in await _events(setup)
+        assert await states_of(setup, broken, fine) == ["refused", "submitted"]
+        assert ("task.refused", broken.id) in await events_of(setup)

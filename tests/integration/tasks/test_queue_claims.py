@@ -14,36 +14,13 @@ from submitter.http.messages import HttpCall
 from submitter.model import Refusal, Refused, TaskError, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
+from tests.support.queue_steps import CROWDED, WAITS, ends, events_of, receipts, states_of
 from tests.support.submission_setup import (
-    Answer,
-    SubmissionSetup,
     a_request,
-    hiapi_error,
-    hiapi_receipt,
     submission_setup,
 )
 
-HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
-WAITS: dict[str, Any] = {"queue_for_s": 3600}
-THROTTLED = hiapi_error(429, "RATE_LIMITED", "too fast")
-CROWDED = hiapi_error(429, "CONCURRENCY_LIMITED", "too many tasks at once")
-
-
-def receipts(*numbers: int) -> list[Answer]:
-    return [hiapi_receipt(f"p{number}") for number in numbers]
-
-
-async def _states(setup: SubmissionSetup, *tasks: Task) -> list[str]:
-    return [(await setup.stored(task)).state.value for task in tasks]
-
-
-async def _events(setup: SubmissionSetup) -> list[tuple[str, str | None]]:
-    return [(event.type.value, event.task_id) for event in await setup.store.events.events(0)]
-
-
-async def _ends(setup: SubmissionSetup, task: Task, number: int) -> None:
-    await setup.store.ledger.record([a_report(TaskState.SUCCEEDED, f"p{number}")], setup.clock())
 
 
 async def test_a_queued_task_is_claimed_once_by_many_that_try_at_once(tmp_path: Path) -> None:
@@ -61,7 +38,7 @@ async def test_a_process_that_dies_between_claim_and_post_leaves_what_the_reconc
     async with submission_setup(tmp_path / "ledger.db", *receipts(1), limits={"hiapi": 1}, **WAITS) as setup:
         first = await setup.submitted(a_request(prompt="a"))
         queued = await setup.submitted(a_request(prompt="b"))
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         assert isinstance(await setup.submission.claim_next("hiapi"), Claimed)  # and no POST
     async with submission_setup(tmp_path / "ledger.db", *receipts(2), **WAITS) as setup:
         left = await setup.stored(queued)
@@ -78,10 +55,10 @@ async def test_a_canceled_task_is_out_of_the_queue_for_good(tmp_path: Path) -> N
         assert canceled is not None
         assert (canceled.state, canceled.final_ms) == (TaskState.CANCELED, T0)
         assert await setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0) is None
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         await setup.send_queued()
-        assert await _states(setup, queued) == ["canceled"]
-        assert await _events(setup) == [("task.canceled", queued.id), ("task.succeeded", first.id)]
+        assert await states_of(setup, queued) == ["canceled"]
+        assert await events_of(setup) == [("task.canceled", queued.id), ("task.succeeded", first.id)]
         assert (len(setup.transport.sent), setup.kept_requests()) == (1, [])
         assert "ann: cancel" in [entry.summary for entry in await setup.store.tasks.timeline(queued.id)]
 
@@ -90,7 +67,7 @@ async def test_of_a_cancellation_and_a_claim_at_once_exactly_one_wins(tmp_path: 
     async with submission_setup(tmp_path / "ledger.db", *receipts(1, 2), limits={"hiapi": 1}, **WAITS) as setup:
         first = await setup.submitted(a_request(prompt="a"))
         queued = await setup.submitted(a_request(prompt="b"))
-        await _ends(setup, first, 1)
+        await ends(setup, first, 1)
         canceled, claimed = await asyncio.gather(
             setup.store.queue.cancel(queued.id, actor="ann", now_ms=T0), setup.submission.claim_next("hiapi")
         )
@@ -108,17 +85,17 @@ async def test_a_limit_is_learned_from_refusals_and_raised_by_trial(tmp_path: Pa
         setup.clock.now_ms += 60_000
         await setup.send_queued()
         assert len(setup.transport.sent) == 3  # as many are in flight as it takes
-        await _ends(setup, tasks[0], 1)
+        await ends(setup, tasks[0], 1)
         await setup.send_queued()
-        assert await _states(setup, tasks[2]) == ["submitted"]
+        assert await states_of(setup, tasks[2]) == ["submitted"]
         setup.clock.now_ms += 240_000  # five minutes after the refusal: one more on trial, which is taken
         await setup.send_queued()
         (account,) = await setup.store.accounts.all()
-        assert (account.learned_in_flight, await _states(setup, tasks[3])) == (3, ["submitted"])
+        assert (account.learned_in_flight, await states_of(setup, tasks[3])) == (3, ["submitted"])
         setup.clock.now_ms += 300_000  # and one more, which is refused
         await setup.send_queued()
         (account,) = await setup.store.accounts.all()
-        assert (account.learned_in_flight, await _states(setup, tasks[4])) == (3, ["queued"])
+        assert (account.learned_in_flight, await states_of(setup, tasks[4])) == (3, ["queued"])
 
 
 # On both engines.
@@ -130,7 +107,7 @@ REFUSED = Refused(refusal=Refusal.THROTTLED, error=TaskError(code="RATE", messag
 async def _opens(store: Store, *names: str, limits: AccountLimits = LIMITS) -> None:
     for name in names:
         waiting = a_task(name, queued_until_ms=T0 + 60_000)
-        await store.submissions.open_task(waiting, T0, limits=limits, request_text=lambda: "{}")
+        await store.submissions.open_task(waiting, T0, limits=limits, request_text="{}")
 
 
 async def _claims(store: Store, limits: AccountLimits = LIMITS, now_ms: int = T0) -> Any:
@@ -213,7 +190,7 @@ async def test_a_clock_that_leaps_ahead_neither_ends_nor_sends_a_queued_task_for
     assert back.state is TaskState.QUEUED
     # A task that was queued since is sent, although those go first that may have waited too long.
     new = a_task("tsk_9", queued_until_ms=leaped_ms + DAY_MS)
-    await store.submissions.open_task(new, leaped_ms, limits=LIMITS, request_text=lambda: "{}")
+    await store.submissions.open_task(new, leaped_ms, limits=LIMITS, request_text="{}")
     sent = await _claims(store, now_ms=leaped_ms + 60_000)
     assert isinstance(sent, Claimed)
     assert sent.task.id == "tsk_9"

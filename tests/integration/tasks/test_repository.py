@@ -1,6 +1,7 @@
 """Pages, cursors and counts."""
 
 from receiver.runtime.store import Store
+from receiver.tasks.model.queue_list import with_places
 from receiver.tasks.model.task import TaskFilter
 from receiver.webhooks.model.delivery import Backlog, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -146,3 +147,37 @@ async def test_deliveries_of_a_subscription_are_paged_in_any_state_or_one(store:
         first = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2)
         rest = await store.deliveries.deliveries(state=state, subscription="sub_1", limit=2, cursor=first.next_cursor)
         assert [each.event_seq for each in (*first.items, *rest.items)] == numbers
+
+
+async def test_queued_tasks_are_listed_in_the_order_in_which_each_account_sends_them(store: Store) -> None:
+    for name, provider, priority in [
+        ("tsk_1", "hiapi", 0),
+        ("tsk_2", "dashscope", 0),
+        ("tsk_3", "hiapi", 5),
+        ("tsk_4", "hiapi", 0),
+        ("tsk_5", "hiapi", 5),
+    ]:
+        labels = {"team": "red" if name == "tsk_4" else "blue"}
+        at = T0 + int(name[-1])
+        task = a_task(name, provider=provider, priority=priority, labels=labels, created_ms=at, state=TaskState.QUEUED)
+        await store.submissions.open_task(task, T0)
+    await store.submissions.open_task(a_task("tsk_6", priority=9), T0)
+    listed = await store.tasks.queued(TaskFilter())
+    order = [(each.task.id, each.position) for each in listed.items]
+    assert order == [("tsk_2", 1), ("tsk_3", 1), ("tsk_5", 2), ("tsk_1", 3), ("tsk_4", 4)]
+    for condition, expected in [
+        (TaskFilter(label=("team", "red")), [("tsk_4", 4)]),
+        (TaskFilter(label=("team", "green")), []),
+        (TaskFilter(provider="dashscope"), [("tsk_2", 1)]),
+        (TaskFilter(provider="hiapi", older_than_ms=T0 + 3), [("tsk_3", 1), ("tsk_1", 3)]),
+    ]:
+        assert [(each.task.id, each.position) for each in (await store.tasks.queued(condition)).items] == expected
+    first = await store.tasks.queued(TaskFilter(limit=2))
+    assert (len(first.items), first.next_cursor is None) == (2, False)
+    assert (await store.tasks.queued(TaskFilter(limit=5))).next_cursor is None
+    for each in listed.items:  # as one task tells it
+        place = await store.queue.place(each.task, T0)
+        assert place is not None
+        assert place.position == each.position
+        depths, accounts = await store.queue.depths(), await store.accounts.all()
+        assert with_places([each], depths, accounts, T0) == [(each.task, place)]

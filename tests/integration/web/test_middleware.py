@@ -10,6 +10,7 @@ SCOPE: Scope = {
     "type": "http",
     "http_version": "1.1",
     "method": "POST",
+    "path": "/v1/tasks",
     "raw_path": b"/v1/tasks",
     "headers": [(b"host", b"receiver.example")],
 }

@@ -75,16 +75,40 @@ async def test_a_bad_priority_or_wait_is_answered_422_and_makes_no_task(
     assert (await service.get("/v1/tasks")).json()["tasks"] == []
 
 
-async def test_without_room_a_request_that_does_not_wait_is_answered_503(tmp_path: Path) -> None:
+async def test_without_room_a_request_that_does_not_wait_is_answered_503_each_time(tmp_path: Path) -> None:
+    order, key = {**ORDER, "queue_for_s": 0}, {"Idempotency-Key": "k"}
     async with _full(tmp_path) as (service, sim):
-        reply = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0}, headers={"Idempotency-Key": "k"})
-        problem = is_problem(reply, 503)
-        assert (problem["type"].rpartition(":")[2], problem["provider"]["code"]) == ("provider-throttled", "no_room")
-        assert "tries again" in problem["detail"]
-        assert int(reply.headers["retry-after"]) >= 1
+        replies = [await service.post("/v1/tasks", order, headers=key) for _ in range(3)]
+        problems = [is_problem(reply, 503) for reply in replies]
+        assert [problem["type"].rpartition(":")[2] for problem in problems] == ["no-room"] * 3
+        assert len({problem["task"] for problem in problems}) == 1
+        assert [reply.headers["retry-after"] for reply in replies] == ["60"] * 3
+        assert problems[0]["detail"] == (
+            "The account hiapi has no room: as many tasks are in flight as the account may have, and the request does"
+            " not wait in the queue. Nothing was sent. With `queue_for_s` over 0 it waits in the queue instead;"
+            " the same Idempotency-Key tries again."
+        )
+        assert "provider" not in problems[0]
         assert len(sim.records().tasks) == 1
-        again = await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0}, headers={"Idempotency-Key": "k"})
-        assert again.status_code in {202, 503}
+        await _ends_the_first(service, sim)
+        task = await service.get(f"/v1/tasks/{(await service.get('/v1/tasks')).json()['tasks'][-1]['id']}")
+        await service.post(f"/v1/tasks/{task.json()['id']}/reconcile", {})
+        sent = await service.post("/v1/tasks", order, headers=key)
+        assert (sent.status_code, sent.json()["state"]) == (202, "submitted")
+        assert sent.json()["id"] == problems[0]["task"]
+
+
+async def test_the_answer_without_room_speaks_of_a_key_only_where_one_was_given(tmp_path: Path) -> None:
+    async with _full(tmp_path) as (service, sim):
+        problem = is_problem(await service.post("/v1/tasks", {**ORDER, "queue_for_s": 0}), 503)
+        assert problem["detail"].endswith("With `queue_for_s` over 0 it waits in the queue instead.")
+        sim.plan("dashscope", [["submit_429"]] * 9)
+        order = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse"}}
+        refused = is_problem(await service.post("/v1/tasks", {**order, "queue_for_s": 0}), 503)
+        assert (refused["type"].rpartition(":")[2], "Idempotency-Key" in refused["detail"]) == (
+            "provider-throttled",
+            False,
+        )
 
 
 async def test_a_queued_task_is_sent_when_the_one_before_it_has_ended(tmp_path: Path) -> None:

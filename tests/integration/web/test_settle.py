@@ -65,7 +65,8 @@ async def test_force_takes_an_id_unchecked_and_a_wrong_one_is_corrected(scene: S
     await service.post(path.replace("settle", "reconcile"))
     again = is_problem(await service.post(path, {"refused": True}), 409)
     assert again["detail"].endswith(f"this one is succeeded under {made}, and a recorded end stays")
-    assert len(await service.services.store.events.events(0)) == 1
+    events = await service.services.store.events.events(0)
+    assert [event.type for event in events] == ["task.uncertain", "task.succeeded"]
 
 
 async def test_what_speaks_against_an_id_needs_force(scene: Scene) -> None:
@@ -183,3 +184,15 @@ async def test_settling_needs_the_scope_of_operators(service: Served, key: str) 
 
 async def test_a_task_that_is_not_there_cannot_be_ended(service: Served) -> None:
     is_problem(await service.post("/v1/tasks/tsk_none/settle", {"canceled": True}), 404)
+
+
+async def test_settling_as_refused_wakes_those_who_wait_at_once(scene: Scene) -> None:
+    path, _ = await _lost(scene)
+    woken: list[int] = []
+    scene[0].services.commit_notifier.subscribe(lambda: woken.append(1))
+    assert (await scene[0].post(path, {"refused": True})).json()["state"] == "refused"
+    assert woken == [1]
+    is_problem(await scene[0].post(path, {"refused": True}), 409)
+    assert woken == [1]
+    events = await scene[0].services.store.events.events(0)
+    assert [event.type for event in events] == ["task.uncertain", "task.refused"]

@@ -5,19 +5,7 @@ from dataclasses import replace
 import pytest
 
 from receiver.cli.demo.shown import Shown, remarks, shown_lines
-
-SHOWN = Shown(
-    retried_s=1.2,
-    waited_s=1.3,
-    retry_after_s=1,
-    asymmetric=60,
-    overlapping=30,
-    resumed_at=20,
-    notified=12,
-    queued=8,
-    uncertain=5,
-    corrected=True,
-)
+from tests.support.demo_results import SHOWN
 
 
 def test_where_all_was_shown_nothing_is_wrong() -> None:

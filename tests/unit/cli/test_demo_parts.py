@@ -19,11 +19,11 @@ from receiver.cli.demo.records import (
     settle_arguments,
     settlements,
 )
-from receiver.cli.demo.shown import Shown
 from receiver.cli.demo.tally import Channel, Evidence, LedgerTask, Paid, Received, Wanted, tally
 from receiver.config.settings import Settings
 from receiver.tasks.model.timeline import build_timeline
 from submitter.simulator import PLATFORMS
+from tests.support.demo_results import SHOWN
 
 SETUP = Setup(directory=Path("/demo"), simulator="http://127.0.0.1:1", receiver="http://127.0.0.1:2")
 IN_LEDGER = LedgerTask(task="tsk_1", provider="hiapi", provider_task_id="tk-1")
@@ -113,20 +113,6 @@ def test_a_contradiction_counts_once_it_was_answered_with_success() -> None:
     assert (unanswered.contradicted, unanswered.awaits_contradiction) == (False, True)
     answered = _recorded(("succeeded", 204), ("failed", 200))
     assert (answered.contradicted, answered.awaits_contradiction) == (True, False)
-
-
-SHOWN = Shown(
-    retried_s=1.2,
-    waited_s=1.3,
-    retry_after_s=1,
-    asymmetric=60,
-    overlapping=30,
-    resumed_at=20,
-    notified=12,
-    queued=8,
-    uncertain=5,
-    corrected=True,
-)
 
 
 def _result(*, received: bool) -> Result:

@@ -104,6 +104,13 @@ def test_an_end_in_an_unknown_word_is_an_operators_to_say(
         assert (f"whenfinal tasks settle tsk_1 {flag}" in hint) is is_proposed
 
 
+def test_a_lost_submit_that_waited_in_the_queue_is_searched_for_at_the_time_at_which_it_was_sent() -> None:
+    (search, *_) = next_steps(replace(UNCERTAIN, sent_ms=7_000), [], NOW).manual
+    assert search == "Search tokenbay's console for a task of this request, sent 3.0 s ago."
+    (search, *_) = next_steps(UNCERTAIN, [], NOW).manual
+    assert search.endswith("sent 10 s ago.")
+
+
 def test_an_uncertain_task_that_may_be_repeated_needs_no_operator() -> None:
     steps = next_steps(UNCERTAIN, [], replace(NOW, is_repeatable=True))
     assert steps.manual == ()

@@ -4,7 +4,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from receiver.cli.demo.display import Progress, draw
-from receiver.cli.display.tables import cell, table, task_sheet
+from receiver.cli.display.tables import cell, queue_lines, queued_table, table, task_sheet
+from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.queue import QueueDepth
+from receiver.tasks.model.queue_list import QueuedTask, with_places
 from submitter.model import Output, TaskState
 from tests.support.builders import a_task
 
@@ -33,6 +36,28 @@ def test_columns_that_do_not_fit_are_named() -> None:
     listing = table("task", "provider", "state", "provider's id", "labels", rows=[(*ROW[:3], *ROW[5:])])
     assert _drawn(listing, 60)[-1] == "too narrow for: provider's id, labels; --json shows all"
     assert "too narrow" not in "".join(_drawn(listing, 240))
+
+
+@pytest.mark.parametrize(("width", "missing"), [(80, ()), (60, ("priority", "waiting"))])
+def test_the_list_of_a_queue_shows_the_place_of_each_task_and_the_length_below(
+    width: int, missing: tuple[str, ...]
+) -> None:
+    tasks = [a_task(f"{TASK[:-1]}{n}", state=TaskState.QUEUED, priority=9 - n, created_ms=0) for n in range(2)]
+    depths = [QueueDepth(provider="hiapi", depth=340, oldest_ms=0)]
+    held = AccountStatus(
+        provider="hiapi", tokens=1, refilled_ms=0, submits_paused_until_ms=90_000, submits_paused_reason="throttled: x"
+    )
+    queued = [QueuedTask(task=task, position=at) for at, task in enumerate(tasks, start=1)]
+    lines = _drawn(queued_table(with_places(queued, depths, [held], 60_000), 60_000), width)
+    shown = "\n".join(lines)
+    assert ("2 of 340" in shown, TASK[:-1] in shown, max(map(len, lines)) <= width) == (True, True, True)
+    assert [word for word in ("place", "priority", "waiting") if word not in lines[0]] == list(missing)
+    (below,) = queue_lines(depths, [held], 60_000)
+    assert below.plain == (
+        "hiapi: 340 queued, the oldest for 1 min; held back, throttled: x; the next one is sent in 30 s"
+    )
+    (free,) = queue_lines(depths, [held], 90_000)
+    assert free.plain == "hiapi: 340 queued, the oldest for 1 min 30 s"
 
 
 def test_a_table_without_rows_has_its_headings() -> None:

@@ -24,6 +24,15 @@ def test_another_reason_or_other_bytes_are_a_line_of_their_own() -> None:
     assert line_to_change([_row(1)], {"reason": "r1", "task_id": "p1"}, "", AT) is None
 
 
+def test_ways_out_of_the_queue_are_counted_beside_the_answers() -> None:
+    rows = [_row(3), {**_row(2), "detail": json.dumps({"from_queue": True})}, _row(1)]
+    changed = line_to_change(rows, {"from_queue": True}, "", AT)
+    assert changed is not None
+    assert (changed.id, changed.detail["times"]) == ("obs_2", 2)
+    assert line_to_change(rows, {"again": True}, "", AT) is None
+    assert line_to_change(rows, {"queued": "x"}, "", AT) is None
+
+
 def test_the_same_answer_again_is_counted_with_its_time() -> None:
     changed = line_to_change([_row(1, "a", times=4, last_at="then")], {"reason": "r1"}, "a", AT)
     assert changed is not None

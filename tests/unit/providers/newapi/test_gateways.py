@@ -211,7 +211,7 @@ def test_the_answer_of_a_platform_behind_the_gateway_is_read_too(body: dict[str,
         ({"fail_reason": LINK}, "video"),
     ],
 )
-def test_the_link_is_found_in_every_place_that_is_known(adapter: str, place: dict[str, Any], kind: str) -> None:
+def test_the_link_is_found_in_every_place_that_gateways_use(adapter: str, place: dict[str, Any], kind: str) -> None:
     for body in (
         {"id": TASK_ID, "status": "completed", **place},
         {"data": {"task_id": TASK_ID, "status": "SUCCESS", **place}},
