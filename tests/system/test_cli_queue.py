@@ -34,6 +34,14 @@ def test_a_task_without_room_is_queued_and_its_submit_says_who_sends_it(full: Cl
     assert "1 in the queue: sent as there is room, by whenfinal serve or worker" in ended.out
 
 
+def test_a_task_that_does_not_wait_is_refused_without_room_and_not_in_the_providers_name(full: Cli) -> None:
+    ended = full.run("submit", "-", stdin=request_line(queue_for_s=0))
+    assert ended.status == 1
+    assert "the account hiapi has no room, and nothing was sent: as many tasks are in flight" in ended.err
+    assert "with queue_for_s over 0 it waits in the queue" in ended.err
+    assert "hiapi refused it" not in ended.err
+
+
 def test_the_place_of_a_queued_task_is_shown_and_explained(full: Cli) -> None:
     first, second = _queued(full), _queued(full, priority=3)
     listed = full.run("tasks", "list", "--state", "queued", "--json").values

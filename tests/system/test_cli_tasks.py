@@ -57,7 +57,7 @@ def test_an_uncertain_task_is_explained_with_the_commands_that_settle_it(simulat
     assert f"whenfinal tasks settle {uncertain} --refused\n" in ended.out
     assert "--look" not in ended.out  # TokenBay documents no list
     (value,) = simulated.run("tasks", "explain", uncertain, "--json").values
-    assert [note["kind"] for note in value["timeline"]] == ["observation", "observation"]
+    assert [note["kind"] for note in value["timeline"]] == ["observation", "observation", "event"]
 
 
 def test_a_wish_to_cancel_is_carried_where_there_is_such_a_thing(simulated: Cli) -> None:

@@ -204,7 +204,7 @@ class _Run:
                 if outcome.is_without_room:
                     why = f"the account {task.provider} has no room, and nothing was sent: {refused.error.message}"
                     return LineResult(
-                        number=line.number, task=task, error=f"{why}; leave out queue_for_s to let it wait"
+                        number=line.number, task=task, error=f"{why}; with queue_for_s over 0 it waits in the queue"
                     )
                 reason = (
                     f"{task.provider} refused it ({refused.refusal}): {refused.error.code}: {refused.error.message}"

@@ -140,7 +140,7 @@ def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Tabl
             task.provider,
             f"{place.position} of {place.depth}",
             place.priority,
-            format_duration(now_ms - task.created_ms),
+            format_duration(now_ms - (task.queued_ms or task.created_ms)),
             task.model,
             format_labels(task.labels),
         )

@@ -94,7 +94,7 @@ ORDER BY id DESC LIMIT :limit;
 
 -- queued_page: queued tasks in the order in which their account sends them; of each account, position 1 is sent next
 SELECT * FROM (
-    SELECT q.*, ROW_NUMBER() OVER (PARTITION BY q.provider ORDER BY q.priority DESC, q.id) AS position
+    SELECT q.*, ROW_NUMBER() OVER (PARTITION BY q.provider ORDER BY q.priority DESC, q.queued_ms, q.id) AS position
     FROM tasks q WHERE q.state = 'queued' AND (CAST(:provider AS TEXT) IS NULL OR q.provider = :provider)
 ) AS t
 WHERE t.created_ms <= :created_before_ms

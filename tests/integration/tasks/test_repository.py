@@ -159,17 +159,26 @@ async def test_queued_tasks_are_listed_in_the_order_in_which_each_account_sends_
     ]:
         labels = {"team": "red" if name == "tsk_4" else "blue"}
         at = T0 + int(name[-1])
-        task = a_task(name, provider=provider, priority=priority, labels=labels, created_ms=at, state=TaskState.QUEUED)
+        queued_ms = T0 + 9 if name == "tsk_1" else at  # its key was used again
+        task = a_task(
+            name,
+            provider=provider,
+            priority=priority,
+            labels=labels,
+            created_ms=at,
+            queued_ms=queued_ms,
+            state=TaskState.QUEUED,
+        )
         await store.submissions.open_task(task, T0)
     await store.submissions.open_task(a_task("tsk_6", priority=9), T0)
     listed = await store.tasks.queued(TaskFilter())
     order = [(each.task.id, each.position) for each in listed.items]
-    assert order == [("tsk_2", 1), ("tsk_3", 1), ("tsk_5", 2), ("tsk_1", 3), ("tsk_4", 4)]
+    assert order == [("tsk_2", 1), ("tsk_3", 1), ("tsk_5", 2), ("tsk_4", 3), ("tsk_1", 4)]
     for condition, expected in [
-        (TaskFilter(label=("team", "red")), [("tsk_4", 4)]),
+        (TaskFilter(label=("team", "red")), [("tsk_4", 3)]),
         (TaskFilter(label=("team", "green")), []),
         (TaskFilter(provider="dashscope"), [("tsk_2", 1)]),
-        (TaskFilter(provider="hiapi", older_than_ms=T0 + 3), [("tsk_3", 1), ("tsk_1", 3)]),
+        (TaskFilter(provider="hiapi", older_than_ms=T0 + 3), [("tsk_3", 1), ("tsk_1", 4)]),
     ]:
         assert [(each.task.id, each.position) for each in (await store.tasks.queued(condition)).items] == expected
     first = await store.tasks.queued(TaskFilter(limit=2))

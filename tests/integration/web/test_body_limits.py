@@ -152,6 +152,6 @@ async def test_a_callback_of_very_many_values_is_refused(service: Served) -> Non
 async def test_pictures_of_many_megabytes_are_taken(service: Served) -> None:
     picture = "data:image/png;base64," + "A" * (12 << 20)
     order = {"provider": "hiapi", "raw": {"body": {"model": "m", "pictures": [picture, picture]}}}
-    assert (await service.post("/v1/tasks", order)).status_code in {202, 503}  # no provider can be reached here
+    assert (await service.post("/v1/tasks", order)).status_code == 202  # no provider can be reached here, so it waits
     assert service.bodies.api.held_bytes == 0
     assert "too large" in (await service.post("/v1/tasks", ORDER | {"labels": {"a": picture * 3}})).text

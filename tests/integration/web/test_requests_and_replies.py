@@ -34,8 +34,9 @@ async def test_the_reply_that_could_not_be_used_is_on_the_timeline_of_every_read
     lost = Uncertain(reason="is no JSON", provider_task_id=ProviderTaskId("p7"), raw=b"<html>\x00\xff")
     await service.services.store.submissions.store_uncertain(TaskId("tsk_1"), lost, next_poll_ms=None, now_ms=T0)
     lines: list[dict[str, Any]] = (await service.get("/v1/tasks/tsk_1/timeline", key="read")).json()["timeline"]
-    assert lines[-1]["detail"]["reply"] == r"<html>\x00\xff"
-    assert (lines[-1]["detail"]["reason"], lines[-1]["detail"]["task_id"]) == ("is no JSON", "p7")
+    *_, said = [line["detail"] for line in lines if line["kind"] == "observation"]
+    assert said["reply"] == r"<html>\x00\xff"
+    assert (said["reason"], said["task_id"]) == ("is no JSON", "p7")
 
 
 async def test_the_message_of_a_callback_stays_out_of_the_timeline_of_readers(service: Served) -> None:
