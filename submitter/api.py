@@ -329,7 +329,10 @@ class Health(ApiModel):
 
 
 class Account(ApiModel):
-    """A provider account: polls and submits are paused apart. `alarm` says what an operator must look into."""
+    """A provider account: polls and submits are paused apart.
+
+    `alarm` and `submits_alarm` say what an operator must look into.
+    """
 
     provider: str
     paused_until: Time | None
@@ -337,6 +340,7 @@ class Account(ApiModel):
     submits_paused_until: Time | None = None
     submits_paused_reason: str | None = None
     alarm: str | None
+    submits_alarm: str | None = None
 
 
 class Readiness(ApiModel):

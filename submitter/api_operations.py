@@ -9,7 +9,10 @@ from submitter.api_webhooks import Breaker
 class ProviderStatus(ApiModel):
     """A configured provider. `tokens` of `burst` requests are left in its rate budget.
 
-    `tokens` is below zero after submits that did not wait for the budget. `alarm` says what an operator must look into.
+    `tokens` is below zero after submits that did not wait for the budget. Polls and submits are paused apart; `alarm`
+    and `submits_alarm` say what an operator must look into. `unfinished` tasks have not ended; `queued` of them wait
+    for room, and `in_flight` count for `max_in_flight`, the limit by settings and documents, and for
+    `learned_in_flight`, which refusals have taught. Null: no limit.
     """
 
     name: str
@@ -20,7 +23,16 @@ class ProviderStatus(ApiModel):
     paused_until: Time | None = Field(validation_alias=AliasChoices("paused_until_ms", "paused_until"))
     paused_reason: str | None
     alarm: str | None
+    submits_paused_until: Time | None = Field(
+        validation_alias=AliasChoices("submits_paused_until_ms", "submits_paused_until")
+    )
+    submits_paused_reason: str | None
+    submits_alarm: str | None
     unfinished: int
+    queued: int
+    in_flight: int
+    max_in_flight: int | None
+    learned_in_flight: int | None
 
 
 class ProviderStatuses(ApiModel):
@@ -30,7 +42,10 @@ class ProviderStatuses(ApiModel):
 
 
 class ResumedProvider(ProviderStatus):
-    """The provider after a resume. `ended`: it had a pause or an alarm. `made_due` tasks are polled now."""
+    """The provider after a resume. `made_due` tasks are polled now.
+
+    `ended`: it had a pause of polls, a hold of submits, or an alarm.
+    """
 
     ended: bool
     made_due: int

@@ -115,12 +115,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "providers list",
         "commands.providers:list_providers",
-        "List the configured providers with their rate budget, pause, alarm and unfinished tasks.",
+        "List the configured providers with their queue, tasks in flight, rate budget, pauses and alarms.",
     ),
     (
         "providers resume",
         "commands.providers:resume",
-        "End the pause and the alarm of a provider. A running worker polls its tasks again at once.",
+        "End the pause of polls, the hold of submits and the alarms of a provider. A running worker goes on at once.",
     ),
     (
         "subscriptions create",

@@ -27,7 +27,7 @@ from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
-from submitter.model import Denied, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
@@ -118,6 +118,8 @@ class Poller:
                 context = self._context(task)
                 if decisions.is_without_result(answer):
                     context = replace(context, without_result=await self.polls.count_without_result(task.id))
+                if isinstance(answer, NotFound):
+                    context = replace(context, is_clock_doubted=await self.polls.is_clock_doubted(context.now_ms))
                 decision = decisions.after_answer(task, answer, context)
                 unusable = unusable_answer(answer, body)
                 return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)

@@ -1,5 +1,7 @@
 """The pauses of providers: how they end, by an answer of the provider or by an operator.
 
+A good poll ends the pause and the alarm of polls; a receipt or an operator ends the hold and the alarm of submits.
+
 While a provider is paused none of its tasks is polled, and the next poll of those that met the pause is put off until
 after it. So the end of a pause also makes those tasks due.
 """
@@ -7,7 +9,7 @@ after it. So the end of a pause also makes those tasks due.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from receiver.reconcile.model.provider import ProviderStatus, Resumed, provider_status
+from receiver.reconcile.model.provider import ProviderStatus, Resumed, TaskCounts, provider_status
 from receiver.store.accounts import account_of
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEVER_MS, Engine, Row, Tx
@@ -31,11 +33,16 @@ class ProviderRepository(Repository):
     ) -> list[ProviderStatus]:
         """Of the configured providers, in their order."""
         accounts = {account.provider: account for account in await self._all("all_accounts", account_of)}
+        queued = {row["provider"]: int(row["depth"]) for row in await self._all("queue_depths", dict)}
         return [
             provider_status(
                 configured,
                 accounts.get(name),
-                unfinished=await self._one("count_unfinished", _number, provider=name) or 0,
+                counts=TaskCounts(
+                    unfinished=await self._one("count_unfinished", _number, provider=name) or 0,
+                    queued=queued.get(name, 0),
+                    in_flight=await self._one("in_flight", _number, provider=name, beside="") or 0,
+                ),
                 speed=speed,
                 now_ms=now_ms,
             )
@@ -43,13 +50,16 @@ class ProviderRepository(Repository):
         ]
 
     async def resume(self, configured: ConfiguredProvider, *, speed: float, actor: str, now_ms: int) -> Resumed:
-        """End the pauses and the alarm of a provider because a person says so. Only what it ends is in the audit."""
+        """End the pause of polls, the hold of submits and both alarms, because a person says so.
+
+        Only what it ends is in the audit.
+        """
 
         async def work(tx: Tx) -> Resumed:
             row = await tx.fetch_one("account", provider=configured.account.name)
-            are_submits_held = row is not None and (account_of(row).submits_paused_until_ms or 0) > now_ms
+            account = None if row is None else account_of(row)
             resumed = await _end(tx, configured, speed=speed, before_ms=NEVER_MS, now_ms=now_ms)
-            if are_submits_held:
+            if account is not None and (account.are_submits_held(now_ms) or account.submits_alarm is not None):
                 await tx.execute("resume_submits", provider=configured.account.name)
                 resumed = replace(resumed, ended=True)
             if resumed.ended:
@@ -61,7 +71,7 @@ class ProviderRepository(Repository):
         return await self._engine.write(work)
 
     async def end_pause(self, configured: ConfiguredProvider, *, speed: float, sent_ms: int, now_ms: int) -> bool:
-        """End the pause and the alarm of a provider that gave a good answer to a request sent at `sent_ms`.
+        """End the pause and the alarm of polls of a provider that gave a good answer to a request sent at `sent_ms`.
 
         One that began later stays: the request was in flight then, and its answer says nothing about the pause. One
         that lies ahead was stored before the clock was set back, and ends.

@@ -10,6 +10,7 @@ from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
 from receiver.store.engine import NEVER_MS, Engine, Param, Row, Tx
 from receiver.store.ids import IdMaker
+from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
@@ -83,6 +84,10 @@ class PollRepository(Repository):
             )
 
         return await self._engine.write(work)
+
+    async def is_clock_doubted(self, now_ms: int) -> bool:
+        """Whether no task may end by this time alone, because the clock may have leaped ahead."""
+        return await self._engine.read(lambda reader: is_doubted(reader, now_ms))
 
     async def count_without_result(self, task_id: TaskId) -> int:
         """How many polls have found the task succeeded without its result: the lines that they left in its timeline."""

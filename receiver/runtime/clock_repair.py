@@ -1,4 +1,4 @@
-"""After the wall clock was set back: due times, pauses and leases that lie too far ahead are pulled back.
+"""After the wall clock was set back: due times, queue times, pauses and leases that lie too far ahead are pulled back.
 
 Nobody ever waits longer than the longest wait that this version sets. A time that lies further ahead was written by a
 clock that was ahead; left alone, polls and retries would stand still until the old time comes again.
@@ -12,6 +12,8 @@ import structlog
 from receiver.config.settings import DeliverySettings
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
+from receiver.tasks.model.queue import longest_hold_ms
+from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.outbox import Outbox
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
@@ -25,6 +27,7 @@ class ClockRepair:
 
     polls: PollRepository
     accounts: ProviderAccountRepository
+    task_times: TaskTimesRepository
     outbox: Outbox
     providers: Mapping[str, ConfiguredProvider]
     delivery: DeliverySettings
@@ -48,7 +51,12 @@ class ClockRepair:
                 dead_submit_ms=self.dead_submit_ms,
                 lease_ms=self.poll_lease_ms,
             )
-        count += await self.accounts.pull_back(now_ms=now_ms, longest_pause_ms=schedule.LONGEST_PAUSE_MS)
+        count += await self.task_times.pull_back(now_ms=now_ms)
+        count += await self.accounts.pull_back(
+            now_ms=now_ms,
+            longest_pause_ms=schedule.LONGEST_PAUSE_MS,
+            longest_hold_ms=longest_hold_ms(self.speed),
+        )
         count += await self.outbox.pull_back(
             now_ms=now_ms, backoff_s=self.delivery.backoff_s, lease_ms=self.delivery_lease_ms
         )

@@ -21,6 +21,7 @@ from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
+from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.outbox import Outbox
@@ -36,6 +37,7 @@ class Store:
     ledger: Ledger
     submissions: SubmissionRepository
     queue: QueueRepository
+    task_times: TaskTimesRepository
     polls: PollRepository
     providers: ProviderRepository
     accounts: ProviderAccountRepository
@@ -94,6 +96,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         ledger=Ledger(engine, new_id, publisher),
         submissions=SubmissionRepository(engine, new_id, publisher),
         queue=QueueRepository(engine, new_id, publisher),
+        task_times=TaskTimesRepository(engine),
         polls=PollRepository(engine, new_id),
         providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),

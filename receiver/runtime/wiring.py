@@ -294,6 +294,7 @@ def make_clock_repair(services: Services) -> ClockRepair:
     return ClockRepair(
         polls=store.polls,
         accounts=store.accounts,
+        task_times=store.task_times,
         outbox=store.outbox,
         providers=services.providers,
         delivery=settings.delivery,

@@ -28,10 +28,12 @@ class AccountStatus:
     #: Of polls.
     paused_until_ms: int | None = None
     paused_reason: str | None = None
-    #: Asks for an operator, for example because the provider denies the key. It ends with the pause, not by time.
+    #: Asks for an operator, because the provider denies polls. It ends with the pause of polls, not by time.
     alarm: str | None = None
     submits_paused_until_ms: int | None = None
     submits_paused_reason: str | None = None
+    #: Asks for an operator, because the provider denies submits. It ends with a receipt or a person, not by time.
+    submits_alarm: str | None = None
     #: When a submit was refused last, as far as that holds back submits; a receipt of an earlier POST changes nothing.
     submits_paused_since_ms: int | None = None
     #: Submits in a row that were refused for the moment or denied.
@@ -45,8 +47,16 @@ class AccountStatus:
 
     @property
     def is_troubled(self) -> bool:
-        """It has a pause or an alarm; the pause may be over."""
+        """Polls have a pause or an alarm; the pause may be over."""
         return self.paused_until_ms is not None or self.alarm is not None
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What an operator must look into, of polls and of submits."""
+        return tuple(each for each in (self.alarm, self.submits_alarm) if each is not None)
+
+    def are_submits_held(self, now_ms: int) -> bool:
+        return self.submits_paused_until_ms is not None and self.submits_paused_until_ms > now_ms
 
 
 ACCOUNT_ROWS = RowCodec(AccountStatus)
@@ -81,13 +91,13 @@ class ProviderAccountRepository(Repository):
         await self._engine.write(work)
 
     async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int) -> None:
-        """A receipt proves that the account takes submits: let them go again, and end the alarm.
+        """A receipt proves that the account takes submits: let them go again, and end their alarm.
 
         `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. One that lies ahead was
         stored before the clock was set back.
         """
         found = await self._one("account_unlocked", account_of, provider=provider)
-        if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.alarm):
+        if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
             return
         is_ahead = (found.submits_paused_since_ms or 0) > now_ms + MAX_CLOCK_SKEW_MS
         before_ms = NEVER_MS if is_ahead else sent_ms
@@ -97,12 +107,21 @@ class ProviderAccountRepository(Repository):
 
         await self._engine.write(work)
 
-    async def pull_back(self, *, now_ms: int, longest_pause_ms: int) -> int:
-        """End pauses that lie further ahead than the longest one; return how many. Alarms stay."""
+    async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
+        """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.
+
+        They lie further ahead than the longest one, or began later than now. A limit that was learned then counts
+        from now. Alarms stay.
+        """
 
         async def work(tx: Tx) -> int:
-            latest = latest_ms(now_ms, longest_pause_ms)
-            return await tx.execute("pull_back_pauses", now_ms=now_ms, latest_ms=latest)
+            return await tx.execute(
+                "pull_back_account",
+                now_ms=now_ms,
+                latest_ms=latest_ms(now_ms, longest_pause_ms),
+                latest_hold_ms=latest_ms(now_ms, longest_hold_ms),
+                ahead_ms=latest_ms(now_ms, 0),
+            )
 
         return await self._engine.write(work)
 

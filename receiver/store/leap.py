@@ -1,7 +1,8 @@
-"""Whether retention may believe the clock: what a clock that leaps ahead would delete cannot be brought back.
+"""Whether the clock may be believed: what one that leaps ahead would delete or end cannot be brought back.
 
 The ledger remembers the newest time at which retention ran. A clock that is more than a day beyond it may be wrong; or
-nothing has run for that long. Either way retention waits for a day, in which an operator can set the clock right.
+nothing has run for that long. Either way retention waits for a day, in which an operator can set the clock right. So do
+the ends of tasks that follow from our clock alone.
 """
 
 import json
@@ -51,7 +52,7 @@ class LeapGuard:
     async def is_believed(self, now_ms: int) -> bool:
         """Whether retention may delete by this time. Raise StoreUnavailable."""
         stored = await self._engine.read(_stored)
-        record = stored or ClockRecord(seen_ms=await self._engine.read(_newest) or now_ms)
+        record: ClockRecord = await self._engine.read(lambda reader: _record(reader, now_ms))
         judged = judge(record, now_ms)
         if judged.held_since_ms is not None and judged.held_since_ms != record.held_since_ms:
             log.warning(
@@ -68,6 +69,11 @@ class LeapGuard:
         await self._engine.write(work)
 
 
+async def is_doubted(reader: Reader, now_ms: int) -> bool:
+    """Whether what follows from this time alone must wait. Retention, which runs every minute, stores since when."""
+    return judge(await _record(reader, now_ms), now_ms).held_since_ms is not None
+
+
 def _is_worth_storing(stored: ClockRecord, judged: ClockRecord) -> bool:
     is_held_otherwise = stored.held_since_ms != judged.held_since_ms
     return is_held_otherwise or abs(judged.seen_ms - stored.seen_ms) >= STORED_EVERY_MS
@@ -76,6 +82,10 @@ def _is_worth_storing(stored: ClockRecord, judged: ClockRecord) -> bool:
 async def _stored(reader: Reader) -> ClockRecord | None:
     row = await reader.fetch_one("metadata_value", name=NAME)
     return None if row is None else ClockRecord(**json.loads(row["value"]))
+
+
+async def _record(reader: Reader, now_ms: int) -> ClockRecord:
+    return await _stored(reader) or ClockRecord(seen_ms=await _newest(reader) or now_ms)
 
 
 async def _newest(reader: Reader) -> int:

@@ -123,7 +123,14 @@ _PROVIDER: Mapping[str, Any] = {
     "paused_until": None,
     "paused_reason": None,
     "alarm": None,
+    "submits_paused_until": "2026-11-20T12:35:00Z",
+    "submits_paused_reason": "throttled: RATE_LIMITED: too many requests",
+    "submits_alarm": None,
     "unfinished": 12,
+    "queued": 4,
+    "in_flight": 8,
+    "max_in_flight": 10,
+    "learned_in_flight": 8,
 }
 
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
@@ -209,6 +216,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
                 "submits_paused_until": None,
                 "submits_paused_reason": None,
                 "alarm": None,
+                "submits_alarm": None,
             }
         ],
     },

@@ -38,7 +38,7 @@ async def show_openapi(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
 
 def _account(status: AccountStatus, now_ms: int) -> Account:
     is_paused = (status.paused_until_ms or 0) > now_ms
-    is_held = (status.submits_paused_until_ms or 0) > now_ms
+    is_held = status.are_submits_held(now_ms)
     return Account(
         provider=status.provider,
         paused_until=rfc3339(status.paused_until_ms) if is_paused else None,
@@ -46,4 +46,5 @@ def _account(status: AccountStatus, now_ms: int) -> Account:
         submits_paused_reason=status.submits_paused_reason if is_held else None,
         paused_reason=status.paused_reason if is_paused else None,
         alarm=status.alarm,
+        submits_alarm=status.submits_alarm,
     )

@@ -13,7 +13,8 @@ REPAIR_ROUTES: tuple[Endpoint, ...] = (
         name="listProviders",
         tag="operations",
         summary="List the providers",
-        description="Each configured provider with its rate budget, pause, alarm and unfinished tasks.",
+        description="Each configured provider with its rate budget, the pause of its polls, the hold of its submits, "
+        "their alarms, its queue, and its tasks in flight with their limits.",
         scope=Scope.READ,
         answers={200: api_operations.ProviderStatuses},
     ),
@@ -24,8 +25,9 @@ REPAIR_ROUTES: tuple[Endpoint, ...] = (
         name="resumeProvider",
         tag="operations",
         summary="Resume a provider",
-        description="End its pause and its alarm. The tasks whose poll had been put off are polled now. Without a "
-        "pause and an alarm nothing changes.",
+        description="End the pause of its polls, the hold of its submits, and the alarms of both. The tasks whose poll "
+        "had been put off are polled now, and queued tasks are sent as there is room. Without a pause, a hold and an "
+        "alarm nothing changes.",
         scope=Scope.OPERATE,
         answers={200: api_operations.ResumedProvider},
     ),

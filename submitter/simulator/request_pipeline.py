@@ -40,6 +40,20 @@ _REFUSED_BY_FAULT = {
     "submit_500": (Reason.INTERNAL, "internal error"),
 }
 
+#: Answers to a status query that speak of the account. Sources of the kinds, read 2026-11-25: DashScope's error codes
+#: (AccessDenied, AccessDenied.Unpurchased), HiAPI's and Modellix's error pages (not allowed), and
+#: https://tokenbay.com/docs/reference/errors (banned, group, model, IP).
+_QUERY_REFUSED = {
+    "query_429": (Reason.RATE, "try again later"),
+    "query_500": (Reason.INTERNAL, "try again later"),
+    "query_401": (Reason.BAD_KEY, "the API key is not valid"),
+    "query_403_account": (Reason.DENIED, "access denied"),
+    "query_403_model": (Reason.FORBIDDEN, "no access to the model"),
+    "query_403_group": (Reason.FORBIDDEN, "no access to the group"),
+    "query_403_ip": (Reason.FORBIDDEN, "your IP is not in the list of allowed addresses"),
+    "query_403_banned": (Reason.FORBIDDEN, "the user has been banned"),
+}
+
 
 def no_such_task(task_id: str) -> Response:
     """Refuse a status query for an id that the platform does not know."""
@@ -193,8 +207,8 @@ async def _status(request: Request, dialect: Dialect, render: Render) -> Respons
     fault = task.next_query_fault()
     if fault == "not_visible":
         return dialect.unknown(task_id)
-    if fault in {"query_429", "query_500"}:
-        raise Refusal(Reason.RATE if fault == "query_429" else Reason.INTERNAL, "try again later")
+    if fault in _QUERY_REFUSED:
+        raise Refusal(*_QUERY_REFUSED[fault])
     if fault is not None:
         return await corrupt_status(request, task, name=fault, render=render)
     view = world.view(task)

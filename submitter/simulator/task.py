@@ -91,6 +91,7 @@ class Reason(StrEnum):
     NO_MODEL = "no_model"
     NOT_ASYNC = "not_async"
     BAD_KEY = "bad_key"
+    DENIED = "denied"
     FORBIDDEN = "forbidden"
     NO_BALANCE = "no_balance"
     NO_TASK = "no_task"

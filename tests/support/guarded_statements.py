@@ -56,16 +56,46 @@ GUARDED: Mapping[str, Guarded] = {
         takes=({"submits_paused_since_ms": None},),
         leaves=({"provider": "q"}, {"submits_paused_since_ms": NOW}, {"submits_paused_since_ms": LATER}),
     ),
-    "pull_back_pauses": Guarded(
+    "pull_back_account": Guarded(
         table="accounts",
         row={"provider": "p", "paused_until_ms": BEYOND},
-        params={"now_ms": NOW, "latest_ms": LATEST},
-        takes=({"paused_until_ms": None, "submits_paused_until_ms": BEYOND},),
+        params={"now_ms": NOW, "latest_ms": LATEST, "latest_hold_ms": LATEST + 9, "ahead_ms": LATER},
+        takes=(
+            {"paused_until_ms": None, "submits_paused_until_ms": LATEST + 10},
+            {"paused_until_ms": None, "submits_paused_until_ms": LATER, "submits_paused_since_ms": LATER + 1},
+            {"paused_until_ms": None, "learned_ms": LATER + 1},
+        ),
         leaves=(
             {"paused_until_ms": LATEST},
             {"paused_until_ms": None},
-            {"paused_until_ms": None, "submits_paused_until_ms": LATEST},
+            {"paused_until_ms": None, "submits_paused_until_ms": LATEST + 9, "submits_paused_since_ms": LATER},
+            {"paused_until_ms": None, "learned_ms": LATER},
         ),
+    ),
+    "pull_back_queue_times": Guarded(
+        table="tasks",
+        row={**_TASK, "state": "queued", "queued_until_ms": BEYOND, "queued_ms": LATER + 1},
+        params={"now_ms": NOW, "ahead_ms": LATER},
+        leaves=[
+            {"queued_ms": LATER},
+            {"queued_ms": None},
+            {"queued_until_ms": LATER},
+            {"queued_until_ms": None},
+            *({"state": state} for state in (*_UNFINISHED, "refused", "canceled")),
+        ],
+    ),
+    "pull_back_deadlines": Guarded(
+        table="tasks",
+        row={**_TASK, "deadline_ms": BEYOND, "sent_ms": LATER + 1, "overdue_ms": None, "final_ms": None},
+        params={"now_ms": NOW, "ahead_ms": LATER},
+        leaves=[
+            {"sent_ms": LATER},
+            {"sent_ms": None},
+            {"deadline_ms": LATER},
+            {"deadline_ms": None},
+            {"overdue_ms": NOW},
+            {"final_ms": NOW},
+        ],
     ),
     "pull_back_polls": Guarded(
         table="tasks",

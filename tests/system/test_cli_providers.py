@@ -5,10 +5,16 @@ import os
 import pty
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from receiver.runtime.store import open_store
+from receiver.store.accounts import refill_tokens, store_account
+from receiver.store.engine import Tx
+from submitter.model import TaskState
+from submitter.providers.registry import ADAPTERS
+from tests.support.builders import a_task
 from tests.support.cli import TIMEOUT_S, WHENFINAL, Cli, request_line
 
 FAR_MS = 2**52
@@ -44,12 +50,61 @@ def test_a_terminal_of_80_columns_shows_who_is_paused_and_why(paused: Cli) -> No
     assert max(len(line) for line in lines) <= 80
 
 
+@pytest.fixture
+def held(simulated: Cli) -> Cli:
+    """HiAPI has refused two submits, of which one has taught a limit and the last one was denied. Two tasks wait."""
+    simulated.run("submit", "-", "--json", stdin=request_line())
+
+    async def hold() -> None:
+        url = f"sqlite:///{simulated.folder / 'whenfinal.db'}"
+        async with open_store(url, clock=lambda: 0, migrating=False) as store:
+            await store.submissions.open_task(a_task("tsk_q", state=TaskState.QUEUED, queued_ms=1), 1)
+
+            async def work(tx: Tx) -> None:
+                account = await refill_tokens(tx, "hiapi", ADAPTERS["hiapi"].CAPABILITIES.budget, 1)
+                said = {"submits_paused_reason": "denied: UNAUTHORIZED: no", "submits_alarm": ALARM}
+                until: dict[str, int] = {"submits_paused_until_ms": FAR_MS, "learned_in_flight": 7}
+                await store_account(tx, replace(account, **said, **until))  # type: ignore[arg-type]
+
+            await store.engine.write(work)
+
+    asyncio.run(hold())
+    return simulated
+
+
+def test_the_hold_of_submits_its_alarm_the_queue_and_the_limits_are_listed(held: Cli) -> None:
+    hiapi, dashscope, *_ = held.run("providers", "list", "--json").values
+    assert (hiapi["submits_paused_reason"], hiapi["submits_alarm"]) == ("denied: UNAUTHORIZED: no", ALARM)
+    assert (bool(hiapi["submits_paused_until"]), hiapi["paused_until"], hiapi["alarm"]) == (True, None, None)
+    assert (hiapi["queued"], hiapi["in_flight"], hiapi["unfinished"]) == (1, 1, 2)
+    assert (hiapi["max_in_flight"], hiapi["learned_in_flight"]) == (10, 7)
+    assert (dashscope["submits_paused_until"], dashscope["queued"], dashscope["learned_in_flight"]) == (None, 0, None)
+    lines = _on_terminal(held, "providers", "list").splitlines()
+    assert max(len(line) for line in lines) <= 80
+    text = " ".join(" ".join(lines).split())
+    assert all(word in text for word in ("1 of 7", "submits are held back, denied: UNAUTHORIZED", "answers 401"))
+    assert lines[-1].strip() == "when the reason is fixed: whenfinal providers resume hiapi"
+
+
+def test_a_resume_ends_the_hold_of_submits_and_explain_proposes_it_for_a_queued_task(held: Cli) -> None:
+    command = "whenfinal providers resume hiapi"
+    assert command in held.run("tasks", "explain", "tsk_q").out
+    assert command in held.run("doctor").out
+    (ended,) = held.run("providers", "resume", "hiapi", "--json").values
+    assert (ended["ended"], ended["submits_alarm"], ended["submits_paused_until"]) == (True, None, None)
+    assert ended["learned_in_flight"] == 7
+    assert command not in held.run("tasks", "explain", "tsk_q").out
+
+
 def test_a_resume_says_what_it_ended_and_a_second_that_there_is_nothing(paused: Cli) -> None:
     ended = paused.run("providers", "resume", "hiapi")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("hiapi is polled again")
     again = paused.run("providers", "resume", "hiapi")
-    assert (again.status, again.out) == (0, "hiapi has no pause and no alarm; nothing was changed\n")
+    assert (again.status, again.out) == (
+        0,
+        "hiapi has no pause, no hold of submits and no alarm; nothing was changed\n",
+    )
     (value,) = paused.run("providers", "resume", "hiapi", "--json").values
     assert (value["ended"], value["alarm"], value["name"]) == (False, None, "hiapi")
 

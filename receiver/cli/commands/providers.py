@@ -1,4 +1,4 @@
-"""`whenfinal providers`: what is wrong with a provider's account, and how its pause ends."""
+"""`whenfinal providers`: what is wrong with a provider's account, and how its pauses end."""
 
 from difflib import get_close_matches
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, emit, show
-from receiver.cli.display.repair_tables import providers_table, resumed_line
+from receiver.cli.display.repair_tables import provider_troubles, providers_table, resumed_line
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
@@ -25,7 +25,9 @@ def list_providers(*, as_json: Json = False) -> None:
         for each in found:
             emit(api_operations.ProviderStatus.model_validate(each).json_values())
     else:
-        show(providers_table(found, now_ms()) if found else "no provider is configured; see whenfinal doctor")
+        at_ms = now_ms()
+        table = providers_table(found) if found else "no provider is configured; see whenfinal doctor"
+        show(table, *provider_troubles(found, at_ms))
 
 
 def resume(name: Name, *, as_json: Json = False) -> None:

@@ -134,8 +134,7 @@ def _queue(task: Task, place: QueuePlace, context: TaskContext) -> Iterator[str]
         yield f"Submits of {task.provider} are held back, {place.held_reason}; the next one is sent {until}."
     if place.until_ms is not None:
         yield f"If it still waits {format_when(place.until_ms, context.now_ms)}, it is refused."
-    if context.account is not None and context.account.alarm is not None:
-        yield f"{context.account.provider} needs an operator: {context.account.alarm}."
+    yield from _alarms(context)
 
 
 def _missing_result(task: Task, timeline: Sequence[TimelineEntry]) -> Iterator[str]:
@@ -181,15 +180,22 @@ def _account_problems(context: TaskContext) -> Iterator[str]:
     if account.paused_until_ms is not None and account.paused_until_ms > context.now_ms:
         until = format_when(account.paused_until_ms, context.now_ms)
         yield f"{account.provider} is paused, {account.paused_reason}; polling resumes {until}."
-    if account.alarm is not None:
-        yield f"{account.provider} needs an operator: {account.alarm}."
+    yield from _alarms(context)
+
+
+def _alarms(context: TaskContext) -> Iterator[str]:
+    if context.account is not None:
+        yield from (f"{context.account.provider} needs an operator: {alarm}." for alarm in context.account.alarms)
 
 
 def _resuming(task: Task, context: TaskContext) -> Iterator[str]:
     if context.account is None or task.state in _ENDS or not context.is_configured:
         return
-    if any(True for _ in _account_problems(context)):
-        yield f"When the reason is fixed, end the pause: whenfinal providers resume {context.account.provider}"
+    place, name = context.place, context.account.provider
+    if place is not None and (place.held_until_ms is not None or context.account.submits_alarm is not None):
+        yield f"When the reason is fixed, let submits go again: whenfinal providers resume {name}"
+    elif place is None and any(True for _ in _account_problems(context)):
+        yield f"When the reason is fixed, end the pause: whenfinal providers resume {name}"
 
 
 def _deadline(task: Task, now_ms: int) -> Iterator[str]:

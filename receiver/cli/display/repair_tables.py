@@ -1,6 +1,6 @@
 """Rich tables of what is paused or fails, made as those of `tables`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,22 +12,60 @@ from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
 
 
-def providers_table(found: Sequence[ProviderStatus], now_ms: int) -> Table:
+def providers_table(found: Sequence[ProviderStatus]) -> Table:
+    """What is wrong with one is not here, because it would not fit; see `provider_troubles`."""
     rows = [
         (
             each.name,
-            None if each.paused_until_ms is None else Text(format_when(each.paused_until_ms, now_ms), style="yellow"),
-            each.paused_reason,
-            None if each.alarm is None else Text(cell(each.alarm).plain, style="bold red"),
             each.unfinished,
+            each.queued,
+            _in_flight(each),
             f"{each.tokens:.0f} of {each.burst}",
             each.adapter,
             each.host,
         )
         for each in found
     ]
-    names = ("provider", "paused until", "reason", "alarm", "unfinished", "tokens", "adapter", "host")
-    return table(*names, rows=rows)
+    return table("provider", "unfinished", "queued", "in flight", "tokens", "adapter", "host", rows=rows)
+
+
+def _in_flight(status: ProviderStatus) -> str:
+    """With the limit that holds now."""
+    known = [each for each in (status.max_in_flight, status.learned_in_flight) if each is not None]
+    return f"{status.in_flight} of {min(known)}" if known else f"{status.in_flight}"
+
+
+def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[Table | str]:
+    """A table with a row for each pause, hold, alarm and learned limit, and how they end; nothing without any."""
+    rows = [(each.name, trouble) for each in found for trouble in _troubles(each, now_ms)]
+    if rows:
+        yield table("provider", "problem", rows=rows)
+    stopped = [each.name for each in found if _is_stopped(each)]
+    if stopped:
+        yield f"when the reason is fixed: whenfinal providers resume {stopped[0]}"
+
+
+def _troubles(status: ProviderStatus, now_ms: int) -> Iterator[Text]:
+    if status.paused_until_ms is not None:
+        until = format_when(status.paused_until_ms, now_ms)
+        yield _styled(f"polls are paused, {status.paused_reason}; they go on {until}", "yellow")
+    if status.submits_paused_until_ms is not None:
+        until, reason = format_when(status.submits_paused_until_ms, now_ms), status.submits_paused_reason
+        yield _styled(f"submits are held back, {reason}; the next one is sent {until}", "yellow")
+    for alarm in (status.alarm, status.submits_alarm):
+        if alarm is not None:
+            yield _styled(alarm, "bold red")
+    if status.learned_in_flight is not None:
+        yield _styled(f"it takes {status.learned_in_flight} tasks in flight, as its refusals have taught", "")
+
+
+def _is_stopped(status: ProviderStatus) -> bool:
+    troubles = (status.paused_until_ms, status.submits_paused_until_ms, status.alarm, status.submits_alarm)
+    return any(each is not None for each in troubles)
+
+
+def _styled(text: str, style: str) -> Text:
+    return Text(cell(text).plain, style=style)
 
 
 def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Table:
@@ -59,5 +97,5 @@ def resumed_lines(resumed: ResumedEndpoint) -> list[str]:
 
 def resumed_line(name: str, resumed: Resumed) -> Text:
     if not resumed.ended:
-        return cell(f"{name} has no pause and no alarm; nothing was changed")
-    return cell(f"{name} is polled again; tasks that are due now because of it: {resumed.made_due}")
+        return cell(f"{name} has no pause, no hold of submits and no alarm; nothing was changed")
+    return cell(f"{name} is polled again, and submits go again; polls due now because of it: {resumed.made_due}")

@@ -187,7 +187,7 @@ def check_queues(depths: Sequence[QueueDepth], accounts: Iterable[AccountStatus]
         oldest = format_duration(now_ms - queue.oldest_ms)
         what = f"{queue.depth} queued, the oldest for {oldest}"
         hint = f"list them: whenfinal tasks list --state queued --provider {queue.provider}"
-        if account is not None and (account.submits_paused_until_ms or 0) > now_ms:
+        if account is not None and account.are_submits_held(now_ms):
             yield warn(queue.provider, f"{what}; submits are held back: {account.submits_paused_reason}", hint=hint)
         elif now_ms - queue.oldest_ms > LONG_WAIT_MS:
             more = (

@@ -126,9 +126,9 @@ async def _contents(store: Store) -> tuple[Check, ...]:
 
 def _alarms(accounts: list[AccountStatus]) -> Iterator[Check]:
     for account in accounts:
-        if account.alarm is not None:
-            hint = f"fix the key or the account, then: whenfinal providers resume {account.provider}"
-            yield warn(account.provider, f"its last answers: {account.alarm}", hint=hint)
+        hint = f"fix the key or the account, then: whenfinal providers resume {account.provider}"
+        for alarm in account.alarms:
+            yield warn(account.provider, f"its last answers: {alarm}", hint=hint)
 
 
 def _disk(folder: Path) -> Check:

@@ -119,6 +119,8 @@ class PollContext:
     misses: int = 0
     #: How many polls of the task have found a success without its result, this one not included.
     without_result: int = 0
+    #: Our clock may have leaped ahead; see `receiver.store.leap`.
+    is_clock_doubted: bool = False
 
 
 def plan_poll(task: Task, *, is_repeatable: bool) -> PollAction:
@@ -231,7 +233,7 @@ def _after_not_found(task: Task, answer: NotFound, context: PollContext) -> Poll
         retention_s=context.capabilities.retention_s,
         speed=context.speed,
     )
-    if not may_expire:
+    if not may_expire or context.is_clock_doubted:
         return missing
     incoming = IncomingObservation(observation=_expired(task, answer))
     return replace(missing, result=PollResult.FORGOTTEN, observation=incoming)

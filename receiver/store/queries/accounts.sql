@@ -30,29 +30,35 @@ UPDATE accounts SET
     alarm = :alarm, submits_paused_until_ms = :submits_paused_until_ms,
     submits_paused_reason = :submits_paused_reason, submit_refusals = :submit_refusals,
     learned_in_flight = :learned_in_flight, learned_ms = :learned_ms,
-    submits_paused_since_ms = :submits_paused_since_ms
+    submits_paused_since_ms = :submits_paused_since_ms, submits_alarm = :submits_alarm
 WHERE provider = :provider;
 
--- resume_submits: a person says that submits go again, and the alarm ends; what was learned and the pause of polls stay
+-- resume_submits: a person says that submits go again, and their alarm ends; what was learned and the polls' pause stay
 UPDATE accounts SET
     submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
-    alarm = NULL
+    submits_alarm = NULL
 WHERE provider = :provider;
 
--- submit_accepted: the same by a receipt, unless submits were refused at or after a time; an alarm of later polls stays
+-- submit_accepted: the same by a receipt, unless submits were refused at or after a time
 UPDATE accounts SET
     submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
-    alarm = CASE WHEN paused_since_ms >= :before_ms THEN alarm END
+    submits_alarm = NULL
 WHERE provider = :provider AND (submits_paused_since_ms IS NULL OR submits_paused_since_ms < :before_ms);
 
--- pull_back_pauses: pauses that a clock set which was ahead; an alarm stays
+-- pull_back_account: pauses, holds and a learned limit of a clock which was ahead; alarms stay
 UPDATE accounts SET
     paused_until_ms = CASE WHEN paused_until_ms > :latest_ms THEN :now_ms ELSE paused_until_ms END,
-    submits_paused_until_ms =
-        CASE WHEN submits_paused_until_ms > :latest_ms THEN :now_ms ELSE submits_paused_until_ms END
-WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_ms;
+    submits_paused_until_ms = CASE
+        WHEN submits_paused_until_ms > :latest_hold_ms OR submits_paused_since_ms > :ahead_ms THEN :now_ms
+        ELSE submits_paused_until_ms
+    END,
+    submits_paused_since_ms =
+        CASE WHEN submits_paused_since_ms > :ahead_ms THEN :now_ms ELSE submits_paused_since_ms END,
+    learned_ms = CASE WHEN learned_ms > :ahead_ms THEN :now_ms ELSE learned_ms END
+WHERE paused_until_ms > :latest_ms OR submits_paused_until_ms > :latest_hold_ms
+   OR submits_paused_since_ms > :ahead_ms OR learned_ms > :ahead_ms;
 
--- unpause_account: end a pause of polls and the alarm, unless they began at or after a time
+-- unpause_account: end a pause of polls and their alarm, unless they began at or after a time
 UPDATE accounts SET paused_until_ms = NULL, paused_reason = NULL, alarm = NULL, paused_since_ms = NULL
 WHERE provider = :provider AND (paused_until_ms IS NOT NULL OR alarm IS NOT NULL)
   AND (paused_since_ms IS NULL OR paused_since_ms < :before_ms);

@@ -129,3 +129,16 @@ SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
 
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
+
+-- next_queued_in_time: as `next_queued`, of the tasks that have not waited as long as they may
+SELECT * FROM tasks
+WHERE state = 'queued' AND provider = :provider AND (queued_until_ms IS NULL OR queued_until_ms > :now_ms)
+ORDER BY priority DESC, queued_ms, id LIMIT 1 {lock};
+
+-- pull_back_queue_times: tasks that were queued by a clock which was ahead wait from now, for as long as they were to
+UPDATE tasks SET queued_until_ms = :now_ms + (queued_until_ms - queued_ms), queued_ms = :now_ms
+WHERE state = 'queued' AND queued_until_ms > :ahead_ms AND queued_ms > :ahead_ms;
+
+-- pull_back_deadlines: deadlines of tasks that were sent by a clock which was ahead count from now
+UPDATE tasks SET deadline_ms = :now_ms + (deadline_ms - sent_ms), sent_ms = :now_ms
+WHERE deadline_ms > :ahead_ms AND overdue_ms IS NULL AND final_ms IS NULL AND sent_ms > :ahead_ms;

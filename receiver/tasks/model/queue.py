@@ -184,7 +184,7 @@ def after_refusal(
     )
     if refused.refusal is Refusal.DENIED:
         said = f"{account.provider} refuses a submit: {refused.error.code}: {refused.error.message}"
-        return replace(after, alarm=said[:ALARM_CHARACTERS])
+        return replace(after, submits_alarm=said[:ALARM_CHARACTERS])
     if not is_concurrency(refused):
         return after
     taken = max(1, others_in_flight)
@@ -207,6 +207,11 @@ def _held_until_ms(refused: Refused, number: int, limits: AccountLimits, now_ms:
     longest_s = LONGEST_CONCURRENCY_HOLD_S if is_concurrency(refused) else LONGEST_HOLD_S
     hold_s = min(FIRST_HOLD_S * 2.0 ** min(number - 1, MAX_DOUBLINGS), longest_s)
     return now_ms + round(hold_s / limits.speed * 1000)
+
+
+def longest_hold_ms(speed: float) -> int:
+    """No hold of submits is longer."""
+    return max(schedule.LONGEST_PAUSE_MS, round(LONGEST_HOLD_S / speed * 1000))
 
 
 def no_room_refusal(no_room: NoRoom, now_ms: int) -> Refused:

@@ -1,4 +1,4 @@
-"""Providers: list them with their pauses and alarms, resume one."""
+"""Providers: list them with their pauses, alarms and queues, resume one."""
 
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import not_found

@@ -78,6 +78,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.NO_MODEL: (400, "InvalidParameter"),
     Reason.NOT_ASYNC: (403, "AccessDenied"),
     Reason.BAD_KEY: (401, "InvalidApiKey"),
+    Reason.DENIED: (403, "AccessDenied"),
     Reason.FORBIDDEN: (403, "AccessDenied.Unpurchased"),
     Reason.NO_BALANCE: (400, "Arrearage"),
     Reason.NOT_PENDING: (400, "UnsupportedOperation"),

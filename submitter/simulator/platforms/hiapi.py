@@ -79,6 +79,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "REQUEST_TOO_LARGE"),
     Reason.NO_MODEL: (400, "MODEL_UNAVAILABLE"),
     Reason.BAD_KEY: (401, "UNAUTHORIZED"),
+    Reason.DENIED: (403, "FORBIDDEN"),
     Reason.FORBIDDEN: (403, "FORBIDDEN"),
     Reason.NO_BALANCE: (402, "INSUFFICIENT_BALANCE"),
     Reason.NO_TASK: (404, "TASK_NOT_FOUND"),

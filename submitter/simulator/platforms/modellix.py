@@ -55,6 +55,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "Payload Too Large"),
     Reason.NO_MODEL: (404, "Not Found"),
     Reason.BAD_KEY: (401, "Unauthorized"),
+    Reason.DENIED: (403, "Forbidden"),
     Reason.FORBIDDEN: (403, "Forbidden"),
     Reason.NO_BALANCE: (402, "Payment Required"),
     Reason.NO_TASK: (404, "Not Found"),

@@ -28,6 +28,7 @@ _ERRORS: Mapping[Reason, tuple[int, str, str]] = {
     Reason.TOO_LARGE: (413, "read_request_body_failed", "router"),
     Reason.NO_MODEL: (503, "model_not_found", "router"),
     Reason.BAD_KEY: (401, "", "router"),
+    Reason.DENIED: (403, "access_denied", "router"),
     Reason.FORBIDDEN: (403, "access_denied", "router"),
     Reason.NO_BALANCE: (402, "insufficient_user_quota", "flat"),
     Reason.NO_TASK: (400, "task_not_exist", "flat"),

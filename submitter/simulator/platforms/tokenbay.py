@@ -33,6 +33,7 @@ _ERRORS: Mapping[Reason, tuple[int, str]] = {
     Reason.TOO_LARGE: (413, "request_too_large"),
     Reason.NO_MODEL: (503, "model_not_found"),
     Reason.BAD_KEY: (401, "invalid_api_key"),
+    Reason.DENIED: (403, "access_denied"),
     Reason.FORBIDDEN: (403, "access_denied"),
     Reason.NO_BALANCE: (403, "insufficient_quota"),
     Reason.NO_TASK: (400, "task_not_exist"),

@@ -7,6 +7,7 @@ import pytest
 
 from submitter.model import ENDED, TaskState
 from submitter.simulator import PLATFORMS, SimulatorConfig, running
+from submitter.simulator.faults import MENU
 from tests.support.reconciling_service import ReconcilingService, open_reconciling_service
 
 SPEED = 200.0  # provider seconds in one of ours: a task takes less than a second
@@ -105,6 +106,30 @@ async def test_an_odd_answer_to_one_task_stops_no_other(service: ReconcilingServ
         await service.reconciler.reconcile_once(limit=32)
     assert (await service.task(odd.id)).state not in ENDED
     assert not [account for account in await service.store.accounts.all() if account.paused_until_ms]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_401_to_a_poll_pauses_polls_with_an_alarm(service: ReconcilingService, platform: str) -> None:
+    await service.submits(platform, [["query_401", "stuck", "callback_lost"]])
+    account = None
+    while account is None or account.paused_until_ms is None:
+        await service.reconciler.reconcile_once(limit=32)
+        account = next((each for each in await service.store.accounts.all() if each.provider == platform), None)
+    assert account.paused_reason == "denied"
+    assert account.alarm is not None
+    assert f"{platform} answers 401" in account.alarm
+    assert (account.submits_paused_until_ms, account.submits_alarm) == (None, None)
+
+
+@pytest.mark.parametrize("fault", [name for name in MENU if name.startswith("query_403")])
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_403_to_one_poll_pauses_nothing(service: ReconcilingService, platform: str, fault: str) -> None:
+    """Of any kind, because one task's answer does not prove that it is about the account."""
+    [task] = await service.submits(platform, [[fault, "callback_lost"]])
+    assert set((await service.reconciles_until_all_have_ended(1)).values()) == {TaskState.SUCCEEDED}
+    assert (await service.task(task.id)).polls > 2
+    troubles = [each for each in await service.store.accounts.all() if each.paused_until_ms or each.alarms]
+    assert troubles == []
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

@@ -5,10 +5,11 @@ import asyncio
 from receiver.reconcile.model.provider import Resumed
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.store import Store
-from receiver.store.accounts import refill_tokens, set_tokens
+from receiver.store.accounts import refill_tokens, set_tokens, store_account
 from receiver.store.engine import Tx
+from receiver.tasks.model.queue import AccountLimits, after_refusal
 from receiver.tasks.model.task import Task, TaskFilter
-from submitter.model import TaskId, TaskState
+from submitter.model import Refusal, Refused, TaskError, TaskId, TaskState
 from submitter.providers.contract import Budget
 from tests.support.builders import BUDGET, T0, a_report, a_task
 from tests.support.reconcile_setup import a_poll, a_provider
@@ -114,6 +115,40 @@ async def test_a_longer_pause_and_an_alarm_stay_until_the_provider_answers(store
     (account,) = await store.accounts.all()
     assert (account.paused_until_ms, account.paused_reason, account.alarm) == (None, None, None)
     assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 3, now_ms=DUE + 3)
+
+
+async def test_a_good_poll_ends_the_pause_of_polls_and_a_receipt_the_hold_of_submits(store: Store) -> None:
+    """Each with its own alarm: what one proves says nothing about the other."""
+
+    async def deny_submits() -> None:
+        async def work(tx: Tx) -> None:
+            account = await refill_tokens(tx, "hiapi", BUDGET, DUE)
+            refused = Refused(refusal=Refusal.DENIED, error=TaskError(code="UNAUTHORIZED", message="no"), status=401)
+            limits = AccountLimits(budget=BUDGET, max_in_flight=10, speed=1.0)
+            await store_account(tx, after_refusal(account, refused, limits, others_in_flight=0, now_ms=DUE))
+
+        await store.engine.write(work)
+
+    async def shown() -> tuple[bool, ...]:
+        (each,) = await store.accounts.all()
+        troubles = (each.paused_until_ms, each.alarm, each.submits_paused_until_ms, each.submits_alarm)
+        return tuple(trouble is not None for trouble in troubles)
+
+    await deny_submits()
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="denied", alarm="polls denied", now_ms=DUE)
+    assert await shown() == (True, True, True, True)
+    assert await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 1, now_ms=DUE + 2)
+    assert await shown() == (False, False, True, True)
+    assert not await store.providers.end_pause(a_provider("hiapi"), speed=1.0, sent_ms=DUE + 3, now_ms=DUE + 4)
+    await store.accounts.pause("hiapi", until_ms=DUE + 100, reason="denied", alarm="polls denied", now_ms=DUE)
+    await store.accounts.submit_accepted("hiapi", sent_ms=DUE + 5, now_ms=DUE + 6)
+    assert await shown() == (True, True, False, False)
+    await deny_submits()
+    # The hold is over by time; its alarm stays for a person, who ends it as well.
+    late_ms = DUE + 400_000
+    assert (await store.providers.resume(a_provider("hiapi"), speed=1.0, actor="ann", now_ms=late_ms)).ended
+    assert await shown() == (False, False, False, False)
+    assert not (await store.providers.resume(a_provider("hiapi"), speed=1.0, actor="ann", now_ms=late_ms)).ended
 
 
 async def test_an_answer_to_a_request_from_before_the_pause_does_not_end_it(store: Store) -> None:

@@ -1,6 +1,8 @@
 """A wall clock that was set back by an hour: nothing waits until the old time comes again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,8 @@ from receiver.config.settings import DeliverySettings
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.store import Store
+from receiver.store.accounts import refill_tokens, store_account
+from receiver.store.engine import Tx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
 from receiver.webhooks.model.endpoint_health import longest_pause_ms
 from receiver.webhooks.model.retry import JITTER, RETRY_AFTER_CAP_S, longest_delay_ms
@@ -34,6 +38,7 @@ def _repair(store: Store) -> ClockRepair:
     return ClockRepair(
         polls=store.polls,
         accounts=store.accounts,
+        task_times=store.task_times,
         outbox=store.outbox,
         providers={"hiapi": ConfiguredProvider(adapter=ADAPTERS["hiapi"], account=account)},
         delivery=DeliverySettings(),
@@ -91,6 +96,84 @@ async def test_a_pause_of_a_provider_ends_and_its_alarm_stays(store: Store) -> N
     dashscope, hiapi = await store.accounts.all()
     assert (hiapi.paused_until_ms, hiapi.alarm) == (NOW, "a key")
     assert dashscope.paused_until_ms == NOW + schedule.LONGEST_PAUSE_MS
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "until_ms", "expected_ms"),
+    [
+        # By a clock that was ahead by an hour, or by a few minutes only.
+        (T0, T0 + 300_000, NOW),
+        (NOW + MAX_CLOCK_SKEW_MS + 1, NOW + 310_001, NOW),
+        # By this clock, or by that of a node which is a little ahead.
+        (NOW, NOW + 300_000, NOW + 300_000),
+        (NOW + MAX_CLOCK_SKEW_MS, NOW + 900_000, NOW + 900_000),
+        # By a version that did not store since when.
+        (None, NOW + schedule.LONGEST_PAUSE_MS + MAX_CLOCK_SKEW_MS + 1, NOW),
+    ],
+)
+async def test_a_hold_of_submits_ends_and_its_alarm_stays(
+    store: Store, since_ms: int | None, until_ms: int, expected_ms: int
+) -> None:
+    await _account(store, submits_paused_until_ms=until_ms, submits_paused_since_ms=since_ms, submits_alarm="a key")
+    assert await _repair(store).run(NOW) == int(until_ms != expected_ms)
+    (hiapi,) = await store.accounts.all()
+    assert (hiapi.submits_paused_until_ms, hiapi.submits_alarm) == (expected_ms, "a key")
+    assert await _repair(store).run(NOW) == 0
+
+
+async def test_a_limit_that_was_learned_then_is_tried_again_in_time(store: Store) -> None:
+    await _account(store, learned_in_flight=3, learned_ms=T0)
+    assert await _repair(store).run(NOW) == 1
+    (hiapi,) = await store.accounts.all()
+    assert (hiapi.learned_in_flight, hiapi.learned_ms) == (3, NOW)
+
+
+async def _account(store: Store, **changes: Any) -> None:
+    async def work(tx: Tx) -> None:
+        account = await refill_tokens(tx, "hiapi", BUDGET, NOW)
+        await store_account(tx, replace(account, **changes))
+
+    await store.engine.write(work)
+
+
+async def _queued(store: Store, name: str, queued_ms: int, wait_ms: int, **changes: Any) -> None:
+    values = {"state": TaskState.QUEUED, "queued_ms": queued_ms, "queued_until_ms": queued_ms + wait_ms}
+    await store.submissions.open_task(a_task(name, created_ms=T0 - 9, next_poll_ms=None, **(values | changes)), T0)
+
+
+async def test_a_queued_task_waits_from_now_for_as_long_as_its_request_says(store: Store, database_url: str) -> None:
+    ahead_ms = NOW + MAX_CLOCK_SKEW_MS  # by the clock of a node that is a little ahead
+    await _queued(store, "tsk_1", T0, 60_000)
+    await _queued(store, "tsk_2", T0, 3_600_000)
+    await _queued(store, "tsk_3", NOW - 1, 600_000_000)  # a long wait by the right clock
+    await _queued(store, "tsk_4", ahead_ms, 60_000)
+    await _queued(store, "tsk_5", T0, 60_000, state=TaskState.CANCELED)
+    expected = [
+        (NOW, NOW + 60_000),
+        (NOW, NOW + 3_600_000),
+        (NOW - 1, NOW + 599_999_999),
+        (ahead_ms, ahead_ms + 60_000),
+        (T0, T0 + 60_000),
+    ]
+    for now_ms, count in ((NOW, 2), (NOW, 0), (NOW + 600_000, 0)):
+        assert await _repair(store).run(now_ms) == count
+        rows = rows_of(database_url, "SELECT queued_ms, queued_until_ms FROM tasks ORDER BY id")
+        assert [tuple(row) for row in rows] == expected
+    await store.queue.refuse_overdue(NOW + 60_000)
+    assert [row[0] for row in rows_of(database_url, "SELECT id FROM tasks WHERE state = 'refused'")] == ["tsk_1"]
+
+
+async def test_a_deadline_counts_from_now(store: Store, database_url: str) -> None:
+    week_s = 604_800
+    await _running(store, "tsk_1", NOW, sent_ms=T0, deadline_ms=T0 + 60_000)
+    await _running(store, "tsk_2", NOW, sent_ms=T0, deadline_ms=T0 + 1_800_000)
+    await _running(store, "tsk_3", NOW, sent_ms=NOW - 1, deadline_ms=NOW + week_s * 1000 - 1)
+    await _running(store, "tsk_4", NOW, sent_ms=T0, deadline_ms=T0 + 60_000, overdue_ms=NOW)
+    for now_ms, count in ((NOW, 2), (NOW, 0), (NOW + 600_000, 0)):
+        assert await _repair(store).run(now_ms) == count
+        rows = rows_of(database_url, "SELECT deadline_ms FROM tasks ORDER BY id")
+        expected = [NOW + 60_000, NOW + 1_800_000, NOW + week_s * 1000 - 1, T0 + 60_000]
+        assert [row[0] for row in rows] == expected
 
 
 async def _failed(store: Store, now_ms: int, status: int, due_ms: int) -> None:

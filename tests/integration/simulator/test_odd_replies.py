@@ -137,6 +137,38 @@ async def test_odd_status_answers_come_twice(platform: str, fault: str, status: 
     assert PLATFORM_APIS[platform].state(answers[2].json())
 
 
+#: Each kind comes in its platform's own envelope.
+REFUSED_POLLS = {
+    "query_401": 401,
+    "query_403_account": 403,
+    "query_403_model": 403,
+    "query_403_group": 403,
+    "query_403_ip": 403,
+    "query_403_banned": 403,
+}
+
+#: Where the documents give a code.
+DENIAL_CODES = {
+    ("dashscope", "query_401"): "InvalidApiKey",
+    ("dashscope", "query_403_account"): "AccessDenied",
+    ("dashscope", "query_403_model"): "AccessDenied.Unpurchased",
+    ("hiapi", "query_401"): "UNAUTHORIZED",
+    ("hiapi", "query_403_account"): "FORBIDDEN",
+}
+
+
+@everywhere
+@pytest.mark.parametrize(("fault", "status"), REFUSED_POLLS.items())
+async def test_a_status_query_may_be_refused_for_the_account(platform: str, fault: str, status: int) -> None:
+    async with calling() as caller:
+        _, task_id = await _sent(caller, platform, fault)
+        answers = [await caller.query(platform, task_id) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status, status, 200]
+    assert DENIAL_CODES.get((platform, fault), "") in answers[0].text
+    kind = {"query_403_group": "group", "query_403_ip": "IP", "query_403_banned": "banned"}.get(fault, "")
+    assert kind in answers[0].text
+
+
 @at_gateways
 async def test_a_gateway_behind_a_gateway_names_both_ids(platform: str) -> None:
     async with calling() as caller:

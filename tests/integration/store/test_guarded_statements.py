@@ -164,6 +164,11 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "next_poll_ms": 1, "lease_until_ms": None},
         {"provider": "p", "now_ms": NOW, "limit": 9},
     ),
+    "next_queued_in_time": (
+        "tasks",
+        {**_TASK, "state": "queued", "queued_until_ms": NOW + 1},
+        {"provider": "p", "now_ms": NOW},
+    ),
     "put_off_tasks": (
         "tasks",
         {**_TASK, "next_poll_ms": NOW},

@@ -271,7 +271,7 @@ async def test_a_person_ends_the_hold_of_submits(tmp_path: Path) -> None:
         assert resumed.ended
         await setup.send_queued()
         (account,) = await setup.store.accounts.all()
-        assert (account.submits_paused_until_ms, account.alarm, len(setup.transport.sent)) == (None, None, 2)
+        assert (account.submits_paused_until_ms, account.submits_alarm, len(setup.transport.sent)) == (None, None, 2)
 
 
 async def test_the_place_in_the_queue_is_known(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from receiver.runtime.store import Store
+from receiver.store.leap import LeapGuard
 from receiver.tasks.model.queue import AccountLimits, PreparedSubmit
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.queue_repository import Claimed
@@ -18,6 +19,8 @@ from tests.support.submission_setup import (
     a_request,
     submission_setup,
 )
+
+DAY_MS = 86_400_000
 
 
 async def test_a_queued_task_is_claimed_once_by_many_that_try_at_once(tmp_path: Path) -> None:
@@ -172,6 +175,33 @@ async def test_refusing_what_waited_too_long_at_once_ends_each_task_once(store: 
     assert sum(counts) == 4
     events = [event.task_id for event in await store.events.events(0)]
     assert len(events) == len(set(events)) == 4
+
+
+async def test_a_clock_that_leaps_ahead_neither_ends_nor_sends_a_queued_task_for_a_day(store: Store) -> None:
+    await _opens(store, "tsk_0", "tsk_1", "tsk_2", "tsk_3")
+    taken = next(task for task in await _all(store) if task.state is TaskState.SUBMITTING)
+    guard, leaped_ms = LeapGuard(store.engine), T0 + 2 * DAY_MS
+    assert await guard.is_believed(T0)
+    for now_ms in (leaped_ms, leaped_ms + DAY_MS - 1):
+        assert not await guard.is_believed(now_ms)
+        assert await store.queue.refuse_overdue(now_ms) == 0
+        assert await _claims(store, now_ms=now_ms) is None
+    back = await store.queue.requeue(taken, REFUSED, limits=LIMITS, request_text="{}", now_ms=leaped_ms)
+    assert back.state is TaskState.QUEUED
+    # A task that was queued since is sent, although those go first that may have waited too long.
+    new = a_task("tsk_9", queued_until_ms=leaped_ms + DAY_MS)
+    await store.submissions.open_task(new, leaped_ms, limits=LIMITS, request_text="{}")
+    sent = await _claims(store, now_ms=leaped_ms + 60_000)
+    assert isinstance(sent, Claimed)
+    assert sent.task.id == "tsk_9"
+    # The operator has set the clock right: everything goes on as it was.
+    assert await guard.is_believed(T0 + 1_000)
+    assert await store.queue.refuse_overdue(T0 + 1_000) == 0
+    # Or it was right, and a day has passed.
+    assert not await guard.is_believed(leaped_ms)
+    assert await guard.is_believed(leaped_ms + DAY_MS)
+    assert await store.queue.refuse_overdue(leaped_ms + DAY_MS) == 3
+    assert await store.queue.refuse_overdue(leaped_ms + DAY_MS) == 0
 
 
 async def test_refusals_claims_and_opens_at_once_never_wait_for_each_other(store: Store) -> None:

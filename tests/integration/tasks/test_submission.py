@@ -285,7 +285,7 @@ async def test_a_denied_key_holds_back_submits_and_raises_an_alarm_that_does_not
     async with submission_setup(tmp_path / "ledger.db", denied) as setup:
         result = await setup.refused(a_request())
         (account,) = await setup.store.accounts.all()
-        assert account.alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
+        assert account.submits_alarm == "hiapi refuses a submit: UNAUTHORIZED: wrong key [hidden]"
         assert (account.submits_paused_until_ms, account.paused_until_ms) == (T0 + 300_000, None)
         assert API_KEY not in repr(result) + repr(await setup.store.tasks.timeline(result.task.id))
 

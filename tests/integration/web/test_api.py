@@ -130,7 +130,8 @@ async def test_a_denied_key_of_ours_is_answered_503_and_shown_as_an_alarm(tmp_pa
     paused = [(each["provider"], each["paused_until"], bool(each["submits_paused_until"])) for each in accounts]
     assert paused == [("hiapi", None, True)]
     assert "retry-after" not in reply.headers
-    assert "hiapi refuses a submit" in accounts[0]["alarm"]
+    assert "hiapi refuses a submit" in accounts[0]["submits_alarm"]
+    assert accounts[0]["alarm"] is None
 
 
 async def test_an_empty_account_is_answered_402_with_the_providers_words(tmp_path: Path) -> None:

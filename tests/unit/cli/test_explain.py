@@ -9,6 +9,7 @@ from rich.console import Console
 from receiver.cli.display.explain import TaskContext, entry_details, format_offset, next_steps
 from receiver.cli.display.tables import timeline_table
 from receiver.store.accounts import AccountStatus
+from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
@@ -233,6 +234,32 @@ def test_a_paused_account_is_explained_with_the_command_that_ends_the_pause() ->
     assert "whenfinal providers resume hiapi" in " ".join(next_steps(RUNNING, [], replace(NOW, account=account)).manual)
     over = replace(account, paused_until_ms=1)
     assert next_steps(RUNNING, [], replace(NOW, account=over)).manual == ()
+
+
+def test_a_queued_task_whose_submits_are_held_back_is_explained_with_the_command_that_ends_the_hold() -> None:
+    queued = replace(RUNNING, state=TaskState.QUEUED, provider_task_id=None, next_poll_ms=None)
+    place = QueuePlace(
+        position=1,
+        depth=1,
+        priority=0,
+        oldest_ms=0,
+        until_ms=99_000,
+        held_until_ms=20_000,
+        held_reason="denied: UNAUTHORIZED",
+    )
+    account = AccountStatus(provider="hiapi", tokens=0, refilled_ms=0, submits_paused_until_ms=20_000)
+    held = replace(NOW, account=account, place=place)
+    command = "whenfinal providers resume hiapi"
+    assert command in " ".join(next_steps(queued, [], held).manual)
+    free = replace(held, place=replace(place, held_until_ms=None, held_reason=None))
+    assert command not in " ".join(next_steps(queued, [], free).manual)
+    # The hold is over, and its alarm asks for a person still.
+    alarmed = replace(free, account=replace(account, submits_alarm="hiapi refuses a submit: the key"))
+    steps = next_steps(queued, [], alarmed)
+    assert command in " ".join(steps.manual)
+    assert "hiapi needs an operator: hiapi refuses a submit: the key." in steps.automatic
+    # The hold of submits is nothing that a running task waits for.
+    assert next_steps(RUNNING, [], replace(NOW, account=account)).manual == ()
 
 
 def test_reports_that_are_counted_and_not_shown_are_told() -> None:

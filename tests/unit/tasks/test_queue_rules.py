@@ -131,12 +131,13 @@ def test_what_blames_the_request_or_the_balance_holds_nothing_back() -> None:
 def test_how_long_submits_are_held_back(refused: Refused, held_ms: int) -> None:
     after = _after(refused)
     assert (after.submits_paused_until_ms, after.submit_refusals) == (T0 + held_ms, 1)
-    assert (after.alarm is not None) == (refused.refusal is Refusal.DENIED)
+    assert (after.submits_alarm is not None) == (refused.refusal is Refusal.DENIED)
+    assert (after.alarm, after.submits_paused_since_ms) == (None, T0)
 
 
 def test_a_longer_hold_and_an_alarm_stay() -> None:
-    after = _after(_refused(retry_after_s=1), submits_paused_until_ms=T0 + 9_000, alarm="look")
-    assert (after.submits_paused_until_ms, after.alarm) == (T0 + 9_000, "look")
+    after = _after(_refused(retry_after_s=1), submits_paused_until_ms=T0 + 9_000, submits_alarm="look")
+    assert (after.submits_paused_until_ms, after.submits_alarm) == (T0 + 9_000, "look")
 
 
 def test_the_learned_limit_is_what_the_provider_has_taken() -> None:
