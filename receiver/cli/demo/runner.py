@@ -145,9 +145,7 @@ class Demo:
             tasks, records = await self._tasks(), await self._records()
             if self._is_settled(tasks, records):
                 return
-            # While a submit is in flight, its record is not another task's.
-            if not any(task["state"] == "submitting" for task in tasks):
-                await self._settle(tasks, records)
+            await self._settle(tasks, records)
             await asyncio.sleep(READ_EVERY_S)
 
     def _is_settled(self, tasks: Sequence[Task], records: Sequence[Paid]) -> bool:
@@ -165,6 +163,8 @@ class Demo:
 
     async def _settle(self, tasks: Sequence[Task], records: Sequence[Paid]) -> None:
         """As an operator does: by what the provider's console shows, with the command."""
+        # While a submit of a provider is not over, one of its records may be that submit's.
+        unsettled = {task["provider"] for task in tasks if task["state"] in {"queued", "submitting"}}
         requests = {task["id"]: self.scenario.by_name[task["labels"][LABEL]] for task in tasks}
         uncertain = [
             Uncertain(
@@ -174,14 +174,17 @@ class Demo:
                 prompt=requests[task["id"]].prompt,
             )
             for task in tasks
-            if task["state"] == "uncertain" and not _has_idempotency(task["provider"])
+            if task["state"] == "uncertain"
+            and task["provider"] not in unsettled
+            and not _has_idempotency(task["provider"])
         ]
         known = {(task["provider"], task["task_id"]) for task in tasks if task["task_id"]}
         found = settlements(uncertain, records, known=known)
         mistake = None if self._is_corrected else likely_mistake(found, records)
         if mistake is not None:
             await self._settle_with(*mistake)
-        for task_id, provider_task_id in found.items():
+        wrong_first = sorted(found.items(), key=lambda each: mistake is not None and each[0] != mistake[0])
+        for task_id, provider_task_id in wrong_first:
             is_settled = await self._settle_with(task_id, provider_task_id)
             if is_settled and mistake is not None and task_id == mistake[0]:
                 self._is_corrected = True
