@@ -21,10 +21,13 @@ from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, l
 from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.ledger_file import OpenLedgerFile, create_ledger_file
 from receiver.store.migrate import split_script
+from receiver.store.sqlite_readers import Readers
 
 T = TypeVar("T")
 
 READERS = 2  # connections; a read is short, and more threads than cores are not faster
+
+RETRY_S = 0.02  # between attempts of what SQLite does not wait for itself
 
 SHORT_WAIT_MS = 100  # for the writer's lock; the wait for other processes is not shortened by less than this
 
@@ -86,7 +89,7 @@ class SqliteTx(SqliteReader):
 
 
 class SqliteEngine:
-    """Open with `open_sqlite`. `wait_ms`: how long a caller waits, in all, for what others write or read."""
+    """Open with `open_sqlite`. `wait_ms`: how long a caller waits, in all, for what others write."""
 
     def __init__(
         self,
@@ -97,13 +100,10 @@ class SqliteEngine:
         wait_ms: int,
     ) -> None:
         self._writer = writer
-        self._readers = tuple(readers)
+        self._readers = Readers(readers, wait_ms=wait_ms)
         self._file = file
         self._wait_ms = wait_ms
         self._busy_timeout_ms = wait_ms  # of the writer's connection, as it is set now
-        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
-        for reader in readers:
-            self._idle.put_nowait(reader)
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
         self._is_closed = False
@@ -162,14 +162,10 @@ class SqliteEngine:
             await self._writer.execute("ROLLBACK")
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
-        until_s = asyncio.get_running_loop().time() + self._wait_ms / 1000
-        connection = self._idle.get_nowait() if self._idle.qsize() else await self._take_turn(self._idle.get(), until_s)
-        try:
+        async with self._readers.borrowed() as connection:
             with _translated():
                 self._check()
                 return await work(SqliteReader(connection))
-        finally:
-            self._idle.put_nowait(connection)
 
     def listener(self, url: str | None, on_commit: Callable[[], None]) -> None:
         return None
@@ -183,8 +179,8 @@ class SqliteEngine:
         while self._running:
             await asyncio.wait(self._running)
         self._is_closed = True
-        for connection in (*self._readers, self._writer):
-            await connection.close()
+        await self._readers.close()
+        await self._writer.close()
 
 
 @contextmanager
@@ -204,9 +200,25 @@ def _translated() -> Iterator[None]:
         raise
 
 
+async def _set_waiting(connection: aiosqlite.Connection, pragma: str, until_s: float) -> None:
+    """Try again while others lock the file: SQLite's own wait leaves out the change of a new file to WAL mode."""
+    while True:
+        try:
+            await connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            # The last byte, because the code may say more precisely what the file is busy with.
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or asyncio.get_running_loop().time() >= until_s:
+                raise
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
+
+
 async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
-    """Open or create the file. `busy_timeout_ms`: how long a call waits in all for others that write or read."""
+    """Open or create the file. `busy_timeout_ms`: how long a call waits in all for others that write."""
     opened: list[aiosqlite.Connection] = []
+    until_s = asyncio.get_running_loop().time() + busy_timeout_ms / 1000
     try:
         with _translated():
             path = create_ledger_file(path)
@@ -217,7 +229,7 @@ async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
                 opened.append(connection)
                 await connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
                 for pragma in _PRAGMAS:
-                    await connection.execute(f"PRAGMA {pragma}")
+                    await _set_waiting(connection, pragma, until_s)
                 # The first read opens the files beside the ledger, which are compared with those at their paths.
                 await (await connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")).fetchall()
             for reader in opened[1:]:

@@ -30,7 +30,7 @@ def _submit(api: httpx.Client, prompt: str = "a fox", provider: str = "hiapi") -
 
 
 def _end_of(api: httpx.Client, task: str) -> Any:
-    return api.get(f"/v1/tasks/{task}", params={"wait": 50}).json()
+    return api.get(f"/v1/tasks/{task}", params={"wait": 45}).json()
 
 
 def _until(is_so: Callable[[], bool]) -> None:

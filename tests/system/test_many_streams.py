@@ -64,7 +64,10 @@ class Line:
     writer: asyncio.StreamWriter
 
     async def until(self, words: bytes) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(words), TIMEOUT_S)
+        try:
+            return await asyncio.wait_for(self.reader.readuntil(words), TIMEOUT_S)
+        except asyncio.IncompleteReadError as error:
+            raise AssertionError(error.partial) from None
 
     async def rest(self) -> bytes:
         return await asyncio.wait_for(self.reader.read(), TIMEOUT_S)
@@ -125,9 +128,11 @@ async def _received(streams: list[Line], waiter: Line) -> None:
 async def _are_let_go(streams: list[Line], waits: list[Line]) -> None:
     """On a stop: each stream has come to its end, and each wait is answered with the task as it is."""
     began_s = time.monotonic()
-    assert all([(await stream.rest()).endswith(b"0\r\n\r\n") for stream in streams])
+    ends = [await stream.rest() for stream in streams]
+    assert [each for each in ends if not each.endswith(b"0\r\n\r\n")][:3] == []
     answers = [await wait.rest() for wait in waits]
-    assert all(each.startswith(b"HTTP/1.1 200") and b'"state":"running"' in each for each in answers)
+    is_shown = [each.startswith(b"HTTP/1.1 200") and b'"state":"running"' in each for each in answers]
+    assert [each for each, so in zip(answers, is_shown, strict=True) if not so][:3] == []
     _measured("seconds until all were let go", time.monotonic() - began_s)
 
 

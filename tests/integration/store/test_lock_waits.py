@@ -12,7 +12,7 @@ import pytest
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.store import Store, open_store
 from receiver.store import postgres
-from receiver.store.engine import Tx
+from receiver.store.engine import Reader, Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Recorded
@@ -135,6 +135,27 @@ async def test_reads_that_wait_for_a_reader_have_a_limit_too(tmp_path: Path) -> 
         assert (kind, seconds < 0.8) == (StoreUnavailable, True)
         leave.set()
         await asyncio.gather(*holders)
+        assert await store.events.last_seq() == 0
+
+
+async def test_reads_that_wait_only_for_each_other_have_no_limit(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    async with open_store(url, clock=lambda: T0, migrating=True, busy_timeout_ms=300) as store:
+        turns: list[int] = []
+
+        async def read(number: int) -> None:
+            async def work(_: Reader) -> None:
+                turns.append(number)
+                await asyncio.sleep(0.1)
+
+            await store.engine.read(work)
+
+        reads = [asyncio.create_task(read(number)) for number in range(20)]
+        await asyncio.sleep(0.01)
+        reads[10].cancel()
+        seconds, _ = await _seconds(asyncio.gather(*reads, return_exceptions=True))
+        assert seconds > 0.6
+        assert turns == [number for number in range(20) if number != 10]
         assert await store.events.last_seq() == 0
 
 

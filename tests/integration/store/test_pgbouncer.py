@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from receiver.runtime.store import Store, open_store
-from receiver.store import postgres_listener
+from receiver.store import postgres, postgres_listener
 from receiver.store.accounts import AccountStatus
 from receiver.webhooks.model.replay import ReplayRange
 from receiver.webhooks.replay_repository import ReplayBatch, ReplayScope
@@ -42,7 +42,10 @@ async def _node(url: str) -> AsyncIterator[Store]:
         yield store
 
 
-async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(url: str) -> None:
+async def test_nodes_with_more_connections_than_the_pooler_has_servers_agree_on_one_event_a_task(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "WAIT_S", 30.0)  # all of them wait for one row, and a machine may be busy
     async with _node(url) as one, _node(url) as two, _node(url) as three:
         reports = [a_report(provider_task_id=f"same{number}", allow_adoption=True) for number in range(TASKS)]
         await asyncio.gather(*(node.ledger.record([each], T0) for node in (one, two, three) for each in reports))

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,19 @@ async def test_a_file_locked_by_another_process_is_unavailable_and_then_works(tm
         other.execute("ROLLBACK")
         assert isinstance(await _record(store), Recorded)
         other.close()
+
+
+async def test_a_new_file_that_another_process_is_writing_to_is_opened_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:  # not in WAL mode yet
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await open_sqlite(path, busy_timeout_ms=100)
+        opening = asyncio.create_task(open_sqlite(path, busy_timeout_ms=30_000))
+        await asyncio.wait({opening}, timeout=0.3)
+        other.execute("COMMIT")
+        engine = await opening
+    await engine.close()
 
 
 async def test_a_full_disk_at_commit_loses_nothing_and_claims_nothing(tmp_path: Path) -> None:
