@@ -48,7 +48,7 @@ class SubmitAttempt:
     last_reply: SubmitOutcome
 
 
-async def post_with_retries(  # noqa: PLR0913 - what it calls and what it may do are passed in by name
+async def post_with_retries(  # noqa: PLR0913 - pure, so clock, sleep, POST and limits are passed in, each by name
     post: Post,
     parse_receipt: ParseReceipt,
     *,

@@ -208,7 +208,7 @@ def version() -> None:
     show(version_of("whenfinal"))
 
 
-def _version_option(given: bool) -> None:  # noqa: FBT001 - as typer calls it
+def _version_option(*, given: bool) -> None:
     if given:
         version()
         raise typer.Exit

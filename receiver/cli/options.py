@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic_core import PydanticCustomError
+from typer.models import OptionInfo
 
 from receiver.cli.console import USAGE, CommandFailed, note
 from receiver.cli.display.durations import parse_duration_s
@@ -35,7 +36,7 @@ def parse_pair(text: str) -> Pair:
     return Pair(name, value)
 
 
-def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text: str) -> Any:  # noqa: ANN401 - as typer.Option
+def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text: str) -> OptionInfo:
     """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it."""
 
     def parse_or_explain(value: str) -> object:
@@ -44,10 +45,11 @@ def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text:
         except ValueError as error:
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
-    return typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
+    option: OptionInfo = typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
+    return option
 
 
-def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> Any:  # noqa: ANN401 - as typer.Option
+def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> OptionInfo:
     """An option that takes one of these values. Its help and its error list all of them."""
     by_word = {value.value: value for value in values}
     listed = ", ".join(by_word)
@@ -86,11 +88,11 @@ def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], C
         own = [parameter for parameter in signature(command).parameters.values() if parameter.name != "given"]
 
         @wraps(command)
-        def run(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - whatever the signature below says
+        def run(*arguments: object, **named: object) -> None:
             given = dataclass_type(**{option.name: named.pop(option.name) for option in options})
             command(*arguments, given=given, **named)
 
-        run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]  # what typer reads
+        run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]  # inspect reads it; mypy does not know it
         return run
 
     return decorate

@@ -73,7 +73,7 @@ class InvalidValue(ValueError):
         self.hint = hint
 
 
-def setting(  # noqa: PLR0913 - one argument for each thing that .env.example says about a setting
+def setting(  # noqa: PLR0913 - each argument is something else that .env.example says about a setting
     env: str,
     default: object = None,
     *,
@@ -83,7 +83,7 @@ def setting(  # noqa: PLR0913 - one argument for each thing that .env.example sa
     danger: str = "",
     between: tuple[float, float] | None = None,
     secret: bool = False,
-) -> Any:  # noqa: ANN401 - the type of the field is what its annotation says
+) -> Any:  # noqa: ANN401 - as pydantic.Field, so that the field may have any annotation
     """A pydantic field that is read from the environment variable `env`.
 
     `danger` says what a bad value does; empty where none can do harm. `between` is inclusive.

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -45,7 +45,7 @@ class RedactSecrets:
             text = text.replace(secret, HIDDEN)
         return _SECRET_FORM.sub(lambda found: (found["before"] or "") + HIDDEN, text)
 
-    def _value(self, name: object, value: Any, depth: int) -> Any:  # noqa: ANN401 - a line holds any value
+    def _value(self, name: object, value: object, depth: int) -> object:
         """Numbers stay whatever their name is, because `tokens` also counts those of a rate budget."""
         if value is None or isinstance(value, bool | int | float):
             return value

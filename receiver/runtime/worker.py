@@ -10,6 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -105,7 +106,7 @@ class JobRunner:
     async def _run(self) -> None:
         try:
             await self._work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next run must come
+        except Exception as error:  # noqa: BLE001 - it is logged, and no failure may keep the next run from starting
             self._log_error(error)
 
     def _log_error(self, error: Exception) -> None:
@@ -126,7 +127,7 @@ class JobRunner:
             await asyncio.wait(self._running)
 
 
-class _Every(BaseTrigger):  # type: ignore[misc]  # the library comes without types
+class _Every(BaseTrigger):  # type: ignore[misc]  # apscheduler comes without types, so its base class is Any
     """An interval after the current time, however long ago the previous tick was due."""
 
     def __init__(self, interval_s: float) -> None:
@@ -136,45 +137,44 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # the library comes without ty
         return now + self._interval
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
 class Worker:
-    """Runs the jobs of one process. Start and stop it in one running event loop.
+    """Runs the jobs of one process. Start and stop it in one running event loop."""
 
-    `on_events` is called after `task.overdue` events were published.
-    """
+    reconciler: Reconciler
+    deliverer: Deliverer
+    ledger: Ledger
+    pruner: Pruner
+    queue: QueueSender
+    clock_repair: ClockRepair
+    #: Unix milliseconds.
+    clock: Clock
+    #: Called after `task.overdue` events were published.
+    on_events: Callable[[], None]
+    _reconcile: JobRunner = field(init=False)
+    _deliver: JobRunner = field(init=False)
+    _send: JobRunner = field(init=False)
+    _overdue: JobRunner = field(init=False)
+    _prune: JobRunner = field(init=False)
+    _repair: JobRunner = field(init=False)
+    _scheduler: AsyncIOScheduler | None = field(default=None, init=False)
+    _queue_timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _deliver_timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _prune_timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _watch_timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
-    def __init__(  # noqa: PLR0913 - one argument for each job
-        self,
-        *,
-        reconciler: Reconciler,
-        deliverer: Deliverer,
-        ledger: Ledger,
-        pruner: Pruner,
-        queue: QueueSender,
-        clock_repair: ClockRepair,
-        clock: Clock,
-        on_events: Callable[[], None],
-    ) -> None:
-        self._ledger = ledger
-        self._pruner = pruner
-        self._queue = queue
-        self._clock = clock
-        self._on_events = on_events
-        self._reconcile = self._job("reconcile", lambda: reconciler.reconcile_once(limit=RECONCILE_LIMIT))
+    def __post_init__(self) -> None:
+        self._reconcile = self._job("reconcile", lambda: self.reconciler.reconcile_once(limit=RECONCILE_LIMIT))
         self._deliver = self._job(
-            "deliver", lambda: deliverer.deliver_once(limit=DELIVER_LIMIT), at_once=DELIVERING_AT_ONCE
+            "deliver", lambda: self.deliverer.deliver_once(limit=DELIVER_LIMIT), at_once=DELIVERING_AT_ONCE
         )
         self._send = self._job("queue", self._send_queued)
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
-        self._repair = self._job("clock_repair", lambda: clock_repair.run(clock()), at_once=1)
-        self._scheduler: AsyncIOScheduler | None = None
-        self._queue_timer: asyncio.TimerHandle | None = None
-        self._deliver_timer: asyncio.TimerHandle | None = None
-        self._prune_timer: asyncio.TimerHandle | None = None
-        self._watch_timer: asyncio.TimerHandle | None = None
+        self._repair = self._job("clock_repair", lambda: self.clock_repair.run(self.clock()), at_once=1)
 
     def _job(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> JobRunner:
-        return JobRunner(name, work, at_once=at_once, clock=self._clock)
+        return JobRunner(name, work, at_once=at_once, clock=self.clock)
 
     def start(self) -> None:
         # It logs every run at INFO and every skipped one at WARNING; neither says anything about our jobs.
@@ -188,7 +188,7 @@ class Worker:
         self._every(REPAIR_EVERY_S, self._repair)
         self._scheduler.start()
         self._prune_in(PRUNE_FIRST_S)
-        self._watch_clock(self._clock())
+        self._watch_clock(self.clock())
         self._repair.start_run()  # the clock may have been set back while nothing ran
 
     def _every(self, interval_s: float, job: JobRunner) -> None:
@@ -198,7 +198,7 @@ class Worker:
 
     def _watch_clock(self, previous_ms: int) -> None:
         """Timed by the event loop's clock, which can not be set."""
-        now_ms = self._clock()
+        now_ms = self.clock()
         if self._scheduler is not None and now_ms < previous_ms:
             log.warning("clock_set_back", by_ms=previous_ms - now_ms)
             for job in self._scheduler.get_jobs():
@@ -252,18 +252,18 @@ class Worker:
         self._send.start_run()
 
     async def _send_queued(self) -> None:
-        again_in_s = await self._queue.send_once()
+        again_in_s = await self.queue.send_once()
         if again_in_s is not None and again_in_s < QUEUE_EVERY_S:
             self._send_in(max(again_in_s, WAKE_QUEUE_DELAY_S))
 
     async def _mark_overdue(self) -> None:
-        await self._queue.refuse_overdue()
-        if await self._ledger.mark_overdue(self._clock(), limit=OVERDUE_LIMIT):
-            self._on_events()
+        await self.queue.refuse_overdue()
+        if await self.ledger.mark_overdue(self.clock(), limit=OVERDUE_LIMIT):
+            self.on_events()
             self.wake_deliverer()
 
     async def _prune_once(self) -> None:
-        report = await self._pruner.prune_once()
+        report = await self.pruner.prune_once()
         if report.has_more:
             self._prune_in(PRUNE_AGAIN_S)
 

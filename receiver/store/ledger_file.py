@@ -47,10 +47,10 @@ class OpenLedgerFile:
     """The files of a ledger as they were opened. Make it once every connection has read from the ledger."""
 
     def __init__(self, path: Path) -> None:
-        real = os.path.realpath(path)  # SQLite puts the other files beside the ledger itself, not beside a link
-        paths = [str(path), *(f"{real}{suffix}" for suffix in COMPANIONS)]
+        real = path.resolve()  # SQLite puts the other files beside the ledger itself, not beside a link
+        paths = [path, *ledger_files(real)[1:]]
         found = {each: _identity(each) for each in paths}
-        self._opened: Mapping[str, FileIdentity] = {each: this for each, this in found.items() if this is not None}
+        self._opened: Mapping[Path, FileIdentity] = {each: this for each, this in found.items() if this is not None}
         self._is_gone = False
 
     def check(self) -> None:
@@ -64,9 +64,9 @@ class OpenLedgerFile:
                 raise self._gone(path, is_replaced=found is not None)
         if self._is_gone:
             self._is_gone = False
-            log.warning("ledger_back", ledger=next(iter(self._opened)))
+            log.warning("ledger_back", ledger=str(next(iter(self._opened))))
 
-    def _gone(self, path: str, *, is_replaced: bool) -> LedgerGone:
+    def _gone(self, path: Path, *, is_replaced: bool) -> LedgerGone:
         problem = (
             f"another file is at {path} than the one that is open; restart this process to use it"
             if is_replaced
@@ -78,10 +78,10 @@ class OpenLedgerFile:
         return LedgerGone(problem)
 
 
-def _identity(path: str) -> FileIdentity | None:
+def _identity(path: Path) -> FileIdentity | None:
     """None when there is no file that can be seen."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - three of these a commit, and a Path costs as much again
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -139,7 +139,7 @@ def _read(path: Path) -> LedgerMark | None:
     """None when there is none, or nothing that can be read as one."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place holds nobody up
-        with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        with os.fdopen(descriptor, encoding="utf-8") as file:
             found = json.loads(file.read(LONGEST_MARK))
         events, task = found["events"], found["task"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -151,14 +151,14 @@ def _read(path: Path) -> LedgerMark | None:
 
 def _write(path: Path, mark: LedgerMark) -> None:
     """Into a new file that takes the old one's place, so that no reader finds half of one."""
-    new = f"{path}.{os.getpid()}"
+    new = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, OWNER_ONLY)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(descriptor, OWNER_ONLY)
             json.dump({"events": mark.events, "task": mark.task}, file)
-        os.replace(new, path)  # noqa: PTH105 - both are text
+        new.replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(new)  # noqa: PTH108 - see above
+            new.unlink()
         raise

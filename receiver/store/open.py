@@ -25,7 +25,7 @@ async def open_engine(database_url: str, *, busy_timeout_ms: int, pool_size: int
     if isinstance(place, LedgerFile):
         return await open_sqlite(place.path, busy_timeout_ms=busy_timeout_ms)
     try:
-        from receiver.store.postgres import open_postgres  # noqa: PLC0415 - its library is an extra
+        from receiver.store.postgres import open_postgres  # noqa: PLC0415 - psycopg is an extra, which an installation for SQLite lacks
     except ImportError as error:
         raise postgres_missing(error) from error
     return await open_postgres(place.url, pool_size=pool_size)

@@ -69,7 +69,7 @@ def has_too_many_marks(body: bytes) -> bool:
     return marks > _MOST_MARKS
 
 
-def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def parse_json(body: bytes) -> object:
     """Return the value. Raise BadJson, and nothing else, for any other bytes."""
     if has_too_many_marks(body):
         raise _too_many()

@@ -40,7 +40,7 @@ class _Refused(Exception):
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of uvicorn
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn names and changes its own
         super().__init__(*args, **kwargs)
         self._is_refused = False
         self._refusal = Kind.MALFORMED
@@ -51,7 +51,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows the type of asyncio as well
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(FIRST_BYTE_WITHIN_S, transport.close)
 

@@ -86,7 +86,7 @@ def allow_files(wanted: int) -> int:
     """Raise this process's limit of open files as far as the system allows; return the limit."""
     if sys.platform == "win32":
         return wanted
-    import resource  # noqa: PLC0415 - Windows has no such module
+    import resource  # noqa: PLC0415 - Windows has no such module, so it is imported where it is used
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -26,7 +26,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from time import monotonic, time
 from types import TracebackType
-from typing import Any, Protocol, Self, overload
+from typing import Protocol, Self, overload
 from urllib.parse import quote
 
 import httpx
@@ -101,7 +101,7 @@ class Client:
         *,
         provider: str,
         idempotency_key: str | None = None,
-        **request: Any,  # noqa: ANN401 - JSON, member by member
+        **request: object,
     ) -> Task:
         """Submit a task and return it. `request` is the rest of POST /v1/tasks, such as `video` and `labels`.
 
@@ -141,7 +141,7 @@ class Client:
                 "GET",
                 _task_path(task_id),
                 headers={"Prefer": f"wait={wait_s}"},  # a receiver with a shorter longest wait shortens it
-                timeout=self._timeout_s + wait_s,
+                timeout_s=self._timeout_s + wait_s,
             )
         except ReceiverUnreachable:
             if last is None:
@@ -231,11 +231,22 @@ class Client:
             raise ValueError("the client was made without webhook_secrets")
         return open_webhook(self._webhook_secrets, headers, body)
 
-    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes them
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: httpx.QueryParams | None = None,
+        json: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> httpx.Response:
         """Return a successful answer; only requests that may be repeated come here. Raise a ClientError."""
+        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s
+        request = self._http.build_request(method, path, params=params, json=json, headers=headers, timeout=timeout)
         for pause_s in RETRY_PAUSES_S:
             try:
-                reply = await self._http.request(method, path, **request)
+                reply = await self._http.send(request)
             except httpx.RequestError:
                 await asyncio.sleep(pause_s)
                 continue
@@ -244,7 +255,7 @@ class Client:
             requested_s = read_retry_after_s(reply.headers.get("retry-after")) or 0.0
             await asyncio.sleep(max(pause_s, min(requested_s, RETRY_AFTER_CAP_S)))
         try:
-            return _successful(await self._http.request(method, path, **request))
+            return _successful(await self._http.send(request))
         except httpx.RequestError as error:
             raise ReceiverUnreachable(f"no answer from the receiver: {type(error).__name__}") from error
 

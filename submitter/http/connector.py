@@ -43,7 +43,7 @@ class Connection(ResponseHandler):
     _head: ReplyHead | None = None
     _ends_with_connection = False
 
-    def set_response_params(self, **given: Any) -> None:  # noqa: ANN401 - passed on as they are
+    def set_response_params(self, **given: Any) -> None:  # noqa: ANN401 - aiohttp names and changes its own
         """A request is about to be sent, so that the next bytes are the head of its reply."""
         self._head, self.was_cut = ReplyHead(), False
         super().set_response_params(**given)

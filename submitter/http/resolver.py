@@ -50,7 +50,7 @@ async def in_own_thread(work: Callable[[], T]) -> T:
 
     def finish(setter: Callable[[T], None] | Callable[[Exception], None], value: T | Exception) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(lambda: outcome.done() or setter(value))  # type: ignore[arg-type]  # they match
+            loop.call_soon_threadsafe(lambda: outcome.done() or setter(value))  # type: ignore[arg-type]  # each caller passes a setter with its own value
 
     threading.Thread(target=run, name="lookup", daemon=True).start()
     return await outcome

@@ -148,7 +148,7 @@ class Provider(Protocol):
     """The functions of an adapter module. Their arguments are positional, so an adapter may rename unused ones."""
 
     @property
-    def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - a module constant
+    def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - adapters are modules, and there it is a constant
 
     def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
         """Return the POST of a submit; equal arguments give equal bytes. The request has passed `validation`."""
@@ -173,7 +173,7 @@ class ListsTasks(Protocol):
     """Optional: the provider can list its tasks."""
 
     @property
-    def LIST_REACH_S(self) -> float | None:  # noqa: N802 - a module constant
+    def LIST_REACH_S(self) -> float | None:  # noqa: N802 - adapters are modules, and there it is a constant
         """How far back the list reaches, and how long the span of one query may be; None: no documented limit."""
 
     def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:

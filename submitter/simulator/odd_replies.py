@@ -11,7 +11,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -217,7 +216,7 @@ def _changed(answer: Response, change: Callable[[JsonObject], JsonObject]) -> Re
     return _json(change(json.loads(bytes(answer.body))), answer.status_code)
 
 
-def _json(body: Any, status: int) -> Response:  # noqa: ANN401 - any JSON value
+def _json(body: object, status: int) -> Response:
     return _raw(json.dumps(body, ensure_ascii=False).encode(), status)
 
 

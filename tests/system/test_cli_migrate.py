@@ -47,7 +47,7 @@ class _Endpoint(HTTPServer):
                 handler.end_headers()
                 self.came.set()
 
-            def log_message(handler, *_: object) -> None:  # noqa: N805 - as above
+            def log_message(handler, *_: object) -> None:  # noqa: N805 - the server's own `self` is meant in here
                 pass
 
         super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)

@@ -62,9 +62,9 @@ def held(simulated: Cli) -> Cli:
 
             async def work(tx: Tx) -> None:
                 account = await refill_tokens(tx, "hiapi", ADAPTERS["hiapi"].CAPABILITIES.budget, 1)
-                said = {"submits_paused_reason": "denied: UNAUTHORIZED: no", "submits_alarm": ALARM}
-                until: dict[str, int] = {"submits_paused_until_ms": FAR_MS, "learned_in_flight": 7}
-                await store_account(tx, replace(account, **said, **until))  # type: ignore[arg-type]
+                account = replace(account, submits_paused_until_ms=FAR_MS, learned_in_flight=7)
+                reason = "denied: UNAUTHORIZED: no"
+                await store_account(tx, replace(account, submits_paused_reason=reason, submits_alarm=ALARM))
 
             await store.engine.write(work)
 

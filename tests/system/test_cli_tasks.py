@@ -108,10 +108,14 @@ def test_events_are_read_from_a_number_on_and_by_type(simulated: Cli) -> None:
 
 def test_events_are_followed_until_ctrl_c(simulated: Cli) -> None:
     simulated.run("submit", "-", "--wait", stdin=request_line())
-    command = [WHENFINAL, "events", "--follow", "--after", "0", "--json"]
+    command = [str(WHENFINAL), "events", "--follow", "--after", "0", "--json"]
     environment = {**simulated.environment, "HOME": str(simulated.folder)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=simulated.folder, env=environment, text=True, **pipes) as follower:  # type: ignore[call-overload]  # the pipes are named once
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=simulated.folder, env=environment, text=True, stdout=pipe, stderr=pipe
+    ) as follower:
+        assert follower.stdout is not None
+        assert follower.stderr is not None
         try:
             assert '"seq":1' in follower.stdout.readline()
             simulated.run("submit", "-", "--wait", stdin=request_line())

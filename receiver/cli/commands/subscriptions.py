@@ -188,7 +188,7 @@ def rotate_secret(
             parse_duration_s,
             "How long webhooks are signed with the old secret as well: 30m, 24h, 7d; 0s ends it now.",
         ),
-    ] = "24h",  # type: ignore[assignment]  # typer reads a default as it reads an option
+    ] = "24h",  # type: ignore[assignment]  # typer gives a default to the parser, which takes text and returns the float
     secret_file: SecretFile = None,
     as_json: Json = False,
 ) -> None:

@@ -30,18 +30,18 @@ class Api:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def get(self, path: str, **query: Any) -> Any:  # noqa: ANN401 - JSON
+    async def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Raise DemoFailed for any status but 200."""
         return _checked(await self.send("GET", path, params=query))
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """Raise DemoFailed for any status but 2xx."""
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer, empty where it has no body. Raise DemoFailed for any status but 2xx."""
         return _checked(await self.send("POST", path, json=body))
 
     async def pages(self, path: str, member: str) -> list[dict[str, Any]]:
         """All items of a list with `next_cursor`."""
         found: list[dict[str, Any]] = []
-        query: dict[str, Any] = {"limit": PAGE}
+        query: dict[str, str | int] = {"limit": PAGE}
         while True:
             page = await self.get(path, **query)
             found += page[member]
@@ -49,24 +49,33 @@ class Api:
                 return found
             query["cursor"] = page["next_cursor"]
 
-    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - as httpx takes them
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         """The first answer, whatever its status. Raise DemoFailed when there is none in time."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 while True:
                     try:
-                        return await self._client.request(method, path, **options)
+                        return await self._client.request(method, path, params=params, json=json, headers=headers)
                     except httpx.TransportError:
                         await asyncio.sleep(PAUSE_S)
         except TimeoutError:
             raise DemoFailed(f"{method} {path}: no answer within {TIMEOUT_S:g} s") from None
 
 
-def _checked(reply: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+def _checked(reply: httpx.Response) -> dict[str, Any]:
     if not reply.is_success:
         request = f"{reply.request.method} {reply.request.url.path}"
         raise DemoFailed(f"{request} was answered with status {reply.status_code}: {reply.text}")
-    return reply.json() if reply.content else None
+    answer: dict[str, Any] = reply.json() if reply.content else {}
+    return answer
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ def demo(
     *, tasks: Tasks = LEAST, seed: Seed = 1, keep: Keep = False, kill_at: KillAt = None, as_json: Json = False
 ) -> None:
     # The faults are shuffled with a generator of their own, so that they do not depend on the simulator's random draws.
-    shuffle = random.Random(seed).shuffle  # noqa: S311 - no secret
+    shuffle = random.Random(seed).shuffle  # noqa: S311 - an order that can be repeated, which protects nothing
     scenario = Scenario(
         requests=make_requests(load_examples(), each=tasks, shuffle=shuffle), seed=seed, kill_at=kill_at
     )

@@ -52,13 +52,13 @@ class TableSchema:
     def select(self) -> str:
         """All rows in the order of the primary key."""
         order = ", ".join(map(quote, self.key))
-        return f"SELECT {self._columns} FROM {self.quoted} ORDER BY {order}"  # noqa: S608 - see above
+        return f"SELECT {self._columns} FROM {self.quoted} ORDER BY {order}"  # noqa: S608 - names of our own migrations, quoted
 
     @property
     def insert(self) -> str:
         """One row, for SQLite."""
         marks = ", ".join("?" for _ in self.columns)
-        return f"INSERT INTO {self.quoted} ({self._columns}) VALUES ({marks})"  # noqa: S608 - see above
+        return f"INSERT INTO {self.quoted} ({self._columns}) VALUES ({marks})"  # noqa: S608 - names of our own migrations, quoted
 
     @property
     def copy_out(self) -> str:

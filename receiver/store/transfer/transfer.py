@@ -29,7 +29,7 @@ COPIED, CHECKED = "copied", "checked"
 
 PROGRESS_EVERY = 500  # rows
 
-_APPLIED = f"SELECT name FROM {MIGRATIONS}"  # noqa: S608 - a constant
+_APPLIED = f"SELECT name FROM {MIGRATIONS}"  # noqa: S608 - the name of the table is a constant of ours
 
 _USED_COUNTERS = "SELECT count(*) FROM counters WHERE value <> 0 AND name <> 'checks'"
 
@@ -145,7 +145,7 @@ def _open(place: LedgerFile | LedgerServer, endpoints: ExitStack) -> TransferEnd
 
 def _postgres() -> ModuleType:
     try:
-        from receiver.store.transfer import postgres  # noqa: PLC0415 - its library is an extra
+        from receiver.store.transfer import postgres  # noqa: PLC0415 - psycopg is an extra, which an installation for SQLite lacks
     except ImportError as error:
         raise postgres_missing(error) from error
     return postgres

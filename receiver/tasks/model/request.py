@@ -96,7 +96,7 @@ def characters_of(request: TaskRequest) -> int:
     return _characters({} if request.request is None else request.request.model_dump())
 
 
-def _characters(value: Any) -> int:  # noqa: ANN401 - any JSON value
+def _characters(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     within = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
@@ -115,8 +115,7 @@ def stored_request(request: TaskRequest, secrets: Sequence[str] = ()) -> dict[st
     `secrets` are those of the provider's account, which a raw body may hold by mistake.
     """
     present = {name: value for name, value in _values(request).items() if value not in (None, {})}
-    stored: dict[str, Any] = _shortened(present, secrets)
-    return stored
+    return {name: _shortened(value, secrets) for name, value in present.items()}
 
 
 def full_request(request: TaskRequest) -> str:
@@ -168,7 +167,7 @@ def _values(request: TaskRequest) -> dict[str, Any]:
     }
 
 
-def _shortened(value: Any, secrets: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value
+def _shortened(value: object, secrets: Sequence[str]) -> object:
     if isinstance(value, dict):
         return {name: _shortened(each, secrets) for name, each in value.items()}
     if isinstance(value, list):

@@ -115,7 +115,7 @@ class _PruningReader:
 
 async def test_events_that_are_deleted_while_they_are_read_are_not_skipped_silently(store: Store) -> None:
     await publish_events(store, 4, at_ms=T0 - DAY_MS)
-    engine: Engine = PruningEngine(store)  # type: ignore[assignment]  # it only reads
+    engine: Engine = PruningEngine(store)  # type: ignore[assignment]  # the log only reads, so it has no other method
     assert await EventLog(engine).slice(0) == ExpiredCursor(oldest_after=2)
     found = await EventLog(engine).slice(None)
     assert isinstance(found, EventSlice)

@@ -199,7 +199,7 @@ async def test_a_node_that_stops_in_a_transaction_holds_the_others_up_only_for_a
             with pytest.raises(StoreUnavailable, match="lock timeout"):
                 await store.ledger.record([a_report(allow_adoption=True)], T0)
         await _until_recorded(store)
-        for running in set(other.engine._running):  # type: ignore[attr-defined]  # of one engine only
+        for running in set(other.engine._running):  # type: ignore[attr-defined]  # the protocol has no such member; Postgres has
             running.cancel()
         await asyncio.gather(frozen, return_exceptions=True)
     assert [event.seq for event in await store.events.events(0)] == [1]

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -77,8 +78,8 @@ async def test_a_number_that_was_lost_is_never_given_out_again(path: Path) -> No
         assert await store.events.last_seq() == 5 + LOST_MARGIN + 1
 
 
-async def _slice(store: Store, after: int | None, **wanted: object) -> object:
-    return await store.events.slice(after, EventFilter(**wanted))  # type: ignore[arg-type]
+async def _slice(store: Store, after: int | None, **wanted: Any) -> object:
+    return await store.events.slice(after, EventFilter(**wanted))
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ async def test_a_settle_with_both_or_neither_is_refused(service: Served) -> None
 
 async def test_the_largest_integers_are_checked_and_not_stumbled_over(service: Served) -> None:
     for field in ("duration", "seed"):
-        order = {"provider": "hiapi", "video": {**ORDER["video"], field: 10**400}}  # type: ignore[dict-item]  # the video of the order is a mapping
+        order = {"provider": "hiapi", "video": {**VIDEO, field: 10**400}}
         is_problem(await service.post("/v1/tasks", order), 422)
 
 

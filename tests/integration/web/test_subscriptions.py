@@ -235,8 +235,7 @@ async def test_what_is_not_there_is_answered_404(service: Served) -> None:
         ("POST", "/test", None),
         ("POST", "/replay", {"first_seq": 1}),
     ):
-        sent = {} if body is None else {"json": body}
-        answer = await service.http.request(method, f"{PATH}/sub_none{rest}", headers=service.key("all"), **sent)  # type: ignore[arg-type]  # a body or none
+        answer = await service.http.request(method, f"{PATH}/sub_none{rest}", headers=service.key("all"), json=body)
         is_problem(answer, 404)
 
 

@@ -27,13 +27,13 @@ LIMITS = AccountLimits(budget=BUDGET, max_in_flight=4, speed=1)
 ACCOUNT = AccountStatus(provider="hiapi", tokens=5.0, refilled_ms=T0)
 
 
-def _refused(refusal: Refusal = Refusal.THROTTLED, words: str = "slow down", **changes: object) -> Refused:
-    values: dict[str, object] = {"refusal": refusal, "error": TaskError(code="C", message=words), "status": 429}
-    return Refused(**(values | changes))  # type: ignore[arg-type]
+def _refused(refusal: Refusal = Refusal.THROTTLED, words: str = "slow down", **changes: Any) -> Refused:
+    values: dict[str, Any] = {"refusal": refusal, "error": TaskError(code="C", message=words), "status": 429}
+    return Refused(**(values | changes))
 
 
-def _room(in_flight: int = 0, limits: AccountLimits = LIMITS, now_ms: int = T0, **changes: object) -> object:
-    return find_room(replace(ACCOUNT, **changes), limits, in_flight, now_ms)  # type: ignore[arg-type]
+def _room(in_flight: int = 0, limits: AccountLimits = LIMITS, now_ms: int = T0, **changes: Any) -> object:
+    return find_room(replace(ACCOUNT, **changes), limits, in_flight, now_ms)
 
 
 def test_one_more_task_takes_one_token_where_submits_count() -> None:
@@ -100,8 +100,8 @@ def test_what_a_429_is_about_is_read_from_its_words(words: str, *, is_about_plac
     assert not is_concurrency(_refused(Refusal.UNAVAILABLE, words))
 
 
-def _after(refused: Refused, *, others: int = 0, limits: AccountLimits = LIMITS, **changes: object) -> AccountStatus:
-    account = replace(ACCOUNT, **changes)  # type: ignore[arg-type]
+def _after(refused: Refused, *, others: int = 0, limits: AccountLimits = LIMITS, **changes: Any) -> AccountStatus:
+    account = replace(ACCOUNT, **changes)
     return after_refusal(account, refused, limits, others_in_flight=others, now_ms=T0)
 
 
