@@ -44,13 +44,19 @@ async def in_own_thread(work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            finish(outcome.set_result, work())
+            value = work()
         except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
-            finish(outcome.set_exception, error)
+            finish(partial(outcome.set_exception, error))
+        else:
+            finish(partial(outcome.set_result, value))
 
-    def finish(setter: Callable[[T], None] | Callable[[Exception], None], value: T | Exception) -> None:
+    def finish(settle: Callable[[], None]) -> None:
+        def settle_once() -> None:
+            if not outcome.done():
+                settle()
+
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(lambda: outcome.done() or setter(value))  # type: ignore[arg-type]  # each caller passes a setter with its own value
+            loop.call_soon_threadsafe(settle_once)
 
     threading.Thread(target=run, name="lookup", daemon=True).start()
     return await outcome

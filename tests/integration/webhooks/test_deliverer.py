@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -89,12 +90,12 @@ async def test_a_due_event_is_posted_as_signed_json_and_delivered(store: Store) 
 
 
 async def test_the_published_library_verifies_what_arrives(store: Store) -> None:
-    import time  # noqa: PLC0415 - the library reads the clock of this machine
-
     async with serving(replying(reply())) as server:
         await store.submissions.open_task(notified("tsk_1", server.url, labels={"film": "完成"}), T0)
         await store.ledger.record([a_report(expected_task_id="tsk_1")], T0)
-        async with open_deliverer(store.outbox, clock=lambda: int(time.time() * 1000)) as deliverer:
+        async with open_deliverer(
+            store.outbox, clock=lambda: int(time.time() * 1000)
+        ) as deliverer:  # the library's own clock
             await deliverer.deliver_once(limit=1)
     request = server.requests[0]
     read = standardwebhooks.Webhook(SECRET).verify(request.partition(b"\r\n\r\n")[2], headers_of(request))
