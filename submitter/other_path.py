@@ -13,7 +13,7 @@ class RememberedPaths:
     """Which of the two paths each account is served on, as its last receipt showed. One for a process."""
 
     def __init__(self) -> None:
-        self._on_other: set[str] = set()
+        self._is_on_other: dict[str, bool] = {}
 
     async def send(self, configured: ConfiguredProvider, call: HttpCall, send: Send) -> HttpReply:
         """Send a submit, and once more to the other path where the reply says that there is no such route.
@@ -24,17 +24,11 @@ class RememberedPaths:
         if adapter is None:
             return await send(call)
         other = adapter.build_other_submit(call)
-        other_first = account in self._on_other
+        other_first = self._is_on_other.get(account, False)
         reply = await send(other if other_first else call)
         if not adapter.has_no_route(reply):
             return reply
         reply = await send(call if other_first else other)
         if is_success(reply.status):
-            self._remember(account, is_on_other=not other_first)
+            self._is_on_other[account] = not other_first
         return reply
-
-    def _remember(self, account: str, *, is_on_other: bool) -> None:
-        if is_on_other:
-            self._on_other.add(account)
-        else:
-            self._on_other.discard(account)

@@ -14,8 +14,6 @@ from submitter.model import Receipt, Refusal, Refused, SubmitOutcome, TaskError,
 
 REPEATS_START_WITHIN_S = 8.0  # a caller waits for the answer, and most clients and proxies give up after 30 s
 
-RAW_BYTES = 4_096  # of a reply that is no receipt; what quotes our key is cut again where it is hidden
-
 FIRST_PAUSE_S = 0.5  # where the provider names no time; doubled each time
 
 #: POSTs of one call that are accepted (2xx) without a readable id, the first one included. A provider that remembers
@@ -91,10 +89,7 @@ async def post_once(post: Post, parse_receipt: ParseReceipt) -> SubmitOutcome:
         return Refused(refusal=Refusal.UNAVAILABLE, error=TaskError(code=code, message=str(error)))
     except TransportError as error:
         return Uncertain(reason=f"{type(error).__name__}: {error}")
-    outcome = parse_receipt(reply)
-    if isinstance(outcome, Receipt) or outcome.raw:
-        return outcome
-    return replace(outcome, raw=reply.body[:RAW_BYTES])
+    return parse_receipt(reply)
 
 
 #: An earlier POST of which nothing is known.

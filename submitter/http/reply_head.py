@@ -72,9 +72,9 @@ class ReplyHead:
 
     def _end_of_head(self, searched: int) -> int | None:
         """Return where the first head ends. Raise HeadUnreadable for bytes that do not begin one."""
-        blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
-        if blank:  # empty lines before the status line, as some servers send after a body
-            del self._buffer[:blank]
+        if self._buffer.startswith((b"\r", b"\n")):
+            # empty lines before the status line, as some servers send after a body
+            self._buffer = self._buffer.lstrip(b"\r\n")
             searched = 0
         if self._buffer and not b"HTTP/".startswith(bytes(self._buffer[:5])):
             raise HeadUnreadable("it does not answer in HTTP")
@@ -99,18 +99,17 @@ class ReplyHead:
 
 def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     """Return names and values. Folded lines are joined; what is no header line is dropped."""
-    fields: list[tuple[bytes, bytes]] = []
+    fields: list[tuple[bytes, list[bytes]]] = []  # parts are joined at the end, because each join copies
     for line in lines:
         if line[:1] in {b" ", b"\t"}:
             if fields and not _FORBIDDEN.search(_clean(line)):
-                name, value = fields[-1]
-                fields[-1] = (name, value + b" " + _clean(line))
+                fields[-1][1].append(_clean(line))
             continue
         name, colon, value = line.partition(b":")
         name = name.strip()
         if colon and _NAME.fullmatch(name) and not _FORBIDDEN.search(_clean(value)):
-            fields.append((name, _clean(value)))
-    return fields
+            fields.append((name, [_clean(value)]))
+    return [(name, b" ".join(parts)) for name, parts in fields]
 
 
 def _clean(value: bytes) -> bytes:
@@ -125,7 +124,7 @@ def _framing(fields: list[tuple[bytes, bytes]], status: int) -> tuple[list[tuple
     """
     close = (b"Connection", b"close")
     codings = _listed(fields, b"transfer-encoding")
-    lengths = _listed(fields, b"content-length")
+    lengths = set(_listed(fields, b"content-length"))
     if status in _BODILESS:
         return [], False
     if codings and codings[-1].lower() == b"chunked":

@@ -12,6 +12,10 @@ DEFLATE = "deflate"
 
 PIECE_BYTES = 64 * 1024
 
+#: Packed bytes that zlib is given at once. It copies what is left of them at the end of each gzip member, so that many
+#: small members in a long chunk would cost much.
+_PACKED_BYTES = 4 * 1024
+
 _GZIP_WINDOW, _ZLIB_WINDOW, _RAW_WINDOW = 31, 15, -15  # zlib's largest window, with one kind of header or none
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -27,7 +31,7 @@ class Unpacker:
         self._coding = (coding or "").strip().lower()
         self._is_packed = self._coding in GZIP or self._coding == DEFLATE
         self._inflater: zlib._Decompress | None = None  # none before the first two bytes tell the form
-        self._begin = b""
+        self._held = b""  # the first byte of a form or of a member: the second one tells what it is
         self._has_ended = False
         #: The data is damaged behind what was given.
         self.is_damaged = False
@@ -40,21 +44,23 @@ class Unpacker:
     def pieces(self, chunk: bytes, most: int = PIECE_BYTES) -> Iterator[bytes]:
         """Give what a chunk unpacks to, in pieces of at most `most` bytes, each made only when it is asked for."""
         if self._is_packed and self._inflater is None:
-            chunk = self._begin = self._begin + chunk
+            chunk, self._held = self._held + chunk, b""
             if len(chunk) < len(_GZIP_MAGIC):
+                self._held = chunk
                 return
-            self._begin = b""
             self._open(chunk)
         if not self._is_packed:
             yield chunk
             return
-        while chunk and not (self.is_damaged or self._has_ended):
-            piece, chunk = self._unpack(chunk, most)
-            yield piece
+        for start in range(0, len(chunk), _PACKED_BYTES):
+            packed, self._held = self._held + chunk[start : start + _PACKED_BYTES], b""
+            while packed and not (self.is_damaged or self._has_ended):
+                piece, packed = self._unpack(packed, most)
+                yield piece
 
     def rest(self) -> bytes:
         """Give what is held back at the end of the message: a message too short to tell its form."""
-        return self._begin
+        return self._held if self._inflater is None else b""
 
     def _open(self, start: bytes) -> None:
         window = _window(self._coding, start)
@@ -64,6 +70,9 @@ class Unpacker:
     def _unpack(self, chunk: bytes, most: int) -> tuple[bytes, bytes]:
         """Return a piece and the bytes that are still to be unpacked."""
         if self._inflater is None or self._inflater.eof:  # gzip data may have several members, one after the other
+            if chunk == _GZIP_MAGIC[:1]:
+                self._held = chunk
+                return b"", b""
             if not chunk.startswith(_GZIP_MAGIC) or self._coding == DEFLATE:
                 self._has_ended = True  # bytes behind the data belong to nothing
                 return b"", b""

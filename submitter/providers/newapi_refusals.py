@@ -11,6 +11,11 @@ from submitter.model import Refusal
 from submitter.providers.error_replies import BY_STATUS, ErrorReply
 from submitter.providers.json_reader import JsonObject, at, text_at
 
+#: Parts of an error's code or type that name the rate, the key, and the rights.
+RATE_CODES = ("rate_limit", "too_many", "saturat", "overload")
+KEY_CODES = ("api_key", "invalid_token", "authenticat", "unauthorized", "banned")
+RIGHTS_CODES = ("denied", "forbidden", "permission")
+
 #: What a part of an error's code or type means, checked in this order. None: the upstream may have accepted the task.
 _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("timeout", None),
@@ -18,20 +23,10 @@ _CODE_WORDS: tuple[tuple[str, Refusal | None], ...] = (
     ("server_error", None),
     ("do_request_failed", None),
     ("bad_response", None),
-    ("rate_limit", Refusal.THROTTLED),
-    ("too_many", Refusal.THROTTLED),
-    ("saturat", Refusal.THROTTLED),
-    ("overload", Refusal.THROTTLED),
+    *((part, Refusal.THROTTLED) for part in RATE_CODES),
     ("quota", Refusal.QUOTA),
     ("balance", Refusal.QUOTA),
-    ("api_key", Refusal.DENIED),
-    ("invalid_token", Refusal.DENIED),
-    ("authenticat", Refusal.DENIED),
-    ("unauthorized", Refusal.DENIED),
-    ("denied", Refusal.DENIED),
-    ("forbidden", Refusal.DENIED),
-    ("permission", Refusal.DENIED),
-    ("banned", Refusal.DENIED),
+    *((part, Refusal.DENIED) for part in (*KEY_CODES, *RIGHTS_CODES)),
 )
 
 #: Codes with which a router refuses before anything is passed on: middleware/distributor.go for a model that no channel
@@ -94,7 +89,12 @@ def refusal_of(problem: ErrorReply, document: JsonObject | None) -> Refusal | No
     by_default = BY_STATUS[problem.status]
     if problem.status == 403 and any(word in problem.error.message.lower() for word in _QUOTA_WORDS):
         by_default = Refusal.QUOTA
-    return by_code(problem.error.code, text_at(document, "error", "type"), by_default)
+    return _by_code(code_and_type(problem, document), by_default)
+
+
+def code_and_type(problem: ErrorReply, document: JsonObject | None) -> str:
+    """Return code and type of an error in one text, in lower case, because gateways name its kind in either."""
+    return f"{problem.error.code} {text_at(document, 'error', 'type')}".lower()
 
 
 def _refused_by_router(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
@@ -109,18 +109,16 @@ def _refused_by_router(problem: ErrorReply, document: JsonObject | None) -> Refu
 
 
 def _refused_within_200(problem: ErrorReply, document: JsonObject | None) -> Refusal | None:
-    kind = text_at(document, "error", "type")
-    said = f"{problem.error.code} {kind}".lower()
+    said = code_and_type(problem, document)
     if any(word in said for word in _OPEN_WITHIN_200) or _is_about_upstream(problem.error.message):
         return None
     known = next((refusal for part, refusal in _INVALID_WORDS if part in said), None)
-    return by_code(problem.error.code, kind, known)
+    return _by_code(said, known)
 
 
 def _is_about_upstream(message: str) -> bool:
     return any(word in message.lower() for word in _OPEN_MESSAGE_WORDS)
 
 
-def by_code(code: str, kind: str, otherwise: Refusal | None) -> Refusal | None:
-    said = f"{code} {kind}".lower()
+def _by_code(said: str, otherwise: Refusal | None) -> Refusal | None:
     return next((refusal for part, refusal in _CODE_WORDS if part in said), otherwise)

@@ -40,6 +40,7 @@ from submitter.providers.json_reader import (
     text,
     text_at,
 )
+from submitter.providers.newapi_refusals import KEY_CODES, RATE_CODES, RIGHTS_CODES, code_and_type
 from submitter.providers.result_links import Place, first_links
 from submitter.providers.statuses import (
     id_text,
@@ -127,10 +128,9 @@ _PLACES: tuple[Place, ...] = (
 #: services of every kind answer `{"status": "success"}`.
 _ABOUT_A_TASK = frozenset({"progress", "metadata", *(place[0] for place in _PLACES)}) - {"result", "output"}
 
-#: Parts of the code or type of an error within 200 that name the key, and those that name the rate.
-_KEY_CODES = ("api_key", "invalid_token", "authenticat", "unauthorized", "banned")
-_RATE_CODES = ("rate_limit", "too_many", "saturat", "overload", "concurrency_limit")
-_RIGHTS_CODES = ("denied", "forbidden", "permission")
+#: A fork's router limits the requests of a key at once, polls included (`token_concurrency_limit_reached`, read
+#: 2026-11-26). Alone and within 200, that code does not refuse a submit.
+_HELD_BACK_CODES = (*RATE_CODES, "concurrency_limit")
 
 _NOT_FOUND_CODES = frozenset({"task_not_exist", "task_not_found"})
 
@@ -202,10 +202,10 @@ def _is_not_found(problem: ErrorReply) -> bool:
 
 def _failure_within_200(problem: ErrorReply, reply: HttpReply, document: JsonObject | None) -> StatusOutcome:
     """Only a code that names the key speaks for the account; a missing right may be about this task alone."""
-    said = f"{problem.error.code} {text_at(document, 'error', 'type')}".lower()
-    if any(part in said for part in _RATE_CODES):
+    said = code_and_type(problem, document)
+    if any(part in said for part in _HELD_BACK_CODES):
         return Throttled(retry_after_s=problem.retry_after_s)
-    for status, parts in ((401, _KEY_CODES), (403, _RIGHTS_CODES)):
+    for status, parts in ((401, KEY_CODES), (403, RIGHTS_CODES)):
         if any(part in said for part in parts):
             return Denied(status=status, message=problem.error.message, raw=capped(reply.body))
     return unusable(reply, f"{problem.error.code}: {problem.error.message}")

@@ -1,6 +1,7 @@
 """A reply's body as it streams in."""
 
 import gzip
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -97,6 +98,29 @@ def test_a_bomb_is_never_whole_in_memory(coding: str) -> None:
         tracemalloc.stop()
     assert body.end() == (b"\0" * 1_000, False)
     assert peak_bytes < 500_000
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=9), st.integers(1, 30))
+def test_where_gzip_members_are_cut_changes_nothing(parts: list[bytes], size: int) -> None:
+    assert _read(b"".join(map(gzip.compress, parts)), "gzip", size=size) == (b"".join(parts), True)
+
+
+@pytest.mark.parametrize("behind", [b"\x1f", b"\x1fx", b"x"])
+def test_what_begins_like_a_gzip_member_and_is_none_belongs_to_nothing(behind: bytes) -> None:
+    assert _read(gzip.compress(b"x") + behind, "gzip", size=1) == (b"x", True)
+
+
+@pytest.mark.parametrize("length", range(4_090, 4_100))
+def test_a_gzip_member_of_any_length_has_the_next_one_behind_it(length: int) -> None:
+    first = gzip.compress(b"x" * (length - len(gzip.compress(b"", 0))), 0)
+    assert len(first) == length
+    assert unpacked(first + gzip.compress(b"y"), "gzip", cap_bytes=10_000) == b"x" * (length - 23) + b"y"
+
+
+def test_many_gzip_members_cost_as_much_as_their_number() -> None:
+    started_s = time.process_time()
+    assert unpacked(gzip.compress(b"") * 200_000, "gzip", cap_bytes=1_000) == b""
+    assert time.process_time() - started_s < 8  # below 1 s; with a copy of the rest for each member about a minute
 
 
 def test_gzip_members_without_content_count_as_received() -> None:

@@ -1,5 +1,6 @@
 """The head of a reply: what odd servers send, and what a strict parser gets of it."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -154,3 +155,19 @@ def test_a_head_has_an_end(unit: bytes) -> None:
         _feed_endlessly(_begun(), unit)
     with pytest.raises(HeadUnreadable, match="lines"):
         ReplyHead().feed(OK + b"A: b\r\n" * (LINES_CAP + 1) + b"\r\n")
+
+
+def test_many_folded_lines_cost_no_more_than_their_bytes() -> None:
+    folded = OK + b"A: b\r\n" + (b" " + b"c" * 95 + b"\r\n") * (LINES_CAP - 9) + b"Content-Length: 0\r\n\r\n"
+    started_s = time.process_time()
+    for _ in range(10):
+        assert len(_read(folded)[0]) == 3
+    assert time.process_time() - started_s < 1.5  # below 0.5 s; with a copy of the value for each line 3 s
+
+
+def test_a_head_in_small_packets_costs_no_more_than_its_bytes() -> None:
+    reading = _begun()
+    started_s = time.process_time()
+    for _ in range(HEAD_CAP_BYTES // 4 - 6):
+        assert reading.feed(b"bbbb") is None
+    assert time.process_time() - started_s < 2  # below 0.5 s; with a copy of the head for each packet 4 s
