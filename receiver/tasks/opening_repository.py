@@ -138,7 +138,7 @@ class OpeningRepository:
         return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def _observe(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> None:
-        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=b"")
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail)
         await add_answer(tx, self._new_id, task, line, now_ms)
 
 

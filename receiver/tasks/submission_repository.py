@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import json_object, to_json
+from receiver.store.codec import json_object
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
@@ -21,7 +21,7 @@ from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_ag
 from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.opening_repository import OpeningRepository
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.unusable_repository import add_answer, add_line
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -223,9 +223,9 @@ class SubmissionRepository(OpeningRepository):
 
     async def _contradicted(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
         if task.state not in UNRESOLVED:
-            await self._add_observation(
-                tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
-            )
+            detail = {"task_id": provider_task_id, "receipt": True}
+            line = NewLine(source=Source.SUBMIT, verdict=Verdict.CONTRADICTION, detail=detail)
+            await add_line(tx, self._new_id, task, line, now_ms)
             return task
         reason = f"the provider's receipt names {provider_task_id}, which belongs to another task"
         after = replace(
@@ -259,7 +259,8 @@ class SubmissionRepository(OpeningRepository):
         verdict: Verdict = Verdict.APPLIED,
     ) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
+        line = NewLine(source=source, verdict=verdict, detail=detail)
+        await add_line(tx, self._new_id, task, line, now_ms)
         return task
 
     async def _save_answer(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], raw: bytes) -> Task:
@@ -273,26 +274,3 @@ class SubmissionRepository(OpeningRepository):
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         return await self._save(tx, task, now_ms, detail, source=Source.OPERATOR)
-
-    async def _add_observation(
-        self,
-        tx: Tx,
-        task: Task,
-        now_ms: int,
-        *,
-        detail: dict[str, Any],
-        source: Source = Source.SUBMIT,
-        verdict: Verdict = Verdict.APPLIED,
-    ) -> None:
-        await tx.execute(
-            "insert_observation",
-            id=self._new_id("obs", now_ms),
-            task=task.id,
-            at_ms=now_ms,
-            source=source.value,
-            state=task.state.value,
-            raw_state=task.raw_state,
-            verdict=verdict.value,
-            detail=to_json(detail),
-            raw="",
-        )
