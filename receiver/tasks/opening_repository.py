@@ -12,7 +12,7 @@ from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.queue_repository import room_at
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer
 from submitter.model import Source, TaskState
 
 

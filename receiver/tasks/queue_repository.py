@@ -37,7 +37,7 @@ from receiver.tasks.model.request import LARGE_CHARACTERS
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
 from receiver.tasks.model.unusable import NewLine
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
 

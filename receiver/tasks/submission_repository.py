@@ -21,7 +21,7 @@ from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_ag
 from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.opening_repository import OpeningRepository
-from receiver.tasks.unusable_repository import add_answer, add_line
+from receiver.tasks.timeline_repository import add_answer, add_line
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
