@@ -30,6 +30,7 @@ from receiver.tasks.model.queue import (
     after_refusal,
     find_room,
     in_flight_limit,
+    is_concurrency,
     queue_time_over,
     unsendable,
 )
@@ -213,7 +214,7 @@ class QueueRepository(Repository):
         return await self._engine.write(work)
 
     async def hold_submits(self, sent: Task, refused: Refused, *, limits: AccountLimits, now_ms: int) -> None:
-        """What a refusal that does not put its task back means for the account's next submits."""
+        """What a refusal that does not put its task back, one of `HOLDING`, means for the account's next submits."""
 
         async def work(tx: Tx) -> None:
             await _hold_submits(tx, sent, refused, limits, now_ms)
@@ -343,7 +344,7 @@ async def _in_flight(tx: Tx, provider: str, *, beside: str) -> int:
 
 async def _hold_submits(tx: Tx, sent: Task, refused: Refused, limits: AccountLimits, now_ms: int) -> None:
     account = await refill_tokens(tx, sent.provider, limits.budget, now_ms)
-    others = await _in_flight(tx, sent.provider, beside=sent.id)
+    others = await _in_flight(tx, sent.provider, beside=sent.id) if is_concurrency(refused) else 0
     after = after_refusal(account, refused, limits, others_in_flight=others, now_ms=now_ms)
     if after != account:
         await store_account(tx, after)

@@ -17,7 +17,7 @@ from receiver.config.settings import ProvidersSettings
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.drafting import TaskDrafter
-from receiver.tasks.model.queue import PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
+from receiver.tasks.model.queue import HOLDING, PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
 from receiver.tasks.model.request import (
     LARGE_CHARACTERS,
@@ -354,11 +354,11 @@ class Submission:
         try:
             if isinstance(reply, Receipt):
                 await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
-            elif isinstance(reply, Refused):
+            elif isinstance(reply, Refused) and reply.refusal in HOLDING:
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())
-                if reply.refusal is Refusal.QUOTA:
-                    log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
+            elif isinstance(reply, Refused) and reply.refusal is Refusal.QUOTA:
+                log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
 
