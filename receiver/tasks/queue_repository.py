@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from receiver.events.model.event import EventType
-from receiver.store.accounts import AccountStatus, refill_tokens, store_account
+from receiver.store.accounts import AccountStatus, account_of, refill_tokens, store_account
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import RowCodec, json_object
 from receiver.store.engine import Engine, Tx
@@ -34,6 +34,7 @@ from receiver.tasks.model.queue import (
     queue_time_over,
     unsendable,
 )
+from receiver.tasks.model.queue_list import QueuedTask
 from receiver.tasks.model.request import LARGE_CHARACTERS
 from receiver.tasks.model.rows import task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
@@ -111,22 +112,12 @@ class QueueRepository(Repository):
         """Where a task stands; None for one that is not queued."""
         if task.state is not TaskState.QUEUED:
             return None
-        place: dict[str, Any] = {"priority": task.priority, "queued_ms": _waits_since_ms(task), "id": task.id}
-        before = await self._one("queued_before", dict, provider=task.provider, **place)
-        own = await self._one("queue_of_account", dict, provider=task.provider) or {}
-        account = await self._one("account_unlocked", dict, provider=task.provider) or {}
-        held_ms = account.get("submits_paused_until_ms")
-        is_held = held_ms is not None and held_ms > now_ms
-        position = (before or {}).get("number", 0) + 1
-        return QueuePlace(
-            position=position,
-            depth=max(position, own.get("depth", 0)),
-            priority=task.priority,
-            oldest_ms=own.get("oldest_ms") or _waits_since_ms(task),
-            until_ms=task.queued_until_ms,
-            held_until_ms=held_ms if is_held else None,
-            held_reason=account.get("submits_paused_reason") if is_held else None,
-        )
+        own = {"provider": task.provider}
+        order: dict[str, Any] = {"priority": task.priority, "queued_ms": task.waits_since_ms, "id": task.id}
+        before = await self._one("queued_before", dict, **own, **order) or {"number": 0}
+        depth = await self._one("queue_of_account", _DEPTHS.from_row, **own)
+        account = await self._one("account_unlocked", account_of, **own)
+        return QueuedTask(task=task, position=before["number"] + 1).place(depth, account, now_ms)
 
     async def claim_next(
         self,
@@ -150,7 +141,7 @@ class QueueRepository(Repository):
             if task is None:
                 return None
             if _is_over(task, now_ms):
-                refused = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                refused = queue_time_over(now_ms - task.waits_since_ms, task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
                 return room
@@ -194,7 +185,7 @@ class QueueRepository(Repository):
                 state=TaskState.QUEUED,
                 acknowledged=True,
                 error=refused.error,
-                queued_ms=_waits_since_ms(task),
+                queued_ms=task.waits_since_ms,
                 next_poll_ms=None,
                 deadline_ms=None,
                 submit_body=None,
@@ -202,7 +193,7 @@ class QueueRepository(Repository):
             )
             does_wait = waiting.queued_until_ms is not None
             if not does_wait or (_is_over(waiting, now_ms) and not await is_doubted(tx, now_ms)):
-                over = queue_time_over(now_ms - _waits_since_ms(task), refused.error)
+                over = queue_time_over(now_ms - task.waits_since_ms, refused.error)
                 await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
@@ -235,7 +226,7 @@ class QueueRepository(Repository):
             if found and await is_doubted(tx, now_ms):
                 found = []
             for task in map(task_of, found):
-                over = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                over = queue_time_over(now_ms - task.waits_since_ms, task.error)
                 await self._refuse(tx, task, over, now_ms)
             return len(found)
 
@@ -312,10 +303,6 @@ def _refusal_detail(refused: Refused) -> dict[str, Any]:
 def _refusal_line(refused: Refused) -> dict[str, Any]:
     """With a reason, so that the same refusal of the next try is counted and makes no line of its own."""
     return {"reason": f"{refused.error.code}: {refused.error.message}", **_refusal_detail(refused)}
-
-
-def _waits_since_ms(task: Task) -> int:
-    return task.created_ms if task.queued_ms is None else task.queued_ms
 
 
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:

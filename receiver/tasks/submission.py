@@ -189,7 +189,7 @@ class Submission:
         except StoreUnavailable:
             # The POST may be paid for: "try again" is the one answer that the caller must not get.
             return task, None
-        await self._learn(task, last_reply, task.sent_ms or task.created_ms)
+        await self._learn(task, last_reply, task.submit_began_ms)
         self._wake(stored)
         return stored, refused
 
@@ -224,7 +224,7 @@ class Submission:
             return False
         if unseal_body(task.submit_body, configured.account) is None:
             return False
-        age_s = (now_ms - (task.sent_ms or task.created_ms)) / 1000 * self.settings.speed
+        age_s = (now_ms - task.submit_began_ms) / 1000 * self.settings.speed
         return age_s < remembered_s - KEY_MARGIN_S
 
     async def repeat(self, task: Task) -> RepeatedSubmit:

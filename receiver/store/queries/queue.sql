@@ -16,15 +16,16 @@ SELECT provider FROM found WHERE provider IS NOT NULL;
 SELECT provider, COUNT(*) AS depth, MIN(queued_ms) AS oldest_ms FROM tasks WHERE state = 'queued'
 GROUP BY provider ORDER BY provider;
 
+-- queue_of_account: the same of one account
+SELECT provider, COUNT(*) AS depth, MIN(queued_ms) AS oldest_ms FROM tasks
+WHERE state = 'queued' AND provider = :provider GROUP BY provider;
+
 -- any_queued: whether a task of an account is queued that goes before a new one of this priority
 SELECT 1 AS found FROM tasks WHERE state = 'queued' AND provider = :provider AND priority >= :priority LIMIT 1;
 
 -- next_queued: the task of an account that is sent next
 SELECT * FROM tasks WHERE state = 'queued' AND provider = :provider ORDER BY priority DESC, queued_ms, id LIMIT 1
 {lock};
-
--- queue_of_account: how many tasks of an account are queued, and since when the oldest waits
-SELECT COUNT(*) AS depth, MIN(queued_ms) AS oldest_ms FROM tasks WHERE state = 'queued' AND provider = :provider;
 
 -- queued_before: how many tasks of an account are sent before one; two counts, each of one range of the index
 SELECT
