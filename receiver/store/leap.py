@@ -7,6 +7,7 @@ the ends of tasks that follow from our clock alone.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import structlog
 
@@ -52,7 +53,9 @@ class LeapGuard:
     async def is_believed(self, now_ms: int) -> bool:
         """Whether retention may delete by this time. Raise StoreUnavailable."""
         stored = await self._engine.read(_stored)
-        record: ClockRecord = stored or await self._engine.read(lambda reader: _first_record(reader, now_ms))
+        record = stored
+        if record is None:
+            record = await self._engine.read(partial(_first_record, now_ms=now_ms))
         judged = judge(record, now_ms)
         if judged.held_since_ms is not None and judged.held_since_ms != record.held_since_ms:
             log.warning(

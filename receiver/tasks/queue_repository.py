@@ -14,13 +14,13 @@ from typing import Any
 from receiver.events.model.event import EventType
 from receiver.store.accounts import AccountStatus, account_of, refill_tokens, store_account
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import RowCodec, json_object
+from receiver.store.codec import RowCodec
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
 from receiver.tasks.model.event import task_draft
-from receiver.tasks.model.lifecycle import ended_by_us
+from receiver.tasks.model.lifecycle import ended_by_us, queued
 from receiver.tasks.model.queue import (
     AccountLimits,
     NoRoom,
@@ -36,7 +36,7 @@ from receiver.tasks.model.queue import (
 )
 from receiver.tasks.model.queue_list import QueuedTask
 from receiver.tasks.model.request import LARGE_CHARACTERS
-from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.rows import refusal_detail, task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.timeline_repository import add_answer
@@ -180,26 +180,15 @@ class QueueRepository(Repository):
             task = task_of(row)
             if task.state is not TaskState.SUBMITTING:
                 return task
-            waiting = replace(
-                task,
-                state=TaskState.QUEUED,
-                acknowledged=True,
-                error=refused.error,
-                queued_ms=task.waits_since_ms,
-                next_poll_ms=None,
-                deadline_ms=None,
-                submit_body=None,
-                submits=task.submits + 1,
-            )
+            waiting = replace(queued(task), error=refused.error, submits=task.submits + 1)
+            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             does_wait = waiting.queued_until_ms is not None
             if not does_wait or (_is_over(waiting, now_ms) and not await is_doubted(tx, now_ms)):
                 over = queue_time_over(now_ms - task.waits_since_ms, refused.error)
-                await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
             if request_text is not None:
                 await tx.execute("insert_queued_request", task=task.id, request=request_text)
-            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             return waiting
 
         return await self._engine.write(work)
@@ -272,7 +261,7 @@ class QueueRepository(Repository):
         """End a task that a caller was answered 202 for."""
         known = replace(task, refusal=refused.refusal, refusal_status=refused.status)
         ended = await self._end(tx, known, TaskState.REFUSED, EventType.REFUSED, refused.error, now_ms)
-        await self._observe(tx, ended, now_ms, _refusal_detail(refused))
+        await self._observe(tx, ended, now_ms, refusal_detail(refused))
         return ended
 
     async def _end(self, tx: Tx, task: Task, state: TaskState, event: EventType, error: TaskError, now_ms: int) -> Task:
@@ -296,13 +285,9 @@ class QueueRepository(Repository):
         await add_answer(tx, self._new_id, task, line, now_ms)
 
 
-def _refusal_detail(refused: Refused) -> dict[str, Any]:
-    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-
-
 def _refusal_line(refused: Refused) -> dict[str, Any]:
     """With a reason, so that the same refusal of the next try is counted and makes no line of its own."""
-    return {"reason": f"{refused.error.code}: {refused.error.message}", **_refusal_detail(refused)}
+    return {"reason": f"{refused.error.code}: {refused.error.message}", **refusal_detail(refused)}
 
 
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:

@@ -4,7 +4,7 @@ from typing import Any
 
 from receiver.store.codec import RowCodec, json_object, readable, to_json
 from receiver.tasks.model.task import Task, Verdict
-from submitter.model import Observation, TaskId
+from submitter.model import Observation, Refused, TaskId
 
 #: Every column of `tasks` but the lease.
 TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id", "idempotency_key": "request_key"})
@@ -42,3 +42,8 @@ def observation_row(
         "detail": to_json(detail),
         "raw": readable(observation.raw),
     }
+
+
+def refusal_detail(refused: Refused) -> dict[str, Any]:
+    """What the line of a refused submit says."""
+    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
