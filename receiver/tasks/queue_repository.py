@@ -303,9 +303,9 @@ def _is_over(task: Task, now_ms: int) -> bool:
 
 async def _next_queued(tx: Tx, provider: str, now_ms: int) -> Task | None:
     """What may have waited too long is neither sent nor refused while the clock is doubted; others go before it."""
-    row = await tx.fetch_one("next_queued", provider=provider)
+    row = await tx.fetch_one("next_queued", provider=provider, after_ms=0)
     if row is not None and _is_over(task_of(row), now_ms) and await is_doubted(tx, now_ms):
-        row = await tx.fetch_one("next_queued_in_time", provider=provider, now_ms=now_ms)
+        row = await tx.fetch_one("next_queued", provider=provider, after_ms=now_ms)
     return None if row is None else task_of(row)
 
 
