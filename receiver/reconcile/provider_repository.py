@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from receiver.reconcile.model.provider import ProviderStatus, Resumed, TaskCounts, provider_status
-from receiver.store.accounts import account_of
+from receiver.store.accounts import AccountStatus, account_of, ends_before_ms
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEVER_MS, Engine, Row, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Repository
 from submitter.providers.contract import ConfiguredProvider
-from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 
 PUT_OFF_AT_ONCE = 500  # tasks that are made due; others wait for the time at which the pause would have ended
 
@@ -56,14 +55,15 @@ class ProviderRepository(Repository):
         """
 
         async def work(tx: Tx) -> Resumed:
-            row = await tx.fetch_one("account", provider=configured.account.name)
-            account = None if row is None else account_of(row)
-            resumed = await _end(tx, configured, speed=speed, before_ms=NEVER_MS, now_ms=now_ms)
-            if account is not None and (account.are_submits_held(now_ms) or account.submits_alarm is not None):
-                await tx.execute("resume_submits", provider=configured.account.name)
+            account = await _locked(tx, configured)
+            if account is None:
+                return Resumed(ended=False, made_due=0)
+            resumed = await _end(tx, configured, account, speed=speed, before_ms=NEVER_MS, now_ms=now_ms)
+            if account.are_submits_held(now_ms) or account.submits_alarm is not None:
+                await tx.execute("resume_submits", provider=account.provider, before_ms=NEVER_MS)
                 resumed = replace(resumed, ended=True)
             if resumed.ended:
-                detail = {"provider": configured.account.name, "tasks_made_due": resumed.made_due}
+                detail = {"provider": account.provider, "tasks_made_due": resumed.made_due}
                 entry = AuditEntry(actor=actor, action="provider resumed", detail=detail)
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return resumed
@@ -73,35 +73,40 @@ class ProviderRepository(Repository):
     async def end_pause(self, configured: ConfiguredProvider, *, speed: float, sent_ms: int, now_ms: int) -> bool:
         """End the pause and the alarm of polls of a provider that gave a good answer to a request sent at `sent_ms`.
 
-        One that began later stays: the request was in flight then, and its answer says nothing about the pause. One
-        that lies ahead was stored before the clock was set back, and ends.
+        One that began later stays; see `ends_before_ms`.
         """
 
         async def work(tx: Tx) -> bool:
-            row = await tx.fetch_one("account", provider=configured.account.name)
-            since_ms = None if row is None else account_of(row).paused_since_ms
-            is_ahead = since_ms is not None and since_ms > now_ms + MAX_CLOCK_SKEW_MS
-            before_ms = NEVER_MS if is_ahead else sent_ms
-            return (await _end(tx, configured, speed=speed, before_ms=before_ms, now_ms=now_ms)).ended
+            account = await _locked(tx, configured)
+            if account is None:
+                return False
+            before_ms = ends_before_ms(account.paused_since_ms, sent_ms=sent_ms, now_ms=now_ms)
+            return (await _end(tx, configured, account, speed=speed, before_ms=before_ms, now_ms=now_ms)).ended
 
         return await self._engine.write(work)
 
 
-async def _end(tx: Tx, configured: ConfiguredProvider, *, speed: float, before_ms: int, now_ms: int) -> Resumed:
-    name = configured.account.name
-    row = await tx.fetch_one("account", provider=name)
-    if row is None or not await tx.execute("unpause_account", provider=name, before_ms=before_ms):
+async def _locked(tx: Tx, configured: ConfiguredProvider) -> AccountStatus | None:
+    """None where the provider was never used or paused."""
+    row = await tx.fetch_one("account", provider=configured.account.name)
+    return None if row is None else account_of(row)
+
+
+async def _end(
+    tx: Tx, configured: ConfiguredProvider, account: AccountStatus, *, speed: float, before_ms: int, now_ms: int
+) -> Resumed:
+    name = account.provider
+    if not await tx.execute("unpause_account", provider=name, before_ms=before_ms):
         return Resumed(ended=False, made_due=0)
-    paused_until_ms = account_of(row).paused_until_ms
-    if paused_until_ms is None or paused_until_ms <= now_ms:
+    if account.paused_until_ms is None or account.paused_until_ms <= now_ms:
         return Resumed(ended=True, made_due=0)
     # As far as `schedule.after_pause` spreads the polls.
     spread_ms = round(configured.adapter.CAPABILITIES.poll.every_s / speed * 1000)
     found = await tx.fetch_all(
         "put_off_tasks",
         provider=name,
-        from_ms=paused_until_ms,
-        until_ms=paused_until_ms + spread_ms,
+        from_ms=account.paused_until_ms,
+        until_ms=account.paused_until_ms + spread_ms,
         limit=PUT_OFF_AT_ONCE,
     )
     await tx.execute_many("poll_now", [{"id": each["id"], "now_ms": now_ms} for each in found])

@@ -14,7 +14,7 @@ from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer
 from submitter.model import TaskId
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import latest_ms

@@ -93,17 +93,15 @@ class ProviderAccountRepository(Repository):
     async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int) -> None:
         """A receipt proves that the account takes submits: let them go again, and end their alarm.
 
-        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. One that lies ahead was
-        stored before the clock was set back.
+        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt.
         """
         found = await self._one("account_unlocked", account_of, provider=provider)
         if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
             return
-        is_ahead = (found.submits_paused_since_ms or 0) > now_ms + MAX_CLOCK_SKEW_MS
-        before_ms = NEVER_MS if is_ahead else sent_ms
+        before_ms = ends_before_ms(found.submits_paused_since_ms, sent_ms=sent_ms, now_ms=now_ms)
 
         async def work(tx: Tx) -> None:
-            await tx.execute("submit_accepted", provider=provider, before_ms=before_ms)
+            await tx.execute("resume_submits", provider=provider, before_ms=before_ms)
 
         await self._engine.write(work)
 
@@ -128,6 +126,16 @@ class ProviderAccountRepository(Repository):
     async def all(self) -> list[AccountStatus]:
         """Every account that was used or paused so far, by name."""
         return await self._all("all_accounts", account_of)
+
+
+def ends_before_ms(since_ms: int | None, *, sent_ms: int, now_ms: int) -> int:
+    """A good answer to a request sent at `sent_ms` ends the hold or pause that began, `since_ms`, before this time.
+
+    One that began later stays: the answer says nothing about it. One that lies ahead was stored before the clock was
+    set back, and ends.
+    """
+    is_ahead = since_ms is not None and since_ms > now_ms + MAX_CLOCK_SKEW_MS
+    return NEVER_MS if is_ahead else sent_ms
 
 
 async def refill_tokens(tx: Tx, provider: str, budget: Budget, now_ms: int) -> AccountStatus:

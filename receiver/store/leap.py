@@ -7,6 +7,7 @@ the ends of tasks that follow from our clock alone.
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import structlog
 
@@ -52,7 +53,9 @@ class LeapGuard:
     async def is_believed(self, now_ms: int) -> bool:
         """Whether retention may delete by this time. Raise StoreUnavailable."""
         stored = await self._engine.read(_stored)
-        record: ClockRecord = await self._engine.read(lambda reader: _record(reader, now_ms))
+        record = stored
+        if record is None:
+            record = await self._engine.read(partial(_first_record, now_ms=now_ms))
         judged = judge(record, now_ms)
         if judged.held_since_ms is not None and judged.held_since_ms != record.held_since_ms:
             log.warning(
@@ -71,7 +74,8 @@ class LeapGuard:
 
 async def is_doubted(reader: Reader, now_ms: int) -> bool:
     """Whether what follows from this time alone must wait. Retention, which runs every minute, stores since when."""
-    return judge(await _record(reader, now_ms), now_ms).held_since_ms is not None
+    record = await _stored(reader) or await _first_record(reader, now_ms)
+    return judge(record, now_ms).held_since_ms is not None
 
 
 def _is_worth_storing(stored: ClockRecord, judged: ClockRecord) -> bool:
@@ -84,11 +88,7 @@ async def _stored(reader: Reader) -> ClockRecord | None:
     return None if row is None else ClockRecord(**json.loads(row["value"]))
 
 
-async def _record(reader: Reader, now_ms: int) -> ClockRecord:
-    return await _stored(reader) or ClockRecord(seen_ms=await _newest(reader) or now_ms)
-
-
-async def _newest(reader: Reader) -> int:
-    """When the ledger's newest observation was stored, for a ledger that has no record yet; 0 when there is none."""
+async def _first_record(reader: Reader, now_ms: int) -> ClockRecord:
+    """For a ledger that has none yet: it was in use when its newest observation was stored."""
     row = await reader.fetch_one("newest_observation") or {}
-    return row.get("at_ms") or 0
+    return ClockRecord(seen_ms=row.get("at_ms") or now_ms)

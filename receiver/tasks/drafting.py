@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from receiver.config.settings import ProvidersSettings
 from receiver.store.ids import IdMaker
+from receiver.tasks.model.lifecycle import opened_again
 from receiver.tasks.model.queue import PreparedSubmit
 from receiver.tasks.model.request import (
     TaskRequest,
@@ -93,8 +94,7 @@ class TaskDrafter:
 
     def again(self, earlier: Task, draft: Draft) -> Draft:
         """The same draft for the task that its idempotency key stands for. Pure."""
-        names = ("state", "queued_until_ms", "sent_ms", "deadline_ms", "next_poll_ms")
-        task = replace(earlier, **{name: getattr(draft.task, name) for name in names})
+        task = opened_again(earlier, draft.task)
         ready = self.ready(task, draft.wanted)
         return replace(draft, task=replace(task, submit_body=ready.submit_body), ready=ready)
 

@@ -195,7 +195,7 @@ class LostSubmits:
 def _listing_of(task: Task, window: Window, read: dict[Window, Listing], oldest_ms: int) -> Listing:
     for span, listing in read.items():
         if span.covers(window.since_ms):
-            is_cut = (task.sent_ms or task.created_ms) < oldest_ms and not listing.problem
+            is_cut = task.submit_began_ms < oldest_ms and not listing.problem
             return replace(listing, problem=_OUT_OF_REACH) if is_cut else listing
     return Listing(problem=_OUT_OF_REACH)
 

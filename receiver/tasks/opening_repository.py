@@ -4,15 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.store.accounts import AccountStatus, store_account
-from receiver.store.codec import json_object
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
+from receiver.tasks.model.lifecycle import opened_again, queued
 from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
-from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.rows import refusal_detail, task_of, task_row
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.queue_repository import room_at
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer
 from submitter.model import Source, TaskState
 
 
@@ -80,19 +80,7 @@ class OpeningRepository:
         self, tx: Tx, earlier: Task, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
     ) -> Task:
         """What a new task would come to: submitting, queued, or refused for lack of room."""
-        again = replace(
-            earlier,
-            state=task.state,
-            queued_ms=now_ms,
-            queued_until_ms=task.queued_until_ms,
-            sent_ms=task.sent_ms,
-            deadline_ms=task.deadline_ms,
-            next_poll_ms=task.next_poll_ms,
-            submit_body=task.submit_body,
-            error=None,
-            refusal=None,
-            refusal_status=None,
-        )
+        again = replace(opened_again(earlier, task), queued_ms=now_ms)
         opened, room, detail = await self._placed(tx, again, limits, {}, now_ms)
         await tx.execute("update_task", **task_row(opened))
         await self._observe(tx, opened, now_ms, {"again": True, **detail})
@@ -138,7 +126,7 @@ class OpeningRepository:
         return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def _observe(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> None:
-        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail, raw=b"")
+        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail)
         await add_answer(tx, self._new_id, task, line, now_ms)
 
 
@@ -149,25 +137,11 @@ def _is_key_free(earlier: Task, task: Task) -> bool:
     return earlier.refusal is None or earlier.refusal in FREES_KEY
 
 
-def _queued(task: Task) -> Task:
-    return replace(
-        task,
-        state=TaskState.QUEUED,
-        acknowledged=True,
-        queued_ms=task.created_ms if task.queued_ms is None else task.queued_ms,
-        next_poll_ms=None,
-        deadline_ms=None,
-        sent_ms=None,
-        submit_body=None,
-    )
-
-
 def _without_room(task: Task, room: NoRoom, now_ms: int) -> tuple[Task, dict[str, Any]]:
     """A new task for which there is no room, and the line of its timeline."""
+    unsent = replace(queued(task), sent_ms=None)
     if task.queued_until_ms is not None:
-        return _queued(task), {"queued": room.reason.value}
+        return unsent, {"queued": room.reason.value}
     refused = no_room_refusal(room, now_ms)
-    after = replace(
-        _queued(task), state=TaskState.REFUSED, acknowledged=False, error=refused.error, refusal=refused.refusal
-    )
-    return after, {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
+    after = replace(unsent, state=TaskState.REFUSED, acknowledged=False, error=refused.error, refusal=refused.refusal)
+    return after, refusal_detail(refused)

@@ -13,7 +13,7 @@ from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.candidates import Candidate, compare, doubts, window_of
 from receiver.tasks.model.redaction import redact, redact_status
-from receiver.tasks.model.settle import OperatorEnd, why_not_settled
+from receiver.tasks.model.settle import OperatorEnd, belongs_to_another, why_not_settled
 from receiver.tasks.model.task import SettleRefused, Task
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
@@ -138,8 +138,8 @@ class TaskOperator:
         if reason := why_not_settled(task, lease_until_ms=None, now_ms=self.clock()):
             return SettleRefused(reason=reason)
         owner = await self.tasks.task_by_key(task.provider, provider_task_id)
-        if owner is not None and owner.id != task.id:
-            return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}: {owner.id}")
+        if refused := belongs_to_another(task, provider_task_id, owner):
+            return refused
         account, adapter = configured.account, configured.adapter
         await self._consume_budget(configured)
         try:

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from receiver.events.model.event import EventType
-from receiver.store.accounts import AccountStatus, refill_tokens, store_account
+from receiver.store.accounts import AccountStatus, account_of, refill_tokens, store_account
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import RowCodec, json_object
+from receiver.store.codec import RowCodec
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
 from receiver.tasks.model.event import task_draft
-from receiver.tasks.model.lifecycle import ended_by_us
+from receiver.tasks.model.lifecycle import ended_by_us, queued
 from receiver.tasks.model.queue import (
     AccountLimits,
     NoRoom,
@@ -30,14 +30,16 @@ from receiver.tasks.model.queue import (
     after_refusal,
     find_room,
     in_flight_limit,
+    is_concurrency,
     queue_time_over,
     unsendable,
 )
+from receiver.tasks.model.queue_list import QueuedTask
 from receiver.tasks.model.request import LARGE_CHARACTERS
-from receiver.tasks.model.rows import task_of, task_row
+from receiver.tasks.model.rows import refusal_detail, task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
 from receiver.tasks.model.unusable import NewLine
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
 
@@ -110,22 +112,12 @@ class QueueRepository(Repository):
         """Where a task stands; None for one that is not queued."""
         if task.state is not TaskState.QUEUED:
             return None
-        place: dict[str, Any] = {"priority": task.priority, "queued_ms": _waits_since_ms(task), "id": task.id}
-        before = await self._one("queued_before", dict, provider=task.provider, **place)
-        own = await self._one("queue_of_account", dict, provider=task.provider) or {}
-        account = await self._one("account_unlocked", dict, provider=task.provider) or {}
-        held_ms = account.get("submits_paused_until_ms")
-        is_held = held_ms is not None and held_ms > now_ms
-        position = (before or {}).get("number", 0) + 1
-        return QueuePlace(
-            position=position,
-            depth=max(position, own.get("depth", 0)),
-            priority=task.priority,
-            oldest_ms=own.get("oldest_ms") or _waits_since_ms(task),
-            until_ms=task.queued_until_ms,
-            held_until_ms=held_ms if is_held else None,
-            held_reason=account.get("submits_paused_reason") if is_held else None,
-        )
+        own = {"provider": task.provider}
+        order: dict[str, Any] = {"priority": task.priority, "queued_ms": task.waits_since_ms, "id": task.id}
+        before = await self._one("queued_before", dict, **own, **order) or {"number": 0}
+        depth = await self._one("queue_of_account", _DEPTHS.from_row, **own)
+        account = await self._one("account_unlocked", account_of, **own)
+        return QueuedTask(task=task, position=before["number"] + 1).place(depth, account, now_ms)
 
     async def claim_next(
         self,
@@ -149,7 +141,7 @@ class QueueRepository(Repository):
             if task is None:
                 return None
             if _is_over(task, now_ms):
-                refused = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                refused = queue_time_over(now_ms - task.waits_since_ms, task.error)
                 return Unsendable(task=await self._refuse(tx, task, refused, now_ms))
             if isinstance(room, NoRoom):
                 return room
@@ -188,32 +180,21 @@ class QueueRepository(Repository):
             task = task_of(row)
             if task.state is not TaskState.SUBMITTING:
                 return task
-            waiting = replace(
-                task,
-                state=TaskState.QUEUED,
-                acknowledged=True,
-                error=refused.error,
-                queued_ms=_waits_since_ms(task),
-                next_poll_ms=None,
-                deadline_ms=None,
-                submit_body=None,
-                submits=task.submits + 1,
-            )
+            waiting = replace(queued(task), error=refused.error, submits=task.submits + 1)
+            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             does_wait = waiting.queued_until_ms is not None
             if not does_wait or (_is_over(waiting, now_ms) and not await is_doubted(tx, now_ms)):
-                over = queue_time_over(now_ms - _waits_since_ms(task), refused.error)
-                await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
+                over = queue_time_over(now_ms - task.waits_since_ms, refused.error)
                 return await self._refuse(tx, waiting, over, now_ms)
             await tx.execute("update_task", **task_row(waiting))
             if request_text is not None:
                 await tx.execute("insert_queued_request", task=task.id, request=request_text)
-            await self._observe(tx, waiting, now_ms, _refusal_line(refused), raw=refused.raw)
             return waiting
 
         return await self._engine.write(work)
 
     async def hold_submits(self, sent: Task, refused: Refused, *, limits: AccountLimits, now_ms: int) -> None:
-        """What a refusal that does not put its task back means for the account's next submits."""
+        """What a refusal that does not put its task back, one of `HOLDING`, means for the account's next submits."""
 
         async def work(tx: Tx) -> None:
             await _hold_submits(tx, sent, refused, limits, now_ms)
@@ -234,7 +215,7 @@ class QueueRepository(Repository):
             if found and await is_doubted(tx, now_ms):
                 found = []
             for task in map(task_of, found):
-                over = queue_time_over(now_ms - _waits_since_ms(task), task.error)
+                over = queue_time_over(now_ms - task.waits_since_ms, task.error)
                 await self._refuse(tx, task, over, now_ms)
             return len(found)
 
@@ -280,7 +261,7 @@ class QueueRepository(Repository):
         """End a task that a caller was answered 202 for."""
         known = replace(task, refusal=refused.refusal, refusal_status=refused.status)
         ended = await self._end(tx, known, TaskState.REFUSED, EventType.REFUSED, refused.error, now_ms)
-        await self._observe(tx, ended, now_ms, _refusal_detail(refused))
+        await self._observe(tx, ended, now_ms, refusal_detail(refused))
         return ended
 
     async def _end(self, tx: Tx, task: Task, state: TaskState, event: EventType, error: TaskError, now_ms: int) -> Task:
@@ -304,17 +285,9 @@ class QueueRepository(Repository):
         await add_answer(tx, self._new_id, task, line, now_ms)
 
 
-def _refusal_detail(refused: Refused) -> dict[str, Any]:
-    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
-
-
 def _refusal_line(refused: Refused) -> dict[str, Any]:
     """With a reason, so that the same refusal of the next try is counted and makes no line of its own."""
-    return {"reason": f"{refused.error.code}: {refused.error.message}", **_refusal_detail(refused)}
-
-
-def _waits_since_ms(task: Task) -> int:
-    return task.created_ms if task.queued_ms is None else task.queued_ms
+    return {"reason": f"{refused.error.code}: {refused.error.message}", **refusal_detail(refused)}
 
 
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
@@ -330,9 +303,9 @@ def _is_over(task: Task, now_ms: int) -> bool:
 
 async def _next_queued(tx: Tx, provider: str, now_ms: int) -> Task | None:
     """What may have waited too long is neither sent nor refused while the clock is doubted; others go before it."""
-    row = await tx.fetch_one("next_queued", provider=provider)
+    row = await tx.fetch_one("next_queued", provider=provider, after_ms=0)
     if row is not None and _is_over(task_of(row), now_ms) and await is_doubted(tx, now_ms):
-        row = await tx.fetch_one("next_queued_in_time", provider=provider, now_ms=now_ms)
+        row = await tx.fetch_one("next_queued", provider=provider, after_ms=now_ms)
     return None if row is None else task_of(row)
 
 
@@ -343,7 +316,7 @@ async def _in_flight(tx: Tx, provider: str, *, beside: str) -> int:
 
 async def _hold_submits(tx: Tx, sent: Task, refused: Refused, limits: AccountLimits, now_ms: int) -> None:
     account = await refill_tokens(tx, sent.provider, limits.budget, now_ms)
-    others = await _in_flight(tx, sent.provider, beside=sent.id)
+    others = await _in_flight(tx, sent.provider, beside=sent.id) if is_concurrency(refused) else 0
     after = after_refusal(account, refused, limits, others_in_flight=others, now_ms=now_ms)
     if after != account:
         await store_account(tx, after)

@@ -17,7 +17,7 @@ from receiver.config.settings import ProvidersSettings
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.drafting import TaskDrafter
-from receiver.tasks.model.queue import PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
+from receiver.tasks.model.queue import HOLDING, PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
 from receiver.tasks.model.request import (
     LARGE_CHARACTERS,
@@ -189,7 +189,7 @@ class Submission:
         except StoreUnavailable:
             # The POST may be paid for: "try again" is the one answer that the caller must not get.
             return task, None
-        await self._learn(task, last_reply, task.sent_ms or task.created_ms)
+        await self._learn(task, last_reply, task.submit_began_ms)
         self._wake(stored)
         return stored, refused
 
@@ -224,7 +224,7 @@ class Submission:
             return False
         if unseal_body(task.submit_body, configured.account) is None:
             return False
-        age_s = (now_ms - (task.sent_ms or task.created_ms)) / 1000 * self.settings.speed
+        age_s = (now_ms - task.submit_began_ms) / 1000 * self.settings.speed
         return age_s < remembered_s - KEY_MARGIN_S
 
     async def repeat(self, task: Task) -> RepeatedSubmit:
@@ -354,11 +354,11 @@ class Submission:
         try:
             if isinstance(reply, Receipt):
                 await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
-            elif isinstance(reply, Refused):
+            elif isinstance(reply, Refused) and reply.refusal in HOLDING:
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())
-                if reply.refusal is Refusal.QUOTA:
-                    log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
+            elif isinstance(reply, Refused) and reply.refusal is Refusal.QUOTA:
+                log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
 

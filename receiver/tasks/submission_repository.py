@@ -11,17 +11,23 @@ from typing import Any, TypeVar
 
 from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import json_object, to_json
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import apply, ended_by_us
-from receiver.tasks.model.rows import task_of, task_row
-from receiver.tasks.model.settle import OperatorId, is_correctable, uncertain_again, why_not_settled, without_wrong_id
+from receiver.tasks.model.rows import refusal_detail, task_of, task_row
+from receiver.tasks.model.settle import (
+    OperatorId,
+    belongs_to_another,
+    is_correctable,
+    uncertain_again,
+    why_not_settled,
+    without_wrong_id,
+)
 from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.opening_repository import OpeningRepository
-from receiver.tasks.unusable_repository import add_answer
+from receiver.tasks.timeline_repository import add_answer, add_line
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -57,8 +63,7 @@ class SubmissionRepository(OpeningRepository):
         """
 
         async def work(tx: Tx, task: Task) -> Task:
-            await self._take_wrong_id(tx, task, receipt.provider_task_id, now_ms)
-            if not await self._is_free(tx, task, receipt.provider_task_id):
+            if not await self._may_take(tx, task, receipt.provider_task_id, now_ms):
                 return await self._contradicted(tx, task, receipt.provider_task_id, now_ms)
             observation = Observation(
                 key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
@@ -83,7 +88,6 @@ class SubmissionRepository(OpeningRepository):
         Refusal and status are stored with the task, so that a repeated idempotency key gets the same answer. Publish
         `task.refused` if a caller was answered 202, or to `tell` where no caller waits for the answer.
         """
-        detail = {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}
 
         async def work(tx: Tx, task: Task) -> Task:
             if task.state not in UNRESOLVED:
@@ -102,7 +106,7 @@ class SubmissionRepository(OpeningRepository):
             await tx.execute("remove_queued_request", task=task_id)
             if tell or task.acknowledged:
                 after = await self._publish_refused(tx, after, refused.error, now_ms)
-            return await self._save_answer(tx, after, now_ms, detail, refused.raw)
+            return await self._save_answer(tx, after, now_ms, refusal_detail(refused), refused.raw)
 
         return await self._on_task(task_id, work)
 
@@ -155,10 +159,9 @@ class SubmissionRepository(OpeningRepository):
                 return refused
             if task.provider_task_id != given.instead_of:
                 return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
-            owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
-            if owner is not None and owner["id"] != task.id:
-                reason = f"{provider_task_id} belongs to another task of {task.provider}: {owner['id']}"
-                return SettleRefused(reason=reason)
+            owner = await self._owner(tx, task.provider, provider_task_id)
+            if refused := belongs_to_another(task, provider_task_id, owner):
+                return refused
             after = replace(
                 without_wrong_id(task),
                 state=TaskState.SUBMITTED,
@@ -206,26 +209,29 @@ class SubmissionRepository(OpeningRepository):
 
         return await self._engine.write(transaction)
 
-    async def _is_free(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId) -> bool:
-        """Whether the provider's id is this task's already, or no task's and a receipt may give it to this one."""
-        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
-        is_open = task.provider_task_id in {None, provider_task_id} or is_correctable(task)
-        return is_open and (owner is None or owner["id"] == task.id)
+    async def _owner(self, tx: Tx, provider: str, provider_task_id: ProviderTaskId) -> Task | None:
+        row = await tx.fetch_one("task_by_key", provider=provider, provider_task_id=provider_task_id)
+        return None if row is None else task_of(row)
 
-    async def _take_wrong_id(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> None:
-        """An operator has given another task the id that a receipt now gives to this one: that one loses it."""
-        owner = await tx.fetch_one("task_by_key", provider=task.provider, provider_task_id=provider_task_id)
-        if owner is None or owner["id"] == task.id or not is_correctable(task_of(owner)):
-            return
-        after = uncertain_again(task_of(owner), task.id)
-        detail = {"reason": after.error.message if after.error else ""}
-        await self._save(tx, after, now_ms, detail, verdict=Verdict.CONTRADICTION)
+    async def _may_take(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> bool:
+        """Whether the provider's id is this task's already, or no task's and a receipt may give it to this one.
+
+        Another task that has it from an operator loses it.
+        """
+        owner = await self._owner(tx, task.provider, provider_task_id)
+        if owner is not None and owner.id != task.id and is_correctable(owner):
+            after = uncertain_again(owner, task.id)
+            detail = {"reason": after.error.message if after.error else ""}
+            await self._save(tx, after, now_ms, detail, verdict=Verdict.CONTRADICTION)
+            owner = None
+        is_open = task.provider_task_id in {None, provider_task_id} or is_correctable(task)
+        return is_open and (owner is None or owner.id == task.id)
 
     async def _contradicted(self, tx: Tx, task: Task, provider_task_id: ProviderTaskId, now_ms: int) -> Task:
         if task.state not in UNRESOLVED:
-            await self._add_observation(
-                tx, task, now_ms, verdict=Verdict.CONTRADICTION, detail={"task_id": provider_task_id, "receipt": True}
-            )
+            detail = {"task_id": provider_task_id, "receipt": True}
+            line = NewLine(source=Source.SUBMIT, verdict=Verdict.CONTRADICTION, detail=detail)
+            await add_line(tx, self._new_id, task, line, now_ms)
             return task
         reason = f"the provider's receipt names {provider_task_id}, which belongs to another task"
         after = replace(
@@ -259,7 +265,8 @@ class SubmissionRepository(OpeningRepository):
         verdict: Verdict = Verdict.APPLIED,
     ) -> Task:
         await tx.execute("update_task", **task_row(task))
-        await self._add_observation(tx, task, now_ms, detail=detail, source=source, verdict=verdict)
+        line = NewLine(source=source, verdict=verdict, detail=detail)
+        await add_line(tx, self._new_id, task, line, now_ms)
         return task
 
     async def _save_answer(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any], raw: bytes) -> Task:
@@ -273,26 +280,3 @@ class SubmissionRepository(OpeningRepository):
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         return await self._save(tx, task, now_ms, detail, source=Source.OPERATOR)
-
-    async def _add_observation(
-        self,
-        tx: Tx,
-        task: Task,
-        now_ms: int,
-        *,
-        detail: dict[str, Any],
-        source: Source = Source.SUBMIT,
-        verdict: Verdict = Verdict.APPLIED,
-    ) -> None:
-        await tx.execute(
-            "insert_observation",
-            id=self._new_id("obs", now_ms),
-            task=task.id,
-            at_ms=now_ms,
-            source=source.value,
-            state=task.state.value,
-            raw_state=task.raw_state,
-            verdict=verdict.value,
-            detail=to_json(detail),
-            raw="",
-        )

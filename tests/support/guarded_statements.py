@@ -49,7 +49,19 @@ _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
 GUARDED: Mapping[str, Guarded] = {
-    "submit_accepted": Guarded(
+    "unpause_account": Guarded(
+        table="accounts",
+        row={"provider": "p", "paused_until_ms": LATER, "paused_since_ms": NOW - 1, "alarm": None},
+        params={"provider": "p", "before_ms": NOW},
+        takes=({"paused_since_ms": None}, {"paused_until_ms": None, "alarm": "denied"}),
+        leaves=(
+            {"provider": "q"},
+            {"paused_since_ms": NOW},
+            {"paused_since_ms": LATER},
+            {"paused_until_ms": None},
+        ),
+    ),
+    "resume_submits": Guarded(
         table="accounts",
         row={"provider": "p", "submits_paused_until_ms": BEYOND, "submits_paused_since_ms": NOW - 1},
         params={"provider": "p", "before_ms": NOW},
@@ -324,11 +336,9 @@ UNGUARDED: Mapping[str, str] = {
     "update_observation": "a line that the caller has read under the lock of its task",
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",
-    "resume_submits": "a person ends any hold of submits",
     "free_request_key": "its transaction has locked the task",
     "remove_queued_request": "its task leaves the queue in the same transaction",
     "pause_account": "a longer pause stays by the value that it sets",
-    "unpause_account": "a person or a good answer ends any pause",
     "prove_writable": "nobody reads its row",
     "update_task": "its transaction has locked the task",
     "count_reports": "its transaction has locked the task",

@@ -33,13 +33,7 @@ UPDATE accounts SET
     submits_paused_since_ms = :submits_paused_since_ms, submits_alarm = :submits_alarm
 WHERE provider = :provider;
 
--- resume_submits: a person says that submits go again, and their alarm ends; what was learned and the polls' pause stay
-UPDATE accounts SET
-    submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
-    submits_alarm = NULL
-WHERE provider = :provider;
-
--- submit_accepted: the same by a receipt, unless submits were refused at or after a time
+-- resume_submits: end the hold of submits and their alarm, unless one was refused at or after a time; what was learned and the polls' pause stay
 UPDATE accounts SET
     submits_paused_until_ms = NULL, submits_paused_reason = NULL, submits_paused_since_ms = NULL, submit_refusals = 0,
     submits_alarm = NULL

@@ -22,26 +22,26 @@ UPDATE tasks SET request_key = NULL WHERE id = :id;
 -- insert_task: a new task; nothing happens when the id, the provider's id or the idempotency key is taken
 INSERT INTO tasks (
     id, provider, task_id, model, state, raw_state, progress, request, request_hash, submit_body, labels, notify_url,
-    notify_secret, request_key, key_scope, acknowledged, priority, queued_ms, queued_until_ms, sent_ms, outputs, error, refusal,
-    refusal_status, adopted, settled, callback_expected, created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms,
-    result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes, reports
+    notify_secret, request_key, key_scope, acknowledged, priority, queued_ms, queued_until_ms, sent_ms, outputs, error,
+    refusal, refusal_status, adopted, settled, callback_expected, created_ms, submitted_ms, final_ms, deadline_ms,
+    overdue_ms, result_expires_ms, next_poll_ms, missing_since_ms, polls, submits, final_event, supersedes, reports
 ) VALUES (
     :id, :provider, :task_id, :model, :state, :raw_state, :progress, :request, :request_hash, :submit_body, :labels,
-    :notify_url, :notify_secret, :request_key, :key_scope, :acknowledged, :priority, :queued_ms, :queued_until_ms, :sent_ms,
-    :outputs, :error, :refusal, :refusal_status, :adopted, :settled, :callback_expected, :created_ms, :submitted_ms, :final_ms,
-    :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls, :submits, :final_event,
-    :supersedes, :reports
+    :notify_url, :notify_secret, :request_key, :key_scope, :acknowledged, :priority, :queued_ms, :queued_until_ms,
+    :sent_ms, :outputs, :error, :refusal, :refusal_status, :adopted, :settled, :callback_expected, :created_ms,
+    :submitted_ms, :final_ms, :deadline_ms, :overdue_ms, :result_expires_ms, :next_poll_ms, :missing_since_ms, :polls,
+    :submits, :final_event, :supersedes, :reports
 ) ON CONFLICT DO NOTHING;
 
 -- update_task: all that may change after a task was opened, leases aside
 UPDATE tasks SET
     task_id = :task_id, model = :model, state = :state, raw_state = :raw_state, progress = :progress,
     submit_body = :submit_body, acknowledged = :acknowledged, queued_ms = :queued_ms,
-    queued_until_ms = :queued_until_ms, sent_ms = :sent_ms, outputs = :outputs, error = :error, refusal = :refusal, refusal_status = :refusal_status, settled = :settled,
-    submitted_ms = :submitted_ms, final_ms = :final_ms,
-    deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
-    missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits, final_event = :final_event,
-    supersedes = :supersedes, reports = :reports
+    queued_until_ms = :queued_until_ms, sent_ms = :sent_ms, outputs = :outputs, error = :error, refusal = :refusal,
+    refusal_status = :refusal_status, settled = :settled, submitted_ms = :submitted_ms, final_ms = :final_ms,
+    deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms,
+    next_poll_ms = :next_poll_ms, missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits,
+    final_event = :final_event, supersedes = :supersedes, reports = :reports
 WHERE id = :id;
 
 -- count_reports: what a report that changes nothing else changes
@@ -92,17 +92,6 @@ WHERE state = :state AND id < :cursor AND created_ms <= :created_before_ms
   AND (CAST(:provider AS TEXT) IS NULL OR provider = :provider)
 ORDER BY id DESC LIMIT :limit;
 
--- queued_page: queued tasks in the order in which their account sends them; of each account, position 1 is sent next
-SELECT * FROM (
-    SELECT q.*, ROW_NUMBER() OVER (PARTITION BY q.provider ORDER BY q.priority DESC, q.queued_ms, q.id) AS position
-    FROM tasks q WHERE q.state = 'queued' AND (CAST(:provider AS TEXT) IS NULL OR q.provider = :provider)
-) AS t
-WHERE t.created_ms <= :created_before_ms
-  AND (CAST(:name AS TEXT) IS NULL OR EXISTS (
-      SELECT 1 FROM task_labels l WHERE l.name = :name AND l.value = :value AND l.task = t.id
-  ))
-ORDER BY t.provider, t.position LIMIT :limit;
-
 -- tasks_page_with_label: newest first, one label
 SELECT t.* FROM task_labels l JOIN tasks t ON t.id = l.task
 WHERE l.name = :name AND l.value = :value AND l.task < :cursor AND t.created_ms <= :created_before_ms
@@ -122,22 +111,14 @@ FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
 WHERE d.task = :task ORDER BY d.id;
 
 -- attempts_of_task: every HTTP try for it, and to whom
-SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery WHERE d.task = :task ORDER BY a.at_ms, a.id;
+SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery
+WHERE d.task = :task ORDER BY a.at_ms, a.id;
 
 -- audit_of_task: what people did with it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;
 
 -- count_tasks: how many tasks each provider has in each state
 SELECT provider, state, COUNT(*) AS number FROM tasks GROUP BY provider, state;
-
--- next_queued_in_time: as `next_queued`, of the tasks that have not waited as long as they may
-SELECT * FROM tasks
-WHERE state = 'queued' AND provider = :provider AND (queued_until_ms IS NULL OR queued_until_ms > :now_ms)
-ORDER BY priority DESC, queued_ms, id LIMIT 1 {lock};
-
--- pull_back_queue_times: tasks that were queued by a clock which was ahead wait from now, for as long as they were to
-UPDATE tasks SET queued_until_ms = :now_ms + (queued_until_ms - queued_ms), queued_ms = :now_ms
-WHERE state = 'queued' AND queued_until_ms > :ahead_ms AND queued_ms > :ahead_ms;
 
 -- pull_back_deadlines: deadlines of tasks that were sent by a clock which was ahead count from now
 UPDATE tasks SET deadline_ms = :now_ms + (deadline_ms - sent_ms), sent_ms = :now_ms

@@ -28,7 +28,7 @@ class Window:
 
 def window_of(task: Task, *, now_ms: int, is_idempotent: bool) -> Window:
     """With an idempotency key the submit may have been repeated at any time until now."""
-    sent_ms = _sent_ms(task)
+    sent_ms = task.submit_began_ms
     until_ms = now_ms if is_idempotent else min(now_ms, sent_ms + LATE_MS)
     # The later one, because the clock may have been set back since the submit.
     return Window(since_ms=sent_ms - EARLY_MS, until_ms=max(until_ms, sent_ms) + EARLY_MS)
@@ -71,7 +71,7 @@ class Candidate:
 def compare(task: Task, row: ListedTask) -> Candidate:
     return Candidate(
         listed=row,
-        after_ms=None if row.created_at_ms is None else row.created_at_ms - _sent_ms(task),
+        after_ms=None if row.created_at_ms is None else row.created_at_ms - task.submit_began_ms,
         same_model=_same(task.model, row.model),
         same_prompt=_same(prompt_of(task), row.prompt),
     )
@@ -177,8 +177,3 @@ def _same(ours: str | None, theirs: str | None) -> bool | None:
 def _closeness(each: Candidate) -> tuple[int, int, bool, int]:
     order = {True: 0, None: 1, False: 2}
     return order[each.same_prompt], order[each.same_model], each.after_ms is None, abs(each.after_ms or 0)
-
-
-def _sent_ms(task: Task) -> int:
-    """When its submit was started; it may have waited in the queue before."""
-    return task.created_ms if task.sent_ms is None else task.sent_ms

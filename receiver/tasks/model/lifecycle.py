@@ -148,6 +148,35 @@ def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: i
     )
 
 
+def queued(task: Task) -> Task:
+    """A task that waits for its account; a caller is told so by a 202."""
+    return replace(
+        task,
+        state=TaskState.QUEUED,
+        acknowledged=True,
+        queued_ms=task.waits_since_ms,
+        next_poll_ms=None,
+        deadline_ms=None,
+        submit_body=None,
+    )
+
+
+def opened_again(earlier: Task, new: Task) -> Task:
+    """A refused task that is opened again under its idempotency key, as a new task for the same request would be."""
+    return replace(
+        earlier,
+        state=new.state,
+        queued_until_ms=new.queued_until_ms,
+        sent_ms=new.sent_ms,
+        deadline_ms=new.deadline_ms,
+        next_poll_ms=new.next_poll_ms,
+        submit_body=new.submit_body,
+        error=None,
+        refusal=None,
+        refusal_status=None,
+    )
+
+
 def ended_by_us(task: Task, state: TaskState, error: TaskError, event_id: str, now_ms: int) -> Task:
     """A task that ends unreported, because nothing was created; `event_id` is the id of its event."""
     return replace(

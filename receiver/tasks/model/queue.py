@@ -35,6 +35,9 @@ MAX_DOUBLINGS = 10
 #: Refusals that pass by themselves, so that the task goes back to the queue.
 PASSING = frozenset({Refusal.THROTTLED, Refusal.UNAVAILABLE})
 
+#: Refusals that hold back the next submits of the account.
+HOLDING = PASSING | {Refusal.DENIED}
+
 #: Refusals after which the same idempotency key may try again: nothing was created, and the request is not to blame.
 FREES_KEY = frozenset(Refusal) - {Refusal.INVALID}
 
@@ -169,9 +172,10 @@ def after_refusal(
 ) -> AccountStatus:
     """The account after a submit that the provider refused: submits held back, and the limit that this teaches.
 
-    `others_in_flight`: tasks in flight beside the refused one. A longer hold stays, and so does an alarm.
+    `others_in_flight`: tasks in flight beside the refused one; it counts only for a refusal for concurrency. A longer
+    hold stays, and so does an alarm.
     """
-    if refused.refusal not in PASSING | {Refusal.DENIED}:
+    if refused.refusal not in HOLDING:
         return account
     number = account.submit_refusals + 1
     until_ms = max(_held_until_ms(refused, number, limits, now_ms), account.submits_paused_until_ms or 0)

@@ -17,23 +17,17 @@ class QueuedTask:
     task: Task
     position: int
 
-    @property
-    def since_ms(self) -> int:
-        """Since when it waits: its request, or the last repeat of it under a key that was free."""
-        return self.task.created_ms if self.task.queued_ms is None else self.task.queued_ms
-
     def place(self, depth: QueueDepth | None, account: AccountStatus | None, now_ms: int) -> QueuePlace:
         """Where it stands. `depth` and `account` were read later, so the queue may have got shorter since."""
-        held_ms = None if account is None else account.submits_paused_until_ms
-        is_held = held_ms is not None and held_ms > now_ms
+        held = account if account is not None and account.are_submits_held(now_ms) else None
         return QueuePlace(
             position=self.position,
             depth=max(self.position, 0 if depth is None else depth.depth),
             priority=self.task.priority,
-            oldest_ms=self.since_ms if depth is None else depth.oldest_ms,
+            oldest_ms=self.task.waits_since_ms if depth is None else depth.oldest_ms,
             until_ms=self.task.queued_until_ms,
-            held_until_ms=held_ms if is_held else None,
-            held_reason=account.submits_paused_reason if account is not None and is_held else None,
+            held_until_ms=None if held is None else held.submits_paused_until_ms,
+            held_reason=None if held is None else held.submits_paused_reason,
         )
 
 

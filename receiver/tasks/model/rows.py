@@ -4,7 +4,7 @@ from typing import Any
 
 from receiver.store.codec import RowCodec, json_object, readable, to_json
 from receiver.tasks.model.task import Task, Verdict
-from submitter.model import Observation, Source, TaskId
+from submitter.model import Observation, Refused, TaskId
 
 #: Every column of `tasks` but the lease.
 TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id", "idempotency_key": "request_key"})
@@ -44,18 +44,6 @@ def observation_row(
     }
 
 
-def submit_row(
-    observation_id: str, task: Task, now_ms: int, *, detail: dict[str, Any], source: Source = Source.SUBMIT
-) -> dict[str, Any]:
-    """A line of the timeline about the submit or the queue: the task's state after it."""
-    return {
-        "id": observation_id,
-        "task": task.id,
-        "at_ms": now_ms,
-        "source": source.value,
-        "state": task.state.value,
-        "raw_state": task.raw_state,
-        "verdict": Verdict.APPLIED.value,
-        "detail": to_json(detail),
-        "raw": "",
-    }
+def refusal_detail(refused: Refused) -> dict[str, Any]:
+    """What the line of a refused submit says."""
+    return {"refusal": refused.refusal.value, "error": json_object(refused.error), "status": refused.status}

@@ -7,7 +7,7 @@ whose end the provider reports in words that nobody knows here. Neither can be t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.task import SettleRefused, Task
 from submitter.errors import InvalidRequest, Violation
 from submitter.model import (
     ENDED,
@@ -127,6 +127,13 @@ def why_not_settled(task: Task, *, lease_until_ms: int | None, now_ms: int) -> s
     if task.state in ENDED:
         return f"only an uncertain task can be settled; this one is {_ended(task)}"
     return f"only an uncertain task can be settled; this one is {task.state.value} under an id that the provider gave"
+
+
+def belongs_to_another(task: Task, provider_task_id: ProviderTaskId, owner: Task | None) -> SettleRefused | None:
+    """Why a task cannot be settled with an id of the provider: `owner`, which has that id, is another task."""
+    if owner is None or owner.id == task.id:
+        return None
+    return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}: {owner.id}")
 
 
 def why_not_ended(task: Task, *, lease_until_ms: int | None, now_ms: int) -> str | None:

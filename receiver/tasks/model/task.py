@@ -93,6 +93,16 @@ class Task:
     #: How many reports that did not end it were for its timeline, by verdict; see `reports`.
     reports: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def submit_began_ms(self) -> int:
+        """When its last submit was started; when it was created, for one that was never sent."""
+        return self.created_ms if self.sent_ms is None else self.sent_ms
+
+    @property
+    def waits_since_ms(self) -> int:
+        """Since when a queued task waits for its account."""
+        return self.created_ms if self.queued_ms is None else self.queued_ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingObservation:

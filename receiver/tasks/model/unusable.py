@@ -33,8 +33,8 @@ class NewLine:
     source: Source
     verdict: Verdict
     detail: Mapping[str, Any]
-    #: Redacted and cut.
-    raw: bytes
+    #: Redacted and cut; empty where there was no reply.
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,11 @@ def unusable_answer(answer: StatusOutcome, raw: bytes) -> Unusable | None:
             return Unusable(reason=f"answered {answer.status}: {answer.message}", raw=raw)
         case _:
             return None
+
+
+def is_counted(detail: Mapping[str, Any]) -> bool:
+    """Whether a line may be counted in another one. One that is not becomes a line of its own."""
+    return _kind(detail) is not None
 
 
 def line_to_change(rows: Sequence[Row], detail: Mapping[str, Any], raw: str, now_ms: int) -> OldLine | None:

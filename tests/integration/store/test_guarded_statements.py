@@ -164,11 +164,6 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "next_poll_ms": 1, "lease_until_ms": None},
         {"provider": "p", "now_ms": NOW, "limit": 9},
     ),
-    "next_queued_in_time": (
-        "tasks",
-        {**_TASK, "state": "queued", "queued_until_ms": NOW + 1},
-        {"provider": "p", "now_ms": NOW},
-    ),
     "put_off_tasks": (
         "tasks",
         {**_TASK, "next_poll_ms": NOW},
@@ -187,7 +182,11 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     ),
     "tasks_by_keys_or_ids": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
     "tasks_by_ids": ("tasks", _TASK, {"ids": ["t"]}),
-    "next_queued": ("tasks", {**_TASK, "state": "queued"}, {"provider": "p"}),
+    "next_queued": (
+        "tasks",
+        {**_TASK, "state": "queued", "queued_until_ms": NOW + 1},
+        {"provider": "p", "after_ms": NOW},
+    ),
     "queue_time_over": ("tasks", {**_TASK, "state": "queued", "queued_until_ms": 1}, {"now_ms": NOW, "limit": 9}),
     "task_by_request_key": (
         "tasks",
