@@ -9,5 +9,5 @@ start with one `ConfigError` that names all problems, each with its variable, th
 in a message and no secret shows in a repr. `.env.example` and the reference are rendered from the fields, and a test
 fails when they are behind.
 
-The whole folder is pure and has no transactions. To add a setting, add one field in `settings.py`.
+The whole folder is pure and has no transactions. To add a setting, add one field in `sections.py`.
 """

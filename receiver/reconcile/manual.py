@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 from typing import TypeVar
 
-from receiver.config.settings import ReconcileSettings
+from receiver.config.sections import ReconcileSettings
 from receiver.reconcile.model.decisions import PollAction, PollResult
 from receiver.reconcile.model.report import (
     ManualRequest,

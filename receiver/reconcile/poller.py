@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 import structlog
 
-from receiver.config.settings import ProvidersSettings
+from receiver.config.sections import ProvidersSettings
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from receiver.config.settings import ReconcileSettings
+from receiver.config.sections import ReconcileSettings
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import PollRepository

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.tasks.model.queue import longest_hold_ms

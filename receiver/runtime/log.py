@@ -12,7 +12,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from receiver.config.settings import LogSettings
+from receiver.config.sections import LogSettings
 from receiver.runtime.printable import escape_control, escape_json
 from receiver.tasks.model.redaction import HIDDEN
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from receiver.config.settings import ProvidersSettings
+from receiver.config.sections import ProvidersSettings
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import opened_again
 from receiver.tasks.model.queue import PreparedSubmit

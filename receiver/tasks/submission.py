@@ -13,7 +13,7 @@ from typing import Any, TypeVar, assert_never
 
 import structlog
 
-from receiver.config.settings import ProvidersSettings
+from receiver.config.sections import ProvidersSettings
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.drafting import TaskDrafter

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers

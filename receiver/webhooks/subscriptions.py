@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.store.ids import IdMaker
 from receiver.webhooks.endpoints import EndpointService

@@ -20,7 +20,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.runtime.store import Store, open_store
 from receiver.runtime.worker import DELIVER_EVERY_S, DELIVER_LIMIT, DELIVERING_AT_ONCE, JobRunner
 from receiver.webhooks.deliverer import Deliverer

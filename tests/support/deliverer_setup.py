@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.runtime.store import Store
 from receiver.webhooks.deliverer import Deliverer, DeliveryReport
 from receiver.webhooks.model.delivery import Attempt, Delivery

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
-from receiver.config.settings import LogSettings
+from receiver.config.sections import LogSettings
 from receiver.runtime import log
 from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.config.sections import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.model.decisions import PollDecision, PollResult
 from receiver.reconcile.model.report import PollOutcome

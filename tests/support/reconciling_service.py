@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from receiver.config.settings import ProvidersSettings, ReconcileSettings
+from receiver.config.sections import ProvidersSettings, ReconcileSettings
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.store import Store, open_store

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from receiver.callbacks.model import make_callback_url
-from receiver.config.settings import ProvidersSettings
+from receiver.config.sections import ProvidersSettings
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.tasks.drafting import TaskDrafter

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.webhooks.endpoints import EndpointService

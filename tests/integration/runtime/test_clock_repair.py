@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from receiver.config.settings import DeliverySettings
+from receiver.config.sections import DeliverySettings
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.store import Store

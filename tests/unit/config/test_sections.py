@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from receiver.config.settings import DeliverySettings, ProvidersSettings, Settings
+from receiver.config.sections import DeliverySettings, ProvidersSettings
+from receiver.config.settings import Settings
 
 SECRET = "s3cr3t-s3cr3t-s3cr3t"
 

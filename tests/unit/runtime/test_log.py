@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from receiver.config.settings import LogSettings
+from receiver.config.sections import LogSettings
 from receiver.runtime.log import RedactSecrets, configure_logging
 
 SECRET = "s3cr3t/of-the+account"

@@ -1,0 +1,71 @@
+"""What operators do: reconcile and settle tasks, list and resume providers."""
+
+from receiver.config.api_keys import Scope
+from receiver.web.api import providers, reconcile, settle
+from receiver.web.endpoint import Endpoint
+from submitter import api, api_operations
+
+OPERATION_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/reconcile",
+        handle=reconcile.reconcile_task,
+        name="reconcileTask",
+        tag="operations",
+        summary="Reconcile a task now",
+        description="Poll the provider about this task. With `dry_run` nothing changes.",
+        optional_body=True,
+        scope=Scope.OPERATE,
+        answers={200: api.ReconcileSummary},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/reconcile",
+        handle=reconcile.reconcile,
+        name="reconcileTasks",
+        tag="operations",
+        summary="Reconcile tasks now",
+        description="Poll the providers about the unfinished tasks that match. With `dry_run` nothing changes.",
+        scope=Scope.OPERATE,
+        answers={200: api.ReconcileSummary},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/tasks/{id}/settle",
+        handle=settle.settle,
+        name="settleTask",
+        tag="operations",
+        summary="Settle a task",
+        description="Say what an uncertain submit came to: it created this task of the provider, which is asked "
+        "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
+        "whose end the provider reports in words that are not known here; that is final.",
+        scope=Scope.OPERATE,
+        answers={200: api.Task},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/providers",
+        handle=providers.list_providers,
+        name="listProviders",
+        tag="operations",
+        summary="List the providers",
+        description="Each configured provider with its rate budget, the pause of its polls, the hold of its submits, "
+        "their alarms, its queue, and its tasks in flight with their limits.",
+        scope=Scope.READ,
+        answers={200: api_operations.ProviderStatuses},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/providers/{name}/resume",
+        handle=providers.resume_provider,
+        name="resumeProvider",
+        tag="operations",
+        summary="Resume a provider",
+        description="End the pause of its polls, the hold of its submits, and the alarms of both. The tasks whose poll "
+        "had been put off are polled now, and queued tasks are sent as there is room. Without a pause, a hold and an "
+        "alarm nothing changes.",
+        scope=Scope.OPERATE,
+        answers={200: api_operations.ResumedProvider},
+    ),
+)

@@ -1,0 +1,42 @@
+"""Probes, and the description of the API."""
+
+from receiver.config.api_keys import Scope
+from receiver.web import health
+from receiver.web.endpoint import Endpoint
+from submitter import api
+
+SERVICE_ROUTES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/healthz",
+        handle=health.show_alive,
+        name="getHealth",
+        tag="service",
+        summary="Liveness",
+        description="The process is alive.",
+        answers={200: api.Health},
+    ),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        handle=health.show_ready,
+        name="getReadiness",
+        tag="service",
+        summary="Readiness",
+        description="The ledger can be written. With a key of the scope `read` it also shows the provider accounts, "
+        "and why one is paused.",
+        optional_scope=Scope.READ,
+        answers={200: api.Readiness},
+        problems=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/openapi.json",
+        handle=health.show_openapi,
+        name="getOpenapi",
+        tag="service",
+        summary="This description",
+        description="The description of the API in OpenAPI 3.1.",
+        answers={200: None},
+    ),
+)
