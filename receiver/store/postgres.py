@@ -43,7 +43,9 @@ OLDEST_SERVER = 14
 
 CONNECT_S = 5
 
-WAIT_S = 5.0  # how long a caller waits, in all, for a connection of the pool and for the locks of others
+#: How long a caller waits, in all, for a connection of the pool and for the locks of others. The server counts a row
+#: that another caller waits for too as two locks, one after the other, so it may be twice as long.
+WAIT_S = 5.0
 
 SHORTEST_WAIT_S = 0.1  # for one lock, also when a caller's time is up: most locks are free
 

@@ -15,18 +15,15 @@ from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.store import Store, open_store
-from receiver.store.ids import id_maker
-from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.submission import Submission
-from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_task
-from tests.support.submission_setup import FakeClock, a_request, reply
+from tests.support.submission_setup import FakeClock, a_request, a_submission, reply
 
 Answer = HttpReply | Exception | Callable[[], Awaitable[HttpReply]]
 
@@ -152,28 +149,34 @@ class ReconcileSetup:
         return await self.reconciler.reconcile_once(limit=limit)
 
 
+def a_poller(store: Store, submission: Submission, *, on_events: Callable[[], None] = lambda: None) -> Poller:
+    """The real one, for the providers of a submission and with its clock and chance."""
+    return Poller(
+        providers=submission.providers,
+        settings=submission.settings,
+        transport=submission.transport,
+        submission=submission,
+        ledger=store.ledger,
+        submissions=store.submissions,
+        polls=store.polls,
+        accounts=store.accounts,
+        pauses=store.providers,
+        lease_ms=60_000,
+        clock=submission.clock,
+        random=submission.random,
+        on_events=on_events,
+    )
+
+
 @asynccontextmanager
 async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncIterator[ReconcileSetup]:
     path, transport, clock = folder / "ledger.db", ScriptedTransport(), FakeClock()
     providers = {name: a_provider(name) for name in ("hiapi", "modellix")}
     settings, events = ReconcileSettings(concurrency=concurrency), list[int]()
     async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
-        submission = _submission(store, providers, transport, clock)
-        poller = Poller(
-            providers=providers,
-            settings=ProvidersSettings(timeout_s=TIMEOUT_S),
-            transport=transport,
-            submission=submission,
-            ledger=store.ledger,
-            submissions=store.submissions,
-            polls=store.polls,
-            accounts=store.accounts,
-            pauses=store.providers,
-            lease_ms=60_000,
-            clock=clock,
-            random=lambda: 0.5,
-            on_events=lambda: events.append(1),
-        )
+        providers_settings = ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S, queue_for_s=0)
+        submission = a_submission(store, providers, transport, providers_settings, clock=clock, sleep=clock.sleep)
+        poller = a_poller(store, submission, on_events=lambda: events.append(1))
         reconciler = Reconciler(poller=poller, polls=store.polls, settings=settings, owner="worker-1", clock=clock)
         manual = ManualReconcile(
             poller=poller,
@@ -195,34 +198,6 @@ async def open_reconcile_setup(folder: Path, *, concurrency: int = 32) -> AsyncI
             events=events,
         )
         await submission.drained()
-
-
-def _submission(
-    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, clock: FakeClock
-) -> Submission:
-    settings = ProvidersSettings(submit_tries=1, timeout_s=TIMEOUT_S, queue_for_s=0)
-    return Submission(
-        submissions=store.submissions,
-        queue=store.queue,
-        accounts=store.accounts,
-        drafts=TaskDrafter(
-            providers=providers,
-            settings=settings,
-            guard=AddressGuard(),
-            callback_url=None,
-            clock=clock,
-            random_bytes=lambda count: bytes(range(count)),
-            new_id=id_maker(bytes),
-        ),
-        providers=providers,
-        transport=transport,
-        settings=settings,
-        clock=clock,
-        random=lambda: 0.5,
-        sleep=clock.sleep,
-        on_events=lambda: None,
-        on_queued=lambda: None,
-    )
 
 
 def held_until(release: asyncio.Event, reply: HttpReply) -> Callable[[], Awaitable[HttpReply]]:

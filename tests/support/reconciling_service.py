@@ -10,21 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from receiver.config.sections import ProvidersSettings, ReconcileSettings
-from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
-from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.task import IdempotencyMismatch, Task
 from receiver.tasks.submission import Submission
-from submitter.http.address_guard import AddressGuard
-from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.http.transport import TransportLimits, open_transport
 from submitter.model import ENDED, TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from submitter.request import VideoRequest
 from submitter.simulator import PLATFORMS, Simulator
+from tests.support.reconcile_setup import a_poller
+from tests.support.submission_setup import a_submission
 
 MODELS = {
     "hiapi": "happyhorse-1.1/text-to-video",
@@ -88,58 +87,25 @@ def _providers(simulator: Simulator) -> dict[str, ConfiguredProvider]:
     }
 
 
-def _submission(
-    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, speed: float
-) -> Submission:
-    settings = ProvidersSettings(submit_tries=1, speed=speed, queue_for_s=0)
-    return Submission(
-        submissions=store.submissions,
-        queue=store.queue,
-        accounts=store.accounts,
-        drafts=TaskDrafter(
-            providers=providers,
-            settings=settings,
-            guard=AddressGuard(),
-            callback_url=None,
-            clock=_now_ms,
-            random_bytes=secrets.token_bytes,
-            new_id=id_maker(secrets.token_bytes),
-        ),
-        providers=providers,
-        transport=transport,
-        settings=settings,
-        clock=_now_ms,
-        random=random.random,
-        sleep=asyncio.sleep,
-        on_events=lambda: None,
-        on_queued=lambda: None,
-    )
-
-
 @asynccontextmanager
 async def open_reconciling_service(
     folder: Path, simulator: Simulator, *, speed: float
 ) -> AsyncIterator[ReconcilingService]:
     """`speed`: provider seconds in one of ours, as in the simulator."""
-    providers = _providers(simulator)
     url = f"sqlite:///{folder / 'ledger.db'}"
     async with open_transport(TransportLimits()) as transport, open_store(url, clock=_now_ms, migrating=True) as store:
-        submission = _submission(store, providers, transport, speed)
-        poller = Poller(
-            providers=providers,
-            settings=ProvidersSettings(speed=speed),
-            transport=transport,
-            submission=submission,
-            ledger=store.ledger,
-            submissions=store.submissions,
-            polls=store.polls,
-            accounts=store.accounts,
-            pauses=store.providers,
-            lease_ms=60_000,
+        submission = a_submission(
+            store,
+            _providers(simulator),
+            transport,
+            ProvidersSettings(submit_tries=1, speed=speed, queue_for_s=0),
             clock=_now_ms,
+            sleep=asyncio.sleep,
             random=random.random,
-            on_events=lambda: None,
+            random_bytes=secrets.token_bytes,
+            new_id=id_maker(secrets.token_bytes),
         )
+        poller = a_poller(store, submission)
         reconciler = Reconciler(
             poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="worker-1", clock=_now_ms
         )

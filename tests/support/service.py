@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,8 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.web.app import build_app
 from receiver.web.bodies import Bodies
+from receiver.web.openapi import statuses
+from receiver.web.routes import ROUTES
 from receiver.web.server import server_config
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running
@@ -33,6 +36,7 @@ KEYS = {
     "read": ("read", "key-that-may-read-000001"),
     "operate": ("operate", "key-that-may-operate-0001"),
 }
+_DESCRIBED = [(each.method, re.compile(re.sub("{[a-z]+}", "[^/]+", each.path)), statuses(each)) for each in ROUTES]
 UNREACHABLE = "http://127.0.0.1:9"
 VIDEO = {"model": "happyhorse-1.1/text-to-video", "prompt": "a horse at dawn"}
 ORDER = {"provider": "hiapi", "video": VIDEO}
@@ -123,9 +127,19 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
 
         app = build_app(opened)
         url = await stack.enter_async_context(serving(app, listener))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, timeout=90))
+        hooks = {"response": [_is_described]}
+        client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=90, event_hooks=hooks)
+        http = await stack.enter_async_context(client)
         stack.callback(services.feed.close)
         yield Served(url=url, services=services, http=http, app=app)
+
+
+async def _is_described(reply: httpx.Response) -> None:
+    """Whatever a test asks, `/openapi.json` must name the status of the answer."""
+    path = reply.request.url.raw_path.partition(b"?")[0].decode()
+    for method, form, described in _DESCRIBED:
+        if method == reply.request.method and form.fullmatch(path):
+            assert reply.status_code in described, f"{method} {path}: {reply.status_code} is not described"
 
 
 def _environment(folder: Path, port: int, sim: Simulator | None) -> dict[str, str]:

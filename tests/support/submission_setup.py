@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 from receiver.callbacks.model import make_callback_url
 from receiver.config.sections import ProvidersSettings
 from receiver.runtime.store import Store, open_store
-from receiver.store.ids import id_maker
+from receiver.store.ids import IdMaker, id_maker
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
@@ -26,6 +26,7 @@ from submitter.errors import TransportError
 from submitter.http.address_guard import AddressGuard
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
+from submitter.model import TaskId
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from submitter.request import VideoRequest
@@ -134,6 +135,46 @@ class SubmissionSetup:
         return found
 
 
+def a_submission(
+    store: Store,
+    providers: Mapping[str, ConfiguredProvider],
+    transport: Transport,
+    settings: ProvidersSettings,
+    *,
+    clock: Callable[[], int],
+    sleep: Callable[[float], Awaitable[None]],
+    random: Callable[[], float] = lambda: 0.5,
+    random_bytes: Callable[[int], bytes] = lambda count: bytes(range(count)),
+    new_id: IdMaker | None = None,
+    callback_url: Callable[[str, TaskId, int], str] | None = None,
+    on_events: Callable[[], None] = lambda: None,
+    on_queued: Callable[[], None] = lambda: None,
+) -> Submission:
+    """The real one. Chance is fixed unless it is given."""
+    return Submission(
+        submissions=store.submissions,
+        queue=store.queue,
+        accounts=store.accounts,
+        drafts=TaskDrafter(
+            providers=providers,
+            settings=settings,
+            guard=AddressGuard(),
+            callback_url=callback_url,
+            clock=clock,
+            random_bytes=random_bytes,
+            new_id=new_id or id_maker(bytes),
+        ),
+        providers=providers,
+        transport=transport,
+        settings=settings,
+        clock=clock,
+        random=random,
+        sleep=sleep,
+        on_events=on_events,
+        on_queued=on_queued,
+    )
+
+
 @asynccontextmanager
 async def submission_setup(
     path: Path,
@@ -150,25 +191,14 @@ async def submission_setup(
     configured = {name: _configured(name, limits.get(name)) for name in TEXT_TO_VIDEO}
     values = ProvidersSettings(**({"queue_for_s": 0} | settings))
     async with open_store(f"sqlite:///{path}", clock=clock, migrating=True, busy_timeout_ms=500) as store:
-        submission = Submission(
-            submissions=store.submissions,
-            queue=store.queue,
-            accounts=store.accounts,
-            drafts=TaskDrafter(
-                providers=configured,
-                settings=values,
-                guard=AddressGuard(),
-                callback_url=partial(make_callback_url, PUBLIC_URL, SIGNING_KEYS) if callbacks else None,
-                clock=clock,
-                random_bytes=lambda count: bytes(range(count)),
-                new_id=id_maker(bytes),
-            ),
-            providers=configured,
-            transport=transport,
-            settings=values,
+        submission = a_submission(
+            store,
+            configured,
+            transport,
+            values,
             clock=clock,
-            random=lambda: 0.5,
             sleep=clock.sleep,
+            callback_url=partial(make_callback_url, PUBLIC_URL, SIGNING_KEYS) if callbacks else None,
             on_events=lambda: woken.update(["events"]),
             on_queued=lambda: woken.update(["queued"]),
         )
