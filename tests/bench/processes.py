@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -24,6 +24,7 @@ KEY = "a-key-for-callback-tokens-0123456789"
 API_KEY = "a-key-of-the-bench-that-may-do-all-0123456789"
 HIAPI_SECRET = "a-secret-by-which-the-provider-signs"
 START_S = 60.0
+STARTS_S = 5.0  # again, for its words
 _PROC = Path("/proc")
 #: Fields of /proc/PID/stat, counted from the one after the name of the program.
 _PARENT, _USER, _SYSTEM, _ENDED_USER, _ENDED_SYSTEM = 1, 11, 12, 13, 14
@@ -38,7 +39,7 @@ class Cores:
 
     server: frozenset[int] | None
     load: frozenset[int] | None
-    left_out: Sequence[str] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def loads(self) -> int:
@@ -112,9 +113,9 @@ class Process:
 
 @dataclass(slots=True, eq=False)
 class Stopwatch:
-    """Wall time, and the processor time of processes and their children, from its start to `stop`."""
+    """Wall time, and the processor time of processes and all that they started, from its start to `stop`."""
 
-    processes: Sequence[Process]
+    pids: Sequence[int]
     _wall_s: float = field(init=False)
     _cpu_s: float | None = field(init=False)
 
@@ -128,7 +129,7 @@ class Stopwatch:
         return wall_s, None if used_s is None or self._cpu_s is None else used_s - self._cpu_s
 
     def _used_s(self) -> float | None:
-        used = [each.cpu_s() for each in self.processes]
+        used = [cpu_s_of(each) for each in self.pids]
         return None if None in used else sum(each for each in used if each is not None)
 
 
@@ -165,7 +166,7 @@ def settings(folder: Path, url: str, **more: str) -> dict[str, str]:
         "HOME": str(folder),
         "WHENFINAL_DATABASE_URL": url,
         "WHENFINAL_SECRET_KEYS": KEY,
-        "WHENFINAL_API_KEYS": f"bench:submit,read,operate:{API_KEY}",
+        "WHENFINAL_API_KEYS": f"bench:submit+read+operate:{API_KEY}",
         "HIAPI_API_KEY": "a-key",
         "HIAPI_BASE_URL": "http://127.0.0.1:9",
         "HIAPI_WEBHOOK_SECRET": HIAPI_SECRET,
@@ -213,26 +214,32 @@ def started(
         try:
             if on is not None:
                 os.sched_setaffinity(popen.pid, on)  # it has no second thread yet
-            if port is not None:
-                _wait_until_answering(popen, port)
+            if port is not None and not _answers(popen, port):
+                raise BenchFailed(f"{_told(popen)} does not answer: {_last_words(command, everything)}")
             yield Process(popen=popen, port=port)
         finally:
             popen.send_signal(signal.SIGKILL)
 
 
-def _wait_until_answering(popen: subprocess.Popen[str], port: int) -> None:
+def _answers(popen: subprocess.Popen[str], port: int) -> bool:
     """A connection alone proves nothing: sockets are opened before the service behind them is."""
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            with closing(HTTPConnection("127.0.0.1", port, timeout=START_S)) as connection:
-                connection.request("GET", "/healthz")
-                connection.getresponse()
-            return
-        except (OSError, HTTPException) as error:
-            if popen.poll() is not None or time.monotonic() > deadline:
-                raise BenchFailed(f"{_told(popen)} does not answer: {error}") from error
-            time.sleep(0.02)
+    while popen.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError, HTTPException), closing(HTTPConnection("127.0.0.1", port, timeout=START_S)) as client:
+            client.request("GET", "/healthz")
+            client.getresponse()
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _last_words(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What a program says that does not start. It is started again for that, because nothing was kept."""
+    try:
+        run = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=STARTS_S)
+    except subprocess.TimeoutExpired:
+        return "it says nothing"
+    return run.stderr.strip()[-500:]
 
 
 def _told(popen: subprocess.Popen[str]) -> str:

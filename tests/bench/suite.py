@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from tests.bench.case import BenchFailed, CannotMeasure, Case, Found, Options
@@ -69,7 +70,10 @@ def run_all(
     outcomes = []
     for case in cases:
         say(case.name)
-        options = Options(is_quick=is_quick, say=lambda what, name=case.name: say(f"{name}: {what}"), on_round=on_round)
-        outcomes.append(run(case, options))
+        outcomes.append(run(case, Options(is_quick=is_quick, say=partial(_say, say, case.name), on_round=on_round)))
         on_case(outcomes[-1])
     return outcomes
+
+
+def _say(say: Callable[[str], None], name: str, what: str) -> None:
+    say(f"{name}: {what}")
