@@ -15,14 +15,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tests.bench import intake, isolation
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
 from tests.bench.suite import Outcome, run_all
 
 #: In the order in which they run.
-CASES: Sequence[Case] = (intake.CASE, isolation.CASE)
+CASES: Sequence[Case] = (
+    intake.CASE,
+    duplicates.CASE,
+    forged.CASE,
+    intake_postgres.CASE,
+    batches.CASE,
+    isolation.CASE,
+)
 
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}
 
