@@ -36,7 +36,7 @@ def measure(options: Options) -> Found:
         options.say("measuring")
         measured = [(Arm(name=name), work) for name, work in arms.items()]
         by_turns(measured, rounds=rounds, on_round=options.on_round)
-    return _found({arm.name: arm for arm, _ in measured}, at.callers.busiest[noop.name], at.left_out)
+    return _found({arm.name: arm for arm, _ in measured}, at.callers.cpu_us(noop.name), at.left_out)
 
 
 def _arms(noop: Taker, ours: Taker, part: int) -> dict[str, Callable[[], Round]]:
@@ -47,7 +47,7 @@ def _arms(noop: Taker, ours: Taker, part: int) -> dict[str, Callable[[], Round]]
     return arms
 
 
-def _found(arms: dict[str, Arm], busy: float, left_out: tuple[str, ...]) -> Found:
+def _found(arms: dict[str, Arm], load_us: float, left_out: tuple[str, ...]) -> Found:
     ours = {connections: arms[f"whenfinal, {connections}"] for connections in SIZES}
     noop = {connections: arms[f"no-op, {connections}"] for connections in SIZES}
     checks = [
@@ -60,7 +60,7 @@ def _found(arms: dict[str, Arm], busy: float, left_out: tuple[str, ...]) -> Foun
             if connections != MAIN
         ),
         shown(f"of no-op without Starlette at {MAIN}", ours[MAIN].ratio_to(arms[f"no-op, no Starlette, {MAIN}"])),
-        shown("busy part of the load's core at most, no-op", busy),
+        shown("processor time of the load for a request to no-op", load_us, "µs"),
     ]
     return Found(arms=list(arms.values()), checks=checks, left_out=left_out)
 
