@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench.calling import Kind
 from tests.bench.case import Arm, BenchFailed, CannotMeasure, Case, Found, Options, Round, by_turns
 from tests.bench.checks import at_most
+from tests.bench.processes import NO_CPU
 from tests.bench.takers import place, service
 
 ROUNDS, QUICK_ROUNDS = 5, 3
@@ -43,7 +44,7 @@ def measure(options: Options) -> Found:
 
 def _cpu(arm: Arm) -> float:
     if arm.cpu_us is None:
-        raise CannotMeasure("this system does not tell the processor time of another process")
+        raise CannotMeasure(NO_CPU)
     return arm.cpu_us
 
 

@@ -27,11 +27,11 @@ def measure(options: Options) -> Found:
         options.say("filling the ledger and starting the servers")
         tasks = rounds * sum(ours for ours, _ in SIZES.values()) // part
         noop = stack.enter_context(no_op(at))
-        plain = stack.enter_context(no_op(at, plain=True))
+        bare = stack.enter_context(no_op(at, bare=True))
         commits = stack.enter_context(per_request(at))
         ours = stack.enter_context(service(at, tasks=tasks))
         arms = dict(_arms(noop, ours, part))
-        arms[f"{plain.name}, {MAIN}"] = partial(plain.take_new, SIZES[MAIN][1] // part, MAIN)
+        arms[f"{bare.name}, {MAIN}"] = partial(bare.take_new, SIZES[MAIN][1] // part, MAIN)
         arms[f"{commits.name}, {MAIN}"] = partial(commits.take_new, PER_REQUEST // part, MAIN)
         options.say("measuring")
         measured = [(Arm(name=name), work) for name, work in arms.items()]
@@ -59,7 +59,7 @@ def _found(arms: dict[str, Arm], load_us: float, left_out: tuple[str, ...]) -> F
             for connections in SIZES
             if connections != MAIN
         ),
-        shown(f"of no-op without Starlette at {MAIN}", ours[MAIN].ratio_to(arms[f"no-op, no Starlette, {MAIN}"])),
+        shown(f"of uvicorn alone at {MAIN} connections", ours[MAIN].ratio_to(arms[f"uvicorn alone, {MAIN}"])),
         shown("processor time of the load for a request to no-op", load_us, "µs"),
     ]
     return Found(arms=list(arms.values()), checks=checks, left_out=left_out)

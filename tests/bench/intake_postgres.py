@@ -25,8 +25,8 @@ WEBS = (1, 2)
 def measure(options: Options) -> Found:
     rounds, part = (QUICK_ROUNDS, 2) if options.is_quick else (ROUNDS, 1)
     with ExitStack() as stack:
-        at = stack.enter_context(place(cores_are_shared=True))
         databases, pids = stack.enter_context(durable_databases())
+        at = stack.enter_context(place(cores_are_shared=True))
         options.say("filling the ledgers and starting the servers")
         tasks = rounds * CALLBACKS // part
         noop = stack.enter_context(no_op(at))

@@ -1,6 +1,7 @@
 """What callbacks are sent to: the service on a ledger full of tasks that wait for their end, and its ceilings."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -12,7 +13,7 @@ from tests.bench.callers import Callers, open_callers
 from tests.bench.calling import Kind, Load
 from tests.bench.case import BenchFailed, Round
 from tests.bench.ledgers import filled
-from tests.bench.processes import Cores, Process, cores, free_ports, python, settings, whenfinal
+from tests.bench.processes import NO_CPU, Cores, Process, cores, cpu_s_of, free_ports, python, settings, whenfinal
 
 TAKEN, DUPLICATE, REFUSED = 204, 200, 401
 WARM, WARM_CONNECTIONS = 200, 16  # callbacks before the first round
@@ -76,15 +77,16 @@ def place(*, cores_are_shared: bool = False) -> Iterator[Place]:
         TemporaryDirectory(prefix="whenfinal-bench-") as folder,
         open_callers(on=apart.load, processes=apart.loads) as callers,
     ):
-        yield Place(folder=Path(folder), callers=callers, on=apart.server, left_out=apart.left_out)
+        left_out = apart.left_out if cpu_s_of(os.getpid()) is not None else (*apart.left_out, NO_CPU)
+        yield Place(folder=Path(folder), callers=callers, on=apart.server, left_out=left_out)
 
 
 @contextmanager
-def no_op(place: Place, *, plain: bool = False) -> Iterator[Taker]:
+def no_op(place: Place, *, bare: bool = False) -> Iterator[Taker]:
     port = free_ports(1)[0]
-    arguments = [str(port)] + (["plain"] if plain else [])
+    arguments = [str(port)] + (["bare"] if bare else [])
     with python("tests.bench.noop", *arguments, on=place.on, port=port) as process:
-        taker = Taker(name="no-op, no Starlette" if plain else "no-op", processes=[process], callers=place.callers)
+        taker = Taker(name="uvicorn alone" if bare else "no-op", processes=[process], callers=place.callers)
         taker.take_new(WARM, WARM_CONNECTIONS)
         yield taker
 
