@@ -93,15 +93,24 @@ def accrued(distribution: Distribution, asked_age_s: float, age_s: float, *, mis
 def lateness_of_bins(
     distribution: Distribution, asked_s: float, age_s: float, *, miss_rate: float
 ) -> Iterator[tuple[float, float]]:
-    """Of each bin between the ages, its right border and the lateness that accrues in it, by Simpson's rule."""
+    """Of each bin between the ages, its right border and the lateness that accrues in it."""
     ended_before = distribution.ended_by(asked_s)
-    chance_at_left = 0.0
-    for left, right in pairwise(_borders(asked_s, age_s)):
-        middle, end = (
-            chance_of_end(ended_before, distribution.ended_by(age), miss_rate) for age in ((left + right) / 2, right)
-        )
-        yield right, (right - left) * (chance_at_left + 4 * middle + end) / 6
-        chance_at_left = end
+    for left_s, right_s in pairwise(_borders(asked_s, age_s)):
+        yield right_s, lateness_within(distribution, ended_before, left_s, right_s, miss_rate=miss_rate)
+
+
+def lateness_within(
+    distribution: Distribution, ended_before: float, left_s: float, right_s: float, *, miss_rate: float
+) -> float:
+    """The lateness that accrues between two ages of one bin, by Simpson's rule.
+
+    `ended_before`: the share that had ended by the age at which the task was last seen open.
+    """
+    left, middle, right = (
+        chance_of_end(ended_before, distribution.ended_by(age), miss_rate)
+        for age in (left_s, (left_s + right_s) / 2, right_s)
+    )
+    return (right_s - left_s) * (left + 4 * middle + right) / 6
 
 
 def chance_of_end(ended_before: float, ended: float, miss_rate: float) -> float:

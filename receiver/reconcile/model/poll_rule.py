@@ -7,7 +7,7 @@ Pure. A poll is due once the lateness that is to be expected since the last look
 import math
 from collections.abc import Sequence
 
-from receiver.reconcile.model.distribution import Distribution, accrued, lateness_of_bins
+from receiver.reconcile.model.distribution import Distribution, accrued, lateness_of_bins, lateness_within
 
 HAZARD_FLOOR_PER_S = 1 / 600  # of ends, in the ranking: also a wrong estimate leaves no task behind
 
@@ -16,6 +16,8 @@ UNASKED_EVERY = 5  # one poll in so many goes to the task that was not polled fo
 _CLOSE = 0.01  # how exactly the price is met, as a share of it
 
 _MOST_STEPS = 50  # seven are usual
+
+_HALVINGS = 7  # of a bin, in which an age is found
 
 
 def due_age_s(
@@ -54,13 +56,19 @@ def _due_by_tangents(distribution: Distribution, asked_s: float, latest_s: float
 def _due_by_bins(
     distribution: Distribution, asked_s: float, latest_s: float, *, price_s: float, miss_rate: float
 ) -> float:
-    """The lateness of each bin is added up; within the last one it is taken to grow evenly."""
     late_s, left_s = 0.0, asked_s
     for right_s, more_s in lateness_of_bins(distribution, asked_s, latest_s, miss_rate=miss_rate):
         if late_s + more_s >= price_s:
-            return left_s + (right_s - left_s) * (price_s - late_s) / more_s
+            break
         late_s, left_s = late_s + more_s, right_s
-    return latest_s
+    else:
+        return latest_s
+    ended_before, low_s, high_s = distribution.ended_by(asked_s), left_s, right_s
+    for _ in range(_HALVINGS):
+        middle_s = (low_s + high_s) / 2
+        more_s = lateness_within(distribution, ended_before, left_s, middle_s, miss_rate=miss_rate)
+        low_s, high_s = (low_s, middle_s) if late_s + more_s >= price_s else (middle_s, high_s)
+    return high_s
 
 
 def index(
