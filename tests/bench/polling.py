@@ -146,7 +146,6 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
             settings=settings,
             transport=transport,
             submission=submission,
-            ledger=store.ledger,
             submissions=store.submissions,
             polls=store.polls,
             accounts=store.accounts,
