@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -28,6 +28,7 @@ CASES: Sequence[Case] = (
     forged.CASE,
     intake_postgres.CASE,
     batches.CASE,
+    polling.CASE,
     isolation.CASE,
 )
 
