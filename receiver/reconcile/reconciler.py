@@ -87,8 +87,8 @@ class Reconciler:
                 if run.polls:
                     await asyncio.sleep(GATHER_S)
                 run.has_ended.clear()
+                await self._lease_more(run)  # first, so that the providers answer while the others are recorded
                 await self._record_ended(run)
-                await self._lease_more(run)
         finally:
             for poll in run.polls:
                 poll.cancel()
@@ -106,7 +106,7 @@ class Reconciler:
                     await self._lease(run, provider)
                 except StoreError as error:
                     run.left.clear()
-                    if not run.polls and not run.recorded:
+                    if not run.polls and not run.ended and not run.recorded:
                         raise
                     log.warning("nothing_leased", provider=provider, error=str(error))
 
@@ -154,6 +154,8 @@ class Reconciler:
 
     async def _record_ended(self, run: _Run) -> None:
         ended, run.ended = run.ended, []
+        if not ended:
+            return
         try:
             run.recorded += await self.poller.record(ended, owner=run.owner)
         except StoreError as error:

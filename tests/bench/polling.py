@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import random
 from tempfile import TemporaryDirectory
@@ -69,8 +70,8 @@ async def _measure(options: Options, folder: Path, origin: str, *, tasks: int, r
             part = range(number * size, (number + 1) * size)
             options.say(f"round {number + 1} of {rounds}")
             arms: list[tuple[Arm, Callable[[], Awaitable[None]]]] = [
-                (bare, lambda part=part: _get(client, origin, part, connections)),
-                (ours, lambda part=part: _poll(store, reconciler, part)),
+                (bare, partial(_get, client, origin, part, connections)),
+                (ours, partial(_poll, store, reconciler, part)),
             ]
             for arm, work in arms if number % 2 == 0 else reversed(arms):
                 if arm is ours:
@@ -157,9 +158,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
         )
         yield (
             store,
-            Reconciler(
-                poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="bench", clock=now_ms
-            ),
+            Reconciler(poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="bench", clock=now_ms),
         )
 
 

@@ -7,7 +7,7 @@
 SELECT 1 AS found FROM tasks WHERE provider = :provider AND next_poll_ms <= :now_ms LIMIT 1;
 
 -- due_tasks: tasks of a provider that are due and not leased, longest due first
-SELECT id FROM tasks
+SELECT * FROM tasks
 WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY next_poll_ms LIMIT :limit {skip_locked};
 
