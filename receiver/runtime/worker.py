@@ -49,7 +49,7 @@ WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
 
 WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
 
-RECONCILE_LIMIT = 32  # tasks of each provider in one run
+RECONCILE_LIMIT = 1000  # tasks of each provider in one run
 
 DELIVER_LIMIT = 64  # deliveries in one run
 
