@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling, submit
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -29,6 +29,7 @@ CASES: Sequence[Case] = (
     intake_postgres.CASE,
     batches.CASE,
     polling.CASE,
+    submit.CASE,
     isolation.CASE,
 )
 

@@ -109,7 +109,7 @@ async def _submit(port: int, pid: int, count: int) -> Round:
         caller.start()
     await asyncio.gather(*(caller.done for caller in callers))
     wall_s = time.perf_counter() - started_s
-    if dict(book.statuses) != {202: count}:
+    if dict(book.statuses) != {"202": count}:
         raise BenchFailed(f"not every submit was taken: {dict(book.statuses)}")
     return Round(items=count, wall_s=wall_s, cpu_s=_cpu_s_of(pid) - cpu_s, latencies_ms=book.latencies)
 
@@ -131,9 +131,7 @@ def _environment(folder: Path, origin: str) -> dict[str, str]:
 
 
 @contextmanager
-def _process(
-    command: list[str], environment: Mapping[str, str], port: int
-) -> "Iterator[subprocess.Popen[bytes]]":
+def _process(command: list[str], environment: Mapping[str, str], port: int) -> "Iterator[subprocess.Popen[bytes]]":
     """It listens when this begins, and ends with the bench."""
     everything = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), **environment}
     with subprocess.Popen(command, env=everything, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
