@@ -119,6 +119,6 @@ async def _timed(store: Store, tasks: _Tasks, size: int) -> Round:
 
 CASE = Case(
     name="batches",
-    title="one transaction of new ends, without the web: time, statements and round trips",
+    title="one transaction of new ends: time, statements, round trips",
     measure=measure,
 )

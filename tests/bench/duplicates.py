@@ -38,6 +38,6 @@ def measure(options: Options) -> Found:
 
 CASE = Case(
     name="duplicates",
-    title=f"callbacks that were recorded before, {CONNECTIONS} connections",
+    title="callbacks that were recorded before",
     measure=measure,
 )

@@ -65,6 +65,6 @@ def _digests(file: Path) -> list[str]:
 
 CASE = Case(
     name="forged",
-    title=f"forged callbacks beside good ones, {CONNECTIONS} connections",
+    title="forged callbacks beside good ones",
     measure=measure,
 )

@@ -67,6 +67,6 @@ def _found(arms: dict[str, Arm], load_us: float, left_out: tuple[str, ...]) -> F
 
 CASE = Case(
     name="intake",
-    title="new callbacks into SQLite, signed; synchronous=FULL; 64, 1, 256 connections",
+    title="new callbacks into SQLite, each synced to the disk and signed",
     measure=measure,
 )

@@ -87,6 +87,6 @@ def _server(url: str) -> str:
 
 CASE = Case(
     name="intake_postgres",
-    title=f"new callbacks into Postgres and SQLite, {CONNECTIONS} connections, cores shared",
+    title="new callbacks into Postgres and into SQLite",
     measure=measure,
 )
