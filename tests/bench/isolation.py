@@ -77,7 +77,7 @@ class _Service:
                 times[each.event_seq].append(attempts[-1].at_ms + attempts[-1].latency_ms - each.created_ms)
         rounds = [
             Round(items=len(latencies), wall_s=wall_s, cpu_s=cpu_s, latencies_ms=latencies)
-            for latencies, (wall_s, cpu_s) in zip(times.values(), self.rounds, strict=True)
+            for (_, latencies), (wall_s, cpu_s) in zip(sorted(times.items()), self.rounds, strict=True)
         ]
         return Arm(name=self.name, rounds=rounds), failures
 
