@@ -91,7 +91,7 @@ def measure(options: Options) -> Found:
         at_most("p95 of the others, one hung : all healthy, round by round", slower, SLOWER),
         shown("p50 over all rounds", _ratio(hung, healthy, 50)),
         shown("p95 over all rounds", _ratio(hung, healthy, 95)),
-        Check(what="attempts at the endpoint that hangs that timed out", measured=f"{failures}", target="", is_met=None),
+        Check(what="timed-out attempts at the one that hangs", measured=f"{failures}", target="", is_met=None),
     ]
     return Found(arms=(healthy, hung), checks=checks)
 
