@@ -131,9 +131,7 @@ def _environment(folder: Path, origin: str) -> dict[str, str]:
 
 
 @contextmanager
-def _process(
-    command: list[str], environment: Mapping[str, str], port: int
-) -> "Iterator[subprocess.Popen[bytes]]":
+def _process(command: list[str], environment: Mapping[str, str], port: int) -> "Iterator[subprocess.Popen[bytes]]":
     """It listens when this begins, and ends with the bench."""
     everything = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), **environment}
     with subprocess.Popen(command, env=everything, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
