@@ -82,6 +82,8 @@ class Submission:
     #: Gives numbers in [0, 1).
     random: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    #: When a task with a receipt is polled first, in unix milliseconds.
+    first_poll_ms: Callable[[Task], Awaitable[int]]
     #: Called after a commit that made events, and after a task was queued.
     on_events: Callable[[], None]
     on_queued: Callable[[], None]
@@ -319,7 +321,7 @@ class Submission:
         now_ms, store = self.clock(), self.submissions
         match outcome:
             case Receipt():
-                next_ms = self._first_poll_ms(task, now_ms)
+                next_ms = await self.first_poll_ms(task)
                 return await self._receipts.add(StoredReceipt(task_id=task.id, receipt=outcome, next_poll_ms=next_ms))
             case Refused():
                 return await store.store_refused(task.id, outcome, now_ms, tell=tell)
@@ -328,15 +330,6 @@ class Submission:
                 return await store.store_uncertain(task.id, outcome, next_poll_ms=repeat_ms, now_ms=now_ms)
             case _:
                 assert_never(outcome)
-
-    def _first_poll_ms(self, task: Task, now_ms: int) -> int:
-        return schedule.first_poll_ms(
-            now_ms,
-            self.providers[task.provider].adapter.CAPABILITIES.poll,
-            callback_expected=task.callback_expected,
-            speed=self.settings.speed,
-            random=self.random(),
-        )
 
     def _repeat_ms(self, task: Task, outcome: Uncertain, now_ms: int) -> int | None:
         """When the reconciler repeats the submit; never where the provider knows no idempotency key.
