@@ -6,6 +6,7 @@ A lease ends by itself; after that its former owner can no longer change it.
 
 from collections.abc import Callable, Sequence
 
+from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
 from receiver.store.engine import NEVER_MS, Engine, Param, Tx, Value
@@ -160,6 +161,7 @@ def _releases(polls: Sequence[PollOutcome], owner: str, now_ms: int) -> list[dic
             "owner": owner,
             "next_poll_ms": poll.decision.next_poll_ms,
             "not_found": int(poll.decision.not_found),
+            "seen_open": int(poll.decision.result is PollResult.OBSERVED),
             "now_ms": now_ms,
         }
         for poll in sorted(polls, key=lambda poll: poll.task.id)

@@ -89,9 +89,7 @@ def provider_table() -> str:
 def _provider_row(name: str, can: Capabilities) -> str:
     models = "<br>".join(f"{_names(family)} {_limits(family)}" for family in can.families)
     lost = "repeated with its idempotency key" if can.idempotency_s else "`uncertain`, never repeated"
-    polled = (
-        f"after {can.poll.first_s:g} s, then every {can.poll.every_s:g} s; at most {can.budget.per_s * 60:g} a minute"
-    )
+    polled = f"by learned times, {can.poll.floor_s:g} s apart or more; at most {can.budget.per_s * 60:g} a minute"
     at_once = can.max_in_flight or "no documented limit"
     return (
         f"| `{name}` | {can.title} | {models or 'by `raw`'} | {_end_reported_by(can)} | {lost} | {polled} | {at_once} |"
