@@ -250,19 +250,24 @@ class _Share(NamedTuple):
 
 
 async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
-    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
     process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
     for most in (LIKELY_ENOUGH * limit, ENDPOINTS_PER_LEASE):
         due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=most, process=process)
-        endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
-        busy = {row["id"]: row["busy"] + in_flight.get(row["id"], 0) for row in due}
-        wanted = [
-            (name, available_slots(each, busy=busy[name], now_ms=now_ms, cap=per_endpoint))
-            for name, each in endpoints.items()
-        ]
-        slots = share_slots(wanted, limit)
-        if slots or len(due) < most:
-            break
+        shares = _dealt(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        if shares or len(due) < most:
+            return shares
+    return []
+
+
+def _dealt(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
+    endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
+    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
+    busy = {row["id"]: row["busy"] + in_flight.get(row["id"], 0) for row in due}
+    wanted = [
+        (name, available_slots(each, busy=busy[name], now_ms=now_ms, cap=per_endpoint))
+        for name, each in endpoints.items()
+    ]
+    slots = share_slots(wanted, limit)
     share = 0 if own is None else own.most // max(1, sum(slots.values()))
     quick = () if own is None else own.quick
     return [

@@ -15,7 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation
+from tests.bench import (
+    batches,
+    delivery,
+    duplicates,
+    forged,
+    intake,
+    intake_postgres,
+    isolation,
+    latency,
+    many_subscriptions,
+)
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -29,6 +39,9 @@ CASES: Sequence[Case] = (
     intake_postgres.CASE,
     batches.CASE,
     isolation.CASE,
+    delivery.CASE,
+    latency.CASE,
+    many_subscriptions.CASE,
 )
 
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}
