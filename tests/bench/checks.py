@@ -23,7 +23,7 @@ def processor_time(arm: Arm, other: Arm) -> list[Check]:
     """What the other needs for an item, as a part of what the arm needs. Nothing where the system does not tell."""
     if arm.cpu_us is None or other.cpu_us is None or arm.cpu_us == 0:
         return []
-    return [shown(f"by processor time, of {other.name}", other.cpu_us / arm.cpu_us)]
+    return [shown(f"{other.name} : {arm.name}, by processor time", other.cpu_us / arm.cpu_us)]
 
 
 def _with(unit: str, number: float) -> str:

@@ -179,7 +179,7 @@ def _name(number: int) -> str:
 @contextmanager
 def _served() -> Iterator[str]:
     with python("tests.bench.endpoints", pipes=True, on=cores().load) as process:
-        yield f"http://127.0.0.1:{process.read()}"
+        yield process.read()
 
 
 CASE = Case(
