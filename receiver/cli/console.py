@@ -114,19 +114,6 @@ def give_up_errors() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def fill_closed_streams() -> None:
-    """Open nothing in place of each standard stream that is closed.
-
-    Otherwise the next file that is opened takes its number, and what a library writes to that number lands in the file.
-    `sys.stdin`, `sys.stdout` and `sys.stderr` stay None.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
-
-
 def note(text: str) -> None:
     """Print a line on stderr beside the result. It is dropped where stderr can not be written."""
     if sys.stderr is not None:
