@@ -63,7 +63,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ),
     ("demo", "demo.command:demo", _DEMO_HELP),
     ("version", "program:version", "Print the version."),
-    ("tasks list", "commands.tasks:list_tasks", "List tasks, newest first."),
+    ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),
     ("tasks show", "commands.tasks:show_task", "Show all of one task."),
     (
         "tasks explain",

@@ -17,8 +17,9 @@ from receiver.cli.display.durations import parse_duration_s
 from receiver.cli.display.tables import state_cell, table, task_sheet
 from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms, working
+from receiver.runtime.wiring import working
 from receiver.store.errors import StoreError
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task
