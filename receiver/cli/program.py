@@ -7,22 +7,12 @@ import errno
 import sys
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
 from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
-from receiver.cli.console import (
-    INTERRUPTED,
-    USAGE,
-    WRONG,
-    CommandFailed,
-    complain,
-    give_up_errors,
-    show,
-    unwritten,
-)
+from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, give_up_errors, show, unwritten
 from receiver.config.errors import ConfigError
 from receiver.store.errors import DatabaseMisconfigured
 from submitter.errors import InvalidRequest, WhenfinalError
@@ -32,6 +22,8 @@ _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 
 def version() -> None:
+    from importlib.metadata import version as version_of
+
     show(version_of("whenfinal"))
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.progress import TaskID
 
-from receiver.cli.console import INTERRUPTED, USAGE, CommandFailed, complain, emit, note, progress, show
-from receiver.cli.display.tables import cell, table
+from receiver.cli.console import INTERRUPTED, USAGE, CommandFailed, complain, emit, note, show
+from receiver.cli.display.bars import progress
+from receiver.cli.display.listing import cell, table
 from receiver.cli.ledger import ledger_named
 from receiver.cli.options import Json
 from receiver.config.settings import Settings

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from receiver.cli.console import USAGE, CommandFailed, emit, show
-from receiver.cli.display.tables import tasks_table
+from receiver.cli.display.task_table import tasks_table
 from receiver.cli.ledger import read_ledger
 from receiver.cli.options import (
     Json,
