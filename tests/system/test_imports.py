@@ -17,8 +17,9 @@ LISTING = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=
 def _loaded(code: str, *arguments: str, folder: Path | None = None) -> set[str]:
     """The packages that are loaded at the end of the code; those of our own with the name of the module."""
     command = [sys.executable, "-W", "error", "-c", LISTING + code, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env={})
-    names = done.stderr.split()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={})
+    assert "Traceback" not in done.stderr
+    names = done.stderr.splitlines()[-1].split()  # what the code says comes before
     return {name if name.startswith(("receiver", "submitter")) else name.partition(".")[0] for name in names}
 
 
@@ -49,7 +50,6 @@ def test_a_command_that_reads_loads_no_network_and_no_keys(command: tuple[str, .
     assert {"receiver.runtime.wiring", "receiver.web", "submitter.http.transport"}.isdisjoint(loaded)
 
 
-@pytest.mark.parametrize("command", [("tasks", "list", "--help"), ("subscriptions",), ("nonsense",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("tasks", "--help"), ("subscriptions",), ("nonsense",)], ids=" ".join)
 def test_help_and_usage_draw_nothing_with_rich(command: tuple[str, ...], tmp_path: Path) -> None:
-    code = f"{COMMAND.removesuffix('main()')}sys.exit = lambda *_: None; main()"
-    assert "rich" not in _loaded(code, *command[:1] if command == ("subscriptions",) else command, folder=tmp_path)
+    assert _loaded(COMMAND, *command, folder=tmp_path).isdisjoint({*HEAVY, "rich", "structlog", "asyncio"})
