@@ -27,6 +27,7 @@ from tests.bench import (
     latency,
     many_subscriptions,
     polling,
+    startup,
     submit,
 )
 from tests.bench.case import Case
@@ -47,6 +48,7 @@ CASES: Sequence[Case] = (
     delivery.CASE,
     latency.CASE,
     many_subscriptions.CASE,
+    startup.CASE,
 )
 
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}

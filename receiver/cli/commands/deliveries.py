@@ -10,8 +10,8 @@ from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.tables import attempts_table, deliveries_table
 from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
 from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus

@@ -9,8 +9,8 @@ from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.repair_tables import endpoints_table, resumed_lines
 from receiver.cli.options import Json, Limit, note_more
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint, notify_host
 from receiver.webhooks.model.views import notify_endpoint_view, resumed_endpoint_view
