@@ -65,9 +65,10 @@ async def _measured(options: Options, folder: Path, events: int, on: frozenset[i
 
 async def _round(process: Process, number: int, came: asyncio.Semaphore) -> Round:
     """One event, and the rest of its second. Its latency is the time until the last subscription has it."""
-    sender, request = await Sender.connected(process), Signer(key=KEY, secret=HIAPI_SECRET)
+    request = Signer(key=KEY, secret=HIAPI_SECRET).request_of(number, Kind.GOOD)
+    sender = await Sender.connected(process, lambda _: None)
     watch, sent_s = Stopwatch([process.pid]), time.perf_counter()
-    sender.send(request.request_of(number, Kind.GOOD))
+    sender.send(name_of(number), request)
     try:
         async with asyncio.timeout(ARRIVE_S):
             for _ in range(SUBSCRIPTIONS):
