@@ -52,9 +52,9 @@ WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
 
 WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
 
-RECONCILE_LIMIT = 32  # tasks of each provider in one run
+RECONCILE_LIMIT = 1000  # tasks of each provider in one run
 
-DELIVER_LIMIT = 64  # deliveries in one run
+DELIVER_LIMIT = 256  # deliveries in one run, those that are leased ahead included
 
 OVERDUE_LIMIT = 200  # tasks in one run
 

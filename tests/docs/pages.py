@@ -10,6 +10,7 @@ from receiver.events.model.event import TASK_EVENTS, EventType
 from submitter.model import ENDED
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
+from tests.bench.measurements import measurements, runs
 from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +141,7 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "events": (DOCS / "webhooks.md", event_table),
     "providers": (SUBMITTER, provider_table),
     "settings": (DOCS / "settings.md", render_settings_table),
+    "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
 }
