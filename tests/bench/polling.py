@@ -46,6 +46,7 @@ from tests.bench.calling import provider_name_of
 from tests.bench.case import Arm, BenchFailed, Case, Check, Found, Options, Round
 from tests.bench.ledgers import filled, now_ms
 from tests.bench.simulated import ENDED_EACH
+from tests.support.submission_setup import durations_of
 
 TARGET = 0.50
 TASKS, QUICK_TASKS = 10_000, 2_400
@@ -151,6 +152,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
             polls=store.polls,
             accounts=store.accounts,
             pauses=store.providers,
+            durations=durations_of(store, providers, settings, now_ms),
             lease_ms=60_000,
             clock=now_ms,
             random=random,
@@ -165,7 +167,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
 def _unlimited(tasks: int) -> Provider:
     """HiAPI's adapter with a rate budget that all tasks together do not use up, and no second poll within a round."""
     budget = Budget(per_s=100_000.0, burst=10 * tasks, submits_count=False)
-    poll = replace(hiapi.CAPABILITIES.poll, every_s=600.0)
+    poll = replace(hiapi.CAPABILITIES.poll, floor_s=600.0)
     capabilities = replace(hiapi.CAPABILITIES, budget=budget, poll=poll)
     functions = {name: value for name, value in vars(hiapi).items() if callable(value)}
     return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=capabilities))
@@ -195,6 +197,7 @@ def _submission(
         clock=now_ms,
         random=random,
         sleep=asyncio.sleep,
+        first_poll_ms=durations_of(store, providers, settings, now_ms).first_poll_ms,
         on_events=lambda: None,
         on_queued=lambda: None,
     )
