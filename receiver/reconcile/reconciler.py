@@ -6,14 +6,12 @@ Runs may overlap, because leases keep them apart. No provider may take all slots
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
 from receiver.config.sections import ReconcileSettings
-from receiver.reconcile.model.ranking import rank
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import PollRepository
@@ -65,8 +63,6 @@ class Reconciler:
     _slots: Slots = field(init=False)
     #: Slots taken, by provider.
     _taken: Counter[str] = field(default_factory=Counter, init=False)
-    #: Tasks that were chosen where the rate budget was too small for all, by provider.
-    _chosen: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -127,24 +123,13 @@ class Reconciler:
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
-                choose=partial(self._choose, provider),
+                choose=self.poller.durations.choose,
             )
         finally:
             self._give_back(provider, slots - len(leased))
         run.left[provider] = run.left[provider] - slots if len(leased) == slots else 0
         for task in leased:
             self._start(task, run)
-
-    def _choose(self, provider: str, due: Sequence[Task], count: int) -> list[Task]:
-        before, self._chosen[provider] = self._chosen[provider], self._chosen[provider] + count
-        return rank(
-            due,
-            count,
-            times_of=self.poller.durations.times_of,
-            now_ms=self.clock(),
-            per_s=self.poller.rate_budget(provider).per_s,
-            asked_before=before,
-        )
 
     def _take_slots(self, provider: str, limit: int) -> int:
         """Take at most half of the slots that the other providers leave, counting those that this provider has.

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from receiver.reconcile.model.poll_times import PollTimes
-from receiver.reconcile.model.ranking import rank
+from receiver.reconcile.model.poll_rule import choose
+from receiver.reconcile.model.poll_times import PollTimes, began_ms
 from receiver.tasks.model.task import Task
 from submitter.model import TaskId, TaskState
 from submitter.providers.registry import ADAPTERS
@@ -22,8 +22,9 @@ def _task(name: str, *, age_s: float, seen_open_s: float | None = None, **change
 
 
 def _rank(due: list[Task], count: int, *, asked_before: int = 0, now_ms: int = T0) -> list[str]:
-    ranked = rank(due, count, times_of=lambda _: TIMES, now_ms=now_ms, per_s=10.0, asked_before=asked_before)
-    return [task.id for task in ranked]
+    indexes = [TIMES.index_of(task, now_ms) for task in due]
+    unasked_s = [(now_ms - (task.seen_open_ms or began_ms(task) or now_ms)) / 1000 for task in due]
+    return [due[position].id for position in choose(indexes, unasked_s, count, asked_before=asked_before)]
 
 
 def test_the_task_whose_end_is_most_overdue_goes_first() -> None:
@@ -45,9 +46,9 @@ def test_one_poll_in_five_goes_to_the_task_that_was_unasked_for_longest() -> Non
 def test_a_task_that_the_provider_is_about_to_forget_goes_first() -> None:
     retention_s = TIMES.capabilities.retention_s
     waiting = [_task(f"waiting{number}", age_s=400) for number in range(40)]
-    last = _task("last", age_s=retention_s - 5, seen_open_s=1)  # 41 tasks at 10 a second take 4 s
+    last = _task("last", age_s=retention_s - 5, seen_open_s=1)
     assert _rank([*waiting, last], 1) == ["last"]
-    earlier = replace(last, sent_ms=(last.sent_ms or 0) + 60_000)
+    earlier = replace(last, sent_ms=(last.sent_ms or 0) + 3_600_000)
     assert _rank([*waiting, earlier], 1) != ["last"]
 
 
