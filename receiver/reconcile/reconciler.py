@@ -123,6 +123,7 @@ class Reconciler:
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
+                choose=self.poller.durations.choose,
             )
         finally:
             self._give_back(provider, slots - len(leased))

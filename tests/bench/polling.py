@@ -168,7 +168,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
 def _unlimited(tasks: int) -> Provider:
     """HiAPI's adapter with a rate budget that all tasks together do not use up, and no second poll within a round."""
     budget = Budget(per_s=100_000.0, burst=10 * tasks, submits_count=False)
-    poll = replace(hiapi.CAPABILITIES.poll, every_s=600.0)
+    poll = replace(hiapi.CAPABILITIES.poll, floor_s=600.0)
     capabilities = replace(hiapi.CAPABILITIES, budget=budget, poll=poll)
     functions = {name: value for name, value in vars(hiapi).items() if callable(value)}
     return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=capabilities))
