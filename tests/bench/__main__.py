@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling, submit
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling, schedule, submit
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -30,6 +30,7 @@ CASES: Sequence[Case] = (
     intake_postgres.CASE,
     batches.CASE,
     polling.CASE,
+    schedule.CASE,
     submit.CASE,
     isolation.CASE,
 )
