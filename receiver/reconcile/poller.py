@@ -100,7 +100,6 @@ class Poller:
         """
         sent_ms = self.clock()
         try:
-            await self.durations.refresh()
             outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
             log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))

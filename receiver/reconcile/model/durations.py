@@ -253,8 +253,11 @@ def learned(
     for level, ends in by_level.items():
         known = histograms.get(level, Histogram()).aged(now_ms)
         changed[level] = known.with_finishes(ends, estimate(level, histograms).distribution)
-    for level in (histograms.keys() | changed.keys()) & open_by_level.keys():
-        changed[level] = changed.get(level, histograms.get(level, Histogram())).with_open(open_by_level[level])
+    for level in histograms.keys() | changed.keys():
+        known = changed.get(level) or histograms[level]
+        opened = known.with_open(open_by_level.get(level, ()))
+        if opened.open != known.open:
+            changed[level] = opened
     return changed
 
 
