@@ -144,8 +144,20 @@ GUARDED: Mapping[str, Guarded] = {
     "release_task": Guarded(
         table="tasks",
         row={**_TASK, "lease_owner": "me", "lease_until_ms": LATER},
-        params={"id": "t", "owner": "me", "now_ms": NOW, "next_poll_ms": LATER, "not_found": 0},
+        params={"id": "t", "owner": "me", "now_ms": NOW, "next_poll_ms": LATER, "not_found": 0, "seen_open": 0},
         leaves=({"id": "u"}, {"lease_owner": "other"}, {"lease_owner": None}),
+    ),
+    "set_counter": Guarded(
+        table="counters",
+        row={"name": "a", "value": 1},
+        params={"name": "a", "value": 2},
+        leaves=({"name": "b"},),
+    ),
+    "forget_durations": Guarded(
+        table="durations",
+        row={"provider": "p", "model": "m", "learned_ms": NOW - 1},
+        params={"before_ms": NOW},
+        leaves=({"learned_ms": NOW}, {"learned_ms": LATER}),
     ),
     "make_due": Guarded(
         table="tasks",
@@ -359,4 +371,5 @@ UNGUARDED: Mapping[str, str] = {
     "remove_attempt": "an attempt never changes",
     "remove_observation": "an observation never changes",
     "set_metadata": "the newest value counts",
+    "set_durations": "its transaction has locked the counter of learned events",
 }

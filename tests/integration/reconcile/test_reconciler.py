@@ -96,7 +96,7 @@ async def test_a_provider_that_hangs_delays_neither_results_nor_the_next_run(set
     slow = asyncio.create_task(setup.run())
     while (await setup.task("tsk_2")).polls == 0:
         await asyncio.sleep(0.001)
-    await setup.run(after_s=60)
+    await setup.run(after_s=50)
     assert (await setup.task("tsk_2")).state is TaskState.SUCCEEDED
     release.set()
     await slow

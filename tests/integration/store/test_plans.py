@@ -124,6 +124,8 @@ _VALUES: Mapping[str, Any] = {
     "until": ROWS,
     "seq": ROWS,
     "not_found": 0,
+    "seen_open": 0,
+    "tasks": [f"tsk_{10_000_000 + n}" for n in range(8)],
     "ids": [f"tsk_{10_000_000 + n}" for n in range(8)],
     "task_ids": [f"p{10_000_000 + n}" for n in range(8)],
     "seqs": list(range(1, 9)),
