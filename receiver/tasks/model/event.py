@@ -1,6 +1,6 @@
 """The event about a task. Pure."""
 
-from receiver.events.model.event import TASK_EVENTS, EventDraft, EventFacts, EventType
+from receiver.events.model.event import EventDraft, EventFacts, EventType
 from receiver.tasks.model.task import Task
 from submitter import api
 
@@ -12,5 +12,4 @@ def task_draft(event_id: str, event_type: EventType, task: Task) -> EventDraft:
         facts=EventFacts(type=event_type, provider=task.provider, model=task.model, labels=task.labels),
         subject=task.id,
         data={"supersedes": task.supersedes, "task": api.Task.model_validate(task)},
-        notify_url=task.notify_url if event_type in TASK_EVENTS else None,
     )
