@@ -71,7 +71,7 @@ class EventDraft:
     """An event without its number."""
 
     id: str
-    facts: EventFacts
+    type: EventType
     #: The task that it is about; None for an event about a subscription.
     subject: TaskId | None
     #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
@@ -81,7 +81,7 @@ class EventDraft:
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.facts.type,
+        "type": draft.type,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }
@@ -89,7 +89,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         seq=seq,
         id=draft.id,
         task_id=draft.subject,
-        type=draft.facts.type,
+        type=draft.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
         body=to_json(body).decode(),
