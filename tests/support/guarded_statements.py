@@ -346,6 +346,9 @@ GUARDED: Mapping[str, Guarded] = {
     "remove_deliveries_of_events": Guarded(
         table="deliveries", row=_DELIVERY, params={"last": 7}, leaves=({"event_seq": 8},)
     ),
+    "remove_former_subscriptions": Guarded(
+        table="former_subscriptions", row={"id": "s", "until_seq": 7}, params={"seq": 7}, leaves=({"until_seq": 8},)
+    ),
     "remove_events": Guarded(table="events", row={"seq": 7, "id": "v"}, params={"last": 7}, leaves=({"seq": 8},)),
 }
 
@@ -365,6 +368,8 @@ UNGUARDED: Mapping[str, str] = {
     "reset_endpoint_health": "its transaction has locked the subscription",
     "update_subscription": "its transaction has locked the subscription",
     "bump_subscriptions_version": "a counter",
+    "set_fan_out": "its transaction has locked the counter",
+    "count_from_now": "its transaction has locked the subscription",
     "reserve_event_numbers": "a counter",
     "remove_endpoint": "its transaction has found that nothing is pending, and no new subscription gets an old id",
     "remove_attempts_of_delivery": "its delivery goes in the same transaction",
