@@ -5,8 +5,9 @@ An engine runs transactions. Repositories name statements and never see a dialec
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -22,7 +23,12 @@ Param = Value | Sequence[Value]
 
 _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 
-_LIST = re.compile(r":(\w+)\.\.\.")
+#: A value's name, and dots where it is a list.
+PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)(\.\.\.)?")
+
+_INSERT = re.compile(
+    r"INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \((.*)\)(\s+ON CONFLICT(?: \([^()]*\))? DO NOTHING)?", re.DOTALL
+)
 
 
 class RetryTransaction(Exception):
@@ -121,21 +127,18 @@ def _named(text: str) -> Iterator[tuple[str, str]]:
     return zip(parts[::2], parts[1::2], strict=True)
 
 
-def expand_lists(statement: str, params: Mapping[str, Param]) -> tuple[str, Mapping[str, Param]]:
-    """Replace each `:name...` by as many placeholders as the sequence needs.
+class InsertParts(NamedTuple):
+    """The parts of an `INSERT` of one row: `columns` and `values` are what stands in the brackets."""
 
-    Padded with the last value to a power of two, so that few different texts reach the statement cache; an empty
-    sequence becomes one NULL, which equals nothing.
-    """
-    names = _LIST.findall(statement)
-    if not names:
-        return statement, params
-    flat = {name: value for name, value in params.items() if name not in names}
-    for name in names:
-        given = params[name]
-        values = list(given) if isinstance(given, Sequence) and given else [None]
-        values += [values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))
-        flat.update({f"{name}_{index}": value for index, value in enumerate(values)})
-        placeholders = ", ".join(f":{name}_{index}" for index in range(len(values)))
-        statement = statement.replace(f":{name}...", placeholders)
-    return statement, flat
+    table: str
+    columns: str
+    values: str
+    #: What follows; it may be empty.
+    end: str
+
+
+@lru_cache(maxsize=256)
+def insert_parts(statement: str) -> InsertParts | None:
+    """None for a statement that does not insert one row, or changes one that is there."""
+    found = _INSERT.fullmatch(statement)
+    return InsertParts(*found.groups(default="")) if found else None

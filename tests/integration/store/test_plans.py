@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from receiver.store.engine import expand_lists, load_queries
+from receiver.store.engine import load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
+from receiver.store.sqlite import bind
 from tests.support.builders import T0
 from tests.support.postgres import Databases
 from tests.support.tables import migrated
@@ -184,8 +185,8 @@ def sqlite_lines() -> Iterator[Lines]:
             file.execute(filling)
 
         def lines(statement: str, params: Mapping[str, Any]) -> list[str]:
-            bare, flat = expand_lists(statement.replace("{lock}", "").replace("{skip_locked}", ""), params)
-            return [row[3] for row in file.execute("EXPLAIN QUERY PLAN " + bare, flat)]
+            bare, values = bind(statement.replace("{lock}", "").replace("{skip_locked}", ""), params)
+            return [row[3] for row in file.execute("EXPLAIN QUERY PLAN " + bare, values)]
 
         yield lines
 
@@ -211,9 +212,8 @@ def postgres_plan(databases: Databases) -> Iterator[Plan]:
 
         def plan(statement: str, params: Mapping[str, Any]) -> list[str]:
             locking = statement.replace("{lock}", "FOR UPDATE").replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
-            expanded, flat = expand_lists(locking, params)
-            statement = f"EXPLAIN (FORMAT JSON) {placeholders(expanded)}"
-            ((found,),) = server.execute(statement.encode(), flat).fetchall()
+            statement = f"EXPLAIN (FORMAT JSON) {placeholders(locking)}"
+            ((found,),) = server.execute(statement.encode(), params).fetchall()
             return list(_whole_tables(found[0]["Plan"]))
 
         yield plan
