@@ -5,9 +5,8 @@ An engine runs transactions. Repositories name statements and never see a dialec
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from importlib.resources import files
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -25,10 +24,6 @@ _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 
 #: A value's name, and dots where it is a list.
 PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)(\.\.\.)?")
-
-_INSERT = re.compile(
-    r"INSERT INTO (\w+) \(([^()]*)\)\s+VALUES \((.*)\)(\s+ON CONFLICT(?: \([^()]*\))? DO NOTHING)?", re.DOTALL
-)
 
 
 class RetryTransaction(Exception):
@@ -125,20 +120,3 @@ def load_queries(*, lock: str, skip_locked: str) -> Mapping[str, str]:
 def _named(text: str) -> Iterator[tuple[str, str]]:
     parts = _HEADER.split(text)[1:]
     return zip(parts[::2], parts[1::2], strict=True)
-
-
-class InsertParts(NamedTuple):
-    """The parts of an `INSERT` of one row: `columns` and `values` are what stands in the brackets."""
-
-    table: str
-    columns: str
-    values: str
-    #: What follows; it may be empty.
-    end: str
-
-
-@lru_cache(maxsize=256)
-def insert_parts(statement: str) -> InsertParts | None:
-    """None for a statement that does not insert one row, or changes one that is there."""
-    found = _INSERT.fullmatch(statement)
-    return InsertParts(*found.groups(default="")) if found else None

@@ -29,7 +29,6 @@ from receiver.store.engine import (
     Row,
     Tx,
     Value,
-    insert_parts,
     load_queries,
 )
 from receiver.store.errors import StoreError, StoreUnavailable
@@ -81,6 +80,13 @@ _CONNECTION_OPTIONS: Mapping[str, str | int] = {
 #: `IN` and a list in brackets.
 _IN_LIST = re.compile(r"\bIN \(:([a-z_][a-z0-9_]*)\.\.\.\)")
 
+#: An `INSERT` of one row that changes none that is there.
+_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>[^()]*)\)\s+VALUES \((?P<values>.*)\)"
+    r"(?P<end>\s+ON CONFLICT(?: \([^()]*\))? DO NOTHING)?",
+    re.DOTALL,
+)
+
 #: An `UPDATE` that stores values in columns of their names, in the row of an id.
 _UPDATE_BY_ID = re.compile(r"UPDATE (?P<table>\w+) SET\s+(?P<changes>(?:(\w+) = :\3,?\s+)+)WHERE id = :id")
 
@@ -119,10 +125,10 @@ def batch_statement(statement: str) -> str | None:
     A value has the type of the column of its name. The order in which an update takes its rows is not defined, so they
     must be locked already.
     """
-    insert, update = insert_parts(statement), _UPDATE_BY_ID.fullmatch(statement)
-    if insert and set(_names(insert.values)) <= set(insert.columns.replace(",", " ").split()):
-        table, end = insert.table, insert.end
-        chosen = f"INSERT INTO {table} ({insert.columns}) SELECT {insert.values} "
+    insert, update = _INSERT.fullmatch(statement), _UPDATE_BY_ID.fullmatch(statement)
+    if insert and set(_names(insert["values"])) <= set(insert["columns"].replace(",", " ").split()):
+        table, end = insert["table"], insert["end"] or ""
+        chosen = f"INSERT INTO {table} ({insert['columns']}) SELECT {insert['values']} "
     elif update:
         table, end = update["table"], f" WHERE {update['table']}.id = r.id"
         chosen = f"UPDATE {table} SET {update['changes']}"  # noqa: S608 - parts of a named statement

@@ -12,13 +12,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from receiver.store.engine import PLACEHOLDER, Param, Reader, Row, Tx, Value, insert_parts, load_queries
+from receiver.store.engine import PLACEHOLDER, Param, Reader, Row, Tx, Value, load_queries
 from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.ledger_file import OpenLedgerFile, create_ledger_file
 from receiver.store.migrate import split_script
@@ -27,8 +26,6 @@ from receiver.store.sqlite_readers import Readers
 T = TypeVar("T")
 
 READERS = 2  # connections; a read is short, and more threads than cores are not faster
-
-ROWS_AT_ONCE = 32  # in one INSERT: a third cheaper than one by one
 
 RETRY_S = 0.02  # between attempts of what SQLite does not wait for itself
 
@@ -76,17 +73,6 @@ def bind(statement: str, params: Mapping[str, Param]) -> tuple[str, list[Value]]
     return _text(statement, tuple(sizes)), values
 
 
-@lru_cache(maxsize=256)
-def _rows_at_once(statement: str) -> str | None:
-    """An `INSERT` of `ROWS_AT_ONCE` rows; None for another statement."""
-    insert = insert_parts(statement)
-    if insert is None:
-        return None
-    rows = ", ".join([f"({insert.values})"] * ROWS_AT_ONCE)
-    several = f"INSERT INTO {insert.table} ({insert.columns}) VALUES {rows}{insert.end}"  # noqa: S608 - parts of a named statement
-    return _text(several, ())
-
-
 class SqliteReader:
     """Statements on one connection, in autocommit."""
 
@@ -117,13 +103,7 @@ class SqliteTx(SqliteReader):
         statement = _queries()[name]
         names = [each for each, _ in _names(statement)]
         values = [tuple([row[each] for each in names]) for row in rows]
-        if len(values) >= ROWS_AT_ONCE and (several := _rows_at_once(statement)):
-            whole = len(values) - len(values) % ROWS_AT_ONCE
-            groups = [values[first : first + ROWS_AT_ONCE] for first in range(0, whole, ROWS_AT_ONCE)]
-            await self._connection.executemany(several, [tuple(chain(*group)) for group in groups])
-            values = values[whole:]
-        if values:
-            await self._connection.executemany(_text(statement, ()), values)
+        await self._connection.executemany(_text(statement, ()), values)
 
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         return [found for params in rows for found in await self.fetch_all(name, **params)]
