@@ -129,10 +129,10 @@ GUARDED: Mapping[str, Guarded] = {
     ),
     "pull_back_task_leases": Guarded(
         table="tasks",
-        row={**_TASK, "lease_owner": "other", "lease_until_ms": BEYOND},
+        row={**_TASK, "final_ms": None, "lease_owner": "other", "lease_until_ms": BEYOND},
         params={"provider": "p", "until_ms": LATER, "latest_ms": LATEST},
         takes=[{"state": state} for state in _UNFINISHED],
-        leaves=[{"provider": "q"}, {"lease_until_ms": LATEST}, {"state": "succeeded"}],
+        leaves=[{"provider": "q"}, {"lease_until_ms": LATEST}, {"state": "succeeded"}, {"final_ms": 1}],
     ),
     "lease_task": Guarded(
         table="tasks",

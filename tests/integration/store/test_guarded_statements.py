@@ -11,7 +11,7 @@ import pytest
 from psycopg import errors
 
 from receiver.runtime.store import Store
-from receiver.store.engine import Tx, expand_lists, load_queries
+from receiver.store.engine import Tx, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
 from tests.support.guarded_statements import GUARDED, NOW, UNGUARDED, Cells, Guarded
@@ -214,8 +214,7 @@ def test_every_statement_that_must_lock_does_and_the_table_knows_all_that_lock()
 
 
 def _found(connection: psycopg.Connection[Any], name: str, suffix: str = "") -> Sequence[Any]:
-    statement, flat = expand_lists(_LOCKING[name], _FOUND[name][2])
-    return connection.execute((placeholders(statement) + suffix).encode(), flat).fetchall()
+    return connection.execute((placeholders(_LOCKING[name]) + suffix).encode(), _FOUND[name][2]).fetchall()
 
 
 @pytest.mark.parametrize("name", _FOUND)
