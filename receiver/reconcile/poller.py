@@ -19,7 +19,6 @@ from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
 from receiver.store.errors import StoreError
-from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
 from receiver.tasks.model.unusable import unusable_answer
@@ -60,7 +59,6 @@ class Poller:
     settings: ProvidersSettings
     transport: Transport
     submission: Submission
-    ledger: Ledger
     submissions: SubmissionRepository
     polls: PollRepository
     accounts: ProviderAccountRepository
@@ -189,44 +187,41 @@ class Poller:
             log.warning("unknown_state_word", provider=word[0], word=word[1], task=task.id)
 
     async def record(self, polls: Sequence[PollOutcome], *, owner: str) -> list[PollOutcome]:
-        """Store what the polls of one owner found: observations, pauses and their ends; then release the leases.
+        """Store what the polls of one owner found: observations, pauses and their ends; and release the leases.
 
         Return the polls with their tasks as stored. Raise StoreUnavailable; what was stored before that stays.
         """
         now_ms = self.clock()
-        recorded = await self._record_observations(polls, now_ms)
+        observed = [poll for poll in polls if poll.decision.observation is not None]
+        others = [poll for poll in polls if poll.decision.observation is None]
+        recorded = [*await self._record_observed(observed, owner, now_ms), *others]
         await self._pause_providers(recorded, now_ms)
         await self._raise_alarms(recorded, now_ms)
         await self._end_pauses(recorded, now_ms)
         # Last, because a crash before this only repeats the polls. Without a time of ours a lease ends by itself, so
         # that a time which was stored meanwhile, for example by a callback, is not overwritten.
-        timed = [poll for poll in recorded if poll.decision.next_poll_ms is not None]
-        await self.polls.release(timed, owner=owner, now_ms=now_ms)
+        held = [poll for poll in recorded if poll.decision.observation is None]
+        timed = [poll for poll in held if poll.decision.next_poll_ms is not None]
+        if timed:
+            await self.polls.release(timed, owner=owner, now_ms=now_ms)
         return recorded
 
-    async def _record_observations(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
+    async def _record_observed(self, polls: Sequence[PollOutcome], owner: str, now_ms: int) -> list[PollOutcome]:
         """All in one transaction. When that fails by a fault of ours, one by one, so that one failure is alone."""
+        if not polls:
+            return []
         try:
-            return await self._record_together(polls, now_ms)
+            outcomes = await self.polls.record(polls, owner=owner, now_ms=now_ms)
         except StoreError:
             raise
         except Exception:
             log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
-        if len(polls) == 1:
-            return [self._failed(polls[0].task, "a fault of ours")]
-        return [each for poll in polls for each in await self._record_observations([poll], now_ms)]
-
-    async def _record_together(self, polls: Sequence[PollOutcome], now_ms: int) -> list[PollOutcome]:
-        observations = {
-            poll.task.id: poll.decision.observation for poll in polls if poll.decision.observation is not None
-        }
-        if not observations:
-            return list(polls)
-        outcomes = await self.ledger.record(list(observations.values()), now_ms)
+            if len(polls) == 1:
+                return [self._failed(polls[0].task, "a fault of ours")]
+            return [each for poll in polls for each in await self._record_observed([poll], owner, now_ms)]
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
             self.on_events()
-        by_task = dict(zip(observations, outcomes, strict=True))
-        return [_recorded(poll, by_task[poll.task.id]) if poll.task.id in by_task else poll for poll in polls]
+        return [_recorded(poll, outcome) for poll, outcome in zip(polls, outcomes, strict=True)]
 
     async def _pause_providers(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
         """One pause for each provider: an alarm first, because a longer pause must not hide it, then the longest."""

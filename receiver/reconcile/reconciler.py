@@ -23,6 +23,30 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class _Run:
+    """One run, from its first lease to its last record."""
+
+    owner: str
+    #: It leases no more from then on, unix milliseconds: `owner` would lease a task again whose poll is under way.
+    until_ms: int
+    #: How many tasks it may still lease, by provider. 0 as well once it has leased all that are due.
+    left: dict[str, int]
+    polls: set[asyncio.Task[PollOutcome]] = field(default_factory=set)
+    #: Polls that have ended and are not recorded yet.
+    ended: list[PollOutcome] = field(default_factory=list)
+    has_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    recorded: list[PollOutcome] = field(default_factory=list)
+    #: Why polls could not be recorded; raised at the end, because the others may still be recorded.
+    failure: StoreError | None = None
+
+    def end(self, poll: asyncio.Task[PollOutcome]) -> None:
+        self.polls.discard(poll)
+        if not poll.cancelled():
+            self.ended.append(poll.result())
+        self.has_ended.set()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Reconciler:
     """One for a process; its runs together never poll more than `settings.concurrency` tasks at once."""
 
@@ -43,49 +67,64 @@ class Reconciler:
         self._slots = Slots(self.settings.concurrency)
 
     async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
-        """Lease due tasks, at most `limit` of each provider, poll them at once, and record each poll as it ends.
+        """Lease due tasks, at most `limit` of each provider, poll them, and record each poll as it ends.
 
-        Return the polls when all are recorded; return none while another run is still leasing.
+        A slot that becomes free takes the next task that is due. Return the polls when all are recorded; return none
+        while another run is still leasing.
         Raise StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
         end by themselves, and their tasks are polled again.
         """
         # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.
         owner = f"{self.owner}.{next(self._runs)}"
-        return await self._record_as_ready(await self._start_polls(owner, limit), owner)
+        until_ms = self.clock() + self.poller.poll_lease_ms
+        run = _Run(owner=owner, until_ms=until_ms, left=dict.fromkeys(self.poller.providers, limit))
+        try:
+            await self._lease_more(run)
+            while run.polls or run.ended:
+                await run.has_ended.wait()
+                run.has_ended.clear()
+                await self._record_ended(run)
+                await self._lease_more(run)
+        finally:
+            for poll in run.polls:
+                poll.cancel()
+        if run.failure is not None:
+            raise run.failure
+        return run.recorded
 
-    async def _start_polls(self, owner: str, limit: int) -> set[asyncio.Task[PollOutcome]]:
-        if self._leasing.locked():
-            return set()  # runs that wait for a busy database would only make callbacks wait behind them
-        polls: set[asyncio.Task[PollOutcome]] = set()
+    async def _lease_more(self, run: _Run) -> None:
+        """Start as many polls as there are tasks due and slots free. Raise StoreError if the run has leased nothing."""
+        if self._leasing.locked() or not run.until_ms - self.poller.poll_lease_ms <= self.clock() < run.until_ms:
+            return  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
-            for provider in self.poller.providers:
+            for provider in [name for name, left in run.left.items() if left > 0]:
                 try:
-                    leased = await self._lease(provider, owner, limit)
+                    await self._lease(run, provider)
                 except StoreError as error:
-                    if not polls:
+                    run.left.clear()
+                    if not run.polls and not run.recorded:
                         raise
                     log.warning("nothing_leased", provider=provider, error=str(error))
-                    break
-                polls |= {self._start(task) for task in leased}
-        return polls
 
-    async def _lease(self, provider: str, owner: str, limit: int) -> list[Task]:
-        slots = self._take_slots(provider, limit)
+    async def _lease(self, run: _Run, provider: str) -> None:
+        slots = self._take_slots(provider, run.left[provider])
         if slots == 0:
-            return []
+            return
         leased: list[Task] = []
         try:
             leased = await self.polls.lease_due(
                 provider,
                 budget=self.poller.rate_budget(provider),
-                owner=owner,
+                owner=run.owner,
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
             )
         finally:
             self._give_back(provider, slots - len(leased))
-        return leased
+        run.left[provider] = run.left[provider] - slots if len(leased) == slots else 0
+        for task in leased:
+            self._start(task, run)
 
     def _take_slots(self, provider: str, limit: int) -> int:
         """Take at most half of the slots that the other providers leave, counting those that this provider has.
@@ -102,26 +141,16 @@ class Reconciler:
         self._taken[provider] -= slots
         self._slots.give_back(slots)
 
-    def _start(self, task: Task) -> asyncio.Task[PollOutcome]:
+    def _start(self, task: Task, run: _Run) -> None:
         poll = asyncio.create_task(self.poller.poll(task))
+        run.polls.add(poll)
         poll.add_done_callback(lambda _: self._give_back(task.provider, 1))
-        return poll
+        poll.add_done_callback(run.end)
 
-    async def _record_as_ready(self, polls: set[asyncio.Task[PollOutcome]], owner: str) -> list[PollOutcome]:
-        """Record polls in groups: what ends while one group is being written makes the next."""
-        recorded: list[PollOutcome] = []
-        failure: StoreError | None = None
-        pending = polls
+    async def _record_ended(self, run: _Run) -> None:
+        """Record polls in a group: what ends while one group is being written makes the next."""
+        ended, run.ended = run.ended, []
         try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                try:
-                    recorded += await self.poller.record([poll.result() for poll in done], owner=owner)
-                except StoreError as error:
-                    failure = error  # raised at the end, because the other polls may still be recorded
-        finally:
-            for poll in pending:
-                poll.cancel()
-        if failure is not None:
-            raise failure
-        return recorded
+            run.recorded += await self.poller.record(ended, owner=run.owner)
+        except StoreError as error:
+            run.failure = error

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import NEVER_MS, Engine, Param, Row, Tx
+from receiver.store.engine import NEVER_MS, Engine, Param, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
+from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.rows import task_of
-from receiver.tasks.model.task import Task
+from receiver.tasks.model.task import RecordOutcome, Task
 from receiver.tasks.timeline_repository import add_answer
 from submitter.model import TaskId
 from submitter.providers.contract import Budget
@@ -23,9 +24,10 @@ from submitter.providers.schedule import latest_ms
 class PollRepository(Repository):
     """Each method is one transaction, and raises StoreUnavailable when nothing of it was stored."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, ledger: Ledger) -> None:
         super().__init__(engine)
         self._new_id = new_id
+        self._ledger = ledger
 
     async def lease_due(
         self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
@@ -93,23 +95,28 @@ class PollRepository(Repository):
         """How many polls have found the task succeeded without its result: the lines that they left in its timeline."""
         return await self._one("count_without_result", lambda row: int(row["number"]), task=task_id) or 0
 
+    async def record(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> list[RecordOutcome]:
+        """Record what the polls observed and release them, in one transaction; one outcome for each observation.
+
+        See `Ledger.record` and `release`. Raise what they raise; then nothing of it is stored.
+        """
+        incoming = [poll.decision.observation for poll in polls if poll.decision.observation is not None]
+        rows = _releases(polls, owner, now_ms)
+
+        async def work(tx: Tx) -> list[RecordOutcome]:
+            outcomes = await self._ledger.record_in(tx, incoming, now_ms)
+            await tx.execute_many("release_task", rows)
+            return outcomes
+
+        return await self._engine.write(work)
+
     async def release(self, polls: Sequence[PollOutcome], *, owner: str, now_ms: int) -> None:
         """Count the polls, set the times of the next ones, end the leases, and keep the answers that were unusable.
 
         A task that `owner` no longer leases is not changed, and a decision without a time never ends the polls of a
         task that is submitted or running.
         """
-        rows = [
-            {
-                "id": poll.task.id,
-                "owner": owner,
-                "next_poll_ms": poll.decision.next_poll_ms,
-                "not_found": int(poll.decision.not_found),
-                "now_ms": now_ms,
-            }
-            for poll in sorted(polls, key=lambda poll: poll.task.id)
-        ]
-
+        rows = _releases(polls, owner, now_ms)
         unusable = [(poll.stored, poll.unusable.line()) for poll in polls if poll.unusable is not None]
 
         async def work(tx: Tx) -> None:
@@ -118,6 +125,20 @@ class PollRepository(Repository):
                 await add_answer(tx, self._new_id, task, line, now_ms)
 
         await self._engine.write(work)
+
+
+def _releases(polls: Sequence[PollOutcome], owner: str, now_ms: int) -> list[dict[str, Value]]:
+    """In the order of the ids, in which all transactions lock tasks."""
+    return [
+        {
+            "id": poll.task.id,
+            "owner": owner,
+            "next_poll_ms": poll.decision.next_poll_ms,
+            "not_found": int(poll.decision.not_found),
+            "now_ms": now_ms,
+        }
+        for poll in sorted(polls, key=lambda poll: poll.task.id)
+    ]
 
 
 async def _lease(tx: Tx, found: Sequence[Row], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:

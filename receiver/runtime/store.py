@@ -92,12 +92,13 @@ async def open_store(
 def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
     publisher = EventPublisher(new_id)
+    ledger = Ledger(engine, new_id, publisher)
     return Store(
-        ledger=Ledger(engine, new_id, publisher),
+        ledger=ledger,
         submissions=SubmissionRepository(engine, new_id, publisher),
         queue=QueueRepository(engine, new_id, publisher),
         task_times=TaskTimesRepository(engine),
-        polls=PollRepository(engine, new_id),
+        polls=PollRepository(engine, new_id, ledger),
         providers=ProviderRepository(engine, new_id),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),

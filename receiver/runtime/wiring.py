@@ -232,7 +232,6 @@ def _poller(
         settings=settings.providers,
         transport=transport,
         submission=submission,
-        ledger=store.ledger,
         submissions=store.submissions,
         polls=store.polls,
         accounts=store.accounts,

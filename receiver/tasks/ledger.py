@@ -64,13 +64,13 @@ class Ledger:
         """
         if not incoming:
             return []
+        return await self._engine.write(lambda tx: self.record_in(tx, incoming, now_ms), waited_s=waited_s)
 
-        async def work(tx: Tx) -> list[RecordOutcome]:
-            batch = _Batch(await _load(tx, incoming), self._new_id, now_ms)
-            outcomes = [batch.apply(each) for each in incoming]
-            return await batch.write(tx, outcomes, self._publisher)
-
-        return await self._engine.write(work, waited_s=waited_s)
+    async def record_in(self, tx: Tx, incoming: Sequence[IncomingObservation], now_ms: int) -> list[RecordOutcome]:
+        """As `record`, in a transaction of the caller's, which has locked no task before."""
+        batch = _Batch(await _load(tx, incoming), self._new_id, now_ms)
+        outcomes = [batch.apply(each) for each in incoming]
+        return await batch.write(tx, outcomes, self._publisher)
 
     async def record_by_operator(
         self, task_id: TaskId, end: OperatorEnd, *, actor: str, now_ms: int

@@ -40,6 +40,8 @@ BEIJING = timezone(timedelta(hours=8))
 
 _CONTAINERS = (dict, list, tuple)
 
+#: Made once, because `json.loads` makes one for each body that it reads with options.
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
 
 #: The years 2010 to 2100: a number outside has another unit or is not a time.
 _EARLIEST_MS, _LATEST_MS = 1_262_304_000_000, 4_102_444_800_000
@@ -205,7 +207,7 @@ def signed_until_ms(url: str) -> int | None:
 
 def _loaded(readable: str) -> object:
     try:
-        return json.loads(readable, parse_constant=lambda _: None, strict=False)
+        return _DECODER.decode(readable)
     except (ValueError, RecursionError):
         return None
 

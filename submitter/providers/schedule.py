@@ -9,6 +9,12 @@ from dataclasses import replace
 
 from submitter.providers.contract import Budget, PollAdvice
 
+PRIOR_MEDIAN_S = 130.0  # half of the tasks of an unknown model are taken to end within this time
+
+PRIOR_SIGMA = 0.8  # the spread of the logarithm of that time; it is taken to be log-normal
+
+POLL_PRICE_S = 5.0  # a poll is worth so many seconds of lateness; a higher price means fewer polls
+
 JITTER = 0.1  # each wait varies by this share, so that tasks submitted together are not polled together
 
 CALLBACK_FACTOR = 2  # polls are further apart where a callback is expected, because they are only the safety net

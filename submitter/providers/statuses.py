@@ -79,6 +79,8 @@ def reason(state: TaskState, *places: object, code: str = "failed") -> TaskError
     `fail_reason` (new-api), `error_message` (gateways), `task_status_msg` (Kling), or `code` and `message` (DashScope,
     also beside `output`).
     """
+    if state is not TaskState.FAILED and state is not TaskState.CANCELED:
+        return None
     words = next(filter(None, map(_message, places)), "")
     if state is TaskState.FAILED or (state is TaskState.CANCELED and words):
         otherwise = code if state is TaskState.FAILED else "canceled"

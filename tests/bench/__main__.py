@@ -1,132 +1,97 @@
-"""`scripts/bench`: what the service does on this machine."""
+"""`scripts/bench`: what the service does on this machine, beside what the machine could do.
 
-import asyncio
+Exit status 0: every target is met, or a case could not be measured here. 1: a target is missed, or a case failed to do
+its work. 2: the command was not understood.
+"""
+
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from tests.bench.batches import SIZES, BatchCost
-from tests.bench.intake import ARMS, BenchFailed, Intake, Wanted
-from tests.bench.intake import measure as measure_intake
-from tests.bench.isolation import Isolation, measure
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation
+from tests.bench.case import Case
+from tests.bench.machine import machine, told
+from tests.bench.report import WIDTH, summary, tables, values
+from tests.bench.suite import Outcome, run_all
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure on this machine.")
+#: In the order in which they run.
+CASES: Sequence[Case] = (
+    intake.CASE,
+    duplicates.CASE,
+    forged.CASE,
+    intake_postgres.CASE,
+    batches.CASE,
+    isolation.CASE,
+)
+
+BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}
+
+app = typer.Typer(add_completion=False)
 
 
-@app.callback()
-def bench() -> None:
-    """Measure on this machine."""
-
-
-@app.command()
-def isolation(
-    endpoints: Annotated[int, typer.Option(min=2, max=1000, help="subscriptions of each arm")] = 100,
-    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="events of each arm")] = 120,
+@app.command(epilog="Exit status: 0 no target missed, 1 a target missed or a case failed, 2 usage.")
+def bench(
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="This case; may be repeated.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="print values instead of a table")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About a quarter of the load.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print values instead of tables.")] = False,
+    lists: Annotated[bool, typer.Option("--list", help="Show the cases and measure nothing.")] = False,
 ) -> None:
-    """How much later the other endpoints get their webhooks while one endpoint hangs."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("rounds", total=2 * rounds)
-        found = asyncio.run(measure(endpoints=endpoints, rounds=rounds, on_round=lambda: progress.advance(bar)))
+    """Measure each case side by side with its ceiling in the same run."""
+    console = Console(width=WIDTH)
+    if lists:
+        for case in CASES:
+            console.print(Text(f"{case.name:<20} {case.title}"))
+        return
+    cases = _chosen(only or ())
+    facts, started_s = machine(), time.monotonic()
+    if not as_json:
+        console.print(Text(told(facts)), end="\n\n")
+    outcomes = _measured(cases, console if not as_json else None, is_quick=quick)
+    took_s = time.monotonic() - started_s
     if as_json:
-        sys.stdout.write(json.dumps(found.values()) + "\n")
+        found = values(facts, outcomes, is_quick=quick, took_s=took_s)
+        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     else:
-        Console().print(_table(found))
+        console.print(Text(summary(outcomes, took_s=took_s)))
+    if not all(each.is_good for each in outcomes):
+        raise typer.Exit(1)
 
 
-@app.command()
-def intake(
-    rounds: Annotated[int, typer.Option(min=2, max=1000, help="rounds of each arm")] = 5,
-    callbacks: Annotated[int, typer.Option(min=100, max=100_000, help="new callbacks of an arm in a round")] = 1000,
-    connections: Annotated[int, typer.Option(min=4, max=1000, help="open and busy at the same time")] = 64,
-    log_level: Annotated[str, typer.Option(help="of the servers; at info each request is a line")] = "info",
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="print values instead of tables")] = False,
-) -> None:
-    """New callbacks a second: Postgres with 1, 2 and 4 web processes, SQLite, and a web server that does nothing."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("preparing", total=rounds * len(ARMS) + len(SIZES))
-        wanted = Wanted(
-            rounds=rounds,
-            callbacks=callbacks,
-            connections=connections,
-            log_level=log_level,
-            on_step=lambda: progress.advance(bar),
-            say=lambda what: progress.update(bar, description=what),
-        )
-        try:
-            found = measure_intake(wanted)
-        except BenchFailed as error:
-            sys.stderr.write(f"{error}\n")
-            raise typer.Exit(1) from error
-    if as_json:
-        sys.stdout.write(json.dumps(found.values()) + "\n")
-    else:
-        Console().print(_rates(found), _costs(found.batches))
+def _chosen(names: Sequence[str]) -> Sequence[Case]:
+    """In the order of the table. Raise BadParameter for a name that is not in it."""
+    if unknown := [name for name in names if name not in BY_NAME]:
+        raise typer.BadParameter(f"no case is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
+    return [case for case in CASES if case.name in names] if names else CASES
 
 
-def _rates(found: Intake) -> Table:
-    server = ", ".join(f"{name} {value}" for name, value in found.server.items())
-    load = f"{found.rounds} rounds of {found.callbacks} callbacks over {found.connections} connections"
-    title = f"{load}, {found.cores} cores, log at {found.log_level}"
-    table = Table(title=title, caption=f"Postgres: {server}", box=SIMPLE_HEAD)
-    for heading in ("arm", "per s", "least", "most", "xSQLite", "xno-op", "p50 ms", "p95 ms"):
-        table.add_column(heading, justify="left" if heading == "arm" else "right", no_wrap=True)
-    for arm in found.arms:
-        table.add_row(
-            arm.name,
-            f"{arm.per_s:,.0f}",
-            f"{arm.lowest_per_s:,.0f}",
-            f"{arm.highest_per_s:,.0f}",
-            f"{arm.to_sqlite:.2f}",
-            f"{arm.to_noop:.3f}",
-            f"{arm.p50_ms:.1f}",
-            f"{arm.p95_ms:.1f}",
-        )
-    return table
+def _measured(cases: Sequence[Case], console: Console | None, *, is_quick: bool) -> list[Outcome]:
+    """Each case is printed as soon as it is known."""
+    columns = (BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+    said = TextColumn("{task.description} ({task.fields[rounds]} rounds)")
+    with Progress(*columns, said, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("starting", total=len(cases), rounds=0)
+        rounds = 0
 
+        def on_round() -> None:
+            nonlocal rounds
+            rounds += 1
+            progress.update(bar, rounds=rounds)
 
-def _costs(batches: Sequence[BatchCost]) -> Table:
-    table = Table(title="One batch of new callbacks, without the web: the quickest of some", box=SIMPLE_HEAD)
-    for heading in ("callbacks", "statements", "round trips", "ms on Postgres", "ms on SQLite"):
-        table.add_column(heading, justify="right")
-    for each in batches:
-        table.add_row(
-            f"{each.size}",
-            f"{each.statements}",
-            f"{each.round_trips:.1f}",
-            f"{each.postgres_ms:.1f}",
-            f"{each.sqlite_ms:.1f}",
-        )
-    return table
+        def on_case(outcome: Outcome) -> None:
+            progress.advance(bar)
+            if console:
+                console.print(tables(outcome))
 
-
-def _table(found: Isolation) -> Table:
-    table = Table(title=f"{found.endpoints} endpoints, {found.rounds} events an arm: due until answered, in ms")
-    for heading in ("arm", "deliveries", "p50", "p95", "a round's p95", "worst", "timed out"):
-        table.add_column(heading, justify="left" if heading == "arm" else "right")
-    for arm in (found.healthy, found.one_hung):
-        table.add_row(
-            arm.name,
-            f"{arm.deliveries}",
-            f"{arm.p50_ms:.0f}",
-            f"{arm.p95_ms:.0f}",
-            f"{arm.round_p95_ms:.0f}",
-            f"{arm.worst_ms:.0f}",
-            f"{arm.failures}",
-        )
-    table.add_row(
-        "ratio", "", f"{found.p50_ratio:.3f}", f"{found.p95_ratio:.3f}", f"{found.round_p95_ratio:.3f}", "", ""
-    )
-    return table
+        say = lambda what: progress.update(bar, description=what)  # noqa: E731
+        return run_all(cases, is_quick=is_quick, say=say, on_round=on_round, on_case=on_case)
 
 
 if __name__ == "__main__":

@@ -4,32 +4,28 @@ Round trips are not counted but felt: the same batch goes over a short wire and 
 in lengths of the wire, is how often something waited for an answer.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from receiver.runtime.store import Store, open_store
 from receiver.tasks.model.task import IncomingObservation, Recorded, Verdict
 from tests.bench.calling import name_of, provider_name_of
+from tests.bench.case import Arm, BenchFailed, CannotMeasure, Case, Check, Found, Options, Round
+from tests.bench.checks import at_most, shown
+from tests.bench.intake_postgres import durable_databases
 from tests.bench.ledgers import filled, now_ms
 from tests.bench.wire import Wire, open_wire
 from tests.support.builders import a_report
 
 SIZES = (1, 16, 256)
-REPEATS = 3
+REPEATS, QUICK_REPEATS = 9, 5
+FELT = 3  # batches over a wire, of each length
+ROUND_TRIPS = 4.5  # felt; other work of the machine adds to them
 SHORT_S, LONG_S = 0.01, 0.11  # each way
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchCost:
-    """`statements` and `round_trips` of one batch on Postgres, and its milliseconds on either engine without a wire."""
-
-    size: int
-    statements: int
-    round_trips: float
-    postgres_ms: float
-    sqlite_ms: float
 
 
 class _Tasks:
@@ -46,53 +42,80 @@ class _Tasks:
         ]
 
 
-async def measure_batches(url: str, folder: Path, *, on_step: Callable[[], None]) -> list[BatchCost]:
-    """`url` is of an empty database on Postgres; `on_step` is called once for each size."""
-    needed = sum(SIZES) * (3 * REPEATS + 1)
+def measure(options: Options) -> Found:
+    repeats = QUICK_REPEATS if options.is_quick else REPEATS
+    with TemporaryDirectory(prefix="whenfinal-bench-") as name, ExitStack() as stack:
+        try:
+            databases, _ = stack.enter_context(durable_databases())
+        except CannotMeasure as error:
+            arms = asyncio.run(_of_sqlite(Path(name), repeats, options))
+            return Found(arms=arms, checks=(), left_out=(f"batches on Postgres: {error}",))
+        url = databases.make()
+        stack.callback(databases.drop, url)
+        arms = asyncio.run(_of_sqlite(Path(name), repeats, options))
+        of_postgres, checks = asyncio.run(_of_postgres(url, repeats, options))
+    return Found(arms=[*arms, *of_postgres], checks=checks)
+
+
+async def _of_sqlite(folder: Path, repeats: int, options: Options) -> list[Arm]:
+    async with filled(f"sqlite:///{folder / 'batches.db'}", sum(SIZES) * repeats + 1) as store:
+        tasks = _Tasks()
+        await _timed(store, tasks, 1)  # reads the subscriptions
+        return [await _arm("SQLite", store, tasks, size, repeats, options) for size in SIZES]
+
+
+async def _of_postgres(url: str, repeats: int, options: Options) -> tuple[list[Arm], list[Check]]:
     async with (
-        filled(url, needed) as postgres,
-        filled(f"sqlite:///{folder / 'batches.db'}", needed) as sqlite,
+        filled(url, sum(SIZES) * (repeats + 2 * FELT + 1) + 1) as near,
         open_wire(url) as (wire, over_wire),
         open_store(over_wire, clock=now_ms, migrating=False) as far,
     ):
-        tasks, of_sqlite, found = _Tasks(), _Tasks(), []
+        tasks = _Tasks()
+        await _timed(near, tasks, 1)
+        arms = [await _arm("Postgres", near, tasks, size, repeats, options) for size in SIZES]
+        checks = []
         for size in SIZES:
-            await _timed(far, tasks, size)  # reads the subscriptions
-            before = wire.statements
-            short_ms = await _over(wire, SHORT_S, far, tasks, size)
-            statements = (wire.statements - before) / REPEATS
-            long_ms = await _over(wire, LONG_S, far, tasks, size)
-            found.append(
-                BatchCost(
-                    size=size,
-                    statements=round(statements),
-                    round_trips=(long_ms - short_ms) / (2000 * (LONG_S - SHORT_S)),
-                    postgres_ms=await _quickest(postgres, tasks, size),
-                    sqlite_ms=await _quickest(sqlite, of_sqlite, size),
-                )
-            )
-            on_step()
-    return found
+            checks += await _over(wire, far, tasks, size)
+            options.on_round()
+    return arms, checks
 
 
-async def _over(wire: Wire, delay_s: float, store: Store, tasks: _Tasks, size: int) -> float:
-    wire.delay_s = delay_s
-    try:
-        return await _quickest(store, tasks, size)
-    finally:
-        wire.delay_s = 0.0
+async def _arm(engine: str, store: Store, tasks: _Tasks, size: int, repeats: int, options: Options) -> Arm:
+    rounds = [await _timed(store, tasks, size) for _ in range(repeats)]
+    options.on_round()
+    return Arm(name=f"{engine}, batch of {size}", rounds=rounds)
 
 
-async def _quickest(store: Store, tasks: _Tasks, size: int) -> float:
-    """What else the machine does only ever adds to it."""
-    return min([await _timed(store, tasks, size) for _ in range(REPEATS)])
+async def _over(wire: Wire, far: Store, tasks: _Tasks, size: int) -> list[Check]:
+    """Statements and round trips of a batch. What else the machine does only adds to a time: the quickest counts."""
+    await _timed(far, tasks, size)
+    before = wire.statements
+    quickest_s = []
+    for delay_s in (SHORT_S, LONG_S):
+        wire.delay_s = delay_s
+        quickest_s.append(min([(await _timed(far, tasks, size)).wall_s for _ in range(FELT)]))
+    wire.delay_s = 0.0
+    statements = (wire.statements - before) / (2 * FELT)
+    trips = (quickest_s[1] - quickest_s[0]) / (2 * (LONG_S - SHORT_S))
+    return [
+        at_most(f"round trips of a batch of {size}", trips, ROUND_TRIPS),
+        shown(f"statements of a batch of {size}", statements),
+    ]
 
 
-async def _timed(store: Store, tasks: _Tasks, size: int) -> float:
-    """Milliseconds of one batch, all of it new."""
+async def _timed(store: Store, tasks: _Tasks, size: int) -> Round:
+    """One batch, all of it new. Processor time is that of this process, not of the server."""
     reports: Sequence[IncomingObservation] = tasks.reports(size)
-    started_s = time.perf_counter()
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
     outcomes = await store.ledger.record(reports, now_ms())
-    took_ms = (time.perf_counter() - started_s) * 1000
-    assert all(isinstance(each, Recorded) and each.verdict is Verdict.APPLIED for each in outcomes)
-    return took_ms
+    took = Round(items=size, wall_s=time.perf_counter() - wall_s, cpu_s=time.process_time() - cpu_s)
+    if not all(isinstance(each, Recorded) and each.verdict is Verdict.APPLIED for each in outcomes):
+        raise BenchFailed("a new end was not recorded as one")
+    return took
+
+
+CASE = Case(
+    name="batches",
+    title="one transaction of new ends, without the web: time, statements and round trips",
+    measure=measure,
+)

@@ -1,25 +1,31 @@
 """The load, in a process of its own: callbacks over connections that stay open, each answered before the next.
 
-`python -m tests.bench.calling KEY`: a line of JSON on stdin is a `Load`, a line on stdout what came of it. Tokens and
-requests are made before the clock starts.
+`python -m tests.bench.calling`: for each line of JSON on stdin, a `Load`, it makes tokens, signatures and requests and
+opens the connections, prints a line, waits for one, and calls. Then it prints what came of it.
 """
 
 import asyncio
+import gc
+import itertools
 import json
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, cast
 
 import uvloop
 
 from receiver.callbacks.model import make_callback_token
 from submitter.model import TaskId
+from submitter.providers.hiapi_signature import signature
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_END = b"\r\n\r\n"
+_TAKEN = b"HTTP/1.1 204"  # has no body
 
 
 def name_of(number: int) -> str:
@@ -32,14 +38,33 @@ def provider_name_of(number: int) -> str:
     return f"tk-hiapi-{number:022d}"
 
 
+class Kind(StrEnum):
+    GOOD = "good"
+    FORGED_TOKEN = "forged token"  # by another key than ours; and the signature is wrong as well
+    FORGED_SIGNATURE = "forged signature"  # under the task's own token
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Callbacks for the tasks `first` to `first + count - 1`, over `connections` spread over the ports."""
+    """A callback for each of so many tasks, all of them so many times; the connections are spread over the ports."""
 
     ports: Sequence[int]
     first: int
-    count: int
+    tasks: int
+    times: int = 1
     connections: int
+    kind: Kind = Kind.GOOD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What came of a load. Times are of the clock that all processes of the machine share."""
+
+    started_s: float
+    ended_s: float
+    cpu_s: float
+    latencies_ms: Sequence[float]
+    statuses: dict[str, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,20 +72,31 @@ class Book:
     """Latencies in ms, and how often each status came."""
 
     latencies: list[float] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
 
 
-def request_of(number: int, key: str) -> bytes:
-    """One whole HTTP request: the end of that task, under its own token."""
-    token = make_callback_token((key,), provider="hiapi", task_id=TaskId(name_of(number)), now_s=int(time.time()))
-    output = [{"url": f"https://cdn.example/{number}.mp4", "type": "video", "expireAt": int(time.time()) + 604_800}]
-    said = {"taskId": provider_name_of(number), "model": "happyhorse-1.1/text-to-video", "status": "success"}
-    body = json.dumps({**said, "created": 1, "completed": 2, "output": output}).encode()
-    head = (
-        f"POST /callbacks/hiapi/{token} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Signs as we do in a callback's address, and as the provider does over its body."""
+
+    key: str
+    secret: str
+
+    def request_of(self, number: int, kind: Kind) -> bytes:
+        """One whole HTTP request: the end of that task."""
+        now_s = int(time.time())
+        key = self.key if kind is not Kind.FORGED_TOKEN else "another-key-" + self.key
+        token = make_callback_token((key,), provider="hiapi", task_id=TaskId(name_of(number)), now_s=now_s)
+        output = [{"url": f"https://cdn.example/{number}.mp4", "type": "video", "expireAt": now_s + 604_800}]
+        said = {"taskId": provider_name_of(number), "model": "happyhorse-1.1/text-to-video", "status": "success"}
+        body = json.dumps({**said, "created": 1, "completed": 2, "output": output}).encode()
+        secret = self.secret if kind is Kind.GOOD else "another-secret-" + self.secret
+        head = (
+            f"POST /callbacks/hiapi/{token} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"X-HiAPI-Timestamp: {now_s}\r\nX-HiAPI-Signature: {signature(secret, str(now_s), body).decode()}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
 
 
 class ApiClient(asyncio.Protocol):
@@ -88,16 +124,13 @@ class ApiClient(asyncio.Protocol):
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        self._answer += data
-        head, end, body = self._answer.partition(b"\r\n\r\n")
-        if not end:
-            return
-        length = _LENGTH.search(head)
-        if len(body) < (int(length[1]) if length else 0):
+        answer = self._answer + data if self._answer else data
+        if not _is_whole(answer):
+            self._answer = answer
             return
         self._answer = b""
         self._book.latencies.append((time.perf_counter() - self._sent_s) * 1000)
-        self._book.statuses[int(head[9:12])] += 1
+        self._book.statuses[answer[9:12].decode()] += 1
         self.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -105,27 +138,52 @@ class ApiClient(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server hung up"))
 
 
-async def call(load: Load, key: str) -> dict[str, object]:
-    requests = iter([request_of(number, key) for number in range(load.first, load.first + load.count)])
-    book, loop = Book(), asyncio.get_running_loop()
-    callers = []
-    for number in range(load.connections):
-        port = load.ports[number % len(load.ports)]
-        _, caller = await loop.create_connection(lambda: ApiClient(requests, book), "127.0.0.1", port)
-        callers.append(caller)
-    started_s = time.perf_counter()
+def _is_whole(answer: bytes) -> bool:
+    if answer.startswith(_TAKEN):
+        return answer.endswith(_END)
+    head, end, body = answer.partition(_END)
+    length = _LENGTH.search(head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
+
+
+async def call(load: Load, signer: Signer) -> Called:
+    requests = [signer.request_of(number, load.kind) for number in range(load.first, load.first + load.tasks)]
+    waiting = itertools.chain.from_iterable(itertools.repeat(requests, load.times))
+    book, ports = Book(), itertools.islice(itertools.cycle(load.ports), load.connections)
+    callers = [await _connected(port, waiting, book) for port in ports]
+    _print("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    gc.freeze()  # the requests are many, and each collection would look at all of them
+    started_s, cpu_s = time.monotonic(), time.process_time()
     for caller in callers:
         caller.start()
     await asyncio.gather(*(caller.done for caller in callers))
-    took_s = time.perf_counter() - started_s
-    return {"took_s": took_s, "latencies": book.latencies, "statuses": book.statuses}
+    ended_s, cpu_s = time.monotonic(), time.process_time() - cpu_s
+    gc.unfreeze()
+    return Called(
+        started_s=started_s, ended_s=ended_s, cpu_s=cpu_s, latencies_ms=book.latencies, statuses=dict(book.statuses)
+    )
+
+
+async def _connected(port: int, requests: Iterator[bytes], book: Book) -> ApiClient:
+    loop = asyncio.get_running_loop()
+    _, caller = await loop.create_connection(lambda: ApiClient(requests, book), "127.0.0.1", port)
+    return caller
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def load_of(values: dict[str, Any]) -> Load:
+    return Load(**{**values, "kind": Kind(values["kind"])})
 
 
 def main() -> None:
-    for line in sys.stdin:
-        found = uvloop.run(call(Load(**json.loads(line)), sys.argv[1]))
-        sys.stdout.write(json.dumps(found) + "\n")
-        sys.stdout.flush()
+    signer = Signer(key=sys.argv[1], secret=sys.argv[2])
+    for line in iter(sys.stdin.readline, ""):
+        _print(json.dumps(asdict(uvloop.run(call(load_of(json.loads(line)), signer)))))
 
 
 if __name__ == "__main__":

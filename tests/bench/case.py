@@ -88,3 +88,11 @@ class Case:
     name: str
     title: str
     measure: Callable[[Options], Found]
+
+
+def by_turns(arms: Sequence[tuple[Arm, Callable[[], Round]]], *, rounds: int, on_round: Callable[[], None]) -> None:
+    """Forwards and backwards, so that other load of the machine affects all arms."""
+    for number in range(rounds):
+        for arm, measured in arms if number % 2 == 0 else reversed(arms):
+            arm.rounds.append(measured())
+            on_round()

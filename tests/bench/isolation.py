@@ -9,13 +9,11 @@ until its endpoint had answered, for all endpoints but the first, which is the o
 import asyncio
 import secrets
 import statistics
-import subprocess
-import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,50 +26,16 @@ from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import TransportLimits, open_transport
+from tests.bench.case import Arm, Case, Check, Found, Options, Round
+from tests.bench.checks import at_most, shown
+from tests.bench.processes import cores, python
 from tests.support.builders import SECRET, a_report
 
 ROUND_LIMIT_S = 30.0
+ENDPOINTS = 100
+ROUNDS, QUICK_ROUNDS = 60, 12  # of each arm
+SLOWER = 1.10
 _DEFAULT = DeliverySettings()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmResult:
-    """`round_p95_ms` is the median of the rounds' own p95, which what else runs on the machine hardly moves.
-
-    `failures`: attempts of the endpoint that hangs that timed out meanwhile.
-    """
-
-    name: str
-    deliveries: int
-    p50_ms: float
-    p95_ms: float
-    worst_ms: float
-    round_p95_ms: float
-    failures: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Isolation:
-    endpoints: int
-    rounds: int
-    healthy: ArmResult
-    one_hung: ArmResult
-
-    @property
-    def p50_ratio(self) -> float:
-        return self.one_hung.p50_ms / self.healthy.p50_ms
-
-    @property
-    def p95_ratio(self) -> float:
-        return self.one_hung.p95_ms / self.healthy.p95_ms
-
-    @property
-    def round_p95_ratio(self) -> float:
-        return self.one_hung.round_p95_ms / self.healthy.round_p95_ms
-
-    def values(self) -> dict[str, object]:
-        ratios = ("p50_ratio", "p95_ratio", "round_p95_ratio")
-        return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
 def _now_ms() -> int:
@@ -79,72 +43,82 @@ def _now_ms() -> int:
 
 
 @dataclass(eq=False, kw_only=True)
-class _Arm:
+class _Service:
     name: str
     store: Store
     job: JobRunner
-    endpoints: int
-    made: int = 0
+    rounds: list[tuple[float, float]] = field(default_factory=list)  # seconds of wall and of processor time
 
     async def round(self) -> None:
         """One event for every endpoint, until all but the first have it."""
-        self.made += 1
-        await self.store.ledger.record([a_report(provider_task_id=f"p{self.made}", allow_adoption=True)], _now_ms())
+        number = len(self.rounds)
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        await self.store.ledger.record([a_report(provider_task_id=f"p{number}", allow_adoption=True)], _now_ms())
         self.job.start_run()
         async with asyncio.timeout(ROUND_LIMIT_S):
             while await self._waiting():
                 await asyncio.sleep(0.01)
+        self.rounds.append((time.perf_counter() - wall_s, time.process_time() - cpu_s))
 
     async def _waiting(self) -> bool:
-        page = await self.store.deliveries.deliveries(limit=self.endpoints)
+        page = await self.store.deliveries.deliveries(limit=ENDPOINTS)
         return any(each.finished_ms is None for each in page.items if each.subscription != _name(0))
 
-    async def result(self) -> ArmResult:
-        rounds: defaultdict[int, list[int]] = defaultdict(list)
+    async def arm(self) -> tuple[Arm, int]:
+        """What was measured, and how many attempts of the endpoint that hangs timed out meanwhile."""
+        times: defaultdict[int, list[int]] = defaultdict(list)
         failures = 0
-        page = await self.store.deliveries.deliveries(limit=self.endpoints * self.made)
+        page = await self.store.deliveries.deliveries(limit=ENDPOINTS * len(self.rounds))
         for each in page.items:
             attempts = await self.store.deliveries.attempts(each.id)
             if each.subscription == _name(0):
                 failures += sum(attempt.status is None for attempt in attempts)
             else:
-                rounds[each.event_seq].append(attempts[-1].at_ms + attempts[-1].latency_ms - each.created_ms)
-        times = [took for each in rounds.values() for took in each]
-        return ArmResult(
-            name=self.name,
-            deliveries=len(times),
-            p50_ms=_percentile(times, 50),
-            p95_ms=_percentile(times, 95),
-            worst_ms=max(times),
-            round_p95_ms=statistics.median(_percentile(each, 95) for each in rounds.values()),
-            failures=failures,
-        )
+                times[each.event_seq].append(attempts[-1].at_ms + attempts[-1].latency_ms - each.created_ms)
+        rounds = [
+            Round(items=len(latencies), wall_s=wall_s, cpu_s=cpu_s, latencies_ms=latencies)
+            for latencies, (wall_s, cpu_s) in zip(times.values(), self.rounds, strict=True)
+        ]
+        return Arm(name=self.name, rounds=rounds), failures
 
 
-def _percentile(times: Sequence[float], percent: int) -> float:
-    return times[0] if len(times) == 1 else statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
+def measure(options: Options) -> Found:
+    rounds = QUICK_ROUNDS if options.is_quick else ROUNDS
+    healthy, hung, failures = asyncio.run(_measured(rounds, options))
+    p95 = [statistics.median(_p95_ms(each) for each in arm.rounds) for arm in (healthy, hung)]
+    checks = [
+        at_most("p95 of the others beside it, in a round (one hung : healthy)", p95[1] / p95[0], SLOWER),
+        shown("p50 of the same", _ratio(hung, healthy, 50)),
+        shown("p95 over all rounds", _ratio(hung, healthy, 95)),
+        Check(what="the endpoint that hangs was tried, and timed out", measured=f"{failures}", target="", is_met=None),
+    ]
+    return Found(arms=(healthy, hung), checks=checks)
 
 
-async def measure(*, endpoints: int, rounds: int, on_round: Callable[[], None]) -> Isolation:
-    """`rounds` in each arm; `on_round` is called after every one."""
-    with TemporaryDirectory() as folder, _served() as base:
-        async with AsyncExitStack() as stack:
-            healthy = await stack.enter_async_context(
-                _arm("all healthy", Path(folder) / "a.db", base, endpoints, first="good")
-            )
-            one_hung = await stack.enter_async_context(
-                _arm("one hung", Path(folder) / "b.db", base, endpoints, first="hung")
-            )
-            for number in range(rounds):
-                for arm in (healthy, one_hung) if number % 2 == 0 else (one_hung, healthy):
-                    await arm.round()
-                    on_round()
-            results = [await arm.result() for arm in (healthy, one_hung)]
-    return Isolation(endpoints=endpoints, rounds=rounds, healthy=results[0], one_hung=results[1])
+def _p95_ms(measured: Round) -> float:
+    return statistics.quantiles(measured.latencies_ms, n=100, method="inclusive")[94]
+
+
+def _ratio(arm: Arm, other: Arm, percent: int) -> float:
+    return (arm.percentile_ms(percent) or 0.0) / (other.percentile_ms(percent) or 1.0)
+
+
+async def _measured(rounds: int, options: Options) -> tuple[Arm, Arm, int]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="whenfinal-bench-")))
+        base = stack.enter_context(_served())
+        healthy = await stack.enter_async_context(_service("all healthy", folder / "a.db", base, first="good"))
+        one_hung = await stack.enter_async_context(_service("one hung", folder / "b.db", base, first="hung"))
+        for number in range(rounds):
+            for each in (healthy, one_hung) if number % 2 == 0 else (one_hung, healthy):
+                await each.round()
+                options.on_round()
+        arm, _ = await healthy.arm()
+        return arm, *await one_hung.arm()
 
 
 @asynccontextmanager
-async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) -> AsyncIterator[_Arm]:
+async def _service(name: str, path: Path, base: str, *, first: str) -> AsyncIterator[_Service]:
     guard = AddressGuard(allow=(ip_network("127.0.0.0/8"),))
     concurrency = _DEFAULT.concurrency
     limits = TransportLimits(
@@ -157,7 +131,7 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         open_store(f"sqlite:///{path}", clock=_now_ms, migrating=True) as store,
         open_transport(limits, guard) as transport,
     ):
-        for number in range(endpoints):
+        for number in range(ENDPOINTS):
             kind = first if number == 0 else "good"
             await store.subscriptions.add(_subscription(number, f"{base}/{kind}/{number}"), actor="bench", now_ms=0)
         deliverer = Deliverer(
@@ -179,7 +153,7 @@ async def _arm(name: str, path: Path, base: str, endpoints: int, *, first: str) 
         deliverer.on_capacity = job.start_run
         ticks = asyncio.create_task(_tick(job))
         try:
-            yield _Arm(name=name, store=store, job=job, endpoints=endpoints)
+            yield _Service(name=name, store=store, job=job)
         finally:
             ticks.cancel()
             await asyncio.wait([ticks])
@@ -203,11 +177,12 @@ def _name(number: int) -> str:
 
 @contextmanager
 def _served() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.bench.endpoints"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.stdin.close()
+    with python("tests.bench.endpoints", pipes=True, on=cores().load) as process:
+        yield f"http://127.0.0.1:{process.read()}"
+
+
+CASE = Case(
+    name="isolation",
+    title=f"{ENDPOINTS} endpoints get an event while one of them hangs, and while none does",
+    measure=measure,
+)

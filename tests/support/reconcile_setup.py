@@ -156,7 +156,6 @@ def a_poller(store: Store, submission: Submission, *, on_events: Callable[[], No
         settings=submission.settings,
         transport=submission.transport,
         submission=submission,
-        ledger=store.ledger,
         submissions=store.submissions,
         polls=store.polls,
         accounts=store.accounts,

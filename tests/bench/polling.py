@@ -1,0 +1,246 @@
+"""Polls of due tasks a second, beside the bare HTTP client that sends the same queries to the same simulator.
+
+The reconciler is the real one over a real ledger (SQLite, every commit on the disk); the simulated platforms are a
+process of their own. The account's rate budget is no limit here: its burst is larger than the number of tasks. Of the
+tasks each third has ended, so that a poll in three makes an event and its delivery.
+"""
+
+import asyncio
+import os
+import resource
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import random
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import cast
+
+import httpx
+import uvloop
+from httpx_aiohttp import AiohttpTransport
+
+from receiver.config.sections import ProvidersSettings, ReconcileSettings
+from receiver.reconcile.poller import Poller
+from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.store import Store
+from receiver.runtime.worker import RECONCILE_LIMIT
+from receiver.store.engine import Tx
+from receiver.store.ids import id_maker
+from receiver.tasks.drafting import TaskDrafter
+from receiver.tasks.submission import Submission
+from submitter.http.address_guard import AddressGuard
+from submitter.http.transport import Transport, TransportLimits, open_transport
+from submitter.providers import hiapi
+from submitter.providers.contract import Account, Budget, ConfiguredProvider, Provider
+from submitter.simulator.config import BASE_PATHS, SimulatorConfig
+from tests.bench.calling import provider_name_of
+from tests.bench.case import Arm, BenchFailed, Case, Check, Found, Options, Round
+from tests.bench.ledgers import filled, now_ms
+from tests.bench.simulated import ENDED_EACH
+
+TARGET = 0.50
+TASKS, QUICK_TASKS = 10_000, 2_400
+ROUNDS, QUICK_ROUNDS = 5, 3
+START_S = 30.0
+
+
+def measure(options: Options) -> Found:
+    tasks, rounds = (QUICK_TASKS, QUICK_ROUNDS) if options.is_quick else (TASKS, ROUNDS)
+    options.say("starting the simulator")
+    with TemporaryDirectory(prefix="whenfinal-bench-") as folder, _simulator(tasks) as origin, _on_core(0):
+        return uvloop.run(_measure(options, Path(folder), origin, tasks=tasks, rounds=rounds))
+
+
+async def _measure(options: Options, folder: Path, origin: str, *, tasks: int, rounds: int) -> Found:
+    """Each round polls its own part of the tasks, with both arms, the one that begins by turns."""
+    bare, ours = Arm(name="bare client"), Arm(name="reconciler")
+    size = tasks // rounds
+    async with open_reconciler(folder, origin, tasks) as (store, reconciler), _client() as client:
+        connections = reconciler.settings.concurrency
+        for number in range(rounds):
+            part = range(number * size, (number + 1) * size)
+            options.say(f"round {number + 1} of {rounds}")
+            arms: list[tuple[Arm, Callable[[], Awaitable[None]]]] = [
+                (bare, lambda part=part: _get(client, origin, part, connections)),
+                (ours, lambda part=part: _poll(store, reconciler, part)),
+            ]
+            for arm, work in arms if number % 2 == 0 else reversed(arms):
+                if arm is ours:
+                    await _make_due(store, part)
+                arm.rounds.append(await _timed(work, size))
+                options.on_round()
+        await _check(store, tasks=size * rounds)
+    ratio = ours.ratio_to(bare)
+    check = Check(what="polls / bare GETs", measured=f"{ratio:.2f}", target=f"≥ {TARGET:.2f}", is_met=ratio >= TARGET)
+    return Found(arms=(bare, ours), checks=(check,))
+
+
+async def _timed(work: Callable[[], Awaitable[None]], items: int) -> Round:
+    before_s, started_s = _cpu_s(), time.perf_counter()
+    await work()
+    return Round(items=items, wall_s=time.perf_counter() - started_s, cpu_s=_cpu_s() - before_s)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def _get(client: httpx.AsyncClient, origin: str, part: Sequence[int], connections: int) -> None:
+    """The queries of these tasks, as many at once as the reconciler may send."""
+    base = origin + BASE_PATHS["hiapi"]
+    headers = {"authorization": f"Bearer {SimulatorConfig().key('hiapi')}", "accept": "application/json"}
+    numbers = iter(part)
+
+    async def caller() -> None:
+        for number in numbers:
+            reply = await client.get(f"{base}/v1/tasks/{provider_name_of(number)}", headers=headers)
+            if reply.status_code != 200:
+                raise BenchFailed(f"the simulator answered {reply.status_code}")
+
+    await asyncio.gather(*(caller() for _ in range(connections)))
+
+
+async def _make_due(store: Store, part: Sequence[int]) -> None:
+    async def work(tx: Tx) -> None:
+        await tx.execute_many("poll_now", [{"id": f"tsk_{number:022d}", "now_ms": now_ms() - 1} for number in part])
+
+    await store.engine.write(work)
+
+
+async def _poll(store: Store, reconciler: Reconciler, part: Sequence[int]) -> None:
+    """Runs one after the other until all of these tasks have been polled."""
+    polled = 0
+    while polled < len(part):
+        polled += len(await reconciler.reconcile_once(limit=RECONCILE_LIMIT))
+
+
+async def _check(store: Store, *, tasks: int) -> None:
+    """Each task that has ended has its event."""
+    events = await store.events.last_seq()
+    wanted = len(range(0, tasks, ENDED_EACH))
+    if events != wanted:
+        raise BenchFailed(f"{wanted} tasks have ended, and the ledger has {events} events")
+
+
+@asynccontextmanager
+async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterator[tuple[Store, Reconciler]]:
+    """The real one, over a ledger with so many submitted tasks, of which none is due."""
+    account = Account(
+        name="hiapi", adapter="hiapi", base_url=origin + BASE_PATHS["hiapi"], api_key=SimulatorConfig().key("hiapi")
+    )
+    providers = {"hiapi": ConfiguredProvider(adapter=_unlimited(tasks), account=account)}
+    settings = ProvidersSettings()
+    async with open_transport(TransportLimits()) as transport, filled(f"sqlite:///{folder / 'l.db'}", tasks) as store:
+        submission = _submission(store, providers, transport, settings)
+        poller = Poller(
+            providers=providers,
+            settings=settings,
+            transport=transport,
+            submission=submission,
+            submissions=store.submissions,
+            polls=store.polls,
+            accounts=store.accounts,
+            pauses=store.providers,
+            lease_ms=60_000,
+            clock=now_ms,
+            random=random,
+            on_events=lambda: None,
+        )
+        yield (
+            store,
+            Reconciler(
+                poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="bench", clock=now_ms
+            ),
+        )
+
+
+def _unlimited(tasks: int) -> Provider:
+    """HiAPI's adapter with a rate budget that all tasks together do not use up."""
+    budget = Budget(per_s=100_000.0, burst=10 * tasks, submits_count=False)
+    functions = {name: value for name, value in vars(hiapi).items() if callable(value)}
+    return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=replace(hiapi.CAPABILITIES, budget=budget)))
+
+
+def _submission(
+    store: Store, providers: dict[str, ConfiguredProvider], transport: Transport, settings: ProvidersSettings
+) -> Submission:
+    new_id = id_maker(secrets.token_bytes)
+    drafts = TaskDrafter(
+        providers=providers,
+        settings=settings,
+        guard=AddressGuard(),
+        callback_url=None,
+        clock=now_ms,
+        random_bytes=secrets.token_bytes,
+        new_id=new_id,
+    )
+    return Submission(
+        submissions=store.submissions,
+        queue=store.queue,
+        accounts=store.accounts,
+        drafts=drafts,
+        providers=providers,
+        transport=transport,
+        settings=settings,
+        clock=now_ms,
+        random=random,
+        sleep=asyncio.sleep,
+        on_events=lambda: None,
+        on_queued=lambda: None,
+    )
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=AiohttpTransport(trust_env=False), trust_env=False) as client:
+        yield client
+
+
+@contextmanager
+def _simulator(tasks: int) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    command = [sys.executable, "-m", "tests.bench.simulated", str(port), str(tasks)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait_for(port, process)
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(process.pid, {cores[-1]})
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until_s = time.monotonic() + START_S
+    while time.monotonic() < until_s and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise BenchFailed("the simulator does not listen")
+
+
+@contextmanager
+def _on_core(number: int) -> Iterator[None]:
+    """This process on one core, so that the simulator has the other one to itself."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[number]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+CASE = Case(name="polling", title="Polls of due tasks, beside the same queries by the bare client", measure=measure)
