@@ -27,7 +27,7 @@ from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatc
 from receiver.tasks.repository import TaskRepository
 from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
-from submitter.model import ENDED, Observation, TaskState
+from submitter.model import ENDED, REPORTED_FINAL, Observation, TaskState
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
 
@@ -134,7 +134,7 @@ class Intake:
             observation=redact_observation(observation, (configured.account.api_key,)),
             expected_task_id=None if token is None else token.task_id,
             allow_adoption=observation.signature_verified,
-            next_poll_ms=self._next_poll_ms(configured),
+            next_poll_ms=None if observation.state in REPORTED_FINAL else self._next_poll_ms(configured),
         )
         if observation.without_result:
             return await self._accept_without_result(incoming)

@@ -157,9 +157,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
         )
         yield (
             store,
-            Reconciler(
-                poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="bench", clock=now_ms
-            ),
+            Reconciler(poller=poller, polls=store.polls, settings=ReconcileSettings(), owner="bench", clock=now_ms),
         )
 
 
