@@ -11,6 +11,7 @@ from typing import Any, assert_never
 import structlog
 
 from receiver.config.sections import ProvidersSettings
+from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
@@ -63,6 +64,7 @@ class Poller:
     polls: PollRepository
     accounts: ProviderAccountRepository
     pauses: ProviderRepository
+    durations: LearnedDurations
     #: The configured lease; see `poll_lease_ms`.
     lease_ms: int
     #: Unix milliseconds.
@@ -98,6 +100,7 @@ class Poller:
         """
         sent_ms = self.clock()
         try:
+            await self.durations.refresh()
             outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
             log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))
@@ -155,8 +158,7 @@ class Poller:
         return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            speed=self.settings.speed,
-            capabilities=self.providers[task.provider].adapter.CAPABILITIES,
+            times=self.durations.times_of(task),
             misses=self._misses.get(task.id, 0),
         )
 

@@ -21,6 +21,8 @@ from receiver.webhooks.slots import Slots
 
 log = structlog.get_logger(__name__)
 
+GATHER_S = 0.01  # polls that end within so long are recorded together; the next poll of a task is seconds away
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Run:
@@ -82,9 +84,11 @@ class Reconciler:
             await self._lease_more(run)
             while run.polls or run.ended:
                 await run.has_ended.wait()
+                if run.polls:
+                    await asyncio.sleep(GATHER_S)
                 run.has_ended.clear()
+                await self._lease_more(run)  # first, so that the providers answer while the others are recorded
                 await self._record_ended(run)
-                await self._lease_more(run)
         finally:
             for poll in run.polls:
                 poll.cancel()
@@ -102,7 +106,7 @@ class Reconciler:
                     await self._lease(run, provider)
                 except StoreError as error:
                     run.left.clear()
-                    if not run.polls and not run.recorded:
+                    if not run.polls and not run.ended and not run.recorded:
                         raise
                     log.warning("nothing_leased", provider=provider, error=str(error))
 
@@ -129,10 +133,11 @@ class Reconciler:
     def _take_slots(self, provider: str, limit: int) -> int:
         """Take at most half of the slots that the other providers leave, counting those that this provider has.
 
-        However many providers hang, the next one still gets a slot.
+        However many providers hang, the next one still gets a slot. The only provider may take all.
         """
         taken = self._taken[provider]
-        share = (self._slots.free + taken + 1) // 2 - taken
+        left = self._slots.free + taken
+        share = (left if len(self.poller.providers) == 1 else (left + 1) // 2) - taken
         slots = self._slots.take(max(0, min(limit, share)))
         self._taken[provider] += slots
         return slots
@@ -148,8 +153,9 @@ class Reconciler:
         poll.add_done_callback(run.end)
 
     async def _record_ended(self, run: _Run) -> None:
-        """Record polls in a group: what ends while one group is being written makes the next."""
         ended, run.ended = run.ended, []
+        if not ended:
+            return
         try:
             run.recorded += await self.poller.record(ended, owner=run.owner)
         except StoreError as error:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from receiver.events.log import EventLog
+from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
 from receiver.store.accounts import ProviderAccountRepository
@@ -40,6 +41,7 @@ class Store:
     task_times: TaskTimesRepository
     polls: PollRepository
     providers: ProviderRepository
+    durations: DurationRepository
     accounts: ProviderAccountRepository
     audit: AuditLog
     outbox: Outbox
@@ -100,6 +102,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         task_times=TaskTimesRepository(engine),
         polls=PollRepository(engine, new_id, ledger),
         providers=ProviderRepository(engine, new_id),
+        durations=DurationRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
         outbox=Outbox(engine, new_id, publisher),

@@ -6,8 +6,8 @@ the same id. An endpoint that hangs delays neither the posts to others nor their
 
 import asyncio
 import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,16 +16,21 @@ from receiver.config.sections import DeliverySettings
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
+from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.endpoint_health import AHEAD_MS, QUICK_MS
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import Outbox
+from receiver.webhooks.recorder import AttemptRecorder
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
 from submitter.http.transport import Transport
 
 log = structlog.get_logger(__name__)
 
-RECORD_TRIES = 3  # at the end of a run, when no further result can join the batch
+MOST_QUICK = 10_000  # endpoints that are known to answer quickly
+
+#: An attempt, and what is done once it is recorded.
+_Attempted = tuple[AttemptResult, "asyncio.Future[None]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,11 @@ class DeliveryReport:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Deliverer:
-    """Runs may overlap; together they never post more than `settings.concurrency` webhooks at once."""
+    """Runs may overlap; together they never post more than `settings.concurrency` webhooks at once.
+
+    Of an endpoint that answers quickly more is leased than may be in flight. What is ahead is posted as soon as posts
+    to the endpoint end. It is given back when one fails, and when it has waited for too long.
+    """
 
     outbox: Outbox
     transport: Transport
@@ -59,76 +68,126 @@ class Deliverer:
     on_capacity: Callable[[], None] = lambda: None
     _runs: Iterator[int] = field(default_factory=itertools.count, init=False)
     _slots: Slots = field(init=False)
+    _recorder: AttemptRecorder = field(init=False)
+    _in_flight: Counter[str] = field(default_factory=Counter, init=False)
+    _quick: set[str] = field(default_factory=set, init=False)
+    _is_leasing: bool = field(default=False, init=False)
+    _run_skipped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.settings.concurrency, on_capacity=self._call_on_capacity)
+        give_up_ms = round(self.settings.give_up_days * DAY_MS)
+        self._recorder = AttemptRecorder(
+            self.outbox, clock=self.clock, give_up_ms=give_up_ms, on_recorded=self._after_record
+        )
 
     def _call_on_capacity(self) -> None:
         self.on_capacity()  # it is set after the deliverer is made
 
+    def _after_record(self, published: int) -> None:
+        if published:
+            self.on_events()
+        self.on_capacity()
+
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.
 
-        Return an empty report when all slots are taken. Raise StoreUnavailable when nothing could be leased or some
-        attempts could not be recorded.
+        Return an empty report when all slots are taken, and while another run leases; then `on_capacity` is called once
+        that can be repeated. Raise StoreUnavailable when nothing could be leased or some attempts could not be
+        recorded.
         """
-        # Only what can be posted now is leased, because otherwise leases would run out while deliveries wait.
+        if self._is_leasing:
+            self._run_skipped = True
+            return DeliveryReport()
         slots = self._slots.take(limit)
         if slots == 0:
             return DeliveryReport()
-        leased: list[DueDelivery] = []
+        now: list[DueDelivery] = []
         try:
-            leased = await self._lease(slots)
+            leased = await self._lease(slots, limit)
+            now = [due for due in leased if not due.is_ahead]
+            self._in_flight.update(due.endpoint_id for due in now)
         finally:
-            self._slots.give_back(slots - len(leased))
-        return _count(await self._deliver(leased))
+            self._slots.give_back(slots - len(now))
+        if self._run_skipped:
+            self._run_skipped = False
+            self.on_capacity()
+        return _count(await self._deliver(now, _ahead_by_endpoint(leased)))
 
-    async def _lease(self, limit: int) -> list[DueDelivery]:
-        return await self.outbox.lease_deliveries(
-            owner=f"{self.owner}/{next(self._runs)}",  # one for each run, so that no run ends a newer one's lease
-            now_ms=self.clock(),
-            lease_ms=self.lease_ms,
-            limit=limit,
-            per_endpoint=self.settings.per_endpoint,
-        )
-
-    async def _deliver(self, leased: Sequence[DueDelivery]) -> list[AttemptResult]:
-        """Post all at once. Record whatever is ready, together, while the rest is still in flight."""
-        recorded: list[AttemptResult] = []
-        waiting: list[AttemptResult] = []
-        async with asyncio.TaskGroup() as group:  # cancelling the run cancels its posts
-            posts = {group.create_task(self._attempt(due)) for due in leased}
-            for post in posts:
-                post.add_done_callback(lambda _: self._slots.give_back())
-            while posts:
-                done, posts = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
-                waiting += [post.result() for post in done]
-                if await self._try_record(waiting):
-                    recorded += waiting
-                    waiting = []
-        if waiting:
-            await self._record_with_retry(waiting)
-        return recorded + waiting
-
-    async def _try_record(self, results: Sequence[AttemptResult]) -> bool:
+    async def _lease(self, slots: int, most: int) -> list[DueDelivery]:
+        self._is_leasing = True
         try:
-            await self._record(results)
+            return await self.outbox.lease_deliveries(
+                owner=f"{self.owner}/{next(self._runs)}",  # one for each run, so that no run ends a newer one's lease
+                now_ms=self.clock(),
+                lease_ms=self.lease_ms,
+                limit=slots,
+                per_endpoint=self.settings.per_endpoint,
+                own=OwnPosts(process=self.owner, in_flight=self._in_flight, quick=self._quick, most=most),
+            )
+        finally:
+            self._is_leasing = False
+
+    async def _deliver(
+        self, now: Sequence[DueDelivery], ahead: Mapping[str, deque[DueDelivery]]
+    ) -> list[AttemptResult]:
+        """Post all, and return the attempts once they are recorded."""
+        # What waits must be posted within its lease.
+        until_ms = self.clock() + min(AHEAD_MS, self.lease_ms - round(self.settings.timeout_s * 1000))
+        posts = [self._use_slot(due, ahead[due.endpoint_id], until_ms) for due in now]
+        # Each comes to its end, whatever becomes of the others. Cancelling the run cancels them.
+        outcomes = await asyncio.gather(*posts, return_exceptions=True)
+        results: list[AttemptResult] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results += outcome
+        return results
+
+    async def _use_slot(self, first: DueDelivery, ahead: deque[DueDelivery], until_ms: int) -> list[AttemptResult]:
+        name, is_leased_ahead = first.endpoint_id, bool(ahead)
+        try:
+            attempts = await self._post(first, ahead, until_ms)
+            if not is_leased_ahead or name not in self._quick:
+                # Until then it counts as in flight, so that a killed process repeats no more than may be in flight,
+                # and no post follows failures that the endpoint's breaker does not know of.
+                await _recorded(attempts)
+        finally:
+            self._in_flight[name] -= 1
+        if is_leased_ahead:
+            self.on_capacity()
+        await _recorded(attempts)
+        return [result for result, _ in attempts]
+
+    async def _post(self, first: DueDelivery, ahead: deque[DueDelivery], until_ms: int) -> list[_Attempted]:
+        """Post a delivery and then, one after the other, those that wait for the same endpoint."""
+        attempts: list[_Attempted] = []
+        due: DueDelivery | None = first
+        try:
+            while due is not None:
+                result = await self._attempt(due)
+                attempts.append((result, self._recorder.add(result)))
+                self._note_speed(result)
+                if ahead and (due.endpoint_id not in self._quick or self.clock() > until_ms):
+                    await self._release(ahead)
+                due = ahead.popleft() if ahead else None
+        finally:
+            self._slots.give_back()
+        return attempts
+
+    def _note_speed(self, result: AttemptResult) -> None:
+        if not result.attempt.is_success or result.attempt.latency_ms > QUICK_MS:
+            self._quick.discard(result.endpoint_id)
+        elif len(self._quick) < MOST_QUICK:
+            self._quick.add(result.endpoint_id)
+
+    async def _release(self, ahead: deque[DueDelivery]) -> None:
+        unposted = list(ahead)
+        ahead.clear()
+        try:
+            await self.outbox.release(unposted, self.clock())
         except StoreUnavailable as error:
-            log.warning("attempts_not_recorded", attempts=len(results), error=str(error))
-            return False
-        return True
-
-    async def _record_with_retry(self, results: Sequence[AttemptResult]) -> None:
-        for _ in range(RECORD_TRIES - 1):
-            if await self._try_record(results):
-                return
-        await self._record(results)
-
-    async def _record(self, results: Sequence[AttemptResult]) -> None:
-        give_up_ms = round(self.settings.give_up_days * DAY_MS)
-        if await self.outbox.record_attempts(results, self.clock(), give_up_ms=give_up_ms):
-            self.on_events()
-        self.on_capacity()
+            log.warning("deliveries_not_released", deliveries=len(unposted), error=str(error))  # their leases will end
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
         webhook = Webhook(
@@ -156,6 +215,19 @@ class Deliverer:
             state=state,
             due_ms=due_ms,
         )
+
+
+async def _recorded(attempts: Sequence[_Attempted]) -> None:
+    for _, recorded in attempts:
+        await recorded
+
+
+def _ahead_by_endpoint(leased: Sequence[DueDelivery]) -> defaultdict[str, deque[DueDelivery]]:
+    ahead: defaultdict[str, deque[DueDelivery]] = defaultdict(deque)
+    for due in leased:
+        if due.is_ahead:
+            ahead[due.endpoint_id].append(due)
+    return ahead
 
 
 def _count(results: Sequence[AttemptResult]) -> DeliveryReport:

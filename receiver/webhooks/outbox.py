@@ -15,7 +15,7 @@ one and the engine runs it again.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -24,7 +24,7 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.retention import DAY_MS
-from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery
+from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery, OwnPosts
 from receiver.webhooks.model.endpoint_health import (
     BreakerState,
     EndpointState,
@@ -33,6 +33,7 @@ from receiver.webhooks.model.endpoint_health import (
     available_slots,
     breaker_state,
     longest_pause_ms,
+    per_slot,
     share_slots,
     should_disable,
 )
@@ -62,36 +63,52 @@ class Outbox:
         self._publisher = publisher
 
     async def lease_deliveries(
-        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int
+        self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
     ) -> list[DueDelivery]:
-        """Lease up to `limit` due deliveries until `now_ms + lease_ms`; an empty list when nothing is due.
+        """Lease due deliveries until `now_ms + lease_ms`: `limit` to be posted now, and with `own` some ahead.
 
         The endpoint that was leased from longest ago goes first. All owners together never have more of an endpoint's
-        deliveries leased than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
-        whose posts may overlap.
+        deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
+        whose posts may overlap. Without `own` each lease counts as in flight.
         """
 
-        async def shares(reader: Reader) -> list[tuple[EndpointState, int]]:
-            return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint)
+        async def shares(reader: Reader) -> list[_Share]:
+            return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
-        planned = [endpoint.id for endpoint, _ in await self._engine.read(shares)]
+        planned = [each.endpoint.id for each in await self._engine.read(shares)]
         if not planned:
             return []
 
         async def work(tx: Tx) -> list[DueDelivery]:
             # Endpoints are locked before they are counted again, because other workers may lease at the same time.
             locked = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
-            taken = [(endpoint, count) for endpoint, count in await shares(tx) if endpoint.id in locked]
+            taken = [each for each in await shares(tx) if each.endpoint.id in locked]
             ids = await _pick(tx, taken, now_ms)
             lease: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
             await tx.execute_many("lease_delivery", [{"id": delivery_id, **lease} for delivery_id in ids])
             leased = await tx.fetch_all("leased_deliveries", ids=ids, owner=owner)
             counts = Counter(row["endpoint_id"] for row in leased)
-            after = [after_lease(each, counts[each.id], now_ms) for each, _ in taken if counts[each.id]]
-            await _store_endpoints(tx, after, considered=[each.id for each, _ in taken], now_ms=now_ms)
-            return [_due_delivery(row, owner, now_ms) for row in leased]
+            after = [after_lease(each.endpoint, counts[each.endpoint.id], now_ms) for each in taken]
+            await _store_endpoints(
+                tx,
+                [each for each in after if counts[each.id]],
+                considered=[each.endpoint.id for each in taken],
+                now_ms=now_ms,
+            )
+            return list(_due_deliveries(leased, taken, owner, now_ms))
 
         return await self._engine.write(work)
+
+    async def release(self, leased: Sequence[DueDelivery], now_ms: int) -> None:
+        """End the leases of deliveries that were not posted. A lease that another owner has by now stays."""
+
+        async def work(tx: Tx) -> None:
+            names = sorted({each.endpoint_id for each in leased})
+            await tx.fetch_all("endpoints_by_ids", ids=names)  # before deliveries: the lock order
+            await tx.execute_many("release_delivery", [{"id": each.id, "owner": each.owner} for each in leased])
+            await _store_endpoints(tx, [], considered=names, now_ms=now_ms)
+
+        await self._engine.write(work)
 
     async def record_attempts(
         self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int = GIVE_UP_MS
@@ -221,25 +238,42 @@ class Outbox:
         }
 
 
-async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int) -> list[tuple[EndpointState, int]]:
-    """The endpoints of a lease, each with how many of its deliveries the lease takes."""
-    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE)
+class _Share(NamedTuple):
+    """What a lease takes of an endpoint: deliveries to post now, and for each of these so many in all."""
+
+    endpoint: EndpointState
+    slots: int
+    per_slot: int = 1
+
+
+async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
+    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
+    process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
+    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE, process=process)
     endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
     wanted = [
-        (row["id"], available_slots(endpoints[row["id"]], busy=row["busy"], now_ms=now_ms, cap=per_endpoint))
+        (row["id"], available_slots(endpoints[row["id"]], busy=busy, now_ms=now_ms, cap=per_endpoint))
         for row in due
+        for busy in [row["busy"] + in_flight.get(row["id"], 0)]
     ]
-    return [(endpoints[endpoint_id], count) for endpoint_id, count in share_slots(wanted, limit).items()]
+    slots = share_slots(wanted, limit)
+    if own is None:
+        return [_Share(endpoints[name], count) for name, count in slots.items()]
+    share = own.most // max(1, sum(slots.values()))
+    return [
+        _Share(endpoints[name], count, per_slot(endpoints[name], share) if name in own.quick else 1)
+        for name, count in slots.items()
+    ]
 
 
-async def _pick(tx: Tx, taken: Sequence[tuple[EndpointState, int]], now_ms: int) -> list[str]:
+async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     """Ids of the deliveries to lease: the longest due first, and replays only where nothing else is due.
 
     A probe is the newest delivery, because an old one may be what the endpoint always fails on.
     """
     ids: list[str] = []
-    left = {endpoint.id: count for endpoint, count in taken}
-    probed = {endpoint.id for endpoint, _ in taken if breaker_state(endpoint, now_ms) is BreakerState.HALF_OPEN}
+    left = {endpoint.id: slots * each for endpoint, slots, each in taken}
+    probed = {each.endpoint.id for each in taken if breaker_state(each.endpoint, now_ms) is BreakerState.HALF_OPEN}
     for is_replay in (0, 1):
         for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
             names = [name for name, count in left.items() if (name in probed) is is_probe and count > 0]
@@ -296,7 +330,14 @@ def _delays_ahead(backoff_s: Sequence[float], now_ms: int) -> Iterator[dict[str,
             }
 
 
-def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
+def _due_deliveries(leased: Sequence[Row], taken: Sequence[_Share], owner: str, now_ms: int) -> Iterator[DueDelivery]:
+    left = {each.endpoint.id: each.slots for each in taken}
+    for row in leased:
+        left[row["endpoint_id"]] -= 1
+        yield _due_delivery(row, owner, now_ms, is_ahead=left[row["endpoint_id"]] < 0)
+
+
+def _due_delivery(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> DueDelivery:
     is_subscribed = row["subscription"] is not None
     until_ms = row["previous_until_ms"]
     secrets = keys_at(row["secret"], row["previous_secret"], until_ms, now_ms)
@@ -316,6 +357,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int) -> DueDelivery:
         handshake=bool(row["handshake"]),
         body=row["body"],
         attempts=row["attempts"],
+        is_ahead=is_ahead,
     )
 
 

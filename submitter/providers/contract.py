@@ -72,16 +72,14 @@ class ModelFamily:
 class PollAdvice:
     """When to poll a task of this provider, in provider seconds."""
 
-    #: From the receipt to the first poll.
-    first_s: float
-    #: Between two polls.
+    #: Between two polls of a task that is overdue, or that the provider does not answer for.
     every_s: float
     #: The shortest wait, jitter included.
     floor_s: float
     #: How long "not found" can still mean "not visible yet".
     visible_after_s: float = 60.0
-    #: From the receipt to the first poll where a callback is expected.
-    late_s: float = 180.0
+    #: Whether the provider tells when a task ended, and means the end itself.
+    has_finish_times: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

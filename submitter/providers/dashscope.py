@@ -85,7 +85,7 @@ CAPABILITIES = Capabilities(
     idempotency_s=None,
     retention_s=86_400.0,
     # A task takes 1 to 5 minutes and the query page advises 15 s; the SDK's loop never waits more than 5 s.
-    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
+    poll=PollAdvice(every_s=15.0, floor_s=5.0, has_finish_times=True),
     # 20 queries a second for the whole account, other programs with other keys included: at most 20 in any second, on
     # average half. Submits have limits of their own, per model.
     budget=Budget(per_s=10.0, burst=10, submits_count=False),

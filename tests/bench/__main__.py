@@ -13,9 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation
+from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling, submit
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -28,6 +29,8 @@ CASES: Sequence[Case] = (
     forged.CASE,
     intake_postgres.CASE,
     batches.CASE,
+    polling.CASE,
+    submit.CASE,
     isolation.CASE,
 )
 
@@ -47,8 +50,7 @@ def bench(
     """Measure each case side by side with its ceiling in the same run."""
     console = Console(width=WIDTH)
     if lists:
-        for case in CASES:
-            console.print(Text(f"{case.name:<20} {case.title}"))
+        console.print(_listed())
         return
     cases = _chosen(only or ())
     facts, started_s = machine(), time.monotonic()
@@ -63,6 +65,13 @@ def bench(
         console.print(Text(summary(outcomes, took_s=took_s)))
     if not all(each.is_good for each in outcomes):
         raise typer.Exit(1)
+
+
+def _listed() -> Table:
+    listed = Table.grid(padding=(0, 2))
+    for case in CASES:
+        listed.add_row(case.name, Text(case.title))
+    return listed
 
 
 def _chosen(names: Sequence[str]) -> Sequence[Case]:
@@ -95,4 +104,4 @@ def _measured(cases: Sequence[Case], console: Console | None, *, is_quick: bool)
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="scripts/bench")

@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import random
 from tempfile import TemporaryDirectory
@@ -69,8 +70,8 @@ async def _measure(options: Options, folder: Path, origin: str, *, tasks: int, r
             part = range(number * size, (number + 1) * size)
             options.say(f"round {number + 1} of {rounds}")
             arms: list[tuple[Arm, Callable[[], Awaitable[None]]]] = [
-                (bare, lambda part=part: _get(client, origin, part, connections)),
-                (ours, lambda part=part: _poll(store, reconciler, part)),
+                (bare, partial(_get, client, origin, part, connections)),
+                (ours, partial(_poll, store, reconciler, part)),
             ]
             for arm, work in arms if number % 2 == 0 else reversed(arms):
                 if arm is ours:
@@ -162,10 +163,12 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
 
 
 def _unlimited(tasks: int) -> Provider:
-    """HiAPI's adapter with a rate budget that all tasks together do not use up."""
+    """HiAPI's adapter with a rate budget that all tasks together do not use up, and no second poll within a round."""
     budget = Budget(per_s=100_000.0, burst=10 * tasks, submits_count=False)
+    poll = replace(hiapi.CAPABILITIES.poll, every_s=600.0)
+    capabilities = replace(hiapi.CAPABILITIES, budget=budget, poll=poll)
     functions = {name: value for name, value in vars(hiapi).items() if callable(value)}
-    return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=replace(hiapi.CAPABILITIES, budget=budget)))
+    return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=capabilities))
 
 
 def _submission(

@@ -192,6 +192,12 @@ GUARDED: Mapping[str, Guarded] = {
         takes=_FREE,
         leaves=({"id": "x"}, {"due_ms": None, "state": "dead"}, _LEASED),
     ),
+    "release_delivery": Guarded(
+        table="deliveries",
+        row={**_DELIVERY, "lease_owner": "me", "lease_until_ms": LATER},
+        params={"id": "d", "owner": "me"},
+        leaves=({"id": "x"}, {"lease_owner": "other"}, {"lease_owner": None, "lease_until_ms": None}),
+    ),
     "bring_forward": Guarded(
         table="deliveries",
         row={**_DELIVERY, "due_ms": LATER},

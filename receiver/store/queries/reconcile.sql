@@ -45,6 +45,7 @@ UPDATE tasks SET
         WHEN state IN ('submitted', 'running') THEN COALESCE(CAST(:next_poll_ms AS BIGINT), next_poll_ms)
         WHEN state IN ('submitting', 'uncertain') THEN CAST(:next_poll_ms AS BIGINT)
     END,
+    seen_open_ms = CASE WHEN :seen_open = 1 AND state IN ('submitted', 'running') THEN :now_ms ELSE seen_open_ms END,
     missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
     polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND lease_owner = :owner;

@@ -16,6 +16,9 @@ SELECT id, state FROM tasks WHERE id IN (:ids...);
 SELECT * FROM tasks WHERE request_key = :request_key AND key_scope IN (:key_scope, '') ORDER BY key_scope DESC LIMIT 1
 {lock};
 
+-- known_request_keys: which of these idempotency keys stand for a task, in any scope
+SELECT request_key FROM tasks WHERE request_key IN (:keys...);
+
 -- free_request_key: the next task with the key takes it over
 UPDATE tasks SET request_key = NULL WHERE id = :id;
 

@@ -18,9 +18,11 @@ INSERT INTO deliveries (
     :due_ms
 );
 
--- due_endpoints: endpoints with something to lease, least recently leased first, and what each has leased already
+-- due_endpoints: endpoints with something to lease, least recently leased first, and what owners have leased of each whose names do not begin with the process
 SELECT ep.*, s.rate_per_s, s.granted_per_s, s.max_in_flight, (
-    SELECT COUNT(*) FROM deliveries d WHERE d.endpoint_id = ep.id AND d.lease_until_ms > :now_ms
+    SELECT COUNT(*) FROM deliveries d
+    WHERE d.endpoint_id = ep.id AND d.lease_until_ms > :now_ms
+      AND SUBSTR(d.lease_owner, 1, LENGTH(CAST(:process AS TEXT))) <> CAST(:process AS TEXT)
 ) AS busy
 FROM (
     SELECT * FROM endpoints
@@ -46,7 +48,7 @@ ORDER BY due_ms DESC LIMIT :count {skip_locked};
 UPDATE deliveries SET lease_owner = :owner, lease_until_ms = :until_ms
 WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms);
 
--- leased_deliveries: those of these that an owner has leased, with all that an attempt needs, longest due first
+-- leased_deliveries: those of these that an owner has leased, with all that an attempt needs, longest due first and replays last
 SELECT
     d.id, d.endpoint_id, d.subscription, d.event_id, d.event_type, d.task, d.endpoint, d.attempts, e.at_ms, e.body,
     t.notify_secret, s.url, s.secret, s.previous_secret, s.signing_key, s.previous_signing_key, s.previous_until_ms,
@@ -55,7 +57,10 @@ FROM deliveries d JOIN events e ON e.seq = d.event_seq
 LEFT JOIN tasks t ON t.id = d.task
 LEFT JOIN subscriptions s ON s.id = d.subscription
 WHERE d.id IN (:ids...) AND d.lease_owner = :owner
-ORDER BY d.due_ms, d.id;
+ORDER BY d.is_replay, d.due_ms, d.id;
+
+-- release_delivery: end a lease before its time; only for the owner that has it
+UPDATE deliveries SET lease_owner = NULL, lease_until_ms = NULL WHERE id = :id AND lease_owner = :owner;
 
 -- endpoints_by_ids: these endpoints, locked, with the limits of their subscriptions
 SELECT

@@ -82,6 +82,8 @@ class Task:
     result_expires_ms: int | None = None
     #: When the reconciler polls it next; None means never.
     next_poll_ms: int | None = None
+    #: When a poll last found it unfinished. Only a poll sets it, see `release_task`.
+    seen_open_ms: int | None = None
     #: Since when the provider has answered "not found".
     missing_since_ms: int | None = None
     polls: int = 0

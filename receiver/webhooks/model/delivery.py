@@ -3,6 +3,7 @@
 Times are unix milliseconds; the caller of each function passes the time in.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -75,6 +76,22 @@ class DueDelivery:
     body: str
     #: How many attempts were made before this one.
     attempts: int
+    #: To be posted when a post to the same endpoint has ended, as there are enough in flight.
+    is_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPosts:
+    """What a process tells of its posts when it leases."""
+
+    #: The owners of its leases begin with this and a slash.
+    process: str
+    #: By endpoint. They count instead of the process's leases, of which some are ahead and some wait for their record.
+    in_flight: Mapping[str, int]
+    #: Endpoints that answer quickly, of which deliveries may be leased ahead.
+    quick: Collection[str]
+    #: Deliveries in one lease, those ahead included.
+    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,12 @@ RECOVERED_PER_S = 64.0
 #: An endpoint gets at most one in this many of the free slots, so that others get some while several endpoints hang.
 SHARE = 4
 
+MOST_PER_SLOT = 32  # deliveries that one slot posts one after the other
+
+QUICK_MS = 100  # an endpoint that answers within this time is leased ahead
+
+AHEAD_MS = 1000  # how long what is leased ahead may wait for its post
+
 
 class BreakerState(StrEnum):
     """`open`: nothing is sent for a while. `half_open`: one delivery at a time probes whether it answers again."""
@@ -102,6 +108,15 @@ def share_slots(wanted: Sequence[tuple[str, int]], limit: int) -> dict[str, int]
     return {endpoint_id: count for endpoint_id, count in dealt.items() if count > 0}
 
 
+def per_slot(endpoint: EndpointState, share: int) -> int:
+    """How many deliveries are leased for each slot, where its share of all is `share`.
+
+    More than one only if the endpoint has no failures and no limits of its own.
+    """
+    is_limited = endpoint.failures > 0 or endpoint.max_in_flight is not None or _rate(endpoint) is not None
+    return 1 if is_limited else max(1, min(MOST_PER_SLOT, share))
+
+
 def after_lease(endpoint: EndpointState, count: int, now_ms: int) -> EndpointState:
     """The endpoint after `count` leases. Without a whole token left it is paused until it has one again."""
     rate = _rate(endpoint)
@@ -139,6 +154,8 @@ def should_disable(endpoint: EndpointState, now_ms: int, give_up_ms: int) -> boo
 
 def _after_success(endpoint: EndpointState) -> EndpointState:
     """End a breaker's pause, but not one that the endpoint asked for or that its rate requires."""
+    if endpoint.failing_since_ms is None and endpoint.failures == 0 and endpoint.throttled_rate_per_s is None:
+        return endpoint
     is_open = endpoint.failures >= FAILURES_TO_OPEN
     return replace(
         endpoint,

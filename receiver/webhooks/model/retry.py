@@ -53,7 +53,9 @@ def longest_delay_ms(attempts: int, *, is_throttled: bool, backoff_s: Sequence[f
 
 def read_retry_after(text: str | None, *, now_ms: int) -> float | None:
     """Seconds from now, from either form of `Retry-After` (RFC 9110, 10.2.3); None for anything else."""
-    given = (text or "").strip()
+    if text is None:
+        return None
+    given = text.strip()
     if _SECONDS.fullmatch(given):
         return float(given[:15])  # 15 digits are beyond any cap
     try:

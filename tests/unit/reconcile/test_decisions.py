@@ -6,6 +6,7 @@ import pytest
 
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import PollAction, PollContext, PollResult
+from receiver.reconcile.model.poll_times import PollTimes
 from submitter.model import (
     Denied,
     NotFound,
@@ -23,7 +24,8 @@ from submitter.model import (
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_receipt, a_task, an_observation
 
-CONTEXT = PollContext(now_ms=T0, random=0.5, speed=1, capabilities=ADAPTERS["hiapi"].CAPABILITIES)
+TIMES = PollTimes(capabilities=ADAPTERS["hiapi"].CAPABILITIES, speed=1)
+CONTEXT = PollContext(now_ms=T0, random=0.5, times=TIMES)
 RUNNING = a_task(state=TaskState.RUNNING, provider_task_id="p1", submitted_ms=T0 - 200_000)
 LONG_AGO = T0 - 8 * 86_400_000
 

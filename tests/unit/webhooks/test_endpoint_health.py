@@ -187,6 +187,13 @@ def test_slots_are_shared_in_rounds_and_none_gets_more_than_a_quarter() -> None:
     assert endpoint_health.share_slots([], 5) == {}
 
 
+def test_a_slot_takes_its_share_of_an_endpoint_that_has_no_failures_and_no_limits() -> None:
+    assert [endpoint_health.per_slot(an_endpoint(), share) for share in (0, 1, 5, 1000)] == [1, 1, 5, 32]
+    limits: list[dict[str, Any]] = [{"failures": 1}, {"limit_per_s": 9.0}, {"throttled_rate_per_s": 9.0}]
+    for each in [*limits, {"max_in_flight": 8}]:
+        assert endpoint_health.per_slot(an_endpoint(**each), 5) == 1
+
+
 @given(wanted=st.lists(st.integers(0, 9), max_size=30), limit=st.integers(1, 80))
 def test_sharing_never_gives_more_than_there_is_or_than_was_wanted(wanted: list[int], limit: int) -> None:
     most = [(f"l{n}", count) for n, count in enumerate(wanted)]
