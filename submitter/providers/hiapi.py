@@ -202,9 +202,7 @@ def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Obse
     found = usable_id(at(inner, "taskId"))
     if found is None or not text_at(inner, "status"):
         raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
-    return _observe(
-        found, (inner, document), account, Source.CALLBACK, callback.body, signature_verified=verified
-    )
+    return _observe(found, (inner, document), account, Source.CALLBACK, callback.body, signature_verified=verified)
 
 
 #: The list page states no limit, and the list has no filter.

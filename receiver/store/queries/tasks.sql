@@ -3,8 +3,13 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
-SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+-- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours; without their requests, which are long
+SELECT
+    id, provider, task_id, model, state, raw_state, progress, submit_body, labels, notify_url, acknowledged, priority,
+    queued_ms, queued_until_ms, sent_ms, outputs, error, refusal, refusal_status, adopted, settled, callback_expected,
+    created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, seen_open_ms,
+    missing_since_ms, polls, submits, final_event, supersedes, reports
+FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
 -- tasks_by_ids: tasks with these ids of ours
 SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
@@ -45,6 +50,13 @@ UPDATE tasks SET
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms,
     next_poll_ms = :next_poll_ms, missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits,
     final_event = :final_event, supersedes = :supersedes, reports = :reports
+WHERE id = :id;
+
+-- end_task: what nearly every end changes, and nothing else, because the other columns have indexes
+UPDATE tasks SET
+    state = :state, raw_state = :raw_state, progress = :progress, outputs = :outputs, error = :error,
+    final_ms = :final_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
+    final_event = :final_event
 WHERE id = :id;
 
 -- count_reports: what a report that changes nothing else changes
