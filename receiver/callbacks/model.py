@@ -21,6 +21,7 @@ from receiver.tasks.model.task import TaskMismatch, Verdict
 from submitter.errors import WhenfinalError
 from submitter.model import TaskId
 from submitter.providers.contract import ConfiguredProvider
+from submitter.values import value
 
 
 class TokenError(WhenfinalError):
@@ -35,7 +36,7 @@ class ExpiredToken(TokenError):
     """Signed with one of our keys, and too old."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Accepted:
     """The callback is authentic and durable."""
 
@@ -61,7 +62,7 @@ class UnknownProvider:
     """No account of that name is configured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Admitted:
     """The address of a callback may be one of ours; its body may be read."""
 
@@ -87,7 +88,7 @@ _PAYLOAD = re.compile(r"([a-z0-9-]+)~([A-Za-z0-9_-]*)~([0-9a-z]{1,13})", re.ASCI
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CallbackToken:
     """What a token of ours says."""
 

@@ -127,7 +127,7 @@ class Ledger:
 async def _load(tx: Tx, incoming: Sequence[IncomingObservation]) -> dict[TaskId, Task]:
     """Every task that the observations may be about, locked until the transaction ends."""
     found = await tx.fetch_all(
-        "tasks_by_keys_or_ids",
+        "reported_tasks",
         provider_task_ids=[each.observation.key.provider_task_id for each in incoming],
         ids=[each.expected_task_id for each in incoming if each.expected_task_id is not None],
     )

@@ -125,8 +125,8 @@ def _take(pool: BodyPool, body: bytearray, chunk: bytes) -> None:
 
 
 def _declared_bytes(request: Request) -> int:
-    length = request.headers.get("content-length", "")
-    return int(length[:19]) if length.isascii() and length.isdigit() else 0
+    length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
+    return int(length[:19]) if length.isdigit() else 0
 
 
 def _too_large(pool: BodyPool) -> Problem:

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-MOST_A_SECOND = 20
+MOST_A_SECOND = 10
 
 
 class BoundedLines:

@@ -3,7 +3,10 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours; without their requests, which are long
+-- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
+SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+
+-- reported_tasks: the same, without their requests, which are long and say nothing about a report
 SELECT
     id, provider, task_id, model, state, raw_state, progress, submit_body, labels, notify_url, acknowledged, priority,
     queued_ms, queued_until_ms, sent_ms, outputs, error, refusal, refusal_status, adopted, settled, callback_expected,

@@ -8,12 +8,13 @@ Pure. Here are verdicts, and the task that follows from one. After its receipt a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.tasks.model.task import IncomingObservation, Task, Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
+from submitter.values import value
 
 _S = TaskState
 
@@ -82,7 +83,7 @@ EVENT_OF: Mapping[TaskState, EventType] = {
 NO_REASON = TaskError(code="unknown", message="the provider gave no reason")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """What an observation makes of a task."""
 
