@@ -42,6 +42,7 @@ async def test_sqlite_plans_the_statement(name: str) -> None:
 #: Statements of the hot paths, and the index that each must use however large the table grows.
 _INDEXED = {
     "tasks_by_keys_or_ids": r"task_id=\?.*id=\?",
+    "reported_tasks": r"task_id=\?.*id=\?",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
     "overdue_tasks": "tasks_deadline",
