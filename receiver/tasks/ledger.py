@@ -1,8 +1,8 @@
 """The only way a task changes after its receipt: observations go in, and events come out.
 
-What a batch of observations changes (tasks, timeline, events, deliveries) is one transaction. Intake, reconciler and
-manual reconcile all call `record`; the submit itself is in `receiver.tasks.submission_repository`. Here is also what
-the clock alone causes: `task.overdue`.
+What a batch of observations changes (tasks, timeline, events) is one transaction. Intake, reconciler and manual
+reconcile all call `record`; the submit itself is in `receiver.tasks.submission_repository`. Here is also what the clock
+alone causes: `task.overdue`.
 """
 
 from collections.abc import Sequence
@@ -47,11 +47,6 @@ class Ledger:
         self._engine = engine
         self._new_id = new_id
         self._publisher = publisher
-
-    @property
-    def max_batch(self) -> int:
-        """How many observations a batch should hold at most: the more subscriptions, the fewer."""
-        return self._publisher.events_at_once
 
     async def record(
         self, incoming: Sequence[IncomingObservation], now_ms: int, *, waited_s: float = 0.0
@@ -101,12 +96,11 @@ class Ledger:
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Publish `task.overdue` once for each unfinished task whose deadline has passed; polling goes on.
 
-        At most `limit` of them, and fewer with very many subscriptions. Return how many there were.
+        At most `limit` of them. Return how many there were.
         """
-        most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
-            late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=most)]
+            late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=limit)]
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [task_row(task) for task in marked])
             drafts = [task_draft(self._new_id("evt", now_ms), EventType.OVERDUE, task) for task in marked]

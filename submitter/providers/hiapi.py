@@ -208,11 +208,13 @@ def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Obse
 #: The list page states no limit, and the list has no filter.
 LIST_REACH_S = None
 
-_PAGE_SIZE = 100  # the largest
+LIST_PAGE = 100  # the largest
+
+LISTS_SPANS = False
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
-    return get(account, f"/v1/tasks?page={page}&size={_PAGE_SIZE}")
+    return get(account, f"/v1/tasks?page={page}&size={LIST_PAGE}")
 
 
 def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
@@ -222,7 +224,11 @@ def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
         return poll_outcome(problem, reply, _REFUSAL_CODES)
     data = at(document, "data")
     more = is_before(at(data, "page"), at(data, "total"), size=at(data, "size"))
-    return list_page(reply, at(data, "tasks"), _listed, total=at(data, "total"), has_more=more, size=_PAGE_SIZE)
+    return list_page(reply, at(data, "tasks"), _listed, total=at(data, "total"), has_more=more, size=LIST_PAGE)
+
+
+def listed_state(row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
+    return read_state(row.raw_state, account, STATES, BLOG_STATES)
 
 
 def _listed(row: object) -> ListedTask | None:

@@ -57,9 +57,13 @@ class EventFacts:
     @classmethod
     def of_event(cls, event: Event) -> Self:
         """The facts at the time of the event, read from its body."""
-        task = json.loads(event.body)["data"].get("task") or {}
+        return cls.of_body(event.type, event.body)
+
+    @classmethod
+    def of_body(cls, event_type: EventType, body: str) -> Self:
+        task = json.loads(body)["data"].get("task") or {}
         return cls(
-            type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
+            type=event_type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
         )
 
 
@@ -68,19 +72,17 @@ class EventDraft:
     """An event without its number."""
 
     id: str
-    facts: EventFacts
+    type: EventType
     #: The task that it is about; None for an event about a subscription.
     subject: TaskId | None
     #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
     data: Mapping[str, Any]
-    #: The URL in the task's own `notify`, which also receives the event.
-    notify_url: str | None = None
 
 
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.facts.type,
+        "type": draft.type,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }
@@ -88,7 +90,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         seq=seq,
         id=draft.id,
         task_id=draft.subject,
-        type=draft.facts.type,
+        type=draft.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
         body=to_json(body).decode(),

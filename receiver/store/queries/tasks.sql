@@ -125,12 +125,13 @@ SELECT * FROM events WHERE task = :task ORDER BY seq;
 
 -- deliveries_of_task: deliveries of its events, and whether their subscriptions are enabled
 SELECT d.*, s.state AS subscription_state
-FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
-WHERE d.task = :task ORDER BY d.id;
+FROM events e JOIN deliveries d ON d.event_seq = e.seq LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE e.task = :task ORDER BY d.id;
 
 -- attempts_of_task: every HTTP try for it, and to whom
-SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery
-WHERE d.task = :task ORDER BY a.at_ms, a.id;
+SELECT a.*, d.subscription, d.endpoint
+FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN attempts a ON a.delivery = d.id
+WHERE e.task = :task ORDER BY a.at_ms, a.id;
 
 -- audit_of_task: what people did with it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.events.model.event import TASK_EVENTS, EventDraft, EventFacts, EventType
+from receiver.events.model.event import EventDraft, EventType
 from receiver.tasks.model.task import Task
 from submitter.timestamps import rfc3339
 
@@ -11,10 +11,9 @@ def task_draft(event_id: str, event_type: EventType, task: Task) -> EventDraft:
     """Return the event, without its number, about a task as it is after the change."""
     return EventDraft(
         id=event_id,
-        facts=EventFacts(type=event_type, provider=task.provider, model=task.model, labels=task.labels),
+        type=event_type,
         subject=task.id,
         data={"supersedes": task.supersedes, "task": _task_values(task)},
-        notify_url=task.notify_url if event_type in TASK_EVENTS else None,
     )
 
 
