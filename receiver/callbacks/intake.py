@@ -28,7 +28,6 @@ from receiver.tasks.repository import TaskRepository
 from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
 from submitter.model import ENDED, Observation, TaskState
-from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
 
 #: States in which a poll is all that is needed; a submit in flight must not be taken for a lost one.
@@ -50,9 +49,9 @@ class Intake:
     ledger: Ledger
     tasks: TaskRepository
     clock: Callable[[], int]
-    random: Callable[[], float]
-    #: How much faster the providers' clocks run than ours.
-    speed: float = 1.0
+    #: When a task that has not ended is polled after a callback, in unix milliseconds. It may never have been polled
+    #: until now (uncertain, adopted).
+    next_poll_ms: Callable[[Observation], int]
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
@@ -134,18 +133,11 @@ class Intake:
             observation=redact_observation(observation, (configured.account.api_key,)),
             expected_task_id=None if token is None else token.task_id,
             allow_adoption=observation.signature_verified,
-            next_poll_ms=self._next_poll_ms(configured),
+            next_poll_ms=None if observation.state in ENDED else self.next_poll_ms(observation),
         )
         if observation.without_result:
             return await self._accept_without_result(incoming)
         return await self._record(incoming)
-
-    def _next_poll_ms(self, configured: ConfiguredProvider) -> int:
-        """For a task that has not ended: it may never have been polled until now (uncertain, adopted)."""
-        advice = configured.adapter.CAPABILITIES.poll
-        return schedule.first_poll_ms(
-            self.clock(), advice, callback_expected=True, speed=self.speed, random=self.random()
-        )
 
     async def _record(self, incoming: IncomingObservation) -> IntakeOutcome:
         outcome = await self.commits.record(incoming)

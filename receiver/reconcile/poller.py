@@ -11,6 +11,7 @@ from typing import Any, assert_never
 import structlog
 
 from receiver.config.sections import ProvidersSettings
+from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
@@ -63,6 +64,7 @@ class Poller:
     polls: PollRepository
     accounts: ProviderAccountRepository
     pauses: ProviderRepository
+    durations: LearnedDurations
     #: The configured lease; see `poll_lease_ms`.
     lease_ms: int
     #: Unix milliseconds.
@@ -151,12 +153,19 @@ class Poller:
         secrets = self.submission.secrets_of(task)
         return redact_status(answer, secrets), redact_reply(reply.body, secrets)
 
+    def outcome_of(self, task: Task, answer: StatusOutcome) -> PollOutcome:
+        """A poll of the task that got this answer. Raise nothing."""
+        return PollOutcome(task=task, decision=decisions.after_answer(task, answer, self._context(task)), stored=task)
+
+    def due_singly(self, task: Task) -> PollOutcome:
+        """A poll of the task that got no answer about it, so that its next one is due at once."""
+        return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
+
     def _context(self, task: Task) -> PollContext:
         return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            speed=self.settings.speed,
-            capabilities=self.providers[task.provider].adapter.CAPABILITIES,
+            times=self.durations.times_of(task),
             misses=self._misses.get(task.id, 0),
         )
 

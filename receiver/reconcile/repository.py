@@ -4,11 +4,13 @@ A task may be leased when it is due, nobody else leases it, its provider is not 
 A lease ends by itself; after that its former owner can no longer change it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
 from receiver.store.accounts import refill_tokens, set_tokens
-from receiver.store.engine import NEVER_MS, Engine, Param, Row, Tx, Value
+from receiver.store.engine import NEVER_MS, Engine, Param, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.leap import is_doubted
 from receiver.store.repository import Repository
@@ -20,6 +22,25 @@ from submitter.model import TaskId
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import latest_ms
 
+CHOSEN_OF = 8  # due tasks for each that can be polled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Tasks that are polled now, and how many requests that takes."""
+
+    tasks: Sequence[Task]
+    tokens: int
+
+
+#: Of the tasks that are due, in the order of their times, those that are polled now with so many tokens at most.
+Choose = Callable[[Sequence[Task], int], Choice]
+
+
+def singly(tasks: Sequence[Task]) -> Choice:
+    """A request for each."""
+    return Choice(tasks=tasks, tokens=len(tasks))
+
 
 class PollRepository(Repository):
     """Each method is one transaction, and raises StoreUnavailable when nothing of it was stored."""
@@ -29,12 +50,21 @@ class PollRepository(Repository):
         self._new_id = new_id
         self._ledger = ledger
 
-    async def lease_due(
-        self, provider: str, *, budget: Budget, owner: str, now_ms: int, lease_ms: int, limit: int
+    async def lease_due(  # noqa: PLR0913 - one transaction needs all of them, each by name
+        self,
+        provider: str,
+        *,
+        budget: Budget,
+        owner: str,
+        now_ms: int,
+        lease_ms: int,
+        limit: int,
+        choose: Choose = lambda due, count: singly(due[:count]),
     ) -> list[Task]:
-        """Lease due tasks, the longest due first: at most `limit`, and no more than the rate budget has tokens.
+        """Lease due tasks: at most `limit`, and no more than the rate budget has tokens.
 
-        The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
+        Where the budget has too few for all, `choose` gets those that have been due for longest, `CHOSEN_OF` for each
+        token. The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
         """
         # Most runs find nothing due; a read does not wait for the writer.
         if await self._one("any_due", dict, provider=provider, now_ms=now_ms) is None:
@@ -42,13 +72,18 @@ class PollRepository(Repository):
 
         async def work(tx: Tx) -> list[Task]:
             account = await refill_tokens(tx, provider, budget, now_ms)
-            count = min(limit, int(account.tokens))
+            tokens = int(account.tokens)
+            count = min(limit, tokens)
             if count < 1 or (account.paused_until_ms or 0) > now_ms:
                 return []
-            due = await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=count)
-            leased = await _lease(tx, due, owner=owner, now_ms=now_ms, until_ms=now_ms + lease_ms)
-            await set_tokens(tx, account, account.tokens - len(leased))
-            return leased
+            most = count * CHOSEN_OF if tokens < limit else count
+            due = [
+                task_of(row) for row in await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=most)
+            ]
+            choice = singly(due) if len(due) <= count else choose(due, count)
+            await tx.execute_many("lease_task", _leases([task.id for task in choice.tasks], owner, now_ms, lease_ms))
+            await set_tokens(tx, account, account.tokens - choice.tokens)
+            return list(choice.tasks)
 
         return await self._engine.write(work)
 
@@ -59,7 +94,9 @@ class PollRepository(Repository):
 
         async def work(tx: Tx) -> list[Task]:
             found = await tx.fetch_all("unfinished_tasks", **_params_of(condition, now_ms, limit))
-            return await _lease(tx, found, owner=owner, now_ms=now_ms, until_ms=now_ms + lease_ms)
+            ids = [row["id"] for row in found]
+            await tx.execute_many("lease_task", _leases(ids, owner, now_ms, lease_ms))
+            return [task_of(row) for row in await tx.fetch_all("leased_tasks", ids=ids, owner=owner)]
 
         return await self._engine.write(work)
 
@@ -135,19 +172,15 @@ def _releases(polls: Sequence[PollOutcome], owner: str, now_ms: int) -> list[dic
             "owner": owner,
             "next_poll_ms": poll.decision.next_poll_ms,
             "not_found": int(poll.decision.not_found),
+            "seen_open": int(poll.decision.result is PollResult.OBSERVED),
             "now_ms": now_ms,
         }
         for poll in sorted(polls, key=lambda poll: poll.task.id)
     ]
 
 
-async def _lease(tx: Tx, found: Sequence[Row], *, owner: str, now_ms: int, until_ms: int) -> list[Task]:
-    leases = [{"id": row["id"], "owner": owner, "now_ms": now_ms, "until_ms": until_ms} for row in found]
-    if not leases:
-        return []
-    await tx.execute_many("lease_task", leases)
-    leased = await tx.fetch_all("leased_tasks", ids=[lease["id"] for lease in leases], owner=owner)
-    return [task_of(row) for row in leased]
+def _leases(ids: Sequence[str], owner: str, now_ms: int, lease_ms: int) -> list[dict[str, Value]]:
+    return [{"id": each, "owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms} for each in ids]
 
 
 def _params_of(condition: ReconcileFilter, now_ms: int, limit: int) -> dict[str, Param]:

@@ -8,7 +8,6 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -18,9 +17,11 @@ from receiver.callbacks.model import make_callback_url
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.clock import now_ms
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
@@ -56,10 +57,6 @@ SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the re
 DAY_S = 86_400
 
 MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def random() -> float:
@@ -114,8 +111,12 @@ def _build_services(
         account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
         for account in settings.providers.accounts
     }
-    submission = _submission(settings, store, transport, _drafts(settings, keys, guard, providers), notifier)
-    poller = _poller(settings, store, transport, submission, notifier)
+    durations = LearnedDurations(
+        repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
+    )
+    drafts = _drafts(settings, keys, guard, providers)
+    submission = _submission(settings, store, transport, drafts, notifier, durations)
+    poller = _poller(settings, store, transport, submission, notifier, durations)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
         settings=settings,
@@ -130,7 +131,7 @@ def _build_services(
         lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
         endpoints=endpoints,
-        intake=_intake(settings, store, keys, commits, providers),
+        intake=_intake(settings, store, keys, commits, durations),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
         deliverer=_deliverer(settings, store, webhook_transport, notifier, owner),
@@ -161,7 +162,12 @@ def _drafts(
 
 
 def _submission(
-    settings: Settings, store: Store, transport: Transport, drafts: TaskDrafter, notifier: CommitNotifier
+    settings: Settings,
+    store: Store,
+    transport: Transport,
+    drafts: TaskDrafter,
+    notifier: CommitNotifier,
+    durations: LearnedDurations,
 ) -> Submission:
     return Submission(
         submissions=store.submissions,
@@ -174,6 +180,7 @@ def _submission(
         clock=now_ms,
         random=random,
         sleep=asyncio.sleep,
+        first_poll_ms=durations.first_poll_ms,
         on_events=notifier.notify,
         on_queued=notifier.notify_queue,
     )
@@ -209,23 +216,27 @@ def _intake(
     store: Store,
     keys: Keys,
     commits: GroupCommit,
-    providers: Mapping[str, ConfiguredProvider],
+    durations: LearnedDurations,
 ) -> Intake:
     return Intake(
-        providers=providers,
+        providers=durations.providers,
         keys=keys.signing,
         max_age_s=settings.callbacks.token_days * DAY_S,
         commits=commits,
         ledger=store.ledger,
         tasks=store.tasks,
         clock=now_ms,
-        random=random,
-        speed=settings.providers.speed,
+        next_poll_ms=durations.after_callback_ms,
     )
 
 
 def _poller(
-    settings: Settings, store: Store, transport: Transport, submission: Submission, notifier: CommitNotifier
+    settings: Settings,
+    store: Store,
+    transport: Transport,
+    submission: Submission,
+    notifier: CommitNotifier,
+    durations: LearnedDurations,
 ) -> Poller:
     return Poller(
         providers=submission.providers,
@@ -236,6 +247,7 @@ def _poller(
         polls=store.polls,
         accounts=store.accounts,
         pauses=store.providers,
+        durations=durations,
         lease_ms=round(settings.lease_s * 1000),
         clock=now_ms,
         random=random,
@@ -353,6 +365,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         deliverer=services.deliverer,
         pruner=services.pruner,
         queue=services.queue,
+        durations=services.reconciler.poller.durations,
         clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
         clock=services.clock,

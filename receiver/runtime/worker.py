@@ -17,6 +17,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.store.errors import LedgerGone
@@ -32,6 +33,8 @@ RECONCILE_EVERY_S = 0.5
 QUEUE_EVERY_S = 0.5
 
 DELIVER_EVERY_S = 0.2
+
+LEARN_EVERY_S = 10.0
 
 OVERDUE_EVERY_S = 1.0
 
@@ -49,7 +52,7 @@ WAKE_DELAY_S = 0.003  # commits, and posts that end, come in bursts; one run ser
 
 WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
 
-RECONCILE_LIMIT = 32  # tasks of each provider in one run
+RECONCILE_LIMIT = 1000  # tasks of each provider in one run
 
 DELIVER_LIMIT = 256  # deliveries in one run, those that are leased ahead included
 
@@ -146,6 +149,7 @@ class Worker:
     ledger: Ledger
     pruner: Pruner
     queue: QueueSender
+    durations: LearnedDurations
     clock_repair: ClockRepair
     #: Unix milliseconds.
     clock: Clock
@@ -155,6 +159,7 @@ class Worker:
     _deliver: JobRunner = field(init=False)
     _send: JobRunner = field(init=False)
     _overdue: JobRunner = field(init=False)
+    _learn: JobRunner = field(init=False)
     _prune: JobRunner = field(init=False)
     _repair: JobRunner = field(init=False)
     _scheduler: AsyncIOScheduler | None = field(default=None, init=False)
@@ -170,6 +175,7 @@ class Worker:
         )
         self._send = self._job("queue", self._send_queued)
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
+        self._learn = self._job("learn", self.durations.learn_once, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
         self._repair = self._job("clock_repair", lambda: self.clock_repair.run(self.clock()), at_once=1)
 
@@ -184,6 +190,7 @@ class Worker:
         self._every(QUEUE_EVERY_S, self._send)
         self._every(DELIVER_EVERY_S, self._deliver)
         self._every(OVERDUE_EVERY_S, self._overdue)
+        self._every(LEARN_EVERY_S, self._learn)
         self._every(PRUNE_EVERY_S, self._prune)
         self._every(REPAIR_EVERY_S, self._repair)
         self._scheduler.start()
@@ -214,7 +221,7 @@ class Worker:
         for timer in (self._queue_timer, self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for job in (self._reconcile, self._send, self._deliver, self._overdue, self._prune, self._repair):
+        for job in (self._reconcile, self._send, self._deliver, self._overdue, self._learn, self._prune, self._repair):
             await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)

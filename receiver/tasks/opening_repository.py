@@ -1,19 +1,41 @@
 """A request becomes a task in the ledger: sent at once, queued, or the task that its idempotency key stands for."""
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from receiver.store.accounts import AccountStatus, store_account
+from receiver.store.accounts import AccountStatus, refill_tokens, store_account
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import opened_again, queued
-from receiver.tasks.model.queue import FREES_KEY, AccountLimits, NoRoom, NoRoomReason, no_room_refusal
+from receiver.tasks.model.queue import (
+    FREES_KEY,
+    AccountLimits,
+    NoRoom,
+    NoRoomReason,
+    find_room,
+    in_flight_limit,
+    no_room_refusal,
+)
 from receiver.tasks.model.rows import refusal_detail, task_of, task_row
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
-from receiver.tasks.queue_repository import room_at
-from receiver.tasks.timeline_repository import add_answer
+from receiver.tasks.queue_repository import count_in_flight, room_at
+from receiver.tasks.timeline_repository import add_answer, line_row
 from submitter.model import Source, TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A task that is to be opened; see `OpeningRepository.open_task`."""
+
+    task: Task
+    limits: AccountLimits | None = None
+    request_text: str = field(default="", repr=False)
+
+
+Opened = Task | Replayed | FreeKey | IdempotencyMismatch
 
 
 class OpeningRepository:
@@ -30,7 +52,7 @@ class OpeningRepository:
         *,
         limits: AccountLimits | None = None,
         request_text: str = "",
-    ) -> Task | Replayed | FreeKey | IdempotencyMismatch:
+    ) -> Opened:
         """Commit the intent and return the task: submitting (send it now), queued, or refused for lack of room.
 
         Without `limits` there is always room. `request_text` is stored with a task that is queued. When the idempotency
@@ -40,26 +62,65 @@ class OpeningRepository:
 
         Raise ValueError for an id that is taken.
         """
+        opening = Opening(task=task, limits=limits, request_text=request_text)
+        return (await self.open_tasks([opening], now_ms))[0]
 
-        async def work(tx: Tx) -> Task | Replayed | FreeKey | IdempotencyMismatch:
-            earlier = await self._earlier(tx, task)
-            if earlier is not None:
-                if not _is_key_free(earlier, task):
-                    return await self._repeated(tx, earlier, task)
-                if earlier.final_event is None and earlier.id != task.id:
-                    return FreeKey(task=earlier)
-                if earlier.final_event is None:
-                    return await self._open_again(tx, earlier, task, limits, request_text, now_ms)
-                await tx.execute("free_request_key", id=earlier.id)
-            if opened := await self._insert(tx, task, limits, request_text, now_ms):
-                return opened
-            earlier = await self._earlier(tx, task)
-            if earlier is None:
-                message = f"task {task.id} can not be opened twice"
-                raise ValueError(message)
-            return await self._repeated(tx, earlier, task)
+    async def open_tasks(self, openings: Sequence[Opening], now_ms: int) -> list[Opened]:
+        """As `open_task`, for several in one transaction; what each comes to, in their order."""
+
+        async def work(tx: Tx) -> list[Opened]:
+            opened: dict[int, Opened] = {**await self._open_with_room(tx, openings, now_ms)}
+            for number, opening in enumerate(openings):
+                if number not in opened:
+                    opened[number] = await self._open(tx, opening, now_ms)
+            return [opened[number] for number in range(len(openings))]
 
         return await self._engine.write(work)
+
+    async def _open_with_room(self, tx: Tx, openings: Sequence[Opening], now_ms: int) -> dict[int, Task]:
+        """Open those that are sent at once, by their place in `openings`, with few statements for all of them.
+
+        Left out are those that need a closer look: with an idempotency key that is known or given twice, or without
+        room at once.
+        """
+        keys = Counter(each.task.idempotency_key for each in openings)
+        given = [key for key, count in keys.items() if key is not None and count == 1]
+        known = [row["request_key"] for row in await tx.fetch_all("known_request_keys", keys=given)] if given else []
+        fresh = {None, *given}.difference(known)
+        plain = {n: each for n, each in enumerate(openings) if each.limits and each.task.idempotency_key in fresh}
+        sent: dict[int, Task] = {}
+        for provider in sorted({each.task.provider for each in plain.values()}):  # in which accounts are locked
+            own = {number: each for number, each in plain.items() if each.task.provider == provider}
+            sent |= await _take_room(tx, provider, own, now_ms)
+        opened = {n: task for n, task in sent.items() if await tx.execute("insert_task", **task_row(task))}
+        labels = [
+            {"task": task.id, "name": name, "value": value}
+            for task in opened.values()
+            for name, value in task.labels.items()
+        ]
+        await tx.execute_many("insert_label", labels)
+        lines = [line_row(self._new_id, task, _line(_detail(task)), now_ms) for task in opened.values()]
+        await tx.execute_many("insert_observation", lines)
+        return opened
+
+    async def _open(self, tx: Tx, opening: Opening, now_ms: int) -> Opened:
+        task, limits, request_text = opening.task, opening.limits, opening.request_text
+        earlier = await self._earlier(tx, task)
+        if earlier is not None:
+            if not _is_key_free(earlier, task):
+                return await self._repeated(tx, earlier, task)
+            if earlier.final_event is None and earlier.id != task.id:
+                return FreeKey(task=earlier)
+            if earlier.final_event is None:
+                return await self._open_again(tx, earlier, task, limits, request_text, now_ms)
+            await tx.execute("free_request_key", id=earlier.id)
+        if opened := await self._insert(tx, task, limits, request_text, now_ms):
+            return opened
+        earlier = await self._earlier(tx, task)
+        if earlier is None:
+            message = f"task {task.id} can not be opened twice"
+            raise ValueError(message)
+        return await self._repeated(tx, earlier, task)
 
     async def _earlier(self, tx: Tx, task: Task) -> Task | None:
         if task.idempotency_key is None:
@@ -91,8 +152,7 @@ class OpeningRepository:
         self, tx: Tx, task: Task, limits: AccountLimits | None, request_text: str, now_ms: int
     ) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
-        sent = {"callback_expected": task.callback_expected}
-        opened, room, detail = await self._placed(tx, task, limits, sent, now_ms)
+        opened, room, detail = await self._placed(tx, task, limits, _detail(task), now_ms)
         if not await tx.execute("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
@@ -126,8 +186,36 @@ class OpeningRepository:
         return room if ahead is None else NoRoom(reason=NoRoomReason.BEHIND)
 
     async def _observe(self, tx: Tx, task: Task, now_ms: int, detail: dict[str, Any]) -> None:
-        line = NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail)
-        await add_answer(tx, self._new_id, task, line, now_ms)
+        await add_answer(tx, self._new_id, task, _line(detail), now_ms)
+
+
+def _line(detail: Mapping[str, Any]) -> NewLine:
+    return NewLine(source=Source.SUBMIT, verdict=Verdict.APPLIED, detail=detail)
+
+
+def _detail(task: Task) -> dict[str, Any]:
+    """What the first line of a task says that is sent at once."""
+    return {"callback_expected": task.callback_expected}
+
+
+async def _take_room(tx: Tx, provider: str, openings: Mapping[int, Opening], now_ms: int) -> dict[int, Task]:
+    """Those of one account for which there is room, in their order up to the first for which there is none."""
+    limits = next(each.limits for each in openings.values() if each.limits)
+    account = before = await refill_tokens(tx, provider, limits.budget, now_ms)
+    lowest = min(each.task.priority for each in openings.values())
+    if await tx.fetch_one("any_queued", provider=provider, priority=lowest) is not None:
+        return {}
+    in_flight = 0 if in_flight_limit(account, limits) is None else await count_in_flight(tx, provider, beside="")
+    sent: dict[int, Task] = {}
+    for number, opening in openings.items():
+        room = find_room(account, limits, in_flight, now_ms)
+        if isinstance(room, NoRoom):
+            break
+        account, in_flight = room, in_flight + 1
+        sent[number] = opening.task
+    if account != before:
+        await store_account(tx, account)
+    return sent
 
 
 def _is_key_free(earlier: Task, task: Task) -> bool:

@@ -208,10 +208,9 @@ class QueueRepository(Repository):
         """
         if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
             return 0
-        most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
-            found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=most)
+            found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=limit)
             if found and await is_doubted(tx, now_ms):
                 found = []
             for task in map(task_of, found):
@@ -293,7 +292,7 @@ def _refusal_line(refused: Refused) -> dict[str, Any]:
 async def room_at(tx: Tx, provider: str, limits: AccountLimits, now_ms: int) -> AccountStatus | NoRoom:
     """The account as it is once one more task is sent, to be stored with that task; its row stays locked."""
     account = await refill_tokens(tx, provider, limits.budget, now_ms)
-    in_flight = 0 if in_flight_limit(account, limits) is None else await _in_flight(tx, provider, beside="")
+    in_flight = 0 if in_flight_limit(account, limits) is None else await count_in_flight(tx, provider, beside="")
     return find_room(account, limits, in_flight, now_ms)
 
 
@@ -309,14 +308,15 @@ async def _next_queued(tx: Tx, provider: str, now_ms: int) -> Task | None:
     return None if row is None else task_of(row)
 
 
-async def _in_flight(tx: Tx, provider: str, *, beside: str) -> int:
+async def count_in_flight(tx: Tx, provider: str, *, beside: str) -> int:
+    """How many tasks an account has in flight beside one."""
     row = await tx.fetch_one("in_flight", provider=provider, beside=beside)
     return int((row or {})["number"])
 
 
 async def _hold_submits(tx: Tx, sent: Task, refused: Refused, limits: AccountLimits, now_ms: int) -> None:
     account = await refill_tokens(tx, sent.provider, limits.budget, now_ms)
-    others = await _in_flight(tx, sent.provider, beside=sent.id) if is_concurrency(refused) else 0
+    others = await count_in_flight(tx, sent.provider, beside=sent.id) if is_concurrency(refused) else 0
     after = after_refusal(account, refused, limits, others_in_flight=others, now_ms=now_ms)
     if after != account:
         await store_account(tx, after)

@@ -5,7 +5,7 @@ away. `submitter.submit` decides when a POST is repeated, `receiver.tasks.model.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -35,8 +35,10 @@ from receiver.tasks.model.submit_result import (
     stored_refusal,
 )
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
+from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
-from receiver.tasks.submission_repository import SubmissionRepository
+from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
+from receiver.tasks.write_groups import WriteGroups
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import (
@@ -65,7 +67,7 @@ LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threa
 STORE_PAUSES_S = (0.1, 0.5, 2.0, 5.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Submission:
     """One for a process; wait for `drained` before the store closes."""
 
@@ -80,12 +82,23 @@ class Submission:
     #: Gives numbers in [0, 1).
     random: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    #: When a task with a receipt is polled first, in unix milliseconds.
+    first_poll_ms: Callable[[Task], Awaitable[int]]
     #: Called after a commit that made events, and after a task was queued.
     on_events: Callable[[], None]
     on_queued: Callable[[], None]
     _paths: RememberedPaths = field(default_factory=RememberedPaths, init=False, repr=False)
     _large: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, LARGE_AT_ONCE), init=False, repr=False)
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
+    _openings: WriteGroups[Opening, Opened] = field(init=False, repr=False)
+    _receipts: WriteGroups[StoredReceipt, Task] = field(init=False, repr=False)
+    #: Providers that accepted a submit, each with the time at which it was sent.
+    _accepted: WriteGroups[tuple[str, int], None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._openings = WriteGroups(lambda group: self.submissions.open_tasks(group, self.clock()))
+        self._receipts = WriteGroups(lambda group: self.submissions.store_receipts(group, self.clock()))
+        self._accepted = WriteGroups(self._let_submits_go)
 
     def check(self, request: TaskRequest) -> None:
         """Raise InvalidRequest with every violation, as `submit` does before any row or network."""
@@ -109,9 +122,7 @@ class Submission:
         draft = await work(partial(self.drafts.draft, request, self.drafts.begin()))
         limits = self._limits(draft.task.provider)
         while True:
-            opened = await self.submissions.open_task(
-                draft.task, self.clock(), limits=limits, request_text=draft.request_text
-            )
+            opened = await self._openings.add(Opening(task=draft.task, limits=limits, request_text=draft.request_text))
             if not isinstance(opened, FreeKey):
                 break
             draft = await work(partial(self.drafts.again, opened.task, draft))
@@ -313,8 +324,8 @@ class Submission:
         now_ms, store = self.clock(), self.submissions
         match outcome:
             case Receipt():
-                next_ms = self._first_poll_ms(task, now_ms)
-                return await store.store_receipt(task.id, outcome, next_poll_ms=next_ms, now_ms=now_ms)
+                next_ms = await self.first_poll_ms(task)
+                return await self._receipts.add(StoredReceipt(task_id=task.id, receipt=outcome, next_poll_ms=next_ms))
             case Refused():
                 return await store.store_refused(task.id, outcome, now_ms, tell=tell)
             case Uncertain():
@@ -322,15 +333,6 @@ class Submission:
                 return await store.store_uncertain(task.id, outcome, next_poll_ms=repeat_ms, now_ms=now_ms)
             case _:
                 assert_never(outcome)
-
-    def _first_poll_ms(self, task: Task, now_ms: int) -> int:
-        return schedule.first_poll_ms(
-            now_ms,
-            self.providers[task.provider].adapter.CAPABILITIES.poll,
-            callback_expected=task.callback_expected,
-            speed=self.settings.speed,
-            random=self.random(),
-        )
 
     def _repeat_ms(self, task: Task, outcome: Uncertain, now_ms: int) -> int | None:
         """When the reconciler repeats the submit; never where the provider knows no idempotency key.
@@ -353,7 +355,7 @@ class Submission:
         """What the answer to a submit, sent at `sent_ms`, means for the account's next submits; nothing for polls."""
         try:
             if isinstance(reply, Receipt):
-                await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
+                await self._accepted.add((task.provider, sent_ms))
             elif isinstance(reply, Refused) and reply.refusal in HOLDING:
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())
@@ -361,6 +363,12 @@ class Submission:
                 log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
+
+    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]]) -> list[None]:
+        """Of several submits of one account, the last one that was sent says most."""
+        for provider, sent_ms in dict(sorted(accepted)).items():
+            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock())
+        return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         running = asyncio.create_task(work)

@@ -5,8 +5,9 @@ other observation, because a callback may have come before the receipt.
 """
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from receiver.events.model.event import EventType
@@ -27,7 +28,7 @@ from receiver.tasks.model.settle import (
 from receiver.tasks.model.task import IncomingObservation, SettleRefused, Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.opening_repository import OpeningRepository
-from receiver.tasks.timeline_repository import add_answer, add_line
+from receiver.tasks.timeline_repository import add_answer, add_line, line_row
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import (
     UNRESOLVED,
@@ -46,6 +47,23 @@ from submitter.model import (
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """A receipt that is to be stored; see `SubmissionRepository.store_receipt`."""
+
+    task_id: TaskId
+    receipt: Receipt
+    next_poll_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Received:
+    """A task after its receipt, and the line of its timeline."""
+
+    task: Task
+    line: NewLine
+
+
 class SubmissionRepository(OpeningRepository):
     """Opens tasks, and stores what becomes of their submits.
 
@@ -61,26 +79,51 @@ class SubmissionRepository(OpeningRepository):
 
         An id that the ledger knows as another task's is believed for neither: the task stays uncertain and says why.
         """
+        stored = StoredReceipt(task_id=task_id, receipt=receipt, next_poll_ms=next_poll_ms)
+        return (await self.store_receipts([stored], now_ms))[0]
 
-        async def work(tx: Tx, task: Task) -> Task:
-            if not await self._may_take(tx, task, receipt.provider_task_id, now_ms):
-                return await self._contradicted(tx, task, receipt.provider_task_id, now_ms)
-            observation = Observation(
-                key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
-                state=receipt.state,
-                source=Source.SUBMIT,
-                raw_state=receipt.raw_state,
+    async def store_receipts(self, receipts: Sequence[StoredReceipt], now_ms: int) -> list[Task]:
+        """As `store_receipt`, for several in one transaction; the tasks as stored, in the order of `receipts`."""
+
+        async def work(tx: Tx) -> list[Task]:
+            found = await tx.fetch_all(
+                "tasks_by_keys_or_ids",
+                provider_task_ids=[each.receipt.provider_task_id for each in receipts],
+                ids=[each.task_id for each in receipts],
             )
-            incoming = IncomingObservation(observation=observation, expected_task_id=task.id, next_poll_ms=next_poll_ms)
-            change = apply(task, incoming, now_ms)
-            after = replace(change.task, submits=task.submits + 1)
-            detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
-            await tx.execute("remove_queued_request", task=task_id)
-            if receipt.may_be_second:
-                detail["may_be_paid_twice"] = True
-            return await self._save(tx, after, now_ms, detail, verdict=change.verdict)
+            tasks = {task.id: task for task in map(task_of, found)}
+            holders = Counter(each.provider_task_id for each in tasks.values() if each.provider_task_id is not None)
+            holders.update(each.receipt.provider_task_id for each in receipts)
+            changes: list[_Received] = []
+            stored: list[Task] = []
+            for each in receipts:
+                task = tasks[each.task_id]
+                # Once: only by this receipt. Anything else needs a closer look.
+                is_plain = task.provider_task_id is None and holders[each.receipt.provider_task_id] == 1
+                if is_plain:
+                    changes.append(_received(task, each, now_ms))
+                    stored.append(changes[-1].task)
+                else:
+                    stored.append(await self._take_receipt(tx, task, each, now_ms))
+            await self._write_received(tx, changes, now_ms)
+            return stored
 
-        return await self._on_task(task_id, work)
+        return await self._engine.write(work)
+
+    async def _take_receipt(self, tx: Tx, task: Task, receipt: StoredReceipt, now_ms: int) -> Task:
+        named = receipt.receipt.provider_task_id
+        if not await self._may_take(tx, task, named, now_ms):
+            return await self._contradicted(tx, task, named, now_ms)
+        change = _received(task, receipt, now_ms)
+        await self._write_received(tx, [change], now_ms)
+        return change.task
+
+    async def _write_received(self, tx: Tx, changes: Sequence[_Received], now_ms: int) -> None:
+        # Whoever was queued was told so, and only those have a whole request stored.
+        await tx.execute_many("remove_queued_request", [{"task": e.task.id} for e in changes if e.task.acknowledged])
+        await tx.execute_many("update_task", [task_row(each.task) for each in changes])
+        lines = [line_row(self._new_id, each.task, each.line, now_ms) for each in changes]
+        await tx.execute_many("insert_observation", lines)
 
     async def store_refused(self, task_id: TaskId, refused: Refused, now_ms: int, *, tell: bool = False) -> Task:
         """Surely nothing was created. Return the task as stored, unchanged if the provider has reported on it already.
@@ -280,3 +323,20 @@ class SubmissionRepository(OpeningRepository):
         entry = AuditEntry(actor=actor, action="settle", detail=detail, task_id=task.id)
         await record_audit(tx, self._new_id, entry, now_ms=now_ms)
         return await self._save(tx, task, now_ms, detail, source=Source.OPERATOR)
+
+
+def _received(task: Task, stored: StoredReceipt, now_ms: int) -> _Received:
+    receipt = stored.receipt
+    observation = Observation(
+        key=TaskKey(provider=task.provider, provider_task_id=receipt.provider_task_id),
+        state=receipt.state,
+        source=Source.SUBMIT,
+        raw_state=receipt.raw_state,
+    )
+    incoming = IncomingObservation(observation=observation, expected_task_id=task.id, next_poll_ms=stored.next_poll_ms)
+    change = apply(task, incoming, now_ms)
+    detail = {"task_id": receipt.provider_task_id, "receipt": True, "replayed": receipt.replayed}
+    if receipt.may_be_second:
+        detail["may_be_paid_twice"] = True
+    line = NewLine(source=Source.SUBMIT, verdict=change.verdict, detail=detail)
+    return _Received(task=replace(change.task, submits=task.submits + 1), line=line)

@@ -1,7 +1,7 @@
 """Lines of a task's timeline about answers, submits and operators, each written in the transaction of its cause."""
 
 from receiver.store.codec import readable, to_json
-from receiver.store.engine import Row, Tx
+from receiver.store.engine import Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.unusable import NewLine, is_counted, line_to_change
@@ -21,18 +21,22 @@ async def add_answer(tx: Tx, new_id: IdMaker, task: Task, line: NewLine, now_ms:
 
 async def add_line(tx: Tx, new_id: IdMaker, task: Task, line: NewLine, now_ms: int) -> None:
     """Add a line of its own. Its state is the one that the task has afterwards."""
-    await tx.execute(
-        "insert_observation",
-        id=new_id("obs", now_ms),
-        task=task.id,
-        at_ms=now_ms,
-        source=line.source.value,
-        state=task.state.value,
-        raw_state=task.raw_state,
-        verdict=line.verdict.value,
-        detail=to_json(dict(line.detail)),
-        raw=readable(line.raw),
-    )
+    await tx.execute("insert_observation", **line_row(new_id, task, line, now_ms))
+
+
+def line_row(new_id: IdMaker, task: Task, line: NewLine, now_ms: int) -> dict[str, Value]:
+    """The row of a line of its own."""
+    return {
+        "id": new_id("obs", now_ms),
+        "task": task.id,
+        "at_ms": now_ms,
+        "source": line.source.value,
+        "state": task.state.value,
+        "raw_state": task.raw_state,
+        "verdict": line.verdict.value,
+        "detail": to_json(dict(line.detail)),
+        "raw": readable(line.raw),
+    }
 
 
 async def _lines_like(tx: Tx, task: Task, line: NewLine) -> list[Row]:

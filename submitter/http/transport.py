@@ -1,24 +1,22 @@
 """Send HTTP requests: one request on the wire for each call.
 
 No redirect is followed, no cookie is stored, no proxy or credential is read from the environment, and no request is
-repeated: aiohttp repeats one on a stale connection only if its method is idempotent by definition, which POST is not.
-aiohttp is used without httpx in front of it, because httpx takes more processor time for a request than aiohttp does.
+repeated. httpx never repeats a request; aiohttp repeats one on a stale connection only if its method is idempotent by
+definition, which POST is not. The httpx transport is used without the httpx client, because the client parses
+`Location` even when it does not follow it, and a malformed one would lose the reply to a paid POST.
 
-Every exception of the library is translated by one question: can a byte of the request have been sent?
+Every exception of the libraries is translated by one question: can a byte of the request have been sent?
 """
 
 import asyncio
-import re
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.metadata import version
 
 import aiohttp
-import certifi
-from yarl import URL
+import httpx
+from httpx_aiohttp import AiohttpTransport
 
 from submitter.errors import ConnectFailed, ExchangeBroken, ExchangeTimeout, TransportError
 from submitter.http.address_guard import AddressGuard, literal_address
@@ -26,10 +24,6 @@ from submitter.http.connector import BadHead, Connection, Connector, current_con
 from submitter.http.messages import Headers, HttpCall, HttpReply, Received
 from submitter.http.reply_body import ReplyBody
 from submitter.http.time_limit import time_limit
-
-HOSTS_REMEMBERED = 1024  # that the guard has allowed as they are written
-
-_LINE_END = re.compile(r"[\r\n\0]")
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name not found, TLS failed
@@ -67,19 +61,12 @@ class FileReply(Received):
 class Transport:
     """Sends requests, any number at once. Made by `open_transport`."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: TransportLimits, guard: AddressGuard | None) -> None:
-        self._session = session
+    def __init__(self, inner: AiohttpTransport, limits: TransportLimits, guard: AddressGuard | None) -> None:
+        self._inner = inner
         self._limits = limits
-        self._ours = {"user-agent": f"whenfinal/{version('whenfinal')}", "accept": "*/*", "accept-encoding": "gzip"}
+        self._guard = guard
+        self._agent = f"whenfinal/{version('whenfinal')}"
         self._is_closed = False
-
-        @lru_cache(maxsize=HOSTS_REMEMBERED)
-        def check_host(host: str) -> None:
-            address = literal_address(host) if guard else None
-            if address is not None:
-                guard_address(guard, str(address))
-
-        self._check_host = check_host
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
         """Send a request and return the reply. Raise a kind of TransportError, and nothing else.
@@ -89,14 +76,18 @@ class Transport:
         """
         whole_s = self._limits.whole_s if timeout_s is None else timeout_s
         deadline_s = asyncio.get_running_loop().time() + whole_s
-        response = await self._open(call, whole_s)
+        request = self._request(call, whole_s)
+        with _translated(request.url.host, f"no reply within {whole_s:g} s"):
+            async with time_limit(deadline_s):
+                response = await self._inner.handle_async_request(request)
         connection = current_connection.get()
-        headers = _headers_of(response)
-        async with response:
-            body, is_complete = await self._read(response, headers, deadline_s)
+        try:
+            body, is_complete = await self._read(response, deadline_s)
+        finally:
+            await response.aclose()
         return HttpReply(
-            status=response.status,
-            headers=headers,
+            status=response.status_code,
+            headers=_headers_of(response),
             body=body,
             is_complete=is_complete and not (connection is not None and connection.was_cut),
         )
@@ -108,54 +99,54 @@ class Transport:
         `idle_s` limits the wait for the headers and for each chunk. Raise a kind of TransportError, also while the
         chunks are read.
         """
-        response = await self._open(replace(call, headers=(*call.headers, ("accept-encoding", "identity"))), idle_s)
+        unpacked = replace(call, headers=(*call.headers, ("accept-encoding", "identity")))
+        request = self._request(unpacked, idle_s)
+        with _translated(request.url.host, f"no reply within {idle_s:g} s"):
+            async with time_limit(asyncio.get_running_loop().time() + idle_s):
+                response = await self._inner.handle_async_request(request)
         connection = current_connection.get()
-        async with response:
-            chunks = _chunks(response, idle_s, connection)
-            yield FileReply(status=response.status, headers=_headers_of(response), chunks=chunks)
+        try:
+            chunks = _chunks(response, request.url.host, idle_s, connection)
+            yield FileReply(status=response.status_code, headers=_headers_of(response), chunks=chunks)
+        finally:
+            await response.aclose()
 
     async def aclose(self) -> None:
         self._is_closed = True
-        await self._session.close()
+        await self._inner.aclose()
 
-    async def _open(self, call: HttpCall, whole_s: float) -> aiohttp.ClientResponse:
-        """Send a request and wait for the head of its reply."""
-        url, headers = self._checked(call)
-        connect_s = min(self._limits.connect_s, whole_s)
-        with _translated(url.host or "", f"no reply within {whole_s:g} s"):
-            async with time_limit(asyncio.get_running_loop().time() + whole_s):
-                return await self._session.request(
-                    call.method,
-                    url,
-                    headers=headers,
-                    data=call.body or None,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=connect_s, sock_connect=connect_s),
-                )
-
-    def _checked(self, call: HttpCall) -> tuple[URL, list[tuple[str, str]]]:
-        """Return address and headers. Every fault of the call itself is found here, where nothing has been sent."""
+    def _request(self, call: HttpCall, whole_s: float) -> httpx.Request:
+        """Build the request. Every fault of the call itself is found here, where nothing has been sent."""
         if self._is_closed:
             raise ConnectFailed("the transport is closed")
-        text = "".join([part for pair in call.headers for part in pair])
-        if _LINE_END.search(text):
+        if any(set(name + value) & {"\r", "\n", "\0"} for name, value in call.headers):
             raise ConnectFailed("a header holds a line break or NUL")
+        connect_s = min(self._limits.connect_s, whole_s)
+        timeout = {"connect": connect_s, "pool": connect_s, "read": None, "write": None}
         try:
-            text.encode("ascii")
-            url = URL(call.url)
-            host = url.host or ""
-        except (ValueError, TypeError) as error:
+            request = httpx.Request(
+                call.method, call.url, headers=self._headers(call), content=call.body, extensions={"timeout": timeout}
+            )
+        except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ConnectFailed(f"the call can not be written as HTTP: {type(error).__name__}") from error
-        if url.scheme not in {"http", "https"} or not host or url.raw_user or url.raw_password:
-            raise ConnectFailed("not an http address, or one with a user name")
-        self._check_host(host)
-        given = {name.lower() for name, _ in call.headers}
-        return url, [*(pair for pair in self._ours.items() if pair[0] not in given), *call.headers]
+        self._check_host(request.url)
+        return request
 
-    async def _read(self, response: aiohttp.ClientResponse, headers: Headers, deadline_s: float) -> tuple[bytes, bool]:
+    def _headers(self, call: HttpCall) -> list[tuple[str, str]]:
+        ours = (("user-agent", self._agent), ("accept", "*/*"), ("accept-encoding", "gzip"))
+        given = {name.lower() for name, _ in call.headers}
+        return [*(pair for pair in ours if pair[0] not in given), *call.headers]
+
+    def _check_host(self, url: httpx.URL) -> None:
+        if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+            raise ConnectFailed("not an http address, or one with a user name")
+        address = literal_address(url.host) if self._guard else None
+        if address is not None:
+            guard_address(self._guard, str(address))
+
+    async def _read(self, response: httpx.Response, deadline_s: float) -> tuple[bytes, bool]:
         """Return what there is of the body, and whether that is all of it."""
-        coding = ", ".join([value for name, value in headers if name == "content-encoding"])
-        body = ReplyBody(cap_bytes=self._limits.max_reply_bytes, coding=coding)
+        body = ReplyBody(cap_bytes=self._limits.max_reply_bytes, coding=response.headers.get("content-encoding"))
         if self._limits.body_s is not None:
             deadline_s = min(deadline_s, asyncio.get_running_loop().time() + self._limits.body_s)
         try:
@@ -164,8 +155,10 @@ class Transport:
                     body.feed(response.content.read_nowait())
                     return body.end()
                 async with time_limit(deadline_s):
-                    while not body.is_full and (chunk := await response.content.readany()):
+                    async for chunk in response.aiter_raw():
                         body.feed(chunk)
+                        if body.is_full:
+                            break
         except TransportError:
             return body.end()[0], False
         return body.end()
@@ -174,9 +167,9 @@ class Transport:
 @asynccontextmanager
 async def open_transport(limits: TransportLimits, guard: AddressGuard | None = None) -> AsyncIterator[Transport]:
     """Open a transport. Without a guard it reaches every address, as for providers, whose URLs the operator sets."""
-    tls = ssl.create_default_context(cafile=certifi.where())
+    tls = httpx.create_ssl_context(trust_env=False)
     session = open_session(Connector(guard, limit=limits.connections, tls=tls))
-    transport = Transport(session, limits, guard)
+    transport = Transport(AiohttpTransport(verify=tls, trust_env=False, client=session), limits, guard)
     try:
         yield transport
     finally:
@@ -184,16 +177,16 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
 
 
 async def _chunks(
-    response: aiohttp.ClientResponse, idle_s: float, connection: Connection | None
+    response: httpx.Response, where: str, idle_s: float, connection: Connection | None
 ) -> AsyncIterator[bytes]:
-    where = response.url.host or ""
+    parts = response.aiter_raw()
 
-    async def next_chunk() -> bytes:
+    async def next_chunk() -> bytes | None:
         with _translated(where, f"nothing more within {idle_s:g} s"):
             async with time_limit(asyncio.get_running_loop().time() + idle_s):
-                return await response.content.readany()
+                return await anext(parts, None)
 
-    while chunk := await next_chunk():
+    while (chunk := await next_chunk()) is not None:
         yield chunk
     if connection is not None and connection.was_cut:
         raise ExchangeBroken(f"{where}: the connection ended before the whole file")
@@ -205,19 +198,28 @@ def _translated(where: str, late: str) -> Iterator[None]:
         yield
     except TransportError:
         raise
-    except _NEVER_CONNECTED as error:
-        raise ConnectFailed(f"{where}: {_reason(error)}") from error
-    except aiohttp.ServerTimeoutError as error:
-        raise ExchangeTimeout(f"{where}: {type(error).__name__}") from error
     except TimeoutError as error:
         raise ExchangeTimeout(f"{where}: {late}") from error
+    except httpx.HTTPError as error:
+        raise _translate(error, where) from error
     except BadHead as error:
         raise ExchangeBroken(f"{where}: {error}") from error
-    except Exception as error:  # the library's own fault after the request may have left
+    except Exception as error:  # a library's own fault after the request may have left
         raise ExchangeBroken(f"{where}: {type(error).__name__}") from error
 
 
-def _reason(cause: BaseException) -> str:
+def _translate(error: httpx.HTTPError, where: str) -> TransportError:
+    """Translate by aiohttp's exception, the cause, because httpx calls some lost connections a connect timeout."""
+    cause = error.__cause__
+    message = f"{where}: {_reason(cause)}"
+    if isinstance(cause, _NEVER_CONNECTED):
+        return ConnectFailed(message)
+    if isinstance(cause, TimeoutError):
+        return ExchangeTimeout(message)
+    return ExchangeBroken(message)
+
+
+def _reason(cause: BaseException | None) -> str:
     """Never return a library's whole message: it can contain the URL with its query, or bytes of the reply."""
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         return "the certificate is not to be trusted"
@@ -226,6 +228,6 @@ def _reason(cause: BaseException) -> str:
     return type(cause).__name__
 
 
-def _headers_of(response: aiohttp.ClientResponse) -> Headers:
+def _headers_of(response: httpx.Response) -> Headers:
     """Decode as Latin-1, which accepts any byte, so that no odd header loses the reply."""
-    return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.raw_headers])
+    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw)

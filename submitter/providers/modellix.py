@@ -85,7 +85,7 @@ CAPABILITIES = Capabilities(
     retention_s=86_400.0,  # 24 h in the earlier documents, 7 days in the later ones: the shorter is assumed
     # Polling is advised after 1 s, rising to 10 s. The models are DashScope's and take 1 to 5 minutes, so no poll
     # comes in the first minute.
-    poll=PollAdvice(first_s=60.0, every_s=10.0, floor_s=5.0),
+    poll=PollAdvice(every_s=10.0, floor_s=5.0),
     # 100 requests a minute for the team: a burst of 20 and 80 more within the same minute.
     budget=Budget(per_s=80 / 60, burst=20, submits_count=True),
     # After a top-up of 10 dollars; 2 before that and up to 100 after others: https://docs.modellix.ai, 2026-11-21.

@@ -46,7 +46,7 @@ CAPABILITIES = Capabilities(
     idempotency_s=None,
     retention_s=86_400.0,  # not stated; the upstream link of a success lives 24 h
     # Nothing is published; the family's gateways poll their upstream about every 15 s; the model takes 1 to 5 minutes.
-    poll=PollAdvice(first_s=60.0, every_s=15.0, floor_s=5.0),
+    poll=PollAdvice(every_s=15.0, floor_s=5.0),
     budget=BUDGET,
     options=ROUTE_OPTIONS,
     raw=RAW,

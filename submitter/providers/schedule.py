@@ -1,4 +1,6 @@
-"""When to poll a task next, how long to pause a provider, and how a rate budget refills.
+"""The waits between polls, how long to pause a provider, and how a rate budget refills.
+
+How long a task that runs as it should is waited for is learned: `receiver.reconcile.model.poll_rule`.
 
 Pure. Times are unix milliseconds. `random` is a number in [0, 1). `speed` is how many provider seconds pass in one of
 ours: 1, except for the simulator. Every wait that the provider's clock decides is divided by it.
@@ -16,6 +18,8 @@ PRIOR_SIGMA = 0.8  # the spread of the logarithm of that time; it is taken to be
 POLL_PRICE_S = 5.0  # a poll is worth so many seconds of lateness; a higher price means fewer polls
 
 JITTER = 0.1  # each wait varies by this share, so that tasks submitted together are not polled together
+
+MAX_SPREAD_S = 5.0  # a long wait varies by no more than that, because a poll at the wrong time costs a second one
 
 CALLBACK_FACTOR = 2  # polls are further apart where a callback is expected, because they are only the safety net
 
@@ -36,18 +40,23 @@ MAX_CLOCK_SKEW_MS = 10_000  # what the clocks of two nodes may differ by; a larg
 MAX_DOUBLINGS = 15  # more of them change nothing, because MAX_WAIT_S is reached, and would overflow in the end
 
 
-def first_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, speed: float, random: float) -> int:
-    """When to poll first after the receipt: after the usual duration, or once an expected callback is late."""
-    wait_s = advice.late_s if callback_expected else advice.first_s
-    return _after(now_ms, advice, wait_s, speed=speed, random=random)
-
-
-def next_poll_ms(
-    now_ms: int, advice: PollAdvice, *, callback_expected: bool, overdue: bool, speed: float, random: float
-) -> int:
-    """When to poll again after a poll that found the task unfinished."""
-    factor = (CALLBACK_FACTOR if callback_expected else 1) * (OVERDUE_FACTOR if overdue else 1)
+def overdue_poll_ms(now_ms: int, advice: PollAdvice, *, callback_expected: bool, speed: float, random: float) -> int:
+    """When to poll again after a poll that found a task unfinished whose deadline has passed."""
+    factor = OVERDUE_FACTOR * (CALLBACK_FACTOR if callback_expected else 1)
     return _after(now_ms, advice, min(advice.every_s * factor, MAX_WAIT_S), speed=speed, random=random)
+
+
+def learned_poll_ms(now_ms: int, advice: PollAdvice, wait_s: float, *, speed: float, spread: float) -> int:
+    """When to poll after a wait that follows from what was learned. `spread`, in [0, 1), is the task's own.
+
+    It varies the wait, so that tasks submitted together are not polled together.
+    """
+    return now_ms + max(1, round(max(spread_wait_s(wait_s, spread), advice.floor_s) / speed * 1000))
+
+
+def spread_wait_s(wait_s: float, spread: float) -> float:
+    """A wait that follows from what was learned, by a tenth longer or shorter at most, and by `MAX_SPREAD_S`."""
+    return wait_s + min(wait_s * JITTER, MAX_SPREAD_S) * (2 * spread - 1)
 
 
 def after_not_found(
@@ -82,7 +91,7 @@ def after_pause(paused_until_ms: int, advice: PollAdvice, *, speed: float, rando
 
 def longest_wait_ms(advice: PollAdvice, *, speed: float) -> int:
     """No poll is ever due later than this after the moment at which its time was set."""
-    usual_s = max(MAX_WAIT_S, advice.first_s, advice.late_s, advice.every_s, advice.floor_s) / speed
+    usual_s = max(MAX_WAIT_S, advice.every_s, advice.floor_s) / speed
     after_pause_s = MAX_PAUSE_S + advice.every_s / speed
     return round(max(usual_s, after_pause_s) * (1 + JITTER) * 1000)
 

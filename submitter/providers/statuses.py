@@ -82,7 +82,7 @@ def reason(state: TaskState, *places: object, code: str = "failed") -> TaskError
     if state is not TaskState.FAILED and state is not TaskState.CANCELED:
         return None
     words = next(filter(None, map(_message, places)), "")
-    if state is TaskState.FAILED or (state is TaskState.CANCELED and words):
+    if state is TaskState.FAILED or words:
         otherwise = code if state is TaskState.FAILED else "canceled"
         stated = next(filter(None, map(_code, places)), otherwise)
         return TaskError(code=stated, message=words or "the provider gave no reason")

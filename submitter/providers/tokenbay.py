@@ -56,7 +56,7 @@ CAPABILITIES = Capabilities(
     idempotency_s=None,
     retention_s=86_400.0,  # not stated; assumed as for the upstream
     # Typical runs take 100 to 150 s; every 10 to 15 s, never below 5 s.
-    poll=PollAdvice(first_s=90.0, every_s=12.0, floor_s=5.0),
+    poll=PollAdvice(every_s=12.0, floor_s=5.0),
     budget=BUDGET,
     options=ROUTE_OPTIONS,
     raw=RAW,

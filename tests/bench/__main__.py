@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from tests.bench import (
@@ -25,6 +26,10 @@ from tests.bench import (
     isolation,
     latency,
     many_subscriptions,
+    polling,
+    schedule,
+    startup,
+    submit,
 )
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
@@ -38,10 +43,14 @@ CASES: Sequence[Case] = (
     forged.CASE,
     intake_postgres.CASE,
     batches.CASE,
+    polling.CASE,
+    schedule.CASE,
+    submit.CASE,
     isolation.CASE,
     delivery.CASE,
     latency.CASE,
     many_subscriptions.CASE,
+    startup.CASE,
 )
 
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}
@@ -60,8 +69,7 @@ def bench(
     """Measure each case side by side with its ceiling in the same run."""
     console = Console(width=WIDTH)
     if lists:
-        for case in CASES:
-            console.print(Text(f"{case.name:<20} {case.title}"))
+        console.print(_listed())
         return
     cases = _chosen(only or ())
     facts, started_s = machine(), time.monotonic()
@@ -76,6 +84,13 @@ def bench(
         console.print(Text(summary(outcomes, took_s=took_s)))
     if not all(each.is_good for each in outcomes):
         raise typer.Exit(1)
+
+
+def _listed() -> Table:
+    listed = Table.grid(padding=(0, 2))
+    for case in CASES:
+        listed.add_row(case.name, Text(case.title))
+    return listed
 
 
 def _chosen(names: Sequence[str]) -> Sequence[Case]:
@@ -108,4 +123,4 @@ def _measured(cases: Sequence[Case], console: Console | None, *, is_quick: bool)
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="scripts/bench")

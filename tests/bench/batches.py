@@ -25,7 +25,7 @@ SIZES = (1, 16, 256)
 REPEATS, QUICK_REPEATS = 9, 5
 FELT = 3  # batches over a wire, of each length
 ROUND_TRIPS = 4.5  # felt; other work of the machine adds to them
-SHORT_S, LONG_S = 0.01, 0.11  # each way
+SHORT_S, LONG_S = 0.01, 0.21  # each way
 
 
 class _Tasks:
@@ -89,17 +89,20 @@ async def _arm(engine: str, store: Store, tasks: _Tasks, size: int, repeats: int
 async def _over(wire: Wire, far: Store, tasks: _Tasks, size: int) -> list[Check]:
     """Statements and round trips of a batch. What else the machine does only adds to a time: the quickest counts."""
     await _timed(far, tasks, size)
-    before = wire.statements
-    quickest_s = []
+    quickest_s, statements = [], []
     for delay_s in (SHORT_S, LONG_S):
         wire.delay_s = delay_s
-        quickest_s.append(min([(await _timed(far, tasks, size)).wall_s for _ in range(FELT)]))
+        took_s = []
+        for _ in range(FELT):
+            before = wire.statements
+            took_s.append((await _timed(far, tasks, size)).wall_s)
+            statements.append(wire.statements - before)
+        quickest_s.append(min(took_s))
     wire.delay_s = 0.0
-    statements = (wire.statements - before) / (2 * FELT)
     trips = (quickest_s[1] - quickest_s[0]) / (2 * (LONG_S - SHORT_S))
     return [
         at_most(f"round trips of a batch of {size}", trips, ROUND_TRIPS),
-        shown(f"statements of a batch of {size}", statements),
+        shown(f"statements of a batch of {size}", min(statements)),
     ]
 
 
@@ -116,6 +119,6 @@ async def _timed(store: Store, tasks: _Tasks, size: int) -> Round:
 
 CASE = Case(
     name="batches",
-    title="one transaction of new ends, without the web: time, statements and round trips",
+    title="one transaction of new ends: time, statements, round trips",
     measure=measure,
 )

@@ -1,6 +1,8 @@
 """The processes that call, from the side of the bench: one for each core that is free for them."""
 
 import json
+import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,10 +16,14 @@ MOST = 4  # processes: what they do is little against what a service does
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Callers:
-    """`busiest`: the greatest part of its time that a process of the load was busy, by the name of what it called."""
+    """`cpu_s`: processor time of the load for one request, in each of its runs, by the name of what it called."""
 
     processes: Sequence[Process]
-    busiest: dict[str, float] = field(default_factory=dict)
+    cpu_s: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def cpu_us(self, name: str) -> float:
+        """Processor time of the load for one request: the median."""
+        return statistics.median(self.cpu_s[name]) * 1e6
 
     def call(self, name: str, load: Load, *, pids: Sequence[int], status: int) -> Round:
         """Spread a load over the processes. Processor time is that of `pids` and of all that they started.
@@ -38,10 +44,10 @@ class Callers:
         for each in called:
             if each.statuses.keys() != {str(status)}:
                 raise BenchFailed(f"{name}: each answer was to be {status}, and they were {each.statuses}")
-            busy = each.cpu_s / (each.ended_s - each.started_s)
-            self.busiest[name] = max(busy, self.busiest.get(name, 0.0))
+        items = load.tasks * load.times
+        self.cpu_s[name].append(sum(each.cpu_s for each in called) / items)
         return Round(
-            items=load.tasks * load.times,
+            items=items,
             wall_s=max(each.ended_s for each in called) - min(each.started_s for each in called),
             cpu_s=cpu_s,
             latencies_ms=[ms for each in called for ms in each.latencies_ms],

@@ -20,8 +20,8 @@ from receiver.web.server import bind, server_config
 async def serve(port: int, file: str) -> None:
     """Each statement is its own transaction, which is the least that one insert and one commit can cost."""
     async with aiosqlite.connect(file, isolation_level=None) as ledger:
-        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"):
-            await ledger.execute(statement)
+        for setting in ("journal_mode = WAL", "synchronous = FULL"):
+            await ledger.execute(f"PRAGMA {setting}")
         await ledger.execute("CREATE TABLE callbacks (id INTEGER PRIMARY KEY, token TEXT NOT NULL, body BLOB NOT NULL)")
 
         async def take(request: Request) -> Response:

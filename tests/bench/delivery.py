@@ -28,7 +28,7 @@ from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from submitter.http.address_guard import AddressGuard
 from submitter.http.transport import TransportLimits, open_transport
 from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
-from tests.bench.checks import at_least
+from tests.bench.checks import at_least, processor_time
 from tests.bench.ledgers import now_ms
 from tests.bench.processes import cores, pinned, python
 from tests.support.builders import SECRET, a_report
@@ -56,6 +56,7 @@ def measure(options: Options) -> Found:
         checks=[
             at_least("to one endpoint / bare posts", one.ratio_to(bare), TARGET),
             at_least(f"to {ENDPOINTS} endpoints / bare posts", many.ratio_to(bare), TARGET),
+            *processor_time(one, bare),
         ],
         left_out=apart.left_out,
     )
@@ -192,11 +193,11 @@ async def _service(path: Path, base: str, endpoints: int) -> AsyncIterator[_Serv
 @contextmanager
 def _endpoints(on: frozenset[int] | None) -> Iterator[str]:
     with python("tests.bench.endpoints", on=on, pipes=True) as process:
-        yield f"http://127.0.0.1:{process.read()}"
+        yield process.read()
 
 
 CASE = Case(
     name="delivery",
-    title=f"webhooks to one endpoint and to {ENDPOINTS}, beside posts of the bare HTTP client",
+    title=f"webhooks to 1 and to {ENDPOINTS} endpoints, beside posts of a bare client",
     measure=measure,
 )

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.bench.callers import open_callers
 from tests.bench.calling import Kind
 from tests.bench.case import Arm, BenchFailed, CannotMeasure, Case, Found, Options, Round, by_turns
 from tests.bench.checks import at_most
-from tests.bench.processes import cores
-from tests.bench.takers import service
+from tests.bench.processes import NO_CPU
+from tests.bench.takers import place, service
 
 ROUNDS, QUICK_ROUNDS = 5, 3
 OF_GOOD = 0.3
@@ -26,32 +24,27 @@ FORGED, TIMES = 1000, 4
 
 
 def measure(options: Options) -> Found:
-    apart = cores()
     rounds, part = (QUICK_ROUNDS, 2) if options.is_quick else (ROUNDS, 1)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="whenfinal-bench-")))
-        callers = stack.enter_context(open_callers(on=apart.load, processes=apart.loads))
+        at = stack.enter_context(place())
         options.say("filling the ledger and starting the server")
-        file = folder / "ledger.db"
         tasks = rounds * GOOD // part + FORGED
-        taker = stack.enter_context(
-            service("whenfinal", folder, f"sqlite:///{file}", callers, tasks=tasks, on=apart.server)
-        )
+        taker = stack.enter_context(service(at, tasks=tasks))
         options.say("measuring")
         good = Arm(name="good, new")
         forged = {kind: Arm(name=kind.value) for kind in (Kind.FORGED_TOKEN, Kind.FORGED_SIGNATURE)}
         arms: list[tuple[Arm, Callable[[], Round]]] = [(good, partial(taker.take_new, GOOD // part, CONNECTIONS))]
         for kind, arm in forged.items():
             refuse = partial(taker.refuse, kind, FORGED, TIMES // part, CONNECTIONS)
-            arms.append((arm, partial(_without_a_write, file, refuse)))
+            arms.append((arm, partial(_without_a_write, at.ledger, refuse)))
         by_turns(arms, rounds=rounds, on_round=options.on_round)
     checks = [at_most(f"processor time of a {kind}", _cpu(arm) / _cpu(good), OF_GOOD) for kind, arm in forged.items()]
-    return Found(arms=(good, *forged.values()), checks=checks, left_out=apart.left_out)
+    return Found(arms=(good, *forged.values()), checks=checks, left_out=at.left_out)
 
 
 def _cpu(arm: Arm) -> float:
     if arm.cpu_us is None:
-        raise CannotMeasure("this system does not tell the processor time of another process")
+        raise CannotMeasure(NO_CPU)
     return arm.cpu_us
 
 
@@ -72,6 +65,6 @@ def _digests(file: Path) -> list[str]:
 
 CASE = Case(
     name="forged",
-    title=f"forged callbacks beside good ones, {CONNECTIONS} connections",
+    title="forged callbacks beside good ones",
     measure=measure,
 )

@@ -7,14 +7,10 @@ and then it is in one commit with its event, its line in the timeline and what o
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.bench.callers import open_callers
 from tests.bench.case import Arm, Case, Found, Options, Round, by_turns
-from tests.bench.checks import at_least, at_most, shown
-from tests.bench.processes import cores
-from tests.bench.takers import Taker, no_op, per_request, service
+from tests.bench.checks import at_least, at_most, processor_time, shown
+from tests.bench.takers import Taker, no_op, per_request, place, service
 
 ROUNDS, QUICK_ROUNDS = 5, 3
 OF_NOOP, OF_PER_REQUEST, P99_MS = 0.30, 2.0, 20.0
@@ -25,25 +21,22 @@ MAIN = 64
 
 
 def measure(options: Options) -> Found:
-    apart = cores()
     rounds, part = (QUICK_ROUNDS, 2) if options.is_quick else (ROUNDS, 1)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="whenfinal-bench-")))
-        callers = stack.enter_context(open_callers(on=apart.load, processes=apart.loads))
+        at = stack.enter_context(place())
         options.say("filling the ledger and starting the servers")
         tasks = rounds * sum(ours for ours, _ in SIZES.values()) // part
-        url = f"sqlite:///{folder / 'ledger.db'}"
-        noop = stack.enter_context(no_op(callers, on=apart.server))
-        plain = stack.enter_context(no_op(callers, on=apart.server, plain=True))
-        commits = stack.enter_context(per_request(folder, callers, on=apart.server))
-        ours = stack.enter_context(service("whenfinal", folder, url, callers, tasks=tasks, on=apart.server))
+        noop = stack.enter_context(no_op(at))
+        bare = stack.enter_context(no_op(at, bare=True))
+        commits = stack.enter_context(per_request(at))
+        ours = stack.enter_context(service(at, tasks=tasks))
         arms = dict(_arms(noop, ours, part))
-        arms[f"{plain.name}, {MAIN}"] = partial(plain.take_new, SIZES[MAIN][1] // part, MAIN)
+        arms[f"{bare.name}, {MAIN}"] = partial(bare.take_new, SIZES[MAIN][1] // part, MAIN)
         arms[f"{commits.name}, {MAIN}"] = partial(commits.take_new, PER_REQUEST // part, MAIN)
         options.say("measuring")
         measured = [(Arm(name=name), work) for name, work in arms.items()]
         by_turns(measured, rounds=rounds, on_round=options.on_round)
-    return _found({arm.name: arm for arm, _ in measured}, callers.busiest[noop.name], apart.left_out)
+    return _found({arm.name: arm for arm, _ in measured}, at.callers.cpu_us(noop.name), at.left_out)
 
 
 def _arms(noop: Taker, ours: Taker, part: int) -> dict[str, Callable[[], Round]]:
@@ -54,7 +47,7 @@ def _arms(noop: Taker, ours: Taker, part: int) -> dict[str, Callable[[], Round]]
     return arms
 
 
-def _found(arms: dict[str, Arm], busy: float, left_out: tuple[str, ...]) -> Found:
+def _found(arms: dict[str, Arm], load_us: float, left_out: tuple[str, ...]) -> Found:
     ours = {connections: arms[f"whenfinal, {connections}"] for connections in SIZES}
     noop = {connections: arms[f"no-op, {connections}"] for connections in SIZES}
     checks = [
@@ -66,14 +59,15 @@ def _found(arms: dict[str, Arm], busy: float, left_out: tuple[str, ...]) -> Foun
             for connections in SIZES
             if connections != MAIN
         ),
-        shown(f"of no-op without Starlette at {MAIN}", ours[MAIN].ratio_to(arms[f"no-op, no Starlette, {MAIN}"])),
-        shown("busy part of the load's core at most, no-op", busy),
+        shown(f"of uvicorn alone at {MAIN} connections", ours[MAIN].ratio_to(arms[f"uvicorn alone, {MAIN}"])),
+        *processor_time(ours[MAIN], noop[MAIN]),
+        shown("processor time of the load for a request to no-op", load_us, "µs"),
     ]
     return Found(arms=list(arms.values()), checks=checks, left_out=left_out)
 
 
 CASE = Case(
     name="intake",
-    title="new callbacks into SQLite, signed; synchronous=FULL; 64, 1, 256 connections",
+    title="new callbacks into SQLite, each synced to the disk and signed",
     measure=measure,
 )

@@ -7,15 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 
-from tests.bench.callers import open_callers
 from tests.bench.case import Arm, CannotMeasure, Case, Check, Found, Options, by_turns
 from tests.bench.checks import at_least, shown
-from tests.bench.takers import Taker, no_op, service
+from tests.bench.takers import Ledger, no_op, place, service
 from tests.support.postgres import DURABLE, Databases, NoServer, own_server
 
 ROUNDS, QUICK_ROUNDS = 5, 3
@@ -28,24 +25,21 @@ WEBS = (1, 2)
 def measure(options: Options) -> Found:
     rounds, part = (QUICK_ROUNDS, 2) if options.is_quick else (ROUNDS, 1)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="whenfinal-bench-")))
         databases, pids = stack.enter_context(durable_databases())
-        callers = stack.enter_context(open_callers(on=None, processes=1))
+        at = stack.enter_context(place(cores_are_shared=True))
         options.say("filling the ledgers and starting the servers")
         tasks = rounds * CALLBACKS // part
-        url = f"sqlite:///{folder / 'ledger.db'}"
-        noop = stack.enter_context(no_op(callers, on=None))
-        sqlite = stack.enter_context(service("SQLite, 1 web", folder, url, callers, tasks=tasks, on=None))
-        takers: list[Taker] = []
+        noop = stack.enter_context(no_op(at))
+        takers = [stack.enter_context(service(at, name="SQLite, 1 web", tasks=tasks))]
         for webs in WEBS:
-            url, name = databases.make(), f"Postgres, {webs} web"
+            url = databases.make()
             stack.callback(databases.drop, url)
-            opened = service(name, folder, url, callers, tasks=tasks, webs=webs, on=None, query=_query, pids=pids)
+            ledger = Ledger(url=url, query=_query, pids=pids)
+            opened = service(at, name=f"Postgres, {webs} web", tasks=tasks, ledger=ledger, webs=webs)
             takers.append(stack.enter_context(opened))
         options.say("measuring")
         arms = [(Arm(name=noop.name), partial(noop.take_new, OF_NOOP // part, CONNECTIONS))]
-        for taker in (sqlite, *takers):
-            arms.append((Arm(name=taker.name), partial(taker.take_new, CALLBACKS // part, CONNECTIONS)))
+        arms += [(Arm(name=each.name), partial(each.take_new, CALLBACKS // part, CONNECTIONS)) for each in takers]
         by_turns(arms, rounds=rounds, on_round=options.on_round)
         server = _server(databases.url)
     return _found([arm for arm, _ in arms], server)
@@ -93,6 +87,6 @@ def _server(url: str) -> str:
 
 CASE = Case(
     name="intake_postgres",
-    title=f"new callbacks into Postgres and SQLite, {CONNECTIONS} connections, cores shared",
+    title="new callbacks into Postgres and into SQLite",
     measure=measure,
 )

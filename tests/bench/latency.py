@@ -21,9 +21,9 @@ from receiver.webhooks.model.subscription import Subscription
 from tests.bench.calling import Kind, Signer, name_of
 from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
 from tests.bench.checks import at_most
+from tests.bench.endpoints import open_endpoints
 from tests.bench.ledgers import filled, now_ms
 from tests.bench.processes import API_KEY, HIAPI_SECRET, KEY, Process, Stopwatch, cores, pinned, settings, whenfinal
-from tests.bench.sink import open_sink
 from tests.support.builders import SECRET
 
 PER_S = 200
@@ -83,7 +83,7 @@ async def _measured(options: Options, folder: Path, rounds: int, on: frozenset[i
     answer, webhook, stream = Arm(name="answer to the callback"), Arm(name="webhook"), Arm(name="stream")
     url = f"sqlite:///{folder / 'ledger.db'}"
     arrivals, size = _Arrivals(), ROUND_S * PER_S
-    async with open_sink(arrivals.post) as endpoint:
+    async with open_endpoints(arrivals.post) as endpoint:
         options.say("filling the ledger and starting the server")
         await _fill(url, endpoint, WARM + rounds * size)
         environment = settings(folder, url, WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
@@ -191,6 +191,6 @@ async def _following(process: Process, take: Callable[[bytes], None]) -> AsyncIt
 
 CASE = Case(
     name="latency",
-    title=f"from a callback to its webhook and its stream, {PER_S} callbacks a second",
+    title="from a callback to its webhook and its stream, 200 each second",
     measure=measure,
 )

@@ -55,6 +55,6 @@ def _sync_ms() -> float:
 def told(facts: dict[str, Any]) -> str:
     """The same in a sentence."""
     return (
-        f"{facts['date']}: {facts['processor']}, {facts['cores']} cores, {facts['system']}; Python {facts['python']},"
+        f"{facts['date']}: {facts['processor']}, cores: {facts['cores']}, {facts['system']}; Python {facts['python']},"
         f" SQLite {facts['sqlite']}; 4 KiB reach the disk in {facts['sync_ms']} ms; load before: {facts['load']}"
     )

@@ -13,12 +13,12 @@ import uvloop
 
 from receiver.webhooks.model.subscription import Subscription
 from tests.bench.calling import Kind, Signer, name_of
-from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
+from tests.bench.case import Arm, BenchFailed, CannotMeasure, Case, Found, Options, Round
 from tests.bench.checks import at_most, shown
+from tests.bench.endpoints import open_endpoints
 from tests.bench.latency import Sender
 from tests.bench.ledgers import filled, now_ms
-from tests.bench.processes import HIAPI_SECRET, KEY, Process, Stopwatch, cores, pinned, settings, whenfinal
-from tests.bench.sink import open_sink
+from tests.bench.processes import HIAPI_SECRET, KEY, NO_CPU, Process, Stopwatch, cores, pinned, settings, whenfinal
 from tests.support.builders import SECRET
 
 SUBSCRIPTIONS = 1000
@@ -34,7 +34,9 @@ def measure(options: Options) -> Found:
     events = QUICK_EVENTS if options.is_quick else EVENTS
     with TemporaryDirectory(prefix="whenfinal-bench-") as folder, pinned(apart.load):
         arm = uvloop.run(_measured(options, Path(folder), events, apart.server))
-    cpu_s = (arm.cpu_us or 0.0) * SUBSCRIPTIONS / 1e6
+    if arm.cpu_us is None:
+        raise CannotMeasure(NO_CPU)
+    cpu_s = arm.cpu_us * SUBSCRIPTIONS / 1e6
     return Found(
         arms=(arm,),
         checks=[
@@ -48,7 +50,7 @@ def measure(options: Options) -> Found:
 async def _measured(options: Options, folder: Path, events: int, on: frozenset[int] | None) -> Arm:
     arm = Arm(name=f"{SUBSCRIPTIONS} subscriptions")
     url, came = f"sqlite:///{folder / 'ledger.db'}", asyncio.Semaphore(0)
-    async with open_sink(lambda _: came.release()) as endpoint:
+    async with open_endpoints(lambda _: came.release()) as endpoint:
         options.say("filling the ledger and starting the server")
         await _fill(url, endpoint, WARM + events)
         environment = settings(folder, url, WHENFINAL_ALLOW_PRIVATE="127.0.0.0/8")
@@ -91,7 +93,7 @@ async def _fill(url: str, endpoint: str, tasks: int) -> None:
 
 
 CASE = Case(
-    name="many-subscriptions",
+    name="many_subscriptions",
     title=f"one event each second to {SUBSCRIPTIONS} subscriptions",
     measure=measure,
 )

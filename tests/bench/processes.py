@@ -25,6 +25,7 @@ API_KEY = "a-key-of-the-bench-that-may-do-all-0123456789"
 HIAPI_SECRET = "a-secret-by-which-the-provider-signs"
 START_S = 60.0
 STARTS_S = 5.0  # again, for its words
+NO_CPU = "processor time of the servers: this system does not tell that of another process"
 _PROC = Path("/proc")
 #: Fields of /proc/PID/stat, counted from the one after the name of the program.
 _PARENT, _USER, _SYSTEM, _ENDED_USER, _ENDED_SYSTEM = 1, 11, 12, 13, 14

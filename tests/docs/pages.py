@@ -10,6 +10,7 @@ from receiver.events.model.event import TASK_EVENTS, EventType
 from submitter.model import ENDED
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
+from tests.bench.measurements import measurements, runs
 from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
 
 ROOT = Path(__file__).parents[2]
@@ -88,9 +89,7 @@ def provider_table() -> str:
 def _provider_row(name: str, can: Capabilities) -> str:
     models = "<br>".join(f"{_names(family)} {_limits(family)}" for family in can.families)
     lost = "repeated with its idempotency key" if can.idempotency_s else "`uncertain`, never repeated"
-    polled = (
-        f"after {can.poll.first_s:g} s, then every {can.poll.every_s:g} s; at most {can.budget.per_s * 60:g} a minute"
-    )
+    polled = f"by learned times, {can.poll.floor_s:g} s apart or more; at most {can.budget.per_s * 60:g} a minute"
     at_once = can.max_in_flight or "no documented limit"
     return (
         f"| `{name}` | {can.title} | {models or 'by `raw`'} | {_end_reported_by(can)} | {lost} | {polled} | {at_once} |"
@@ -142,6 +141,7 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "events": (DOCS / "webhooks.md", event_table),
     "providers": (SUBMITTER, provider_table),
     "settings": (DOCS / "settings.md", render_settings_table),
+    "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),
 }

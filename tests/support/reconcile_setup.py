@@ -23,7 +23,7 @@ from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Account, ConfiguredProvider
 from submitter.providers.registry import ADAPTERS
 from tests.support.builders import T0, a_task
-from tests.support.submission_setup import FakeClock, a_request, a_submission, reply
+from tests.support.submission_setup import FakeClock, a_request, a_submission, durations_of, reply
 
 Answer = HttpReply | Exception | Callable[[], Awaitable[HttpReply]]
 
@@ -160,6 +160,7 @@ def a_poller(store: Store, submission: Submission, *, on_events: Callable[[], No
         polls=store.polls,
         accounts=store.accounts,
         pauses=store.providers,
+        durations=durations_of(store, submission.providers, submission.settings, submission.clock),
         lease_ms=60_000,
         clock=submission.clock,
         random=submission.random,

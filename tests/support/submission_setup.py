@@ -14,6 +14,7 @@ from typing import Any
 
 from receiver.callbacks.model import make_callback_url
 from receiver.config.sections import ProvidersSettings
+from receiver.reconcile.learned import LearnedDurations
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import IdMaker, id_maker
 from receiver.tasks.drafting import TaskDrafter
@@ -135,6 +136,12 @@ class SubmissionSetup:
         return found
 
 
+def durations_of(
+    store: Store, providers: Mapping[str, ConfiguredProvider], settings: ProvidersSettings, clock: Callable[[], int]
+) -> LearnedDurations:
+    return LearnedDurations(repository=store.durations, providers=providers, speed=settings.speed, clock=clock)
+
+
 def a_submission(
     store: Store,
     providers: Mapping[str, ConfiguredProvider],
@@ -170,6 +177,7 @@ def a_submission(
         clock=clock,
         random=random,
         sleep=sleep,
+        first_poll_ms=durations_of(store, providers, settings, clock).first_poll_ms,
         on_events=on_events,
         on_queued=on_queued,
     )

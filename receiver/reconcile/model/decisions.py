@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.tasks.model.task import IncomingObservation, Task
 from submitter.model import (
     Denied,
@@ -71,6 +72,7 @@ class PollResult(StrEnum):
     RECEIPT = "the submit has its receipt"
     REFUSED = "the submit was refused"
     UNCERTAIN = "the submit is uncertain"
+    LISTED = "not running by the provider's list"
     SKIPPED = "left alone"
 
 
@@ -112,15 +114,23 @@ class PollContext:
     now_ms: int
     #: In [0, 1); spreads the polls.
     random: float
-    #: As in `submitter.providers.schedule`.
-    speed: float
-    capabilities: Capabilities
+    #: From what was learned of tasks like it.
+    times: PollTimes
     #: How many polls of the task in a row had no usable answer, this one not included.
     misses: int = 0
     #: How many polls of the task have found a success without its result, this one not included.
     without_result: int = 0
     #: Our clock may have leaped ahead; see `receiver.store.leap`.
     is_clock_doubted: bool = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.times.capabilities
+
+    @property
+    def speed(self) -> float:
+        """As in `submitter.providers.schedule`."""
+        return self.times.speed
 
 
 def plan_poll(task: Task, *, is_repeatable: bool) -> PollAction:
@@ -141,7 +151,7 @@ def after_marking_uncertain(stored: Task, context: PollContext) -> PollDecision:
     """`stored` is the task afterwards: its receipt or a callback may have come before it could be marked."""
     if stored.state is TaskState.UNCERTAIN:
         return PollDecision(result=PollResult.UNCERTAIN, next_poll_ms=None)
-    return PollDecision(result=PollResult.SKIPPED, next_poll_ms=_first_poll_ms(stored, context))
+    return PollDecision(result=PollResult.SKIPPED, next_poll_ms=context.times.first_ms(stored, context.now_ms))
 
 
 def after_answer(task: Task, answer: StatusOutcome, context: PollContext) -> PollDecision:
@@ -167,7 +177,7 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
     """What follows from a repeated submit. The outcome itself is stored already; this decides the next poll."""
     match outcome:
         case Receipt():
-            return PollDecision(result=PollResult.RECEIPT, next_poll_ms=_first_poll_ms(task, context))
+            return PollDecision(result=PollResult.RECEIPT, next_poll_ms=context.times.first_ms(task, context.now_ms))
         case Refused():
             # A refused submit holds back submits (see `receiver.tasks.model.queue`), and says nothing about polls.
             return replace(_after_refusal(task, outcome, context), pause=None)
@@ -178,6 +188,11 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
             return replace(decision, next_poll_ms=None)  # a person has to look
         case _:
             assert_never(outcome)
+
+
+def due_singly(task: Task, context: PollContext) -> PollDecision:
+    """What follows where a page of the provider's list does not show the task as running: its own poll, at once."""
+    return _still_missing(task, PollDecision(result=PollResult.LISTED, next_poll_ms=context.now_ms))
 
 
 def _still_missing(task: Task, decision: PollDecision) -> PollDecision:
@@ -192,16 +207,20 @@ def is_without_result(answer: StatusOutcome) -> bool:
 def _after_observation(task: Task, observation: Observation, context: PollContext) -> PollDecision:
     if is_without_result(observation):
         return _after_success_without_result(observation, context)
-    next_ms = schedule.next_poll_ms(
+    incoming = IncomingObservation(observation=observation)
+    return PollDecision(result=PollResult.OBSERVED, next_poll_ms=_next_poll_ms(task, context), observation=incoming)
+
+
+def _next_poll_ms(task: Task, context: PollContext) -> int:
+    if task.overdue_ms is None:
+        return context.times.next_ms(task, context.now_ms)
+    return schedule.overdue_poll_ms(
         context.now_ms,
         context.capabilities.poll,
         callback_expected=task.callback_expected,
-        overdue=task.overdue_ms is not None,
         speed=context.speed,
         random=context.random,
     )
-    incoming = IncomingObservation(observation=observation)
-    return PollDecision(result=PollResult.OBSERVED, next_poll_ms=next_ms, observation=incoming)
 
 
 def _after_success_without_result(observation: Observation, context: PollContext) -> PollDecision:
@@ -262,7 +281,7 @@ def _after_refusal(task: Task, refused: Refused, context: PollContext) -> PollDe
             return _unavailable(context, refused.retry_after_s)
         case Refusal.INVALID:
             # The time counts only if a callback has meanwhile shown that the task exists after all.
-            return PollDecision(result=PollResult.REFUSED, next_poll_ms=_first_poll_ms(task, context))
+            return PollDecision(result=PollResult.REFUSED, next_poll_ms=context.times.first_ms(task, context.now_ms))
         case _:
             assert_never(refused.refusal)
 
@@ -300,13 +319,3 @@ def _unavailable(context: PollContext, retry_after_s: float | None) -> PollDecis
         random=context.random,
     )
     return PollDecision(result=PollResult.UNAVAILABLE, next_poll_ms=next_ms)
-
-
-def _first_poll_ms(task: Task, context: PollContext) -> int:
-    return schedule.first_poll_ms(
-        context.now_ms,
-        context.capabilities.poll,
-        callback_expected=task.callback_expected,
-        speed=context.speed,
-        random=context.random,
-    )

@@ -78,7 +78,8 @@ def index(
     gap_s = max(0.0, age_s - max(0.0, asked_age_s))
     floor_per_s = HAZARD_FLOOR_PER_S * miss_rate
     by_floor_s = gap_s + math.expm1(-floor_per_s * gap_s) / floor_per_s
-    return weight * max(accrued(distribution, asked_age_s, age_s, miss_rate=miss_rate), by_floor_s)
+    late_s = max(accrued(distribution, asked_age_s, age_s, miss_rate=miss_rate), by_floor_s)
+    return weight * late_s if late_s > 0 else 0.0  # the weight may be infinite
 
 
 def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:
@@ -94,12 +95,13 @@ def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, 
     return [*by_time, *others[: max(0, count - len(by_time))]]
 
 
-def weight_of(age_s: float, *, retention_s: float, sweep_s: float) -> float:
-    """How much a second of lateness counts: up to five times as much as the provider forgets the task.
+def weight_of(age_s: float, *, retention_s: float) -> float:
+    """How much a second of lateness counts: up to five times as much as the provider is about to forget the task."""
+    left_s = max(0.0, retention_s - max(0.0, age_s))
+    return 1 + 4 * (1 - left_s / retention_s)
 
-    Infinite while what is left is less than two sweeps, the time in which all tasks are polled once.
-    """
-    left_s = retention_s - max(0.0, age_s)
-    if 0 < left_s < 2 * sweep_s:
-        return math.inf
-    return 1 + 4 * (1 - max(0.0, left_s) / retention_s)
+
+def ranking_weight_of(age_s: float, *, retention_s: float, sweep_s: float) -> float:
+    """The same in the ranking: infinite in the last two sweeps, in each of which every task is polled once."""
+    is_last = 0 < retention_s - age_s < 2 * sweep_s
+    return math.inf if is_last else weight_of(age_s, retention_s=retention_s)

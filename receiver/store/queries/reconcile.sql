@@ -29,7 +29,7 @@ WHERE provider = :provider AND next_poll_ms > :latest_ms AND state = 'submitting
 
 -- pull_back_task_leases: leases that a clock set which was ahead; their owners may be at work, so they end later
 UPDATE tasks SET lease_until_ms = :until_ms
-WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running')
+WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running') AND final_ms IS NULL
   AND lease_until_ms > :latest_ms;
 
 -- lease_task: lease a task until a time unless another owner leases it
@@ -45,6 +45,7 @@ UPDATE tasks SET
         WHEN state IN ('submitted', 'running') THEN COALESCE(CAST(:next_poll_ms AS BIGINT), next_poll_ms)
         WHEN state IN ('submitting', 'uncertain') THEN CAST(:next_poll_ms AS BIGINT)
     END,
+    seen_open_ms = CASE WHEN :seen_open = 1 AND state IN ('submitted', 'running') THEN :now_ms ELSE seen_open_ms END,
     missing_since_ms = CASE WHEN :not_found = 1 THEN COALESCE(missing_since_ms, :now_ms) END,
     polls = polls + 1, lease_owner = NULL, lease_until_ms = NULL
 WHERE id = :id AND lease_owner = :owner;
@@ -55,7 +56,8 @@ WHERE task = :task AND source = 'poll' AND state = 'running' AND detail LIKE '%"
 
 -- count_unfinished: how many tasks of a provider have not ended
 SELECT COUNT(*) AS number FROM tasks
-WHERE provider = :provider AND state IN ('queued', 'submitting', 'uncertain', 'submitted', 'running');
+WHERE provider = :provider AND state IN ('queued', 'submitting', 'uncertain', 'submitted', 'running')
+  AND final_ms IS NULL;
 
 -- put_off_tasks: tasks of a provider whose next poll lies within a span of time
 SELECT id FROM tasks

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
+from submitter.values import value
 
 
 class Verdict(StrEnum):
@@ -22,7 +23,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -82,6 +83,8 @@ class Task:
     result_expires_ms: int | None = None
     #: When the reconciler polls it next; None means never.
     next_poll_ms: int | None = None
+    #: When a poll last found it unfinished. Only a poll sets it, see `release_task`.
+    seen_open_ms: int | None = None
     #: Since when the provider has answered "not found".
     missing_since_ms: int | None = None
     polls: int = 0
@@ -104,7 +107,7 @@ class Task:
         return self.created_ms if self.queued_ms is None else self.queued_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class IncomingObservation:
     """An observation on its way into the ledger, with what the caller has proved about it."""
 
@@ -117,7 +120,7 @@ class IncomingObservation:
     next_poll_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recorded:
     """The observation was judged, and what follows from it is stored."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from receiver.config.sections import DeliverySettings
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.reconcile.model.report import ReconcileFilter
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.store import Store
@@ -249,8 +250,8 @@ async def test_a_manual_reconcile_finds_tasks_of_the_time_before(store: Store, o
 def _waits(random: float) -> Sequence[int]:
     """Every way in which a poll can be timed, at its longest."""
     return [
-        schedule.first_poll_ms(0, ADVICE, callback_expected=True, speed=1.0, random=random),
-        schedule.next_poll_ms(0, ADVICE, callback_expected=True, overdue=True, speed=1.0, random=random),
+        schedule.learned_poll_ms(0, ADVICE, schedule.MAX_WAIT_S, speed=1.0, spread=random),
+        schedule.overdue_poll_ms(0, ADVICE, callback_expected=True, speed=1.0, random=random),
         schedule.after_not_found(10**9, ADVICE, missing_since_ms=0, speed=1.0, random=random) - 10**9,
         schedule.after_unavailable(0, ADVICE, misses=99, retry_after_s=1e9, speed=1.0, random=random),
         schedule.after_pause(
@@ -265,13 +266,16 @@ def _waits(random: float) -> Sequence[int]:
 def test_no_poll_is_ever_timed_beyond_the_longest_wait(name: str, speed: float) -> None:
     advice = ADAPTERS[name].CAPABILITIES.poll
     longest = schedule.longest_wait_ms(advice, speed=speed)
+    times = PollTimes(capabilities=ADAPTERS[name].CAPABILITIES, speed=speed)
+    for number in range(100):
+        for expected in (False, True):
+            task = a_task(f"tsk_{number}", callback_expected=expected, submitted_ms=0)
+            assert times.first_ms(task, 0) <= longest
+            late_ms = 10**12
+            assert times.next_ms(task, late_ms) - late_ms <= longest
+        assert times.after_callback_ms(f"p{number}", 0) <= longest
     for expected in (False, True):
-        assert schedule.first_poll_ms(0, advice, callback_expected=expected, speed=speed, random=0.999) <= longest
-        for overdue in (False, True):
-            wait = schedule.next_poll_ms(
-                0, advice, callback_expected=expected, overdue=overdue, speed=speed, random=0.999
-            )
-            assert wait <= longest
+        assert schedule.overdue_poll_ms(0, advice, callback_expected=expected, speed=speed, random=0.999) <= longest
     wait = schedule.after_unavailable(0, advice, misses=99, retry_after_s=1e9, speed=speed, random=0.999)
     assert wait <= longest
     until = schedule.throttled_until_ms(0, retry_after_s=1e9, speed=speed)

@@ -7,6 +7,7 @@ import pytest
 
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import PollContext, PollResult
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.tasks.drafting import DEAD_SUBMIT_MARGIN_S, dead_submit_ms
 from receiver.tasks.model.lifecycle import apply
 from receiver.tasks.model.task import TaskFilter
@@ -125,7 +126,9 @@ def test_the_first_proof_of_a_task_without_a_receipt_starts_its_retention(state:
     kept_ms = round(RETENTION_S * 1000)
     for late_ms, result in ((0, PollResult.NOT_FOUND), (1, PollResult.FORGOTTEN)):
         context = PollContext(
-            now_ms=T0 + 5 + kept_ms + late_ms, random=0.5, speed=1.0, capabilities=ADAPTERS["hiapi"].CAPABILITIES
+            now_ms=T0 + 5 + kept_ms + late_ms,
+            random=0.5,
+            times=PollTimes(capabilities=ADAPTERS["hiapi"].CAPABILITIES, speed=1.0),
         )
         assert decisions.after_answer(missing, NotFound(), context).result is result
 

@@ -10,14 +10,14 @@ from submitter.providers import schedule
 from submitter.providers.contract import Budget, PollAdvice
 from tests.support.builders import T0
 
-ADVICE = PollAdvice(first_s=60, every_s=15, floor_s=5, visible_after_s=60, late_s=180)
+ADVICE = PollAdvice(every_s=15, floor_s=5, visible_after_s=60)
 MIDDLE = 0.5  # the random number that neither lengthens nor shortens a wait
 DAY_S = 86_400
 
 
 def _next_s(**changes: Any) -> float:
-    values: dict[str, Any] = {"callback_expected": False, "overdue": False, "speed": 1.0, "random": MIDDLE}
-    return (schedule.next_poll_ms(T0, ADVICE, **(values | changes)) - T0) / 1000
+    values: dict[str, Any] = {"callback_expected": False, "speed": 1.0, "random": MIDDLE}
+    return (schedule.overdue_poll_ms(T0, ADVICE, **(values | changes)) - T0) / 1000
 
 
 def _unavailable_s(misses: int, retry_after_s: float | None = None) -> float:
@@ -40,44 +40,42 @@ def _may_expire(*, age_s: float, missing: bool = True, speed: float = 1) -> bool
     )
 
 
-@pytest.mark.parametrize(("callback_expected", "wait_s"), [(False, 60), (True, 180)])
-def test_the_first_poll_waits_for_a_callback_where_one_is_expected(callback_expected: bool, wait_s: int) -> None:
-    due_ms = schedule.first_poll_ms(T0, ADVICE, callback_expected=callback_expected, speed=1, random=MIDDLE)
-    assert due_ms == T0 + wait_s * 1000
-
-
 @pytest.mark.parametrize(
     ("changes", "wait_s"),
     [
-        ({}, 15),
-        ({"callback_expected": True}, 30),
-        ({"overdue": True}, 60),
-        ({"overdue": True, "callback_expected": True}, 120),
-        ({"speed": 30.0}, 0.5),
+        ({}, 60),
+        ({"callback_expected": True}, 120),
+        ({"speed": 30.0}, 2),
     ],
 )
-def test_the_next_poll_is_later_where_a_callback_is_expected_and_past_the_deadline(
+def test_polls_past_the_deadline_are_further_apart_where_a_callback_is_expected(
     changes: dict[str, Any], wait_s: float
 ) -> None:
     assert _next_s(**changes) == wait_s
 
 
 def test_an_overdue_task_is_polled_at_least_every_ten_minutes() -> None:
-    slow = PollAdvice(first_s=60, every_s=400, floor_s=5)
-    due_ms = schedule.next_poll_ms(T0, slow, callback_expected=True, overdue=True, speed=1, random=MIDDLE)
+    slow = PollAdvice(every_s=400, floor_s=5)
+    due_ms = schedule.overdue_poll_ms(T0, slow, callback_expected=True, speed=1, random=MIDDLE)
     assert due_ms == T0 + 600_000
 
 
-@pytest.mark.parametrize(("random", "wait_s"), [(0.0, 13.5), (MIDDLE, 15), (0.999_999_9, 16.5)])
+@pytest.mark.parametrize(("random", "wait_s"), [(0.0, 54), (MIDDLE, 60), (0.999_999_99, 66)])
 def test_randomness_changes_a_wait_by_a_tenth_at_most(random: float, wait_s: float) -> None:
     assert _next_s(random=random) == wait_s
 
 
-@given(random=st.floats(0, 1, exclude_max=True), speed=st.floats(0.1, 1000), every_s=st.floats(0.001, 10_000))
-def test_no_poll_comes_before_the_floor(random: float, speed: float, every_s: float) -> None:
-    advice = PollAdvice(first_s=1, every_s=every_s, floor_s=5)
-    due_ms = schedule.next_poll_ms(T0, advice, callback_expected=False, overdue=False, speed=speed, random=random)
-    assert due_ms - T0 >= max(1, int(5000 / speed))
+@given(random=st.floats(0, 1, exclude_max=True), speed=st.floats(0.1, 1000), wait_s=st.floats(0.001, 10_000))
+def test_no_poll_comes_before_the_floor(random: float, speed: float, wait_s: float) -> None:
+    advice = PollAdvice(every_s=wait_s, floor_s=5)
+    overdue_ms = schedule.overdue_poll_ms(T0, advice, callback_expected=False, speed=speed, random=random)
+    learned_ms = schedule.learned_poll_ms(T0, advice, wait_s, speed=speed, spread=random)
+    assert min(overdue_ms, learned_ms) - T0 >= max(1, int(5000 / speed))
+
+
+@pytest.mark.parametrize(("spread", "wait_s"), [(0.0, 36), (MIDDLE, 40), (0.999_999_99, 44)])
+def test_a_learned_wait_is_spread_by_a_tenth(spread: float, wait_s: float) -> None:
+    assert schedule.learned_poll_ms(T0, ADVICE, 40.0, speed=1, spread=spread) == T0 + wait_s * 1000
 
 
 @pytest.mark.parametrize(("misses", "wait_s"), [(0, 15), (1, 15), (2, 30), (3, 60), (7, 600), (10**9, 600)])

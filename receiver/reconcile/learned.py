@@ -1,0 +1,143 @@
+"""What this process knows of how long tasks take: a copy of the table `durations`, and the poll times that follow.
+
+The copy is read again from time to time. Without it, or with a row that can not be read, the estimate is that of the
+coarser key, and in the end the prior.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from receiver.reconcile.duration_repository import DurationRepository
+from receiver.reconcile.model import poll_rule
+from receiver.reconcile.model.duration_rows import histogram_of, task_key
+from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
+from receiver.reconcile.model.poll_times import PollTimes, began_ms
+from receiver.store.engine import Row
+from receiver.store.errors import StoreError
+from receiver.tasks.model.task import Task
+from submitter.model import Observation
+from submitter.providers.contract import ConfiguredProvider
+
+log = structlog.get_logger(__name__)
+
+REFRESH_MS = 10_000
+
+MAX_ESTIMATES = 2_000  # in memory; one that was forgotten is made again
+
+OPEN_EVERY = 6  # runs without an end, after which the open tasks are looked at nevertheless
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LearnedDurations:
+    """One for a process."""
+
+    repository: DurationRepository
+    providers: Mapping[str, ConfiguredProvider]
+    #: As in `submitter.providers.schedule`.
+    speed: float
+    #: Unix milliseconds.
+    clock: Callable[[], int]
+    _rows: Mapping[DurationKey, Row] = field(default_factory=dict, init=False)
+    _estimates: dict[DurationKey, Estimate] = field(default_factory=dict, init=False)
+    _read_ms: int | None = field(default=None, init=False)
+    _logged: set[DurationKey] = field(default_factory=set, init=False)
+    _drifting: set[DurationKey] = field(default_factory=set, init=False)
+    _asked: Counter[str] = field(default_factory=Counter, init=False)
+    _quiet_runs: int = field(default=0, init=False)
+
+    async def refresh(self) -> None:
+        """Read what was learned, if the copy is old. Raise nothing: without the ledger the old copy stays."""
+        now_ms = self.clock()
+        if self._read_ms is not None and 0 <= now_ms - self._read_ms < REFRESH_MS:
+            return
+        self._read_ms = now_ms
+        try:
+            rows = await self.repository.rows()
+        except StoreError as error:
+            log.debug("durations_not_read", error=str(error))
+            return
+        if rows != self._rows:
+            self._rows = rows
+            self._estimates.clear()
+
+    def estimate_of(self, key: DurationKey) -> Estimate:
+        """From the copy, which may be old."""
+        found = self._estimates.get(key)
+        if found is None:
+            found = self._estimates[key] = estimate(key, self.histograms(key))
+            if len(self._estimates) > MAX_ESTIMATES:
+                del self._estimates[next(iter(self._estimates))]
+            self._tell_drift(key, found)
+        return found
+
+    def histograms(self, key: DurationKey) -> dict[DurationKey, Histogram]:
+        """Of the key and those above it, as far as they are stored and can be read."""
+        found = {}
+        for level in key.path:
+            row = self._rows.get(level)
+            histogram = None if row is None else histogram_of(row)
+            if histogram is not None:
+                found[level] = histogram
+            elif row is not None and level not in self._logged:
+                self._logged.add(level)
+                log.warning("durations_damaged", provider=level.provider, model=level.model)
+        return found
+
+    def _tell_drift(self, key: DurationKey, found: Estimate) -> None:
+        if not found.is_drifting:
+            self._drifting.discard(key)
+        elif key not in self._drifting:
+            self._drifting.add(key)
+            log.warning("durations_drift", provider=key.provider, model=key.model)
+
+    def keys_of(self, provider: str) -> list[DurationKey]:
+        """What is stored of a provider, the coarser first."""
+        return sorted(key for key in self._rows if key.provider == provider)
+
+    def is_damaged(self, key: DurationKey) -> bool:
+        return key in self._rows and histogram_of(self._rows[key]) is None
+
+    def times_of(self, task: Task) -> PollTimes:
+        """Of a configured provider's task."""
+        return self._times(task_key(task.provider, task.model, task.request))
+
+    async def first_poll_ms(self, task: Task) -> int:
+        """When a task with a receipt is polled first."""
+        await self.refresh()
+        return self.times_of(task).first_ms(task, self.clock())
+
+    def after_callback_ms(self, observation: Observation) -> int:
+        """When a task is polled after a callback that did not end it. Nothing is read here."""
+        times = self._times(task_key(observation.key.provider, observation.model, {}))
+        return times.after_callback_ms(observation.key.provider_task_id, self.clock())
+
+    def _times(self, key: DurationKey) -> PollTimes:
+        capabilities = self.providers[key.provider].adapter.CAPABILITIES
+        return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
+
+    def choose(self, due: Sequence[Task], count: int) -> list[Task]:
+        """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
+        now_ms = self.clock()
+        provider = due[0].provider
+        chosen = poll_rule.choose(
+            [self.times_of(task).index_of(task, now_ms) for task in due],
+            [now_ms - (task.seen_open_ms or began_ms(task) or now_ms) for task in due],
+            count,
+            asked_before=self._asked[provider],
+        )
+        self._asked[provider] += count
+        return [due[position] for position in chosen]
+
+    async def learn_once(self) -> int:
+        """Learn from the tasks that have ended since, and return how many. Raise StoreUnavailable."""
+        if not await self.repository.has_ends():
+            self._quiet_runs = (self._quiet_runs + 1) % OPEN_EVERY
+            if self._quiet_runs:
+                return 0
+        learned = await self.repository.learn(self.providers, speed=self.speed, now_ms=self.clock())
+        if learned.left_out:
+            log.debug("durations_left_out", ends=learned.left_out)
+        return learned.ends
