@@ -160,7 +160,7 @@ async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, 
     await durations.refresh()
     estimate = durations.estimate_of(MODEL)
     assert (estimate.distribution, estimate.count) == (PRIOR, 0)
-    assert durations.is_damaged(MODEL)
+    assert [each.is_damaged for each in durations.report("hiapi").durations] == [False, True]
     for number in range(3):
         await _end(store, number, 60)
     await durations.learn_once()
