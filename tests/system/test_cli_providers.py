@@ -45,7 +45,7 @@ def test_the_providers_are_listed_as_json_in_the_order_of_the_settings(paused: C
 def test_a_provider_is_shown_with_what_was_learned_of_it(paused: Cli) -> None:
     (shown,) = paused.run("providers", "show", "hiapi", "--json").values
     assert (shown["name"], shown["alarm"], shown["durations"][0]["count"]) == ("hiapi", ALARM, 0)
-    text = paused.run("providers", "show", "hiapi").stdout
+    text = paused.run("providers", "show", "hiapi").out
     assert all(word in text for word in ("all models", "p95", "callbacks that are taken not to come: 2.0%"))
 
 
