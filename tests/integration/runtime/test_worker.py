@@ -124,7 +124,7 @@ def _worker(services: Services) -> Worker:
         ledger=services.store.ledger,
         pruner=services.pruner,
         queue=services.queue,
-        durations=services.reconciler.poller.durations,
+        durations=services.durations,
         clock_repair=make_clock_repair(services),
         clock=services.clock,
         on_events=services.commit_notifier.notify,
