@@ -6,6 +6,9 @@
 -- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
 SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
+-- tasks_of_receipts: whole tasks with these ids of ours, and of any provider those with these provider ids
+SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+
 -- tasks_by_ids: tasks with these ids of ours
 SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
 

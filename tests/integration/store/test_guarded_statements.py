@@ -181,6 +181,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {"now_ms": NOW, "limit": 9},
     ),
     "tasks_by_keys_or_ids": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
+    "tasks_of_receipts": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
     "tasks_by_ids": ("tasks", _TASK, {"ids": ["t"]}),
     "next_queued": (
         "tasks",

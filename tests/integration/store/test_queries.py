@@ -41,6 +41,8 @@ async def test_sqlite_plans_the_statement(name: str) -> None:
 #: Statements of the hot paths, and the index that each must use however large the table grows.
 _INDEXED = {
     "tasks_by_keys_or_ids": r"task_id=\?.*id=\?",
+    "tasks_of_receipts": r"task_id=\?.*id=\?",
+    "known_request_keys": "request_key",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
     "overdue_tasks": "tasks_deadline",
