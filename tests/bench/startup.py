@@ -83,4 +83,4 @@ def _cpu_us(arm: Arm) -> float:
     return arm.cpu_us
 
 
-CASE = Case(name="startup", title="Start of commands, in processor time of Python alone", measure=measure)
+CASE = Case(name="startup", title="start of commands, in processor time of Python alone", measure=measure)
