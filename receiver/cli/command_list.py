@@ -159,7 +159,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
     (
         "deliveries redeliver",
-        "commands.deliveries:redeliver",
+        "commands.redeliver:redeliver",
         "Make a delivery due again, with all its attempts. A running worker sends it.",
     ),
 )

@@ -12,10 +12,12 @@ import typer
 
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_output
 from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.store.engine import Engine
 from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.mark import MarkKeeper
 from receiver.store.migrate import check_schema
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.url import LedgerFile
@@ -30,7 +32,7 @@ READING_POOL = 1  # connections to a server
 def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T:
     """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
 
-    The ledger's mark is neither compared nor written: a process that writes does that. Raise as `run_on_ledger` does.
+    The ledger's mark is compared and not written, because nothing was added. Raise as `prepare` and `run_on_ledger` do.
     """
     settings = prepare(creating=False)
 
@@ -38,6 +40,7 @@ def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T
         engine = await open_engine(settings.database.url, busy_timeout_ms=BUSY_TIMEOUT_MS, pool_size=READING_POOL)
         try:
             await check_schema(engine)
+            await MarkKeeper(engine, ledger_at(settings.database.url)).check(now_ms())
             return await work(engine, settings)
         finally:
             await engine.close()

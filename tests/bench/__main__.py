@@ -27,6 +27,7 @@ from tests.bench import (
     latency,
     many_subscriptions,
     polling,
+    schedule,
     startup,
     submit,
 )
@@ -43,6 +44,7 @@ CASES: Sequence[Case] = (
     intake_postgres.CASE,
     batches.CASE,
     polling.CASE,
+    schedule.CASE,
     submit.CASE,
     isolation.CASE,
     delivery.CASE,
