@@ -115,7 +115,7 @@ _values_of = attrgetter(*_MEMBERS)
 
 def changed(task: Task, members: Mapping[str, Any]) -> Task:
     """As `dataclasses.replace`, which reads so many members one by one."""
-    return Task(**(dict(zip(_MEMBERS, _values_of(task), strict=True)) | members))
+    return Task(**(dict(zip(_MEMBERS, _values_of(task), strict=True)) | dict(members)))
 
 
 @value
