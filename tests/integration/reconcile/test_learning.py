@@ -152,7 +152,9 @@ async def test_open_tasks_are_looked_at_beside_the_ends(store: Store) -> None:
     ],
 )  # fmt: skip
 async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, learned: str) -> None:
-    text = row_of(MODEL, Histogram())["learned"].replace('"version":1', '"version":2') if learned == "version" else learned
+    text = (
+        row_of(MODEL, Histogram())["learned"].replace('"version":1', '"version":2') if learned == "version" else learned
+    )
     await _set(store, MODEL, learned=text, count=312)
     durations = _durations(store)
     await durations.refresh()
