@@ -4,15 +4,17 @@ The copy is read again from time to time. Without it, or with a row that can not
 coarser key, and in the end the prior.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from receiver.reconcile.duration_repository import DurationRepository
+from receiver.reconcile.model import poll_rule
 from receiver.reconcile.model.duration_rows import histogram_of, task_key
 from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
-from receiver.reconcile.model.poll_times import PollTimes
+from receiver.reconcile.model.poll_times import PollTimes, began_ms
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
@@ -43,6 +45,7 @@ class LearnedDurations:
     _read_ms: int | None = field(default=None, init=False)
     _logged: set[DurationKey] = field(default_factory=set, init=False)
     _drifting: set[DurationKey] = field(default_factory=set, init=False)
+    _asked: Counter[str] = field(default_factory=Counter, init=False)
     _quiet_runs: int = field(default=0, init=False)
 
     async def refresh(self) -> None:
@@ -114,6 +117,19 @@ class LearnedDurations:
     def _times(self, key: DurationKey) -> PollTimes:
         capabilities = self.providers[key.provider].adapter.CAPABILITIES
         return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
+
+    def choose(self, due: Sequence[Task], count: int) -> list[Task]:
+        """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
+        now_ms = self.clock()
+        provider = due[0].provider
+        chosen = poll_rule.choose(
+            [self.times_of(task).index_of(task, now_ms) for task in due],
+            [now_ms - (task.seen_open_ms or began_ms(task) or now_ms) for task in due],
+            count,
+            asked_before=self._asked[provider],
+        )
+        self._asked[provider] += count
+        return [due[position] for position in chosen]
 
     async def learn_once(self) -> int:
         """Learn from the tasks that have ended since, and return how many. Raise StoreUnavailable."""

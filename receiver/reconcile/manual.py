@@ -56,6 +56,7 @@ class ManualReconcile:
         Return a line for each task: what was done, or why it was skipped. Raise StoreUnavailable; what was recorded
         before that stays.
         """
+        await self.poller.durations.refresh()
         tasks = await self.polls.find_by_filter(request.condition, now_ms=self.clock(), limit=MAX_TASKS)
         by_provider = groupby(sorted(tasks, key=lambda task: task.provider), key=lambda task: task.provider)
         runs = [self._run_provider(provider, list(own), request) for provider, own in by_provider]

@@ -100,7 +100,6 @@ class Poller:
         """
         sent_ms = self.clock()
         try:
-            await self.durations.refresh()
             outcome = await self._execute(task, self.plan(task))
         except StoreError as error:
             log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))
@@ -153,6 +152,14 @@ class Poller:
             return answer, b""
         secrets = self.submission.secrets_of(task)
         return redact_status(answer, secrets), redact_reply(reply.body, secrets)
+
+    def outcome_of(self, task: Task, answer: StatusOutcome) -> PollOutcome:
+        """A poll of the task that got this answer. Raise nothing."""
+        return PollOutcome(task=task, decision=decisions.after_answer(task, answer, self._context(task)), stored=task)
+
+    def due_singly(self, task: Task) -> PollOutcome:
+        """A poll of the task that got no answer about it, so that its next one is due at once."""
+        return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(

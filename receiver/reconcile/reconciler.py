@@ -6,15 +6,16 @@ Runs may overlap, because leases keep them apart. No provider may take all slots
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from receiver.config.sections import ReconcileSettings
+from receiver.reconcile.lister import Lister
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
-from receiver.reconcile.repository import PollRepository
+from receiver.reconcile.repository import Choice, PollRepository, singly
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from receiver.webhooks.slots import Slots
@@ -33,7 +34,7 @@ class _Run:
     until_ms: int
     #: How many tasks it may still lease, by provider. 0 as well once it has leased all that are due.
     left: dict[str, int]
-    polls: set[asyncio.Task[PollOutcome]] = field(default_factory=set)
+    polls: set[asyncio.Task[list[PollOutcome]]] = field(default_factory=set)
     #: Polls that have ended and are not recorded yet.
     ended: list[PollOutcome] = field(default_factory=list)
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -41,10 +42,10 @@ class _Run:
     #: Why polls could not be recorded; raised at the end, because the others may still be recorded.
     failure: StoreError | None = None
 
-    def end(self, poll: asyncio.Task[PollOutcome]) -> None:
+    def end(self, poll: asyncio.Task[list[PollOutcome]]) -> None:
         self.polls.discard(poll)
         if not poll.cancelled():
-            self.ended.append(poll.result())
+            self.ended += poll.result()
         self.has_ended.set()
 
 
@@ -64,9 +65,11 @@ class Reconciler:
     #: Slots taken, by provider.
     _taken: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _lister: Lister = field(init=False)
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.settings.concurrency)
+        self._lister = Lister(poller=self.poller, clock=self.clock)
 
     async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them, and record each poll as it ends.
@@ -81,6 +84,7 @@ class Reconciler:
         until_ms = self.clock() + self.poller.poll_lease_ms
         run = _Run(owner=owner, until_ms=until_ms, left=dict.fromkeys(self.poller.providers, limit))
         try:
+            await self.poller.durations.refresh()
             await self._lease_more(run)
             while run.polls or run.ended:
                 await run.has_ended.wait()
@@ -101,6 +105,7 @@ class Reconciler:
         if self._leasing.locked() or not run.until_ms - self.poller.poll_lease_ms <= self.clock() < run.until_ms:
             return  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
+            await self.poller.durations.refresh()
             for provider in [name for name, left in run.left.items() if left > 0]:
                 try:
                     await self._lease(run, provider)
@@ -114,7 +119,18 @@ class Reconciler:
         slots = self._take_slots(provider, run.left[provider])
         if slots == 0:
             return
-        leased: list[Task] = []
+        used, plan = 0, None
+
+        def choose(due: Sequence[Task], count: int) -> Choice:
+            nonlocal plan
+            plan = self._lister.plan(provider, due)
+            if plan is not None:
+                return Choice(tasks=plan.tasks, tokens=1)
+            ended = self._lister.ended(due)[:count]
+            others = [task for task in due if task not in ended]
+            left = count - len(ended)
+            return singly([*ended, *(self.poller.durations.choose(others, left) if left else ())])
+
         try:
             leased = await self.polls.lease_due(
                 provider,
@@ -123,12 +139,24 @@ class Reconciler:
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
+                choose=choose,
             )
+            if plan is not None and leased != list(plan.tasks):
+                plan = None  # of a transaction that ran again
+            used = len(leased) if plan is None else 1
         finally:
-            self._give_back(provider, slots - len(leased))
-        run.left[provider] = run.left[provider] - slots if len(leased) == slots else 0
+            self._give_back(provider, slots - used)
+        is_all = plan is None and len(leased) < slots
+        run.left[provider] = 0 if is_all else run.left[provider] - used
+        if plan is not None:
+            self._start(provider, self._lister.poll(plan), run)
+            return
         for task in leased:
-            self._start(task, run)
+            self._start(provider, self._poll(task), run)
+
+    async def _poll(self, task: Task) -> list[PollOutcome]:
+        self._lister.polled(task)
+        return [await self.poller.poll(task)]
 
     def _take_slots(self, provider: str, limit: int) -> int:
         """Take at most half of the slots that the other providers leave, counting those that this provider has.
@@ -146,10 +174,10 @@ class Reconciler:
         self._taken[provider] -= slots
         self._slots.give_back(slots)
 
-    def _start(self, task: Task, run: _Run) -> None:
-        poll = asyncio.create_task(self.poller.poll(task))
+    def _start(self, provider: str, work: Coroutine[None, None, list[PollOutcome]], run: _Run) -> None:
+        poll = asyncio.create_task(work)
         run.polls.add(poll)
-        poll.add_done_callback(lambda _: self._give_back(task.provider, 1))
+        poll.add_done_callback(lambda _: self._give_back(provider, 1))
         poll.add_done_callback(run.end)
 
     async def _record_ended(self, run: _Run) -> None:

@@ -5,6 +5,7 @@ A lease ends by itself; after that its former owner can no longer change it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from receiver.reconcile.model.decisions import PollResult
 from receiver.reconcile.model.report import PollOutcome, ReconcileFilter
@@ -23,12 +24,22 @@ from submitter.providers.schedule import latest_ms
 
 CHOSEN_OF = 8  # due tasks for each that can be polled
 
-#: Of the tasks that are due, in the order of their times, those that are polled now: as many as the number says.
-Choose = Callable[[Sequence[Task], int], list[Task]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Tasks that are polled now, and how many requests that takes."""
+
+    tasks: Sequence[Task]
+    tokens: int
 
 
-def longest_due(due: Sequence[Task], count: int) -> list[Task]:
-    return list(due[:count])
+#: Of the tasks that are due, in the order of their times, those that are polled now with so many tokens at most.
+Choose = Callable[[Sequence[Task], int], Choice]
+
+
+def singly(tasks: Sequence[Task]) -> Choice:
+    """A request for each."""
+    return Choice(tasks=tasks, tokens=len(tasks))
 
 
 class PollRepository(Repository):
@@ -48,7 +59,7 @@ class PollRepository(Repository):
         now_ms: int,
         lease_ms: int,
         limit: int,
-        choose: Choose = longest_due,
+        choose: Choose = lambda due, count: singly(due[:count]),
     ) -> list[Task]:
         """Lease due tasks: at most `limit`, and no more than the rate budget has tokens.
 
@@ -69,10 +80,10 @@ class PollRepository(Repository):
             due = [
                 task_of(row) for row in await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=most)
             ]
-            leased = due if len(due) <= count else choose(due, count)
-            await tx.execute_many("lease_task", _leases([task.id for task in leased], owner, now_ms, lease_ms))
-            await set_tokens(tx, account, account.tokens - len(leased))
-            return leased
+            choice = singly(due) if len(due) <= count else choose(due, count)
+            await tx.execute_many("lease_task", _leases([task.id for task in choice.tasks], owner, now_ms, lease_ms))
+            await set_tokens(tx, account, account.tokens - choice.tokens)
+            return list(choice.tasks)
 
         return await self._engine.write(work)
 

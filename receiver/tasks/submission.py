@@ -5,7 +5,7 @@ away. `submitter.submit` decides when a POST is repeated, `receiver.tasks.model.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -92,10 +92,13 @@ class Submission:
     _running: set[asyncio.Task[object]] = field(default_factory=set, init=False, repr=False)
     _openings: WriteGroups[Opening, Opened] = field(init=False, repr=False)
     _receipts: WriteGroups[StoredReceipt, Task] = field(init=False, repr=False)
+    #: Providers that accepted a submit, each with the time at which it was sent.
+    _accepted: WriteGroups[tuple[str, int], None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._openings = WriteGroups(lambda group: self.submissions.open_tasks(group, self.clock()))
         self._receipts = WriteGroups(lambda group: self.submissions.store_receipts(group, self.clock()))
+        self._accepted = WriteGroups(self._let_submits_go)
 
     def check(self, request: TaskRequest) -> None:
         """Raise InvalidRequest with every violation, as `submit` does before any row or network."""
@@ -352,7 +355,7 @@ class Submission:
         """What the answer to a submit, sent at `sent_ms`, means for the account's next submits; nothing for polls."""
         try:
             if isinstance(reply, Receipt):
-                await self.accounts.submit_accepted(task.provider, sent_ms=sent_ms, now_ms=self.clock())
+                await self._accepted.add((task.provider, sent_ms))
             elif isinstance(reply, Refused) and reply.refusal in HOLDING:
                 limits = self._limits(task.provider)
                 await self.queue.hold_submits(task, reply, limits=limits, now_ms=self.clock())
@@ -360,6 +363,12 @@ class Submission:
                 log.error("provider_out_of_quota", provider=task.provider, message=reply.error.message)
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
+
+    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]]) -> list[None]:
+        """Of several submits of one account, the last one that was sent says most."""
+        for provider, sent_ms in dict(sorted(accepted)).items():
+            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock())
+        return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         running = asyncio.create_task(work)

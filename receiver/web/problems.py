@@ -27,6 +27,8 @@ SHOWN_CHARACTERS = 200  # of the caller's own text in an answer
 
 MOST_ERRORS = 50  # in one answer
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class Kind(Enum):
     """What went wrong: name in `type`, status, title."""
@@ -74,7 +76,7 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     #: The path of what the problem is about.
     instance: str | None = None
-    #: Further members, by their names in `submitter.api.Problem`.
+    #: Further members as JSON values, by their names in `submitter.api.Problem`, in its order.
     extra: Mapping[str, Any] = field(default_factory=dict)
     #: Replaces the status of the kind, for what the framework refuses by itself.
     status: int | None = None
@@ -106,18 +108,18 @@ def to_response(problem: Problem, request_id: str) -> Response:
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
-    body = api.Problem(
-        type="about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
-        title=title,
-        status=status,
-        detail=problem.detail,
-        instance=problem.instance,
-        errors=tuple(api.FieldError.model_validate(violation) for violation in problem.errors),
-        request_id=request_id,
+    members = {
+        "type": "about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
+        "title": title,
+        "status": status,
+        "detail": problem.detail,
+        "instance": problem.instance,
+        "errors": [api.FieldError.model_validate(violation).json_values() for violation in problem.errors] or None,
         **problem.extra,
-    )
+        "request_id": request_id,
+    }
     return Response(
-        to_json(body.json_values()),
+        to_json({name: value for name, value in members.items() if value is not None}),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
@@ -126,5 +128,4 @@ def to_response(problem: Problem, request_id: str) -> Response:
 
 def to_json(value: object) -> bytes:
     """Encode JSON values. A lone surrogate, which a provider may have sent, becomes a question mark."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", errors="replace")
+    return _encode(value).encode("utf-8", errors="replace")

@@ -48,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 ENDPOINTS_PER_LEASE = 512  # that one lease considers: those that were leased from longest ago
 
+LIKELY_ENOUGH = 2  # endpoints for each slot that are considered first
+
 GIVE_UP_MS = 5 * DAY_MS
 
 MOST_ATTEMPTS = 2**31 - 1  # as the column allows; the schedule may have had more steps once
@@ -131,7 +133,8 @@ class Outbox:
             after = [
                 after_attempts(each, [result.attempt for result in by_endpoint[each.id]], now_ms) for each in before
             ]
-            await _store_endpoints(tx, after, considered=[each.id for each in after], now_ms=now_ms)
+            changed = [now for now, was in zip(after, before, strict=True) if now is not was]
+            await _store_endpoints(tx, changed, considered=[each.id for each in after], now_ms=now_ms)
             return await self._disable(
                 tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms
             )
@@ -251,21 +254,28 @@ class _Share(NamedTuple):
 
 
 async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
-    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
     process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
-    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE, process=process)
+    for most in (LIKELY_ENOUGH * limit, ENDPOINTS_PER_LEASE):
+        due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=most, process=process)
+        shares = _dealt(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        if shares or len(due) < most:
+            return shares
+    return []
+
+
+def _dealt(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
     endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
+    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
+    busy = {row["id"]: row["busy"] + in_flight.get(row["id"], 0) for row in due}
     wanted = [
-        (row["id"], available_slots(endpoints[row["id"]], busy=busy, now_ms=now_ms, cap=per_endpoint))
-        for row in due
-        for busy in [row["busy"] + in_flight.get(row["id"], 0)]
+        (name, available_slots(each, busy=busy[name], now_ms=now_ms, cap=per_endpoint))
+        for name, each in endpoints.items()
     ]
     slots = share_slots(wanted, limit)
-    if own is None:
-        return [_Share(endpoints[name], count) for name, count in slots.items()]
-    share = own.most // max(1, sum(slots.values()))
+    share = 0 if own is None else own.most // max(1, sum(slots.values()))
+    quick = () if own is None else own.quick
     return [
-        _Share(endpoints[name], count, per_slot(endpoints[name], share) if name in own.quick else 1)
+        _Share(endpoints[name], count, per_slot(endpoints[name], share) if name in quick else 1)
         for name, count in slots.items()
     ]
 
@@ -277,6 +287,7 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     """
     ids: list[str] = []
     left = {endpoint.id: slots * each for endpoint, slots, each in taken}
+    ahead = {endpoint.id: slots * (each - 1) for endpoint, slots, each in taken}
     probed = {each.endpoint.id for each in taken if breaker_state(each.endpoint, now_ms) is BreakerState.HALF_OPEN}
     for is_replay in (0, 1):
         for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
@@ -287,6 +298,8 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
             for row in await tx.fetch_many(query, params):
                 left[row["endpoint_id"]] -= 1
                 ids.append(row["id"])
+        # Where all slots have one, replays are not looked for to be ahead.
+        left = {name: count for name, count in left.items() if count > ahead[name]}
     return ids
 
 

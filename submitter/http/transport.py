@@ -151,6 +151,9 @@ class Transport:
             deadline_s = min(deadline_s, asyncio.get_running_loop().time() + self._limits.body_s)
         try:
             with _translated("", ""):
+                if response.content.is_eof():  # all of it came with the head
+                    body.feed(response.content.read_nowait())
+                    return body.end()
                 async with time_limit(deadline_s):
                     async for chunk in response.aiter_raw():
                         body.feed(chunk)

@@ -11,6 +11,7 @@ from typing import Protocol
 from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
     CancelOutcome,
+    ListedTask,
     ListPage,
     Observation,
     Output,
@@ -174,11 +175,22 @@ class ListsTasks(Protocol):
     def LIST_REACH_S(self) -> float | None:  # noqa: N802 - adapters are modules, and there it is a constant
         """How far back the list reaches, and how long the span of one query may be; None: no documented limit."""
 
+    @property
+    def LIST_PAGE(self) -> int:  # noqa: N802 - adapters are modules, and there it is a constant
+        """How many tasks a page holds at most."""
+
+    @property
+    def LISTS_SPANS(self) -> bool:  # noqa: N802 - adapters are modules, and there it is a constant
+        """Whether the provider lists the tasks of a span of time; else always the newest."""
+
     def build_list(self, account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
         """Return the query for a page, from 1. Without a time filter at the provider, the times are ignored."""
 
     def parse_list(self, reply: HttpReply, /) -> ListPage | StatusOutcome:
         """A reply without its list is Unavailable, never an empty page."""
+
+    def listed_state(self, row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
+        """Return the state of a row, and whether its word is documented or taught to the account."""
 
 
 class CancelsTasks(Protocol):

@@ -207,14 +207,16 @@ def parse_callback(callback: Callback, account: Account, _now_ms: int, /) -> Obs
 #: The list shows the last 24 h, in spans of at most 24 h.
 LIST_REACH_S = 86_400.0
 
-_PAGE_SIZE = 10
+LIST_PAGE = 10
+
+LISTS_SPANS = True
 
 
 def build_list(account: Account, /, *, since_ms: int, until_ms: int, page: int) -> HttpCall:
     """Only the last 24 h of the span. The page size is the documented default, because its maximum is not stated."""
     start_ms = max(since_ms, until_ms - _DAY_MS)
     span = {"start_time": _stamp(start_ms), "end_time": _stamp(until_ms)}
-    return get(account, f"/tasks/?{urlencode({**span, 'page_no': page, 'page_size': _PAGE_SIZE})}")
+    return get(account, f"/tasks/?{urlencode({**span, 'page_no': page, 'page_size': LIST_PAGE})}")
 
 
 def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
@@ -224,7 +226,11 @@ def parse_list(reply: HttpReply, /) -> ListPage | StatusOutcome:
         return poll_outcome(problem, reply, _REFUSAL_CODES)
     more = is_before(at(document, "page_no"), at(document, "total_page"))
     rows, total = at(document, "data"), at(document, "total")
-    return list_page(reply, rows, _listed, total=total, has_more=more, size=_PAGE_SIZE)
+    return list_page(reply, rows, _listed, total=total, has_more=more, size=LIST_PAGE)
+
+
+def listed_state(row: ListedTask, account: Account, /) -> tuple[TaskState, bool]:
+    return read_state(row.raw_state, account, STATES, OTHER_STATES)
 
 
 def _listed(row: object) -> ListedTask | None:

@@ -6,16 +6,11 @@ tasks each third has ended, so that a poll in three makes an event and its deliv
 """
 
 import asyncio
-import os
 import resource
 import secrets
-import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,21 +38,29 @@ from submitter.providers import hiapi
 from submitter.providers.contract import Account, Budget, ConfiguredProvider, Provider
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from tests.bench.calling import provider_name_of
-from tests.bench.case import Arm, BenchFailed, Case, Check, Found, Options, Round
+from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
+from tests.bench.checks import at_least, processor_time
 from tests.bench.ledgers import filled, now_ms
+from tests.bench.processes import cores, free_ports, pinned, python
 from tests.bench.simulated import ENDED_EACH
+from tests.support.submission_setup import durations_of
 
 TARGET = 0.50
 TASKS, QUICK_TASKS = 10_000, 2_400
 ROUNDS, QUICK_ROUNDS = 5, 3
-START_S = 30.0
 
 
 def measure(options: Options) -> Found:
     tasks, rounds = (QUICK_TASKS, QUICK_ROUNDS) if options.is_quick else (TASKS, ROUNDS)
     options.say("starting the simulator")
-    with TemporaryDirectory(prefix="whenfinal-bench-") as folder, _simulator(tasks) as origin, _on_core(0):
-        return uvloop.run(_measure(options, Path(folder), origin, tasks=tasks, rounds=rounds))
+    on, port = cores(), free_ports(1)[0]
+    with (
+        TemporaryDirectory(prefix="whenfinal-bench-") as folder,
+        python("tests.bench.simulated", str(port), str(tasks), on=on.load, port=port) as simulator,
+        pinned(on.server),
+    ):
+        found = uvloop.run(_measure(options, Path(folder), simulator.url, tasks=tasks, rounds=rounds))
+    return replace(found, left_out=on.left_out)
 
 
 async def _measure(options: Options, folder: Path, origin: str, *, tasks: int, rounds: int) -> Found:
@@ -79,9 +82,8 @@ async def _measure(options: Options, folder: Path, origin: str, *, tasks: int, r
                 arm.rounds.append(await _timed(work, size))
                 options.on_round()
         await _check(store, tasks=size * rounds)
-    ratio = ours.ratio_to(bare)
-    check = Check(what="polls / bare GETs", measured=f"{ratio:.2f}", target=f"≥ {TARGET:.2f}", is_met=ratio >= TARGET)
-    return Found(arms=(bare, ours), checks=(check,))
+    checks = (at_least("polls / bare GETs", ours.ratio_to(bare), TARGET), *processor_time(ours, bare))
+    return Found(arms=(bare, ours), checks=checks)
 
 
 async def _timed(work: Callable[[], Awaitable[None]], items: int) -> Round:
@@ -151,6 +153,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
             polls=store.polls,
             accounts=store.accounts,
             pauses=store.providers,
+            durations=durations_of(store, providers, settings, now_ms),
             lease_ms=60_000,
             clock=now_ms,
             random=random,
@@ -165,7 +168,7 @@ async def open_reconciler(folder: Path, origin: str, tasks: int) -> AsyncIterato
 def _unlimited(tasks: int) -> Provider:
     """HiAPI's adapter with a rate budget that all tasks together do not use up, and no second poll within a round."""
     budget = Budget(per_s=100_000.0, burst=10 * tasks, submits_count=False)
-    poll = replace(hiapi.CAPABILITIES.poll, every_s=600.0)
+    poll = replace(hiapi.CAPABILITIES.poll, floor_s=600.0)
     capabilities = replace(hiapi.CAPABILITIES, budget=budget, poll=poll)
     functions = {name: value for name, value in vars(hiapi).items() if callable(value)}
     return cast("Provider", SimpleNamespace(**functions, CAPABILITIES=capabilities))
@@ -195,6 +198,7 @@ def _submission(
         clock=now_ms,
         random=random,
         sleep=asyncio.sleep,
+        first_poll_ms=durations_of(store, providers, settings, now_ms).first_poll_ms,
         on_events=lambda: None,
         on_queued=lambda: None,
     )
@@ -206,42 +210,4 @@ async def _client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@contextmanager
-def _simulator(tasks: int) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "tests.bench.simulated", str(port), str(tasks)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        try:
-            _wait_for(port, process)
-            cores = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(process.pid, {cores[-1]})
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.send_signal(signal.SIGKILL)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until_s = time.monotonic() + START_S
-    while time.monotonic() < until_s and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise BenchFailed("the simulator does not listen")
-
-
-@contextmanager
-def _on_core(number: int) -> Iterator[None]:
-    """This process on one core, so that the simulator has the other one to itself."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(cores)[number]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
-CASE = Case(name="polling", title="Polls of due tasks, beside the same queries by the bare client", measure=measure)
+CASE = Case(name="polling", title="polls of due tasks, beside the same queries by a bare client", measure=measure)

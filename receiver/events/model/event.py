@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from submitter.model import TaskId
 from submitter.timestamps import rfc3339
+from submitter.values import value
 
 
 class EventType(StrEnum):
@@ -27,7 +28,7 @@ class EventType(StrEnum):
 TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED, EventType.UNCERTAIN}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """An immutable fact."""
 
@@ -44,7 +45,7 @@ class Event:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EventFacts:
     """What filters match. An event about no task has only a type."""
 
@@ -66,7 +67,7 @@ class EventFacts:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EventDraft:
     """An event without its number."""
 

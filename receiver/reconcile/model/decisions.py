@@ -72,6 +72,7 @@ class PollResult(StrEnum):
     RECEIPT = "the submit has its receipt"
     REFUSED = "the submit was refused"
     UNCERTAIN = "the submit is uncertain"
+    LISTED = "not running by the provider's list"
     SKIPPED = "left alone"
 
 
@@ -187,6 +188,11 @@ def after_resubmit(task: Task, outcome: SubmitOutcome, context: PollContext) -> 
             return replace(decision, next_poll_ms=None)  # a person has to look
         case _:
             assert_never(outcome)
+
+
+def due_singly(task: Task, context: PollContext) -> PollDecision:
+    """What follows where a page of the provider's list does not show the task as running: its own poll, at once."""
+    return _still_missing(task, PollDecision(result=PollResult.LISTED, next_poll_ms=context.now_ms))
 
 
 def _still_missing(task: Task, decision: PollDecision) -> PollDecision:

@@ -78,7 +78,8 @@ def index(
     gap_s = max(0.0, age_s - max(0.0, asked_age_s))
     floor_per_s = HAZARD_FLOOR_PER_S * miss_rate
     by_floor_s = gap_s + math.expm1(-floor_per_s * gap_s) / floor_per_s
-    return weight * max(accrued(distribution, asked_age_s, age_s, miss_rate=miss_rate), by_floor_s)
+    late_s = max(accrued(distribution, asked_age_s, age_s, miss_rate=miss_rate), by_floor_s)
+    return weight * late_s if late_s > 0 else 0.0  # the weight may be infinite
 
 
 def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:

@@ -6,6 +6,7 @@ Times are unix milliseconds; `speed` as in `submitter.providers.schedule`.
 import zlib
 from dataclasses import dataclass
 
+from receiver.reconcile.model import poll_rule
 from receiver.reconcile.model.durations import UNKNOWN, Estimate
 from receiver.reconcile.model.poll_rule import due_age_s, weight_of
 from receiver.tasks.model.task import Task
@@ -41,6 +42,18 @@ class PollTimes:
         )
         spread = spread_of(provider_task_id)
         return schedule.learned_poll_ms(now_ms, self.capabilities.poll, due_s, speed=self.speed, spread=spread)
+
+    def index_of(self, task: Task, now_ms: int) -> float:
+        """How much a poll of a due task is worth; infinite where the provider is about to forget it."""
+        now_s = age_s(task, now_ms, self.speed)
+        retention_s = self.capabilities.retention_s
+        return poll_rule.index(
+            self.estimate.distribution,
+            asked_age_s(task, self.speed),
+            now_s,
+            miss_rate=self.estimate.miss_rate if task.callback_expected else 1.0,
+            weight=poll_rule.ranking_weight_of(now_s, retention_s=retention_s, sweep_s=schedule.MAX_WAIT_S),
+        )
 
     def _due_ms(self, task: Task, now_ms: int, *, asked_age_s: float) -> int:
         advice, now_s = self.capabilities.poll, age_s(task, now_ms, self.speed)

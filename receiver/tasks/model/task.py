@@ -6,9 +6,11 @@ Times are unix milliseconds; the caller of each function passes the time in.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
+from submitter.values import value
 
 
 class Verdict(StrEnum):
@@ -22,7 +24,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -106,7 +108,17 @@ class Task:
         return self.created_ms if self.queued_ms is None else self.queued_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_MEMBERS = tuple(Task.__dataclass_fields__)
+
+_values_of = attrgetter(*_MEMBERS)
+
+
+def changed(task: Task, members: Mapping[str, Any]) -> Task:
+    """As `dataclasses.replace`, which reads so many members one by one."""
+    return Task(**(dict(zip(_MEMBERS, _values_of(task), strict=True)) | members))
+
+
+@value
 class IncomingObservation:
     """An observation on its way into the ledger, with what the caller has proved about it."""
 
@@ -119,7 +131,7 @@ class IncomingObservation:
     next_poll_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recorded:
     """The observation was judged, and what follows from it is stored."""
 

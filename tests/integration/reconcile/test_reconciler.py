@@ -62,12 +62,13 @@ async def test_a_task_that_the_provider_has_finished_ends_with_one_event(setup: 
     assert await _events(setup) == [EventType.SUCCEEDED]
 
 
-async def test_a_task_that_still_runs_is_polled_again_after_the_advised_time(setup: ReconcileSetup) -> None:
+async def test_a_task_that_still_runs_is_polled_again_at_its_time_and_not_before(setup: ReconcileSetup) -> None:
     await setup.add_task()
     setup.transport.answer("p1", hiapi("handling"))
     await setup.run()
-    assert await setup.wait_s() == 15
-    await setup.run(after_s=14.9)
+    wait_s = await setup.wait_s()
+    assert 25 < wait_s < 55
+    await setup.run(after_s=wait_s - 0.1)
     assert setup.transport.queried == ["p1"]
     await setup.run(after_s=0.1)
     assert setup.transport.queried == ["p1", "p1"]
@@ -95,7 +96,7 @@ async def test_a_provider_that_hangs_delays_neither_results_nor_the_next_run(set
     slow = asyncio.create_task(setup.run())
     while (await setup.task("tsk_2")).polls == 0:
         await asyncio.sleep(0.001)
-    await setup.run(after_s=30)
+    await setup.run(after_s=50)
     assert (await setup.task("tsk_2")).state is TaskState.SUCCEEDED
     release.set()
     await slow
@@ -233,7 +234,8 @@ async def test_one_usable_answer_ends_the_back_off(setup: ReconcileSetup) -> Non
         await setup.run()
         waits.append(await setup.wait_s())
         setup.clock.now_ms += round(waits[-1] * 1000)
-    assert waits == [15, 30, 15, 15]
+    assert (waits[:2], waits[3]) == ([15, 30], 15)
+    assert 25 < waits[2] < 55  # as for any open task of its age
 
 
 async def test_an_undocumented_state_word_is_running_and_is_logged_once(setup: ReconcileSetup) -> None:
@@ -298,7 +300,7 @@ async def test_an_orphaned_submit_is_repeated_where_the_provider_remembers_its_k
     polls = await setup.run(after_s=DEAD_SUBMIT_S)
     task = await setup.only_task()
     assert (_changed(polls), task.state, task.provider_task_id) == (1, TaskState.SUBMITTED, "p1")
-    assert setup.until_poll_s(task) == 60
+    assert 20 < setup.until_poll_s(task) < 50  # the provider may have had it for the 40 s since the first POST
     first, second = setup.transport.submits
     assert first.body == second.body
 
@@ -354,7 +356,7 @@ class _ReceiptIntervenes(SubmissionRepository):
         await self.store_receipt(task_id, receipt, next_poll_ms=T0 + 7000, now_ms=T0)
 
 
-@pytest.mark.parametrize(("first", "wait_s", "changed"), [(True, 60, 0), (False, 7, 1)])
+@pytest.mark.parametrize(("first", "wait_s", "changed"), [(True, 71, 0), (False, 7, 1)])
 async def test_a_receipt_that_comes_while_its_submit_is_marked_uncertain_is_polled(
     setup: ReconcileSetup, first: bool, wait_s: int, changed: int
 ) -> None:
@@ -364,7 +366,8 @@ async def test_a_receipt_that_comes_while_its_submit_is_marked_uncertain_is_poll
     await setup.add_task(provider_task_id=None, provider="modellix")
     polls = await setup.run()
     task = await setup.task()
-    assert (task.state, task.provider_task_id, await setup.wait_s()) == (TaskState.SUBMITTED, "p9", wait_s)
+    assert (task.state, task.provider_task_id) == (TaskState.SUBMITTED, "p9")
+    assert round(await setup.wait_s()) == wait_s
     assert _changed(polls) == changed
 
 

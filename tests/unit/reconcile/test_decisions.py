@@ -60,7 +60,13 @@ def test_a_statement_goes_to_the_ledger_and_clears_the_missing_clock() -> None:
     decision = decisions.after_answer(replace(RUNNING, missing_since_ms=T0 - 5), seen, CONTEXT)
     assert decision.observation is not None
     assert (decision.observation.observation, decision.not_found) == (seen, False)
-    assert decision.next_poll_ms == T0 + 15_000
+    assert decision.next_poll_ms == TIMES.next_ms(RUNNING, T0)
+    assert T0 + 25_000 < decision.next_poll_ms < T0 + 55_000
+
+
+def test_an_overdue_task_is_polled_more_slowly_whatever_was_learned() -> None:
+    overdue = replace(RUNNING, overdue_ms=T0 - 5)
+    assert decisions.after_answer(overdue, an_observation(TaskState.RUNNING), CONTEXT).next_poll_ms == T0 + 60_000
 
 
 def test_not_found_starts_the_missing_clock_and_says_nothing_of_the_task() -> None:
@@ -155,7 +161,8 @@ def test_misses_in_a_row_lengthen_the_wait() -> None:
 def test_a_receipt_found_by_repeating_is_followed_by_a_first_poll() -> None:
     task = a_task(state=TaskState.UNCERTAIN, callback_expected=True)
     decision = decisions.after_resubmit(task, a_receipt("p1", replayed=True), CONTEXT)
-    assert (decision.result, decision.next_poll_ms) == (PollResult.RECEIPT, T0 + 180_000)
+    assert (decision.result, decision.next_poll_ms) == (PollResult.RECEIPT, TIMES.first_ms(task, T0))
+    assert T0 + 180_000 < TIMES.first_ms(task, T0) < T0 + 300_000
 
 
 def test_a_submit_that_stays_uncertain_is_repeated_later() -> None:
@@ -193,4 +200,5 @@ def test_an_uncertain_submit_is_not_polled_again_by_schedule() -> None:
 
 def test_a_submit_whose_receipt_came_in_time_is_polled_as_usual() -> None:
     stored = a_task(state=TaskState.SUBMITTED, provider_task_id="p1")
-    assert decisions.after_marking_uncertain(stored, CONTEXT).next_poll_ms == T0 + 60_000
+    assert decisions.after_marking_uncertain(stored, CONTEXT).next_poll_ms == TIMES.first_ms(stored, T0)
+    assert T0 + 60_000 < TIMES.first_ms(stored, T0) < T0 + 80_000
