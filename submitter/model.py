@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
+from submitter.values import value
+
 #: Our id of a task: `tsk_` and 26 characters that sort by time.
 TaskId = NewType("TaskId", str)
 
@@ -64,7 +66,7 @@ class TaskKey:
     provider_task_id: ProviderTaskId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Output:
     """One file that the provider made.
 
@@ -86,7 +88,7 @@ class TaskError:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Observation:
     """One statement about a task's state."""
 

@@ -8,7 +8,6 @@ server/README.md, "Asymmetric signatures"). No message can make `verify_webhook`
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Sequence
@@ -113,7 +112,7 @@ def _matches(secret: str, signatures: Sequence[str], content: bytes) -> Iterator
 
 
 def _hmac_signature(key: bytes, content: bytes) -> str:
-    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode("ascii")
+    return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode("ascii")
 
 
 def _ed25519_signature(key: Ed25519PrivateKey, content: bytes) -> str:

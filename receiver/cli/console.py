@@ -9,19 +9,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TextIO
-
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.text import Text
 
 from receiver.runtime.printable import escape_control
 from submitter.errors import WhenfinalError
@@ -29,8 +16,6 @@ from submitter.errors import WhenfinalError
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _UNWRITTEN = "the result can not be written: {}"
-
-_PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
 
 
 class CommandFailed(WhenfinalError):
@@ -41,36 +26,22 @@ class CommandFailed(WhenfinalError):
         self.status = status
 
 
-class PlainConsole(Console):
-    """A closed pipe raises BrokenPipeError, as in any other program; rich would exit from inside."""
+def show(*parts: object) -> None:
+    """Print texts, and what rich can draw, to stdout.
 
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError(errno.EPIPE, "the reader of the output has closed it")
+    Plain lines are never wrapped, so that a command in them can be copied.
+    """
+    from receiver.cli.display.terminal import console, print_parts
 
-
-def console(*, stderr: bool = False) -> Console:
-    """Rich uses colours only on a terminal and without NO_COLOR."""
-    stream: TextIO | None = sys.stderr if stderr else sys.stdout
-    width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
-    return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
-
-
-def show(*parts: RenderableType) -> None:
-    """Print to stdout, for people. Plain lines are never wrapped, so that a command in them can be copied."""
     out = console()
     with _written():
         if out.is_terminal:
-            _print(out, parts)
+            print_parts(out, parts)
             return
         with out.capture() as captured:
-            _print(out, parts)
+            print_parts(out, parts)
         sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
         sys.stdout.flush()
-
-
-def _print(out: Console, parts: Sequence[RenderableType]) -> None:
-    for part in parts:
-        out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def emit(value: object) -> None:
@@ -114,19 +85,6 @@ def give_up_errors() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def fill_closed_streams() -> None:
-    """Open nothing in place of each standard stream that is closed.
-
-    Otherwise the next file that is opened takes its number, and what a library writes to that number lands in the file.
-    `sys.stdin`, `sys.stdout` and `sys.stderr` stay None.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
-
-
 def note(text: str) -> None:
     """Print a line on stderr beside the result. It is dropped where stderr can not be written."""
     if sys.stderr is not None:
@@ -152,11 +110,3 @@ def confirm(question: str, *, yes: bool) -> None:
         sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise CommandFailed("nothing was changed")
-
-
-def progress(*columns: ProgressColumn) -> Progress:
-    """Progress bars on stderr; hidden where stderr is no terminal. Without columns a bar counts items."""
-    err = console(stderr=True)
-    description = TextColumn("{task.description}")
-    shown = columns or (SpinnerColumn(), description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*shown, console=err, transient=True, disable=not err.is_terminal)

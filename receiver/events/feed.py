@@ -7,7 +7,7 @@ longer while other processes notify this one.
 
 import asyncio
 import contextvars
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -58,6 +58,7 @@ class Feed:
         self._followers: dict[int, Callable[[], None]] = {}
         self._buffer = EventBuffer()
         self._wakeups = [asyncio.Event() for _ in range(GROUPS)]
+        self._group_sizes = Counter[int]()
         self._slot_numbers = count()
         self._hint = asyncio.Event()
         self._ready: asyncio.Event | None = None
@@ -108,6 +109,7 @@ class Feed:
         """Take a slot, in which `wakeup` and `newest` work. `close` calls `leave`."""
         slot = next(self._slot_numbers)
         self._followers[slot] = leave
+        self._group_sizes[slot % GROUPS] += 1
         try:
             self._start()
             if self._closed:
@@ -115,6 +117,7 @@ class Feed:
             yield slot
         finally:
             del self._followers[slot]
+            self._group_sizes[slot % GROUPS] -= 1
             self._stop_if_unneeded()
 
     def newest(self, cursor: int, *, limit: int) -> Sequence[EncodedEvent] | None:
@@ -202,7 +205,8 @@ class Feed:
         for group, wakeup in enumerate(self._wakeups):
             self._wakeups[group] = asyncio.Event()
             wakeup.set()
-            await asyncio.sleep(0)
+            if self._group_sizes[group]:
+                await asyncio.sleep(0)
 
     async def _check_unresolved(self) -> None:
         now_s = asyncio.get_running_loop().time()

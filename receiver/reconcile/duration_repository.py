@@ -18,6 +18,8 @@ from receiver.store.engine import Row, Tx
 from receiver.store.repository import Repository
 from submitter.providers.contract import ConfiguredProvider
 
+CURSOR = "durations"  # the counter that holds the number of the last event that was learned from
+
 LEARN_AT_ONCE = 200  # events in one transaction; where more came, the newest are enough
 
 OPEN_LOOKED_AT = 100  # open tasks of each provider
@@ -52,14 +54,14 @@ class DurationRepository(Repository):
 
         async def work(tx: Tx) -> Learned:
             # The row is locked until the commit, so that no two workers learn from the same end.
-            cursor = await tx.fetch_one("lock_durations")
+            cursor = await tx.fetch_one("lock_counter", name=CURSOR)
             newest = await tx.fetch_one("last_seq")
             if cursor is None or newest is None:
                 return Learned()
             found = await _ends(tx, providers, after=cursor["value"], until=newest["value"], speed=speed)
             finishes = [each for each in found if each is not None]
             await _save(tx, finishes, await _open_ages(tx, providers, speed=speed, now_ms=now_ms), now_ms)
-            await tx.execute("move_durations", value=newest["value"])
+            await tx.execute("set_counter", name=CURSOR, value=newest["value"])
             return Learned(ends=len(finishes), left_out=len(found) - len(finishes))
 
         return await self._engine.write(work)
@@ -106,7 +108,8 @@ async def _save(
     if len(rows) >= MOST_KEYS:
         await tx.execute("forget_durations", before_ms=now_ms - FORGOTTEN_AFTER_MS)
     touched = [*open_ages, *(finish.key for finish in finishes)]
-    levels = {level for key in touched for level in key.path if level in rows}
+    providers = {key.provider for key in touched}
+    levels = {level for level in rows if level.provider in providers}
     known: dict[DurationKey, Histogram] = {}
     for level in levels:
         histogram = histogram_of(rows[level])

@@ -84,6 +84,7 @@ class Reconciler:
         until_ms = self.clock() + self.poller.poll_lease_ms
         run = _Run(owner=owner, until_ms=until_ms, left=dict.fromkeys(self.poller.providers, limit))
         try:
+            await self.poller.durations.refresh()
             await self._lease_more(run)
             while run.polls or run.ended:
                 await run.has_ended.wait()

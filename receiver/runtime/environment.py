@@ -1,4 +1,4 @@
-"""The settings of this process, from the environment and `.env`, and the log that they ask for.
+"""The settings of this process, from the environment and `.env`.
 
 Nothing else reads the environment. python-dotenv leaves out what it cannot read, without a word: a secret with an
 unclosed quote would be no secret, and the check that it is for would be off. Here each such line is a problem.
@@ -15,9 +15,6 @@ from dotenv.parser import Binding, parse_stream
 from receiver.config.environment import SettingProblem
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings, config_error, read_settings
-from receiver.runtime.log import configure_logging
-from receiver.store.open import ledger_at
-from receiver.store.url import LedgerServer
 
 DOTENV = Path(".env")
 
@@ -100,20 +97,3 @@ def _fault(binding: Binding) -> tuple[str, str] | None:
     if binding.value is not None and _SWALLOWED.search(binding.value.partition("\n")[2]):
         return "its quote is closed only behind the next setting", "close the quote in its own line, or leave both out"
     return None
-
-
-def start_logging(settings: Settings) -> None:
-    """Configure the log so that no secret of the settings reaches it. Call it once, before anything is logged."""
-    configure_logging(settings.log, secrets=_secrets_of(settings))
-
-
-def _secrets_of(settings: Settings) -> Iterator[str]:
-    for account in settings.providers.accounts:
-        yield account.api_key
-        yield account.webhook_secret or ""
-    yield from settings.callbacks.secret_keys
-    yield from (key.key for key in settings.api.keys)
-    for url in (settings.database.url, settings.database.listen_url):
-        place = None if url is None else ledger_at(url)
-        if isinstance(place, LedgerServer):
-            yield place.password or ""

@@ -6,14 +6,17 @@ Lines of libraries (uvicorn, asyncio, apscheduler) take the same way as our own,
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from receiver.config.sections import LogSettings
+from receiver.config.settings import Settings
 from receiver.runtime.printable import escape_control, escape_json
+from receiver.store.open import ledger_at
+from receiver.store.url import LedgerServer
 from receiver.tasks.model.redaction import HIDDEN
 
 SHORTEST_SECRET = 6  # shorter texts are not secrets, and hiding them would damage ordinary words
@@ -132,3 +135,20 @@ def _route_everything(root: logging.Logger, out: TextIO | None, formatter: loggi
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+
+
+def start_logging(settings: Settings) -> None:
+    """Configure the log so that no secret of the settings reaches it. Call it once, before anything is logged."""
+    configure_logging(settings.log, secrets=_secrets_of(settings))
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    for account in settings.providers.accounts:
+        yield account.api_key
+        yield account.webhook_secret or ""
+    yield from settings.callbacks.secret_keys
+    yield from (key.key for key in settings.api.keys)
+    for url in (settings.database.url, settings.database.listen_url):
+        place = None if url is None else ledger_at(url)
+        if isinstance(place, LedgerServer):
+            yield place.password or ""

@@ -25,6 +25,7 @@ from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.endpoint_repository import EndpointRepository
+from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
@@ -93,7 +94,7 @@ async def open_store(
 
 def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    publisher = EventPublisher(new_id)
+    publisher, fan_out = EventPublisher(), FanOut(engine, new_id)
     ledger = Ledger(engine, new_id, publisher)
     return Store(
         ledger=ledger,
@@ -105,14 +106,14 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         durations=DurationRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
-        outbox=Outbox(engine, new_id, publisher),
-        subscriptions=SubscriptionRepository(engine, new_id),
-        endpoints=EndpointRepository(engine, new_id),
-        tasks=TaskRepository(engine),
+        outbox=Outbox(engine, new_id, publisher, fan_out),
+        subscriptions=SubscriptionRepository(engine, new_id, fan_out),
+        endpoints=EndpointRepository(engine, new_id, fan_out),
+        tasks=TaskRepository(engine, fan_out),
         events=EventLog(engine),
-        deliveries=DeliveryRepository(engine),
-        replays=ReplayRepository(engine, new_id),
-        retention=RetentionRepository(engine),
+        deliveries=DeliveryRepository(engine, fan_out),
+        replays=ReplayRepository(engine, new_id, fan_out),
+        retention=RetentionRepository(engine, fan_out.advance),
         metadata=MetadataRepository(engine),
         marks=marks,
         stepped_back=stepped_back,

@@ -8,7 +8,6 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -22,6 +21,7 @@ from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
+from receiver.runtime.clock import now_ms
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
@@ -57,10 +57,6 @@ SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the re
 DAY_S = 86_400
 
 MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def random() -> float:

@@ -48,7 +48,7 @@ REPAIR_EVERY_S = 600.0  # in case another node's clock was ahead; this one's own
 
 WATCH_EVERY_S = 0.5  # how long ticks may stand still when the clock was set back
 
-WAKE_DELAY_S = 0.01  # commits come in bursts; one run serves all of a burst
+WAKE_DELAY_S = 0.003  # commits, and posts that end, come in bursts; one run serves all of a burst
 
 WAKE_QUEUE_DELAY_S = 0.002  # a place at a provider is empty meanwhile
 

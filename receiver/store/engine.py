@@ -22,7 +22,8 @@ Param = Value | Sequence[Value]
 
 _HEADER = re.compile(r"^-- ([a-z_]+): .+$", re.MULTILINE)
 
-_LIST = re.compile(r":(\w+)\.\.\.")
+#: A value's name, and dots where it is a list.
+PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)(\.\.\.)?")
 
 
 class RetryTransaction(Exception):
@@ -119,23 +120,3 @@ def load_queries(*, lock: str, skip_locked: str) -> Mapping[str, str]:
 def _named(text: str) -> Iterator[tuple[str, str]]:
     parts = _HEADER.split(text)[1:]
     return zip(parts[::2], parts[1::2], strict=True)
-
-
-def expand_lists(statement: str, params: Mapping[str, Param]) -> tuple[str, Mapping[str, Param]]:
-    """Replace each `:name...` by as many placeholders as the sequence needs.
-
-    Padded with the last value to a power of two, so that few different texts reach the statement cache; an empty
-    sequence becomes one NULL, which equals nothing.
-    """
-    names = _LIST.findall(statement)
-    if not names:
-        return statement, params
-    flat = {name: value for name, value in params.items() if name not in names}
-    for name in names:
-        given = params[name]
-        values = list(given) if isinstance(given, Sequence) and given else [None]
-        values += [values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))
-        flat.update({f"{name}_{index}": value for index, value in enumerate(values)})
-        placeholders = ", ".join(f":{name}_{index}" for index in range(len(values)))
-        statement = statement.replace(f":{name}...", placeholders)
-    return statement, flat

@@ -20,14 +20,15 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from receiver.store.codec import to_json
 from receiver.store.engine import (
+    PLACEHOLDER,
     Param,
     Reader,
     RetryTransaction,
     Row,
     Tx,
     Value,
-    expand_lists,
     load_queries,
 )
 from receiver.store.errors import StoreError, StoreUnavailable
@@ -76,7 +77,22 @@ _CONNECTION_OPTIONS: Mapping[str, str | int] = {
     "client_encoding": "utf8",
 }
 
-_PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+#: `IN` and a list in brackets.
+_IN_LIST = re.compile(r"\bIN \(:([a-z_][a-z0-9_]*)\.\.\.\)")
+
+#: An `INSERT` of one row that changes none that is there.
+_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>[^()]*)\)\s+VALUES \((?P<values>.*)\)"
+    r"(?P<end>\s+ON CONFLICT(?: \([^()]*\))? DO NOTHING)?",
+    re.DOTALL,
+)
+
+#: An `UPDATE` that stores values in columns of their names, in the row of an id.
+_UPDATE_BY_ID = re.compile(r"UPDATE (?P<table>\w+) SET\s+(?P<changes>(?:(\w+) = :\3,?\s+)+)WHERE id = :id")
+
+_OF_ROW = r"r.\1"
+
+_JSON_NUL = "\\u0000"
 
 _TEXT = re.compile(r"\bTEXT\b")
 
@@ -98,21 +114,56 @@ def _queries() -> Mapping[str, str]:
 
 @lru_cache(maxsize=1024)
 def placeholders(statement: str) -> str:
-    """A statement with the placeholders of psycopg instead of `:name`."""
-    return _PLACEHOLDER.sub(r"%(\1)s", statement.replace("%", "%%"))
+    """A statement with the placeholders of psycopg instead of `:name`, and one array for each list."""
+    return PLACEHOLDER.sub(r"%(\1)s", _IN_LIST.sub(r"= ANY(:\1)", statement.replace("%", "%%")))
+
+
+@lru_cache(maxsize=256)
+def batch_statement(statement: str) -> str | None:
+    """The statement for all rows at once, which are one JSON array `rows` of objects; None where it has no such form.
+
+    A value has the type of the column of its name. The order in which an update takes its rows is not defined, so they
+    must be locked already.
+    """
+    insert, update = _INSERT.fullmatch(statement), _UPDATE_BY_ID.fullmatch(statement)
+    if insert and set(_names(insert["values"])) <= set(insert["columns"].replace(",", " ").split()):
+        table, end = insert["table"], insert["end"] or ""
+        chosen = f"INSERT INTO {table} ({insert['columns']}) SELECT {insert['values']} "
+    elif update:
+        table, end = update["table"], f" WHERE {update['table']}.id = r.id"
+        chosen = f"UPDATE {table} SET {update['changes']}"  # noqa: S608 - parts of a named statement
+    else:
+        return None
+    return f"{PLACEHOLDER.sub(_OF_ROW, chosen)}FROM json_populate_recordset(NULL::{table}, %(rows)s::json) AS r{end}"
+
+
+def _names(statement: str) -> list[str]:
+    return [name for name, _ in PLACEHOLDER.findall(statement)]
 
 
 def _prepared(name: str, params: Mapping[str, Param]) -> tuple[str, dict[str, Any]]:
-    statement, flat = expand_lists(_queries()[name], params)
-    return placeholders(statement), _storable(flat)
+    return placeholders(_queries()[name]), _storable(params)
 
 
-def _storable(params: Mapping[str, Any]) -> dict[str, Any]:
+def _storable(params: Mapping[str, Param]) -> dict[str, Any]:
     """Texts with U+FFFD instead of NUL, which Postgres cannot store."""
-    return {
-        name: value.replace("\x00", "\ufffd") if isinstance(value, str) and "\x00" in value else value
-        for name, value in params.items()
-    }
+    return {name: _without_nul(value) for name, value in params.items()}
+
+
+def _without_nul(value: Param) -> Param:
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd") if "\x00" in value else value
+    if isinstance(value, Sequence):
+        return [each.replace("\x00", "\ufffd") if isinstance(each, str) else each for each in value]
+    return value
+
+
+def _json_of(rows: Sequence[Mapping[str, Value]]) -> str:
+    """With U+FFFD instead of NUL."""
+    encoded = to_json(rows)
+    if _JSON_NUL in encoded:  # or a backslash before the same letters, which comes to the same
+        encoded = to_json([_storable(row) for row in rows])
+    return encoded
 
 
 class PostgresReader:
@@ -168,8 +219,11 @@ class PostgresTx(PostgresReader):
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
         if rows:
             await self._limit_wait()
-            statement = placeholders(_queries()[name])
-            await self._connection.cursor().executemany(statement, map(_storable, rows))
+            statement = _queries()[name]
+            if len(rows) > 1 and (batch := batch_statement(statement)):
+                await self._connection.execute(batch, {"rows": _json_of(rows)})
+            else:
+                await self._connection.cursor().executemany(placeholders(statement), map(_storable, rows))
 
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         await self._limit_wait()

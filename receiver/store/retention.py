@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from receiver.store.engine import NEVER_MS, Row, Tx, Value
+from receiver.store.engine import NEVER_MS, Engine, Row, Tx, Value
 from receiver.store.leap import LeapGuard
 from receiver.store.repository import Repository
 from submitter.model import ENDED
@@ -56,6 +56,11 @@ class RetentionRepository(Repository):
     `before_ms`: what happened before that is old. `cursor` is the last batch's, or `START`.
     """
 
+    def __init__(self, engine: Engine, make_deliveries: Callable[[], Awaitable[object]]) -> None:
+        """`make_deliveries` makes those of the next events that have none yet: only then an event may be deleted."""
+        super().__init__(engine)
+        self._make_deliveries = make_deliveries
+
     async def clear_expired_keys(self, cursor: PruneCursor, *, now_ms: int) -> PruneBatch:
         """Clear the previous secrets and signing keys of rotations that are over; counts subscriptions."""
 
@@ -72,6 +77,7 @@ class RetentionRepository(Repository):
 
         A delivery that is being posted ends first.
         """
+        await self._make_deliveries()
 
         async def work(tx: Tx) -> PruneBatch:
             subscription = await tx.fetch_one("next_deleted_subscription", after=cursor[1])
@@ -95,6 +101,7 @@ class RetentionRepository(Repository):
         That is where the subscription is disabled, or the host of a `notify` has only failed since `before_ms`.
         Without this they would hold retention up for ever.
         """
+        await self._make_deliveries()
 
         async def work(tx: Tx) -> PruneBatch:
             found = await tx.fetch_all("unfinished_by_age", after_seq=cursor[0], after_id=cursor[1], limit=limit)
@@ -113,20 +120,17 @@ class RetentionRepository(Repository):
         return await self._engine.write(work)
 
     async def remove_events(self, cursor: PruneCursor, *, limit: int, before_ms: int) -> PruneBatch:
-        """Delete the oldest events, none of them at or after the oldest one with a pending delivery.
+        """Delete the oldest events, none of them at or after the oldest one with a pending delivery or without its own.
 
         An event is deleted with all its deliveries, so one with very many deliveries is a batch of its own.
         """
+        await self._make_deliveries()
 
         async def work(tx: Tx) -> PruneBatch:
             found = await tx.fetch_all("oldest_events", limit=limit)
-            pending = (await tx.fetch_one("oldest_unfinished") or {}).get("event_seq")
-            seqs = [
-                row["seq"]
-                for row in takewhile(
-                    lambda row: row["at_ms"] < before_ms and (pending is None or row["seq"] < pending), found
-                )
-            ]
+            unfinished = (await tx.fetch_one("oldest_unfinished") or {})["event_seq"]
+            old = takewhile(lambda row: row["at_ms"] < before_ms and row["seq"] < unfinished, found)
+            seqs = [row["seq"] for row in old]
             if not seqs:
                 return PruneBatch()
             too_many = await tx.fetch_one("delivery_past", last=seqs[-1], number=limit)

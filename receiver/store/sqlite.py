@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from receiver.store.engine import Param, Reader, Row, Tx, Value, expand_lists, load_queries
+from receiver.store.engine import PLACEHOLDER, Param, Reader, Row, Tx, Value, load_queries
 from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.ledger_file import OpenLedgerFile, create_ledger_file
 from receiver.store.migrate import split_script
@@ -40,6 +40,39 @@ def _queries() -> Mapping[str, str]:
     return load_queries(lock="", skip_locked="")
 
 
+@lru_cache(maxsize=1024)
+def _names(statement: str) -> tuple[tuple[str, bool], ...]:
+    """The values that it takes, one after the other, and whether each is a list."""
+    return tuple((name, bool(dots)) for name, dots in PLACEHOLDER.findall(statement))
+
+
+@lru_cache(maxsize=1024)
+def _text(statement: str, sizes: tuple[int, ...]) -> str:
+    """The statement for lists of these sizes, with its values by position, because names cost several times more."""
+    left = iter(sizes)
+    return PLACEHOLDER.sub(lambda found: ", ".join("?" * next(left)) if found[2] else "?", statement)
+
+
+def bind(statement: str, params: Mapping[str, Param]) -> tuple[str, list[Value]]:
+    """The statement as SQLite takes it, and its values.
+
+    A list is padded with its last value to a power of two, so that few different texts reach the statement cache; an
+    empty one becomes one NULL, which equals nothing.
+    """
+    values: list[Value] = []
+    sizes: list[int] = []
+    for name, is_list in _names(statement):
+        given = params[name]
+        if is_list:
+            each = list(given) if isinstance(given, Sequence) and given else [None]
+            each += [each[-1]] * ((1 << (len(each) - 1).bit_length()) - len(each))
+            sizes.append(len(each))
+            values += each
+        else:
+            values.append(given)  # type: ignore[arg-type]  # a sequence is given for a list only
+    return _text(statement, tuple(sizes)), values
+
+
 class SqliteReader:
     """Statements on one connection, in autocommit."""
 
@@ -47,12 +80,11 @@ class SqliteReader:
         self._connection = connection
 
     async def fetch_all(self, name: str, /, **params: Param) -> list[Row]:
-        statement, flat = expand_lists(_queries()[name], params)
-        cursor = await self._connection.execute(statement, flat)
-        rows = await cursor.fetchall()
-        names = [column[0] for column in cursor.description or ()]
-        await cursor.close()
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        found = list(await self._connection.execute_fetchall(*bind(_queries()[name], params)))
+        if not found:
+            return []
+        names = found[0].keys()
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     async def fetch_one(self, name: str, /, **params: Param) -> Row | None:
         rows = await self.fetch_all(name, **params)
@@ -63,15 +95,15 @@ class SqliteTx(SqliteReader):
     """The writer's connection inside `BEGIN IMMEDIATE`."""
 
     async def execute(self, name: str, /, **params: Param) -> int:
-        statement, flat = expand_lists(_queries()[name], params)
-        cursor = await self._connection.execute(statement, flat)
-        await cursor.close()
-        return cursor.rowcount
+        return (await self._connection.execute(*bind(_queries()[name], params))).rowcount
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
-        if rows:
-            cursor = await self._connection.executemany(_queries()[name], rows)
-            await cursor.close()
+        if not rows:
+            return
+        statement = _queries()[name]
+        names = [each for each, _ in _names(statement)]
+        values = [tuple([row[each] for each in names]) for row in rows]
+        await self._connection.executemany(_text(statement, ()), values)
 
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         return [found for params in rows for found in await self.fetch_all(name, **params)]
@@ -85,7 +117,7 @@ class SqliteTx(SqliteReader):
     async def run_script(self, script: str) -> None:
         # sqlite3's own executescript would commit first and so tear the transaction in two.
         for statement in split_script(script):
-            await (await self._connection.execute(statement)).close()
+            await self._connection.execute(statement)
 
 
 class SqliteEngine:
@@ -227,6 +259,7 @@ async def open_sqlite(path: Path, *, busy_timeout_ms: int) -> SqliteEngine:
             for _ in range(1 + READERS):
                 connection = await aiosqlite.connect(path, isolation_level=None)
                 opened.append(connection)
+                connection.row_factory = sqlite3.Row  # knows the names of its columns
                 await connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
                 for pragma in _PRAGMAS:
                     await _set_waiting(connection, pragma, until_s)

@@ -44,7 +44,7 @@ class GroupCommit:
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                most = min(MAX_BATCH, self._ledger.max_batch, len(self._waiting))
+                most = min(MAX_BATCH, len(self._waiting))
                 await self._write([self._waiting.popleft() for _ in range(most)])
         finally:
             self._writer = None

@@ -1,8 +1,8 @@
 """The only way a task changes after its receipt: observations go in, and events come out.
 
-What a batch of observations changes (tasks, timeline, events, deliveries) is one transaction. Intake, reconciler and
-manual reconcile all call `record`; the submit itself is in `receiver.tasks.submission_repository`. Here is also what
-the clock alone causes: `task.overdue`.
+What a batch of observations changes (tasks, timeline, events) is one transaction. Intake, reconciler and manual
+reconcile all call `record`; the submit itself is in `receiver.tasks.submission_repository`. Here is also what the clock
+alone causes: `task.overdue`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.reports import Stored, counted
-from receiver.tasks.model.rows import observation_row, task_of, task_row
+from receiver.tasks.model.rows import ended_row, is_only_ended, observation_row, reported_task_of, task_of, task_row
 from receiver.tasks.model.settle import (
     OperatorEnd,
     end_observation,
@@ -37,7 +37,7 @@ from receiver.tasks.model.task import (
     Verdict,
 )
 from receiver.webhooks.publisher import EventPublisher
-from submitter.model import Observation, Source, TaskId, TaskKey, TaskState
+from submitter.model import TERMINAL, Observation, Source, TaskId, TaskKey, TaskState
 
 
 class Ledger:
@@ -48,19 +48,14 @@ class Ledger:
         self._new_id = new_id
         self._publisher = publisher
 
-    @property
-    def max_batch(self) -> int:
-        """How many observations a batch should hold at most: the more subscriptions, the fewer."""
-        return self._publisher.events_at_once
-
     async def record(
         self, incoming: Sequence[IncomingObservation], now_ms: int, *, waited_s: float = 0.0
     ) -> list[RecordOutcome]:
         """Judge the observations and store what follows from them. One outcome each, in their order.
 
-        `Recorded` has the verdict and the task as stored; `TaskMismatch` and `UnknownTask` changed nothing. Several
-        observations of one task are applied one after the other. Raise KeyError when a state is none that a provider
-        reports; then nothing of the batch is stored. `waited_s` is as in `Engine.write`.
+        `Recorded` has the verdict and the task as stored, without its request; `TaskMismatch` and `UnknownTask` changed
+        nothing. Several observations of one task are applied one after the other. Raise KeyError when a state is none
+        that a provider reports; then nothing of the batch is stored. `waited_s` is as in `Engine.write`.
         """
         if not incoming:
             return []
@@ -101,12 +96,11 @@ class Ledger:
     async def mark_overdue(self, now_ms: int, *, limit: int = 200) -> int:
         """Publish `task.overdue` once for each unfinished task whose deadline has passed; polling goes on.
 
-        At most `limit` of them, and fewer with very many subscriptions. Return how many there were.
+        At most `limit` of them. Return how many there were.
         """
-        most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
-            late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=most)]
+            late = [task_of(row) for row in await tx.fetch_all("overdue_tasks", now_ms=now_ms, limit=limit)]
             marked = [replace(task, overdue_ms=now_ms) for task in late]
             await tx.execute_many("update_task", [task_row(task) for task in marked])
             drafts = [task_draft(self._new_id("evt", now_ms), EventType.OVERDUE, task) for task in marked]
@@ -127,17 +121,18 @@ class Ledger:
 async def _load(tx: Tx, incoming: Sequence[IncomingObservation]) -> dict[TaskId, Task]:
     """Every task that the observations may be about, locked until the transaction ends."""
     found = await tx.fetch_all(
-        "tasks_by_keys_or_ids",
+        "reported_tasks",
         provider_task_ids=[each.observation.key.provider_task_id for each in incoming],
         ids=[each.expected_task_id for each in incoming if each.expected_task_id is not None],
     )
-    return {task.id: task for task in map(task_of, found)}
+    return {task.id: task for task in map(reported_task_of, found)}
 
 
 class _Batch:
     """The state of one transaction in memory: everything was read before, and writes are gathered until `write`."""
 
     def __init__(self, tasks: dict[TaskId, Task], new_id: IdMaker, now_ms: int) -> None:
+        self._stored = dict(tasks)
         self._tasks = tasks
         self._by_key = {key_of(task): task.id for task in tasks.values() if task.provider_task_id}
         self._new_id = new_id
@@ -154,10 +149,14 @@ class _Batch:
 
     def change(self, task: Task, incoming: IncomingObservation) -> Recorded:
         """Judge an observation that is about this task, and gather what follows from it."""
-        change, stored = counted(apply(task, incoming, self._now_ms))
-        if change.event is not None:
-            change = self._with_event(change, change.event)
-        self._keep(task, change, incoming.observation, stored)
+        may_end = incoming.observation.state in TERMINAL
+        event_id = self._new_id("evt", self._now_ms) if may_end else None
+        judged = apply(task, incoming, self._now_ms, event_id=event_id)
+        change, stored = counted(judged)
+        if change.event is not None and event_id is not None:
+            self._drafts.append(task_draft(event_id, change.event, change.task))
+        is_only_counted = judged.verdict is not Verdict.APPLIED and judged.task is task
+        self._keep(task, change, incoming.observation, stored, is_only_counted=is_only_counted)
         return Recorded(task=change.task, verdict=change.verdict)
 
     def _find(self, incoming: IncomingObservation) -> Task | TaskMismatch | UnknownTask:
@@ -202,7 +201,7 @@ class _Batch:
         )
         change = Change(task=after, verdict=Verdict.CONTRADICTION, event=None, should_record=True)
         change, stored = counted(change)
-        self._keep(holder, change, observation, stored)
+        self._keep(holder, change, observation, stored, is_only_counted=False)
 
     def _adopt(self, incoming: IncomingObservation) -> Task:
         """A new task of ours for one that was submitted elsewhere."""
@@ -221,18 +220,14 @@ class _Batch:
         self._tasks[task.id] = task
         return task
 
-    def _with_event(self, change: Change, event: EventType) -> Change:
-        event_id = self._new_id("evt", self._now_ms)
-        task = replace(change.task, final_event=event_id)
-        self._drafts.append(task_draft(event_id, event, task))
-        return replace(change, task=task)
-
-    def _keep(self, before: Task, change: Change, observation: Observation, stored: Stored) -> None:
+    def _keep(
+        self, before: Task, change: Change, observation: Observation, stored: Stored, *, is_only_counted: bool
+    ) -> None:
         after = change.task
-        if change.verdict is not Verdict.APPLIED and after == replace(before, reports=after.reports):
+        if is_only_counted:
             self._tasks[after.id] = after
-            self._counted.add(after.id)  # written alone, because the task has many columns
-        elif after != before:
+            self._counted.add(after.id)
+        elif change.event is not None or after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
         if before.provider_task_id not in {None, after.provider_task_id}:
@@ -247,16 +242,23 @@ class _Batch:
     async def write(self, tx: Tx, outcomes: list[RecordOutcome], publisher: EventPublisher) -> list[RecordOutcome]:
         """Write what was gathered. Return the outcomes with the numbers that their events got."""
         await self._write_adopted(tx)
+        await self._write_changed(tx)
+        await tx.execute_many("insert_observation", self._observation_rows)
+        events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
+        seqs = {event.id: event.seq for event in events}
+        return [_with_seq(outcome, seqs) for outcome in outcomes] if seqs else outcomes
+
+    async def _write_changed(self, tx: Tx) -> None:
+        """Write of each task only what may have changed, because a task has many columns and indexes."""
         changed = [self._tasks[task_id] for task_id in sorted(self._changed - self._adopted)]  # locked in this order
-        losing = sorted(changed, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
+        only_ended = {task.id for task in changed if is_only_ended(self._stored[task.id], task)}
+        await tx.execute_many("end_task", [ended_row(task) for task in changed if task.id in only_ended])
+        others = [task for task in changed if task.id not in only_ended]
+        losing = sorted(others, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
         await tx.execute_many("update_task", [task_row(task) for task in losing])
         counted = sorted(self._counted - self._changed - self._adopted)
         reports = [{"id": task_id, "reports": to_json(dict(self._tasks[task_id].reports))} for task_id in counted]
         await tx.execute_many("count_reports", reports)
-        await tx.execute_many("insert_observation", self._observation_rows)
-        events = await publisher.publish(tx, self._drafts, now_ms=self._now_ms)
-        seqs = {event.id: event.seq for event in events}
-        return [_with_seq(outcome, seqs) for outcome in outcomes]
 
     async def _write_adopted(self, tx: Tx) -> None:
         """Insert the adopted tasks. Raise RetryTransaction when another transaction has adopted one of them.

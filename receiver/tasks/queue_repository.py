@@ -208,10 +208,9 @@ class QueueRepository(Repository):
         """
         if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
             return 0
-        most = min(limit, self._publisher.events_at_once)
 
         async def work(tx: Tx) -> int:
-            found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=most)
+            found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=limit)
             if found and await is_doubted(tx, now_ms):
                 found = []
             for task in map(task_of, found):

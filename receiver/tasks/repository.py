@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from receiver.store.engine import NEVER_MS
+from receiver.store.engine import NEVER_MS, Engine
 from receiver.store.repository import NEWEST, Page, Repository
 from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry, build_timeline
+from receiver.webhooks.fan_out import FanOut
 from submitter.model import ProviderTaskId, TaskId, TaskState
 
 STATES_AT_ONCE = 512
@@ -16,6 +17,10 @@ STATES_AT_ONCE = 512
 
 class TaskRepository(Repository):
     """Reads tasks. A task changes through `receiver.tasks.ledger` and `receiver.tasks.submission_repository` only."""
+
+    def __init__(self, engine: Engine, fan_out: FanOut) -> None:
+        super().__init__(engine)
+        self._fan_out = fan_out
 
     async def task(self, task_id: TaskId) -> Task | None:
         return await self._one("task_by_id", task_of, id=task_id)
@@ -52,6 +57,7 @@ class TaskRepository(Repository):
 
     async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
         """Everything that happened to a task, in order; empty for a task that is not there."""
+        await self._fan_out.advance_for_view()
         return build_timeline(
             {
                 "observation": await self._all("observations_of_task", dict, task=task_id),

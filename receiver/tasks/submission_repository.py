@@ -87,7 +87,7 @@ class SubmissionRepository(OpeningRepository):
 
         async def work(tx: Tx) -> list[Task]:
             found = await tx.fetch_all(
-                "tasks_of_receipts",
+                "tasks_by_keys_or_ids",
                 provider_task_ids=[each.receipt.provider_task_id for each in receipts],
                 ids=[each.task_id for each in receipts],
             )

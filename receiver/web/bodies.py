@@ -4,12 +4,11 @@ A body counts while it is read and parsed. What is large is parsed in a thread, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from receiver.config.settings import Settings
 from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
@@ -72,29 +71,47 @@ class Bodies:
             return await asyncio.to_thread(parse, body)
 
 
-@asynccontextmanager
-async def reading(request: Request, pool: BodyPool) -> AsyncIterator[bytes]:
-    """Yield the whole body; it counts in the pool until the block ends.
+class Reading:
+    """Gives the whole body to an `async with`; it counts in the pool until the block ends.
 
-    Raise a 413 problem when it is too large, a 408 problem when it comes too slowly, and a 503 problem when the bodies
-    of all connections are too much together.
+    Entering raises a 413 problem when it is too large, a 408 problem when it comes too slowly, and a 503 problem when
+    the bodies of all connections are too much together.
     """
-    if _declared_bytes(request) > pool.max_bytes:
-        raise _too_large(pool)
-    body = bytearray()
-    loop = asyncio.get_running_loop()
-    until_s = loop.time() + BODY_WITHIN_S
-    try:
+
+    __slots__ = ("_body", "_pool", "_request")
+
+    def __init__(self, request: Request, pool: BodyPool) -> None:
+        self._request = request
+        self._pool = pool
+        self._body = bytearray()
+
+    async def __aenter__(self) -> bytes:
+        if _declared_bytes(self._request) > self._pool.max_bytes:
+            raise _too_large(self._pool)
+        try:
+            await self._read()
+        except BaseException:
+            self._pool.held_bytes -= len(self._body)
+            raise
+        return bytes(self._body)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pool.held_bytes -= len(self._body)
+
+    async def _read(self) -> None:
+        until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S
+        is_whole = False
         try:
             async with asyncio.timeout_at(until_s) as timeout:
-                async for chunk in request.stream():
-                    _take(pool, body, chunk)
-                    timeout.reschedule(until_s + len(body) / pool.slowest_bytes_s)
+                while not is_whole:
+                    message = await self._request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    _take(self._pool, self._body, message.get("body", b""))
+                    is_whole = not message.get("more_body", False)
+                    timeout.reschedule(until_s + len(self._body) / self._pool.slowest_bytes_s)
         except TimeoutError:
-            raise _too_slow(pool) from None
-        yield bytes(body)
-    finally:
-        pool.held_bytes -= len(body)
+            raise _too_slow(self._pool) from None
 
 
 def _take(pool: BodyPool, body: bytearray, chunk: bytes) -> None:
@@ -108,8 +125,8 @@ def _take(pool: BodyPool, body: bytearray, chunk: bytes) -> None:
 
 
 def _declared_bytes(request: Request) -> int:
-    length = request.headers.get("content-length", "")
-    return int(length[:19]) if length.isascii() and length.isdigit() else 0
+    length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
+    return int(length[:19]) if length.isdigit() else 0
 
 
 def _too_large(pool: BodyPool) -> Problem:

@@ -3,14 +3,17 @@
 Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reason; the reason goes to the log.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 import structlog
+from starlette.responses import Response
 
 from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
 from receiver.tasks.model.task import TaskMismatch, Verdict
-from receiver.web.bodies import Bodies, reading
+from receiver.web.bodies import Bodies, Reading
+from receiver.web.bounded_lines import BoundedLines
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.json_body import has_too_many_marks
 from receiver.web.problems import Kind, Problem
@@ -29,7 +32,14 @@ CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
 
-async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> JsonAnswer:
+#: Made once, because they are the same for every callback.
+_ANSWERS: Mapping[Verdict, Response] = {
+    verdict: JsonAnswer(body=CallbackVerdict.model_validate({"verdict": verdict})).to_response()
+    for verdict in (Verdict.DUPLICATE, Verdict.STALE, Verdict.CONTRADICTION)
+} | {Verdict.APPLIED: JsonAnswer(status=204).to_response()}
+
+
+async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Response:
     """Take a callback with a token in its path or, from a provider that signs, without one.
 
     The token is checked before the body is read, because anybody can send a body.
@@ -37,14 +47,18 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> JsonAns
     request, intake, provider = context.request, context.services.intake, context.path_param("provider")
     admitted = intake.admit(provider, request.path_params.get("token"))
     if not isinstance(admitted, Admitted):
-        raise _refusal(provider, admitted)
+        raise _refusal(context, admitted)
     bodies: Bodies = request.app.state.bodies
     pool = bodies.unproved if admitted.token is None else bodies.callbacks
-    async with reading(request, pool) as body:
+    async with Reading(request, pool) as body:
         callback = _callback_of(_headers(request.scope["headers"]), body, pool.max_bytes)
         if has_too_many_marks(callback.body):
-            return _answer(provider, await intake.leave_unread(admitted, "the body holds too many values"))
-        return _answer(provider, await intake.take(admitted, callback))
+            outcome: IntakeOutcome = await intake.leave_unread(admitted, "the body holds too many values")
+        else:
+            outcome = await intake.take(admitted, callback)
+    if isinstance(outcome, Accepted):
+        return _ANSWERS[outcome.verdict]
+    raise _refusal(context, outcome)
 
 
 def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
@@ -64,18 +78,19 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
     return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
 
 
-def _answer(provider: str, outcome: IntakeOutcome) -> JsonAnswer:
-    if isinstance(outcome, Accepted):
-        if outcome.verdict is Verdict.APPLIED:
-            return JsonAnswer(status=204)
-        return JsonAnswer(body=CallbackVerdict.model_validate(outcome))
-    raise _refusal(provider, outcome)
-
-
-def _refusal(provider: str, outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
+def _refusal(
+    context: RequestContext[AnyQuery, NoBody], outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch
+) -> Problem:
     if not isinstance(outcome, UnknownProvider):  # its name is anybody's text
-        log.warning("callback_refused", provider=provider, outcome=type(outcome).__name__, reason=outcome.reason)
+        provider, kind = context.path_param("provider"), type(outcome).__name__
+        lines: BoundedLines = context.request.app.state.refusal_lines
+        if lines.may_write(f"{provider} {kind}"):
+            log.warning("callback_refused", provider=provider, outcome=kind, reason=outcome.reason)
     return _problem_of(outcome)
+
+
+def tell_other_refusals(outcomes: Mapping[str, int]) -> None:
+    log.warning("more_callbacks_refused", outcomes=outcomes)
 
 
 def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
 from receiver.web.auth import authenticate
-from receiver.web.bodies import Bodies, reading
+from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, invalid, to_json
@@ -134,7 +134,7 @@ class Endpoint:
         if not may_be_empty:
             check_type(request, JSON_TYPES)
         bodies: Bodies = request.app.state.bodies
-        async with reading(request, bodies.api) as body:
+        async with Reading(request, bodies.api) as body:
             if may_be_empty and body:
                 check_type(request, JSON_TYPES)
             return await bodies.parsed(body, self._checked) if body or not may_be_empty else self.body()

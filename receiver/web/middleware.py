@@ -6,23 +6,31 @@ The log names a path by its route's template, because the path of a callback hol
 import asyncio
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from receiver.web.bounded_lines import BoundedLines
 from receiver.web.problems import Kind, Problem, to_response
 
 log = structlog.get_logger(__name__)
 
 UNROUTED = "-"
 
+#: The routes of callbacks, whose lines are bounded, because anybody can post to them.
+CALLBACK_ROUTES = "/callbacks/"
+
 _GIVEN_ID = re.compile(rb"[!-~]{1,128}")
 
 _HEADER = b"x-request-id"
+
+#: What nothing of the rest of the checks can be wrong with.
+_PLAIN_PATH = re.compile(rb"[!-$&-~]*")
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -59,6 +67,7 @@ class Tracing:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._callback_lines = BoundedLines(_tell_other_callbacks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,18 +76,24 @@ class Tracing:
         trace = Trace(request_id=_request_id(scope))
         scope.setdefault("state", {})["trace"] = trace
         started_s = perf_counter()
-        with bound_contextvars(request_id=trace.request_id):
-            try:
-                await self._guarded(scope, receive, _stamped(send, trace))
-            finally:
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    route=trace.route,
-                    status=trace.status,
-                    key=trace.key,
-                    took_ms=round((perf_counter() - started_s) * 1000, 1),
-                )
+        bound = bind_contextvars(request_id=trace.request_id)
+        try:
+            await self._guarded(scope, receive, _stamped(send, trace))
+        finally:
+            self._tell(scope["method"], trace, perf_counter() - started_s)
+            reset_contextvars(**bound)
+
+    def _tell(self, method: str, trace: Trace, took_s: float) -> None:
+        if trace.route.startswith(CALLBACK_ROUTES) and not self._callback_lines.may_write(str(trace.status)):
+            return
+        log.info(
+            "request",
+            method=method,
+            route=trace.route,
+            status=trace.status,
+            key=trace.key,
+            took_ms=round(took_s * 1000, 1),
+        )
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace = trace_of(scope)
@@ -98,6 +113,10 @@ class Tracing:
             if trace.status is not None:
                 raise  # the answer has begun: the server can only close the connection
             await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
+
+
+def _tell_other_callbacks(statuses: Mapping[str, int]) -> None:
+    log.info("more_requests", route=CALLBACK_ROUTES, statuses=statuses)
 
 
 def _fault_of(scope: Scope) -> str | None:
@@ -121,6 +140,8 @@ def tidy_path(path: str) -> str:
 
 def is_clean(raw_path: bytes) -> bool:
     """Whether a path, as it came over the wire, is percent-encoded UTF-8 without control characters."""
+    if _PLAIN_PATH.fullmatch(raw_path):
+        return True
     if _BAD_ESCAPE.search(raw_path) or _CONTROL.search(raw_path):
         return False
     try:

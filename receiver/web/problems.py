@@ -74,7 +74,7 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     #: The path of what the problem is about.
     instance: str | None = None
-    #: Further members, by their names in `submitter.api.Problem`.
+    #: Further members as JSON values, by their names in `submitter.api.Problem`, in its order.
     extra: Mapping[str, Any] = field(default_factory=dict)
     #: Replaces the status of the kind, for what the framework refuses by itself.
     status: int | None = None
@@ -106,18 +106,18 @@ def to_response(problem: Problem, request_id: str) -> Response:
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
-    body = api.Problem(
-        type="about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
-        title=title,
-        status=status,
-        detail=problem.detail,
-        instance=problem.instance,
-        errors=tuple(api.FieldError.model_validate(violation) for violation in problem.errors),
-        request_id=request_id,
+    members = {
+        "type": "about:blank" if problem.kind is Kind.OTHER else _TYPE + name,
+        "title": title,
+        "status": status,
+        "detail": problem.detail,
+        "instance": problem.instance,
+        "errors": [api.FieldError.model_validate(violation).json_values() for violation in problem.errors] or None,
         **problem.extra,
-    )
+        "request_id": request_id,
+    }
     return Response(
-        to_json(body.json_values()),
+        to_json({name: value for name, value in members.items() if value is not None}),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},

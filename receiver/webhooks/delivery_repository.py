@@ -2,14 +2,22 @@
 
 from typing import Any
 
-from receiver.store.engine import Row
+from receiver.store.engine import Engine, Row
 from receiver.store.repository import NEWEST, Page, Repository
+from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState
 from receiver.webhooks.model.rows import attempt_of, delivery_of
 
 
 class DeliveryRepository(Repository):
-    """Reads deliveries. Due ones are leased from `receiver.webhooks.outbox`."""
+    """Reads deliveries. Due ones are leased from `receiver.webhooks.outbox`.
+
+    Lists and counts first make the deliveries of the next events that have none yet; see `receiver.webhooks.fan_out`.
+    """
+
+    def __init__(self, engine: Engine, fan_out: FanOut) -> None:
+        super().__init__(engine)
+        self._fan_out = fan_out
 
     async def deliveries(
         self,
@@ -21,6 +29,7 @@ class DeliveryRepository(Repository):
         cursor: str | None = None,
     ) -> Page[Delivery]:
         """Newest first. Of a host of `notify` only those that are pending or dead."""
+        await self._fan_out.advance_for_view()
         query, params = _page_query(state, subscription)
         if host is not None:
             query, params = "undelivered_page_of_notify", {"endpoint_id": host, "state": state.value if state else None}
@@ -37,6 +46,7 @@ class DeliveryRepository(Repository):
 
     async def backlog(self, subscription_id: str) -> Backlog:
         """What a subscription has not received; an empty backlog when there is no such subscription."""
+        await self._fan_out.advance_for_view()
         of = {"subscription": subscription_id}
         failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
         return Backlog(

@@ -6,6 +6,7 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Page, Repository
+from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.endpoint_health import EndpointState, is_troubled
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.rows import ENDPOINT_ROWS, limited_endpoint_of
@@ -16,14 +17,16 @@ _FIRST = ""  # sorts before every id
 class EndpointRepository(Repository):
     """Each method is one transaction, or reads only, and raises StoreUnavailable when nothing of it was stored."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, fan_out: FanOut) -> None:
         super().__init__(engine)
         self._new_id = new_id
+        self._fan_out = fan_out
 
     async def notify_hosts(
         self, *, only_failing: bool, limit: int, cursor: str | None, now_ms: int
     ) -> Page[EndpointStatus]:
         """Hosts of `notify` by name: all, or those that fail, are paused or slowed, or have dead letters."""
+        await self._fan_out.advance_for_view()
         page = await self._page(
             "notify_endpoints",
             lambda row: (str(row["id"]), int(row["dead"])),
@@ -44,6 +47,7 @@ class EndpointRepository(Repository):
         """One host of `notify`; None where nothing of it is stored, and for the endpoint of a subscription."""
         if await self._one("subscription_by_id", dict, id=name) is not None:
             return None
+        await self._fan_out.advance_for_view()
         state = (await self._states([name])).get(name)
         dead = await self._one("count_dead_of_notify", _number, endpoint_id=name) or 0
         if state is None and not dead:

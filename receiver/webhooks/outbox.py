@@ -4,12 +4,10 @@ Deliveries are queued per endpoint, and `receiver.webhooks.model.endpoint_health
 leased. An endpoint's `next_due_ms` is when one of its deliveries can be leased next. A lease therefore reads only the
 endpoints that are due, and its cost does not depend on how many deliveries wait.
 
-Lock order. A transaction locks rows in this order: endpoints (by id), deliveries, subscriptions, the counter row of
-subscriptions, the counter row of events. It may skip some and never goes back, so no two transactions wait for each
-other in a circle. The counter of events is last, because every transaction that publishes waits for it, and the one
-that holds it must not wait for anything else. There is one exception: a transaction that disables a subscription
-publishes an event about it, which locks the endpoints of other subscriptions late. If two of those meet, Postgres ends
-one and the engine runs it again.
+Lock order. A transaction locks rows in this order: the counter row of the fan-out, endpoints (by id), deliveries,
+subscriptions, the counter row of subscriptions, the counter row of events. It may skip some and never goes back, so no
+two transactions wait for each other in a circle. The counter of events is last, because every transaction that
+publishes waits for it, and the one that holds it must not wait for anything else.
 """
 
 from collections import Counter, defaultdict
@@ -24,6 +22,7 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.retention import DAY_MS
+from receiver.webhooks.fan_out import FanOut, keep_former
 from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery, OwnPosts
 from receiver.webhooks.model.endpoint_health import (
     BreakerState,
@@ -49,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 ENDPOINTS_PER_LEASE = 512  # that one lease considers: those that were leased from longest ago
 
+LIKELY_ENOUGH = 2  # endpoints for each slot that are considered first
+
 GIVE_UP_MS = 5 * DAY_MS
 
 MOST_ATTEMPTS = 2**31 - 1  # as the column allows; the schedule may have had more steps once
@@ -57,10 +58,11 @@ MOST_ATTEMPTS = 2**31 - 1  # as the column allows; the schedule may have had mor
 class Outbox:
     """Each method is one transaction. It raises StoreUnavailable, and then nothing was changed."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher, fan_out: FanOut) -> None:
         self._engine = engine
         self._new_id = new_id
         self._publisher = publisher
+        self._fan_out = fan_out
 
     async def lease_deliveries(
         self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
@@ -71,6 +73,7 @@ class Outbox:
         deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
         whose posts may overlap. Without `own` each lease counts as in flight.
         """
+        await self._fan_out.advance()
 
         async def shares(reader: Reader) -> list[_Share]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
@@ -128,7 +131,8 @@ class Outbox:
             after = [
                 after_attempts(each, [result.attempt for result in by_endpoint[each.id]], now_ms) for each in before
             ]
-            await _store_endpoints(tx, after, considered=[each.id for each in after], now_ms=now_ms)
+            changed = [now for now, was in zip(after, before, strict=True) if now is not was]
+            await _store_endpoints(tx, changed, considered=[each.id for each in after], now_ms=now_ms)
             return await self._disable(
                 tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms
             )
@@ -219,8 +223,9 @@ class Outbox:
         if not disabled:
             return []
         rows = [{"id": s.id, "disabled_ms": s.disabled_ms, "disabled_reason": s.disabled_reason} for s in disabled]
-        await tx.execute_many("disable_subscription", rows)
         await tx.execute("bump_subscriptions_version")
+        await keep_former(tx, [each.id for each in disabled])
+        await tx.execute_many("disable_subscription", rows)
         for each in disabled:
             detail = {"subscription": each.id, "reason": each.disabled_reason}
             entry = AuditEntry(actor="service", action="subscription disabled", detail=detail)
@@ -247,21 +252,28 @@ class _Share(NamedTuple):
 
 
 async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
-    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
     process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
-    due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=ENDPOINTS_PER_LEASE, process=process)
+    for most in (LIKELY_ENOUGH * limit, ENDPOINTS_PER_LEASE):
+        due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=most, process=process)
+        shares = _dealt(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        if shares or len(due) < most:
+            return shares
+    return []
+
+
+def _dealt(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
     endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
+    in_flight: Mapping[str, int] = {} if own is None else own.in_flight
+    busy = {row["id"]: row["busy"] + in_flight.get(row["id"], 0) for row in due}
     wanted = [
-        (row["id"], available_slots(endpoints[row["id"]], busy=busy, now_ms=now_ms, cap=per_endpoint))
-        for row in due
-        for busy in [row["busy"] + in_flight.get(row["id"], 0)]
+        (name, available_slots(each, busy=busy[name], now_ms=now_ms, cap=per_endpoint))
+        for name, each in endpoints.items()
     ]
     slots = share_slots(wanted, limit)
-    if own is None:
-        return [_Share(endpoints[name], count) for name, count in slots.items()]
-    share = own.most // max(1, sum(slots.values()))
+    share = 0 if own is None else own.most // max(1, sum(slots.values()))
+    quick = () if own is None else own.quick
     return [
-        _Share(endpoints[name], count, per_slot(endpoints[name], share) if name in own.quick else 1)
+        _Share(endpoints[name], count, per_slot(endpoints[name], share) if name in quick else 1)
         for name, count in slots.items()
     ]
 

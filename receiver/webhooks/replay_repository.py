@@ -11,6 +11,7 @@ from receiver.events.model.rows import event_of
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEVER_MS, Engine, Reader, Row, Tx
 from receiver.store.ids import IdMaker
+from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import (
     ReplayRange,
@@ -66,13 +67,19 @@ class ReplayRepository:
     Each also raises SubscriptionNotFound or SubscriptionNotActive, as the subscription is at that moment.
     """
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, fan_out: FanOut) -> None:
         self._engine = engine
         self._new_id = new_id
+        self._fan_out = fan_out
 
     async def plan(self, subscription_id: str, wanted: ReplayRange) -> ReplayScope:
-        """Where a replay would begin and end. Changes nothing."""
-        return await self._engine.read(lambda reader: _scope(reader, subscription_id, wanted))
+        """Where a replay would begin and end. No subscription, delivery or audit row changes.
+
+        The events up to its end get their deliveries first, because the replay is for those that have none.
+        """
+        scope = await self._engine.read(lambda reader: _scope(reader, subscription_id, wanted))
+        await self._fan_out.advance_to(scope.last_seq)
+        return scope
 
     async def begin(self, subscription_id: str, wanted: ReplayRange, *, actor: str, now_ms: int) -> ReplayScope:
         """The same, and add the audit row of the whole replay, so that it is there before anything is requeued."""
@@ -84,7 +91,9 @@ class ReplayRepository:
             await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return scope
 
-        return await self._engine.write(work)
+        scope = await self._engine.write(work)
+        await self._fan_out.advance_to(scope.last_seq)
+        return scope
 
     async def count_batch(
         self, subscription_id: str, wanted: ReplayRange, scope: ReplayScope, *, limit: int
@@ -184,7 +193,7 @@ async def _match(reader: Reader, subscription_id: str, wanted: ReplayRange, scop
         seqs=[
             event.seq
             for event in events
-            if subscribes(subscription, facts := EventFacts.of_event(event)) and matches(wanted.filter, facts)
+            if subscribes(subscription.filter, facts := EventFacts.of_event(event)) and matches(wanted.filter, facts)
         ],
         next_after=events[-1].seq if len(events) == limit else until_seq,
     )

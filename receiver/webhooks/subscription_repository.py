@@ -11,6 +11,7 @@ from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import NEWEST, Page, Repository
+from receiver.webhooks.fan_out import FanOut, keep_former
 from receiver.webhooks.model.rows import endpoint_of, subscription_of, subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 
@@ -23,9 +24,10 @@ class SubscriptionRepository(Repository):
     A deleted subscription is never found again.
     """
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, fan_out: FanOut) -> None:
         super().__init__(engine)
         self._new_id = new_id
+        self._fan_out = fan_out
 
     async def add(self, subscription: Subscription, *, actor: str, now_ms: int) -> bool:
         """Store a new subscription; False, with nothing stored, when there are `MOST_SUBSCRIPTIONS` already."""
@@ -35,6 +37,7 @@ class SubscriptionRepository(Repository):
             row = await tx.fetch_one("count_subscriptions")
             if (row or {})["number"] >= MOST_SUBSCRIPTIONS:
                 return False
+            await tx.fetch_one("lock_counter", name="events")  # it receives the events after the newest one
             await tx.execute("insert_subscription", **subscription_row(subscription))
             entry = AuditEntry(actor=actor, action="subscription created")
             await self._audit(tx, subscription.id, entry, now_ms)
@@ -58,17 +61,18 @@ class SubscriptionRepository(Repository):
         """
 
         async def work(tx: Tx) -> Subscription | None:
-            # Endpoint, subscription, counter: the lock order of `receiver.webhooks.outbox`.
+            # Endpoint, subscription, counters: the lock order of `receiver.webhooks.outbox`.
             await tx.fetch_all("endpoints_by_ids", ids=[subscription_id])
             row = await tx.fetch_one("lock_subscription", id=subscription_id)
             if row is None:
                 return None
             before = subscription_of(row)
             after = change(before)
-            await tx.execute("update_subscription", **subscription_row(after))
             if reset_health or after.url != before.url:
                 await tx.execute("reset_endpoint_health", id=subscription_id)
             await tx.execute("bump_subscriptions_version")
+            await keep_former(tx, [subscription_id])
+            await tx.execute("update_subscription", **subscription_row(after))
             await self._audit(tx, subscription_id, entry, now_ms)
             return after
 
@@ -81,9 +85,11 @@ class SubscriptionRepository(Repository):
         """
 
         async def work(tx: Tx) -> bool:
-            if not await tx.execute("delete_subscription", id=subscription_id, now_ms=now_ms):
+            if await tx.fetch_one("lock_subscription", id=subscription_id) is None:
                 return False
             await tx.execute("bump_subscriptions_version")
+            await keep_former(tx, [subscription_id])
+            await tx.execute("delete_subscription", id=subscription_id, now_ms=now_ms)
             await self._audit(tx, subscription_id, AuditEntry(actor=actor, action="subscription deleted"), now_ms)
             return True
 
@@ -102,6 +108,7 @@ class SubscriptionRepository(Repository):
         return Page(items=tuple(await self._with_endpoints(page.items)), next_cursor=page.next_cursor)
 
     async def _with_endpoints(self, subscriptions: Sequence[Subscription]) -> list[SubscriptionStatus]:
+        await self._fan_out.advance_for_view()
         found = await self._all("endpoints_of_subscriptions", dict, ids=[each.id for each in subscriptions])
         rows = {row["id"]: row for row in found}
         return [

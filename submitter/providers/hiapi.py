@@ -13,8 +13,6 @@ object without its envelope; resolution is lower case and `reference_image` sing
 The parameter page of happyhorse-1.1 image-to-video was not found, so it has no family here: callers send it `raw`.
 """
 
-from dataclasses import replace
-
 from submitter.errors import UnreadableCallback
 from submitter.http.messages import Callback, HttpCall, HttpReply, is_success
 from submitter.model import (
@@ -188,7 +186,7 @@ def parse_status(provider_task_id: ProviderTaskId, reply: HttpReply, account: Ac
     data = at(document, "data")
     named, word = at(data, "taskId"), text_at(data, "status")
     if names_task(provider_task_id, named) and word and is_success(reply.status):
-        return _observe(provider_task_id, data, document, account, Source.POLL, reply.body)
+        return _observe(provider_task_id, (data, document), account, Source.POLL, reply.body)
     problem = find_error(reply, document)
     if problem and problem.status == 404 and document is not None:
         return NotFound(raw=capped(reply.body))
@@ -204,9 +202,7 @@ def parse_callback(callback: Callback, account: Account, now_ms: int, /) -> Obse
     found = usable_id(at(inner, "taskId"))
     if found is None or not text_at(inner, "status"):
         raise UnreadableCallback("not a task as HiAPI documents it: taskId and status are needed")
-    seen = _observe(found, inner, document, account, Source.CALLBACK, callback.body)
-    without_result = seen.state is TaskState.SUCCEEDED and not seen.outputs
-    return replace(seen, without_result=without_result, signature_verified=verified)
+    return _observe(found, (inner, document), account, Source.CALLBACK, callback.body, signature_verified=verified)
 
 
 #: The list page states no limit, and the list has no filter.
@@ -262,20 +258,31 @@ def _video_body(request: VideoRequest) -> dict[str, object]:
 
 
 def _observe(
-    provider_task_id: ProviderTaskId, data: object, document: object, account: Account, source: Source, raw: bytes
+    provider_task_id: ProviderTaskId,
+    places: tuple[object, object],
+    account: Account,
+    source: Source,
+    raw: bytes,
+    *,
+    signature_verified: bool = False,
 ) -> Observation:
+    """`places` are the object about the task and the document that holds it."""
+    data = places[0]
     word = text_at(data, "status")
     state, is_documented = read_state(word, account, STATES, BLOG_STATES)
+    outputs = _outputs(data) if state is TaskState.SUCCEEDED else ()
     return Observation(
         key=TaskKey(provider=account.name, provider_task_id=provider_task_id),
         state=state,
         source=source,
         raw_state=word,
         is_documented_state=is_documented,
-        outputs=_outputs(data) if state is TaskState.SUCCEEDED else (),
-        error=reason(state, data, document),
+        outputs=outputs,
+        error=reason(state, *places),
         model=_model(data),
         completed_at_ms=ms_from_s(at(data, "completed")),
+        without_result=source is Source.CALLBACK and state is TaskState.SUCCEEDED and not outputs,
+        signature_verified=signature_verified,
         raw=capped(raw),
     )
 

@@ -38,8 +38,8 @@ def verify(callback: Callback, account: Account, now_ms: int) -> bool:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> bytes:
-    digest = hmac.new(_bytes(secret), timestamp.encode("ascii") + b"." + body, hashlib.sha256)
-    return digest.hexdigest().encode("ascii")
+    digest = hmac.digest(_bytes(secret), timestamp.encode("ascii") + b"." + body, hashlib.sha256)
+    return digest.hex().encode("ascii")
 
 
 def _single(callback: Callback, name: str) -> str:

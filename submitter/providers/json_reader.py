@@ -7,6 +7,7 @@ as plausible unix milliseconds, URLs that parse as http(s). Anything else counts
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ BEIJING = timezone(timedelta(hours=8))
 
 _CONTAINERS = (dict, list, tuple)
 
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
+
 #: Made once, because `json.loads` makes one for each body that it reads with options.
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
 
@@ -54,6 +57,9 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 _NOT_IN_URL = re.compile("[\x00-\x20\x7f\\\\\ud800-\udfff]")
 
+#: A URL that has nothing to be cut off, left out or escaped, and no part that can be wrong.
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:[/?#][!-\[\]-~]*)?")
+
 _LINE_ENDS = re.compile("[\t\n\r]")
 
 _BLANKS = "".join(map(chr, range(0x21)))
@@ -65,10 +71,11 @@ def read_object(body: bytes) -> JsonObject | None:
     A byte that is not UTF-8 costs nothing but itself: it becomes U+FFFD, or is left out where that is no JSON. Control
     characters may stand in a text as they are.
     """
-    readable = body.decode("utf-8-sig", "replace")
+    body = body.removeprefix(BOM_UTF8)
+    readable = body.decode("utf-8", "replace")
     value = _loaded(readable)
     if value is None and "\N{REPLACEMENT CHARACTER}" in readable:
-        value = _loaded(body.decode("utf-8-sig", "ignore"))
+        value = _loaded(body.decode("utf-8", "ignore"))
     return value if isinstance(value, dict) else None
 
 
@@ -181,6 +188,8 @@ def http_url(value: object) -> str | None:
     """
     if not isinstance(value, str):
         return None
+    if len(value) <= URL_CAP and _PLAIN_URL.fullmatch(value):
+        return value
     url = _LINE_ENDS.sub("", value.strip().strip(_BLANKS)).replace(" ", "%20")
     if len(url) > URL_CAP or _NOT_IN_URL.search(url) or not origin(url):
         return None

@@ -5,9 +5,9 @@ provider are in its adapter.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from submitter.providers.json_reader import ITEMS_CAP, at, first_text, http_url
+from submitter.values import value
 
 Place = tuple[str, ...]
 
@@ -23,7 +23,7 @@ _MEMBERS: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Link:
     """One file of a result."""
 

@@ -19,6 +19,8 @@ POLL_PRICE_S = 5.0  # a poll is worth so many seconds of lateness; a higher pric
 
 JITTER = 0.1  # each wait varies by this share, so that tasks submitted together are not polled together
 
+MAX_SPREAD_S = 5.0  # a long wait varies by no more than that, because a poll at the wrong time costs a second one
+
 CALLBACK_FACTOR = 2  # polls are further apart where a callback is expected, because they are only the safety net
 
 OVERDUE_FACTOR = 4  # polls are further apart once the deadline has passed
@@ -49,7 +51,12 @@ def learned_poll_ms(now_ms: int, advice: PollAdvice, wait_s: float, *, speed: fl
 
     It varies the wait, so that tasks submitted together are not polled together.
     """
-    return _after(now_ms, advice, wait_s, speed=speed, random=spread)
+    return now_ms + max(1, round(max(spread_wait_s(wait_s, spread), advice.floor_s) / speed * 1000))
+
+
+def spread_wait_s(wait_s: float, spread: float) -> float:
+    """A wait that follows from what was learned, by a tenth longer or shorter at most, and by `MAX_SPREAD_S`."""
+    return wait_s + min(wait_s * JITTER, MAX_SPREAD_S) * (2 * spread - 1)
 
 
 def after_not_found(

@@ -9,7 +9,7 @@ from tests.architecture.syntax import ROOT, modules, read
 
 FOLDERS = {"callbacks", "cli", "config", "events", "reconcile", "runtime", "store", "tasks", "web", "webhooks"}
 CAPABILITIES = ("callbacks", "events", "reconcile", "tasks", "webhooks")
-SPEAK_SQL = ("ledger", "log", "outbox", "publisher")
+SPEAK_SQL = ("fan_out", "ledger", "log", "outbox", "publisher")
 PACKAGES = [path.parent for path in modules("receiver", "submitter") if path.name == "__init__.py"]
 THEORY_LINES = 8
 _STATEMENTS = {"fetch_all", "fetch_one", "fetch_many", "execute", "execute_many"}
@@ -39,7 +39,7 @@ def test_every_package_says_what_it_holds(package: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for name in CAPABILITIES for path in modules(f"receiver/{name}")], ids=str)
-def test_only_repositories_ledger_log_outbox_and_publisher_speak_sql(path: Path) -> None:
+def test_only_repositories_ledger_log_outbox_publisher_and_fan_out_speak_sql(path: Path) -> None:
     calls = (node.func for node in ast.walk(read(path)) if isinstance(node, ast.Call))
     speaks = any(isinstance(call, ast.Attribute) and call.attr in _STATEMENTS for call in calls)
     assert not speaks or path.stem.endswith("repository") or path.stem in SPEAK_SQL

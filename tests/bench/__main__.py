@@ -16,7 +16,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from tests.bench import batches, duplicates, forged, intake, intake_postgres, isolation, polling, submit
+from tests.bench import (
+    batches,
+    delivery,
+    duplicates,
+    forged,
+    intake,
+    intake_postgres,
+    isolation,
+    latency,
+    many_subscriptions,
+    polling,
+    schedule,
+    startup,
+    submit,
+)
 from tests.bench.case import Case
 from tests.bench.machine import machine, told
 from tests.bench.report import WIDTH, summary, tables, values
@@ -30,8 +44,13 @@ CASES: Sequence[Case] = (
     intake_postgres.CASE,
     batches.CASE,
     polling.CASE,
+    schedule.CASE,
     submit.CASE,
     isolation.CASE,
+    delivery.CASE,
+    latency.CASE,
+    many_subscriptions.CASE,
+    startup.CASE,
 )
 
 BY_NAME: Mapping[str, Case] = {case.name: case for case in CASES}

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from tests.bench.case import Arm, Case, Found, Options, by_turns
-from tests.bench.checks import at_least
+from tests.bench.checks import at_least, processor_time
 from tests.bench.takers import no_op, place, service
 
 ROUNDS, QUICK_ROUNDS = 5, 3
@@ -32,8 +32,11 @@ def measure(options: Options) -> Found:
             (repeated, partial(ours.take_again, ENDED, TIMES // part, CONNECTIONS)),
         ]
         by_turns(arms, rounds=rounds, on_round=options.on_round)
-    check = at_least(f"of no-op at {CONNECTIONS} connections", repeated.ratio_to(ceiling), OF_NOOP)
-    return Found(arms=(ceiling, repeated), checks=(check,), left_out=at.left_out)
+    checks = (
+        at_least(f"of no-op at {CONNECTIONS} connections", repeated.ratio_to(ceiling), OF_NOOP),
+        *processor_time(repeated, ceiling),
+    )
+    return Found(arms=(ceiling, repeated), checks=checks, left_out=at.left_out)
 
 
 CASE = Case(

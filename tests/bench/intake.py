@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from tests.bench.case import Arm, Case, Found, Options, Round, by_turns
-from tests.bench.checks import at_least, at_most, shown
+from tests.bench.checks import at_least, at_most, processor_time, shown
 from tests.bench.takers import Taker, no_op, per_request, place, service
 
 ROUNDS, QUICK_ROUNDS = 5, 3
@@ -60,6 +60,7 @@ def _found(arms: dict[str, Arm], load_us: float, left_out: tuple[str, ...]) -> F
             if connections != MAIN
         ),
         shown(f"of uvicorn alone at {MAIN} connections", ours[MAIN].ratio_to(arms[f"uvicorn alone, {MAIN}"])),
+        *processor_time(ours[MAIN], noop[MAIN]),
         shown("processor time of the load for a request to no-op", load_us, "µs"),
     ]
     return Found(arms=list(arms.values()), checks=checks, left_out=left_out)

@@ -28,7 +28,7 @@ def measurements(of: Mapping[str, Run]) -> str:
     """The machine of each run, the checks of all side by side, and the arms of the last."""
     if not of:
         return "No run has been stored."
-    lines = [f"- {name}: {told(run['machine'])}" for name, run in of.items()]
+    lines = [f"- {name}{' (quick)' if run['is_quick'] else ''}: {told(run['machine'])}" for name, run in of.items()]
     last = list(of.values())[-1]
     lines += [f"- {name} left out {each}" for name, run in of.items() for each in left_out(run)]
     return "\n".join([*lines, "", *_checks(of), "", *_arms(last)])

@@ -19,7 +19,8 @@ from httpx_aiohttp import AiohttpTransport
 
 from submitter.simulator.config import BASE_PATHS, SimulatorConfig
 from tests.bench.calling import ApiClient, Book
-from tests.bench.case import Arm, BenchFailed, Case, Check, Found, Options, Round
+from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
+from tests.bench.checks import at_least, processor_time
 from tests.bench.processes import (
     API_KEY,
     Cores,
@@ -58,10 +59,8 @@ def measure(options: Options) -> Found:
             for arm in (bare, ours) if number % 2 == 0 else (ours, bare):
                 arm.rounds.append(_bare(on, simulator.url, submits) if arm is bare else _through(on, server, submits))
                 options.on_round()
-    ratio = ours.ratio_to(bare)
-    measured = f"{ratio:.2f}"
-    check = Check(what="submits / bare POSTs", measured=measured, target=f"≥ {TARGET:.2f}", is_met=ratio >= TARGET)
-    return Found(arms=(bare, ours), checks=(check,), left_out=on.left_out)
+    checks = (at_least("submits / bare POSTs", ours.ratio_to(bare), TARGET), *processor_time(ours, bare))
+    return Found(arms=(bare, ours), checks=checks, left_out=on.left_out)
 
 
 def _bare(on: Cores, origin: str, count: int) -> Round:
@@ -125,4 +124,4 @@ def _account(origin: str) -> Mapping[str, str]:
     return {"DASHSCOPE_API_KEY": key, "DASHSCOPE_BASE_URL": origin + BASE_PATHS["dashscope"]}
 
 
-CASE = Case(name="submit", title="Submits through the API, beside bare POSTs to the provider", measure=measure)
+CASE = Case(name="submit", title="submits through the API, beside bare POSTs to the provider", measure=measure)

@@ -287,6 +287,14 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/webhooks/test_isolation.py::test_new_events_do_not_wait_behind_a_replay",
     ),
     (
+        "An event goes to the subscriptions as they were when it was committed, however late its deliveries are made",
+        "tests/integration/webhooks/test_fan_out.py::test_late_deliveries_are_those_that_would_have_been_made_at_once",
+    ),
+    (
+        "A process that is killed before an event has its deliveries leaves them to the next, which makes each once",
+        "tests/integration/webhooks/test_fan_out.py::test_a_process_that_is_killed_before_or_while_it_makes_them_leaves_them_to_the_next",
+    ),
+    (
         "An event with a pending delivery is not deleted",
         "tests/integration/store/test_retention_statements.py::test_no_event_goes_at_or_after_one_with_a_pending_delivery",
     ),

@@ -13,7 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from receiver.cli.main import COMMANDS, build
+from receiver.cli.command_list import COMMANDS
+from receiver.cli.program import build
 from receiver.web.routes import ROUTES
 from tests.docs.pages import ROOT, fences, pages, without_fences
 

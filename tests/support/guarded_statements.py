@@ -129,10 +129,10 @@ GUARDED: Mapping[str, Guarded] = {
     ),
     "pull_back_task_leases": Guarded(
         table="tasks",
-        row={**_TASK, "lease_owner": "other", "lease_until_ms": BEYOND},
+        row={**_TASK, "final_ms": None, "lease_owner": "other", "lease_until_ms": BEYOND},
         params={"provider": "p", "until_ms": LATER, "latest_ms": LATEST},
         takes=[{"state": state} for state in _UNFINISHED],
-        leaves=[{"provider": "q"}, {"lease_until_ms": LATEST}, {"state": "succeeded"}],
+        leaves=[{"provider": "q"}, {"lease_until_ms": LATEST}, {"state": "succeeded"}, {"final_ms": 1}],
     ),
     "lease_task": Guarded(
         table="tasks",
@@ -144,8 +144,20 @@ GUARDED: Mapping[str, Guarded] = {
     "release_task": Guarded(
         table="tasks",
         row={**_TASK, "lease_owner": "me", "lease_until_ms": LATER},
-        params={"id": "t", "owner": "me", "now_ms": NOW, "next_poll_ms": LATER, "not_found": 0},
+        params={"id": "t", "owner": "me", "now_ms": NOW, "next_poll_ms": LATER, "not_found": 0, "seen_open": 0},
         leaves=({"id": "u"}, {"lease_owner": "other"}, {"lease_owner": None}),
+    ),
+    "set_counter": Guarded(
+        table="counters",
+        row={"name": "a", "value": 1},
+        params={"name": "a", "value": 2},
+        leaves=({"name": "b"},),
+    ),
+    "forget_durations": Guarded(
+        table="durations",
+        row={"provider": "p", "model": "m", "learned_ms": NOW - 1},
+        params={"before_ms": NOW},
+        leaves=({"learned_ms": NOW}, {"learned_ms": LATER}),
     ),
     "make_due": Guarded(
         table="tasks",
@@ -334,6 +346,9 @@ GUARDED: Mapping[str, Guarded] = {
     "remove_deliveries_of_events": Guarded(
         table="deliveries", row=_DELIVERY, params={"last": 7}, leaves=({"event_seq": 8},)
     ),
+    "remove_former_subscriptions": Guarded(
+        table="former_subscriptions", row={"id": "s", "until_seq": 7}, params={"seq": 7}, leaves=({"until_seq": 8},)
+    ),
     "remove_events": Guarded(table="events", row={"seq": 7, "id": "v"}, params={"last": 7}, leaves=({"seq": 8},)),
 }
 
@@ -347,16 +362,20 @@ UNGUARDED: Mapping[str, str] = {
     "pause_account": "a longer pause stays by the value that it sets",
     "prove_writable": "nobody reads its row",
     "update_task": "its transaction has locked the task",
+    "end_task": "its transaction has locked the task",
     "count_reports": "its transaction has locked the task",
     "update_endpoint": "its transaction has locked the endpoint",
     "update_endpoint_due_time": "it sets what is true of the deliveries",
     "reset_endpoint_health": "its transaction has locked the subscription",
     "update_subscription": "its transaction has locked the subscription",
     "bump_subscriptions_version": "a counter",
+    "set_fan_out": "its transaction has locked the counter",
+    "count_from_now": "its transaction has locked the subscription",
     "reserve_event_numbers": "a counter",
     "remove_endpoint": "its transaction has found that nothing is pending, and no new subscription gets an old id",
     "remove_attempts_of_delivery": "its delivery goes in the same transaction",
     "remove_attempt": "an attempt never changes",
     "remove_observation": "an observation never changes",
     "set_metadata": "the newest value counts",
+    "set_durations": "its transaction has locked the counter of learned events",
 }

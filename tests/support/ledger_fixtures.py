@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from receiver.events.model.query import EventFilter
 from receiver.runtime.store import open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx
@@ -19,6 +20,7 @@ from receiver.store.transfer.transfer import OnProgress, TransferReport, transfe
 from receiver.store.url import LedgerFile
 from receiver.tasks.model.queue import AccountLimits
 from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.rows import filter_json
 from submitter.model import TaskState
 from tests.support.builders import BUDGET, T0, a_report, a_task, notified
 from tests.support.delivery_fixtures import finish, lease, publish_events, subscribe
@@ -57,6 +59,8 @@ async def fill(url: str) -> None:
             await tx.execute("insert_lost_events", after_seq=1, until_seq=2, now_ms=T0)
 
         await store.engine.write(lose)
+    former = {"id": "sub_0", "after_seq": 8, "until_seq": 9, "url": AWKWARD, "filter": filter_json(EventFilter())}
+    put(url, "former_subscriptions", former)
 
 
 async def transferring(source: str, target: str, on_progress: OnProgress = lambda *_: None) -> TransferReport:

@@ -1,20 +1,19 @@
-"""`whenfinal deliveries`: list and show webhook deliveries, and redeliver one."""
+"""`whenfinal deliveries`: list and show webhook deliveries, without the services."""
 
 from typing import Annotated
 
 import typer
 
-from receiver.cli.commands.endpoints import read_host
-from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.tables import attempts_table, deliveries_table
+from receiver.cli.ledger import read_ledger
 from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
-from receiver.cli.runner import with_services
-from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
+from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
+from receiver.store.engine import Engine
 from receiver.store.repository import Page
+from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
-from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
 from submitter import api_webhooks
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
@@ -47,16 +46,16 @@ At = Annotated[
 def list_deliveries(
     *, state: State = None, subscription: Of = None, endpoint: At = None, limit: Limit = 50, as_json: Json = False
 ) -> None:
-    host = None if endpoint is None else read_host(endpoint)
+    host = None if endpoint is None else _read_host(endpoint)
     if host is not None and (subscription is not None or state is DeliveryState.DELIVERED):
         raise CommandFailed("--endpoint goes with --state pending or dead, and without --subscription", status=USAGE)
 
-    async def work(services: Services) -> Page[Delivery]:
-        return await services.store.deliveries.deliveries(
+    async def work(engine: Engine, _settings: Settings) -> Page[Delivery]:
+        return await DeliveryRepository(engine).deliveries(
             state=state, subscription=subscription, host=host, limit=limit
         )
 
-    page = with_services(work)
+    page = read_ledger(work)
     if as_json:
         for delivery in page.items:
             emit(api_webhooks.Delivery.model_validate(delivery).json_values())
@@ -65,14 +64,20 @@ def list_deliveries(
     note_more(page)
 
 
+def _read_host(text: str) -> str:
+    from receiver.cli.hosts import read_host  # the rules of endpoints need cryptography
+
+    return read_host(text)
+
+
 def show_delivery(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Delivery | None, list[Attempt]]:
-        deliveries = services.store.deliveries
+    async def work(engine: Engine, _settings: Settings) -> tuple[Delivery | None, list[Attempt]]:
+        deliveries = DeliveryRepository(engine)
         return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id)
 
-    delivery, attempts = with_services(work)
+    delivery, attempts = read_ledger(work)
     if delivery is None:
-        raise _missing(delivery_id)
+        raise missing(delivery_id)
     if as_json:
         view = api_webhooks.Delivery.model_validate(delivery)
         tries = tuple(api_webhooks.Attempt.model_validate(each) for each in attempts)
@@ -81,31 +86,5 @@ def show_delivery(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
         show(deliveries_table([delivery], now_ms()), "", attempts_table(attempts) if attempts else "no attempt so far")
 
 
-def redeliver(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[Delivery | None, SubscriptionStatus | None]:
-        delivery = await services.store.outbox.redeliver(delivery_id, actor=ACTOR, now_ms=services.clock())
-        owner = delivery.subscription if delivery else None
-        return delivery, await services.store.subscriptions.find(owner) if owner else None
-
-    delivery, status = with_services(work)
-    if delivery is None:
-        raise _missing(delivery_id)
-    if delivery.subscription is not None and status is None:
-        raise CommandFailed(
-            f"{delivery_id} can not be sent again: its subscription {delivery.subscription} was deleted"
-        )
-    if as_json:
-        emit(api_webhooks.Delivery.model_validate(delivery).json_values())
-    else:
-        show(deliveries_table([delivery], now_ms()), _when_sent(status))
-
-
-def _when_sent(status: SubscriptionStatus | None) -> str:
-    if status is None or status.subscription.state is SubscriptionState.ACTIVE:
-        return "a running worker sends it"
-    subscription_id = status.subscription.id
-    return f"{subscription_id} is disabled: it waits until whenfinal subscriptions enable {subscription_id}"
-
-
-def _missing(delivery_id: str) -> CommandFailed:
+def missing(delivery_id: str) -> CommandFailed:
     return CommandFailed(f"there is no delivery {delivery_id}; see `whenfinal deliveries list`")

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.console import WRONG, emit, show
-from receiver.cli.display.tables import cell
+from receiver.cli.display.listing import cell
 from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings
 from receiver.cli.doctor.here import check_clock, check_database
 from receiver.cli.doctor.network import check_network

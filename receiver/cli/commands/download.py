@@ -7,7 +7,8 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from receiver.cli.commands.tasks import TaskName, configured_provider, find_task
-from receiver.cli.console import CommandFailed, emit, progress, show
+from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.display.bars import progress
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services

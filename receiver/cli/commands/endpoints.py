@@ -5,14 +5,15 @@ from typing import Annotated
 import typer
 
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import USAGE, CommandFailed, emit, show
+from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.repair_tables import endpoints_table, resumed_lines
+from receiver.cli.hosts import read_host
 from receiver.cli.options import Json, Limit, note_more
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
-from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint, notify_host
+from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
 from receiver.webhooks.model.views import notify_endpoint_view, resumed_endpoint_view
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="https://hooks.example.com, or any URL on that host.")]
@@ -56,13 +57,3 @@ def resume(host: Host, *, dead_letters: DeadLetters = False, as_json: Json = Fal
     show(*(resumed_lines(resumed) or [f"{name} has no trouble; nothing was changed"]))
     if status.dead and not dead_letters:
         show(f"dead letters stay: {status.dead}; send them again with --dead-letters")
-
-
-def read_host(text: str) -> str:
-    """Raise CommandFailed for a text that is no host; for the id of a subscription, name its own command."""
-    if text.startswith("sub_"):
-        raise CommandFailed(f"{text} is a subscription; run: whenfinal subscriptions resume {text}", status=USAGE)
-    try:
-        return notify_host(text)
-    except ValueError as error:
-        raise CommandFailed(f"{text}: {error}", status=USAGE) from None

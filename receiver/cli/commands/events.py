@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from receiver.cli.commands.tasks import check_provider
+from receiver.cli.commands.task_list import check_name
 from receiver.cli.console import USAGE, CommandFailed, emit, note, show
 from receiver.cli.display.tables import event_line, events_table
+from receiver.cli.ledger import read_ledger
 from receiver.cli.options import FilterOptions, Json, Limit, filter_of, options_from
-from receiver.cli.runner import with_services
+from receiver.config.settings import Settings
+from receiver.events.log import EventLog
 from receiver.events.model.event import Event, event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor
-from receiver.runtime.services import Services
+from receiver.store.engine import Engine
+from receiver.tasks.repository import TaskRepository
 
 FOLLOW_EVERY_S = 0.2  # between two reads; a read never blocks a writer
 
@@ -35,10 +38,15 @@ def events(
     as_json: Json = False,
 ) -> None:
     wanted = filter_of(given)
-    if follow:
-        with_services(lambda services: _follow(services, wanted, after, as_json=as_json))
-        return
-    found = with_services(lambda services: _list(services, wanted, after, limit))
+
+    async def work(engine: Engine, settings: Settings) -> Sequence[Event]:
+        for name in sorted(wanted.providers):
+            await check_name(name, [each.name for each in settings.providers.accounts], TaskRepository(engine))
+        if follow:
+            await _follow(EventLog(engine), wanted, after, as_json=as_json)
+        return await _list(EventLog(engine), wanted, after, limit)
+
+    found = read_ledger(work)
     if as_json:
         for event in found:
             emit(event_view(event))
@@ -46,15 +54,13 @@ def events(
         show(events_table(found) if found else "no event matches")
 
 
-async def _list(services: Services, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
+async def _list(log: EventLog, wanted: EventFilter, after: int | None, limit: int) -> Sequence[Event]:
     """The events after `after`, or those of the last `limit` ones that match."""
-    await _check(services, wanted)
-    log = services.store.events
     if after is None:
         after = max(await log.oldest_after(), await log.last_seq() - limit)
     found: list[Event] = []
     while True:
-        page = await _slice(services, after, wanted, limit - len(found))
+        page = await _slice(log, after, wanted, limit - len(found))
         found += page.events
         if not page.has_more:
             return found
@@ -64,11 +70,10 @@ async def _list(services: Services, wanted: EventFilter, after: int | None, limi
         after = page.next_after
 
 
-async def _follow(services: Services, wanted: EventFilter, after: int | None, *, as_json: bool) -> None:
-    await _check(services, wanted)
-    seq = await services.store.events.last_seq() if after is None else after
+async def _follow(log: EventLog, wanted: EventFilter, after: int | None, *, as_json: bool) -> NoReturn:
+    seq = await log.last_seq() if after is None else after
     while True:
-        page = await _slice(services, seq, wanted, BATCH)
+        page = await _slice(log, seq, wanted, BATCH)
         for event in page.events:
             emit(event_view(event)) if as_json else show(event_line(event))
         seq = page.next_after
@@ -76,14 +81,9 @@ async def _follow(services: Services, wanted: EventFilter, after: int | None, *,
             await asyncio.sleep(FOLLOW_EVERY_S)
 
 
-async def _check(services: Services, wanted: EventFilter) -> None:
-    for name in sorted(wanted.providers):
-        await check_provider(services, name)
-
-
-async def _slice(services: Services, after: int, wanted: EventFilter, limit: int) -> EventSlice:
+async def _slice(log: EventLog, after: int, wanted: EventFilter, limit: int) -> EventSlice:
     """Raise CommandFailed for a cursor that is expired or in the future."""
-    found = await services.store.events.slice(after, wanted, limit=limit)
+    found = await log.slice(after, wanted, limit=limit)
     if isinstance(found, EventSlice):
         return found
     if isinstance(found, ExpiredCursor):

@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 from rich.progress import TaskID
 
-from receiver.cli.console import INTERRUPTED, USAGE, CommandFailed, complain, emit, note, progress, show
-from receiver.cli.display.tables import cell, table
+from receiver.cli.console import INTERRUPTED, USAGE, CommandFailed, complain, emit, note, show
+from receiver.cli.display.bars import progress
+from receiver.cli.display.listing import cell, table
+from receiver.cli.ledger import ledger_named
 from receiver.cli.options import Json
-from receiver.cli.runner import ledger_named
 from receiver.config.settings import Settings
-from receiver.runtime.environment import load_settings, start_logging
-from receiver.runtime.wiring import now_ms, open_store_from
+from receiver.runtime.clock import now_ms
+from receiver.runtime.environment import load_settings
+from receiver.runtime.log import start_logging
+from receiver.runtime.wiring import open_store_from
 from receiver.store.open import ledger_at
 from receiver.store.transfer.transfer import OnProgress, TableComparison, TransferReport, transfer
 from receiver.store.url import FORMS, LedgerFile, LedgerServer, read_database_url

@@ -11,8 +11,8 @@ from receiver.cli.display.repair_tables import provider_troubles, providers_tabl
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from submitter import api_operations
 from submitter.providers.contract import ConfiguredProvider
 

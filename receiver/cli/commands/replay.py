@@ -7,7 +7,8 @@ import typer
 
 from receiver.cli.commands.subscriptions import SubscriptionId, Yes, missing
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import USAGE, CommandFailed, confirm, emit, progress, show
+from receiver.cli.console import USAGE, CommandFailed, confirm, emit, show
+from receiver.cli.display.bars import progress
 from receiver.cli.display.durations import Moment, parse_moment
 from receiver.cli.display.subscription_tables import replay_line
 from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, parsed_option

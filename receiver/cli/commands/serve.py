@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import note
-from receiver.cli.runner import cannot_listen, ledger_named, stopped_by_signal
+from receiver.cli.ledger import ledger_named
+from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.environment import load_settings, start_logging
+from receiver.runtime.environment import load_settings
+from receiver.runtime.log import start_logging
 from receiver.runtime.wiring import commit_listener, open_services, working
 from receiver.store.open import ledger_at
 from receiver.web import server

@@ -8,7 +8,8 @@ from typing import Self
 from rich.progress import TaskID
 
 from receiver.cli.commands.tasks import ACTOR, configured_provider, find_task
-from receiver.cli.console import WRONG, CommandFailed, confirm, emit, note, progress, show
+from receiver.cli.console import WRONG, CommandFailed, confirm, emit, note, show
+from receiver.cli.display.bars import progress
 from receiver.cli.display.settle_tables import candidate_view, candidates_table, search_view, searches_table
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services

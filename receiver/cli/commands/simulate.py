@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, note, show
+from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.cli.options import Pair, parse_pair, parsed_option
-from receiver.cli.runner import cannot_listen, stopped_by_signal
 from submitter.simulator import MENU, PLATFORMS, Simulator, SimulatorConfig, running
 
 Faults = Annotated[

@@ -12,13 +12,16 @@ import typer
 from rich.table import Table
 
 from receiver.cli.commands.submit_file import RequestLine, check_requests, read_requests
-from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, progress, show
+from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, show
+from receiver.cli.display.bars import progress
 from receiver.cli.display.durations import parse_duration_s
-from receiver.cli.display.tables import state_cell, table, task_sheet
+from receiver.cli.display.listing import state_cell, table
+from receiver.cli.display.tables import task_sheet
 from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms, working
+from receiver.runtime.wiring import working
 from receiver.store.errors import StoreError
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task

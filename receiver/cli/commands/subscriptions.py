@@ -25,8 +25,8 @@ from receiver.cli.options import (
     read_secret,
 )
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Backlog
 from receiver.webhooks.model.endpoint_status import ResumedSubscription

@@ -1,35 +1,18 @@
-"""`whenfinal tasks`: list and show tasks, explain one, cancel one."""
+"""`whenfinal tasks`: show a task or the queue, explain a task, cancel one."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.console import USAGE, CommandFailed, emit, show
+from receiver.cli.commands.task_list import check_name
+from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
-from receiver.cli.display.tables import (
-    next_steps_lines,
-    queue_lines,
-    queued_table,
-    task_sheet,
-    tasks_table,
-    timeline_table,
-)
-from receiver.cli.options import (
-    Json,
-    Limit,
-    OlderThan,
-    Pair,
-    Provider,
-    enum_option,
-    note_more,
-    parse_pair,
-    parsed_option,
-)
+from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_table, task_sheet, timeline_table
+from receiver.cli.options import Json, note_more
 from receiver.cli.runner import with_services
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.repository import Page
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
@@ -46,49 +29,9 @@ ACTOR = "command line"
 
 TaskName = Annotated[str, typer.Argument(metavar="ID", help="Our id tsk_…, or PROVIDER/ID with the provider's id.")]
 
-State = Annotated[TaskState | None, enum_option(TaskState, "--state", "Only in this state")]
 
-Label = Annotated[Pair | None, parsed_option("--label", "NAME=VALUE", parse_pair, "Only with this label.")]
-
-
-def list_tasks(
-    *,
-    state: State = None,
-    provider: Provider = None,
-    label: Label = None,
-    older_than: OlderThan = None,
-    limit: Limit = 50,
-    as_json: Json = False,
-) -> None:
-    wanted = TaskFilter(
-        state=state,
-        provider=provider,
-        label=None if label is None else (label.name, label.value),
-        older_than_ms=None if older_than is None else now_ms() - round(older_than * 1000),
-        limit=limit,
-    )
-
-    if state is TaskState.QUEUED:
-        _list_queued(wanted, as_json=as_json)
-        return
-
-    async def work(services: Services) -> Page[Task]:
-        page = await services.store.tasks.tasks(wanted)
-        if provider is not None and not page.items:
-            await check_provider(services, provider)
-        return page
-
-    page = with_services(work)
-    if as_json:
-        for task in page.items:
-            emit(api.Task.model_validate(task).json_values())
-    else:
-        show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
-    note_more(page)
-
-
-def _list_queued(wanted: TaskFilter, *, as_json: bool) -> None:
-    """In the order in which they are sent, each with its place, and below how long each queue is."""
+def list_queued(wanted: TaskFilter, *, as_json: bool) -> None:
+    """List queued tasks in the order in which they are sent, each with its place, and below how long each queue is."""
 
     async def work(services: Services) -> tuple[Page[QueuedTask], list[QueueDepth], list[AccountStatus]]:
         page = await services.store.tasks.queued(wanted)
@@ -102,23 +45,19 @@ def _list_queued(wanted: TaskFilter, *, as_json: bool) -> None:
     placed = with_places(page.items, depths, accounts, now)
     if as_json:
         for task, place in placed:
-            emit(_with_place(api.Task.model_validate(task), place))
+            emit(with_place(api.Task.model_validate(task), place))
     else:
         show(queued_table(placed, now) if placed else "no task matches", *queue_lines(depths, accounts, now))
     note_more(page, which="first")
 
 
-def _with_place(task: api.Task, place: QueuePlace) -> dict[str, Any]:
+def with_place(task: api.Task, place: QueuePlace) -> dict[str, Any]:
     return {**task.json_values(), "queue": api.QueuePlace.model_validate(place).json_values()}
 
 
 async def check_provider(services: Services, name: str) -> None:
     """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
-    known = {*services.providers, *(provider for provider, _ in await services.store.tasks.counts())}
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-        raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)
+    await check_name(name, services.providers, services.store.tasks)
 
 
 def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
@@ -129,7 +68,7 @@ def show_task(task_name: TaskName, *, as_json: Json = False) -> None:
     task, place = with_services(work)
     if as_json:
         shown = api.TaskWithRequest.model_validate(task)
-        emit(shown.json_values() if place is None else _with_place(shown, place))
+        emit(shown.json_values() if place is None else with_place(shown, place))
     else:
         show(task_sheet(task, now_ms(), place))
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.console import INTERRUPTED, WRONG, complain, console, emit
+from receiver.cli.console import INTERRUPTED, WRONG, complain, emit
 from receiver.cli.demo.display import Result, Screen, closing, result_view
 from receiver.cli.demo.examples import load_examples
 from receiver.cli.demo.runner import Demo, Scenario, open_demo
 from receiver.cli.demo.scenario import LEAST, make_requests
+from receiver.cli.display.terminal import console
 from receiver.cli.options import Json
 
 MOST = 200  # requests a provider; more would make the demo too long to watch

@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.display.durations import format_when
+from receiver.cli.display.listing import cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
-from receiver.cli.display.tables import cell, table
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
 

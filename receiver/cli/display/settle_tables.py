@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from receiver.cli.display.explain import format_offset
-from receiver.cli.display.tables import table
+from receiver.cli.display.listing import table
 from receiver.tasks.model.candidates import Candidate, Search
 from receiver.tasks.model.task import SettleRefused, Task
 from submitter.timestamps import rfc3339

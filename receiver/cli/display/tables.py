@@ -7,130 +7,24 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
+from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
+from receiver.cli.display.task_table import percent
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
-from receiver.runtime.printable import escape_control
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
-from receiver.webhooks.model.subscription import SubscriptionState
-from submitter.model import TaskState
+from receiver.webhooks.model.delivery import Attempt, Delivery
 from submitter.timestamps import rfc3339
 
-STATE_STYLES: Mapping[str, str] = {
-    TaskState.QUEUED: "blue",
-    TaskState.SUBMITTING: "cyan",
-    TaskState.SUBMITTED: "cyan",
-    TaskState.RUNNING: "cyan",
-    TaskState.SUCCEEDED: "green",
-    TaskState.FAILED: "red",
-    TaskState.CANCELED: "yellow",
-    TaskState.EXPIRED: "yellow",
-    TaskState.REFUSED: "red",
-    TaskState.UNCERTAIN: "bold magenta",
-    DeliveryState.PENDING: "cyan",
-    DeliveryState.DELIVERED: "green",
-    DeliveryState.DEAD: "bold red",
-    SubscriptionState.ACTIVE: "green",
-    SubscriptionState.DISABLED: "yellow",
-}
-
 _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
-
-
-def cell(value: object) -> Text:
-    """Plain text; None is an empty cell. A Text stays as it is."""
-    if isinstance(value, Text):
-        return value
-    return Text("" if value is None else escape_control(str(value)))
-
-
-def state_cell(state: str) -> Text:
-    return Text(state, style=STATE_STYLES.get(state, ""))
-
-
-#: Columns that may wrap. The others are short, or are copied into the next command.
-_FOLDING = frozenset(
-    {
-        "provider's id",
-        "model",
-        "labels",
-        "endpoint",
-        "last answer",
-        "answer",
-        "poll",
-        "its state",
-        "problem",
-        "filter",
-        "alarm",
-    }
-)
-
-FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
-
-GAP = 3  # columns between two columns of a table
-
-
-class Listing(Table):
-    """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
-
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-        super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-        self._names, self._lines = columns, rows
-        for column in columns:
-            self.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
-        for row in rows:
-            self.add_row(*row)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        count = self._fitting(options.max_width)
-        if count == len(self._names):
-            yield from super().__rich_console__(console, options)
-            return
-        yield Listing(self._names[:count], [row[:count] for row in self._lines])
-        yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
-
-    def _fitting(self, width: int) -> int:
-        """How many columns fit; at least one."""
-        left, count = width + GAP, 0
-        for at, name in enumerate(self._names):
-            longest = max([len(name), *(row[at].cell_len for row in self._lines)])
-            left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
-            if left < 0:
-                break
-            count += 1
-        return max(1, count)
-
-
-def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
-    """Each value of a row becomes a `cell`."""
-    return Listing(columns, [[cell(value) for value in row] for row in rows])
-
-
-def tasks_table(tasks: Sequence[Task], now_ms: int) -> Table:
-    rows = [
-        (
-            task.id,
-            task.provider,
-            state_cell(task.state),
-            _percent(task),
-            format_duration(now_ms - task.created_ms),
-            task.provider_task_id,
-            task.model,
-            format_labels(task.labels),
-        )
-        for task in tasks
-    ]
-    return table("task", "provider", "state", "progress", "age", "provider's id", "model", "labels", rows=rows)
 
 
 def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Table:
@@ -161,21 +55,6 @@ def queue_lines(depths: Iterable[QueueDepth], accounts: Iterable[AccountStatus],
         yield cell(line)
 
 
-def _percent(task: Task) -> str | None:
-    return None if task.progress is None else f"{task.progress} %"
-
-
-def sheet(lines: Iterable[tuple[str, object]]) -> Table:
-    """A line for each name and value. A value that is None or empty is left out."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")  # because a URL that is cut can not be copied
-    for name, value in lines:
-        if value is not None and str(value) != "":
-            grid.add_row(Text(name, style="bold"), cell(value))
-    return grid
-
-
 def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> RenderableType:
     """All of one task, and where it stands in the queue."""
     lines: list[tuple[str, object]] = [
@@ -185,7 +64,7 @@ def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> Rend
         ("state", state_cell(task.state)),
         *_place_lines(place, now_ms),
         ("provider's state", task.raw_state),
-        ("progress", _percent(task)),
+        ("progress", percent(task)),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
         ("webhook to", task.notify_url),
@@ -228,14 +107,6 @@ def request_lines(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "wanted path", raw.get("path")
         yield "wanted body", json.dumps(raw.get("body"), ensure_ascii=False)
     yield "wanted within", None if "deadline_s" not in request else format_duration(request["deadline_s"] * 1000)
-
-
-def format_labels(labels: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in labels.items())
-
-
-def format_moment(at_ms: int | None, now_ms: int) -> str | None:
-    return None if at_ms is None else f"{rfc3339(at_ms)} ({format_when(at_ms, now_ms)})"
 
 
 def timeline_table(timeline: Sequence[TimelineEntry], created_ms: int) -> Table:

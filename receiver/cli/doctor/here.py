@@ -11,8 +11,8 @@ from pathlib import Path
 
 from receiver.cli.doctor.checks import Check, check_queues, check_webhooks, database_hint, fail, ok, warn
 from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
 from receiver.runtime.store import Store, open_store
-from receiver.runtime.wiring import now_ms
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.ledger_file import OWNER_ONLY, ledger_files

@@ -13,8 +13,8 @@ from receiver.cli.doctor.checks import Check, fail, ok, warn
 from receiver.config.accounts import prefix_of
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
+from receiver.runtime.clock import now_ms
 from receiver.runtime.log import RedactSecrets
-from receiver.runtime.wiring import now_ms
 from submitter.errors import AddressForbidden, ConnectFailed, TransportError
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from submitter.model import TaskId
 from submitter.timestamps import rfc3339
+from submitter.values import value
 
 
 class EventType(StrEnum):
@@ -27,7 +28,7 @@ class EventType(StrEnum):
 TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED, EventType.UNCERTAIN}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """An immutable fact."""
 
@@ -44,7 +45,7 @@ class Event:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EventFacts:
     """What filters match. An event about no task has only a type."""
 
@@ -56,30 +57,32 @@ class EventFacts:
     @classmethod
     def of_event(cls, event: Event) -> Self:
         """The facts at the time of the event, read from its body."""
-        task = json.loads(event.body)["data"].get("task") or {}
+        return cls.of_body(event.type, event.body)
+
+    @classmethod
+    def of_body(cls, event_type: EventType, body: str) -> Self:
+        task = json.loads(body)["data"].get("task") or {}
         return cls(
-            type=event.type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
+            type=event_type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EventDraft:
     """An event without its number."""
 
     id: str
-    facts: EventFacts
+    type: EventType
     #: The task that it is about; None for an event about a subscription.
     subject: TaskId | None
     #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
     data: Mapping[str, Any]
-    #: The URL in the task's own `notify`, which also receives the event.
-    notify_url: str | None = None
 
 
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.facts.type,
+        "type": draft.type,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }
@@ -87,7 +90,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         seq=seq,
         id=draft.id,
         task_id=draft.subject,
-        type=draft.facts.type,
+        type=draft.type,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
         body=to_json(body).decode(),

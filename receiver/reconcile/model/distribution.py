@@ -7,7 +7,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from submitter.providers.schedule import PRIOR_MEDIAN_S, PRIOR_SIGMA
 
@@ -139,6 +139,15 @@ def pooled(own: Sequence[float], weight: float, parent: Sequence[float], parent_
 def with_tail(ended: Sequence[float]) -> Distribution:
     """The estimate with `TAIL_SHARE` of the tail in it."""
     return Distribution.of(pooled(ended, 1 - TAIL_SHARE, _TAIL, TAIL_SHARE))
+
+
+def smoothed(distribution: Distribution) -> Distribution:
+    """With each bin's share mixed twice with those of its neighbours, a quarter of each."""
+    parts = [right - left for left, right in pairwise(distribution.ended)]
+    for _ in range(2):
+        around = [parts[0], *parts, parts[-1]]
+        parts = [(around[number] + 2 * around[number + 1] + around[number + 2]) / 4 for number in range(len(parts))]
+    return Distribution.of([0.0, *accumulate(parts)])
 
 
 def log_normal(median_s: float, sigma: float) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ from receiver.reconcile.model.distribution import (
     PRIOR_SHARES,
     Distribution,
     pooled,
+    smoothed,
     with_tail,
 )
 
@@ -154,19 +155,23 @@ class Histogram:
         return replace(self, ended=tuple(kept * each for each in self.ended), learned_ms=now_ms)
 
     def with_finishes(self, finishes: Sequence[Finish], estimate: Distribution) -> "Histogram":
-        """With more ends, in their order. `estimate`: what was known of the key before."""
-        found = self
+        """With more ends, in their order. `estimate`: what was known of the key before.
+
+        An end that is not known exactly is shared out by the smoothed estimate. Without that a chance bump of the
+        estimate would draw later ends to itself and stay.
+        """
+        found, smooth = self, smoothed(estimate)
         for first in range(0, len(finishes), DRIFT_OF):
-            found = found.with_few(finishes[first : first + DRIFT_OF], estimate)
+            found = found.with_few(finishes[first : first + DRIFT_OF], estimate, smooth)
         return found
 
-    def with_few(self, finishes: Sequence[Finish], estimate: Distribution) -> "Histogram":
+    def with_few(self, finishes: Sequence[Finish], estimate: Distribution, smooth: Distribution) -> "Histogram":
         """With at most `DRIFT_OF` ends more, so that the estimate is tested once at most."""
         ended, unit = list(self.ended), 1.0
         places, callbacks = list(self.places), self.callbacks
         for finish in finishes:
             unit /= _STEP  # an end weighs more than those before it; all are scaled back at the end
-            for cell, share in _spread(finish, None if self.is_drifting else estimate):
+            for cell, share in _spread(finish, None if self.is_drifting else smooth):
                 ended[cell] += unit * share
             if self.weight >= DRIFT_OF:  # of its own ends; without them the estimate is that of others
                 places.append((estimate.ended_by(finish.after_s) + estimate.ended_by(finish.until_s)) / 2)
@@ -248,8 +253,11 @@ def learned(
     for level, ends in by_level.items():
         known = histograms.get(level, Histogram()).aged(now_ms)
         changed[level] = known.with_finishes(ends, estimate(level, histograms).distribution)
-    for level in (histograms.keys() | changed.keys()) & open_by_level.keys():
-        changed[level] = changed.get(level, histograms.get(level, Histogram())).with_open(open_by_level[level])
+    for level in histograms.keys() | changed.keys():
+        known = changed.get(level) or histograms[level]
+        opened = known.with_open(open_by_level.get(level, ()))
+        if opened.open != known.open:
+            changed[level] = opened
     return changed
 
 

@@ -3,11 +3,11 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- lock_durations: the number of the last event that was learned from; whoever learns holds this row
-SELECT value FROM counters WHERE name = 'durations' {lock};
+-- lock_counter: a counter that one transaction at a time moves on
+SELECT value FROM counters WHERE name = :name {lock};
 
--- move_durations: durations were learned up to this event
-UPDATE counters SET value = :value WHERE name = 'durations';
+-- set_counter: of a counter that the transaction has locked
+UPDATE counters SET value = :value WHERE name = :name;
 
 -- all_durations: what was learned, the most ends first
 SELECT * FROM durations ORDER BY count DESC, provider, model, resolution, length LIMIT :limit;

@@ -29,7 +29,7 @@ WHERE provider = :provider AND next_poll_ms > :latest_ms AND state = 'submitting
 
 -- pull_back_task_leases: leases that a clock set which was ahead; their owners may be at work, so they end later
 UPDATE tasks SET lease_until_ms = :until_ms
-WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running')
+WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running') AND final_ms IS NULL
   AND lease_until_ms > :latest_ms;
 
 -- lease_task: lease a task until a time unless another owner leases it
@@ -56,7 +56,8 @@ WHERE task = :task AND source = 'poll' AND state = 'running' AND detail LIKE '%"
 
 -- count_unfinished: how many tasks of a provider have not ended
 SELECT COUNT(*) AS number FROM tasks
-WHERE provider = :provider AND state IN ('queued', 'submitting', 'uncertain', 'submitted', 'running');
+WHERE provider = :provider AND state IN ('queued', 'submitting', 'uncertain', 'submitted', 'running')
+  AND final_ms IS NULL;
 
 -- put_off_tasks: tasks of a provider whose next poll lies within a span of time
 SELECT id FROM tasks

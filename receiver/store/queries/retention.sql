@@ -7,8 +7,13 @@
 UPDATE subscriptions SET previous_secret = NULL, previous_signing_key = NULL, previous_until_ms = NULL
 WHERE previous_until_ms <= :now_ms;
 
--- next_deleted_subscription: the next one whose deletion is not complete
-SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after ORDER BY id LIMIT 1;
+-- next_deleted_subscription: the next one whose deletion is not complete and that gets no further deliveries
+SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after
+  AND NOT EXISTS (
+      SELECT 1 FROM former_subscriptions f
+      WHERE f.id = subscriptions.id AND f.until_seq > (SELECT value FROM counters WHERE name = 'fanned_out')
+  )
+ORDER BY id LIMIT 1;
 
 -- unfinished_of_endpoint: some pending deliveries of an endpoint
 SELECT id, lease_until_ms FROM deliveries WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL
@@ -37,8 +42,12 @@ FROM deliveries d JOIN events e ON e.seq = d.event_seq
 WHERE d.due_ms IS NOT NULL AND d.event_seq >= :after_seq AND (d.event_seq > :after_seq OR d.id > :after_id)
 ORDER BY d.event_seq, d.id LIMIT :limit;
 
--- oldest_unfinished: the oldest event with a pending delivery
-SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL;
+-- oldest_unfinished: the oldest event with a pending delivery, or the first number whose deliveries are not made yet
+SELECT MIN(u.event_seq) AS event_seq FROM (
+    SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL
+    UNION ALL
+    SELECT value + 1 AS event_seq FROM counters WHERE name = 'fanned_out'
+) u;
 
 -- oldest_events: where retention begins; locked, so that no replay requeues what is about to be deleted
 SELECT seq, at_ms FROM events ORDER BY seq LIMIT :limit {lock};

@@ -6,8 +6,13 @@
 -- tasks_by_keys_or_ids: tasks of any provider with these provider ids, the caller picks the provider, or with these of ours
 SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
--- tasks_of_receipts: whole tasks with these ids of ours, and of any provider those with these provider ids
-SELECT * FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
+-- reported_tasks: the same, without their requests, which are long and say nothing about a report
+SELECT
+    id, provider, task_id, model, state, raw_state, progress, submit_body, labels, notify_url, acknowledged, priority,
+    queued_ms, queued_until_ms, sent_ms, outputs, error, refusal, refusal_status, adopted, settled, callback_expected,
+    created_ms, submitted_ms, final_ms, deadline_ms, overdue_ms, result_expires_ms, next_poll_ms, seen_open_ms,
+    missing_since_ms, polls, submits, final_event, supersedes, reports
+FROM tasks WHERE task_id IN (:provider_task_ids...) OR id IN (:ids...) ORDER BY id {lock};
 
 -- tasks_by_ids: tasks with these ids of ours
 SELECT * FROM tasks WHERE id IN (:ids...) ORDER BY id {lock};
@@ -48,6 +53,13 @@ UPDATE tasks SET
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms,
     next_poll_ms = :next_poll_ms, missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits,
     final_event = :final_event, supersedes = :supersedes, reports = :reports
+WHERE id = :id;
+
+-- end_task: what nearly every end changes, and nothing else, because the other columns have indexes
+UPDATE tasks SET
+    state = :state, raw_state = :raw_state, progress = :progress, outputs = :outputs, error = :error,
+    final_ms = :final_ms, result_expires_ms = :result_expires_ms, next_poll_ms = :next_poll_ms,
+    final_event = :final_event
 WHERE id = :id;
 
 -- count_reports: what a report that changes nothing else changes
@@ -113,12 +125,13 @@ SELECT * FROM events WHERE task = :task ORDER BY seq;
 
 -- deliveries_of_task: deliveries of its events, and whether their subscriptions are enabled
 SELECT d.*, s.state AS subscription_state
-FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription
-WHERE d.task = :task ORDER BY d.id;
+FROM events e JOIN deliveries d ON d.event_seq = e.seq LEFT JOIN subscriptions s ON s.id = d.subscription
+WHERE e.task = :task ORDER BY d.id;
 
 -- attempts_of_task: every HTTP try for it, and to whom
-SELECT a.*, d.subscription, d.endpoint FROM attempts a JOIN deliveries d ON d.id = a.delivery
-WHERE d.task = :task ORDER BY a.at_ms, a.id;
+SELECT a.*, d.subscription, d.endpoint
+FROM events e JOIN deliveries d ON d.event_seq = e.seq JOIN attempts a ON a.delivery = d.id
+WHERE e.task = :task ORDER BY a.at_ms, a.id;
 
 -- audit_of_task: what people did with it
 SELECT * FROM audit WHERE task = :task ORDER BY at_ms, id;

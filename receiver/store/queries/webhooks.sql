@@ -16,7 +16,41 @@ INSERT INTO deliveries (
 ) VALUES (
     :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :due_ms,
     :due_ms
-);
+) ON CONFLICT (subscription, event_seq) DO NOTHING;
+
+-- fan_out_place: up to which event deliveries were made, and the number of the newest event
+SELECT (SELECT value FROM counters WHERE name = 'fanned_out') AS done, value AS newest
+FROM counters WHERE name = 'events';
+
+-- lock_counter: the value of a counter, locked until the commit
+SELECT value FROM counters WHERE name = :name {lock};
+
+-- set_fan_out: deliveries were made up to this event
+UPDATE counters SET value = :seq WHERE name = 'fanned_out';
+
+-- events_to_fan_out: events past a number and up to one, with `notify` of their tasks, in order
+SELECT e.seq, e.id, e.type, e.task, e.at_ms, CASE WHEN :has_body = 1 THEN e.body END AS body, t.notify_url
+FROM events e LEFT JOIN tasks t ON t.id = e.task
+WHERE e.seq > :after AND e.seq <= :until ORDER BY e.seq LIMIT :limit;
+
+-- subscribers: subscriptions that receive events, as they are and as they were, each with the numbers for which it counts
+SELECT id, url, filter, since_seq AS after_seq, NULL AS until_seq FROM subscriptions WHERE state = 'active'
+UNION ALL
+SELECT id, url, filter, after_seq, until_seq FROM former_subscriptions
+ORDER BY id, after_seq;
+
+-- keep_former_subscription: a subscription as it is, for the events up to now that have no deliveries yet
+INSERT INTO former_subscriptions (id, until_seq, after_seq, url, filter)
+SELECT s.id, e.value, s.since_seq, s.url, s.filter
+FROM subscriptions s, counters e
+WHERE s.id = :id AND s.state = 'active' AND e.name = 'events' AND e.value > s.since_seq
+  AND e.value > (SELECT value FROM counters WHERE name = 'fanned_out');
+
+-- count_from_now: a subscription receives, as it will be, the events after the newest one
+UPDATE subscriptions SET since_seq = (SELECT value FROM counters WHERE name = 'events') WHERE id = :id;
+
+-- remove_former_subscriptions: those whose events all have their deliveries
+DELETE FROM former_subscriptions WHERE until_seq <= :seq;
 
 -- due_endpoints: endpoints with something to lease, least recently leased first, and what owners have leased of each whose names do not begin with the process
 SELECT ep.*, s.rate_per_s, s.granted_per_s, s.max_in_flight, (
@@ -136,9 +170,6 @@ SELECT value FROM counters WHERE name = 'subscriptions';
 -- bump_subscriptions_version: processes that cache subscriptions read them again
 UPDATE counters SET value = value + 1 WHERE name = 'subscriptions';
 
--- active_subscriptions: all that can receive events
-SELECT * FROM subscriptions WHERE state = 'active' ORDER BY id;
-
 -- subscriptions_by_ids: these subscriptions, locked, without deleted ones
 SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' ORDER BY id {lock};
 
@@ -241,11 +272,11 @@ SELECT COUNT(*) AS number FROM subscriptions WHERE state <> 'deleted';
 INSERT INTO subscriptions (
     id, url, description, state, filter, secret, previous_secret, signing_key, previous_signing_key, previous_until_ms,
     cloudevents, handshake, rate_per_s, granted_per_s, max_in_flight, created_ms, changed_ms, disabled_ms,
-    disabled_reason
+    disabled_reason, since_seq
 ) VALUES (
     :id, :url, :description, :state, :filter, :secret, :previous_secret, :signing_key, :previous_signing_key,
     :previous_until_ms, :cloudevents, :handshake, :rate_per_s, :granted_per_s, :max_in_flight, :created_ms, :changed_ms,
-    :disabled_ms, :disabled_reason
+    :disabled_ms, :disabled_reason, (SELECT value FROM counters WHERE name = 'events')
 );
 
 -- update_subscription: store every column that can change

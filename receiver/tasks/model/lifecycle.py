@@ -8,11 +8,13 @@ Pure. Here are verdicts, and the task that follows from one. After its receipt a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from receiver.events.model.event import EventType
 from receiver.tasks.model.task import IncomingObservation, Task, Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
+from submitter.values import value
 
 _S = TaskState
 
@@ -81,7 +83,7 @@ EVENT_OF: Mapping[TaskState, EventType] = {
 NO_REASON = TaskError(code="unknown", message="the provider gave no reason")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """What an observation makes of a task."""
 
@@ -99,20 +101,25 @@ def verdict_on(state: TaskState, reported: TaskState) -> tuple[Verdict, TaskStat
     return TRANSITIONS[state][reported]
 
 
-def apply(task: Task, incoming: IncomingObservation, now_ms: int) -> Change:
-    """Judge an observation that is known to be about this task. Raise KeyError as `verdict_on`."""
+def apply(task: Task, incoming: IncomingObservation, now_ms: int, *, event_id: str | None = None) -> Change:
+    """Judge an observation that is known to be about this task. Raise KeyError as `verdict_on`.
+
+    `event_id` is the id of the event, if the observation ends the task.
+    """
     observation = incoming.observation
     verdict, state = verdict_on(task.state, observation.state)
     if verdict is not Verdict.APPLIED:
         return Change(task=_named(task, observation), verdict=verdict, event=None, should_record=True)
-    after = _confirmed(task, observation, state, now_ms)
+    members = _confirmed(task, observation, state, now_ms)
     if incoming.expected_task_id is not None:
-        after = replace(after, settled=False)  # our token was in it, so the provider itself names the task
+        members["settled"] = False  # our token was in it, so the provider itself names the task
     if state in TERMINAL:
-        after = _ended(after, observation, now_ms)
+        members |= _ended(task, observation, now_ms)
+        after = replace(task, **members, final_event=event_id or task.final_event)
         return Change(task=after, verdict=verdict, event=EVENT_OF[state], should_record=True)
     if incoming.next_poll_ms is not None:
-        after = replace(after, next_poll_ms=incoming.next_poll_ms)
+        members["next_poll_ms"] = incoming.next_poll_ms
+    after = replace(task, **members)
     is_new = (after.state, after.raw_state) != (task.state, task.raw_state)
     should_record = is_new or not observation.is_documented_state or observation.without_result
     return Change(task=after, verdict=verdict, event=None, should_record=should_record)
@@ -125,27 +132,28 @@ def _named(task: Task, observation: Observation) -> Task:
     return replace(task, provider_task_id=observation.key.provider_task_id)
 
 
-def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> Task:
-    """Any applied observation proves that the task exists, so everything that was open about its submit is closed.
+def _confirmed(task: Task, observation: Observation, state: TaskState, now_ms: int) -> dict[str, Any]:
+    """The members that any applied observation changes.
+
+    It proves that the task exists, so everything that was open about its submit is closed.
 
     A refused task is unfinished again; if its refusal was published, the event of its end will supersede that one.
     """
     is_reopened = task.final_ms is not None and state not in TERMINAL
-    return replace(
-        task,
-        state=state,
-        final_ms=None if is_reopened else task.final_ms,
-        raw_state=observation.raw_state,
-        provider_task_id=observation.key.provider_task_id or task.provider_task_id,
-        model=task.model or observation.model,
-        progress=observation.progress if observation.progress is not None else task.progress,
-        submitted_ms=task.submitted_ms if task.submitted_ms is not None else now_ms,
-        submit_body=None,
-        error=None,
-        refusal=None,
-        refusal_status=None,
-        missing_since_ms=None,
-    )
+    return {
+        "state": state,
+        "final_ms": None if is_reopened else task.final_ms,
+        "raw_state": observation.raw_state,
+        "provider_task_id": observation.key.provider_task_id or task.provider_task_id,
+        "model": task.model or observation.model,
+        "progress": observation.progress if observation.progress is not None else task.progress,
+        "submitted_ms": task.submitted_ms if task.submitted_ms is not None else now_ms,
+        "submit_body": None,
+        "error": None,
+        "refusal": None,
+        "refusal_status": None,
+        "missing_since_ms": None,
+    }
 
 
 def queued(task: Task) -> Task:
@@ -192,16 +200,16 @@ def ended_by_us(task: Task, state: TaskState, error: TaskError, event_id: str, n
     )
 
 
-def _ended(task: Task, observation: Observation, now_ms: int) -> Task:
+def _ended(task: Task, observation: Observation, now_ms: int) -> dict[str, Any]:
+    """The members that an end changes beside those."""
     succeeded = observation.state is TaskState.SUCCEEDED
     expiries = [output.expires_at_ms for output in observation.outputs if output.expires_at_ms is not None]
-    return replace(
-        task,
-        progress=100 if succeeded else task.progress,
-        outputs=observation.outputs,
-        error=None if succeeded else observation.error or NO_REASON,
-        final_ms=now_ms,
-        next_poll_ms=None,
-        result_expires_ms=min(expiries, default=None),
-        supersedes=task.final_event,
-    )
+    ended: dict[str, Any] = {
+        "outputs": observation.outputs,
+        "error": None if succeeded else observation.error or NO_REASON,
+        "final_ms": now_ms,
+        "next_poll_ms": None,
+        "result_expires_ms": min(expiries, default=None),
+        "supersedes": task.final_event,
+    }
+    return ended | {"progress": 100} if succeeded else ended

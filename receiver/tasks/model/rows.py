@@ -1,15 +1,70 @@
 """Rows of tasks and of their observations. Pure."""
 
+from operator import attrgetter
 from typing import Any
 
 from receiver.store.codec import RowCodec, json_object, readable, to_json
 from receiver.tasks.model.task import Task, Verdict
 from submitter.model import Observation, Refused, TaskId
 
+_RENAMED = {"provider_task_id": "task_id", "idempotency_key": "request_key"}
+
 #: Every column of `tasks` but the lease.
-TASK_ROWS = RowCodec(Task, renamed={"provider_task_id": "task_id", "idempotency_key": "request_key"})
+TASK_ROWS = RowCodec(Task, renamed=_RENAMED)
 
 task_row, task_of = TASK_ROWS.to_row, TASK_ROWS.from_row
+
+#: Without what only its opening and its submit read, of which the request can be long.
+REPORTED_ROWS = RowCodec(
+    Task, renamed=_RENAMED, excluded=["request", "request_hash", "notify_secret", "idempotency_key", "key_scope"]
+)
+
+reported_task_of = REPORTED_ROWS.from_row
+
+
+#: What the statement `update_task` writes and `end_task` does not.
+_UNCHANGED_BY_AN_END = attrgetter(
+    "provider_task_id",
+    "model",
+    "submit_body",
+    "acknowledged",
+    "queued_ms",
+    "queued_until_ms",
+    "sent_ms",
+    "refusal",
+    "refusal_status",
+    "settled",
+    "submitted_ms",
+    "deadline_ms",
+    "overdue_ms",
+    "missing_since_ms",
+    "polls",
+    "submits",
+    "supersedes",
+    "reports",
+)
+
+
+def is_only_ended(before: Task, after: Task) -> bool:
+    """Whether `end_task` writes all that differs. So it does for nearly every end."""
+    same: bool = _UNCHANGED_BY_AN_END(before) == _UNCHANGED_BY_AN_END(after)
+    return same
+
+
+def ended_row(task: Task) -> dict[str, Any]:
+    """What `end_task` writes."""
+    return {
+        "id": task.id,
+        "state": task.state.value,
+        "raw_state": task.raw_state,
+        "progress": task.progress,
+        "outputs": to_json([json_object(output) for output in task.outputs]),
+        "error": None if task.error is None else to_json(json_object(task.error)),
+        "final_ms": task.final_ms,
+        "result_expires_ms": task.result_expires_ms,
+        "next_poll_ms": task.next_poll_ms,
+        "final_event": task.final_event,
+    }
 
 
 def observation_row(

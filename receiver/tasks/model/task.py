@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
+from submitter.values import value
 
 
 class Verdict(StrEnum):
@@ -22,7 +23,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -106,7 +107,7 @@ class Task:
         return self.created_ms if self.queued_ms is None else self.queued_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class IncomingObservation:
     """An observation on its way into the ledger, with what the caller has proved about it."""
 
@@ -119,7 +120,7 @@ class IncomingObservation:
     next_poll_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recorded:
     """The observation was judged, and what follows from it is stored."""
 

@@ -9,7 +9,7 @@ from receiver.events.model.query import EventFilter
 from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
 from receiver.webhooks.model.delivery import Attempt, Delivery
 from receiver.webhooks.model.endpoint_health import EndpointState
-from receiver.webhooks.model.subscription import Subscription
+from receiver.webhooks.model.subscription import Subscriber, Subscription
 
 
 def filter_json(wanted: EventFilter) -> str:
@@ -37,6 +37,8 @@ def filter_of(text: str) -> EventFilter:
 SUBSCRIPTION_ROWS = RowCodec(Subscription, converted={"filter": Conversion(filter_json, filter_of)})
 
 subscription_row, subscription_of = SUBSCRIPTION_ROWS.to_row, SUBSCRIPTION_ROWS.from_row
+
+subscriber_of = RowCodec(Subscriber, converted={"filter": Conversion(filter_json, filter_of)}).from_row
 
 #: The limits are columns of the subscription.
 ENDPOINT_ROWS = RowCodec(EndpointState, excluded=["limit_per_s", "max_in_flight"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from receiver.events.model.event import TASK_EVENTS, EventDraft, EventFacts
+from receiver.events.model.event import TASK_EVENTS, EventFacts
 from receiver.events.model.query import EventFilter, matches
 from receiver.webhooks.model.endpoint_health import EndpointState
 
@@ -75,19 +75,34 @@ class SubscriptionStatus:
     endpoint: EndpointState | None
 
 
-def subscribes(subscription: Subscription, facts: EventFacts) -> bool:
-    """Whether the subscription receives such an event. Without types in its filter it receives those about tasks."""
-    has_type = bool(subscription.filter.types) or facts.type in TASK_EVENTS
-    return has_type and matches(subscription.filter, facts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """An active subscription, as it is or was, for the events after `after_seq` and up to `until_seq`."""
+
+    id: str
+    url: str
+    filter: EventFilter
+    after_seq: int
+    #: None: it is as it is now.
+    until_seq: int | None
 
 
-def recipients_of(draft: EventDraft, subscriptions: Iterable[Subscription]) -> Iterator[Recipient]:
-    """Every endpoint that the event is delivered to. `subscriptions` are the active ones."""
-    if draft.notify_url is not None:
-        yield Recipient(endpoint_id=notify_endpoint_id(draft.notify_url), url=draft.notify_url)
-    for subscription in subscriptions:
-        if subscribes(subscription, draft.facts):
-            yield Recipient(endpoint_id=subscription.id, url=subscription.url, subscription=subscription.id)
+def subscribes(wanted: EventFilter, facts: EventFacts) -> bool:
+    """Whether a subscription with this filter receives such an event. Without types it receives those about tasks."""
+    has_type = bool(wanted.types) or facts.type in TASK_EVENTS
+    return has_type and matches(wanted, facts)
+
+
+def recipients_of(
+    facts: EventFacts, seq: int, notify_url: str | None, subscribers: Iterable[Subscriber]
+) -> Iterator[Recipient]:
+    """Every endpoint that the event with this number is delivered to. `notify_url` is that of its task."""
+    if notify_url is not None and facts.type in TASK_EVENTS:
+        yield Recipient(endpoint_id=notify_endpoint_id(notify_url), url=notify_url)
+    for each in subscribers:
+        is_counting = each.after_seq < seq and (each.until_seq is None or seq <= each.until_seq)
+        if is_counting and subscribes(each.filter, facts):
+            yield Recipient(endpoint_id=each.id, url=each.url, subscription=each.id)
 
 
 def notify_endpoint_id(url: str) -> str:

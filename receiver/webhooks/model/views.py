@@ -6,7 +6,7 @@ No secret is in any of them.
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from receiver.events.model.event import EventDraft, EventFacts, EventType
+from receiver.events.model.event import EventDraft, EventType
 from receiver.webhooks.model.delivery import Attempt
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, breaker_state
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint, ResumedSubscription
@@ -142,7 +142,7 @@ def disabled_draft(event_id: str, subscription: Subscription) -> EventDraft:
     }
     return EventDraft(
         id=event_id,
-        facts=EventFacts(type=EventType.SUBSCRIPTION_DISABLED),
+        type=EventType.SUBSCRIPTION_DISABLED,
         subject=None,
         data={"supersedes": None, "task": None, "subscription": api.DisabledSubscription.model_validate(about)},
     )

@@ -96,7 +96,7 @@ async def test_a_provider_that_hangs_delays_neither_results_nor_the_next_run(set
     slow = asyncio.create_task(setup.run())
     while (await setup.task("tsk_2")).polls == 0:
         await asyncio.sleep(0.001)
-    await setup.run(after_s=60)
+    await setup.run(after_s=50)
     assert (await setup.task("tsk_2")).state is TaskState.SUCCEEDED
     release.set()
     await slow
@@ -360,7 +360,7 @@ class _ReceiptIntervenes(SubmissionRepository):
 async def test_a_receipt_that_comes_while_its_submit_is_marked_uncertain_is_polled(
     setup: ReconcileSetup, first: bool, wait_s: int, changed: int
 ) -> None:
-    submissions = _ReceiptIntervenes(setup.store.engine, id_maker(bytes), EventPublisher(id_maker(bytes)))
+    submissions = _ReceiptIntervenes(setup.store.engine, id_maker(bytes), EventPublisher())
     submissions.first = first
     setup.reconciler.poller = replace(setup.reconciler.poller, submissions=submissions)
     await setup.add_task(provider_task_id=None, provider="modellix")

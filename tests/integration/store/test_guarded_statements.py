@@ -11,7 +11,7 @@ import pytest
 from psycopg import errors
 
 from receiver.runtime.store import Store
-from receiver.store.engine import Tx, expand_lists, load_queries
+from receiver.store.engine import Tx, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
 from tests.support.guarded_statements import GUARDED, NOW, UNGUARDED, Cells, Guarded
@@ -159,6 +159,7 @@ _SUBSCRIPTION = {"id": "s", "state": "active"}
 #: A row that the statement finds, its table, and what it takes.
 _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "account": ("accounts", {"provider": "p"}, {"provider": "p"}),
+    "lock_counter": ("counters", {"name": "a"}, {"name": "a"}),
     "due_tasks": (
         "tasks",
         {**_TASK, "next_poll_ms": 1, "lease_until_ms": None},
@@ -181,7 +182,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {"now_ms": NOW, "limit": 9},
     ),
     "tasks_by_keys_or_ids": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
-    "tasks_of_receipts": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
+    "reported_tasks": ("tasks", _TASK, {"provider_task_ids": ["x"], "ids": ["t"]}),
     "tasks_by_ids": ("tasks", _TASK, {"ids": ["t"]}),
     "next_queued": (
         "tasks",
@@ -200,6 +201,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "newest_leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),
     "endpoints_by_ids": ("endpoints", {"id": "e"}, {"ids": ["e"]}),
     "subscriptions_by_ids": ("subscriptions", _SUBSCRIPTION, {"ids": ["s"]}),
+    "lock_counter": ("counters", {"name": "n"}, {"name": "n"}),
     "lock_subscription": ("subscriptions", _SUBSCRIPTION, {"id": "s"}),
 }
 
@@ -213,8 +215,7 @@ def test_every_statement_that_must_lock_does_and_the_table_knows_all_that_lock()
 
 
 def _found(connection: psycopg.Connection[Any], name: str, suffix: str = "") -> Sequence[Any]:
-    statement, flat = expand_lists(_LOCKING[name], _FOUND[name][2])
-    return connection.execute((placeholders(statement) + suffix).encode(), flat).fetchall()
+    return connection.execute((placeholders(_LOCKING[name]) + suffix).encode(), _FOUND[name][2]).fetchall()
 
 
 @pytest.mark.parametrize("name", _FOUND)

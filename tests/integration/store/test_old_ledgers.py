@@ -52,6 +52,7 @@ EVERY, SLOW, HELD = (
     "sub_01m7wd80bgdec599zj8876xg2h",
 )
 RUNNING = TaskId("tsk_01m7wdjbdw7g84tbsctr7zmasa")
+NEWEST_SEQ = 9
 ANSWERED = HttpReply(status=204, headers=(), body=b"")
 
 
@@ -85,7 +86,8 @@ async def test_the_migrations_change_no_row_of_an_old_ledger(old_url: str) -> No
     after = _rows(old_url, TABLES)
     for name, rows in before.items():
         width = len(rows[0])  # later migrations may add columns
-        assert [row[:width] for row in after[name]] == rows
+        added = [("fanned_out", NEWEST_SEQ)] if name == "counters" else []
+        assert [row[:width] for row in after[name]] == sorted([*rows, *added])
     assert all(before.values())
 
 

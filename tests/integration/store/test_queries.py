@@ -6,8 +6,9 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from receiver.store.engine import expand_lists, load_queries
+from receiver.store.engine import load_queries
 from receiver.store.migrate import known_migrations
+from receiver.store.sqlite import bind
 
 RECEIVER = Path(__file__).parents[3] / "receiver"
 QUERIES = load_queries(lock="", skip_locked="")
@@ -33,15 +34,15 @@ async def test_sqlite_plans_the_statement(name: str) -> None:
         for _, script in known_migrations():
             await connection.executescript(script)
         names = set(re.findall(r"(?<!:):(\w+)", QUERIES[name]))
-        statement, flat = expand_lists(QUERIES[name], dict.fromkeys(names, None))
+        statement, values = bind(QUERIES[name], dict.fromkeys(names, None))
         prefix = "" if statement.startswith("CREATE") else "EXPLAIN QUERY PLAN "
-        await connection.execute(prefix + statement, flat)
+        await connection.execute(prefix + statement, values)
 
 
 #: Statements of the hot paths, and the index that each must use however large the table grows.
 _INDEXED = {
     "tasks_by_keys_or_ids": r"task_id=\?.*id=\?",
-    "tasks_of_receipts": r"task_id=\?.*id=\?",
+    "reported_tasks": r"task_id=\?.*id=\?",
     "known_request_keys": "request_key",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
@@ -52,6 +53,7 @@ _INDEXED = {
     "events_after": "INTEGER PRIMARY KEY|rowid|events",
     "observations_of_task": "observations_task",
     "tasks_page_in_state": "tasks_state",
+    "in_flight": "tasks_open",
     "count_pending_of_subscription": "deliveries_endpoint",
     "count_dead_of_subscription": "deliveries_dead",
     "newest_failing_of_subscription": "deliveries_failing",
@@ -62,10 +64,10 @@ _INDEXED = {
     "unfinished_of_endpoint": "deliveries_endpoint",
     "unfinished_by_age": "deliveries_unfinished",
     "oldest_unfinished": "deliveries_unfinished",
-    "delivery_past": "deliveries_event",
+    "delivery_past": "deliveries_subscription",
     "remove_attempts_of_delivery": "attempts_delivery",
-    "deliveries_of_events": "deliveries_event",
-    "remove_deliveries_of_events": "deliveries_event",
+    "deliveries_of_events": "deliveries_subscription",
+    "remove_deliveries_of_events": "deliveries_subscription",
     "remove_events": "seq<",
     "old_attempts": "attempts_age",
     "old_observations": "observations_age",
@@ -80,14 +82,14 @@ async def test_hot_statements_search_an_index_and_never_scan(name: str) -> None:
         for _, script in known_migrations():
             await connection.executescript(script)
         names = set(re.findall(r"(?<!:):(\w+)", QUERIES[name]))
-        statement, flat = expand_lists(QUERIES[name], dict.fromkeys(names, None))
-        rows = await (await connection.execute("EXPLAIN QUERY PLAN " + statement, flat)).fetchall()
+        statement, values = bind(QUERIES[name], dict.fromkeys(names, None))
+        rows = await (await connection.execute("EXPLAIN QUERY PLAN " + statement, values)).fetchall()
     plan = "\n".join(str(row[3]) for row in rows)
     assert "SCAN" not in plan.replace("SCAN ep\n", "")  # `ep` is a page of endpoints, which an index chose
     assert re.search(_INDEXED[name], plan, re.DOTALL)
 
 
 def test_a_list_grows_in_powers_of_two_and_an_empty_one_matches_nothing() -> None:
-    statement, flat = expand_lists("x IN (:ids...)", {"ids": ["a", "b", "c"]})
-    assert (statement, list(flat.values())) == ("x IN (:ids_0, :ids_1, :ids_2, :ids_3)", ["a", "b", "c", "c"])
-    assert expand_lists("x IN (:ids...)", {"ids": []}) == ("x IN (:ids_0)", {"ids_0": None})
+    statement, values = bind("x IN (:ids...) AND y = :y", {"ids": ["a", "b", "c"], "y": 1})
+    assert (statement, values) == ("x IN (?, ?, ?, ?) AND y = ?", ["a", "b", "c", "c", 1])
+    assert bind("x IN (:ids...)", {"ids": []}) == ("x IN (?)", [None])

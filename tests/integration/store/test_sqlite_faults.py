@@ -110,7 +110,7 @@ async def test_every_connection_writes_ahead_and_a_commit_is_on_the_disk(
     monkeypatch.setattr(aiosqlite, "connect", noted)
     engine = await open_sqlite(tmp_path / "a.db", busy_timeout_ms=50)
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
-        rows = [await (await each.execute(f"PRAGMA {pragma}")).fetchone() for each in opened]
+        rows = [tuple(*await each.execute_fetchall(f"PRAGMA {pragma}")) for each in opened]
         assert rows == [(value,)] * len(opened)
     await engine.close()
 

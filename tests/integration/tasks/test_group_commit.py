@@ -10,10 +10,8 @@ from receiver.runtime.store import Store
 from receiver.store.errors import StoreUnavailable
 from receiver.tasks.group_commit import MAX_BATCH, GroupCommit
 from receiver.tasks.model.task import Recorded, Verdict
-from receiver.webhooks import publisher
 from submitter.model import ProviderTaskId, TaskState
 from tests.support.builders import T0, a_report
-from tests.support.delivery_fixtures import deliveries_of, publish_events, subscribe
 
 
 def _commits(store: Store) -> GroupCommit:
@@ -41,22 +39,6 @@ async def test_a_flood_is_written_in_bounded_batches_and_each_is_answered(store:
     ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
     assert ended == {T0: MAX_BATCH, T0 + 1: MAX_BATCH, T0 + 2: 1}  # the clock is read once for each transaction
     assert await store.events.last_seq() == 1 + len(reports)
-
-
-async def test_the_more_subscribe_the_smaller_the_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "DELIVERIES_PER_TRANSACTION", 10)
-    for number in range(3):
-        await subscribe(store, f"sub_{number}")
-    assert store.ledger.max_batch == 1  # until the subscriptions were read once
-    await publish_events(store, 1)
-    ticks = count(T0)
-    commits = GroupCommit(store.ledger, clock=lambda: next(ticks), on_events=lambda: None)
-    outcomes = await asyncio.gather(
-        *(commits.record(a_report(provider_task_id=f"p{n}", allow_adoption=True)) for n in range(7))
-    )
-    ended = Counter(outcome.task.final_ms for outcome in outcomes if isinstance(outcome, Recorded))
-    assert ended == {T0: 3, T0 + 1: 3, T0 + 2: 1}
-    assert len(await deliveries_of(store)) == 3 * 8
 
 
 async def test_an_observation_that_can_not_be_stored_does_not_fail_its_neighbours(store: Store) -> None:

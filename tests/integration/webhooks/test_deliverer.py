@@ -14,6 +14,7 @@ from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.webhooks.deliverer import DeliveryReport
+from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
 from receiver.webhooks.outbox import GIVE_UP_MS, Outbox
 from receiver.webhooks.publisher import EventPublisher
@@ -36,7 +37,7 @@ class ObservedOutbox(Outbox):
 
     def __init__(self, store: Store, *, faults: int = 0) -> None:
         new_id = id_maker(secrets.token_bytes)
-        super().__init__(store.engine, new_id, EventPublisher(new_id))
+        super().__init__(store.engine, new_id, EventPublisher(), FanOut(store.engine, new_id))
         self.faults = faults
         self.limits: list[int] = []
         self.batches: list[list[AttemptResult]] = []

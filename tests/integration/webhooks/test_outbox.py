@@ -185,7 +185,7 @@ async def test_a_disabling_that_is_rolled_back_is_not_cached(store: Store, monke
     (due,) = await _lease(store)
 
     for engine in (SqliteTx, PostgresTx):
-        monkeypatch.setattr(engine, "execute_many", _failing_at("schedule_endpoint", engine.execute_many))
+        monkeypatch.setattr(engine, "execute_many", _failing_at("insert_event", engine.execute_many))
     await subscribe(store, "sub_ops", filter=EventFilter(types=frozenset({EventType.SUBSCRIPTION_DISABLED})))
     with pytest.raises(StoreUnavailable):
         await store.outbox.record_attempts([_result(due, DeliveryState.DEAD, status=410)], T0)

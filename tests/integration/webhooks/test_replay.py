@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
 from receiver.runtime.store import Store, open_store
-from receiver.runtime.wiring import now_ms
 from receiver.webhooks import replay
 from receiver.webhooks.model.delivery import DeliveryState
 from receiver.webhooks.model.replay import (

@@ -15,6 +15,7 @@ from tests.bench.checks import at_least, at_most, shown
 from tests.bench.measurements import measurements
 from tests.bench.report import WIDTH, short, tables, values
 from tests.bench.suite import Outcome, Result, run
+from tests.docs.pages import DOCS
 
 OPTIONS = Options(is_quick=True, say=lambda _: None, on_round=lambda: None)
 
@@ -138,6 +139,11 @@ def test_arms_are_measured_forwards_and_backwards() -> None:
     by_turns(arms, rounds=3, on_round=lambda: None)
     assert order == ["a", "b", "b", "a", "a", "b"]
     assert [len(arm.rounds) for arm, _ in arms] == [3, 3]
+
+
+def test_the_page_tells_what_each_case_measures() -> None:
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    assert [name for name in bench.BY_NAME if f"\n| `{name}` |" not in page] == []
 
 
 def test_the_page_sets_the_checks_of_all_runs_side_by_side() -> None:

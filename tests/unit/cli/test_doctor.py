@@ -8,7 +8,7 @@ from receiver.cli.doctor.checks import Check, Level, broken_settings, check_sett
 from receiver.cli.doctor.network import check_network
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
-from receiver.runtime.wiring import now_ms
+from receiver.runtime.clock import now_ms
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY

@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from receiver.cli.demo.display import Progress, draw
-from receiver.cli.display.tables import cell, queue_lines, queued_table, table, task_sheet
+from receiver.cli.display.listing import cell, table
+from receiver.cli.display.tables import queue_lines, queued_table, task_sheet
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueueDepth
 from receiver.tasks.model.queue_list import QueuedTask, with_places

@@ -6,8 +6,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from receiver.cli.command_list import COMMANDS, GROUPS, first_sentence
 from receiver.cli.console import CommandFailed
-from receiver.cli.main import COMMANDS, GROUPS, build, first_sentence, lines_of, load, main, status_of
+from receiver.cli.main import main
+from receiver.cli.program import build, lines_of, load, status_of
 from receiver.config.errors import ConfigError
 from receiver.store.errors import StoreUnavailable
 from submitter.errors import InvalidRequest, Violation
@@ -147,12 +149,13 @@ def test_the_help_of_a_group_lists_each_command_with_the_first_sentence_of_its_h
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
-    listing = "import sys; from receiver.cli.main import build; build(['--help']); print(*sys.modules)"
+    listing = "import sys; from receiver.cli.program import build; build(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if name.startswith("receiver.")}
     assert loaded == {
         "receiver.cli",
-        "receiver.cli.main",
+        "receiver.cli.command_list",
+        "receiver.cli.program",
         "receiver.cli.console",
         "receiver.config",
         "receiver.config.errors",

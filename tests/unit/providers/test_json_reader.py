@@ -1,8 +1,11 @@
 """Taking values out of untrusted JSON: the unit of every time field, and what counts as absent."""
 
+import re
 from datetime import UTC
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from submitter.http.messages import HttpReply
 from submitter.model import TaskState
@@ -122,3 +125,36 @@ def test_tokenbay_passes_a_raw_body_on() -> None:
     context = SubmitContext(callback_url=None, idempotency_key="tsk_1")
     call = build_submit(RawRequest(body={"model": "veo"}), recorded.account("tokenbay"), context)
     assert (call.url, call.body) == ("https://api.tokenbay.com/v1/video/generations", b'{"model":"veo"}')
+
+
+_URL_PARTS = (
+    "http:",
+    "https:",
+    "HTTP:",
+    "/",
+    "//",
+    "a",
+    "b.c",
+    "..",
+    "é",
+    "%",
+    "%41",
+    "@",
+    "[",
+    "]",
+    "::1",
+    "\\",
+    " ",
+    "\t",
+)
+_MORE_PARTS = ("?", "#", ":", ":80", ":65535", ":99999", ":0", "&=", "\x00", "~_-", "|{}", "１", "。", "x" * 20)
+
+
+@given(st.lists(st.sampled_from(_URL_PARTS + _MORE_PARTS), max_size=12).map("".join))
+def test_a_plain_url_passes_as_it_would_by_its_parts(text: str) -> None:
+    """The expression for plain URLs saves the parser its work and decides nothing."""
+    for url in (text, f"https://{text}", f"http://a.example/{text}"):
+        found = json_reader.http_url(url)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(json_reader, "_PLAIN_URL", re.compile("(?!)"))
+            assert found == json_reader.http_url(url)

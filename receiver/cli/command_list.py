@@ -1,0 +1,177 @@
+"""The list of the commands, with their help: literals, which typer reads and the help of the top level prints."""
+
+HELP = "One service that turns any asynchronous video provider into one reliable completion event."
+
+_MIGRATE_HELP = """Create the ledger, bring it up to date, or copy it to another database.
+
+Without --from and --to it updates the schema, which is safe while other processes run.
+A copy needs both ledgers to itself: stop serve, web and worker first.
+The old ledger is not changed.
+"""
+
+_DEMO_HELP = """Run the whole service against simulated providers with faults.
+
+At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
+"""
+
+_SETTLE_HELP = """Settle an uncertain submit without paying again, or end an unfinished task.
+
+Say what you found at the provider: the id of the task, that it was never created, or how it ended.
+With --look the provider's list is searched for it; without ID, for every uncertain submit.
+"""
+
+#: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
+#: The help stands here and not at the function, so that `whenfinal --help` imports neither a command nor typer.
+COMMANDS: tuple[tuple[str, str, str], ...] = (
+    ("serve", "commands.serve:serve", "Run everything in one process: the API, callbacks, polling and webhooks."),
+    ("web", "commands.serve:web", "Run the API and the callbacks. A worker beside it polls and delivers."),
+    (
+        "worker",
+        "commands.serve:worker",
+        "Run polling and webhooks, on the same ledger as `web`. It listens on no port.",
+    ),
+    ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
+    (
+        "submit",
+        "commands.submit:submit",
+        "Submit one task or many. Exit 1 when one is refused, uncertain or, with --wait, does not succeed.",
+    ),
+    (
+        "reconcile",
+        "commands.reconcile:reconcile",
+        "Poll the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer.",
+    ),
+    (
+        "events",
+        "commands.events:events",
+        "List events in their order. With --follow it prints new events until it is stopped.",
+    ),
+    (
+        "replay",
+        "commands.replay:replay",
+        "Make a range of events due again for a subscription. A running worker sends them, each under its old id.",
+    ),
+    (
+        "doctor",
+        "commands.doctor:doctor",
+        "Check settings, database, clock, provider keys and public URL. Exit 1 when something must be fixed.",
+    ),
+    (
+        "simulate",
+        "commands.simulate:simulate",
+        "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
+    ),
+    ("demo", "demo.command:demo", _DEMO_HELP),
+    ("version", "program:version", "Print the version."),
+    ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),
+    ("tasks show", "commands.tasks:show_task", "Show all of one task."),
+    (
+        "tasks explain",
+        "commands.tasks:explain",
+        "Show everything that happened to a task, what happens next, and what you can do.",
+    ),
+    (
+        "tasks settle",
+        "commands.settle:settle",
+        _SETTLE_HELP,
+    ),
+    (
+        "tasks cancel",
+        "commands.tasks:cancel",
+        "Ask the provider to cancel a waiting task. Its end is reported as any other end.",
+    ),
+    (
+        "tasks download",
+        "commands.download:download",
+        "Download the files of a finished task. Run it again to resume an interrupted download.",
+    ),
+    (
+        "providers list",
+        "commands.providers:list_providers",
+        "List the configured providers with their queue, tasks in flight, rate budget, pauses and alarms.",
+    ),
+    (
+        "providers resume",
+        "commands.providers:resume",
+        "End the pause of polls, the hold of submits and the alarms of a provider. A running worker goes on at once.",
+    ),
+    (
+        "subscriptions create",
+        "commands.subscriptions:create",
+        "Subscribe an address to events. Without conditions it gets every event about a task.",
+    ),
+    (
+        "subscriptions list",
+        "commands.subscriptions:list_subscriptions",
+        "List subscriptions, newest first, with the problem of each.",
+    ),
+    (
+        "subscriptions show",
+        "commands.subscriptions:show_subscription",
+        "Show one subscription and its pending deliveries, without its secret.",
+    ),
+    (
+        "subscriptions change",
+        "commands.subscriptions:change",
+        "Change the given options; others stay as they are. A given condition replaces the old one.",
+    ),
+    (
+        "subscriptions disable",
+        "commands.subscriptions:disable",
+        "Disable a subscription. It gets no new deliveries, and its pending deliveries wait.",
+    ),
+    (
+        "subscriptions enable",
+        "commands.subscriptions:enable",
+        "Enable a subscription and reset its failures. A running worker sends its pending deliveries.",
+    ),
+    (
+        "subscriptions delete",
+        "commands.subscriptions:delete",
+        "Delete a subscription. Its pending deliveries become dead letters.",
+    ),
+    (
+        "subscriptions rotate-secret",
+        "commands.subscriptions:rotate_secret",
+        "Give a subscription a new secret. Until the overlap ends, webhooks are signed with both.",
+    ),
+    (
+        "subscriptions test",
+        "commands.subscriptions:probe",
+        "Send one signed test now and show the answer. A delivered one closes the breaker; else the exit status is 1.",
+    ),
+    (
+        "subscriptions resume",
+        "commands.subscriptions:resume",
+        "Enable a disabled subscription, close its breaker and make its pending deliveries due.",
+    ),
+    (
+        "endpoints list",
+        "commands.endpoints:list_endpoints",
+        "List the hosts that tasks name in `notify`, with breaker, pending deliveries and dead letters.",
+    ),
+    (
+        "endpoints resume",
+        "commands.endpoints:resume",
+        "Close the breaker of a host of `notify` and make its pending deliveries due.",
+    ),
+    ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
+    ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
+    (
+        "deliveries redeliver",
+        "commands.redeliver:redeliver",
+        "Make a delivery due again, with all its attempts. A running worker sends it.",
+    ),
+)
+
+GROUPS: dict[str, str] = {
+    "tasks": "Show tasks, and settle or cancel one manually.",
+    "providers": "Show the providers' accounts, and end a pause.",
+    "subscriptions": "Manage which endpoint gets which events.",
+    "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
+    "deliveries": "Show webhook deliveries, and redeliver one.",
+}
+
+
+def first_sentence(text: str) -> str:
+    return text.partition("\n")[0].partition(". ")[0].removesuffix(".") + "."

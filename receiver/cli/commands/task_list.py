@@ -1,0 +1,81 @@
+"""`whenfinal tasks list`. It reads the ledger without the services, so that it starts quickly."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated
+
+from receiver.cli.console import USAGE, CommandFailed, emit, show
+from receiver.cli.display.task_table import tasks_table
+from receiver.cli.ledger import read_ledger
+from receiver.cli.options import (
+    Json,
+    Limit,
+    OlderThan,
+    Pair,
+    Provider,
+    enum_option,
+    note_more,
+    parse_pair,
+    parsed_option,
+)
+from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
+from receiver.store.engine import Engine
+from receiver.store.repository import Page
+from receiver.tasks.model.task import Task, TaskFilter
+from receiver.tasks.repository import TaskRepository
+from submitter.model import TaskState
+
+State = Annotated[TaskState | None, enum_option(TaskState, "--state", "Only in this state")]
+
+Label = Annotated[Pair | None, parsed_option("--label", "NAME=VALUE", parse_pair, "Only with this label.")]
+
+
+def list_tasks(
+    *,
+    state: State = None,
+    provider: Provider = None,
+    label: Label = None,
+    older_than: OlderThan = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    wanted = TaskFilter(
+        state=state,
+        provider=provider,
+        label=None if label is None else (label.name, label.value),
+        older_than_ms=None if older_than is None else now_ms() - round(older_than * 1000),
+        limit=limit,
+    )
+
+    if state is TaskState.QUEUED:
+        from receiver.cli.commands.tasks import list_queued
+
+        list_queued(wanted, as_json=as_json)
+        return
+
+    async def work(engine: Engine, settings: Settings) -> Page[Task]:
+        tasks = TaskRepository(engine)
+        page = await tasks.tasks(wanted)
+        if provider is not None and not page.items:
+            await check_name(provider, [each.name for each in settings.providers.accounts], tasks)
+        return page
+
+    page = read_ledger(work)
+    if as_json:
+        from submitter import api
+
+        for task in page.items:
+            emit(api.Task.model_validate(task).json_values())
+    else:
+        show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
+    note_more(page)
+
+
+async def check_name(name: str, configured_names: Iterable[str], tasks: TaskRepository) -> None:
+    """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
+    known = {*configured_names, *(provider for provider, _ in await tasks.counts())}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+        raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)

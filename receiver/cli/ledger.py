@@ -1,0 +1,92 @@
+"""How a command comes to its ledger: settings, log, one event loop, and the errors of the ledger under its name.
+
+A command that only reads needs no more than `read_ledger`, which imports no service and no HTTP library.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import typer
+
+from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_output
+from receiver.config.settings import Settings
+from receiver.runtime.clock import now_ms
+from receiver.runtime.environment import load_settings
+from receiver.runtime.log import start_logging
+from receiver.store.engine import Engine
+from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.mark import MarkKeeper
+from receiver.store.migrate import check_schema
+from receiver.store.open import ledger_at, open_engine
+from receiver.store.url import LedgerFile
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5000  # for another process that writes
+
+READING_POOL = 1  # connections to a server
+
+
+def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T:
+    """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
+
+    The ledger's mark is compared and not written, because nothing was added. Raise as `prepare` and `run_on_ledger` do.
+    """
+    settings = prepare(creating=False)
+
+    async def opened() -> T:
+        engine = await open_engine(settings.database.url, busy_timeout_ms=BUSY_TIMEOUT_MS, pool_size=READING_POOL)
+        try:
+            await check_schema(engine)
+            await MarkKeeper(engine, ledger_at(settings.database.url)).check(now_ms())
+            return await work(engine, settings)
+        finally:
+            await engine.close()
+
+    return run_on_ledger(settings, opened)
+
+
+def prepare(*, creating: bool) -> Settings:
+    """Read the settings and start the log.
+
+    Raise CommandFailed without an output or, unless `creating`, without a ledger; ConfigError for wrong settings.
+    """
+    require_output()
+    settings = load_settings()
+    start_logging(_quieter(settings))
+    place = ledger_at(settings.database.url)
+    if not creating and isinstance(place, LedgerFile) and not place.path.exists():
+        hint = "run `whenfinal serve` or `whenfinal submit` first, or set WHENFINAL_DATABASE_URL to where it is"
+        raise CommandFailed(f"there is no ledger at {place.path.absolute()}; {hint}")
+    return settings
+
+
+def run_on_ledger(settings: Settings, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run the work to its end. Raise CommandFailed for a ledger that can not be used, typer.Exit after Ctrl-C."""
+    try:
+        with ledger_named(settings):
+            return asyncio.run(work())
+    except KeyboardInterrupt:
+        complain(["interrupted"])
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def ledger_named(settings: Settings) -> Iterator[None]:
+    """Add the ledger's name to a StoreError, which has none, and point to the doctor. Raise CommandFailed."""
+    try:
+        yield
+    except SchemaBehind:
+        raise  # its message names the command to run
+    except StoreError as error:
+        place = ledger_at(settings.database.url)
+        raise CommandFailed(f"the ledger {place}: {error}; `whenfinal doctor` shows how to fix it") from error
+
+
+def _quieter(settings: Settings) -> Settings:
+    """A command prints its result, so only warnings and errors of the log are printed beside it."""
+    if settings.log.level != "info":
+        return settings
+    return settings.model_copy(update={"log": settings.log.model_copy(update={"level": "warning"})})

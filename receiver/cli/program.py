@@ -1,0 +1,131 @@
+"""The command line as typer runs it, and the exit status of every outcome.
+
+0: success. 1: a problem of the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
+"""
+
+import errno
+import sys
+from collections.abc import Callable, Collection, Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
+from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, give_up_errors, show, unwritten
+from receiver.config.errors import ConfigError
+from receiver.store.errors import DatabaseMisconfigured
+from submitter.errors import InvalidRequest, WhenfinalError
+
+#: What a full disk or a broken device says to a write.
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+
+
+def version() -> None:
+    from importlib.metadata import version as version_of
+
+    show(version_of("whenfinal"))
+
+
+def _version_option(*, given: bool) -> None:
+    if given:
+        version()
+        raise typer.Exit
+
+
+def _help_without_command(context: typer.Context) -> None:
+    """On stdout, as the help that was asked for; but the status is that of wrong usage."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(USAGE)
+
+
+def _root(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version_option, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
+    _help_without_command(context)
+
+
+def build(arguments: Collection[str]) -> typer.Typer:
+    """The whole command line. Only the command whose words are among the arguments is imported."""
+    app = _group(HELP)
+    app.callback(invoke_without_command=True)(_root)
+    groups = {name: _group(text) for name, text in GROUPS.items()}
+    for words, place, text in COMMANDS:
+        group, _, name = words.rpartition(" ")
+        command = load(place) if set(words.split()) <= set(arguments) else _not_imported
+        add = groups.get(group, app).command(name, help=text, short_help=first_sentence(text))
+        add(command)
+    for name, group_app in groups.items():
+        group_app.callback(invoke_without_command=True, help=GROUPS[name])(_help_without_command)
+        app.add_typer(group_app, name=name, short_help=GROUPS[name])
+    return app
+
+
+def run_program(arguments: Sequence[str]) -> None:
+    """Run the command that the arguments name, to the end of the process where it is not 0."""
+    try:
+        check_arguments(arguments)
+        run(arguments)
+    except KeyboardInterrupt:
+        complain(["interrupted"])
+        sys.exit(INTERRUPTED)
+    except WhenfinalError as error:
+        complain(lines_of(error))
+        sys.exit(status_of(error))
+    finally:
+        give_up_errors()
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a command. Raise CommandFailed for a help that can not be written; commands see to their own output."""
+    try:
+        build(arguments)(prog_name="whenfinal")
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or sys.stdout is None:
+            raise
+        raise unwritten(error) from error
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raise CommandFailed for bytes that are not UTF-8: no id, address or label has them, and no ledger takes them."""
+    for place, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise CommandFailed(f"word {place} of the command is not UTF-8: {argument!r}", status=USAGE) from None
+
+
+def lines_of(error: WhenfinalError) -> list[str]:
+    """A line for each problem."""
+    if isinstance(error, InvalidRequest):
+        return [str(violation) for violation in error.violations]
+    if isinstance(error, ConfigError) and "\n" in error.problem:
+        return [line.strip() for line in error.problem.splitlines() if line.strip()] + [error.hint]
+    return str(error).splitlines() or [type(error).__name__]
+
+
+def status_of(error: WhenfinalError) -> int:
+    if isinstance(error, CommandFailed):
+        return error.status
+    return USAGE if isinstance(error, ConfigError | DatabaseMisconfigured | InvalidRequest) else WRONG
+
+
+def load(place: str) -> Callable[..., None]:
+    """The command at `module:function`, below `receiver.cli`."""
+    module, _, name = place.partition(":")
+    command: Callable[..., None] = getattr(import_module(f"receiver.cli.{module}"), name)
+    return command
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _not_imported() -> None:
+    """Stands for every command that was not called. Its help is all that is needed of it."""

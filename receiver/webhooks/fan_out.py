@@ -1,0 +1,147 @@
+"""Fan out: make the deliveries of events, in transactions of their own after those that stored the events.
+
+A counter says up to which event deliveries were made. A transaction takes the next events in order, adds a delivery for
+each recipient and raises the counter; its lock orders the processes that do it at once. So each event gets its
+deliveries once, also when a process dies in between.
+
+Who receives an event is decided by the subscriptions as they were when the event was committed. The counter of event
+numbers orders the commits: a change of a subscription locks it (`keep_former`), so the events up to its value were
+committed before the change, and all others after it. A subscription stores the number from which it counts, and what it
+was before is kept until the events up to there have their deliveries.
+
+A delivery is as if it was made with its event: created, and due, at the event's time.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from receiver.events.model.event import EventFacts, EventType
+from receiver.events.model.query import needs_body
+from receiver.store.engine import Engine, Reader, Row, Tx, Value
+from receiver.store.errors import StoreUnavailable
+from receiver.store.ids import IdMaker
+from receiver.webhooks.model.rows import subscriber_of
+from receiver.webhooks.model.subscription import Subscriber, recipients_of
+
+DELIVERIES_AT_ONCE = 2_000  # in one transaction, about 60 ms; the last event may add as many as there are subscriptions
+
+EVENTS_AT_ONCE = 2_000  # that one transaction reads at most
+
+MATCHES_AT_ONCE = 50_000  # of an event with a subscription, in one transaction: about 30 ms
+
+VIEW_WAITED_S = 4.5  # counted as waited already, so that a read waits about half a second for the writer at most
+
+
+class FanOut:
+    """One for a process. It caches the subscriptions until their version counter changes."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        self._engine = engine
+        self._new_id = new_id
+        self._cached: tuple[Subscriber, ...] = ()
+        self._cached_version: int | None = None
+
+    async def advance(self, *, waited_s: float = 0.0) -> bool:
+        """One transaction if there are events without their deliveries. Return whether there may be more of them.
+
+        Where there are none it only reads. Raise StoreUnavailable; then nothing was changed. `waited_s` is as in
+        `Engine.write`.
+        """
+        return await self._engine.read(_is_behind) and await self._engine.write(self._fan_out, waited_s=waited_s)
+
+    async def advance_to(self, seq: int) -> None:
+        """Make the deliveries of all events up to a number, in as many transactions as it takes."""
+        while await self._engine.read(_done) < seq and await self.advance():
+            pass
+
+    async def advance_for_view(self) -> None:
+        """Before deliveries are read: one transaction if it can be had soon, else the read shows what is stored."""
+        with suppress(StoreUnavailable):
+            await self.advance(waited_s=VIEW_WAITED_S)
+
+    async def _fan_out(self, tx: Tx) -> bool:
+        done = (await tx.fetch_one("lock_counter", name="fanned_out") or {})["value"]
+        # The newest number before the subscriptions, which must be as late as every event that is read.
+        newest = (await tx.fetch_one("last_seq") or {})["value"]
+        if done >= newest:
+            return False
+        subscribers = await self._subscribers(tx)
+        most = max(1, min(EVENTS_AT_ONCE, MATCHES_AT_ONCE // max(1, len(subscribers))))
+        has_body = any(needs_body(each.filter) for each in subscribers)
+        events = await tx.fetch_all("events_to_fan_out", after=done, until=newest, limit=most, has_body=int(has_body))
+        rows, last = self._delivery_rows(events, subscribers)
+        # Numbers without an event, which were lost, are passed as well.
+        reached = newest if len(events) < most and last == len(events) else events[last - 1]["seq"]
+        await tx.execute_many("schedule_endpoint", _schedule_rows(rows))  # before deliveries: the lock order
+        await tx.execute_many("insert_delivery", rows)
+        await tx.execute("set_fan_out", seq=reached)
+        await tx.execute("remove_former_subscriptions", seq=reached)
+        return bool(reached < newest)
+
+    async def _subscribers(self, tx: Tx) -> tuple[Subscriber, ...]:
+        version = (await tx.fetch_one("subscriptions_version") or {})["value"]
+        if version != self._cached_version:
+            self._cached = tuple(subscriber_of(row) for row in await tx.fetch_all("subscribers"))
+            self._cached_version = version
+        return self._cached
+
+    def _delivery_rows(
+        self, events: Sequence[Row], subscribers: Sequence[Subscriber]
+    ) -> tuple[list[dict[str, Value]], int]:
+        """The deliveries of as many events as one transaction takes, at least one, and how many events these are."""
+        rows: list[dict[str, Value]] = []
+        for number, event in enumerate(events):
+            if len(rows) >= DELIVERIES_AT_ONCE:
+                return rows, number
+            common = {
+                "event_seq": event["seq"],
+                "event_id": event["id"],
+                "event_type": event["type"],
+                "task": event["task"],
+                "due_ms": event["at_ms"],
+            }
+            rows += [
+                {
+                    **common,
+                    "id": self._new_id("dlv", event["at_ms"]),
+                    "subscription": each.subscription,
+                    "endpoint_id": each.endpoint_id,
+                    "endpoint": each.url,
+                }
+                for each in recipients_of(_facts_of(event), event["seq"], event["notify_url"], subscribers)
+            ]
+        return rows, len(events)
+
+
+async def keep_former(tx: Tx, subscription_ids: Sequence[str]) -> None:
+    """Before these subscriptions change in this transaction: let them count as they are for the events up to now.
+
+    It locks the counter of events, so no event is committed until this transaction ends: see the lock order.
+    """
+    await tx.fetch_one("lock_counter", name="events")
+    ids: list[dict[str, Value]] = [{"id": each} for each in subscription_ids]
+    await tx.execute_many("keep_former_subscription", ids)
+    await tx.execute_many("count_from_now", ids)
+
+
+def _facts_of(event: Row) -> EventFacts:
+    """Without the body, which is read only if a filter needs it, the facts are the type alone."""
+    kind = EventType(event["type"])
+    return EventFacts(type=kind) if event["body"] is None else EventFacts.of_body(kind, event["body"])
+
+
+def _schedule_rows(deliveries: Sequence[Mapping[str, Value]]) -> list[dict[str, Value]]:
+    """When the first of each endpoint's is due."""
+    due_ms: dict[Value, Value] = {}
+    for row in deliveries:
+        due_ms.setdefault(row["endpoint_id"], row["due_ms"])
+    return [{"id": name, "due_ms": due_ms[name]} for name in sorted(due_ms, key=str)]
+
+
+async def _is_behind(reader: Reader) -> bool:
+    row = await reader.fetch_one("fan_out_place") or {}
+    return bool(row["done"] < row["newest"])
+
+
+async def _done(reader: Reader) -> int:
+    return int((await reader.fetch_one("fan_out_place") or {})["done"])

@@ -1,0 +1,213 @@
+"""Durations are learned from tasks that have ended, on both engines, and bad rows and clocks mislead nobody."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from receiver.reconcile.duration_repository import LEARN_AT_ONCE
+from receiver.reconcile.learned import REFRESH_MS, LearnedDurations
+from receiver.reconcile.model.distribution import PRIOR
+from receiver.reconcile.model.duration_rows import histogram_of, row_of
+from receiver.reconcile.model.durations import DurationKey, Histogram
+from receiver.runtime.store import Store
+from receiver.store.engine import Tx
+from submitter.model import ProviderTaskId, Source, TaskId, TaskState
+from tests.support.builders import T0, a_report, a_task
+from tests.support.reconcile_setup import a_poll, a_provider
+from tests.support.submission_setup import FakeClock
+
+PROVIDERS = {name: a_provider(name) for name in ("hiapi", "modellix")}
+MODEL = DurationKey("hiapi", "horse")
+REQUEST = {"video": {"resolution": "720p", "duration": 5}}
+
+
+async def _end(store: Store, number: int, took_s: float, *, source: Source = Source.CALLBACK, **changes: Any) -> None:
+    """A task that ends so long after its submit."""
+    name, theirs = f"tsk_{number}", f"p{number}"
+    values: dict[str, Any] = {
+        "provider_task_id": ProviderTaskId(theirs),
+        "state": TaskState.RUNNING,
+        "model": "horse",
+        "request": REQUEST,
+        "sent_ms": T0,
+        "submitted_ms": T0 + 100,
+    }
+    await store.submissions.open_task(a_task(name, **(values | changes)), T0)
+    provider = changes.get("provider", "hiapi")
+    report = a_report(TaskState.SUCCEEDED, theirs, provider=provider, source=source, expected_task_id=TaskId(name))
+    await store.ledger.record([report], T0 + round(took_s * 1000))
+
+
+def _durations(store: Store, clock: Callable[[], int] = lambda: T0) -> LearnedDurations:
+    return LearnedDurations(repository=store.durations, providers=PROVIDERS, speed=1.0, clock=clock)
+
+
+async def _histograms(store: Store) -> dict[DurationKey, Histogram]:
+    found = {key: histogram_of(row) for key, row in (await store.durations.rows()).items()}
+    return {key: histogram for key, histogram in found.items() if histogram is not None}
+
+
+async def _set(store: Store, key: DurationKey, **changes: Any) -> None:
+    async def work(tx: Tx) -> None:
+        await tx.execute("set_durations", **(row_of(key, Histogram()) | changes))
+
+    await store.engine.write(work)
+
+
+async def test_ends_are_learned_once_by_provider_model_and_size(store: Store) -> None:
+    for number in range(3):
+        await _end(store, number, 60)
+    durations = _durations(store)
+    assert [await durations.learn_once(), await durations.learn_once()] == [3, 0]
+    found = await _histograms(store)
+    assert {key: histogram.count for key, histogram in found.items()} == dict.fromkeys(
+        DurationKey("hiapi", "horse", "720p", "5").path, 3
+    )
+    assert found[MODEL].shares[-1] == pytest.approx(1)
+
+
+async def test_several_workers_learn_each_end_once(store: Store) -> None:
+    for number in range(20):
+        await _end(store, number, 60)
+    workers = [_durations(store) for _ in range(6)]
+    learned = await asyncio.gather(*(worker.learn_once() for worker in workers))
+    assert sum(learned) == 20
+    assert (await _histograms(store))[MODEL].count == 20
+
+
+async def test_an_end_that_a_poll_found_lies_after_the_last_poll_that_found_the_task_open(store: Store) -> None:
+    await _end_after_a_poll(store, seen_open_s=50, found_s=90)
+    await _durations(store).learn_once()
+    shares = (await _histograms(store))[DurationKey("modellix", "horse")].shares
+    ended_by = dict(zip(range(len(shares)), shares, strict=True))
+    assert [share for cell, share in ended_by.items() if cell <= 30] == [0] * 31  # up to 50 s
+    assert 0 < ended_by[36] < 1
+    assert ended_by[39] == pytest.approx(1)
+
+
+async def _end_after_a_poll(store: Store, *, seen_open_s: float, found_s: float) -> None:
+    task = a_task(
+        "tsk_1", provider="modellix", provider_task_id=ProviderTaskId("p1"), state=TaskState.RUNNING, model="horse",
+        sent_ms=T0, submitted_ms=T0, next_poll_ms=T0,
+    )  # fmt: skip
+    await store.submissions.open_task(task, T0)
+    now_ms = T0 + round(seen_open_s * 1000)
+    budget = PROVIDERS["modellix"].adapter.CAPABILITIES.budget
+    await store.polls.lease_due("modellix", budget=budget, owner="a", now_ms=now_ms, lease_ms=1000, limit=9)
+    await store.polls.release([a_poll(next_poll_ms=now_ms + 1)], owner="a", now_ms=now_ms)
+    stored = await store.tasks.task(TaskId("tsk_1"))
+    assert stored is not None
+    assert stored.seen_open_ms == now_ms
+    report = a_report(TaskState.SUCCEEDED, "p1", provider="modellix")
+    await store.ledger.record([report], T0 + round(found_s * 1000))
+
+
+async def test_a_callback_that_did_not_come_raises_the_miss_rate_and_one_that_came_late_does_not(store: Store) -> None:
+    for number in range(4):
+        await _end(store, number, 60, source=Source.POLL, callback_expected=True)
+    late = a_report(TaskState.SUCCEEDED, "p0", source=Source.CALLBACK, expected_task_id=TaskId("tsk_0"))
+    await store.ledger.record([late], T0 + 61_000)
+    await _durations(store).learn_once()
+    callbacks = (await _histograms(store))[DurationKey("hiapi")].callbacks
+    assert (round(callbacks.missed), round(callbacks.heard)) == (3, 1)
+
+
+@pytest.mark.parametrize("changes", [{"adopted": True}, {"settled": True}, {"sent_ms": T0 + 70_000}])
+async def test_a_task_that_does_not_tell_how_long_it_took_is_left_out(store: Store, changes: dict[str, Any]) -> None:
+    """The last one seems to have ended before its submit, because a clock was set."""
+    await _end(store, 1, 60, **changes)
+    assert await _durations(store).learn_once() == 0
+    assert await _histograms(store) == {}
+
+
+async def test_a_backlog_is_learned_from_its_newest_end(store: Store) -> None:
+    for number in range(LEARN_AT_ONCE + 5):
+        await _end(store, number, 60 if number < 5 else 300)
+    durations = _durations(store)
+    assert [await durations.learn_once(), await durations.learn_once()] == [LEARN_AT_ONCE, 0]
+
+
+async def test_open_tasks_are_looked_at_beside_the_ends(store: Store) -> None:
+    for number in range(20):
+        await _end(store, number, 60)
+    running = {"state": TaskState.RUNNING, "model": "horse", "request": REQUEST, "sent_ms": T0}
+    for number in range(20, 25):
+        theirs = ProviderTaskId(f"p{number}")
+        task = a_task(f"tsk_{number}", provider_task_id=theirs, next_poll_ms=T0 + 500_000, **running)
+        await store.submissions.open_task(task, T0)
+    await _durations(store, clock=lambda: T0 + 400_000).learn_once()
+    found = (await _histograms(store))[MODEL]
+    assert math.fsum(found.open) == 5
+    assert found.shares[-1] < 0.95
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [
+        "", "null", "[]", "{", '{"version":1}', '{"version":1,"ended":[1],"open":[],"places":[],"callbacks":[0,0,0,0]}',
+        '{"version":1,"ended":"x","open":{},"places":[],"callbacks":[]}', "version",
+    ],
+)  # fmt: skip
+async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, learned: str) -> None:
+    text = (
+        row_of(MODEL, Histogram())["learned"].replace('"version":1', '"version":2') if learned == "version" else learned
+    )
+    await _set(store, MODEL, learned=text, count=312)
+    durations = _durations(store)
+    await durations.refresh()
+    estimate = durations.estimate_of(MODEL)
+    assert (estimate.distribution, estimate.count) == (PRIOR, 0)
+    assert durations.is_damaged(MODEL)
+    for number in range(3):
+        await _end(store, number, 60)
+    await durations.learn_once()
+    assert (await _histograms(store))[MODEL].count == 3
+
+
+@pytest.mark.parametrize("number", ["-1", "1e300", "NaN", "Infinity", '"1"', "null", "true1"])
+async def test_a_row_with_an_impossible_number_is_damaged(store: Store, number: str) -> None:
+    row = row_of(MODEL, Histogram())
+    assert histogram_of(row) is not None
+    assert histogram_of({**row, "learned": row["learned"].replace("0.0", number, 1)}) is None
+
+
+async def test_a_row_reads_as_it_was_written() -> None:
+    histogram = Histogram(ended=(1.5,) * 91, open=(2.0,) * 91, count=7, places=(0.25,), is_drifting=True, learned_ms=T0)
+    assert histogram_of(row_of(MODEL, histogram)) == histogram
+
+
+async def test_a_copy_is_read_again_after_a_while_and_after_the_clock_was_set_back(store: Store) -> None:
+    clock = FakeClock()
+    durations = _durations(store, clock=clock)
+    await durations.refresh()
+    await _set(store, MODEL, count=1)
+    await durations.refresh()
+    assert durations.keys_of("hiapi") == []
+    clock.now_ms += REFRESH_MS
+    await durations.refresh()
+    assert durations.keys_of("hiapi") == [MODEL]
+    await _set(store, DurationKey("hiapi"), count=1)
+    clock.now_ms -= 86_400_000
+    await durations.refresh()
+    assert durations.keys_of("hiapi") == [DurationKey("hiapi"), MODEL]
+
+
+async def test_a_scarce_budget_goes_to_the_polls_that_are_worth_most(store: Store) -> None:
+    durations = _durations(store, clock=lambda: T0 + 200_000)
+    fresh = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 199_000) for n in range(5)]
+    late = [a_task(f"tsk_{n}", sent_ms=T0 + 20_000) for n in range(5, 9)]
+    assert {task.id for task in durations.choose([*fresh, *late], 4)} == {task.id for task in late}
+
+
+async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("receiver.reconcile.duration_repository.MOST_KEYS", 3)
+    for number in range(3):
+        await _set(store, DurationKey("hiapi", f"old {number}"), learned_ms=T0 - 40 * 86_400_000)
+    for number in range(2):
+        await _end(store, number, 60)
+        await _durations(store).learn_once()
+    assert MODEL in await _histograms(store)
+    assert len(await store.durations.rows()) <= 3
