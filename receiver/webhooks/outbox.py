@@ -285,6 +285,7 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     """
     ids: list[str] = []
     left = {endpoint.id: slots * each for endpoint, slots, each in taken}
+    ahead = {endpoint.id: slots * (each - 1) for endpoint, slots, each in taken}
     probed = {each.endpoint.id for each in taken if breaker_state(each.endpoint, now_ms) is BreakerState.HALF_OPEN}
     for is_replay in (0, 1):
         for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
@@ -295,6 +296,8 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
             for row in await tx.fetch_many(query, params):
                 left[row["endpoint_id"]] -= 1
                 ids.append(row["id"])
+        # Where all slots have one, replays are not looked for to be ahead.
+        left = {name: count for name, count in left.items() if count > ahead[name]}
     return ids
 
 
