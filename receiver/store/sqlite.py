@@ -31,8 +31,15 @@ RETRY_S = 0.02  # between attempts of what SQLite does not wait for itself
 
 SHORT_WAIT_MS = 100  # for the writer's lock; the wait for other processes is not shortened by less than this
 
-#: FULL: a commit is on the disk before a provider hears 2xx. The WAL may grow to 64 MiB before it is cut back.
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "journal_size_limit = 67108864", "cache_size = -32768")
+#: FULL: a commit is on the disk before a provider hears 2xx. The WAL is copied into the ledger at 4,000 pages (16 MiB),
+#: because the commit that does it takes its time, and it may grow to 64 MiB before it is cut back.
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 4000",
+    "journal_size_limit = 67108864",
+    "cache_size = -32768",
+)
 
 
 @lru_cache(maxsize=1)

@@ -279,5 +279,6 @@ class _Batch:
 
 def _with_seq(outcome: RecordOutcome, seqs: dict[str, int]) -> RecordOutcome:
     if isinstance(outcome, Recorded) and outcome.verdict is Verdict.APPLIED and outcome.task.final_event in seqs:
-        return replace(outcome, event_seq=seqs[outcome.task.final_event])
+        seq = seqs[outcome.task.final_event]
+        return Recorded(task=outcome.task, verdict=outcome.verdict, event_seq=seq)
     return outcome

@@ -109,7 +109,8 @@ class Reading:
                         raise ClientDisconnect
                     _take(self._pool, self._body, message.get("body", b""))
                     is_whole = not message.get("more_body", False)
-                    timeout.reschedule(until_s + len(self._body) / self._pool.slowest_bytes_s)
+                    if not is_whole:
+                        timeout.reschedule(until_s + len(self._body) / self._pool.slowest_bytes_s)
         except TimeoutError:
             raise _too_slow(self._pool) from None
 

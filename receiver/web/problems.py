@@ -27,6 +27,8 @@ SHOWN_CHARACTERS = 200  # of the caller's own text in an answer
 
 MOST_ERRORS = 50  # in one answer
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class Kind(Enum):
     """What went wrong: name in `type`, status, title."""
@@ -126,5 +128,4 @@ def to_response(problem: Problem, request_id: str) -> Response:
 
 def to_json(value: object) -> bytes:
     """Encode JSON values. A lone surrogate, which a provider may have sent, becomes a question mark."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", errors="replace")
+    return _encode(value).encode("utf-8", errors="replace")

@@ -73,12 +73,14 @@ class Outbox:
         deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
         whose posts may overlap. Without `own` each lease counts as in flight.
         """
-        await self._fan_out.advance()
+        error = await self._fan_out.try_advance()
 
         async def shares(reader: Reader) -> list[_Share]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
         planned = [each.endpoint.id for each in await self._engine.read(shares)]
+        if not planned and error is not None:
+            raise error  # what is stored does not wait for what is not, but where nothing is due it is said
         if not planned:
             return []
 
@@ -285,6 +287,7 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
     """
     ids: list[str] = []
     left = {endpoint.id: slots * each for endpoint, slots, each in taken}
+    ahead = {endpoint.id: slots * (each - 1) for endpoint, slots, each in taken}
     probed = {each.endpoint.id for each in taken if breaker_state(each.endpoint, now_ms) is BreakerState.HALF_OPEN}
     for is_replay in (0, 1):
         for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
@@ -295,6 +298,8 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
             for row in await tx.fetch_many(query, params):
                 left[row["endpoint_id"]] -= 1
                 ids.append(row["id"])
+        # Where all slots have one, replays are not looked for to be ahead.
+        left = {name: count for name, count in left.items() if count > ahead[name]}
     return ids
 
 

@@ -14,6 +14,7 @@ from tests.bench.case import Arm, Check, Found
 from tests.bench.suite import Outcome, Result
 
 WIDTH = 80
+LINES = 5  # at most, of why a case failed; the last ones tell most
 PERCENTILES = (50, 95, 99)
 UNKNOWN = "–"
 _WORDS = {True: "met", False: "missed", None: "shown"}
@@ -68,7 +69,8 @@ def tables(outcome: Outcome) -> RenderableType:
     title = Text(f"{outcome.name}: {outcome.title} ({outcome.took_s:.0f} s)", style="bold")
     parts: list[RenderableType] = [title]
     if outcome.result is not Result.MEASURED:
-        parts.append(_line(f"{outcome.result.value}: {outcome.why}", "bold red" if not outcome.is_good else "yellow"))
+        why = "\n".join(outcome.why.strip().splitlines()[-LINES:])
+        parts.append(_line(f"{outcome.result.value}: {why}", "yellow" if outcome.is_good else "bold red"))
     if outcome.found:
         if outcome.found.arms:
             parts.append(_arms(outcome.found.arms))
@@ -105,14 +107,12 @@ def short(number: float | None) -> str:
 
 
 def _checks(checks: Sequence[Check]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 1))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", ratio=1)
-    table.add_column(justify="right", overflow="fold")
     table.add_column(overflow="fold")
     for each in checks:
         word = Text(_WORDS[each.is_met], style=_STYLES[each.is_met])
-        table.add_row(word, each.what, each.measured, each.target)
+        table.add_row(word, Text("; ".join(filter(None, (f"{each.what}: {each.measured}", each.target)))))
     return table
 
 

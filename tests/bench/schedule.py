@@ -326,6 +326,6 @@ def _budget_checks(late: Lateness) -> Iterator[Check]:
 
 CASE = Case(
     name="schedule",
-    title="Polls by the learned rule, beside fixed waits and the optimum (simulated)",
+    title="polls by the learned rule, beside fixed waits and the optimum (simulated)",
     measure=measure,
 )

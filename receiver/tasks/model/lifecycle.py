@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventType
-from receiver.tasks.model.task import IncomingObservation, Task, Verdict
+from receiver.tasks.model.task import IncomingObservation, Task, Verdict, changed
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
 from submitter.values import value
 
@@ -115,11 +115,12 @@ def apply(task: Task, incoming: IncomingObservation, now_ms: int, *, event_id: s
         members["settled"] = False  # our token was in it, so the provider itself names the task
     if state in TERMINAL:
         members |= _ended(task, observation, now_ms)
-        after = replace(task, **members, final_event=event_id or task.final_event)
+        members["final_event"] = event_id or task.final_event
+        after = changed(task, members)
         return Change(task=after, verdict=verdict, event=EVENT_OF[state], should_record=True)
     if incoming.next_poll_ms is not None:
         members["next_poll_ms"] = incoming.next_poll_ms
-    after = replace(task, **members)
+    after = changed(task, members)
     is_new = (after.state, after.raw_state) != (task.state, task.raw_state)
     should_record = is_new or not observation.is_documented_state or observation.without_result
     return Change(task=after, verdict=verdict, event=None, should_record=should_record)

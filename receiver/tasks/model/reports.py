@@ -5,11 +5,11 @@ always stored whole.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from receiver.tasks.model.lifecycle import Change
-from receiver.tasks.model.task import Verdict
+from receiver.tasks.model.task import Verdict, changed
 
 
 class Stored(StrEnum):
@@ -45,8 +45,8 @@ def counted(change: Change) -> tuple[Change, Stored]:
         return change, Stored.WHOLE
     verdict = change.verdict
     number = change.task.reports.get(verdict.value, 0) + 1
-    task = replace(change.task, reports={**change.task.reports, verdict.value: number})
-    return replace(change, task=task), _stored(verdict, number)
+    task = changed(change.task, {"reports": {**change.task.reports, verdict.value: number}})
+    return Change(task=task, verdict=verdict, event=None, should_record=True), _stored(verdict, number)
 
 
 def _stored(verdict: Verdict, number: int) -> Stored:
