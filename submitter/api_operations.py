@@ -35,6 +35,32 @@ class ProviderStatus(ApiModel):
     learned_in_flight: int | None
 
 
+class LearnedDuration(ApiModel):
+    """How long tasks take from submit to end, in seconds, learned from `count` of them.
+
+    Null for `model`, `resolution` or `length` means all. `prior_share` of the estimate is assumed, not learned. While
+    `is_drifting` the last tasks took longer or shorter than expected. `is_damaged`: what is stored can not be read.
+    """
+
+    model: str | None
+    resolution: str | None
+    length: str | None
+    count: int
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    prior_share: float
+    is_drifting: bool
+    is_damaged: bool
+
+
+class ProviderWithDurations(ProviderStatus):
+    """A provider with what was learned of it. `callback_miss_rate`: the share of callbacks taken not to come."""
+
+    callback_miss_rate: float
+    durations: tuple[LearnedDuration, ...]
+
+
 class ProviderStatuses(ApiModel):
     """All configured providers."""
 

@@ -91,6 +91,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "List the configured providers with their queue, tasks in flight, rate budget, pauses and alarms.",
     ),
     (
+        "providers show",
+        "commands.providers:show_provider",
+        "Show a provider with what was learned: how long its tasks take by model, and how many callbacks do not come.",
+    ),
+    (
         "providers resume",
         "commands.providers:resume",
         "End the pause of polls, the hold of submits and the alarms of a provider. A running worker goes on at once.",

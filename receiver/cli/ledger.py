@@ -4,6 +4,7 @@ A command that only reads needs no more than `read_ledger`, which imports no ser
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,10 +18,12 @@ from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.store.engine import Engine
 from receiver.store.errors import SchemaBehind, StoreError
+from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper
 from receiver.store.migrate import check_schema
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.url import LedgerFile
+from receiver.webhooks.fan_out import FanOut
 
 T = TypeVar("T")
 
@@ -46,6 +49,11 @@ def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T
             await engine.close()
 
     return run_on_ledger(settings, opened)
+
+
+def fan_out_on(engine: Engine) -> FanOut:
+    """What the repositories of tasks and deliveries need, because a view of deliveries first makes those that lack."""
+    return FanOut(engine, id_maker(secrets.token_bytes))
 
 
 def prepare(*, creating: bool) -> Settings:

@@ -12,6 +12,7 @@ import structlog
 
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.model import poll_rule
+from receiver.reconcile.model.duration_report import LearnedProvider, learned_duration
 from receiver.reconcile.model.duration_rows import histogram_of, task_key
 from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
 from receiver.reconcile.model.poll_times import PollTimes, began_ms
@@ -97,8 +98,19 @@ class LearnedDurations:
         """What is stored of a provider, the coarser first."""
         return sorted(key for key in self._rows if key.provider == provider)
 
-    def is_damaged(self, key: DurationKey) -> bool:
+    def _is_damaged(self, key: DurationKey) -> bool:
         return key in self._rows and histogram_of(self._rows[key]) is None
+
+    def report(self, provider: str) -> LearnedProvider:
+        """What was learned of a configured provider, from the copy."""
+        whole = DurationKey(provider)
+        return LearnedProvider(
+            callback_miss_rate=round(self.estimate_of(whole).miss_rate, 4),
+            durations=tuple(
+                learned_duration(key, self.estimate_of(key), is_damaged=self._is_damaged(key), speed=self.speed)
+                for key in sorted({whole, *self.keys_of(provider)})
+            ),
+        )
 
     def times_of(self, task: Task) -> PollTimes:
         """Of a configured provider's task."""

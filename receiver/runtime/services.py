@@ -7,6 +7,7 @@ from receiver.callbacks.intake import Intake
 from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.readiness import Readiness
@@ -72,6 +73,7 @@ class Services:
     intake: Intake
     reconciler: Reconciler
     manual_reconcile: ManualReconcile
+    durations: LearnedDurations
     deliverer: Deliverer
     replay: ReplayService
     pruner: Pruner

@@ -14,7 +14,6 @@ from functools import partial
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
-from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
 from receiver.reconcile.learned import LearnedDurations
@@ -22,17 +21,14 @@ from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock import now_ms
-from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
 from receiver.runtime.store import Store, open_store
-from receiver.runtime.worker import Worker
-from receiver.store.errors import StoreError
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
-from receiver.tasks.drafting import TaskDrafter, dead_submit_ms
+from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
@@ -134,6 +130,7 @@ def _build_services(
         intake=_intake(settings, store, keys, commits, durations),
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
+        durations=durations,
         deliverer=_deliverer(settings, store, webhook_transport, notifier, owner),
         replay=ReplayService(replays=store.replays, clock=now_ms, on_due=notifier.notify),
         pruner=_pruner(settings, store),
@@ -300,22 +297,6 @@ def _deliverer(
     )
 
 
-def make_clock_repair(services: Services) -> ClockRepair:
-    settings, store = services.settings, services.store
-    return ClockRepair(
-        polls=store.polls,
-        accounts=store.accounts,
-        task_times=store.task_times,
-        outbox=store.outbox,
-        providers=services.providers,
-        delivery=settings.delivery,
-        speed=settings.providers.speed,
-        poll_lease_ms=services.reconciler.poller.poll_lease_ms,
-        delivery_lease_ms=round(settings.lease_s * 1000),
-        dead_submit_ms=dead_submit_ms(settings.providers.timeout_s),
-    )
-
-
 def _pruner(settings: Settings, store: Store) -> Pruner:
     days = settings.retention
     return Pruner(
@@ -355,53 +336,3 @@ async def _marking(store: Store) -> AsyncIterator[None]:
     finally:
         marking.cancel()
         await asyncio.wait([marking])
-
-
-@asynccontextmanager
-async def working(services: Services) -> AsyncIterator[Worker]:
-    """Run the periodic jobs; on leaving, the runs in flight come to their end."""
-    worker = Worker(
-        reconciler=services.reconciler,
-        deliverer=services.deliverer,
-        pruner=services.pruner,
-        queue=services.queue,
-        durations=services.reconciler.poller.durations,
-        clock_repair=make_clock_repair(services),
-        ledger=services.store.ledger,
-        clock=services.clock,
-        on_events=services.commit_notifier.notify,
-    )
-    services.commit_notifier.subscribe(worker.wake_deliverer)
-    services.commit_notifier.subscribe(worker.wake_queue)  # a task that has ended makes room
-    services.commit_notifier.subscribe_queue(worker.wake_queue)
-    services.queue.on_capacity = worker.wake_queue
-    services.deliverer.on_capacity = worker.wake_deliverer
-    worker.start()
-    try:
-        yield worker
-    finally:
-        await worker.stop()
-
-
-@asynccontextmanager
-async def commit_listener(services: Services) -> AsyncIterator[None]:
-    """Notify this process of the commits of others, where the database can (Postgres).
-
-    Raise ConfigError when `WHENFINAL_DATABASE_LISTEN_URL` is not a URL that Postgres understands.
-    """
-    listen_url = services.settings.database.listen_url
-    try:
-        listener = services.store.engine.listener(listen_url, services.commit_notifier.notify)
-    except StoreError as error:
-        hint = "set it in the form postgresql://user:password@host:5432/database"
-        raise ConfigError(f"WHENFINAL_DATABASE_LISTEN_URL: {error}", hint=hint) from error
-    if listener is None:
-        yield
-        return
-    services.feed.is_notified = lambda: listener.is_live
-    listening = asyncio.create_task(listener.run())
-    try:
-        yield
-    finally:
-        listening.cancel()
-        await asyncio.wait([listening])

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import psycopg
 import structlog
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from receiver.store.codec import to_json
@@ -35,14 +34,11 @@ from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.migrate import split_script
 from receiver.store.postgres_listener import ANNOUNCE, CHANNEL, PostgresListener
 from receiver.store.postgres_pool import Connection, Pool
+from receiver.store.postgres_server import check_server, conninfo_of, message_of
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-
-OLDEST_SERVER = 14
-
-CONNECT_S = 5
 
 #: How long a caller waits, in all, for a connection of the pool and for the locks of others. The server counts a row
 #: that another caller waits for too as two locks, one after the other, so it may be twice as long.
@@ -65,17 +61,6 @@ _LOCK_LIMIT = "SELECT set_config('lock_timeout', %(wait)s, true)"
 _NO_LIMIT = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
 
 _LOCK_SCHEMA = "SELECT pg_advisory_xact_lock(7310893012281)"  # any number that no other program would choose
-
-#: A dead server is noticed within seconds. Options in the user's URL override these.
-_CONNECTION_OPTIONS: Mapping[str, str | int] = {
-    "connect_timeout": CONNECT_S,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-    "fallback_application_name": "whenfinal",
-    "client_encoding": "utf8",
-}
 
 #: `IN` and a list in brackets.
 _IN_LIST = re.compile(r"\bIN \(:([a-z_][a-z0-9_]*)\.\.\.\)")
@@ -365,19 +350,6 @@ async def _translated() -> AsyncIterator[None]:
         raise StoreUnavailable("other transactions change the same rows all the time") from error
 
 
-def message_of(error: psycopg.Error) -> str:
-    return " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
-
-
-def conninfo_of(url: str) -> str:
-    """Raise StoreError without the message of the library, which may repeat the password."""
-    try:
-        given = conninfo_to_dict(url)
-    except psycopg.Error:
-        raise StoreError("its URL is not one that Postgres understands") from None
-    return make_conninfo("", **{**_CONNECTION_OPTIONS, **given})
-
-
 async def open_postgres(url: str, *, pool_size: int) -> PostgresEngine:
     """`pool_size`: connections at most. Raise StoreUnavailable or StoreError with what the server said."""
     conninfo = conninfo_of(url)
@@ -403,13 +375,3 @@ async def _listening_connection(conninfo: str) -> AsyncIterator[psycopg.AsyncCon
             yield connection
         finally:
             await connection.close()
-
-
-def check_server(connection: psycopg.BaseConnection[Any]) -> None:
-    """Raise StoreError for a server or database that can not hold a ledger."""
-    version = connection.info.server_version // 10_000
-    if version < OLDEST_SERVER:
-        raise StoreError(f"its server is Postgres {version}; it must be {OLDEST_SERVER} or newer")
-    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
-    if encoding != "UTF8":
-        raise StoreError(f"its encoding is {encoding}; it must be UTF8 (create it with: ENCODING 'UTF8')")

@@ -19,8 +19,9 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.config.settings import Settings
+from receiver.runtime.background import commit_listener, working
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import commit_listener, open_services, working
+from receiver.runtime.wiring import open_services
 from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines

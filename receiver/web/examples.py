@@ -133,6 +133,19 @@ _PROVIDER: Mapping[str, Any] = {
     "learned_in_flight": 8,
 }
 
+_DURATION: Mapping[str, Any] = {
+    "model": "happyhorse-1.1/text-to-video",
+    "resolution": None,
+    "length": None,
+    "count": 312,
+    "p50_s": 38.2,
+    "p95_s": 61.0,
+    "p99_s": 88.4,
+    "prior_share": 0.001,
+    "is_drifting": False,
+    "is_damaged": False,
+}
+
 BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     task_schemas.SubmitRequest: {
         "provider": "hiapi",
@@ -239,6 +252,11 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     api_operations.ProviderStatus: _PROVIDER,
     api_operations.ProviderStatuses: {"providers": [_PROVIDER]},
+    api_operations.ProviderWithDurations: {
+        **_PROVIDER,
+        "callback_miss_rate": 0.004,
+        "durations": [_DURATION],
+    },
     api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
     api_webhooks.Subscription: _SUBSCRIPTION,
     api_webhooks.SubscriptionWithSecret: {**_SUBSCRIPTION, "secret": _SECRET},

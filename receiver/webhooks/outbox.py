@@ -73,12 +73,14 @@ class Outbox:
         deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
         whose posts may overlap. Without `own` each lease counts as in flight.
         """
-        await self._fan_out.advance()
+        error = await self._fan_out.try_advance()
 
         async def shares(reader: Reader) -> list[_Share]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
         planned = [each.endpoint.id for each in await self._engine.read(shares)]
+        if not planned and error is not None:
+            raise error  # what is stored does not wait for what is not, but where nothing is due it is said
         if not planned:
             return []
 

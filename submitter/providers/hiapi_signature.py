@@ -8,6 +8,7 @@ console the two headers are not sent, so with a configured secret an unsigned ca
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 
 from submitter.errors import BadSignature, StaleCallback
 from submitter.http.messages import Callback
@@ -38,8 +39,17 @@ def verify(callback: Callback, account: Account, now_ms: int) -> bool:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> bytes:
-    digest = hmac.digest(_bytes(secret), timestamp.encode("ascii") + b"." + body, hashlib.sha256)
-    return digest.hex().encode("ascii")
+    mac = _mac(secret).copy()
+    mac.update(timestamp.encode("ascii"))
+    mac.update(b".")
+    mac.update(body)
+    return mac.hexdigest().encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _mac(secret: str) -> hmac.HMAC:
+    """A copy of what is begun with the secret costs a sixth of beginning again."""
+    return hmac.new(_bytes(secret), digestmod=hashlib.sha256)
 
 
 def _single(callback: Callback, name: str) -> str:

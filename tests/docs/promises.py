@@ -35,6 +35,22 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/tasks/test_submission.py::test_the_same_key_and_request_give_the_same_task_and_one_post",
     ),
     (
+        "No task waits longer than ten minutes for its next poll, whatever was learned",
+        "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
+    ),
+    (
+        "Each end is learned from once, however many workers there are",
+        "tests/integration/reconcile/test_learning.py::test_several_workers_learn_each_end_once",
+    ),
+    (
+        "A provider that becomes ten times slower or faster is noticed, shown and learned anew",
+        "tests/unit/reconcile/test_durations.py::test_a_provider_that_becomes_slower_or_faster_is_noticed_and_learned_anew",
+    ),
+    (
+        "What was learned and can not be read counts as if it were not there",
+        "tests/integration/reconcile/test_learning.py::test_a_damaged_row_counts_as_absent_and_is_learned_anew",
+    ),
+    (
         "A missing callback is noticed, and the provider is polled",
         "tests/integration/reconcile/test_reconciler_over_sockets.py::test_every_platforms_tasks_end_once_though_no_callback_ever_comes",
     ),

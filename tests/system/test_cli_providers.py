@@ -42,6 +42,13 @@ def test_the_providers_are_listed_as_json_in_the_order_of_the_settings(paused: C
     assert (found[1]["alarm"], found[1]["unfinished"], found[1]["tokens"]) == (None, 0, found[1]["burst"])
 
 
+def test_a_provider_is_shown_with_what_was_learned_of_it(paused: Cli) -> None:
+    (shown,) = paused.run("providers", "show", "hiapi", "--json").values
+    assert (shown["name"], shown["alarm"], shown["durations"][0]["count"]) == ("hiapi", ALARM, 0)
+    text = paused.run("providers", "show", "hiapi").out
+    assert all(word in text for word in ("all models", "p95", "callbacks that are taken not to come: 2.0%"))
+
+
 def test_a_terminal_of_80_columns_shows_who_is_paused_and_why(paused: Cli) -> None:
     lines = _on_terminal(paused, "providers", "list").splitlines()
     text = " ".join(lines)

@@ -1,4 +1,4 @@
-"""`whenfinal providers`: what is wrong with a provider's account, and how its pauses end."""
+"""`whenfinal providers`: what is wrong with a provider's account, what was learned of it, and how its pauses end."""
 
 from difflib import get_close_matches
 from typing import Annotated
@@ -7,9 +7,16 @@ import typer
 
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, emit, show
-from receiver.cli.display.repair_tables import provider_troubles, providers_table, resumed_line
+from receiver.cli.display.repair_tables import (
+    durations_table,
+    learned_lines,
+    provider_troubles,
+    providers_table,
+    resumed_line,
+)
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
+from receiver.reconcile.model.duration_report import LearnedProvider
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
@@ -28,6 +35,27 @@ def list_providers(*, as_json: Json = False) -> None:
         at_ms = now_ms()
         table = providers_table(found) if found else "no provider is configured; see whenfinal doctor"
         show(table, *provider_troubles(found, at_ms))
+
+
+def show_provider(name: Name, *, as_json: Json = False) -> None:
+    async def work(services: Services) -> tuple[ProviderStatus, LearnedProvider]:
+        configured, speed = _configured(services, name), services.settings.providers.speed
+        (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
+        await services.durations.refresh()
+        return status, services.durations.report(name)
+
+    status, learned = with_services(work)
+    if as_json:
+        view = api_operations.ProviderStatus.model_validate(status)
+        durations = tuple(map(api_operations.LearnedDuration.model_validate, learned.durations))
+        emit(
+            api_operations.ProviderWithDurations(
+                **dict(view), callback_miss_rate=learned.callback_miss_rate, durations=durations
+            ).json_values()
+        )
+    else:
+        troubles = provider_troubles([status], now_ms())
+        show(providers_table([status]), *troubles, durations_table(learned), *learned_lines(learned))
 
 
 def resume(name: Name, *, as_json: Json = False) -> None:

@@ -12,9 +12,10 @@ from receiver.cli.console import note
 from receiver.cli.ledger import ledger_named
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.config.settings import Settings
+from receiver.runtime.background import commit_listener, working
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
-from receiver.runtime.wiring import commit_listener, open_services, working
+from receiver.runtime.wiring import open_services
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import create_app

@@ -19,9 +19,9 @@ from receiver.cli.display.listing import state_cell, table
 from receiver.cli.display.tables import task_sheet
 from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
+from receiver.runtime.background import working
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import working
 from receiver.store.errors import StoreError
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task

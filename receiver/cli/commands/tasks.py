@@ -99,12 +99,15 @@ async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[T
     task = await find_task(services, task_name)
     timeline = await services.store.tasks.timeline(task.id)
     accounts = {account.provider: account for account in await services.store.accounts.all()}
+    await services.durations.refresh()
+    is_configured = task.provider in services.providers
     context = TaskContext(
         now_ms=services.clock(),
         is_repeatable=services.submission.is_repeatable(task, services.clock()),
-        is_configured=task.provider in services.providers,
+        is_configured=is_configured,
         account=accounts.get(task.provider),
         place=await services.store.queue.place(task, services.clock()),
+        times=services.durations.times_of(task) if is_configured else None,
         has_list=has_list(services, task.provider),
     )
     return task, timeline, next_steps(task, timeline, context)

@@ -10,6 +10,8 @@ from shlex import quote
 from receiver.cli.display.durations import format_duration, format_when
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
+from receiver.reconcile.model.duration_report import poll_reason
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.reports import left_out
@@ -47,6 +49,8 @@ class TaskContext:
     account: AccountStatus | None = None
     #: Where the task stands in the queue; None unless it is queued.
     place: QueuePlace | None = None
+    #: What was learned of tasks like it; None where its provider is not configured.
+    times: PollTimes | None = None
     #: The provider documents a list of its tasks.
     has_list: bool = False
 
@@ -119,7 +123,8 @@ def _polling(task: Task, context: TaskContext) -> Iterator[str]:
         return
     yield _waiting_for(task, context)
     if task.next_poll_ms is not None:
-        yield f"Next poll {format_when(task.next_poll_ms, context.now_ms)}{_reason_for_time(task)}."
+        when = format_when(task.next_poll_ms, context.now_ms)
+        yield f"Next poll {when}{_reason_for_time(task)}{_learned_reason(task, context)}."
     yield from _account_problems(context)
 
 
@@ -171,6 +176,21 @@ def _reason_for_time(task: Task) -> str:
     if task.callback_expected and task.polls == 0 and task.submitted_ms is not None:
         return ", when the callback is late"
     return ""
+
+
+def _learned_reason(task: Task, context: TaskContext) -> str:
+    """Empty where the time follows from something else: a missing id, a deadline, an open submit."""
+    follows = task.state in {TaskState.SUBMITTED, TaskState.RUNNING} and not (task.missing_since_ms or task.overdue_ms)
+    reason = poll_reason(task, context.times) if follows and context.times is not None else None
+    if reason is None:
+        return ""
+    age, half = format_duration(round(reason.age_s * 1000)), format_duration(round(reason.p50_s * 1000))
+    known = f"half of the {reason.count} tasks {reason.of} ended within {half}"
+    if not reason.count:
+        known = f"half of the tasks of an unknown model are taken to end within {half}"
+    if reason.callback_miss_rate is not None:
+        known += f", and {reason.callback_miss_rate:.1%} of the callbacks do not come"
+    return f", {age} after its submit, because {known}"
 
 
 def _account_problems(context: TaskContext) -> Iterator[str]:

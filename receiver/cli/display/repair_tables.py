@@ -8,8 +8,11 @@ from rich.text import Text
 from receiver.cli.display.durations import format_when
 from receiver.cli.display.listing import cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
+from receiver.reconcile.model.duration_report import LearnedDuration, LearnedProvider
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
+
+MOSTLY = 0.5  # more of an estimate than that is assumed, not learned
 
 
 def providers_table(found: Sequence[ProviderStatus]) -> Table:
@@ -27,6 +30,44 @@ def providers_table(found: Sequence[ProviderStatus]) -> Table:
         for each in found
     ]
     return table("provider", "unfinished", "queued", "in flight", "tokens", "adapter", "host", rows=rows)
+
+
+def durations_table(learned: LearnedProvider) -> Table:
+    """How long tasks take. A percentile that is mostly assumed is dim."""
+    rows = [
+        (
+            each.model or "all models",
+            " ".join(part for part in (each.resolution, f"{each.length} s" if each.length else None) if part),
+            each.count,
+            *(
+                _seconds(number, is_assumed=each.prior_share > MOSTLY)
+                for number in (each.p50_s, each.p95_s, each.p99_s)
+            ),
+            f"{each.prior_share:.0%}",
+            _remark(each),
+        )
+        for each in learned.durations
+    ]
+    return table("model", "size", "tasks", "p50", "p95", "p99", "assumed", "", rows=rows)
+
+
+def _seconds(number: float, *, is_assumed: bool) -> Text:
+    return Text(f"{number:.0f} s", style="dim" if is_assumed else "")
+
+
+def _remark(duration: LearnedDuration) -> Text:
+    if duration.is_damaged:
+        return Text("damaged, not used", style="yellow")
+    return Text("drifting", style="yellow") if duration.is_drifting else Text("")
+
+
+def learned_lines(learned: LearnedProvider) -> Iterator[str]:
+    """What the table means."""
+    yield f"callbacks that are taken not to come: {learned.callback_miss_rate:.1%}"
+    if any(each.is_drifting for each in learned.durations):
+        yield "drifting: the last tasks took longer or shorter than expected; what was learned before counts a quarter"
+    if any(each.is_damaged for each in learned.durations):
+        yield "damaged: what is stored can not be read; it is learned anew from the next tasks"
 
 
 def _in_flight(status: ProviderStatus) -> str:

@@ -213,19 +213,22 @@ class Estimate:
     #: The finest key of which ends were counted, and how many; None where all of it is the prior.
     learned: DurationKey | None
     count: int
+    #: How much of the estimate is the prior, 0 to 1.
+    prior_share: float
     is_drifting: bool
 
 
 def estimate(key: DurationKey, histograms: Histograms) -> Estimate:
     """Of a key: each level counts by its ends, and the one above it as `PARENT_WEIGHT` more."""
     shares: Sequence[float] = PRIOR_SHARES
-    learned, count, is_drifting = None, 0, False
+    learned, count, prior_share, is_drifting = None, 0, 1.0, False
     for level in key.path:
         found = histograms.get(level)
         if found is None or found.weight <= 0:
             continue
         shares = pooled(found.shares, found.weight, shares, PARENT_WEIGHT)
         learned, count, is_drifting = level, found.count, found.is_drifting
+        prior_share *= PARENT_WEIGHT / (found.weight + PARENT_WEIGHT)
     provider = histograms.get(DurationKey(key.provider))
     callbacks = CallbackCounts() if provider is None else provider.callbacks
     return Estimate(
@@ -233,6 +236,7 @@ def estimate(key: DurationKey, histograms: Histograms) -> Estimate:
         miss_rate=callbacks.miss_rate,
         learned=learned,
         count=count,
+        prior_share=prior_share,
         is_drifting=is_drifting,
     )
 

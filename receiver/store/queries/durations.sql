@@ -3,9 +3,6 @@
 -- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
 -- clauses of engines that have them.
 
--- lock_counter: a counter that one transaction at a time moves on
-SELECT value FROM counters WHERE name = :name {lock};
-
 -- set_counter: of a counter that the transaction has locked
 UPDATE counters SET value = :value WHERE name = :name;
 

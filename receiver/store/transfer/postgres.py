@@ -9,7 +9,8 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from receiver.store.errors import StoreError, TransferRefused
-from receiver.store.postgres import PostgresEngine, check_server, conninfo_of, message_of, open_postgres
+from receiver.store.postgres import PostgresEngine, open_postgres
+from receiver.store.postgres_server import check_server, conninfo_of, message_of
 from receiver.store.transfer.schema import Cells, TableSchema
 from receiver.store.transfer.sqlite import LOCK_TIMEOUT_S, in_use
 from receiver.store.url import LedgerServer

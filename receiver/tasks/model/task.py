@@ -115,7 +115,9 @@ _values_of = attrgetter(*_MEMBERS)
 
 def changed(task: Task, members: Mapping[str, Any]) -> Task:
     """As `dataclasses.replace`, which reads so many members one by one."""
-    return Task(**(dict(zip(_MEMBERS, _values_of(task), strict=True)) | members))
+    values: dict[str, Any] = dict(zip(_MEMBERS, _values_of(task), strict=True))
+    values.update(members)
+    return Task(**values)
 
 
 @value

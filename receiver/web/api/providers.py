@@ -1,9 +1,17 @@
-"""Providers: list them with their pauses, alarms and queues, resume one."""
+"""Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one."""
 
+from receiver.reconcile.model import provider
+from receiver.reconcile.model.duration_report import LearnedProvider
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import not_found
 from receiver.web.schemas.tasks import NoBody, NoQuery
-from submitter.api_operations import ProviderStatus, ProviderStatuses, ResumedProvider
+from submitter.api_operations import (
+    LearnedDuration,
+    ProviderStatus,
+    ProviderStatuses,
+    ProviderWithDurations,
+    ResumedProvider,
+)
 
 
 async def list_providers(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
@@ -12,6 +20,22 @@ async def list_providers(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer
         services.providers, speed=services.settings.providers.speed, now_ms=services.clock()
     )
     return JsonAnswer(body=ProviderStatuses(providers=tuple(map(ProviderStatus.model_validate, found))))
+
+
+async def show_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
+    services, name = context.services, context.path_param("name")
+    configured, speed = services.providers.get(name), services.settings.providers.speed
+    if configured is None:
+        raise not_found("provider")
+    (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
+    await services.durations.refresh()
+    return JsonAnswer(body=with_durations(status, services.durations.report(name)))
+
+
+def with_durations(status: provider.ProviderStatus, learned: LearnedProvider) -> ProviderWithDurations:
+    view = ProviderStatus.model_validate(status)
+    durations = tuple(map(LearnedDuration.model_validate, learned.durations))
+    return ProviderWithDurations(**dict(view), callback_miss_rate=learned.callback_miss_rate, durations=durations)
 
 
 async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:

@@ -1,4 +1,4 @@
-"""What operators do: reconcile and settle tasks, list and resume providers."""
+"""What operators do: reconcile and settle tasks, list, show and resume providers."""
 
 from receiver.config.api_keys import Scope
 from receiver.web.api import providers, reconcile, settle
@@ -54,6 +54,18 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "their alarms, its queue, and its tasks in flight with their limits.",
         scope=Scope.READ,
         answers={200: api_operations.ProviderStatuses},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/providers/{name}",
+        handle=providers.show_provider,
+        name="showProvider",
+        tag="operations",
+        summary="Show a provider",
+        description="As in the list, and what was learned of it: how long its tasks take, by model, and how many of "
+        "its callbacks do not come. Polls are timed by that.",
+        scope=Scope.READ,
+        answers={200: api_operations.ProviderWithDurations},
     ),
     Endpoint(
         method="POST",

@@ -115,7 +115,7 @@ async def test_a_callback_that_did_not_come_raises_the_miss_rate_and_one_that_ca
     assert (round(callbacks.missed), round(callbacks.heard)) == (3, 1)
 
 
-@pytest.mark.parametrize("changes", [{"adopted": True}, {"settled": True}, {"sent_ms": T0 + 70_000}])
+@pytest.mark.parametrize("changes", [{"adopted": True}, {"sent_ms": T0 + 70_000}])
 async def test_a_task_that_does_not_tell_how_long_it_took_is_left_out(store: Store, changes: dict[str, Any]) -> None:
     """The last one seems to have ended before its submit, because a clock was set."""
     await _end(store, 1, 60, **changes)
@@ -152,13 +152,15 @@ async def test_open_tasks_are_looked_at_beside_the_ends(store: Store) -> None:
     ],
 )  # fmt: skip
 async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, learned: str) -> None:
-    text = row_of(MODEL, Histogram())["learned"].replace('"version":1', '"version":2') if learned == "version" else learned
+    text = (
+        row_of(MODEL, Histogram())["learned"].replace('"version":1', '"version":2') if learned == "version" else learned
+    )
     await _set(store, MODEL, learned=text, count=312)
     durations = _durations(store)
     await durations.refresh()
     estimate = durations.estimate_of(MODEL)
     assert (estimate.distribution, estimate.count) == (PRIOR, 0)
-    assert durations.is_damaged(MODEL)
+    assert [each.is_damaged for each in durations.report("hiapi").durations] == [False, True]
     for number in range(3):
         await _end(store, number, 60)
     await durations.learn_once()

@@ -11,7 +11,8 @@ from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.events import feed
 from receiver.runtime import worker
-from receiver.runtime.wiring import commit_listener, open_services, working
+from receiver.runtime.background import commit_listener, working
+from receiver.runtime.wiring import open_services
 from receiver.webhooks.model.delivery import DeliveryState
 from tests.support.pgbouncer import NoPooler, pooled
 from tests.support.postgres import Databases

@@ -9,9 +9,10 @@ import pytest
 
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
+from receiver.runtime.background import working
 from receiver.runtime.environment import load_settings
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import open_services, working
+from receiver.runtime.wiring import open_services
 from receiver.store.errors import SchemaBehind
 from receiver.tasks.model.request import TaskRequest
 from receiver.tasks.model.submit_result import Submitted

@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 from receiver.config.settings import Settings
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import worker as jobs
+from receiver.runtime.background import make_clock_repair, working
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
-from receiver.runtime.wiring import make_clock_repair, open_services, working
+from receiver.runtime.wiring import open_services
 from receiver.runtime.worker import JobRunner, Worker
 from receiver.store import retention
 from receiver.store.errors import StoreUnavailable
@@ -124,7 +125,7 @@ def _worker(services: Services) -> Worker:
         ledger=services.store.ledger,
         pruner=services.pruner,
         queue=services.queue,
-        durations=services.reconciler.poller.durations,
+        durations=services.durations,
         clock_repair=make_clock_repair(services),
         clock=services.clock,
         on_events=services.commit_notifier.notify,

@@ -201,7 +201,6 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "newest_leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),
     "endpoints_by_ids": ("endpoints", {"id": "e"}, {"ids": ["e"]}),
     "subscriptions_by_ids": ("subscriptions", _SUBSCRIPTION, {"ids": ["s"]}),
-    "lock_counter": ("counters", {"name": "n"}, {"name": "n"}),
     "lock_subscription": ("subscriptions", _SUBSCRIPTION, {"id": "s"}),
 }
 

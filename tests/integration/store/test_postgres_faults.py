@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from receiver.runtime.wiring import working
+from receiver.runtime.background import working
 from receiver.store import postgres
 from receiver.store.engine import Tx
 from receiver.webhooks.model.subscription import Subscription

@@ -43,6 +43,7 @@ async def test_sqlite_plans_the_statement(name: str) -> None:
 _INDEXED = {
     "tasks_by_keys_or_ids": r"task_id=\?.*id=\?",
     "reported_tasks": r"task_id=\?.*id=\?",
+    "known_request_keys": "request_key",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
     "overdue_tasks": "tasks_deadline",

@@ -27,6 +27,14 @@ async def test_every_configured_provider_is_listed_with_its_pause(service: Serve
     assert "sim-hiapi-key" not in json.dumps(found)
 
 
+async def test_a_provider_shows_what_was_learned_of_it(service: Served) -> None:
+    shown = (await service.get("/v1/providers/hiapi", key="read")).json()
+    assert (shown["name"], shown["unfinished"], shown["callback_miss_rate"]) == ("hiapi", 0, 0.0196)
+    (whole,) = shown["durations"]
+    assert (whole["model"], whole["count"], whole["prior_share"], round(whole["p50_s"])) == (None, 0, 1.0, 130)
+    assert is_problem(await service.get("/v1/providers/nobody", key="read"), 404)
+
+
 async def test_a_resume_ends_pause_and_alarm_and_makes_put_off_tasks_due(service: Served) -> None:
     await service.has("tsk_1", "p1", next_poll_ms=FAR_MS)
     await _pause(service)

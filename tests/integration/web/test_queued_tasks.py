@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from receiver.runtime.wiring import working
+from receiver.runtime.background import working
 from submitter.client.client import Client
 from submitter.model import TaskState
 from submitter.simulator import Simulator, SimulatorConfig, running

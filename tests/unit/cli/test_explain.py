@@ -8,12 +8,15 @@ from rich.console import Console
 
 from receiver.cli.display.explain import TaskContext, entry_details, format_offset, next_steps
 from receiver.cli.display.tables import timeline_table
+from receiver.reconcile.model.durations import DurationKey, Finish, estimate, learned
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import ENDED, Output, ProviderTaskId, TaskId, TaskState
+from submitter.providers.registry import ADAPTERS
 
 NOW = TaskContext(now_ms=10_000, is_repeatable=False, is_configured=True)
 UNCERTAIN = Task(id=TaskId("tsk_1"), provider="tokenbay", state=TaskState.UNCERTAIN, created_ms=0)
@@ -126,6 +129,35 @@ def test_a_running_task_says_when_and_why_it_is_polled() -> None:
     assert "in 1 min, when the callback is late" in _next(replace(RUNNING, callback_expected=True))
     assert "did not know the id" in _next(replace(RUNNING, missing_since_ms=1))
     assert "the deadline has passed" in _next(replace(RUNNING, overdue_ms=1, deadline_ms=1))
+
+
+def _learned(count: int = 312) -> PollTimes:
+    model = DurationKey("hiapi", "horse")
+    ends = [Finish(key=model, after_s=38, until_s=38)] * count
+    estimate_of = estimate(model, learned({}, ends, {}, now_ms=1))
+    return PollTimes(estimate=estimate_of, capabilities=ADAPTERS["hiapi"].CAPABILITIES, speed=1.0)
+
+
+def test_the_time_of_a_poll_follows_from_how_long_such_tasks_took() -> None:
+    said = _next(replace(RUNNING, sent_ms=30_000), replace(NOW, times=_learned()))
+    assert (
+        "Next poll in 1 min, 40 s after its submit, because half of the 312 tasks of this model ended within 38 s."
+        in said
+    )
+    called = _next(replace(RUNNING, callback_expected=True), replace(NOW, times=_learned()))
+    assert "when the callback is late" in called
+    assert "and 2.0% of the callbacks do not come" in called
+
+
+def test_what_is_not_learned_is_said_to_be_assumed() -> None:
+    prior = PollTimes(capabilities=ADAPTERS["hiapi"].CAPABILITIES, speed=1.0)
+    said = _next(RUNNING, replace(NOW, times=prior))
+    assert "because half of the tasks of an unknown model are taken to end within 2 min 10 s" in said
+
+
+@pytest.mark.parametrize("changes", [{"missing_since_ms": 1}, {"overdue_ms": 1}, {"submitted_ms": None}])
+def test_a_time_that_follows_from_something_else_is_not_explained_by_durations(changes: dict[str, Any]) -> None:
+    assert "half of" not in _next(replace(RUNNING, **changes), replace(NOW, times=_learned()))
 
 
 def test_a_pause_and_an_alarm_of_the_provider_are_shown() -> None:
