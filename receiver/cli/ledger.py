@@ -51,8 +51,8 @@ def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T
     return run_on_ledger(settings, opened)
 
 
-def fan_out_of(engine: Engine) -> FanOut:
-    """What makes the deliveries of new events before a command shows deliveries."""
+def fan_out_on(engine: Engine) -> FanOut:
+    """What the repositories of tasks and deliveries need, because a view of deliveries first makes those that lack."""
     return FanOut(engine, id_maker(secrets.token_bytes))
 
 

@@ -57,7 +57,7 @@ class TaskRepository(Repository):
 
     async def timeline(self, task_id: TaskId) -> list[TimelineEntry]:
         """Everything that happened to a task, in order; empty for a task that is not there."""
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         return build_timeline(
             {
                 "observation": await self._all("observations_of_task", dict, task=task_id),

@@ -64,7 +64,7 @@ def statuses(endpoint: Endpoint) -> tuple[int, ...]:
     found = {*endpoint.answers, 400, 500, *endpoint.problems}
     if endpoint.scope is not None:
         found |= {401, 403, 503}  # all of them need the ledger
-    if "{id}" in endpoint.path:
+    if "{id}" in endpoint.path or "{name}" in endpoint.path:
         found |= {404}
     if endpoint.body is not NoBody:
         found |= {413, 415, 422}

@@ -29,7 +29,7 @@ class DeliveryRepository(Repository):
         cursor: str | None = None,
     ) -> Page[Delivery]:
         """Newest first. Of a host of `notify` only those that are pending or dead."""
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         query, params = _page_query(state, subscription)
         if host is not None:
             query, params = "undelivered_page_of_notify", {"endpoint_id": host, "state": state.value if state else None}
@@ -46,7 +46,7 @@ class DeliveryRepository(Repository):
 
     async def backlog(self, subscription_id: str) -> Backlog:
         """What a subscription has not received; an empty backlog when there is no such subscription."""
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         of = {"subscription": subscription_id}
         failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
         return Backlog(

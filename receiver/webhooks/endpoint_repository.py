@@ -26,7 +26,7 @@ class EndpointRepository(Repository):
         self, *, only_failing: bool, limit: int, cursor: str | None, now_ms: int
     ) -> Page[EndpointStatus]:
         """Hosts of `notify` by name: all, or those that fail, are paused or slowed, or have dead letters."""
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         page = await self._page(
             "notify_endpoints",
             lambda row: (str(row["id"]), int(row["dead"])),
@@ -47,7 +47,7 @@ class EndpointRepository(Repository):
         """One host of `notify`; None where nothing of it is stored, and for the endpoint of a subscription."""
         if await self._one("subscription_by_id", dict, id=name) is not None:
             return None
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         state = (await self._states([name])).get(name)
         dead = await self._one("count_dead_of_notify", _number, endpoint_id=name) or 0
         if state is None and not dead:

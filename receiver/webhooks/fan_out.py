@@ -13,7 +13,6 @@ A delivery is as if it was made with its event: created, and due, at the event's
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from receiver.events.model.event import EventFacts, EventType
 from receiver.events.model.query import needs_body
@@ -29,7 +28,7 @@ EVENTS_AT_ONCE = 2_000  # that one transaction reads at most
 
 MATCHES_AT_ONCE = 50_000  # of an event with a subscription, in one transaction: about 30 ms
 
-VIEW_WAITED_S = 4.5  # counted as waited already, so that a read waits about half a second for the writer at most
+WAITED_S = 4.5  # counted as waited already by who will not wait longer than about half a second for the writer
 
 
 class FanOut:
@@ -47,17 +46,26 @@ class FanOut:
         Where there are none it only reads. Raise StoreUnavailable; then nothing was changed. `waited_s` is as in
         `Engine.write`.
         """
-        return await self._engine.read(_is_behind) and await self._engine.write(self._fan_out, waited_s=waited_s)
+        # What is lost with the power is made again.
+        return await self._engine.read(_is_behind) and await self._engine.write(
+            self._fan_out, waited_s=waited_s, is_durable=False
+        )
 
     async def advance_to(self, seq: int) -> None:
         """Make the deliveries of all events up to a number, in as many transactions as it takes."""
         while await self._engine.read(_done) < seq and await self.advance():
             pass
 
-    async def advance_for_view(self) -> None:
-        """Before deliveries are read: one transaction if it can be had soon, else the read shows what is stored."""
-        with suppress(StoreUnavailable):
-            await self.advance(waited_s=VIEW_WAITED_S)
+    async def try_advance(self) -> StoreUnavailable | None:
+        """As `advance`, before deliveries are read or leased: without waiting long, because what is stored will do.
+
+        Return why nothing was done, if it could not be.
+        """
+        try:
+            await self.advance(waited_s=WAITED_S)
+        except StoreUnavailable as error:
+            return error
+        return None
 
     async def _fan_out(self, tx: Tx) -> bool:
         done = (await tx.fetch_one("lock_counter", name="fanned_out") or {})["value"]

@@ -108,7 +108,7 @@ class SubscriptionRepository(Repository):
         return Page(items=tuple(await self._with_endpoints(page.items)), next_cursor=page.next_cursor)
 
     async def _with_endpoints(self, subscriptions: Sequence[Subscription]) -> list[SubscriptionStatus]:
-        await self._fan_out.advance_for_view()
+        await self._fan_out.try_advance()
         found = await self._all("endpoints_of_subscriptions", dict, ids=[each.id for each in subscriptions])
         rows = {row["id"]: row for row in found}
         return [

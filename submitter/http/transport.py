@@ -9,9 +9,11 @@ Every exception of the libraries is translated by one question: can a byte of th
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from importlib.metadata import version
 
 import aiohttp
@@ -24,6 +26,12 @@ from submitter.http.connector import BadHead, Connection, Connector, current_con
 from submitter.http.messages import Headers, HttpCall, HttpReply, Received
 from submitter.http.reply_body import ReplyBody
 from submitter.http.time_limit import time_limit
+
+REMEMBERED = 1024  # addresses that were read, and hosts that were found allowed
+
+_LINE_END = re.compile(r"[\r\n\0]")
+
+_read_url = lru_cache(maxsize=REMEMBERED)(httpx.URL)
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name not found, TLS failed
@@ -65,8 +73,13 @@ class Transport:
         self._inner = inner
         self._limits = limits
         self._guard = guard
-        self._agent = f"whenfinal/{version('whenfinal')}"
+        self._ours = (
+            ("user-agent", f"whenfinal/{version('whenfinal')}"),
+            ("accept", "*/*"),
+            ("accept-encoding", "gzip"),
+        )
         self._is_closed = False
+        self._check_host = lru_cache(maxsize=REMEMBERED)(partial(_check_literal, guard))
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
         """Send a request and return the reply. Raise a kind of TransportError, and nothing else.
@@ -119,30 +132,28 @@ class Transport:
         """Build the request. Every fault of the call itself is found here, where nothing has been sent."""
         if self._is_closed:
             raise ConnectFailed("the transport is closed")
-        if any(set(name + value) & {"\r", "\n", "\0"} for name, value in call.headers):
+        if any(_LINE_END.search(part) for pair in call.headers for part in pair):
             raise ConnectFailed("a header holds a line break or NUL")
         connect_s = min(self._limits.connect_s, whole_s)
         timeout = {"connect": connect_s, "pool": connect_s, "read": None, "write": None}
         try:
             request = httpx.Request(
-                call.method, call.url, headers=self._headers(call), content=call.body, extensions={"timeout": timeout}
+                call.method,
+                _read_url(call.url),
+                headers=self._headers(call),
+                content=call.body,
+                extensions={"timeout": timeout},
             )
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ConnectFailed(f"the call can not be written as HTTP: {type(error).__name__}") from error
-        self._check_host(request.url)
+        if request.url.scheme not in {"http", "https"} or not request.url.host or request.url.userinfo:
+            raise ConnectFailed("not an http address, or one with a user name")
+        self._check_host(request.url.host)
         return request
 
     def _headers(self, call: HttpCall) -> list[tuple[str, str]]:
-        ours = (("user-agent", self._agent), ("accept", "*/*"), ("accept-encoding", "gzip"))
         given = {name.lower() for name, _ in call.headers}
-        return [*(pair for pair in ours if pair[0] not in given), *call.headers]
-
-    def _check_host(self, url: httpx.URL) -> None:
-        if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
-            raise ConnectFailed("not an http address, or one with a user name")
-        address = literal_address(url.host) if self._guard else None
-        if address is not None:
-            guard_address(self._guard, str(address))
+        return [*(pair for pair in self._ours if pair[0] not in given), *call.headers]
 
     async def _read(self, response: httpx.Response, deadline_s: float) -> tuple[bytes, bool]:
         """Return what there is of the body, and whether that is all of it."""
@@ -152,13 +163,20 @@ class Transport:
         try:
             with _translated("", ""):
                 async with time_limit(deadline_s):
-                    async for chunk in response.aiter_raw():
+                    async for chunk in _stream_of(response):
                         body.feed(chunk)
                         if body.is_full:
                             break
         except TransportError:
             return body.end()[0], False
         return body.end()
+
+
+def _check_literal(guard: AddressGuard | None, host: str) -> None:
+    """Raise AddressForbidden for a host that is an address which the guard forbids. Names are checked when found."""
+    address = literal_address(host) if guard else None
+    if address is not None:
+        guard_address(guard, str(address))
 
 
 @asynccontextmanager
@@ -176,7 +194,7 @@ async def open_transport(limits: TransportLimits, guard: AddressGuard | None = N
 async def _chunks(
     response: httpx.Response, where: str, idle_s: float, connection: Connection | None
 ) -> AsyncIterator[bytes]:
-    parts = response.aiter_raw()
+    parts = aiter(_stream_of(response))
 
     async def next_chunk() -> bytes | None:
         with _translated(where, f"nothing more within {idle_s:g} s"):
@@ -223,6 +241,13 @@ def _reason(cause: BaseException | None) -> str:
     if isinstance(cause, aiohttp.ClientConnectorError):
         return cause.os_error.strerror or type(cause.os_error).__name__
     return type(cause).__name__
+
+
+def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
+    """The body as it comes, without the chunks that httpx would make of it."""
+    if not isinstance(response.stream, httpx.AsyncByteStream):
+        raise TypeError("the stream of an asynchronous transport")
+    return response.stream
 
 
 def _headers_of(response: httpx.Response) -> Headers:

@@ -6,7 +6,7 @@ import typer
 
 from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.tables import attempts_table, deliveries_table
-from receiver.cli.ledger import fan_out_of, read_ledger
+from receiver.cli.ledger import fan_out_on, read_ledger
 from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
@@ -51,7 +51,7 @@ def list_deliveries(
         raise CommandFailed("--endpoint goes with --state pending or dead, and without --subscription", status=USAGE)
 
     async def work(engine: Engine, _settings: Settings) -> Page[Delivery]:
-        return await DeliveryRepository(engine, fan_out_of(engine)).deliveries(
+        return await DeliveryRepository(engine, fan_out_on(engine)).deliveries(
             state=state, subscription=subscription, host=host, limit=limit
         )
 
@@ -72,7 +72,7 @@ def _read_host(text: str) -> str:
 
 def show_delivery(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
     async def work(engine: Engine, _settings: Settings) -> tuple[Delivery | None, list[Attempt]]:
-        deliveries = DeliveryRepository(engine, fan_out_of(engine))
+        deliveries = DeliveryRepository(engine, fan_out_on(engine))
         return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id)
 
     delivery, attempts = read_ledger(work)

@@ -9,7 +9,7 @@ import typer
 from receiver.cli.commands.task_list import check_name
 from receiver.cli.console import USAGE, CommandFailed, emit, note, show
 from receiver.cli.display.tables import event_line, events_table
-from receiver.cli.ledger import fan_out_of, read_ledger
+from receiver.cli.ledger import fan_out_on, read_ledger
 from receiver.cli.options import FilterOptions, Json, Limit, filter_of, options_from
 from receiver.config.settings import Settings
 from receiver.events.log import EventLog
@@ -42,7 +42,7 @@ def events(
     async def work(engine: Engine, settings: Settings) -> Sequence[Event]:
         for name in sorted(wanted.providers):
             await check_name(
-                name, [each.name for each in settings.providers.accounts], TaskRepository(engine, fan_out_of(engine))
+                name, [each.name for each in settings.providers.accounts], TaskRepository(engine, fan_out_on(engine))
             )
         if follow:
             await _follow(EventLog(engine), wanted, after, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from receiver.cli.console import USAGE, CommandFailed, emit, show
 from receiver.cli.display.task_table import tasks_table
-from receiver.cli.ledger import fan_out_of, read_ledger
+from receiver.cli.ledger import fan_out_on, read_ledger
 from receiver.cli.options import (
     Json,
     Limit,
@@ -55,7 +55,7 @@ def list_tasks(
         return
 
     async def work(engine: Engine, settings: Settings) -> Page[Task]:
-        tasks = TaskRepository(engine, fan_out_of(engine))
+        tasks = TaskRepository(engine, fan_out_on(engine))
         page = await tasks.tasks(wanted)
         if provider is not None and not page.items:
             await check_name(provider, [each.name for each in settings.providers.accounts], tasks)

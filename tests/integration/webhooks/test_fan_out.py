@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 
 from receiver.events.model.event import EventType
@@ -319,6 +320,21 @@ async def test_a_transaction_that_fails_leaves_nothing_and_is_made_up_for(
     monkeypatch.undo()
     assert rows_of(database_url, STORED) == []
     assert len(await lease(store)) == 6
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_what_has_its_delivery_does_not_wait_for_what_has_none(store: Store, database_url: str) -> None:
+    """Another process stands still in the transaction that makes them."""
+    await subscribe(store)
+    await publish_events(store, 2)
+    assert len(await lease(store, limit=1)) == 1
+    await publish_events(store, 1, first=3)
+    with closing(psycopg.connect(database_url)) as other:
+        other.execute("SELECT value FROM counters WHERE name = 'fanned_out' FOR UPDATE")
+        assert len(await lease(store)) == 1
+        with pytest.raises(StoreUnavailable):
+            await lease(store)
+    assert len(await lease(store)) == 1
 
 
 @pytest.fixture
