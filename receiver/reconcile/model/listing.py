@@ -6,6 +6,7 @@ that a task still runs. A task that has ended by the page, or is not on it, is p
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from receiver.reconcile.model.poll_times import began_ms
 from receiver.tasks.model.task import Task
@@ -40,8 +41,9 @@ def plan_list(
     size = adapter.LIST_PAGE
     firsts = range(max(1, len(by_age) - size + 1)) if adapter.LISTS_SPANS else (max(0, len(by_age) - size),)
     pages = [by_age[first : first + size] for first in firsts]
-    best = max(pages, key=lambda page: sum(map(worth, page)))
-    if len(best) < 2 or share * sum(map(worth, best)) <= max(map(worth, tasks)):
+    worths = {task.id: worth(task) for task in tasks}
+    covered, best = max(((sum(worths[task.id] for task in page), page) for page in pages), key=itemgetter(0))
+    if len(best) < 2 or share * covered <= max(worths.values()):
         return None
     return ListPlan(
         tasks=tuple(best),
