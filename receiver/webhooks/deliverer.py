@@ -154,6 +154,8 @@ class Deliverer:
                 await _recorded(attempts)
         finally:
             self._in_flight[name] -= 1
+            if not self._in_flight[name]:
+                del self._in_flight[name]  # endpoints come and go
         if is_leased_ahead:
             self.on_capacity()
         await _recorded(attempts)
