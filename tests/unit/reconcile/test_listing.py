@@ -4,7 +4,6 @@ from receiver.reconcile.model.listing import MARGIN_MS, ListPlan, plan_list
 from receiver.tasks.model.task import Task
 from submitter.model import ProviderTaskId, TaskState
 from submitter.providers import dashscope, hiapi
-from submitter.providers.contract import ListsTasks
 from tests.support.builders import T0, a_task
 
 
