@@ -3,7 +3,7 @@
 A token is the last part of a callback URL. It names the provider and usually the task, and is signed with a key of
 ours. The signature is checked before anything inside a token is read.
 
-itsdangerous makes the signature. It is checked here by hand, because a `Signer` for each callback costs several times
+itsdangerous makes the signature. It is checked here without it, because a `Signer` for each callback costs several times
 what its two digests cost.
 """
 

@@ -103,10 +103,7 @@ def _build_services(
     feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
     notifier.subscribe(feed.wake)
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
-    providers = {
-        account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
-        for account in settings.providers.accounts
-    }
+    providers = _providers(settings)
     durations = LearnedDurations(
         repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
     )
@@ -141,6 +138,13 @@ def _build_services(
         secret_keys=keys.signing,
         api_keys=keys.api,
     )
+
+
+def _providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
+    return {
+        account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
+        for account in settings.providers.accounts
+    }
 
 
 def _drafts(

@@ -83,11 +83,14 @@ class Engine(Protocol):
     Then nothing was committed, or everything, where the connection was lost during the commit.
     """
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0, is_durable: bool = True) -> T:
         """Run `work` in one transaction, durable on return. Rows that it reads with a lock stay as they are.
 
         A caller waits a few seconds in all for others that write, however many wait before it. `waited_s` is what it
         has waited elsewhere already, and counts.
+
+        Without `is_durable` the commit does not wait for the disk: a loss of power may undo it, together with what was
+        committed after it and did not wait either. For what is done again then. A killed process undoes nothing.
 
         `work` may be run again from its start, so it must change nothing but the database and its own locals. A
         cancelled caller does not cut the transaction in half: it runs to its end in a task of its own.

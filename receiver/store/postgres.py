@@ -56,6 +56,9 @@ TRIES = 8  # of one transaction that conflicts with others; of those in conflict
 _LIMITS = """SELECT set_config('lock_timeout', %(wait)s, true), set_config('statement_timeout', '30s', true),
     set_config('idle_in_transaction_session_timeout', '15s', true)"""
 
+#: The commit returns before it is on the disk. The order of commits stays.
+_WITHOUT_SYNC = "SET LOCAL synchronous_commit TO off"
+
 _LOCK_LIMIT = "SELECT set_config('lock_timeout', %(wait)s, true)"
 
 _NO_LIMIT = "SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)"
@@ -241,9 +244,10 @@ class PostgresEngine:
         self._node_id = secrets.token_hex(8)  # by which a process recognises its own announcements
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0, is_durable: bool = True) -> T:
         until_s = asyncio.get_running_loop().time() + WAIT_S - waited_s
-        return await self._result_in_time(self._start(self._write_with_retries(work, until_s)))
+        writing = self._write_with_retries(work, until_s, is_durable=is_durable)
+        return await self._result_in_time(self._start(writing))
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
         reading = self._start(self._read(work))
@@ -291,23 +295,25 @@ class PostgresEngine:
             raise StoreUnavailable(f"no answer from the database within {CALL_TIMEOUT_S:g} s")
         return task.result()
 
-    async def _write_with_retries(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
+    async def _write_with_retries(self, work: Callable[[Tx], Awaitable[T]], until_s: float, *, is_durable: bool) -> T:
         async with _translated():
             for attempt in range(1, TRIES):
                 try:
-                    return await self._transaction(work, until_s)
+                    return await self._transaction(work, until_s, is_durable=is_durable)
                 except _CONFLICTS as conflict:
                     log.debug("transaction_retried", attempt=attempt, conflict=type(conflict).__name__)
                     # Random, because transactions that conflicted must not start again at the same time.
                     await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret hangs on it
-            return await self._transaction(work, until_s)
+            return await self._transaction(work, until_s, is_durable=is_durable)
 
-    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float, *, is_durable: bool) -> T:
         async with self._pool.connection(timeout_s=_left_s(until_s)) as connection:
             try:
                 async with connection.pipeline() as pipeline:
                     tx = PostgresTx(connection, pipeline, node_id=self._node_id, until_s=until_s)
                     await tx.begin()
+                    if not is_durable:
+                        await connection.execute(_WITHOUT_SYNC)
                     result = await work(tx)
                     await connection.execute("COMMIT")
             except BaseException as error:

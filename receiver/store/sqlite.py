@@ -143,13 +143,14 @@ class SqliteEngine:
         self._file = file
         self._wait_ms = wait_ms
         self._busy_timeout_ms = wait_ms  # of the writer's connection, as it is set now
+        self._synchronous = "FULL"  # of the writer's connection, as it is set now
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
-    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]], *, waited_s: float = 0.0, is_durable: bool = True) -> T:
         until_s = asyncio.get_running_loop().time() + self._wait_ms / 1000 - waited_s
-        running = asyncio.create_task(self._transaction(work, until_s))
+        running = asyncio.create_task(self._transaction(work, until_s, is_durable=is_durable))
         self._running.add(running)
         running.add_done_callback(self._ended)
         return await asyncio.shield(running)
@@ -159,11 +160,12 @@ class SqliteEngine:
         if not running.cancelled():
             running.exception()  # asyncio logs exceptions that nobody reads, such as one whose caller was cancelled
 
-    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float) -> T:
+    async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float, *, is_durable: bool) -> T:
         await self._take_turn(self._lock.acquire(), until_s)
         try:
             with _translated():
                 self._check()
+                await self._synchronize("FULL" if is_durable else "NORMAL")
                 await self._begin(until_s)
                 try:
                     result = await work(SqliteTx(self._writer))
@@ -184,6 +186,12 @@ class SqliteEngine:
                 return await turn
         except TimeoutError:
             raise StoreUnavailable(f"database is locked: no turn came within {self._wait_ms / 1000:g} s") from None
+
+    async def _synchronize(self, mode: str) -> None:
+        """NORMAL: a commit is written to the WAL and not synced; the next one under FULL syncs both."""
+        if mode != self._synchronous:
+            await self._writer.execute(f"PRAGMA synchronous = {mode}")
+            self._synchronous = mode
 
     async def _begin(self, until_s: float) -> None:
         """Wait for other processes no longer than what is left of the caller's time."""

@@ -46,7 +46,10 @@ class FanOut:
         Where there are none it only reads. Raise StoreUnavailable; then nothing was changed. `waited_s` is as in
         `Engine.write`.
         """
-        return await self._engine.read(_is_behind) and await self._engine.write(self._fan_out, waited_s=waited_s)
+        # What is lost with the power is made again.
+        return await self._engine.read(_is_behind) and await self._engine.write(
+            self._fan_out, waited_s=waited_s, is_durable=False
+        )
 
     async def advance_to(self, seq: int) -> None:
         """Make the deliveries of all events up to a number, in as many transactions as it takes."""

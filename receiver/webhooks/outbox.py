@@ -102,7 +102,8 @@ class Outbox:
             )
             return list(_due_deliveries(leased, taken, owner, now_ms))
 
-        return await self._engine.write(work)
+        # A lease that is lost with the power is taken again; its posts may be repeated, as after a killed process.
+        return await self._engine.write(work, is_durable=False)
 
     async def release(self, leased: Sequence[DueDelivery], now_ms: int) -> None:
         """End the leases of deliveries that were not posted. A lease that another owner has by now stays."""
@@ -113,7 +114,7 @@ class Outbox:
             await tx.execute_many("release_delivery", [{"id": each.id, "owner": each.owner} for each in leased])
             await _store_endpoints(tx, [], considered=names, now_ms=now_ms)
 
-        await self._engine.write(work)
+        await self._engine.write(work, is_durable=False)
 
     async def record_attempts(
         self, results: Sequence[AttemptResult], now_ms: int, *, give_up_ms: int = GIVE_UP_MS

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from tests.bench import (
     batches,
+    big_ledgers,
     delivery,
     duplicates,
     forged,
@@ -43,6 +44,7 @@ CASES: Sequence[Case] = (
     forged.CASE,
     intake_postgres.CASE,
     batches.CASE,
+    big_ledgers.CASE,
     polling.CASE,
     schedule.CASE,
     submit.CASE,

