@@ -3,8 +3,8 @@
 A token is the last part of a callback URL. It names the provider and usually the task, and is signed with a key of
 ours. The signature is checked before anything inside a token is read.
 
-itsdangerous makes the signature. It is checked here and not there, because a `Signer` for each callback costs several times
-what its two digests cost.
+itsdangerous makes the signature. It is checked here and not there, because a `Signer` for each callback costs several
+times what its two digests cost.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ def task_draft(event_id: str, event_type: EventType, task: Task) -> EventDraft:
 
 
 def _task_values(task: Task) -> dict[str, Any]:
-    """The JSON values of `submitter.api.Task`. No model makes them, because it costs several times as much at each end."""
+    """The JSON values of `submitter.api.Task`, without the model, because that costs several times as much."""
     return {
         "id": task.id,
         "provider": task.provider,
