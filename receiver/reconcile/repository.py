@@ -112,20 +112,15 @@ class PollRepository(Repository):
         Polls become due at once. A submit that may be under way, and a lease, end as late as a new one would.
         """
         polls, submits, leases = (latest_ms(now_ms, each) for each in (longest_wait_ms, dead_submit_ms, lease_ms))
-        # Every open task is looked at for this, which takes half a second for a million: no writer waits meanwhile.
-        is_lease_ahead = await self._one("any_task_lease_ahead", dict, provider=provider, latest_ms=leases) is not None
 
         async def work(tx: Tx) -> int:
             changed = await tx.execute("pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls)
             changed += await tx.execute(
                 "pull_back_submits", provider=provider, dead_ms=now_ms + dead_submit_ms, latest_ms=submits
             )
-            if is_lease_ahead:
-                until_ms = now_ms + lease_ms
-                changed += await tx.execute(
-                    "pull_back_task_leases", provider=provider, until_ms=until_ms, latest_ms=leases
-                )
-            return changed
+            return changed + await tx.execute(
+                "pull_back_task_leases", provider=provider, until_ms=now_ms + lease_ms, latest_ms=leases
+            )
 
         return await self._engine.write(work)
 

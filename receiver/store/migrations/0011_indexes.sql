@@ -2,9 +2,13 @@
 
 DROP INDEX observations_verdict;
 
--- In place of (provider, state): an end takes a task out of it, and nothing is put in again.
+-- In place of (provider, state): an end takes a task out of it, and nothing is put in again. Tasks are counted by it
+-- alone.
 DROP INDEX tasks_provider;
-CREATE INDEX tasks_open ON tasks (provider, state) WHERE final_ms IS NULL;
+CREATE INDEX tasks_open ON tasks (provider, state, final_ms, overdue_ms) WHERE final_ms IS NULL AND overdue_ms IS NULL;
+
+-- Small: a task is leased for the time of one poll.
+CREATE INDEX tasks_leased ON tasks (provider, lease_until_ms) WHERE lease_until_ms IS NOT NULL;
 
 -- With the provider, so that tasks are counted by the index alone.
 DROP INDEX tasks_state;

@@ -47,9 +47,13 @@ SELECT
          AND (queued_ms, id) < (:queued_ms, :id)) AS number;
 
 -- in_flight: how many tasks an account has in flight beside one; uncertain and overdue ones are not counted
-SELECT COUNT(*) AS number FROM tasks
+SELECT COUNT(*) - (
+    SELECT COUNT(*) FROM tasks
+    WHERE id = :beside AND provider = :provider AND state IN ('submitting', 'submitted', 'running')
+      AND final_ms IS NULL AND overdue_ms IS NULL
+) AS number FROM tasks
 WHERE provider = :provider AND state IN ('submitting', 'submitted', 'running') AND final_ms IS NULL
-  AND overdue_ms IS NULL AND id <> :beside;
+  AND overdue_ms IS NULL;
 
 -- any_queue_time_over: whether there is one
 SELECT 1 AS found FROM tasks WHERE state = 'queued' AND queued_until_ms <= :now_ms LIMIT 1;

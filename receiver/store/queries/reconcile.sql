@@ -27,11 +27,6 @@ WHERE provider = :provider AND next_poll_ms > :latest_ms AND state IN ('uncertai
 UPDATE tasks SET next_poll_ms = :dead_ms
 WHERE provider = :provider AND next_poll_ms > :latest_ms AND state = 'submitting';
 
--- any_task_lease_ahead: whether a task of a provider is leased beyond a time
-SELECT 1 AS found FROM tasks
-WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running') AND final_ms IS NULL
-  AND lease_until_ms > :latest_ms LIMIT 1;
-
 -- pull_back_task_leases: leases that a clock set which was ahead; their owners may be at work, so they end later
 UPDATE tasks SET lease_until_ms = :until_ms
 WHERE provider = :provider AND state IN ('submitting', 'uncertain', 'submitted', 'running') AND final_ms IS NULL

@@ -281,6 +281,7 @@ _USED_BY: Mapping[str, str] = {
     "tasks_deadline": "overdue_tasks",
     "tasks_due": "due_tasks",
     "tasks_open": "in_flight",
+    "tasks_leased": "pull_back_task_leases",
     "tasks_queue_end": "queue_time_over",
     "tasks_queued": "next_queued",
     "tasks_request_key": "task_by_request_key",
