@@ -13,7 +13,7 @@ import psycopg
 from receiver.events.model.query import EventFilter
 from receiver.runtime.store import open_store
 from receiver.store.audit import AuditEntry
-from receiver.store.engine import Tx
+from receiver.store.engine import Tx, Value
 from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
@@ -55,8 +55,18 @@ async def fill(url: str) -> None:
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
 
+        learned: dict[str, Value] = {
+            "provider": "hiapi",
+            "model": AWKWARD,
+            "resolution": "",
+            "length": "",
+            "count": 1,
+            "learned_ms": T0,
+        }
+
         async def lose(tx: Tx) -> None:
             await tx.execute("insert_lost_events", after_seq=1, until_seq=2, now_ms=T0)
+            await tx.execute("set_durations", learned="{}", **learned)
 
         await store.engine.write(lose)
     former = {"id": "sub_0", "after_seq": 8, "until_seq": 9, "url": AWKWARD, "filter": filter_json(EventFilter())}
