@@ -15,7 +15,8 @@ PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
 #: What the extra `postgres` is for.
 NEED_PSYCOPG = {
-    f"receiver.store.{name}" for name in ("postgres", "postgres_listener", "postgres_pool", "postgres_server", "transfer.postgres")
+    f"receiver.store.{name}"
+    for name in ("postgres", "postgres_listener", "postgres_pool", "postgres_server", "transfer.postgres")
 }
 IMPORT_EACH = """
 from importlib import import_module
