@@ -43,6 +43,7 @@ ENTRY = AuditEntry(actor="ann", action="changed")
 FAILED_ONLY = EventFilter(types=frozenset({EventType.FAILED}))
 RED = EventFilter(labels={"team": "red"})
 STORED = "SELECT subscription, event_seq FROM deliveries ORDER BY event_seq, subscription"
+PAUSE_S = 0.02  # without it one process after the other takes the writer of SQLite, and some never get it in time
 
 
 async def _narrow(store: Store, wanted: EventFilter, subscription_id: str = "sub_1") -> None:
@@ -362,10 +363,12 @@ async def test_workers_that_make_them_at_once_while_subscriptions_change_make_ea
     async def working(node: Store) -> None:
         while not is_over.is_set():
             await finish(node, await lease(node, limit=20))
+            await asyncio.sleep(PAUSE_S)
 
     async def changing() -> None:
         while not is_over.is_set():
             await set_state(nodes[1], SubscriptionState.ACTIVE, "sub_2")
+            await asyncio.sleep(PAUSE_S)
 
     running = [asyncio.create_task(work) for work in (*map(working, nodes), changing())]
     for first in range(0, 60, 20):
