@@ -23,7 +23,7 @@ EVERY_PAGE = pytest.mark.parametrize("page", TEXTS)
 
 BIN = Path(sys.executable).parent
 _INLINE = re.compile(r"`([^`\n]+)`")
-_ROUTE = re.compile(r"\b(GET|POST|PATCH|DELETE) (/(?:v1|callbacks|healthz|readyz|openapi)[^\s`?]*)")
+_ROUTE = re.compile(r"\b(GET|POST|PATCH|DELETE) (/(?:v1|callbacks|healthz|readyz|openapi)[^\s`?,]*)")
 _ENDS = {"|", ">", "<", ";", "&&"}
 _OURS = ("whenfinal", "pip", "export", "curl", "./scripts", "scripts/", ".venv/", "uvicorn")
 #: What every machine with a shell and curl has, before our own programs.
