@@ -6,7 +6,6 @@ round trip.
 """
 
 import asyncio
-import random
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -303,7 +302,7 @@ class PostgresEngine:
                 except _CONFLICTS as conflict:
                     log.debug("transaction_retried", attempt=attempt, conflict=type(conflict).__name__)
                     # Random, because transactions that conflicted must not start again at the same time.
-                    await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret hangs on it
+                    await asyncio.sleep(secrets.SystemRandom().uniform(0, 0.005 * 2**attempt))
             return await self._transaction(work, until_s, is_durable=is_durable)
 
     async def _transaction(self, work: Callable[[Tx], Awaitable[T]], until_s: float, *, is_durable: bool) -> T:

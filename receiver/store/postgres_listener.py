@@ -5,7 +5,6 @@ pool's, because a pooler in transaction mode would give it to others between two
 """
 
 import asyncio
-import random
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -70,7 +69,7 @@ class PostgresListener:
             except Exception as error:  # noqa: BLE001 - consumers poll meanwhile, and it tries again
                 self._warn(error)
             # Random, because nodes that lost the same server must not come back at the same time.
-            await asyncio.sleep(self._pause_s * random.uniform(0.5, 1))  # noqa: S311 - no secret hangs on it
+            await asyncio.sleep(self._pause_s * secrets.SystemRandom().uniform(0.5, 1))
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:

@@ -29,7 +29,7 @@ COPIED, CHECKED = "copied", "checked"
 
 PROGRESS_EVERY = 500  # rows
 
-_APPLIED = f"SELECT name FROM {MIGRATIONS}"  # noqa: S608 - the name of the table is a constant of ours
+_APPLIED = "SELECT name FROM migrations"
 
 _USED_COUNTERS = "SELECT count(*) FROM counters WHERE value <> 0 AND name <> 'checks'"
 
