@@ -291,6 +291,21 @@ class ApiSettings(Section):
     )
 
 
+class DashboardSettings(Section):
+    group = Group.DASHBOARD
+
+    wanted: Annotated[Literal["on", "off"], AnyCase] = setting(
+        "WHENFINAL_DASHBOARD",
+        "on",
+        what="Whether `serve` and `web` have the dashboard at /ops. People sign in with an API key: `read` looks, "
+        "`operate` acts. They need https, or an address of this machine.",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        return self.wanted == "on"
+
+
 class LogSettings(Section):
     group = Group.LOGS
 

@@ -24,6 +24,7 @@ from receiver.config.quotes import take_quotes_away
 from receiver.config.sections import (
     ApiSettings,
     CallbacksSettings,
+    DashboardSettings,
     DatabaseSettings,
     DeliverySettings,
     LogSettings,
@@ -64,6 +65,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":

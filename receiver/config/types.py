@@ -53,6 +53,7 @@ class Group(StrEnum):
     RETENTION = "Retention"
     LIMITS = "Limits"
     LOGS = "Logs"
+    DASHBOARD = "Dashboard"
 
 
 class Section(BaseModel):

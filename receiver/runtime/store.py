@@ -21,6 +21,7 @@ from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
+from receiver.tasks.search_repository import TaskSearchRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
@@ -49,6 +50,7 @@ class Store:
     subscriptions: SubscriptionRepository
     endpoints: EndpointRepository
     tasks: TaskRepository
+    task_search: TaskSearchRepository
     events: EventLog
     deliveries: DeliveryRepository
     replays: ReplayRepository
@@ -110,6 +112,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         subscriptions=SubscriptionRepository(engine, new_id, fan_out),
         endpoints=EndpointRepository(engine, new_id, fan_out),
         tasks=TaskRepository(engine, fan_out),
+        task_search=TaskSearchRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),

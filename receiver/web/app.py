@@ -26,10 +26,13 @@ from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import receive_callback, tell_other_refusals
+from receiver.web.dashboard.errors import is_of_dashboard, to_page
+from receiver.web.dashboard.guard import SignInLimit
+from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint, RequestContext
-from receiver.web.middleware import Tracing, trace_of
+from receiver.web.middleware import Tracing, problem_response, trace_of
 from receiver.web.openapi import build_document
-from receiver.web.problems import Kind, Problem, invalid, to_response, with_retry_after
+from receiver.web.problems import Kind, Problem, invalid, with_retry_after
 from receiver.web.routes import ROUTES
 from receiver.web.routes.callbacks import CALLBACK, SIGNED_CALLBACK
 from receiver.web.schemas.tasks import AnyQuery, NoBody
@@ -65,10 +68,12 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
                 await stack.enter_async_context(working(services))
             yield services
 
-    return build_app(opened)
+    return build_app(opened, has_dashboard=settings.dashboard.is_on)
 
 
-def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]) -> Starlette:
+def build_app(
+    open_services: Callable[[], AbstractAsyncContextManager[Services]], *, has_dashboard: bool = True
+) -> Starlette:
     """Return the application over services that its lifespan opens."""
 
     @asynccontextmanager
@@ -76,11 +81,12 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
         async with open_services() as services:
             app.state.bodies = Bodies.of(services.settings)
             app.state.refusal_lines = BoundedLines(tell_other_refusals)
+            app.state.sign_in_limit = SignInLimit()
             yield {"services": services}
 
     app = Starlette(
-        routes=[_route(endpoint) for endpoint in ROUTES],
-        middleware=[Middleware(Tracing), Middleware(CallbackEntrance)],
+        routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],
+        middleware=[Middleware(Tracing, answer=_to_answer), Middleware(CallbackEntrance)],
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
@@ -121,7 +127,13 @@ def _route(endpoint: Endpoint) -> Route:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    return to_response(_problem_of(request, error), trace_of(request.scope).request_id)
+    return _to_answer(request.scope, _problem_of(request, error))
+
+
+def _to_answer(scope: Scope, problem: Problem) -> Response:
+    """A page for people at the dashboard, `application/problem+json` for everybody else."""
+    make = to_page if is_of_dashboard(scope) else problem_response
+    return make(scope, problem)
 
 
 def _problem_of(request: Request, error: Exception) -> Problem:
@@ -147,7 +159,9 @@ def _problem_of(request: Request, error: Exception) -> Problem:
 def _refusal_of_framework(request: Request, status: int) -> Problem:
     """Return the problem of an unknown path or method."""
     if status == 404:
-        return Problem(Kind.NOT_FOUND, "No such address; see /openapi.json.")
+        return Problem(
+            Kind.NOT_FOUND, None if is_of_dashboard(request.scope) else "No such address; see /openapi.json."
+        )
     if status == 405:
         return Problem(Kind.METHOD, headers={"Allow": ", ".join(_methods(request))})
     return Problem(Kind.OTHER, status=status)

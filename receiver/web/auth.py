@@ -21,7 +21,11 @@ _BEARER = re.compile(rb"bearer +([^\s]+)\s*", re.IGNORECASE)
 
 def authenticate(request_scope: AsgiScope, keys: Iterable[ApiKeyDigest], needed: Scope) -> str:
     """Return the name of the request's key. Raise a 401 problem for no valid key, a 403 problem without the scope."""
-    key = _find(_token(request_scope), keys)
+    key = find_key(_token(request_scope), keys)
+    if key is None:
+        challenge = f'{REALM}, error="invalid_token"'
+        detail = "The key is not valid here."
+        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
     if needed not in key.scopes:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
         detail = f"This needs the scope {needed}; the key {key.name} does not have it."
@@ -47,11 +51,8 @@ def _token(request_scope: AsgiScope) -> bytes:
     return found[1]
 
 
-def _find(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest:
+def find_key(token: bytes, keys: Iterable[ApiKeyDigest]) -> ApiKeyDigest | None:
+    """Return the key that the bytes are; None for none of ours."""
     digest = hashlib.sha256(token).digest()
     matching = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
-    if not matching:
-        challenge = f'{REALM}, error="invalid_token"'
-        detail = "The key is not valid here."
-        raise Problem(Kind.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
-    return matching[0]
+    return matching[0] if matching else None

@@ -22,6 +22,8 @@ BODY_WITHIN_S = 10.0
 #: allows the requests in flight. A caller of the API has shown a key and may be on a slow line with its pictures.
 SLOWEST_CALLBACK, SLOWEST_UPLOAD = 128 * 1024, 32 * 1024
 
+FORM_BYTES = 64 * 1024  # a form of the dashboard: a filter, a nonce, and a few words of an operator
+
 LARGE_BYTES = 1 << 20  # parsed in a thread; a smaller one takes a few milliseconds
 
 LARGE_AT_ONCE = 2  # each takes several times its size in memory, and more threads would not be faster
@@ -47,6 +49,8 @@ class Bodies:
     callbacks: BodyPool
     #: Of callbacks that only a signature over their body can prove.
     unproved: BodyPool
+    #: Of forms of the dashboard, which anybody can post.
+    forms: BodyPool
     _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
     @classmethod
@@ -61,6 +65,7 @@ class Bodies:
             api=pool(settings.api.max_bytes, SLOWEST_UPLOAD, 1),
             callbacks=pool(callback_bytes, SLOWEST_CALLBACK, 4),
             unproved=pool(callback_bytes, SLOWEST_CALLBACK, 16),
+            forms=BodyPool(max_bytes=FORM_BYTES, slowest_bytes_s=SLOWEST_CALLBACK, most_held_bytes=16 * FORM_BYTES),
         )
 
     async def parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:

@@ -6,12 +6,13 @@ The log names a path by its route's template, because the path of a callback hol
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -62,11 +63,17 @@ def trace_of(scope: Scope) -> Trace:
     return trace
 
 
+def problem_response(scope: Scope, problem: Problem) -> Response:
+    """Answer with a problem of the API."""
+    return to_response(problem, trace_of(scope).request_id)
+
+
 class Tracing:
     """Gives each request a trace, logs it, and turns an unexpected error into a problem."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Scope, Problem], Response]) -> None:
         self._app = app
+        self._answer = answer
         self._callback_lines = BoundedLines(_tell_other_callbacks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,19 +107,19 @@ class Tracing:
         try:
             fault = _fault_of(scope)
             scope["path"] = tidy_path(scope["path"])
-            answer = self._app if fault is None else to_response(Problem(Kind.MALFORMED, fault), trace.request_id)
+            answer = self._app if fault is None else self._answer(scope, Problem(Kind.MALFORMED, fault))
             await answer(scope, receive, send)
         except asyncio.CancelledError:
             # The server cancels a request only when its stop has waited as long as it may.
             log.warning("request_cut", route=trace.route)
             if trace.status is not None:
                 raise
-            await to_response(Problem(Kind.STOPPING), trace.request_id)(scope, receive, send)
+            await self._answer(scope, Problem(Kind.STOPPING))(scope, receive, send)
         except Exception:
             log.exception("request_failed", route=trace.route)
             if trace.status is not None:
                 raise  # the answer has begun: the server can only close the connection
-            await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
+            await self._answer(scope, Problem(Kind.INTERNAL))(scope, receive, send)
 
 
 def _tell_other_callbacks(statuses: Mapping[str, int]) -> None:

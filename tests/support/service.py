@@ -125,7 +125,7 @@ async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> 
         async def opened() -> AsyncIterator[Services]:
             yield services
 
-        app = build_app(opened)
+        app = build_app(opened, has_dashboard=settings.dashboard.is_on)
         url = await stack.enter_async_context(serving(app, listener))
         hooks = {"response": [_is_described]}
         client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=90, event_hooks=hooks)

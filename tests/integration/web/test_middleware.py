@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
-from receiver.web.middleware import Tracing
+from receiver.web.middleware import Tracing, problem_response
 
 SCOPE: Scope = {
     "type": "http",
@@ -34,7 +34,7 @@ async def _cut(*, begun: bool) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    request = asyncio.create_task(Tracing(application)(dict(SCOPE), receive, send))
+    request = asyncio.create_task(Tracing(application, problem_response)(dict(SCOPE), receive, send))
     await waiting.wait()
     request.cancel()
     await asyncio.wait([request])

@@ -1,0 +1,116 @@
+"""What a person looks for among tasks. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from receiver.store.engine import NEVER_MS
+from receiver.store.ids import RANDOM_BYTES, new_id
+from receiver.tasks.model.task import Task
+from submitter.model import TaskState
+
+LABELS_MOST = 2  # at once
+
+#: How far an id and `created_ms` of a task may be apart: clocks of several processes differ.
+_SKEW_MS = 3_600_000
+
+_PREFIX = "tsk_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSearch:
+    """Conditions joined by "and"; what is empty does not filter."""
+
+    #: One of these.
+    states: frozenset[TaskState] = frozenset()
+    #: Unfinished, and its deadline has passed.
+    is_overdue: bool = False
+    #: The provider told of two different ends, and the timeline still says so.
+    is_contradicted: bool = False
+    provider: str | None = None
+    model: str | None = None
+    #: Names and values, at most LABELS_MOST.
+    labels: tuple[tuple[str, str], ...] = ()
+    #: Our id or its beginning, the provider's id, or an idempotency key.
+    text: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTasks:
+    """A page of a search, the newest first. The tasks are without their requests and idempotency keys."""
+
+    tasks: tuple[Task, ...]
+    #: Where the next page begins; None on the last one.
+    next_cursor: str | None
+    #: The page has room and is not the last one: so many tasks were looked at that it ends here.
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundNumber:
+    """How many there are, up to a cap."""
+
+    number: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """A statement that gives ids from an index, and its parameters beside cursor, floor and limit."""
+
+    statement: str
+    params: Mapping[str, str]
+
+
+def drivers_of(wanted: TaskSearch) -> Iterator[Driver]:
+    """The statements whose ids together are all that can fit, by the condition that fits fewest."""
+    if wanted.text is not None and wanted.text.startswith(_PREFIX):
+        yield Driver(statement="task_ids_by_start", params={"start": wanted.text, "end": f"{wanted.text}~"})
+    elif wanted.text is not None:
+        yield Driver(statement="task_ids_by_key", params={"text": wanted.text})
+    elif wanted.is_contradicted:
+        yield Driver(statement="task_ids_contradicted", params={})
+    elif wanted.is_overdue:
+        yield Driver(statement="task_ids_overdue", params={})
+    elif wanted.labels:
+        name, value = wanted.labels[0]
+        yield Driver(statement="task_ids_with_label", params={"name": name, "value": value})
+    elif wanted.states:
+        for state in sorted(wanted.states):
+            yield Driver(statement="task_ids_in_state", params={"state": state.value})
+    else:
+        yield Driver(statement="task_ids", params={})
+
+
+def floor_of(wanted: TaskSearch) -> str:
+    """Below every id that can fit."""
+    return "" if wanted.since_ms is None else _id_at(wanted.since_ms - _SKEW_MS)
+
+
+def ceiling_of(wanted: TaskSearch) -> str | None:
+    """Above every id that can fit; None without an end."""
+    return None if wanted.until_ms is None else _id_at(wanted.until_ms + _SKEW_MS)
+
+
+def _id_at(at_ms: int) -> str:
+    return new_id("tsk", max(0, min(at_ms, (1 << 48) - 1)), bytes(RANDOM_BYTES))
+
+
+def conditions_of(wanted: TaskSearch) -> dict[str, Any]:
+    """The parameters of `fitting_tasks`, ids and limit left out."""
+    first, second = (*wanted.labels, (None, None), (None, None))[:LABELS_MOST]
+    return {
+        "since_ms": 0 if wanted.since_ms is None else wanted.since_ms,
+        "until_ms": NEVER_MS if wanted.until_ms is None else wanted.until_ms,
+        "provider": wanted.provider,
+        "model": wanted.model,
+        "only_overdue": int(wanted.is_overdue),
+        "only_contradicted": int(wanted.is_contradicted),
+        "name": first[0],
+        "value": first[1],
+        "second_name": second[0],
+        "second_value": second[1],
+        "states": sorted(each.value for each in wanted.states or TaskState),
+    }

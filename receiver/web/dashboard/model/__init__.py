@@ -1,0 +1,1 @@
+"""What the dashboard decides and shows, as functions from values to values."""
