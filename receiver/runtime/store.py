@@ -9,6 +9,7 @@ from receiver.events.log import EventLog
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
+from receiver.runtime.operator_runs.repository import RunRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
 from receiver.store.engine import Engine, Tx
@@ -54,6 +55,7 @@ class Store:
     events: EventLog
     deliveries: DeliveryRepository
     replays: ReplayRepository
+    runs: RunRepository
     retention: RetentionRepository
     metadata: MetadataRepository
     marks: MarkKeeper
@@ -116,6 +118,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),
+        runs=RunRepository(engine, new_id),
         retention=RetentionRepository(engine, fan_out.advance),
         metadata=MetadataRepository(engine),
         marks=marks,

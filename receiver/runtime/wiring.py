@@ -28,6 +28,7 @@ from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
 from receiver.store.retention import Pruner
+from receiver.tasks import media
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
@@ -327,7 +328,7 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
         whole_s=settings.delivery.timeout_s,
         body_s=min(WEBHOOK_BODY_S, settings.delivery.timeout_s),
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery.concurrency + POSTS_AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.AT_ONCE,
     )
 
 

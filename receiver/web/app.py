@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.config.settings import Settings
 from receiver.runtime.background import commit_listener, working
+from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import LedgerGone, StoreError
@@ -28,6 +29,7 @@ from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import receive_callback, tell_other_refusals
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
+from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint, RequestContext
 from receiver.web.middleware import Tracing, problem_response, trace_of
@@ -78,11 +80,12 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services() as services:
+        async with open_services() as services, operating(services) as runs:
             app.state.bodies = Bodies.of(services.settings)
             app.state.refusal_lines = BoundedLines(tell_other_refusals)
             app.state.sign_in_limit = SignInLimit()
-            yield {"services": services}
+            app.state.media_slots = MediaSlots()
+            yield {"services": services, "runs": runs}
 
     app = Starlette(
         routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],

@@ -1,5 +1,6 @@
 """Reading deliveries and their attempts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from receiver.store.engine import Engine, Row
@@ -7,6 +8,7 @@ from receiver.store.repository import NEWEST, Page, Repository
 from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState
 from receiver.webhooks.model.rows import attempt_of, delivery_of
+from submitter.model import TaskId
 
 
 class DeliveryRepository(Repository):
@@ -54,6 +56,10 @@ class DeliveryRepository(Repository):
             dead=await self._one("count_dead_of_subscription", _number, **of) or 0,
             failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of),
         )
+
+    async def dead_letters_of_tasks(self, task_ids: Sequence[TaskId]) -> list[str]:
+        """Ids of the dead letters among these tasks' deliveries."""
+        return await self._all("dead_letters_of_tasks", lambda row: str(row["id"]), tasks=task_ids) if task_ids else []
 
     async def dead_letters(self) -> int:
         """How many there are in all."""

@@ -15,6 +15,7 @@ from receiver.config.settings import Settings
 from receiver.runtime.background import commit_listener, working
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
+from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.wiring import open_services
 from receiver.store.open import ledger_at
 from receiver.web import server
@@ -73,7 +74,12 @@ def _serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool)
 
 async def _work(settings: Settings) -> None:
     with stopped_by_signal() as stopped:
-        async with open_services(settings) as services, commit_listener(services), working(services):
+        async with (
+            open_services(settings) as services,
+            commit_listener(services),
+            working(services),
+            operating(services),
+        ):
             note(f"working; {summary(settings)}")
             await stopped.wait()
 

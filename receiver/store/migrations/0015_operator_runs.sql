@@ -19,6 +19,7 @@ CREATE TABLE operator_runs (
     lease_owner TEXT,
     lease_until_ms BIGINT
 );
+CREATE INDEX operator_runs_open ON operator_runs (state, created_ms) WHERE state = 'running';
 
 -- Small, and hardly ever touched: a task enters the first when its deadline passes, and a row the second when a provider
 -- contradicts itself.

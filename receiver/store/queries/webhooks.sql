@@ -358,3 +358,8 @@ SELECT * FROM (
 ) u
 WHERE CAST(:state AS TEXT) IS NULL OR u.state = :state
 ORDER BY u.id DESC LIMIT :limit;
+
+-- dead_letters_of_tasks: dead letters among the deliveries of these tasks' events
+SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq
+WHERE e.task IN (:tasks...) AND d.state = 'dead'
+ORDER BY d.id;

@@ -42,12 +42,17 @@ def redact(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
+def redact_callback_urls(text: str, secrets: Sequence[str]) -> str:
+    """As `redact`, and the token of any callback URL of ours is hidden, too."""
+    return _CALLBACK_URL.sub(rf"\1{HIDDEN}", redact(text, secrets))
+
+
 def redact_reply(raw: bytes, secrets: Sequence[str]) -> bytes:
     """The first KiB of a reply as UTF-8 text without secrets and without bytes that an engine can not store.
 
     A secret that the end of the reply cuts is hidden too, and so is the token of any callback URL of ours.
     """
-    text = _CALLBACK_URL.sub(rf"\1{HIDDEN}", redact(readable(raw), secrets))
+    text = redact_callback_urls(readable(raw), secrets)
     # Twice, because the adapter may have cut the reply before, and here it is cut again.
     cut = _cut(_without_cut_secret(text, secrets))
     return _cut(_without_cut_secret(cut, secrets)).encode()

@@ -114,3 +114,29 @@ def conditions_of(wanted: TaskSearch) -> dict[str, Any]:
         "second_value": second[1],
         "states": sorted(each.value for each in wanted.states or TaskState),
     }
+
+
+def search_values(wanted: TaskSearch) -> dict[str, Any]:
+    """The search as JSON values, for a run that works on what it finds."""
+    return {
+        "states": sorted(each.value for each in wanted.states),
+        "is_overdue": wanted.is_overdue,
+        "is_contradicted": wanted.is_contradicted,
+        "provider": wanted.provider,
+        "model": wanted.model,
+        "labels": [list(each) for each in wanted.labels],
+        "text": wanted.text,
+        "since_ms": wanted.since_ms,
+        "until_ms": wanted.until_ms,
+    }
+
+
+def search_of(values: Mapping[str, Any]) -> TaskSearch:
+    """The search of these JSON values."""
+    return TaskSearch(
+        **{
+            **values,
+            "states": frozenset(map(TaskState, values["states"])),
+            "labels": tuple((name, value) for name, value in values["labels"]),
+        }
+    )

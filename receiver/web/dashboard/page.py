@@ -47,8 +47,8 @@ class View:
     now_ms: int
     #: The query of the address, in its order.
     query: Pairs
-    #: The fields of a POST.
-    form: Mapping[str, str] = field(default_factory=dict)
+    #: The fields of a POST, in their order.
+    fields: Pairs = ()
 
     @property
     def session(self) -> Session:
@@ -56,6 +56,11 @@ class View:
         if self.viewer is None:
             raise LookupError("nobody has signed in")
         return self.viewer
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """The fields of a POST by name; of one that is there several times the last."""
+        return dict(self.fields)
 
     @property
     def is_fragment(self) -> bool:
@@ -125,7 +130,7 @@ class PageRoute:
             viewer=session,
             now_ms=now_ms,
             query=read_pairs(request.scope["query_string"]),
-            form=dict(await _read_form(request)) if self.method == "POST" else {},
+            fields=await _read_form(request) if self.method == "POST" else (),
         )
         answer = await self.handle(view)
         return to_response(view, answer) if isinstance(answer, Page) else answer

@@ -7,7 +7,7 @@ from receiver.config.api_keys import Scope
 from receiver.web.dashboard.files import PATH, serve_file
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.page import PageRoute, View, redirect
-from receiver.web.dashboard.pages import sign_in, tasks
+from receiver.web.dashboard.pages import acts, runs, sign_in, task, tasks
 
 
 async def _first_page(_view: View) -> Response:
@@ -21,6 +21,14 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=ROOT, handle=_first_page, scope=Scope.READ),
     PageRoute(path=f"{ROOT}/tasks", handle=tasks.show_tasks),
     PageRoute(path=f"{ROOT}/tasks/rows", handle=tasks.show_rows),
+    PageRoute(path=f"{ROOT}/tasks/{{id}}", handle=task.show_task),
+    PageRoute(path=f"{ROOT}/tasks/{{id}}/outputs/{{number}}", handle=task.show_output),
+    PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
+    PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.show_act, scope=Scope.OPERATE),
+    PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.start_act, method="POST", scope=Scope.OPERATE),
+    PageRoute(path=f"{ROOT}/runs", handle=runs.show_runs),
+    PageRoute(path=f"{ROOT}/runs/{{id}}", handle=runs.show_run),
+    PageRoute(path=f"{ROOT}/runs/{{id}}/stop", handle=runs.stop_run, method="POST", scope=Scope.OPERATE),
 )
 
 

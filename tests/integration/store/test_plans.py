@@ -283,6 +283,7 @@ _USED_BY: Mapping[str, str] = {
     "tasks_due": "due_tasks",
     "tasks_leased": "pull_back_task_leases",
     "tasks_open": "in_flight",
+    "operator_runs_open": "free_run",
     "tasks_overdue": "task_ids_overdue",
     "tasks_queue_end": "queue_time_over",
     "tasks_queued": "next_queued",

@@ -1,0 +1,18 @@
+"""Every act in one literal table: the items of its condition, and what is done with some of them."""
+
+from collections.abc import Mapping
+
+from receiver.runtime.operator_runs.acts import deliveries, settle, tasks
+from receiver.runtime.operator_runs.acts.act import Act
+
+__all__ = ["ACTS", "Act"]
+
+#: By the name that addresses and audit lines have.
+ACTS: Mapping[str, Act] = {
+    "reconcile-tasks": Act(items=tasks.tasks_to_reconcile, work=tasks.reconcile),
+    "cancel-tasks": Act(items=tasks.tasks_to_cancel, work=tasks.cancel),
+    "refuse-tasks": Act(items=tasks.uncertain_tasks, work=settle.refuse),
+    "settle-task": Act(items=settle.the_task, work=settle.settle),
+    "redeliver-tasks": Act(items=deliveries.dead_letters_of_tasks, work=deliveries.redeliver),
+    "redeliver-delivery": Act(items=deliveries.the_delivery, work=deliveries.redeliver),
+}

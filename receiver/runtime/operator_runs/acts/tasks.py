@@ -1,0 +1,93 @@
+"""Acts on the tasks that a filter finds: reconcile and cancel."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
+from receiver.runtime.operator_runs.acts.act import PAGE, Condition
+from receiver.runtime.operator_runs.model import ItemResult, RunItems
+from receiver.runtime.services import Services
+from receiver.tasks.model.search import TaskSearch, search_of
+from receiver.tasks.operator import NotCanceled
+from submitter.errors import TransportError
+from submitter.model import ENDED, TaskId, TaskState
+
+#: A poll can say something about these.
+TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
+
+#: These run on until somebody cancels them.
+TO_CANCEL = frozenset(TaskState) - ENDED - {TaskState.SUBMITTING}
+
+
+def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | None:
+    """The search within these states; None when it asks for others only."""
+    wanted = search.states & states if search.states else states
+    return replace(search, states=wanted) if wanted else None
+
+
+async def found_tasks(
+    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState]
+) -> RunItems:
+    search = narrowed(search_of(condition["search"]), states)
+    if search is None:
+        return RunItems(items=())
+    page = await services.store.task_search.page(search, cursor=cursor, limit=PAGE)
+    return RunItems(items=tuple(task.id for task in page.tasks), next_cursor=page.next_cursor)
+
+
+async def tasks_to_reconcile(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    return await found_tasks(services, condition, cursor, TO_RECONCILE)
+
+
+async def tasks_to_cancel(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    return await found_tasks(services, condition, cursor, TO_CANCEL)
+
+
+async def uncertain_tasks(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    return await found_tasks(services, condition, cursor, frozenset({TaskState.UNCERTAIN}))
+
+
+async def reconcile(
+    services: Services, items: Sequence[str], _condition: Condition, actor: str
+) -> Sequence[ItemResult]:
+    """Poll the providers about these tasks. Each poll takes a token of the rate budget, and waits for nothing else."""
+    return await asyncio.gather(*(_reconcile(services, item, actor) for item in items))
+
+
+async def _reconcile(services: Services, item: str, actor: str) -> ItemResult:
+    request = ManualRequest(condition=ReconcileFilter(task=item), mode=ReconcileMode.APPLY, actor=actor)
+    summary = await services.manual_reconcile.run(request)
+    found = next((each for each in summary.tasks if each.task_id == item), None)
+    if found is None:
+        return ItemResult(item=item, words="it has ended meanwhile")
+    if found.skipped is not None:
+        return ItemResult(item=item, is_done=False, words=found.skipped)
+    after = found.after or found.state
+    said = "unchanged" if after is found.state else f"{found.state.value}, now {after.value}"
+    return ItemResult(item=item, words=f"{said}: {found.finding.value}" if found.finding else said)
+
+
+async def cancel(services: Services, items: Sequence[str], _condition: Condition, actor: str) -> Sequence[ItemResult]:
+    """Take tasks out of the queue, or ask their providers to cancel them. Their next poll shows what came of it."""
+    return [await _cancel(services, TaskId(item), actor) for item in items]
+
+
+async def _cancel(services: Services, task_id: TaskId, actor: str) -> ItemResult:
+    if await services.store.queue.cancel(task_id, actor=actor, now_ms=services.clock()):
+        services.commit_notifier.notify()
+        return ItemResult(item=task_id, words="taken out of the queue; its provider never got it")
+    task = await services.store.tasks.task(task_id)
+    if task is None:
+        return ItemResult(item=task_id, is_done=False, words="there is no such task any more")
+    configured = services.providers.get(task.provider)
+    if configured is None:
+        return ItemResult(item=task_id, is_done=False, words=f"{task.provider} is not among the configured providers")
+    try:
+        outcome = await services.operator.cancel(task, configured, actor=actor)
+    except TransportError as error:
+        words = f"{task.provider} does not answer: {type(error).__name__}; its state is polled now"
+        return ItemResult(item=task_id, is_done=False, words=words)
+    if isinstance(outcome, NotCanceled):
+        return ItemResult(item=task_id, is_done=False, words=outcome.reason)
+    return ItemResult(item=task_id, words="the provider accepted the request; the next poll shows the end")

@@ -1,0 +1,75 @@
+"""Runs in the ledger: start one, lease it, say how far it is, stop it, list them."""
+
+from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
+from receiver.store.audit import AuditEntry, record_audit
+from receiver.store.engine import Engine, Tx
+from receiver.store.ids import IdMaker
+from receiver.store.repository import NEWEST, Page, Repository
+
+
+class RunRepository(Repository):
+    """Every change of a run raises StoreUnavailable when it was not stored."""
+
+    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+        super().__init__(engine)
+        self._new_id = new_id
+
+    async def start(self, draft: OperatorRun, *, now_ms: int) -> OperatorRun:
+        """Add a run and its audit row; a draft with a nonce that was used before gives the run of then."""
+
+        async def work(tx: Tx) -> OperatorRun | None:
+            if await tx.execute("insert_run", **run_row(draft)):
+                detail = {"run": draft.id, "condition": dict(draft.condition), "expected": draft.expected}
+                entry = AuditEntry(actor=draft.actor, action=draft.kind, detail=detail)
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+            row = await tx.fetch_one("run_by_nonce", nonce=draft.nonce)
+            return None if row is None else run_of(row)
+
+        return await self._engine.write(work) or draft
+
+    def new_run_id(self, now_ms: int) -> str:
+        return self._new_id("run", now_ms)
+
+    async def run(self, run_id: str) -> OperatorRun | None:
+        return await self._one("run_by_id", run_of, id=run_id)
+
+    async def runs(self, *, cursor: str | None = None, limit: int = 50) -> Page[OperatorRun]:
+        """Newest first."""
+        return await self._page("runs_page", run_of, lambda run: run.id, limit, {"cursor": cursor or NEWEST})
+
+    async def has_free(self, now_ms: int) -> bool:
+        """Whether there is an open run that nobody leases."""
+        return bool(await self._all("any_free_run", dict, now_ms=now_ms))
+
+    async def lease(self, owner: str, *, now_ms: int, lease_ms: int, run_id: str | None = None) -> OperatorRun | None:
+        """An open run that nobody leases, or the one of this id if it is one; None when there is none."""
+
+        async def work(tx: Tx) -> OperatorRun | None:
+            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms)
+            if row is None:
+                return None
+            await tx.execute("lease_run", id=row["id"], owner=owner, until_ms=now_ms + lease_ms)
+            return run_of(row)
+
+        return await self._engine.write(work)
+
+    async def save(self, run: OperatorRun, owner: str, *, until_ms: int | None) -> bool:
+        """Store how far a leased run is; False when it is not ours any more. `until_ms` None gives it free."""
+
+        async def work(tx: Tx) -> bool:
+            row = run_row(run)
+            kept = {name: row[name] for name in ("id", "done", "failed", "notes", "state", "cursor", "ended_ms")}
+            changed = await tx.execute("save_run", **kept, last_error=run.last_error, owner=owner, until_ms=until_ms)
+            return changed == 1
+
+        return await self._engine.write(work)
+
+    async def stop(self, run_id: str, *, actor: str, now_ms: int) -> None:
+        """End an open run after the page that it works on."""
+
+        async def work(tx: Tx) -> None:
+            if await tx.execute("stop_run", id=run_id, state=RunState.STOPPED.value, now_ms=now_ms):
+                entry = AuditEntry(actor=actor, action="stop run", detail={"run": run_id})
+                await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+
+        await self._engine.write(work)

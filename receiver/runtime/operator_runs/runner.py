@@ -1,0 +1,120 @@
+"""Work on runs: those that this process has started at once, those of others when their lease has ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+
+import structlog
+
+from receiver.runtime.operator_runs.acts import ACTS, Act
+from receiver.runtime.operator_runs.model import OperatorRun, RunState, after_page
+from receiver.runtime.services import Services
+from receiver.store.errors import StoreError
+
+log = structlog.get_logger(__name__)
+
+LEASE_MS = 300_000  # a page of the slowest act takes less; others go on with a dead process's run after it
+
+TAKE_ON_EVERY_S = 5.0  # a run begins at once in the process that was asked for it; this is for the others
+
+AT_ONCE = 4  # runs that one process works on
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class OperatorRuns:
+    """One for each part of a process that works on runs; see `operating`."""
+
+    services: Services
+    acts: Mapping[str, Act] = field(default_factory=lambda: ACTS)
+    owner: str = field(default_factory=lambda: f"runs-{token_hex(8)}")
+    _working: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _is_closing: bool = field(default=False, init=False)
+
+    async def start(self, draft: OperatorRun) -> OperatorRun:
+        """Store a run and begin with it. The same nonce gives the same run, which is then not begun again."""
+        runs, now_ms = self.services.store.runs, self.services.clock()
+        stored = await runs.start(draft, now_ms=now_ms)
+        if stored.id == draft.id:
+            self._begin(stored.id)
+        return stored
+
+    async def take_on(self) -> None:
+        """Go on with one run that nobody works on, as that of a process that has died."""
+        if len(self._working) < AT_ONCE and await self.services.store.runs.has_free(self.services.clock()):
+            leased = await self._lease(None)
+            if leased is not None:
+                self._add(asyncio.create_task(_logged(self._work(leased))))
+
+    async def watch(self) -> None:
+        """Take on runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(TAKE_ON_EVERY_S)
+            await _logged(self.take_on())
+
+    def _begin(self, run_id: str) -> None:
+        async def begin() -> None:
+            leased = await self._lease(run_id)
+            if leased is not None:
+                await self._work(leased)
+
+        self._add(asyncio.create_task(_logged(begin())))
+
+    def _add(self, task: asyncio.Task[None]) -> None:
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _lease(self, run_id: str | None) -> OperatorRun | None:
+        now_ms = self.services.clock()
+        return await self.services.store.runs.lease(self.owner, now_ms=now_ms, lease_ms=LEASE_MS, run_id=run_id)
+
+    async def _work(self, run: OperatorRun) -> None:
+        """Page after page, until its end, a stop, an error, or the end of this process."""
+        while run.is_open and not self._is_closing:
+            run = await self._page(run)
+            until_ms = self.services.clock() + LEASE_MS if run.is_open and not self._is_closing else None
+            if not await self.services.store.runs.save(run, self.owner, until_ms=until_ms):
+                return
+        if not run.is_open:
+            log.info("run_ended", run=run.id, kind=run.kind, state=run.state.value, done=run.done, failed=run.failed)
+
+    async def _page(self, run: OperatorRun) -> OperatorRun:
+        try:
+            act = self.acts[run.kind]
+            page = await act.items(self.services, run.condition, run.cursor)
+            results = await act.work(self.services, page.items, run.condition, run.actor) if page.items else ()
+            return after_page(run, results, page.next_cursor, self.services.clock())
+        except StoreError:
+            raise  # the lease ends, and then somebody goes on
+        except Exception as error:
+            log.exception("run_failed", run=run.id, kind=run.kind)
+            ended_ms = self.services.clock()
+            words = f"{type(error).__name__}: this page could not be worked on; the log has the reason"
+            return replace(run, state=RunState.FAILED, ended_ms=ended_ms, last_error=words)
+
+    async def aclose(self) -> None:
+        """Give every run free after the page that it is at."""
+        self._is_closing = True
+        while self._working:
+            await asyncio.wait(self._working)
+
+
+async def _logged(work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except StoreError as error:
+        log.warning("run_left", error=str(error))  # somebody goes on when the lease has ended
+
+
+@asynccontextmanager
+async def operating(services: Services) -> AsyncIterator[OperatorRuns]:
+    """On leaving, the pages in work come to their end, and others may go on with the rest."""
+    runs = OperatorRuns(services=services)
+    watching = asyncio.create_task(runs.watch())
+    try:
+        yield runs
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await runs.aclose()

@@ -1,0 +1,43 @@
+-- What operators started at the dashboard.
+-- Each statement once, in the dialect that SQLite and Postgres share. A header line is two hyphens, the name, a colon
+-- and the purpose. `:name` is a parameter, `:name...` a list of them; {lock} and {skip_locked} are the row-lock
+-- clauses of engines that have them.
+
+-- insert_run: a new run; nothing happens when its nonce was used
+INSERT INTO operator_runs (
+    id, nonce, kind, actor, condition, expected, done, failed, notes, state, cursor, created_ms, ended_ms, last_error
+) VALUES (
+    :id, :nonce, :kind, :actor, :condition, :expected, :done, :failed, :notes, :state, :cursor, :created_ms, :ended_ms,
+    :last_error
+) ON CONFLICT DO NOTHING;
+
+-- run_by_nonce: the run that a form gave
+SELECT * FROM operator_runs WHERE nonce = :nonce;
+
+-- run_by_id: one run
+SELECT * FROM operator_runs WHERE id = :id;
+
+-- runs_page: newest first
+SELECT * FROM operator_runs WHERE id < :cursor ORDER BY id DESC LIMIT :limit;
+
+-- free_run: an open run that nobody leases, or the one of this id if it is one
+SELECT * FROM operator_runs
+WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+  AND (CAST(:id AS TEXT) IS NULL OR id = :id)
+ORDER BY created_ms LIMIT 1 {skip_locked};
+
+-- any_free_run: whether there is an open run that nobody leases
+SELECT 1 AS found FROM operator_runs
+WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms) LIMIT 1;
+
+-- lease_run: it is worked on by an owner until a time
+UPDATE operator_runs SET lease_owner = :owner, lease_until_ms = :until_ms WHERE id = :id;
+
+-- save_run: how far an open run is that its owner still leases
+UPDATE operator_runs SET
+    done = :done, failed = :failed, notes = :notes, state = :state, cursor = :cursor, ended_ms = :ended_ms,
+    last_error = :last_error, lease_until_ms = :until_ms
+WHERE id = :id AND lease_owner = :owner AND state = 'running';
+
+-- stop_run: end an open run
+UPDATE operator_runs SET state = :state, ended_ms = :now_ms WHERE id = :id AND state = 'running';

@@ -1,0 +1,15 @@
+"""The plan of every act in one literal table, by the name that its address has."""
+
+from collections.abc import Mapping
+
+from receiver.web.dashboard.acts import deliveries, settle, tasks
+from receiver.web.dashboard.acts.plan import MakePlan
+
+PLANS: Mapping[str, MakePlan] = {
+    "reconcile-tasks": tasks.plan_reconcile,
+    "cancel-tasks": tasks.plan_cancel,
+    "refuse-tasks": tasks.plan_refuse,
+    "settle-task": settle.plan_settle,
+    "redeliver-tasks": deliveries.plan_redeliver_tasks,
+    "redeliver-delivery": deliveries.plan_redeliver,
+}

@@ -1,0 +1,109 @@
+"""Plans of acts on the tasks that a filter finds. One task is a filter by its id."""
+
+from dataclasses import dataclass, replace
+
+from receiver.runtime.operator_runs.acts.tasks import TO_CANCEL, TO_RECONCILE, narrowed
+from receiver.tasks.model.search import FoundNumber, TaskSearch, search_values
+from receiver.tasks.model.task import Task
+from receiver.web.dashboard.acts.plan import ActPlan, Asked, Touched, counted
+from receiver.web.dashboard.model import task_filter
+from receiver.web.dashboard.model.addresses import ROOT
+from submitter.model import TaskState
+
+COUNTED_MOST = 1000
+
+TOUCHED_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundForAct:
+    """What a filter finds at the time of the preview."""
+
+    search: TaskSearch
+    number: FoundNumber
+    touched: tuple[Touched, ...]
+    back: str
+
+    @property
+    def expected(self) -> int | None:
+        return None if self.number.has_more else self.number.number
+
+    def words(self, noun: str = "task") -> str:
+        return counted(self.number.number, noun, has_more=self.number.has_more)
+
+
+async def found_for_act(asked: Asked, states: frozenset[TaskState] = frozenset(TaskState)) -> FoundForAct:
+    """The tasks of the filter in these states, those that come later left out. Raise InvalidRequest."""
+    filters = task_filter.filters_of(asked.fields)
+    search = task_filter.read_search(filters, asked.at_ms)
+    until_ms = asked.at_ms if search.until_ms is None else min(search.until_ms, asked.at_ms)
+    within = narrowed(replace(search, until_ms=until_ms), states)
+    back = task_filter.address(filters)
+    if search.text is not None and [name for name, _ in filters] == ["q"]:
+        back = f"{ROOT}/tasks/{search.text}"
+    if within is None:
+        return FoundForAct(search=search, number=FoundNumber(number=0, has_more=False), touched=(), back=back)
+    number = await asked.services.store.task_search.number(within, most=COUNTED_MOST)
+    first = await asked.services.store.task_search.page(within, limit=TOUCHED_SHOWN)
+    return FoundForAct(search=within, number=number, touched=tuple(map(touched, first.tasks)), back=back)
+
+
+def touched(task: Task) -> Touched:
+    return Touched(text=task.id, address=f"{ROOT}/tasks/{task.id}", note=f"{task.state.value} at {task.provider}")
+
+
+async def plan_reconcile(asked: Asked) -> ActPlan:
+    found = await found_for_act(asked, TO_RECONCILE)
+    return ActPlan(
+        title="Reconcile",
+        button=f"Reconcile {found.words()}",
+        sentences=(
+            f"The providers of {found.words()} are polled now, one request for each task.",
+            "Each request is taken from the account's rate budget, so regular polls may come later.",
+            "What a provider reports is recorded as with any other poll.",
+        ),
+        condition={"search": search_values(found.search)},
+        expected=found.expected,
+        touched=found.touched,
+        refusal="" if found.number.number else "No task of this filter can be polled: they have ended, or are queued.",
+        back=found.back,
+    )
+
+
+async def plan_cancel(asked: Asked) -> ActPlan:
+    found = await found_for_act(asked, TO_CANCEL)
+    return ActPlan(
+        title="Cancel",
+        button=f"Cancel {found.words()}",
+        sentences=(
+            f"{found.words().capitalize()} {'is' if found.number.number == 1 else 'are'} to end.",
+            "A queued task is taken out of the queue, and its provider never gets it.",
+            "The provider of any other one is asked to cancel it, where it documents a way.",
+            "The provider decides, and may have billed it. The next poll shows the end.",
+        ),
+        condition={"search": search_values(found.search)},
+        expected=found.expected,
+        touched=found.touched,
+        refusal="" if found.number.number else "No task of this filter can be canceled: they have ended.",
+        is_final=True,
+        back=found.back,
+    )
+
+
+async def plan_refuse(asked: Asked) -> ActPlan:
+    found = await found_for_act(asked, frozenset({TaskState.UNCERTAIN}))
+    return ActPlan(
+        title="Settle as never created",
+        button=f"Settle {found.words()} as never created",
+        sentences=(
+            f"{found.words('uncertain submit').capitalize()} end as refused: the provider created nothing.",
+            "Whoever submitted them is told so, and may submit them again, which is paid again.",
+            "Do this only after a look at the provider's own list or console.",
+        ),
+        condition={"search": search_values(found.search)},
+        expected=found.expected,
+        touched=found.touched,
+        refusal="" if found.number.number else "No task of this filter is uncertain.",
+        is_final=True,
+        back=found.back,
+    )

@@ -1,0 +1,80 @@
+"""Hand on a picture or a film from elsewhere, so that the browser fetches from nobody but us."""
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from receiver.tasks.media import AT_ONCE, WHOLE_S, Media, NoMedia, open_media
+from receiver.web.dashboard.errors import to_page
+from receiver.web.dashboard.guard import MEDIA_HEADERS
+from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
+from receiver.web.streaming import Disconnect
+from submitter.errors import AddressForbidden, TransportError
+from submitter.http.transport import Transport
+
+
+class MediaSlots:
+    """How many are handed on now. One for a process."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+
+class MediaStream(Response):
+    """One picture or film. A reply that cannot be shown is a page that says why."""
+
+    def __init__(
+        self, *, transport: Transport, slots: MediaSlots, url: str, wanted_range: str | None, file_name: str | None
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({})
+        self._transport = transport
+        self._slots = slots
+        self._url = url
+        self._range = wanted_range
+        self._file_name = file_name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._slots.taken >= AT_ONCE:
+            problem = Problem(Kind.OTHER, f"{AT_ONCE} files are being shown already.", status=503)
+            await to_page(scope, with_retry_after(problem, FULL_RETRY_S))(scope, receive, send)
+            return
+        self._slots.taken += 1
+        try:
+            await self._hand_on(scope, receive, send)
+        finally:
+            self._slots.taken -= 1
+
+    async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+        try:
+            async with asyncio.timeout(WHOLE_S), open_media(self._transport, self._url, self._range) as media:
+                await send({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
+                has_begun = True
+                async with Disconnect().watched(receive):
+                    async for chunk in media.chunks:
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (NoMedia, TransportError, TimeoutError) as error:
+            if has_begun:
+                raise ConnectionError("the file ended early") from error  # the server can only close the connection
+            problem = Problem(Kind.OTHER, _words(error), status=502)
+            await to_page(scope, problem)(scope, receive, send)
+
+    def _head(self, media: Media) -> list[tuple[bytes, bytes]]:
+        headers = {**MEDIA_HEADERS, **media.headers}
+        if self._file_name is not None:
+            headers["Content-Disposition"] = f'attachment; filename="{self._file_name}"'
+        return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case NoMedia():
+            return str(error)
+        case AddressForbidden():
+            return f"The address may not be reached from here: {error}."
+        case _:
+            return f"It does not answer: {str(error) or type(error).__name__}."

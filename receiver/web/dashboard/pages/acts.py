@@ -1,0 +1,75 @@
+"""An act before it is done, and its start."""
+
+import re
+import secrets
+
+from starlette.responses import Response
+
+from receiver.runtime.operator_runs.model import OperatorRun
+from receiver.runtime.operator_runs.runner import OperatorRuns
+from receiver.web.dashboard.acts.plan import Asked, MakePlan
+from receiver.web.dashboard.acts.plans import PLANS
+from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.page import Page, Pairs, View, redirect
+from receiver.web.problems import Kind, Problem, not_found
+
+#: Of the form itself, beside the fields of the act.
+_OWN = frozenset({"nonce", "at"})
+
+_NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
+
+OLD_MS = 12 * 3_600_000  # a preview that nobody pressed for so long is made again
+
+
+async def show_act(view: View) -> Page:
+    asked = Asked(services=view.services, fields=view.query, at_ms=view.now_ms, is_preview=True)
+    kind, make = _plan_of(view)
+    plan = await make(asked)
+    fields = [pair for pair in view.query if pair[0] not in plan.fields]
+    values = {
+        "plan": plan,
+        "kind": kind,
+        "fields": [*fields, *plan.fields.items()],
+        "nonce": secrets.token_urlsafe(16),
+        "at": str(view.now_ms),
+    }
+    return Page(template="act.html", title=plan.title, values=values, live="")
+
+
+async def start_act(view: View) -> Response:
+    """Start the run of a form; the same form again leads to the same run."""
+    kind, make = _plan_of(view)
+    fields: Pairs = [pair for pair in view.fields if pair[0] not in _OWN]
+    asked = Asked(services=view.services, fields=fields, at_ms=_at(view), is_preview=False)
+    if not _NONCE.fullmatch(view.form.get("nonce", "")):
+        raise Problem(Kind.MALFORMED, "The form is not one of ours. Nothing was done.")
+    plan = await make(asked)
+    if plan.refusal:
+        raise Problem(Kind.CONFLICT, f"{plan.refusal} Nothing was done.")
+    draft = OperatorRun(
+        id=view.services.store.runs.new_run_id(view.now_ms),
+        nonce=view.form["nonce"],
+        kind=kind,
+        actor=view.session.actor,
+        condition=plan.condition,
+        expected=plan.expected,
+        created_ms=view.now_ms,
+    )
+    runs: OperatorRuns = view.request.state.runs
+    run = await runs.start(draft)
+    return redirect(f"{ROOT}/runs/{run.id}")
+
+
+def _plan_of(view: View) -> tuple[str, MakePlan]:
+    kind = view.param("kind")
+    if kind not in PLANS:
+        raise not_found("act")
+    return kind, PLANS[kind]
+
+
+def _at(view: View) -> int:
+    text = view.form.get("at", "")
+    at_ms = int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
+    if not 0 <= view.now_ms - at_ms <= OLD_MS:
+        raise Problem(Kind.CONFLICT, "The preview is too old. Nothing was done: look at it again.")
+    return at_ms

@@ -1,0 +1,100 @@
+"""One task: its request, its outputs, all that happened to it, its deliveries, and what can be done about it."""
+
+import re
+
+from receiver.tasks.model.reports import left_out
+from receiver.tasks.model.task import Task
+from receiver.web.dashboard.media import MediaSlots, MediaStream
+from receiver.web.dashboard.model.task_sheet import (
+    DELIVERIES_MOST,
+    LINES_MOST,
+    cures_of,
+    lines_of,
+    media_kind,
+    pictures_of,
+    receivers_of,
+    shows_media,
+)
+from receiver.web.dashboard.page import Page, View
+from receiver.web.problems import Kind, Problem, not_found
+from submitter.model import TaskId
+
+_NUMBER = re.compile("[0-9]{1,3}")
+
+
+async def show_task(view: View) -> Page:
+    task, services = await _task(view), view.services
+    timeline = await services.store.tasks.timeline(task.id)
+    configured = services.providers.get(task.provider)
+    secrets = () if configured is None else (configured.account.api_key,)
+    pictures = pictures_of(task.request)
+    values = {
+        "task": task,
+        "place": await services.store.queue.place(task, view.now_ms),
+        "is_configured": configured is not None,
+        "pictures": [(number, url, media_kind("", url)) for number, url in enumerate(pictures)],
+        "outputs": [
+            (number, output, media_kind(output.type, output.url), shows_media(output))
+            for number, output in enumerate(task.outputs)
+        ],
+        "lines": lines_of(timeline, task.created_ms, secrets),
+        "lines_left": max(0, len(timeline) - LINES_MOST),
+        "left_out": left_out(task.reports),
+        "receivers": receivers_of(timeline),
+        "receivers_most": DELIVERIES_MOST,
+        "cures": cures_of(task, view.now_ms),
+        "id_field": [("q", task.id)],
+    }
+    return Page(template="task.html", title=f"Task {task.id}", values=values)
+
+
+async def show_output(view: View) -> MediaStream:
+    """Hand on one output. Raise a 404 problem for none, and for one that needs the account's key."""
+    task, number = await _task(view), _number(view)
+    if number >= len(task.outputs):
+        raise not_found("output")
+    output = task.outputs[number]
+    if not shows_media(output):
+        detail = "It needs the account's key, which is not sent from a page: use `whenfinal tasks download`."
+        raise Problem(Kind.NOT_FOUND, detail)
+    suffix = "mp4" if media_kind(output.type, output.url) == "video" else "img"
+    name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
+    return _media(view, output.url, name)
+
+
+async def show_picture(view: View) -> MediaStream:
+    """Hand on one picture of the request."""
+    task, number = await _task(view), _number(view)
+    pictures = pictures_of(task.request)
+    if number >= len(pictures):
+        raise not_found("picture")
+    return _media(view, pictures[number], None)
+
+
+def _media(view: View, url: str, file_name: str | None) -> MediaStream:
+    """For our own pages, and for a person who opens the address; no other site may fetch through us."""
+    if view.request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        raise Problem(Kind.FORBIDDEN, "Files are shown on pages of this dashboard only.")
+    slots: MediaSlots = view.request.app.state.media_slots
+    return MediaStream(
+        transport=view.services.webhook_transport,
+        slots=slots,
+        url=url,
+        wanted_range=view.request.headers.get("range"),
+        file_name=file_name,
+    )
+
+
+async def _task(view: View) -> Task:
+    """Return the task of the path, by our id. Raise a 404 problem."""
+    task = await view.services.store.tasks.task(TaskId(view.param("id")))
+    if task is None:
+        raise not_found("task")
+    return task
+
+
+def _number(view: View) -> int:
+    text = view.param("number")
+    if not _NUMBER.fullmatch(text):
+        raise not_found("file")
+    return int(text)
