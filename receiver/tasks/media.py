@@ -87,7 +87,7 @@ def _headers_of(reply: FileReply, url: str) -> dict[str, str]:
         raise NoMedia(f"{_host(url)} answers {reply.status} in place of the file; its link may have ended.")
     kind = (reply.header("content-type") or "").partition(";")[0].strip().lower()
     if not _TYPE.fullmatch(kind):
-        shown = kind if re.fullmatch("[!-~]{1,60}", kind) else "no known type"
+        shown = kind if re.fullmatch("[a-z0-9/+.-]{1,60}", kind) else "no known type"
         raise NoMedia(f"{_host(url)} answers with {shown}. Only pictures and films are shown here.")
     if (reply.header("content-encoding") or "identity").strip().lower() not in {"", "identity"}:
         raise NoMedia(f"{_host(url)} sends the file packed, which was not asked for.")

@@ -1,4 +1,4 @@
-"""A real browser at the dashboard: the system's Chromium, driven by playwright, in which nothing may break the policy."""
+"""A real browser at the dashboard: the system's Chromium, driven by playwright; nothing may break the policy."""
 
 import os
 import shutil

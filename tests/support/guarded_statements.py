@@ -45,6 +45,16 @@ _DELIVERY = {
 }
 _SUBSCRIPTION = {"id": "s", "state": "active", "secret": "x"}
 _ENDPOINT = {"id": "e", "next_due_ms": None, "paused_until_ms": None, "throttled_rate_per_s": None}
+_RUN = {
+    "id": "r",
+    "nonce": "n",
+    "kind": "k",
+    "state": "running",
+    "condition": "{}",
+    "notes": "[]",
+    "done": 0,
+    "failed": 0,
+}
 _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
@@ -350,10 +360,35 @@ GUARDED: Mapping[str, Guarded] = {
         table="former_subscriptions", row={"id": "s", "until_seq": 7}, params={"seq": 7}, leaves=({"until_seq": 8},)
     ),
     "remove_events": Guarded(table="events", row={"seq": 7, "id": "v"}, params={"last": 7}, leaves=({"seq": 8},)),
+    "save_run": Guarded(
+        table="operator_runs",
+        row={**_RUN, "lease_owner": "me", "lease_until_ms": LATER},
+        params={
+            "id": "r",
+            "owner": "me",
+            "done": 3,
+            "failed": 1,
+            "notes": "[]",
+            "state": "running",
+            "cursor": "c",
+            "ended_ms": None,
+            "last_error": None,
+            "until_ms": LATEST,
+        },
+        takes=({"lease_until_ms": NOW},),  # nobody else has taken it on
+        leaves=({"id": "q"}, {"lease_owner": "other"}, {"lease_owner": None}, {"state": "stopped"}),
+    ),
+    "stop_run": Guarded(
+        table="operator_runs",
+        row=_RUN,
+        params={"id": "r", "state": "stopped", "now_ms": NOW},
+        leaves=({"id": "q"}, {"state": "finished"}, {"state": "failed"}, {"state": "stopped"}),
+    ),
 }
 
 #: Statements that change whatever has the id or the name, with the reason for which they need no other condition.
 UNGUARDED: Mapping[str, str] = {
+    "lease_run": "its transaction has locked the run and seen that it is free",
     "update_observation": "a line that the caller has read under the lock of its task",
     "set_tokens": "its transaction has locked the account",
     "update_account": "its transaction has locked the account",

@@ -73,10 +73,11 @@ class OperatorRuns:
         """Page after page, until its end, a stop, an error, or the end of this process."""
         while run.is_open and not self._is_closing:
             run = await self._page(run)
-            until_ms = self.services.clock() + LEASE_MS if run.is_open and not self._is_closing else None
-            if not await self.services.store.runs.save(run, self.owner, until_ms=until_ms):
+            if not await self.services.store.runs.save(run, self.owner, until_ms=self.services.clock() + LEASE_MS):
                 return
-        if not run.is_open:
+        if run.is_open:
+            await self.services.store.runs.save(run, self.owner, until_ms=None)
+        else:
             log.info("run_ended", run=run.id, kind=run.kind, state=run.state.value, done=run.done, failed=run.failed)
 
     async def _page(self, run: OperatorRun) -> OperatorRun:

@@ -35,7 +35,7 @@ def to_page(scope: Scope, problem: Problem) -> Response:
         "title": title,
         "live": "",
         "status": status,
-        "detail": problem.detail or "",
+        "detail": "" if problem.errors else problem.detail or "",
         "errors": problem.errors,
         "request_id": trace_of(scope).request_id,
         "is_signed_out": problem.kind is Kind.UNAUTHENTICATED,

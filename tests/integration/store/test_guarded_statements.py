@@ -155,6 +155,7 @@ _LOCKING = {
 _TASK = {"id": "t", "provider": "p", "task_id": "x", "labels": "{}", "state": "running", "idempotency_key": None}
 _DUE = {"id": "d", "endpoint_id": "e", "event_seq": 7, "due_ms": 1, "lease_until_ms": None, "subscription": None}
 _SUBSCRIPTION = {"id": "s", "state": "active"}
+_RUN = {"id": "r", "nonce": "n", "state": "running", "lease_until_ms": None, "condition": "{}", "notes": "[]"}
 
 #: A row that the statement finds, its table, and what it takes.
 _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
@@ -202,6 +203,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "endpoints_by_ids": ("endpoints", {"id": "e"}, {"ids": ["e"]}),
     "subscriptions_by_ids": ("subscriptions", _SUBSCRIPTION, {"ids": ["s"]}),
     "lock_subscription": ("subscriptions", _SUBSCRIPTION, {"id": "s"}),
+    "free_run": ("operator_runs", _RUN, {"id": None, "now_ms": NOW}),
 }
 
 #: What only one owner at a time may go through; each of these locks the row that it reads.

@@ -11,13 +11,13 @@ from receiver.runtime.services import Services
 from receiver.tasks.model.search import TaskSearch, search_of
 from receiver.tasks.operator import NotCanceled
 from submitter.errors import TransportError
-from submitter.model import ENDED, TaskId, TaskState
+from submitter.model import ENDED, UNRESOLVED, TaskId, TaskState
 
 #: A poll can say something about these.
 TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
 
-#: These run on until somebody cancels them.
-TO_CANCEL = frozenset(TaskState) - ENDED - {TaskState.SUBMITTING}
+#: These run on until somebody cancels them, and their provider's id is known, or they are still ours.
+TO_CANCEL = frozenset(TaskState) - ENDED - UNRESOLVED
 
 
 def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | None:

@@ -11,7 +11,7 @@ from receiver.tasks.model.settle import is_correctable, why_not_ended, why_not_s
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.web.dashboard.model.text import link
-from submitter.model import ENDED, Output, TaskState
+from submitter.model import ENDED, UNRESOLVED, Output, TaskState
 
 PICTURES_MOST = 20  # of one request
 
@@ -71,7 +71,7 @@ class Cures:
 def cures_of(task: Task, now_ms: int) -> Cures:
     return Cures(
         reconcile=task.state not in ENDED and task.state is not TaskState.QUEUED,
-        cancel=task.state not in ENDED and task.state is not TaskState.SUBMITTING,
+        cancel=task.state not in ENDED and task.state not in UNRESOLVED,
         settle=why_not_settled(task, lease_until_ms=None, now_ms=now_ms) is None,
         end=why_not_ended(task, lease_until_ms=None, now_ms=now_ms) is None,
         correct=is_correctable(task),

@@ -1,0 +1,154 @@
+"""A run is started once, works through its items, survives the death of its process, and ends when it is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.runtime.operator_runs.acts.act import Act, Condition
+from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunItems, RunState
+from receiver.runtime.operator_runs.runner import LEASE_MS, OperatorRuns
+from receiver.runtime.services import Services
+from receiver.runtime.store import Store
+from tests.support.builders import T0
+from tests.support.service import Served, served
+from tests.support.tables import rows_of
+
+OWNER = "one"
+
+
+def a_draft(store: Store, nonce: str = "n1", **changes: Any) -> OperatorRun:
+    values: dict[str, Any] = {"kind": "count", "actor": "key ada", "condition": {"most": 5}, "created_ms": T0}
+    return OperatorRun(id=store.runs.new_run_id(T0), nonce=nonce, **(values | changes))
+
+
+async def test_the_same_form_gives_one_run_and_one_line_in_the_audit(store: Store, database_url: str) -> None:
+    first, second = a_draft(store), a_draft(store)
+    started, again = [await store.runs.start(draft, now_ms=T0) for draft in (first, second)]
+    assert started == again == first
+    assert (await store.runs.runs()).items == (first,)
+    assert rows_of(database_url, "SELECT actor, action FROM audit") == [("key ada", "count")]
+
+
+async def test_a_run_is_worked_on_by_one_owner_until_its_lease_ends(store: Store) -> None:
+    run = await store.runs.start(a_draft(store), now_ms=T0)
+    assert await store.runs.has_free(T0)
+    assert await store.runs.lease(OWNER, now_ms=T0, lease_ms=100, run_id=run.id) == run
+    assert not await store.runs.has_free(T0 + 99)
+    assert await store.runs.lease("two", now_ms=T0 + 99, lease_ms=100) is None
+    assert await store.runs.lease("two", now_ms=T0 + 100, lease_ms=100) == run
+    assert not await store.runs.save(run, OWNER, until_ms=None)
+    assert await store.runs.save(run, "two", until_ms=None)
+    assert await store.runs.has_free(T0 + 100)
+
+
+async def test_a_stopped_run_takes_no_more_progress(store: Store) -> None:
+    run = await store.runs.start(a_draft(store), now_ms=T0)
+    await store.runs.lease(OWNER, now_ms=T0, lease_ms=100)
+    await store.runs.stop(run.id, actor="key ada", now_ms=T0 + 1)
+    assert not await store.runs.save(run, OWNER, until_ms=None)
+    stored = await store.runs.run(run.id)
+    assert stored is not None
+    assert (stored.state, stored.ended_ms) == (RunState.STOPPED, T0 + 1)
+    assert await store.runs.lease("two", now_ms=T0 + LEASE_MS, lease_ms=100) is None
+
+
+class Counting:
+    """An act on numbers, five a page, that notes what it worked on; `before` runs before each page."""
+
+    def __init__(self, before: Callable[[int], Any] = lambda _: None) -> None:
+        self.worked: list[str] = []
+        self.before = before
+
+    async def items(self, _services: Services, condition: Condition, cursor: str | None) -> RunItems:
+        start, most = int(cursor or 0), condition["most"]
+        end = min(start + 5, most)
+        return RunItems(items=tuple(map(str, range(start, end))), next_cursor=str(end) if end < most else None)
+
+    async def work(
+        self, _services: Services, items: Sequence[str], _condition: Condition, _actor: str
+    ) -> Sequence[ItemResult]:
+        self.before(int(items[0]))
+        self.worked += items
+        return [
+            ItemResult(item=each, is_done=each != "3", words="" if each != "3" else "not this one") for each in items
+        ]
+
+    def act(self) -> Act:
+        return Act(items=self.items, work=self.work)
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as service:
+        yield service
+
+
+async def _ended(store: Store, run_id: str) -> OperatorRun:
+    while True:
+        run = await store.runs.run(run_id)
+        if run is not None and not run.is_open:
+            return run
+        await asyncio.sleep(0.01)
+
+
+async def test_a_run_goes_through_every_page_and_says_what_became_of_its_items(node: Served) -> None:
+    counting, store = Counting(), node.services.store
+    runs = OperatorRuns(services=node.services, acts={"count": counting.act()})
+    started = await runs.start(a_draft(store, condition={"most": 12}))
+    run = await _ended(store, started.id)
+    assert (run.state, run.done, run.failed) == (RunState.FINISHED, 11, 1)
+    assert [(note.item, note.words) for note in run.notes] == [("3", "not this one")]
+    assert counting.worked == [str(number) for number in range(12)]
+    await runs.aclose()
+
+
+async def test_two_presses_at_once_work_once(node: Served) -> None:
+    counting, store = Counting(), node.services.store
+    runs = OperatorRuns(services=node.services, acts={"count": counting.act()})
+    first, second = await asyncio.gather(*(runs.start(a_draft(store)) for _ in range(2)))
+    assert first.id == second.id
+    await _ended(store, first.id)
+    await runs.aclose()
+    assert counting.worked == ["0", "1", "2", "3", "4"]
+
+
+async def test_another_process_goes_on_where_a_closed_one_left_it(node: Served) -> None:
+    store = node.services.store
+    closing: list[asyncio.Task[None]] = []
+    counting = Counting(lambda first: closing.append(asyncio.create_task(one.aclose())) if first == 5 else None)
+    one = OperatorRuns(services=node.services, acts={"count": counting.act()})
+    started = await one.start(a_draft(store, condition={"most": 20}))
+    while not closing:
+        await asyncio.sleep(0.01)
+    await closing[0]
+    left = await store.runs.run(started.id)
+    assert left is not None
+    assert left.is_open
+    two = OperatorRuns(services=node.services, acts={"count": counting.act()})
+    await two.take_on()
+    run = await _ended(store, started.id)
+    await two.aclose()
+    assert (run.state, run.done, run.failed) == (RunState.FINISHED, 19, 1)
+    assert counting.worked == [str(number) for number in range(20)]
+
+
+async def test_a_page_that_breaks_ends_the_run_in_words(node: Served) -> None:
+    counting, store = Counting(lambda _: 1 / 0), node.services.store
+    runs = OperatorRuns(services=node.services, acts={"count": counting.act()})
+    started = await runs.start(a_draft(store))
+    run = await _ended(store, started.id)
+    await runs.aclose()
+    assert run.state is RunState.FAILED
+    assert run.last_error is not None
+    assert "ZeroDivisionError" in run.last_error
+
+
+async def test_a_kind_that_a_newer_version_made_fails_alone(node: Served) -> None:
+    store = node.services.store
+    runs = OperatorRuns(services=node.services, acts={})
+    started = await runs.start(a_draft(store))
+    assert (await _ended(store, started.id)).state is RunState.FAILED
+    await runs.aclose()

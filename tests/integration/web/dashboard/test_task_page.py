@@ -1,0 +1,214 @@
+"""One task: all that is known of it, its words as text, and its pictures and outputs through us alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from receiver.tasks import media
+from submitter.model import Output, TaskState
+from tests.support.builders import a_report
+from tests.support.dashboard import is_page, visiting
+from tests.support.dashboard_ledger import MARKUP, REQUEST
+from tests.support.service import Served, served
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server of files: its address, and the heads of the requests that came."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        heads.append(head)
+        writer.write(answer(head))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+
+
+def reply(body: bytes = PNG, kind: str = "image/png", status: str = "200 OK", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def _with_output(service: Served, url: str, **changes: Any) -> None:
+    await service.has(request={"video": {"reference_images": [url]}})
+    outputs = (Output(url=url, **changes),)
+    await service.services.store.ledger.record([a_report(TaskState.SUCCEEDED, outputs=outputs)], 1)
+
+
+async def _shown(service: Served, answer: bytes, path: str = "/v.png", **headers: str) -> httpx.Response:
+    async with answering(lambda _: answer) as (url, _), visiting(service, "read") as browser:
+        await _with_output(service, url + path)
+        return await browser.get("/ops/tasks/tsk_1/outputs/0", headers=headers)
+
+
+async def test_the_page_shows_all_that_is_known_as_text(service: Served) -> None:
+    changes = {"labels": {"note": MARKUP}, "model": MARKUP, "notify_url": None}
+    await service.has(request={**REQUEST, "labels": {"note": MARKUP}}, **changes)
+    report = a_report(TaskState.FAILED, raw=MARKUP.encode() * 2000)
+    await service.services.store.ledger.record([report], 1)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops/tasks/tsk_1"))
+    assert "<script>alert" not in page
+    assert "onerror=alert(2)>" not in page
+    assert "\x1b" not in page
+    assert "characters" in page  # the raw answer is cut, with its length
+    assert "the picture was refused" in page
+    assert "keeper-7f3a.png" in page
+    assert 'src="https://' not in page
+
+
+async def test_what_came_is_for_operators_and_never_holds_our_secrets(service: Served) -> None:
+    await service.has()
+    key = service.services.providers["hiapi"].account.api_key
+    raw = f'{{"url":"{service.url}{service.callback_path()}","key":"{key}","mark":"as it came"}}'
+    await service.services.store.ledger.record([a_report(TaskState.FAILED, raw=raw.encode())], 1)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops/tasks/tsk_1"))
+        assert "mark" in page
+        assert key not in page
+        assert service.callback_path().rpartition("/")[2] not in page
+    async with visiting(service, "read") as browser:
+        assert "A key with the scope operate sees what came" in is_page(await browser.get("/ops/tasks/tsk_1"))
+
+
+async def test_a_task_that_is_gone_is_said_so(service: Served) -> None:
+    async with visiting(service) as browser:
+        for path in ("/ops/tasks/tsk_gone", "/ops/tasks/tsk_gone/outputs/0", "/ops/tasks/tsk_gone/pictures/0"):
+            assert "no task of that id" in is_page(await browser.get(path), 404)
+        await service.has()
+        for path in ("outputs/0", "outputs/x", "pictures/0", "pictures/9999"):
+            is_page(await browser.get(f"/ops/tasks/tsk_1/{path}"), 404)
+
+
+async def test_a_file_comes_through_us_in_a_sandbox_and_without_our_headers(service: Served) -> None:
+    async with answering(lambda _: reply(Set_Cookie="a=b", X_Odd="1")) as (url, heads), visiting(service) as browser:
+        await _with_output(service, f"{url}/v.png")
+        for path in ("outputs/0", "pictures/0"):
+            answer = await browser.get(f"/ops/tasks/tsk_1/{path}")
+            assert (answer.status_code, answer.content) == (200, PNG)
+            assert answer.headers["content-type"] == "image/png"
+            assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "set-cookie" not in answer.headers
+            assert "x-odd" not in answer.headers
+        saved = await browser.get("/ops/tasks/tsk_1/outputs/0?download=1")
+        assert saved.headers["content-disposition"] == 'attachment; filename="tsk_1-0.mp4"'
+    assert len(heads) == 3
+    assert not any(b"authorization" in head.lower() or b"cookie" in head.lower() for head in heads)
+
+
+async def test_a_part_of_a_film_is_asked_for_and_handed_on(service: Served) -> None:
+    part = reply(b"abc", "video/mp4", "206 Partial Content", Content_Range="bytes 2-4/10")
+    async with answering(lambda _: part) as (url, heads), visiting(service) as browser:
+        await _with_output(service, f"{url}/v.mp4")
+        answer = await browser.get("/ops/tasks/tsk_1/outputs/0", headers={"Range": "bytes=2-4"})
+        await browser.get("/ops/tasks/tsk_1/outputs/0", headers={"Range": "lines=1-2"})
+    assert (answer.status_code, answer.content) == (206, b"abc")
+    assert answer.headers["content-range"] == "bytes 2-4/10"
+    assert b"range: bytes=2-4" in heads[0].lower()
+    assert b"\r\nrange:" not in heads[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("text/html", "text/html"),
+        ("image/svg+xml", "image/svg+xml"),
+        ("application/octet-stream", "application/octet-stream"),
+        ("image/png<script>", "no known type"),
+        ("", "no known type"),
+    ],
+)
+async def test_nothing_but_pictures_and_films_is_handed_on(service: Served, kind: str, word: str) -> None:
+    page = is_page(await _shown(service, reply(b"<script>1</script>", kind)), 502)
+    assert f"answers with {word}" in page
+
+
+async def test_a_link_that_has_ended_a_packed_file_and_a_huge_one_are_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "MAX_BYTES", 50)
+    for number, (answer, word) in enumerate(
+        [
+            (reply(status="403 Forbidden"), "answers 403"),
+            (reply(b"x", Content_Encoding="gzip"), "packed"),
+            (reply(b"x" * 51), "at most 50"),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with served(folder) as service:
+            assert word in is_page(await _shown(service, answer), 502)
+
+
+async def test_a_redirect_is_followed_and_every_step_is_guarded(tmp_path: Path) -> None:
+    def answer(head: bytes) -> bytes:
+        if b"/first" in head:
+            return reply(b"", status="302 Found", Location="/second")
+        if b"/second" in head:
+            return reply()
+        return reply(b"", status="302 Found", Location="http://169.254.169.254/secret")
+
+    async with served(tmp_path) as service, answering(answer) as (url, _), visiting(service) as browser:
+        await service.has(request={"video": {"reference_images": [f"{url}/first", f"{url}/metadata"]}})
+        assert (await browser.get("/ops/tasks/tsk_1/pictures/0")).content == PNG
+        page = is_page(await browser.get("/ops/tasks/tsk_1/pictures/1"), 502)
+        assert "may not be reached" in page
+
+
+async def test_an_address_of_this_network_is_not_reached_unless_it_is_allowed(tmp_path: Path) -> None:
+    async with (
+        answering(lambda _: reply()) as (url, heads),
+        served(tmp_path, WHENFINAL_ALLOW_PRIVATE="") as service,
+        visiting(service) as browser,
+    ):
+        await _with_output(service, f"{url}/v.png")
+        assert "may not be reached" in is_page(await browser.get("/ops/tasks/tsk_1/outputs/0"), 502)
+    assert heads == []
+
+
+async def test_an_output_that_needs_the_key_is_not_fetched(service: Served) -> None:
+    async with answering(lambda _: reply()) as (url, heads), visiting(service) as browser:
+        await _with_output(service, f"{url}/v.mp4", needs_key=True)
+        assert "whenfinal tasks download" in is_page(await browser.get("/ops/tasks/tsk_1/outputs/0"), 404)
+        assert "whenfinal tasks download" in is_page(await browser.get("/ops/tasks/tsk_1"))
+    assert heads == []
+
+
+async def test_another_site_may_not_fetch_through_us(service: Served) -> None:
+    async with answering(lambda _: reply()) as (url, heads), visiting(service) as browser:
+        await _with_output(service, f"{url}/v.png")
+        foreign = {"Sec-Fetch-Site": "cross-site"}
+        is_page(await browser.get("/ops/tasks/tsk_1/outputs/0", headers=foreign), 403)
+    async with visiting(service, None) as browser:
+        assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).status_code == 303
+    assert heads == []
+
+
+async def test_only_so_many_files_are_handed_on_at_once(service: Served) -> None:
+    service.app.state.media_slots.taken = media.AT_ONCE
+    answer = await _shown(service, reply())
+    is_page(answer, 503)
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_an_address_that_is_no_address_has_no_link_and_is_not_fetched(service: Served) -> None:
+    await _with_output(service, "javascript:alert(1)")
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops/tasks/tsk_1"))
+        assert 'href="javascript' not in page
+        assert "javascript:alert(1)" in page
+        is_page(await browser.get("/ops/tasks/tsk_1/outputs/0"), 404)
