@@ -1,8 +1,5 @@
 """One task: all that is known of it, its words as text, and its pictures and outputs through us alone."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +11,8 @@ from submitter.model import Output, TaskState
 from tests.support.builders import a_report
 from tests.support.dashboard import is_page, visiting
 from tests.support.dashboard_ledger import MARKUP, REQUEST
+from tests.support.file_server import PNG, answering, reply
 from tests.support.service import Served, served
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
-
-
-@asynccontextmanager
-async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server of files: its address, and the heads of the requests that came."""
-    heads: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        heads.append(head)
-        writer.write(answer(head))
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
-
-
-def reply(body: bytes = PNG, kind: str = "image/png", status: str = "200 OK", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", "Connection: close"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 async def _with_output(service: Served, url: str, **changes: Any) -> None:
@@ -55,7 +28,7 @@ async def _shown(service: Served, answer: bytes, path: str = "/v.png", **headers
 
 
 async def test_the_page_shows_all_that_is_known_as_text(service: Served) -> None:
-    changes = {"labels": {"note": MARKUP}, "model": MARKUP, "notify_url": None}
+    changes: dict[str, Any] = {"labels": {"note": MARKUP}, "model": MARKUP, "notify_url": None}
     await service.has(request={**REQUEST, "labels": {"note": MARKUP}}, **changes)
     report = a_report(TaskState.FAILED, raw=MARKUP.encode() * 2000)
     await service.services.store.ledger.record([report], 1)
