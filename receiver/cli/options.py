@@ -14,9 +14,9 @@ from pydantic_core import PydanticCustomError
 from typer.models import OptionInfo
 
 from receiver.cli.console import USAGE, CommandFailed, note
-from receiver.cli.display.durations import parse_duration_s
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
+from receiver.runtime.durations import parse_duration_s
 from receiver.store.repository import Page
 
 

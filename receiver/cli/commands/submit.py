@@ -14,13 +14,13 @@ from rich.table import Table
 from receiver.cli.commands.submit_file import RequestLine, check_requests, read_requests
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, show
 from receiver.cli.display.bars import progress
-from receiver.cli.display.durations import parse_duration_s
 from receiver.cli.display.listing import state_cell, table
 from receiver.cli.display.tables import task_sheet
 from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
 from receiver.runtime.background import working
 from receiver.runtime.clock import now_ms
+from receiver.runtime.durations import parse_duration_s
 from receiver.runtime.services import Services
 from receiver.store.errors import StoreError
 from receiver.tasks.model.submit_result import RefusedSubmit, Submitted

@@ -9,7 +9,6 @@ import typer
 
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
-from receiver.cli.display.durations import parse_duration_s
 from receiver.cli.display.repair_tables import resumed_lines
 from receiver.cli.display.subscription_tables import probe_line, subscription_sheet, subscriptions_table
 from receiver.cli.options import (
@@ -26,6 +25,7 @@ from receiver.cli.options import (
 )
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms
+from receiver.runtime.durations import parse_duration_s
 from receiver.runtime.services import Services
 from receiver.store.repository import Page
 from receiver.webhooks.model.delivery import Backlog

@@ -1,29 +1,26 @@
 """`whenfinal tasks`: show a task or the queue, explain a task, cancel one."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from receiver.cli.commands.task_list import check_name
 from receiver.cli.console import CommandFailed, emit, show
-from receiver.cli.display.explain import NextSteps, TaskContext, next_steps
 from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_table, task_sheet, timeline_table
 from receiver.cli.options import Json, note_more
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms
+from receiver.runtime.explaining import Explanation, explain_task
 from receiver.runtime.services import Services
 from receiver.store.accounts import AccountStatus
 from receiver.store.repository import Page
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.queue_list import QueuedTask, with_places
 from receiver.tasks.model.task import Task, TaskFilter
-from receiver.tasks.model.timeline import TimelineEntry
 from receiver.tasks.operator import NotCanceled
 from submitter import api
 from submitter.model import CancelAccepted, ProviderTaskId, TaskId, TaskState
 from submitter.providers.contract import ConfiguredProvider
-from submitter.providers.registry import LISTS_TASKS
 
 ACTOR = "command line"
 
@@ -81,7 +78,12 @@ def show_one(task: Task, *, as_json: bool) -> None:
 
 
 def explain(task_name: TaskName, *, as_json: Json = False) -> None:
-    task, timeline, steps = with_services(lambda services: _explain(services, task_name))
+    async def work(services: Services) -> tuple[Task, Explanation]:
+        task = await find_task(services, task_name)
+        return task, await explain_task(services, task)
+
+    task, explanation = with_services(work)
+    timeline, steps = explanation.timeline, explanation.steps
     if as_json:
         emit(
             {
@@ -93,24 +95,6 @@ def explain(task_name: TaskName, *, as_json: Json = False) -> None:
         )
     else:
         show(task_sheet(task, now_ms()), "", timeline_table(timeline, task.created_ms), *next_steps_lines(steps))
-
-
-async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[TimelineEntry], NextSteps]:
-    task = await find_task(services, task_name)
-    timeline = await services.store.tasks.timeline(task.id)
-    accounts = {account.provider: account for account in await services.store.accounts.all()}
-    await services.durations.refresh()
-    is_configured = task.provider in services.providers
-    context = TaskContext(
-        now_ms=services.clock(),
-        is_repeatable=services.submission.is_repeatable(task, services.clock()),
-        is_configured=is_configured,
-        account=accounts.get(task.provider),
-        place=await services.store.queue.place(task, services.clock()),
-        times=services.durations.times_of(task) if is_configured else None,
-        has_list=has_list(services, task.provider),
-    )
-    return task, timeline, next_steps(task, timeline, context)
 
 
 def cancel(task_name: TaskName, *, as_json: Json = False) -> None:
@@ -139,12 +123,6 @@ def configured_provider(services: Services, task: Task, *, hint: str = "") -> Co
     if configured is None:
         raise CommandFailed(f"{task.provider} is not among the configured providers{hint}")
     return configured
-
-
-def has_list(services: Services, provider: str) -> bool:
-    """Whether a configured provider documents a list of its tasks."""
-    configured = services.providers.get(provider)
-    return configured is not None and configured.account.adapter in LISTS_TASKS
 
 
 async def find_task(services: Services, task_name: str) -> Task:

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.durations import format_when
+from receiver.runtime.durations import format_when
 from receiver.runtime.printable import escape_control
 from submitter.timestamps import rfc3339
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.durations import format_when
 from receiver.cli.display.listing import cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
 from receiver.reconcile.model.duration_report import LearnedDuration, LearnedProvider
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
+from receiver.runtime.durations import format_when
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
 
 MOSTLY = 0.5  # more of an estimate than that is assumed, not learned

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from receiver.cli.display.explain import format_offset
 from receiver.cli.display.listing import table
+from receiver.runtime.next_steps import format_offset
 from receiver.tasks.model.candidates import Candidate, Search
 from receiver.tasks.model.task import SettleRefused, Task
 from submitter.timestamps import rfc3339

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.durations import format_duration, format_when
 from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
 from receiver.events.model.query import EventFilter
+from receiver.runtime.durations import format_duration, format_when
 from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState
 from receiver.webhooks.model.replay import ReplayCount

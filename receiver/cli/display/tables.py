@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.durations import format_duration, format_when
-from receiver.cli.display.explain import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
 from receiver.cli.display.task_table import percent
 from receiver.events.model.event import Event
 from receiver.reconcile.model.report import ReconcileSummary
+from receiver.runtime.durations import format_duration, format_when
+from receiver.runtime.next_steps import ANSWER_SHOWN, NextSteps, entry_details, format_offset
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.task import Task

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from receiver.cli.display.durations import format_duration
 from receiver.cli.display.listing import format_labels, state_cell, table
+from receiver.runtime.durations import format_duration
 from receiver.tasks.model.task import Task
 
 

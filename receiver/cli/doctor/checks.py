@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from receiver.cli.display.durations import format_duration
 from receiver.config.accounts import prefix_of
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
+from receiver.runtime.durations import format_duration
 from receiver.store.accounts import AccountStatus
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.tasks.model.queue import QueueDepth

@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from receiver.runtime.durations import format_duration
+from receiver.runtime.next_steps import format_offset
 from receiver.web.dashboard.model import states, text, times
 from receiver.web.dashboard.model.addresses import ROOT
 
@@ -49,11 +51,11 @@ def _environment() -> Environment:
         "age": times.age,
         "block": text.block,
         "clock": times.clock,
-        "duration": times.duration,
+        "duration": format_duration,
         "kind": states.kind,
         "link": text.link,
         "machine": times.machine,
-        "offset": times.offset,
+        "offset": format_offset,
         "one_line": text.one_line,
     }
     environment.globals["file"] = file_address

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.cli.display.durations import parse_moment
+from receiver.runtime.durations import parse_moment
 from receiver.web.problems import Kind, Problem
 from receiver.web.schemas.subscriptions import ReplayRequest
 from receiver.web.validation import check

@@ -30,22 +30,3 @@ def age(at_ms: int, now_ms: int) -> str:
             number = away_ms // size_ms
             return f"{number} {unit} ago" if at_ms < now_ms else f"in {number} {unit}"
     return "just now" if at_ms <= now_ms else "in under 1 min"
-
-
-def duration(length_ms: float) -> str:
-    """`340 ms`, `4.2 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`."""
-    if length_ms < 1000:
-        return f"{length_ms:.0f} ms"
-    if length_ms < 60_000:
-        return f"{length_ms / 1000:.1f} s"
-    seconds = int(length_ms // 1000)
-    for size_s, unit, rest_s, rest_unit in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if seconds >= size_s:
-            rest = seconds % size_s // rest_s
-            return f"{seconds // size_s} {unit}" + (f" {rest} {rest_unit}" if rest else "")
-    return f"{seconds} s"
-
-
-def offset(after_ms: int) -> str:
-    """`+4.2 s`; with a minus for a time before."""
-    return f"{'-' if after_ms < 0 else '+'}{duration(abs(after_ms))}"

@@ -2,6 +2,7 @@
 
 import re
 
+from receiver.runtime.explaining import explain_task
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.web.dashboard.media import MediaSlots, MediaStream
@@ -24,13 +25,15 @@ _NUMBER = re.compile("[0-9]{1,3}")
 
 async def show_task(view: View) -> Page:
     task, services = await _task(view), view.services
-    timeline = await services.store.tasks.timeline(task.id)
+    explanation = await explain_task(services, task)
+    timeline = explanation.timeline
     configured = services.providers.get(task.provider)
     secrets = () if configured is None else (configured.account.api_key,)
     pictures = pictures_of(task.request)
     values = {
         "task": task,
-        "place": await services.store.queue.place(task, view.now_ms),
+        "place": explanation.place,
+        "steps": explanation.steps,
         "is_configured": configured is not None,
         "pictures": [(number, url, media_kind("", url)) for number, url in enumerate(pictures)],
         "outputs": [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.web.dashboard.model.times import age, clock, duration, offset
+from receiver.web.dashboard.model.times import age, clock
 
 NOW_MS = 1_790_000_000_000  # 2026-09-21T14:13:20Z
 
@@ -26,22 +26,3 @@ def test_an_age_has_one_unit(away_ms: int, words: str) -> None:
 def test_a_clock_time_of_another_day_has_its_day() -> None:
     assert clock(NOW_MS, NOW_MS) == "14:13:20"
     assert clock(NOW_MS - 86_400_000, NOW_MS) == "2026-09-20 14:13:20"
-
-
-@pytest.mark.parametrize(
-    ("length_ms", "words"),
-    [
-        (0, "0 ms"),
-        (340, "340 ms"),
-        (4_200, "4.2 s"),
-        (60_000, "1 min"),
-        (185_000, "3 min 5 s"),
-        (7_440_000, "2 h 4 min"),
-    ],
-)
-def test_a_duration_has_two_units_at_most(length_ms: int, words: str) -> None:
-    assert duration(length_ms) == words
-
-
-def test_an_offset_has_a_sign() -> None:
-    assert (offset(4_200), offset(-4_200)) == ("+4.2 s", "-4.2 s")

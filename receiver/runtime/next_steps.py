@@ -1,4 +1,4 @@
-"""What `whenfinal tasks explain` says: the details of each timeline entry, and the next steps of a task. Pure.
+"""What `whenfinal tasks explain` and the dashboard say: details of timeline entries, and a task's next steps. Pure.
 
 Nothing here decides anything about the task.
 """
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from receiver.cli.display.durations import format_duration, format_when
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.reconcile.model.duration_report import poll_reason
 from receiver.reconcile.model.poll_times import PollTimes
+from receiver.runtime.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.reports import left_out

@@ -2,7 +2,7 @@
 
 import pytest
 
-from receiver.cli.display.durations import format_duration, format_when, parse_duration_s
+from receiver.runtime.durations import format_duration, format_when, parse_duration_s
 
 
 @pytest.mark.parametrize(

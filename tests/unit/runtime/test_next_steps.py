@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from receiver.cli.display.explain import TaskContext, entry_details, format_offset, next_steps
 from receiver.cli.display.tables import timeline_table
 from receiver.reconcile.model.durations import DurationKey, Finish, estimate, learned
 from receiver.reconcile.model.poll_times import PollTimes
+from receiver.runtime.next_steps import TaskContext, entry_details, format_offset, next_steps
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueuePlace
 from receiver.tasks.model.task import Task

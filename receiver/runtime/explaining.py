@@ -1,0 +1,46 @@
+"""Read all that explains one task, for the command line and the dashboard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from receiver.runtime.next_steps import NextSteps, TaskContext, next_steps
+from receiver.runtime.services import Services
+from receiver.tasks.model.queue import QueuePlace
+from receiver.tasks.model.task import Task
+from receiver.tasks.model.timeline import TimelineEntry
+from submitter.providers.registry import LISTS_TASKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What happened to a task, and what comes next."""
+
+    timeline: Sequence[TimelineEntry]
+    steps: NextSteps
+    #: Where it stands in the queue; None unless it is queued.
+    place: QueuePlace | None
+
+
+async def explain_task(services: Services, task: Task) -> Explanation:
+    """Raise StoreUnavailable."""
+    timeline = await services.store.tasks.timeline(task.id)
+    accounts = {account.provider: account for account in await services.store.accounts.all()}
+    await services.durations.refresh()
+    is_configured, now_ms = task.provider in services.providers, services.clock()
+    place = await services.store.queue.place(task, now_ms)
+    context = TaskContext(
+        now_ms=now_ms,
+        is_repeatable=services.submission.is_repeatable(task, now_ms),
+        is_configured=is_configured,
+        account=accounts.get(task.provider),
+        place=place,
+        times=services.durations.times_of(task) if is_configured else None,
+        has_list=has_list(services, task.provider),
+    )
+    return Explanation(timeline=timeline, steps=next_steps(task, timeline, context), place=place)
+
+
+def has_list(services: Services, provider: str) -> bool:
+    """Whether a configured provider documents a list of its tasks."""
+    configured = services.providers.get(provider)
+    return configured is not None and configured.account.adapter in LISTS_TASKS
