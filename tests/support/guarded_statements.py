@@ -378,6 +378,13 @@ GUARDED: Mapping[str, Guarded] = {
         takes=({"lease_until_ms": NOW},),  # nobody else has taken it on
         leaves=({"id": "q"}, {"lease_owner": "other"}, {"lease_owner": None}, {"state": "stopped"}),
     ),
+    "delete_old_runs": Guarded(
+        table="operator_runs",
+        row={**_RUN, "state": "finished"},
+        params={"before": "s"},
+        takes=({"state": "failed"},),
+        leaves=({"id": "s"}, {"id": "t"}, {"state": "running"}),
+    ),
     "stop_run": Guarded(
         table="operator_runs",
         row=_RUN,

@@ -3,8 +3,15 @@
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Tx
-from receiver.store.ids import IdMaker
+from receiver.store.ids import RANDOM_BYTES, IdMaker, new_id
 from receiver.store.repository import NEWEST, Page, Repository
+
+KEPT_MS = 90 * 86_400_000  # after the start of a run
+
+
+def run_ids_from(at_ms: int) -> str:
+    """Below the id of every run that was started at a time or later."""
+    return new_id("run", max(0, at_ms), bytes(RANDOM_BYTES))
 
 
 class RunRepository(Repository):
@@ -15,13 +22,17 @@ class RunRepository(Repository):
         self._new_id = new_id
 
     async def start(self, draft: OperatorRun, *, now_ms: int) -> OperatorRun:
-        """Add a run and its audit row; a draft with a nonce that was used before gives the run of then."""
+        """Add a run and its audit row; a draft with a nonce that was used before gives the run of then.
+
+        Runs that were started long ago are deleted here, because nothing else adds any; their audit rows stay.
+        """
 
         async def work(tx: Tx) -> OperatorRun | None:
             if await tx.execute("insert_run", **run_row(draft)):
                 detail = {"run": draft.id, "condition": dict(draft.condition), "expected": draft.expected}
                 entry = AuditEntry(actor=draft.actor, action=draft.kind, detail=detail)
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
+            await tx.execute("delete_old_runs", before=run_ids_from(now_ms - KEPT_MS))
             row = await tx.fetch_one("run_by_nonce", nonce=draft.nonce)
             return None if row is None else run_of(row)
 

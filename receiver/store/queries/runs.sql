@@ -11,6 +11,9 @@ INSERT INTO operator_runs (
     :last_error
 ) ON CONFLICT DO NOTHING;
 
+-- delete_old_runs: runs with an id before one that are over
+DELETE FROM operator_runs WHERE id < :before AND state <> 'running';
+
 -- run_by_nonce: the run that a form gave
 SELECT * FROM operator_runs WHERE nonce = :nonce;
 

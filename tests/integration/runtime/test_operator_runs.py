@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from receiver.runtime.operator_runs.acts.act import Act, Condition
 from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunItems, RunState
+from receiver.runtime.operator_runs.repository import KEPT_MS
 from receiver.runtime.operator_runs.runner import LEASE_MS, OperatorRuns
 from receiver.runtime.services import Services
 from receiver.runtime.store import Store
@@ -53,6 +55,17 @@ async def test_a_stopped_run_takes_no_more_progress(store: Store) -> None:
     assert stored is not None
     assert (stored.state, stored.ended_ms) == (RunState.STOPPED, T0 + 1)
     assert await store.runs.lease("two", now_ms=T0 + LEASE_MS, lease_ms=100) is None
+
+
+async def test_runs_of_long_ago_are_deleted_and_open_ones_stay(store: Store) -> None:
+    old, still_open = a_draft(store, "n1", state=RunState.FINISHED), a_draft(store, "n2")
+    for draft in (old, still_open):
+        await store.runs.start(draft, now_ms=T0)
+    later_ms = T0 + KEPT_MS + 1
+    new = a_draft(store, "n3")
+    new = replace(new, id=store.runs.new_run_id(later_ms))
+    await store.runs.start(new, now_ms=later_ms)
+    assert {run.id for run in (await store.runs.runs()).items} == {still_open.id, new.id}
 
 
 class Counting:

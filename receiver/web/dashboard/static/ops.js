@@ -97,6 +97,14 @@
     link.replaceWith(shown);
   });
 
+  // A link to a box that is closed opens it.
+  const openNamed = () => {
+    const named = location.hash && document.getElementById(location.hash.slice(1));
+    if (named instanceof HTMLDetailsElement) named.open = true;
+  };
+  addEventListener("hashchange", openNamed);
+  openNamed();
+
   // One press of a button that acts is one act; the server knows it too.
   document.addEventListener("submit", (event) => {
     const { target } = event;
