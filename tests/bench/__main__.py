@@ -27,6 +27,7 @@ from tests.bench import (
     isolation,
     latency,
     many_subscriptions,
+    pages,
     polling,
     schedule,
     startup,
@@ -52,6 +53,7 @@ CASES: Sequence[Case] = (
     delivery.CASE,
     latency.CASE,
     many_subscriptions.CASE,
+    pages.CASE,
     startup.CASE,
 )
 

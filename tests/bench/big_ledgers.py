@@ -115,7 +115,7 @@ def _insert(file: sqlite3.Connection, table: str, values: Mapping[str, str], num
     file.execute(f"INSERT INTO {table} ({', '.join(values)}) {chosen}", params)
 
 
-async def _fill(path: Path, *, finished: int, running: int) -> None:
+async def fill(path: Path, *, finished: int, running: int) -> None:
     """The numbers of the running tasks follow those of the finished ones. What is stored need not survive a crash."""
     async with filled(f"sqlite:///{path}", 0):
         pass
@@ -148,7 +148,7 @@ async def _measure_ends(folder: Path, options: Options) -> tuple[list[Arm], list
         for finished in sizes:
             options.say(f"filling a ledger with {finished:,} finished tasks")
             path = folder / f"{finished}.db"
-            await _fill(path, finished=finished, running=(rounds + 1) * BATCHES * BATCH)
+            await fill(path, finished=finished, running=(rounds + 1) * BATCHES * BATCH)
             store = await stack.enter_async_context(open_store(f"sqlite:///{path}", clock=now_ms, migrating=False))
             numbers = iter(range(finished, finished + (rounds + 1) * BATCHES * BATCH))
             await _round(store, numbers)  # reads what later rounds find in memory
@@ -182,7 +182,7 @@ def _measure_service(folder: Path, options: Options) -> tuple[list[Check], list[
     """What a service over open tasks needs while nothing happens, and how late it polls what becomes due."""
     tasks, path, on = QUICK_BIG if options.is_quick else BIG, folder / "open.db", cores().server
     options.say(f"filling a ledger with {tasks:,} open tasks")
-    asyncio.run(_fill(path, finished=0, running=tasks))
+    asyncio.run(fill(path, finished=0, running=tasks))
     options.say("starting the service")
     started_s = time.perf_counter()
     with whenfinal("serve", settings(folder, f"sqlite:///{path}"), on=on) as service:
