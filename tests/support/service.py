@@ -117,6 +117,8 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[str]
 async def served(folder: Path, sim: Simulator | None = None, **changes: str) -> AsyncIterator[Served]:
     """No jobs run: nothing happens that the test does not do."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio, unlike the loop of production, leaves it off here, and each answer with a body would take 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     settings = Settings.from_mapping(_environment(folder, listener.getsockname()[1], sim) | changes)
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings))
