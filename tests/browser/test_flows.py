@@ -130,7 +130,6 @@ async def test_an_uncertain_task_is_settled_with_its_buttons(scene: Scene) -> No
     await service.has("tsk_1", None)
     async with visiting_with_browser(service) as visit:
         page = await visit.signed_in(at="/ops/tasks/tsk_1")
-        await page.get_by_text("Settle: say what you saw").click()
         await page.get_by_role("button", name="Settle as never created…").click()
         await expect(page.locator("main")).to_contain_text("can not be taken back")
         await page.get_by_role("button", name="Settle as never created").click()
@@ -155,6 +154,34 @@ async def test_a_running_task_is_canceled_and_a_failed_one_is_settled(scene: Sce
         await page.get_by_role("button", name="Settle as failed…").click()
         await page.get_by_role("button", name="Settle as failed").click()
         await expect(page.locator("main")).to_contain_text("now failed")
+
+
+async def test_an_uncertain_task_is_given_the_id_that_the_provider_knows(scene: Scene) -> None:
+    service, _ = scene
+    made = (await service.post("/v1/tasks", {**ORDER, "provider": "signed"})).json()
+    await service.has("tsk_1", None, created_ms=service.services.clock(), sent_ms=service.services.clock())
+    async with visiting_with_browser(service) as visit:
+        page = await visit.signed_in(at="/ops/tasks/tsk_1")
+        await page.get_by_label("It is there, with this id").fill(made["task_id"])
+        await page.get_by_role("button", name="Settle with this id…").click()
+        await expect(page.locator("main")).to_contain_text("the provider says")
+        assert await accessibility_faults(page) == []
+        await page.get_by_role("button", name=f"Settle as {made['task_id']}").click()
+        await expect(page.locator("main")).to_contain_text("now submitted")
+
+
+async def test_all_uncertain_tasks_of_a_filter_are_settled_and_their_dead_letters_sent_again(scene: Scene) -> None:
+    service, sim = scene
+    await fill(service, sim)
+    async with visiting_with_browser(service) as visit:
+        page = await visit.signed_in()
+        await page.get_by_role("link", name="Doubtful").click()
+        await page.get_by_role("button", name="Settle as never created…").click()
+        await page.get_by_role("button", name="Settle 3 tasks as never created").click()
+        await expect(page.locator("main")).to_contain_text("3 of 3 done")
+        await page.goto(f"{service.url}/ops/tasks")
+        await page.get_by_role("button", name="Redeliver dead letters…").click()
+        await expect(page.get_by_role("alert")).to_contain_text("no dead letters")
 
 
 async def test_words_of_others_run_nothing(scene: Scene) -> None:

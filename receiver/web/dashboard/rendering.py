@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from receiver.runtime.durations import format_duration
 from receiver.runtime.next_steps import format_offset
-from receiver.web.dashboard.model import states, text, times
+from receiver.web.dashboard.model import sparkline, states, text, times
 from receiver.web.dashboard.model.addresses import ROOT
 
 _PACKAGE = "receiver.web.dashboard"
@@ -57,6 +57,7 @@ def _environment() -> Environment:
         "machine": times.machine,
         "offset": format_offset,
         "one_line": text.one_line,
+        "points": sparkline.points,
     }
     environment.globals["file"] = file_address
     environment.globals["root"] = ROOT

@@ -44,7 +44,7 @@ def why_no_sign_in(host: str, public_url: str | None) -> str | None:
 
     A key in plain http can be read on its way, so the address must be https or of this machine.
     """
-    if host and is_loopback(f"http://{host}"):
+    if _is_this_machine(host):
         return None
     if public_url is None:
         return (
@@ -66,8 +66,16 @@ def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
     """Whether the browser reaches us by https: it says so with a POST, and without that the settings do."""
     if "origin" in headers:
         return headers["origin"].startswith("https:")
-    host = headers.get("host", "")
-    return public_url is not None and public_url.startswith("https:") and not is_loopback(f"http://{host}")
+    is_https = public_url is not None and public_url.startswith("https:")
+    return is_https and not _is_this_machine(headers.get("host", ""))
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a Host header, which may be any text, names this machine."""
+    try:
+        return is_loopback(f"http://{host}")
+    except ValueError:
+        return False
 
 
 def next_page(wanted: str) -> str:

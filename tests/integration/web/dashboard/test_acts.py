@@ -163,6 +163,23 @@ async def test_a_settle_with_an_id_asks_the_provider_first(scene: Scene) -> None
     assert lost.state is TaskState.REFUSED
 
 
+async def test_a_settle_with_an_id_that_the_provider_knows_shows_what_it_says_and_takes_it(scene: Scene) -> None:
+    service, _ = scene
+    made = (
+        await service.post("/v1/tasks", {**ORDER, "provider": "signed"})
+    ).json()  # another account, the same platform
+    await service.has("tsk_lost", None, created_ms=service.services.clock(), sent_ms=service.services.clock())
+    async with visiting(service) as browser:
+        fields = {"task": "tsk_lost", "way": "adopt", "value": made["task_id"]}
+        page = is_page(await browser.get("/ops/acts/settle-task", params=fields))
+        assert "the provider says" in page
+        run = await ended(service, await browser.post("/ops/acts/settle-task", data=fields_of(page)))
+    assert (run.done, run.failed) == (1, 0)
+    task = await service.services.store.tasks.task(TaskId("tsk_lost"))
+    assert task is not None
+    assert (task.state, task.provider_task_id) == (TaskState.SUBMITTED, made["task_id"])
+
+
 @pytest.mark.parametrize(
     ("way", "value", "state"),
     [

@@ -57,6 +57,8 @@ def test_a_key_may_be_given_on_this_machine(host: str, public_url: str | None) -
         ("203.0.113.9", "http://203.0.113.9", "plain http"),
         ("whenfinal.example", None, "Set WHENFINAL_PUBLIC_URL"),
         ("", None, "Set WHENFINAL_PUBLIC_URL"),
+        ("[", None, "Set WHENFINAL_PUBLIC_URL"),
+        ("[::1", None, "Set WHENFINAL_PUBLIC_URL"),
         ("localhost.evil.example", None, "Set WHENFINAL_PUBLIC_URL"),
         ("other.example", HTTPS, "https://ops.example/ops"),
     ],
