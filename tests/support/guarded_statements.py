@@ -4,30 +4,10 @@ Only a race reaches most of these conditions, because each caller has checked th
 alone. `NOW` is the time that it is given.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
-NOW = 1_000_000
-LATER, LATEST, BEYOND = NOW + 1, NOW + 5_000, NOW + 5_001
-
-Cells = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guarded:
-    """A statement, and a row of its table that it takes."""
-
-    table: str
-    row: Cells
-    params: Cells
-    #: Changes of `row` with which it is taken as well.
-    takes: Sequence[Cells] = ()
-    #: Changes of `row` with which it must be left.
-    leaves: Sequence[Cells]
-    #: Rows of other tables, by table.
-    beside: Mapping[str, Sequence[Cells]] = field(default_factory=dict)
-
+from tests.support.guarded import BEYOND, LATER, LATEST, NOW, Guarded
+from tests.support.guarded_runs import GUARDED_RUNS
 
 _TASK = {"id": "t", "provider": "p", "task_id": "x", "state": "running", "labels": "{}", "idempotency_key": None}
 _FREE = ({"lease_owner": "other", "lease_until_ms": NOW}, {"lease_owner": None, "lease_until_ms": None})
@@ -45,16 +25,6 @@ _DELIVERY = {
 }
 _SUBSCRIPTION = {"id": "s", "state": "active", "secret": "x"}
 _ENDPOINT = {"id": "e", "next_due_ms": None, "paused_until_ms": None, "throttled_rate_per_s": None}
-_RUN = {
-    "id": "r",
-    "nonce": "n",
-    "kind": "k",
-    "state": "running",
-    "condition": "{}",
-    "notes": "[]",
-    "done": 0,
-    "failed": 0,
-}
 _UNFINISHED = ("submitting", "uncertain", "submitted", "running")
 _ENDED = ("queued", "refused", "succeeded", "failed", "canceled", "expired")
 
@@ -360,37 +330,7 @@ GUARDED: Mapping[str, Guarded] = {
         table="former_subscriptions", row={"id": "s", "until_seq": 7}, params={"seq": 7}, leaves=({"until_seq": 8},)
     ),
     "remove_events": Guarded(table="events", row={"seq": 7, "id": "v"}, params={"last": 7}, leaves=({"seq": 8},)),
-    "save_run": Guarded(
-        table="operator_runs",
-        row={**_RUN, "lease_owner": "me", "lease_until_ms": LATER},
-        params={
-            "id": "r",
-            "owner": "me",
-            "done": 3,
-            "failed": 1,
-            "notes": "[]",
-            "state": "running",
-            "cursor": "c",
-            "ended_ms": None,
-            "last_error": None,
-            "until_ms": LATEST,
-        },
-        takes=({"lease_until_ms": NOW},),  # nobody else has taken it on
-        leaves=({"id": "q"}, {"lease_owner": "other"}, {"lease_owner": None}, {"state": "stopped"}),
-    ),
-    "delete_old_runs": Guarded(
-        table="operator_runs",
-        row={**_RUN, "state": "finished"},
-        params={"before": "s"},
-        takes=({"state": "failed"},),
-        leaves=({"id": "s"}, {"id": "t"}, {"state": "running"}),
-    ),
-    "stop_run": Guarded(
-        table="operator_runs",
-        row=_RUN,
-        params={"id": "r", "state": "stopped", "now_ms": NOW},
-        leaves=({"id": "q"}, {"state": "finished"}, {"state": "failed"}, {"state": "stopped"}),
-    ),
+    **GUARDED_RUNS,
 }
 
 #: Statements that change whatever has the id or the name, with the reason for which they need no other condition.

@@ -14,7 +14,8 @@ from receiver.runtime.store import Store
 from receiver.store.engine import Tx, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
-from tests.support.guarded_statements import GUARDED, NOW, UNGUARDED, Cells, Guarded
+from tests.support.guarded import NOW, Cells, Guarded
+from tests.support.guarded_statements import GUARDED, UNGUARDED
 from tests.support.ledger_fixtures import put, schema_of
 from tests.support.tables import empty, rows_of
 
