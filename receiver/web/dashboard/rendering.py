@@ -29,9 +29,9 @@ LIVE_BLOCK = "live"
 
 
 def render(template: str, values: Mapping[str, Any], *, is_fragment: bool = False) -> bytes:
-    """The whole page; its block `live` alone for a fragment. Raise UndefinedError for a value that is missing."""
+    """The whole page; for a fragment its block `live` alone, if it has one. Raise UndefinedError for a missing name."""
     found = _environment().get_template(template)
-    if not is_fragment:
+    if not is_fragment or LIVE_BLOCK not in found.blocks:
         return found.render(values).encode("utf-8", "backslashreplace")
     context = found.new_context(dict(values))
     return "".join(found.blocks[LIVE_BLOCK](context)).encode("utf-8", "backslashreplace")

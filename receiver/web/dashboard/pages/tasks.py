@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from starlette.responses import Response
+
 from receiver.tasks.model.search import FoundNumber
 from receiver.tasks.model.task import Task
 from receiver.web.dashboard.model import task_filter
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.page import Page, View
+from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem
 from submitter.model import TaskId, TaskState
 
@@ -44,9 +46,11 @@ async def show_tasks(view: View) -> Page:
     return Page(template="tasks.html", title="Tasks", values=values, live=_live(filters, found.tasks, cursor))
 
 
-async def show_rows(view: View) -> Page:
-    """The rows that a page shows, as they are now, and how many newer tasks there are."""
+async def show_rows(view: View) -> Page | Response:
+    """The rows that a page shows, as they are now, and how many newer tasks there are. Opened alone it is the list."""
     filters = task_filter.filters_of(view.query)
+    if not view.is_fragment:
+        return redirect(task_filter.address(filters))
     search = task_filter.read_search(filters, view.now_ms)
     ids = [TaskId(each) for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
     tasks = view.services.store.task_search
