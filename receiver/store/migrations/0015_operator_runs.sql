@@ -23,5 +23,5 @@ CREATE INDEX operator_runs_open ON operator_runs (state, created_ms) WHERE state
 
 -- Small, and hardly ever touched: a task enters the first when its deadline passes, and a row the second when a provider
 -- contradicts itself.
-CREATE INDEX tasks_overdue ON tasks (id) WHERE overdue_ms IS NOT NULL AND final_ms IS NULL;
-CREATE INDEX observations_contradiction ON observations (task) WHERE verdict = 'contradiction';
+CREATE INDEX tasks_overdue_ids ON tasks (id) WHERE overdue_ms IS NOT NULL AND final_ms IS NULL;
+CREATE INDEX observations_contradicted ON observations (task) WHERE verdict = 'contradiction';
