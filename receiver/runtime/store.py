@@ -16,7 +16,9 @@ from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper, SteppedBack
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
+from receiver.store.minutes import MinuteRepository
 from receiver.store.open import ledger_at, open_engine
+from receiver.store.overview import OverviewRepository
 from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
@@ -54,6 +56,8 @@ class Store:
     replays: ReplayRepository
     retention: RetentionRepository
     metadata: MetadataRepository
+    overview: OverviewRepository
+    minutes: MinuteRepository
     marks: MarkKeeper
     #: The last time that the ledger stepped back, as of the start; None: never.
     stepped_back: SteppedBack | None
@@ -115,6 +119,8 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         replays=ReplayRepository(engine, new_id, fan_out),
         retention=RetentionRepository(engine, fan_out.advance),
         metadata=MetadataRepository(engine),
+        overview=OverviewRepository(engine),
+        minutes=MinuteRepository(engine),
         marks=marks,
         stepped_back=stepped_back,
         engine=engine,

@@ -11,11 +11,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
@@ -24,10 +26,13 @@ from receiver.runtime.clock import now_ms
 from receiver.runtime.keys import Keys, read_keys
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
+from receiver.runtime.snapshots import Snapshots
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
+from receiver.store.open import ledger_at
 from receiver.store.retention import Pruner
+from receiver.store.url import LedgerFile
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
@@ -83,6 +88,7 @@ async def open_services(
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
         services = _build_services(settings, store, keys, guard, transport, webhook_transport)
+        stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
         stack.callback(services.feed.close)
         stack.push_async_callback(services.commits.drained)
         stack.push_async_callback(services.submission.drained)
@@ -100,10 +106,10 @@ def _build_services(
     """Give each service what it needs; nothing here waits or fails."""
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
-    feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
-    notifier.subscribe(feed.wake)
+    feed = _feed(settings, store, notifier)
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
     providers = _providers(settings)
+    metrics = _metrics(settings, providers)
     durations = LearnedDurations(
         repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
     )
@@ -133,6 +139,8 @@ def _build_services(
         pruner=_pruner(settings, store),
         feed=feed,
         readiness=Readiness(probe=store.check, clock=now_ms),
+        metrics=metrics,
+        snapshots=_snapshots(settings, store, metrics, providers),
         commit_notifier=notifier,
         clock=now_ms,
         secret_keys=keys.signing,
@@ -140,11 +148,37 @@ def _build_services(
     )
 
 
+def _feed(settings: Settings, store: Store, notifier: CommitNotifier) -> Feed:
+    feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
+    notifier.subscribe(feed.wake)
+    return feed
+
+
 def _providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
     return {
         account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
         for account in settings.providers.accounts
     }
+
+
+def _metrics(settings: Settings, providers: Mapping[str, ConfiguredProvider]) -> Metrics:
+    is_file = isinstance(ledger_at(settings.database.url), LedgerFile)
+    return Metrics(tuple(providers), version=version("whenfinal"), database="sqlite" if is_file else "postgres")
+
+
+def _snapshots(
+    settings: Settings, store: Store, metrics: Metrics, providers: Mapping[str, ConfiguredProvider]
+) -> Snapshots:
+    place = ledger_at(settings.database.url)
+    return Snapshots(
+        metrics=metrics,
+        overview=store.overview,
+        minutes=store.minutes,
+        providers=providers,
+        speed=settings.providers.speed,
+        path=place.path if isinstance(place, LedgerFile) else None,
+        clock=now_ms,
+    )
 
 
 def _drafts(

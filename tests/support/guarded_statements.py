@@ -377,5 +377,7 @@ UNGUARDED: Mapping[str, str] = {
     "remove_attempt": "an attempt never changes",
     "remove_observation": "an observation never changes",
     "set_metadata": "the newest value counts",
+    "add_minute_count": "a sum, whoever adds first",
+    "remove_minute_counts": "a minute that is over for a day never changes",
     "set_durations": "its transaction has locked the counter of learned events",
 }
