@@ -110,9 +110,7 @@ def _build_services(
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
     providers = _providers(settings)
     metrics = _metrics(settings, providers)
-    durations = LearnedDurations(
-        repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
-    )
+    durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
     submission = _submission(settings, store, transport, drafts, notifier, durations)
     poller = _poller(settings, store, transport, submission, notifier, durations)
@@ -159,6 +157,12 @@ def _providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
         account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
         for account in settings.providers.accounts
     }
+
+
+def _durations(settings: Settings, store: Store, providers: Mapping[str, ConfiguredProvider]) -> LearnedDurations:
+    return LearnedDurations(
+        repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
+    )
 
 
 def _metrics(settings: Settings, providers: Mapping[str, ConfiguredProvider]) -> Metrics:
