@@ -28,7 +28,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "worker",
         "commands.serve:worker",
-        "Run polling and webhooks, on the same ledger as `web`. It listens on no port.",
+        "Run polling and webhooks, on the same ledger as `web`.",
     ),
     ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
     (

@@ -10,6 +10,7 @@ from receiver.config.types import (
     DatabaseUrl,
     Decimal,
     Group,
+    Host,
     Networks,
     SecretKeys,
     Section,
@@ -288,6 +289,31 @@ class ApiSettings(Section):
         unit="seconds",
         what="Longest `?wait=` of one request. nginx ends a request after 60 s and HAProxy after 50 s by default.",
         danger="If it is longer than a proxy waits, the proxy answers 504 in place of the task.",
+    )
+
+
+class MetricsSettings(Section):
+    group = Group.METRICS
+
+    access: Annotated[Literal["key", "open"], AnyCase] = setting(
+        "WHENFINAL_METRICS",
+        "key",
+        what="Who may read /metrics: holders of an API key with the scope `read`, or everyone.",
+        danger="`open` shows names of providers and how busy they are to whoever reaches the port.",
+    )
+    port: Whole | None = setting(
+        "WHENFINAL_METRICS_PORT",
+        between=(0, 65_535),
+        unit="port",
+        what="Where `whenfinal worker` answers /metrics; 0 takes a free port. Unset: nowhere. `serve` and `web` answer "
+        "it on their own port.",
+    )
+    host: Host = setting(
+        "WHENFINAL_METRICS_HOST",
+        "127.0.0.1",
+        unit="host",
+        what="The address that this port is on.",
+        danger="Keys cross the network unencrypted where it is not this machine or a private network.",
     )
 
 

@@ -27,6 +27,7 @@ from receiver.config.sections import (
     DatabaseSettings,
     DeliverySettings,
     LogSettings,
+    MetricsSettings,
     ProvidersSettings,
     ReconcileSettings,
     RetentionSettings,
@@ -63,6 +64,7 @@ class Settings(Section):
     streams: StreamsSettings = StreamsSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

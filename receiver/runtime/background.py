@@ -39,6 +39,7 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         durations=services.durations,
         clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
+        metrics=services.metrics,
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
@@ -52,6 +53,17 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         yield worker
     finally:
         await worker.stop()
+
+
+@asynccontextmanager
+async def snapshots(services: Services) -> AsyncIterator[None]:
+    """Read what is open from time to time, for `/metrics` and the dashboard."""
+    running = asyncio.create_task(services.snapshots.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 @asynccontextmanager

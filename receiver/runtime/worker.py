@@ -17,6 +17,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock_repair import ClockRepair
@@ -75,7 +76,17 @@ class JobRunner:
     A run that fails is logged in one line; the next one starts as usual.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, at_once: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        *,
+        at_once: int,
+        clock: Clock,
+        on_success: Callable[[str, int], None] = lambda _name, _now_ms: None,
+    ) -> None:
+        """`on_success` is called with the name and the time after each run that did not fail."""
+        self._on_success = on_success
         self._name = name
         self._work = work
         self._at_once = at_once
@@ -109,6 +120,7 @@ class JobRunner:
     async def _run(self) -> None:
         try:
             await self._work()
+            self._on_success(self._name, self._clock())
         except Exception as error:  # noqa: BLE001 - it is logged, and no failure may keep the next run from starting
             self._log_error(error)
 
@@ -151,6 +163,7 @@ class Worker:
     queue: QueueSender
     durations: LearnedDurations
     clock_repair: ClockRepair
+    metrics: Metrics
     #: Unix milliseconds.
     clock: Clock
     #: Called after `task.overdue` events were published.
@@ -180,7 +193,7 @@ class Worker:
         self._repair = self._job("clock_repair", lambda: self.clock_repair.run(self.clock()), at_once=1)
 
     def _job(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> JobRunner:
-        return JobRunner(name, work, at_once=at_once, clock=self.clock)
+        return JobRunner(name, work, at_once=at_once, clock=self.clock, on_success=self.metrics.tick_succeeded)
 
     def start(self) -> None:
         # It logs every run at INFO and every skipped one at WARNING; neither says anything about our jobs.

@@ -19,7 +19,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, working
+from receiver.runtime.background import commit_listener, snapshots, working
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import LedgerGone, StoreError
@@ -59,6 +59,7 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
         async with (
             open_services(settings, show_key=show_key) as services,
             commit_listener(services),
+            snapshots(services),
             AsyncExitStack() as stack,
         ):
             if with_worker:

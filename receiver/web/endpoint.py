@@ -80,6 +80,8 @@ class Endpoint:
     description: str
     #: The model of the body by status, None for an answer without one or with one of no model.
     answers: Mapping[int, type[ApiModel] | None]
+    #: The type of an answer of no model; that of JSON unless it says another.
+    media_type: str = "application/json"
     #: Statuses of problems beside those that follow from the other fields.
     problems: tuple[int, ...] = ()
     #: None: open to all.

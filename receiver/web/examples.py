@@ -297,6 +297,16 @@ STREAM = (
     'id: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
 )
 
+#: Schema and example of a body that has no model, by its type.
+WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
+    "application/json": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}},
+    "text/plain": {
+        "schema": {"type": "string"},
+        "example": 'whenfinal_tasks_final_total{provider="hiapi",state="succeeded",by="callback",'
+        'callback_expected="true"} 17.0\n',
+    },
+}
+
 #: Description and example of a path parameter, by the part of the path that it follows.
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "callbacks/{provider}": ("The provider's name in the settings.", "hiapi"),

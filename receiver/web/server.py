@@ -82,6 +82,14 @@ class Server(uvicorn.Server):
             signal.signal(number, signal.SIG_DFL)
 
 
+class Unsignalled(uvicorn.Server):
+    """Leaves the signals to the process around it, which sets `should_exit`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def allow_files(wanted: int) -> int:
     """Raise this process's limit of open files as far as the system allows; return the limit."""
     if sys.platform == "win32":

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Annotated
 
@@ -12,18 +13,23 @@ from receiver.cli.console import note
 from receiver.cli.ledger import ledger_named
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, working
+from receiver.runtime.background import commit_listener, snapshots, working
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.runtime.wiring import open_services
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import create_app
+from receiver.web.metrics import serving_metrics
 from submitter.providers.registry import ADAPTERS
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every address.")]
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free port.")]
+
+
+#: How another host or port is chosen for the worker's metrics.
+METRICS_PLACE = ("WHENFINAL_METRICS_HOST", "WHENFINAL_METRICS_PORT")
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -37,8 +43,8 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 def worker() -> None:
     settings = load_settings()
     start_logging(settings)
-    with ledger_named(settings):
-        asyncio.run(_work(settings))
+    with _metrics_listener(settings) as listener, ledger_named(settings):
+        asyncio.run(_work(settings, listener))
 
 
 def _serve(host: str, port: int, *, with_worker: bool) -> None:
@@ -71,10 +77,35 @@ def _serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool)
         runner.run(server.serve(app, listener, config=config, on_listening=ready))
 
 
-async def _work(settings: Settings) -> None:
+@contextmanager
+def _metrics_listener(settings: Settings) -> Iterator[socket.socket | None]:
+    """None where no port is set. Raise CommandFailed for one that cannot be used."""
+    host, port = settings.metrics.host, settings.metrics.port
+    if port is None:
+        yield None
+        return
+    try:
+        listener = server.bind(host, port)
+    except OSError as error:
+        raise cannot_listen(host, port, error, how=METRICS_PLACE) from error
+    with listener:
+        yield listener
+
+
+async def _work(settings: Settings, listener: socket.socket | None) -> None:
     with stopped_by_signal() as stopped:
-        async with open_services(settings) as services, commit_listener(services), working(services):
-            note(f"working; {summary(settings)}")
+        async with (
+            open_services(settings) as services,
+            commit_listener(services),
+            snapshots(services),
+            working(services),
+            AsyncExitStack() as stack,
+        ):
+            metrics = ""
+            if listener is not None:
+                await stack.enter_async_context(serving_metrics(listener, services))
+                metrics = f"; metrics at {server.address_of(listener)}/metrics"
+            note(f"working; {summary(settings)}{metrics}")
             await stopped.wait()
 
 

@@ -1,7 +1,7 @@
 """Probes, and the description of the API."""
 
 from receiver.config.api_keys import Scope
-from receiver.web import health
+from receiver.web import health, metrics
 from receiver.web.endpoint import Endpoint
 from submitter import api
 
@@ -28,6 +28,21 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         optional_scope=Scope.READ,
         answers={200: api.Readiness},
         problems=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path=metrics.PATH,
+        handle=metrics.show_metrics,
+        name="getMetrics",
+        tag="service",
+        summary="Metrics",
+        description="The metrics of this process, in the text form of Prometheus or, where it is accepted, that of "
+        "OpenMetrics. It needs a key of the scope `read`, unless `WHENFINAL_METRICS=open`. It is answered from memory: "
+        "`whenfinal_snapshot_timestamp_seconds` says when the gauges were read from the ledger.",
+        optional_scope=Scope.READ,
+        answers={200: None},
+        media_type="text/plain",
+        problems=(401, 403),
     ),
     Endpoint(
         method="GET",

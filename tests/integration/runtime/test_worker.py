@@ -127,6 +127,7 @@ def _worker(services: Services) -> Worker:
         queue=services.queue,
         durations=services.durations,
         clock_repair=make_clock_repair(services),
+        metrics=services.metrics,
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
