@@ -61,6 +61,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.simulate:simulate",
         "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
     ),
+    ("alerts", "commands.monitoring:alerts", "Print alert rules for Prometheus."),
+    ("grafana", "commands.monitoring:grafana", "Print a dashboard that Grafana imports."),
     ("demo", "demo.command:demo", _DEMO_HELP),
     ("version", "program:version", "Print the version."),
     ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),

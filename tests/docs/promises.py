@@ -35,6 +35,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/tasks/test_submission.py::test_the_same_key_and_request_give_the_same_task_and_one_post",
     ),
     (
+        "A scrape of `/metrics` never reads the ledger; while it is locked the last gauges are shown, with their time",
+        "tests/integration/web/test_metrics.py::test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),

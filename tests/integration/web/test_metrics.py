@@ -53,7 +53,7 @@ async def test_a_head_a_query_and_another_method_are_answered_without_an_error(s
     assert (await service.http.post("/metrics", headers=READ)).status_code == 405
 
 
-async def test_while_the_ledger_is_locked_a_scrape_shows_the_last_snapshot_and_its_time(
+async def test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time(
     service: Served, tmp_path: Path
 ) -> None:
     await service.services.store.submissions.open_task(a_task(state=TaskState.UNCERTAIN), service.services.clock())
