@@ -19,6 +19,7 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
 from receiver.tasks.queue import QueueSender
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -82,6 +83,7 @@ class Services:
     feed: Feed
     readiness: Readiness
     metrics: Metrics
+    reporter: TaskReporter
     snapshots: Snapshots
     commit_notifier: CommitNotifier
     clock: Clock

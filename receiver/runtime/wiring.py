@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import NamedTuple
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
@@ -38,6 +39,7 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
 from receiver.tasks.queue import SENDS_AT_ONCE, QueueSender
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -58,6 +60,13 @@ SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the re
 DAY_S = 86_400
 
 MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
+
+
+class _Told(NamedTuple):
+    """Whom services tell of what they did."""
+
+    notifier: CommitNotifier
+    reporter: TaskReporter
 
 
 def random() -> float:
@@ -89,6 +98,7 @@ async def open_services(
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
         services = _build_services(settings, store, keys, guard, transport, webhook_transport)
         stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
+        stack.callback(services.reporter.flush)
         stack.callback(services.feed.close)
         stack.push_async_callback(services.commits.drained)
         stack.push_async_callback(services.submission.drained)
@@ -109,10 +119,10 @@ def _build_services(
     feed = _feed(settings, store, notifier)
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
     providers = _providers(settings)
-    metrics = _metrics(settings, providers)
     durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
-    submission = _submission(settings, store, transport, drafts, notifier, durations)
+    told = _Told(notifier, TaskReporter(_metrics(settings, providers)))
+    submission = _submission(settings, store, transport, drafts, told, durations)
     poller = _poller(settings, store, transport, submission, notifier, durations)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
@@ -124,7 +134,7 @@ def _build_services(
         commits=commits,
         submission=submission,
         queue=QueueSender(submission=submission, queue=store.queue, clock=now_ms, on_events=notifier.notify),
-        operator=_operator(settings, store, transport, notifier),
+        operator=_operator(settings, store, transport, told),
         lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
         endpoints=endpoints,
@@ -137,8 +147,9 @@ def _build_services(
         pruner=_pruner(settings, store),
         feed=feed,
         readiness=Readiness(probe=store.check, clock=now_ms),
-        metrics=metrics,
-        snapshots=_snapshots(settings, store, metrics, providers),
+        metrics=told.reporter.metrics,
+        reporter=told.reporter,
+        snapshots=_snapshots(settings, store, told.reporter.metrics, providers),
         commit_notifier=notifier,
         clock=now_ms,
         secret_keys=keys.signing,
@@ -205,7 +216,7 @@ def _submission(
     store: Store,
     transport: Transport,
     drafts: TaskDrafter,
-    notifier: CommitNotifier,
+    told: _Told,
     durations: LearnedDurations,
 ) -> Submission:
     return Submission(
@@ -219,13 +230,14 @@ def _submission(
         clock=now_ms,
         random=random,
         sleep=asyncio.sleep,
+        reporter=told.reporter,
         first_poll_ms=durations.first_poll_ms,
-        on_events=notifier.notify,
-        on_queued=notifier.notify_queue,
+        on_events=told.notifier.notify,
+        on_queued=told.notifier.notify_queue,
     )
 
 
-def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
+def _operator(settings: Settings, store: Store, transport: Transport, told: _Told) -> TaskOperator:
     return TaskOperator(
         tasks=store.tasks,
         submissions=store.submissions,
@@ -235,7 +247,8 @@ def _operator(settings: Settings, store: Store, transport: Transport, notifier: 
         transport=transport,
         clock=now_ms,
         speed=settings.providers.speed,
-        on_events=notifier.notify,
+        on_events=told.notifier.notify,
+        reporter=told.reporter,
     )
 
 

@@ -201,22 +201,23 @@ class QueueRepository(Repository):
 
         await self._engine.write(work)
 
-    async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        """Refuse the tasks that have waited as long as they may, at most `limit`. Return how many there were.
+    async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> list[Task]:
+        """Refuse the tasks that have waited as long as they may, at most `limit`. Return them as refused.
 
         It only reads when there is none. None is refused after the clock has leaped ahead; see `receiver.store.leap`.
         """
         if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
-            return 0
+            return []
 
-        async def work(tx: Tx) -> int:
+        async def work(tx: Tx) -> list[Task]:
             found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=limit)
             if found and await is_doubted(tx, now_ms):
                 found = []
+            refused = []
             for task in map(task_of, found):
                 over = queue_time_over(now_ms - task.waits_since_ms, task.error)
-                await self._refuse(tx, task, over, now_ms)
-            return len(found)
+                refused.append(await self._refuse(tx, task, over, now_ms))
+            return refused
 
         return await self._engine.write(work)
 

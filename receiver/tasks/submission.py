@@ -37,19 +37,12 @@ from receiver.tasks.model.submit_result import (
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
 from receiver.tasks.write_groups import WriteGroups
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
-from submitter.model import (
-    UNRESOLVED,
-    Receipt,
-    Refusal,
-    Refused,
-    SubmitOutcome,
-    TaskState,
-    Uncertain,
-)
+from submitter.model import UNRESOLVED, Receipt, Refusal, Refused, SubmitOutcome, TaskState, Uncertain
 from submitter.other_path import RememberedPaths
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
@@ -82,6 +75,7 @@ class Submission:
     #: Gives numbers in [0, 1).
     random: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    reporter: TaskReporter = field(default_factory=TaskReporter, repr=False)
     #: When a task with a receipt is polled first, in unix milliseconds.
     first_poll_ms: Callable[[Task], Awaitable[int]]
     #: Called after a commit that made events, and after a task was queued.
@@ -164,6 +158,7 @@ class Submission:
                 break
             prepared = await self._in_thread(partial(prepared_from, claimed, self.drafts.prepare))
         if isinstance(claimed, Unsendable):
+            self.reporter.refused(claimed.task)
             self.on_events()
         return claimed
 
@@ -181,7 +176,7 @@ class Submission:
         A refusal that passes puts the task back into the queue, if it may wait there. `request_text` is for a task that
         was never queued.
         """
-        adapter = self.providers[task.provider].adapter
+        adapter, began_ms = self.providers[task.provider].adapter, self.clock()
         attempt = await post_with_retries(
             partial(self._send_within_budget, ready.call, task.provider, count(1)),
             adapter.parse_receipt,
@@ -192,6 +187,7 @@ class Submission:
             repeats_throttled=task.queued_until_ms is None,
         )
         outcome, last_reply = (self._redacted(task, each) for each in (attempt.outcome, attempt.last_reply))
+        self.reporter.submitted(task.provider, outcome, self.clock() - began_ms)
         refused = outcome if isinstance(outcome, Refused) else None
         if refused is not None and refused.refusal in PASSING and task.queued_until_ms is not None:
             return await self._requeue(task, refused, request_text), None
@@ -220,7 +216,9 @@ class Submission:
         return queued
 
     def _wake(self, stored: Task) -> None:
-        """Wake whoever delivers events, where storing an outcome may have made one."""
+        """Tell of a task that was refused, and wake whoever delivers events, where an outcome may have made one."""
+        if stored.state is TaskState.REFUSED:
+            self.reporter.refused(stored)
         if stored.state in {TaskState.REFUSED, TaskState.UNCERTAIN}:
             self.on_events()
 
@@ -261,6 +259,7 @@ class Submission:
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
         outcome = with_earlier_attempt(reply, earlier)
+        self.reporter.submitted(task.provider, outcome, self.clock() - sent_ms)
         stored = await self._save_outcome(task, outcome, tell=True)
         await self._learn(task, reply, sent_ms)
         self._wake(stored)
