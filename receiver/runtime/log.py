@@ -131,8 +131,29 @@ def _formatter(form: str, shared: list[Processor], redact: RedactSecrets, out: T
     )
 
 
+def _handler(out: TextIO | None) -> logging.Handler:
+    if out is None:
+        return logging.NullHandler()
+    return _StandardError() if out is sys.stderr else logging.StreamHandler(out)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the time of a line: a progress bar takes it over, so as not to be cut."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _stream: TextIO) -> None:
+        raise AttributeError("it is always standard error")
+
+
 def _route_everything(root: logging.Logger, out: TextIO | None, formatter: logging.Formatter, level: str) -> None:
-    handler = logging.NullHandler() if out is None else logging.StreamHandler(out)
+    handler = _handler(out)
     handler.setFormatter(formatter)
     for old in list(root.handlers):
         root.removeHandler(old)

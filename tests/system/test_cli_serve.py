@@ -88,6 +88,16 @@ def test_a_taken_port_is_one_line_with_the_hint_before_anything_is_made(simulate
     assert simulated.files() == set()
 
 
+@pytest.mark.parametrize(("command", "event"), [(("serve", "--port", "0"), "serving"), (("worker",), "working")])
+def test_a_log_of_json_is_json_from_its_first_line(cli: Cli, command: tuple[str, ...], event: str) -> None:
+    with cli.with_settings(WHENFINAL_LOG_FORMAT="json").running(*command) as process:
+        process.line_with(f'"event": "{event}"')
+        assert process.stop() == 0
+    lines = [json.loads(line) for line in process.lines if line]
+    assert {"event", "level", "timestamp"} <= set.intersection(*(set(line) for line in lines))
+    assert event in [line["event"] for line in lines]
+
+
 def test_a_worker_answers_its_metrics_on_a_port_of_its_own(simulated: Cli) -> None:
     beside = simulated.with_settings(WHENFINAL_METRICS_PORT="0", WHENFINAL_API_KEYS=API_KEYS)
     with beside.running("worker") as worker:
