@@ -92,7 +92,7 @@ class OpeningRepository:
         for provider in sorted({each.task.provider for each in plain.values()}):  # in which accounts are locked
             own = {number: each for number, each in plain.items() if each.task.provider == provider}
             sent |= await _take_room(tx, provider, own, now_ms)
-        opened = {n: task for n, task in sent.items() if await tx.execute("insert_task", **task_row(task))}
+        opened = {n: task for n, task in sent.items() if await tx.execute_and_count("insert_task", **task_row(task))}
         labels = [
             {"task": task.id, "name": name, "value": value}
             for task in opened.values()
@@ -153,7 +153,7 @@ class OpeningRepository:
     ) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
         opened, room, detail = await self._placed(tx, task, limits, _detail(task), now_ms)
-        if not await tx.execute("insert_task", **task_row(opened)):
+        if not await tx.execute_and_count("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
         await tx.execute_many("insert_label", labels)

@@ -157,7 +157,7 @@ class Outbox:
             if found is None:
                 return None
             await tx.fetch_all("endpoints_by_ids", ids=[found["endpoint_id"]])  # before the delivery: the lock order
-            if await tx.execute("redeliver", id=delivery_id, now_ms=now_ms):
+            if await tx.execute_and_count("redeliver", id=delivery_id, now_ms=now_ms):
                 await tx.execute("schedule_endpoint", id=found["endpoint_id"], due_ms=now_ms)
                 await tx.announce()
                 detail = {"delivery": delivery_id}
@@ -182,14 +182,16 @@ class Outbox:
             changed = 0
             for name in names:
                 for delays in _delays_ahead(backoff_s, now_ms):
-                    changed += await tx.execute("pull_back_deliveries", endpoint_id=name, now_ms=now_ms, **delays)
-                changed += await tx.execute(
+                    changed += await tx.execute_and_count(
+                        "pull_back_deliveries", endpoint_id=name, now_ms=now_ms, **delays
+                    )
+                changed += await tx.execute_and_count(
                     "pull_back_delivery_leases",
                     endpoint_id=name,
                     until_ms=now_ms + lease_ms,
                     latest_ms=latest_ms(now_ms, lease_ms),
                 )
-                changed += await tx.execute(
+                changed += await tx.execute_and_count(
                     "pull_back_endpoint",
                     id=name,
                     now_ms=now_ms,

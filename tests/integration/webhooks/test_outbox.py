@@ -14,7 +14,8 @@ from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
-from receiver.store.sqlite import SqliteEngine, SqliteTx
+from receiver.store.sqlite import SqliteEngine
+from receiver.store.sqlite_writer import SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0, a_report, notified
@@ -249,12 +250,12 @@ async def _steps(store: Store, owner: str, now_ms: int) -> int:
         counted[0] += 1
         return 0
 
-    await store.engine._writer.set_progress_handler(count, 100)
+    store.engine._writer.connection.set_progress_handler(count, 100)
     leased = await _lease(store, owner, now_ms=now_ms)
     assert len(leased) >= 2
     results = [_result(due, DeliveryState.PENDING, now_ms + 9_000) for due in leased]
     await store.outbox.record_attempts(results, now_ms)
-    await store.engine._writer.set_progress_handler(lambda: 0, 0)
+    store.engine._writer.connection.set_progress_handler(None, 0)
     return counted[0]
 
 
