@@ -45,7 +45,8 @@ class Tx(Reader, Protocol):
     """One open transaction.
 
     What returns nothing costs no wait. It is run in its turn with the next statement whose result is read, or with the
-    commit. If it fails, nothing after it is run, the error is raised there, and the transaction is rolled back.
+    commit. If it fails, nothing after it is run, its error is raised there at the latest, and the transaction is rolled
+    back.
     """
 
     async def execute(self, name: str, /, **params: Param) -> None: ...
