@@ -114,7 +114,7 @@ class ProviderAccountRepository(Repository):
         """
 
         async def work(tx: Tx) -> int:
-            return await tx.execute(
+            return await tx.execute_and_count(
                 "pull_back_account",
                 now_ms=now_ms,
                 latest_ms=latest_ms(now_ms, longest_pause_ms),

@@ -77,7 +77,7 @@ class OpeningRepository:
             opened: dict[int, Opened] = {}
             for number in sorted(range(len(openings)), key=lambda number: _key_order(openings[number].task)):
                 task = sent.get(number)
-                if task is not None and await tx.execute("insert_task", **task_row(task)):
+                if task is not None and await tx.execute_and_count("insert_task", **task_row(task)):
                     opened[number] = task
                 else:
                     sent.pop(number, None)
@@ -104,7 +104,7 @@ class OpeningRepository:
             own = {number: each for number, each in limited.items() if each.task.provider == provider}
             sent |= await _take_room(tx, own, lambda each: each.task.idempotency_key in fresh, now_ms)
         if known:
-            await tx.fetch_all("lock_request_keys", keys=known)
+            await tx.execute("lock_request_keys", keys=known)
         return sent
 
     async def _describe(self, tx: Tx, tasks: Sequence[Task], now_ms: int) -> None:
@@ -166,7 +166,7 @@ class OpeningRepository:
     ) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
         opened, room, detail = await self._placed(tx, task, limits, _detail(task), now_ms)
-        if not await tx.execute("insert_task", **task_row(opened)):
+        if not await tx.execute_and_count("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
         await tx.execute_many("insert_label", labels)

@@ -53,7 +53,7 @@ async def _changed(store: Store, url: str, name: str, change: Cells) -> tuple[in
     before = rows_of(url, schema_of(guarded.table).select)
 
     async def work(tx: Tx) -> int:
-        return await tx.execute(name, **guarded.params)
+        return await tx.execute_and_count(name, **guarded.params)
 
     count = await store.engine.write(work)
     return count, rows_of(url, schema_of(guarded.table).select) == before

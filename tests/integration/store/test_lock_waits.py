@@ -136,7 +136,7 @@ async def test_a_caller_that_gave_up_waiting_leaves_the_writer_whole(hurried: St
     leave = asyncio.Event()
 
     async def stay(tx: Tx) -> None:
-        await tx.execute("prove_writable")
+        await tx.execute_and_count("prove_writable")
         await leave.wait()
 
     holder = asyncio.create_task(hurried.engine.write(stay))
