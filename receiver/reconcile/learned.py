@@ -19,7 +19,6 @@ from receiver.reconcile.model.poll_times import PollTimes, began_ms
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
-from submitter.model import Observation
 from submitter.providers.contract import ConfiguredProvider
 
 log = structlog.get_logger(__name__)
@@ -121,10 +120,9 @@ class LearnedDurations:
         await self.refresh()
         return self.times_of(task).first_ms(task, self.clock())
 
-    def after_callback_ms(self, observation: Observation) -> int:
+    def after_callback_ms(self, task: Task) -> int:
         """When a task is polled after a callback that did not end it. Nothing is read here."""
-        times = self._times(task_key(observation.key.provider, observation.model, {}))
-        return times.after_callback_ms(observation.key.provider_task_id, self.clock())
+        return self.times_of(task).after_callback_ms(task, self.clock())
 
     def _times(self, key: DurationKey) -> PollTimes:
         capabilities = self.providers[key.provider].adapter.CAPABILITIES

@@ -3,6 +3,7 @@
 Times are unix milliseconds; `speed` as in `submitter.providers.schedule`.
 """
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -30,18 +31,18 @@ class PollTimes:
         """The next poll of a task that was just seen open."""
         return self._due_ms(task, now_ms, asked_age_s=age_s(task, now_ms, self.speed))
 
-    def after_callback_ms(self, provider_task_id: str, now_ms: int) -> int:
-        """The first poll of a task that has just been reported unfinished; its age is not known."""
-        due_s = due_age_s(
-            self.estimate.distribution,
-            0.0,
-            price_s=schedule.POLL_PRICE_S,
-            least_gap_s=self.capabilities.poll.floor_s,
-            most_gap_s=schedule.MAX_WAIT_S,
-            miss_rate=self.estimate.miss_rate,
-        )
-        spread = spread_of(provider_task_id)
-        return schedule.learned_poll_ms(now_ms, self.capabilities.poll, due_s, speed=self.speed, spread=spread)
+    def after_callback_ms(self, task: Task, now_ms: int) -> int:
+        """The next poll of a task that a callback has just reported unfinished.
+
+        That is as good as a poll that finds it open. But a poll that is due stays due, and one is due whenever the age
+        has grown by the longest wait: however many callbacks say that the task runs on, it is still polled.
+        """
+        if task.next_poll_ms is not None and task.next_poll_ms <= now_ms:
+            return task.next_poll_ms
+        longest_ms = schedule.MAX_WAIT_S / self.speed * 1000
+        start_ms = min(began_ms(task) or now_ms, now_ms)
+        latest_ms = start_ms + math.ceil(((now_ms - start_ms) // longest_ms + 1) * longest_ms)
+        return min(self.next_ms(task, now_ms), latest_ms)
 
     def index_of(self, task: Task, now_ms: int) -> float:
         """How much a poll of a due task is worth; infinite where the provider is about to forget it."""
