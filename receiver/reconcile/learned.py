@@ -128,6 +128,12 @@ class LearnedDurations:
         capabilities = self.providers[key.provider].adapter.CAPABILITIES
         return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
 
+    def is_turn_of_longest(self, provider: str) -> bool:
+        """Whether the next request is for the task that was unasked for longest; else it is counted as another one."""
+        is_turn = self._asked[provider] % poll_rule.UNASKED_EVERY == poll_rule.UNASKED_EVERY - 1
+        self._asked[provider] += not is_turn
+        return is_turn
+
     def choose(self, due: Sequence[Task], count: int) -> list[Task]:
         """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
         now_ms = self.clock()

@@ -119,13 +119,16 @@ class Reconciler:
         slots = self._take_slots(provider, run.left[provider])
         if slots == 0:
             return
-        used, plan = 0, None
+        used, plan, is_listing = 0, None, False
 
         def choose(due: Sequence[Task], count: int) -> Choice:
-            nonlocal plan
+            nonlocal plan, is_listing
             plan = self._lister.plan(provider, due)
+            is_listing = plan is not None
             if plan is not None:
-                return Choice(tasks=plan.tasks, tokens=1)
+                if not self.poller.durations.is_turn_of_longest(provider):
+                    return Choice(tasks=plan.tasks, tokens=1)
+                plan, count = None, 1
             ended = self._lister.ended(due)[:count]
             others = [task for task in due if task not in ended]
             left = count - len(ended)
@@ -140,19 +143,17 @@ class Reconciler:
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
                 choose=choose,
+                choose_of=self._lister.most_listed(provider),
             )
             if plan is not None and leased != list(plan.tasks):
                 plan = None  # of a transaction that ran again
             used = len(leased) if plan is None else 1
         finally:
             self._give_back(provider, slots - used)
-        is_all = plan is None and len(leased) < slots
+        is_all = not is_listing and len(leased) < slots
         run.left[provider] = 0 if is_all else run.left[provider] - used
-        if plan is not None:
-            self._start(provider, self._lister.poll(plan), run)
-            return
-        for task in leased:
-            self._start(provider, self._poll(task), run)
+        for work in [self._lister.poll(plan)] if plan is not None else map(self._poll, leased):
+            self._start(provider, work, run)
 
     async def _poll(self, task: Task) -> list[PollOutcome]:
         self._lister.polled(task)

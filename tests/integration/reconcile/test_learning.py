@@ -203,6 +203,18 @@ async def test_a_scarce_budget_goes_to_the_polls_that_are_worth_most(store: Stor
     assert {task.id for task in durations.choose([*fresh, *late], 4)} == {task.id for task in late}
 
 
+async def test_every_fifth_request_is_for_the_task_unasked_for_longest_however_much_pages_are_worth(
+    store: Store,
+) -> None:
+    durations = _durations(store, clock=lambda: T0 + 200_000)
+    turns = [durations.is_turn_of_longest("hiapi") for _ in range(6)]
+    assert turns == [False, False, False, False, True, True]
+    asked = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 100_000) for n in range(5)]
+    expecting = a_task("tsk_9", sent_ms=T0 + 90_000, callback_expected=True)
+    assert [task.id for task in durations.choose([*asked, expecting], 1)] == ["tsk_9"]
+    assert not durations.is_turn_of_longest("hiapi")
+
+
 async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("receiver.reconcile.duration_repository.MOST_KEYS", 3)
     for number in range(3):
