@@ -34,8 +34,8 @@ class Learned:
     """What one transaction learned."""
 
     ends: int = 0
-    #: Ends that say nothing, such as those whose times are impossible because a clock was set.
-    left_out: int = 0
+    #: Ends whose times are impossible, because a clock was set.
+    impossible: int = 0
 
 
 class DurationRepository(Repository):
@@ -59,10 +59,11 @@ class DurationRepository(Repository):
             if cursor is None or newest is None:
                 return Learned()
             found = await _ends(tx, providers, after=cursor["value"], until=newest["value"], speed=speed)
-            finishes = [each for each in found if each is not None]
+            told = [each for each in found if each is not None]
+            finishes = [each for each in told if each.is_plausible]
             await _save(tx, finishes, await _open_ages(tx, providers, speed=speed, now_ms=now_ms), now_ms)
             await tx.execute("set_counter", name=CURSOR, value=newest["value"])
-            return Learned(ends=len(finishes), left_out=len(found) - len(finishes))
+            return Learned(ends=len(finishes), impossible=len(told) - len(finishes))
 
         return await self._engine.write(work)
 

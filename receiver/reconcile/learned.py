@@ -15,7 +15,7 @@ from receiver.reconcile.model import poll_rule
 from receiver.reconcile.model.duration_report import LearnedProvider, learned_duration
 from receiver.reconcile.model.duration_rows import histogram_of, task_key
 from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
-from receiver.reconcile.model.poll_times import PollTimes, began_ms
+from receiver.reconcile.model.poll_times import PollTimes, unasked_s
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
@@ -140,7 +140,7 @@ class LearnedDurations:
         provider = due[0].provider
         chosen = poll_rule.choose(
             [self.times_of(task).index_of(task, now_ms) for task in due],
-            [now_ms - (task.seen_open_ms or began_ms(task) or now_ms) for task in due],
+            [unasked_s(task, now_ms, self.speed) for task in due],
             count,
             asked_before=self._asked[provider],
         )
@@ -154,6 +154,6 @@ class LearnedDurations:
             if self._quiet_runs:
                 return 0
         learned = await self.repository.learn(self.providers, speed=self.speed, now_ms=self.clock())
-        if learned.left_out:
-            log.debug("durations_left_out", ends=learned.left_out)
+        if learned.impossible:
+            log.warning("durations_impossible", ends=learned.impossible, hint="a clock was set; they teach nothing")
         return learned.ends

@@ -16,6 +16,7 @@ from receiver.reconcile.lister import Lister
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import Choice, PollRepository, singly
+from receiver.reconcile.warm_up import WarmUp
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from receiver.webhooks.slots import Slots
@@ -66,10 +67,12 @@ class Reconciler:
     _taken: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _lister: Lister = field(init=False)
+    _warm_up: WarmUp = field(init=False)
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.settings.concurrency)
         self._lister = Lister(poller=self.poller, clock=self.clock)
+        self._warm_up = WarmUp(accounts=self.poller.accounts, clock=self.clock)
 
     async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them, and record each poll as it ends.
@@ -106,6 +109,7 @@ class Reconciler:
             return  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
             await self.poller.durations.refresh()
+            await self._warm_up.look()
             for provider in [name for name, left in run.left.items() if left > 0]:
                 try:
                     await self._lease(run, provider)
@@ -137,7 +141,7 @@ class Reconciler:
         try:
             leased = await self.polls.lease_due(
                 provider,
-                budget=self.poller.rate_budget(provider),
+                budget=self._warm_up.budget(provider, self.poller.rate_budget(provider)),
                 owner=run.owner,
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
