@@ -112,11 +112,14 @@ def begun_ms(row: Row) -> int | None:
     return start_ms
 
 
-def finish_of(task: Row, reports: Sequence[Row], *, has_finish_times: bool, speed: float) -> Finish | None:
+def finish_of(
+    task: Row, reports: Sequence[Row], *, has_finish_times: bool, speed: float, since_ms: int = 0
+) -> Finish | None:
     """The end of a task, from its row and the reports of it in their order.
 
     None where it does not tell how long the task took: it was submitted elsewhere or settled by a person. Its times may
-    be impossible, because a clock was set. `has_finish_times`: the provider's own finish times can be believed.
+    be impossible, because a clock was set. `has_finish_times`: the provider's own finish times can be believed. Without
+    one, a task that began before `since_ms` says nothing.
     """
     start_ms, final_ms = begun_ms(task), task["final_ms"]
     told = [each for each in reports if each["source"] in (Source.CALLBACK, Source.POLL, Source.SUBMIT)]
@@ -126,9 +129,11 @@ def finish_of(task: Row, reports: Sequence[Row], *, has_finish_times: bool, spee
     earliest_ms = max(start_ms, task["seen_open_ms"] or start_ms)
     if told[0]["source"] == Source.CALLBACK and final_ms - earliest_ms <= PROMPT_MS:
         earliest_ms = max(earliest_ms, final_ms)
-    if has_finish_times:
-        named_ms = _finish_time(told[0], start_ms, final_ms)
-        earliest_ms, final_ms = (earliest_ms, final_ms) if named_ms is None else (named_ms, named_ms)
+    named_ms = _finish_time(told[0], start_ms, final_ms) if has_finish_times else None
+    if named_ms is not None:
+        earliest_ms = final_ms = named_ms
+    elif start_ms < since_ms:
+        return None
     return Finish(
         key=task_key(task["provider"], task["model"], json_object_of(task["request"])),
         after_s=(earliest_ms - start_ms) / 1000 * speed,
