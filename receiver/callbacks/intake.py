@@ -161,9 +161,9 @@ class Intake:
             reason = "the token was made for another task than the one reported"
             return TaskMismatch(expected_task_id=expected, reason=reason)
         if known.state in ENDED - {TaskState.EXPIRED}:
-            return Accepted(verdict=Verdict.DUPLICATE)
+            return Accepted(verdict=Verdict.DUPLICATE, is_thin=True)
         await self.ledger.make_due([known.id], self.clock())
-        return Accepted(verdict=Verdict.APPLIED)
+        return Accepted(verdict=Verdict.APPLIED, is_thin=True)
 
 
 def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservation:

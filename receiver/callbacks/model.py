@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from itsdangerous import Signer
@@ -41,6 +41,8 @@ class Accepted:
     """The callback is authentic and durable."""
 
     verdict: Verdict
+    #: It had no result, so it only makes the task due.
+    is_thin: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,9 @@ class Lister:
     async def _poll(self, provider: str, plan: ListPlan) -> list[PollOutcome]:
         configured = self.poller.providers[provider]
         adapter = LISTS_TASKS[configured.account.adapter]
+        sent_ms = self.clock()
         page = await self._page(provider, plan)
+        self.poller.count(provider, "list", page, self.clock() - sent_ms)
         if isinstance(page, Throttled):
             return [self.poller.outcome_of(task, page) for task in plan.tasks]
         found: Mapping[ProviderTaskId | None, Observation] = {}

@@ -27,7 +27,7 @@ from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
-from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.model import Denied, ListPage, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
 
@@ -113,7 +113,9 @@ class Poller:
     async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
         match action:
             case PollAction.QUERY:
+                sent_ms = self.clock()
                 answer, body = await self._query(task)
+                self.count(task.provider, "single", answer, self.clock() - sent_ms)
                 self._log_answer(task, answer)
                 context = self._context(task)
                 if decisions.is_without_result(answer):
@@ -160,6 +162,12 @@ class Poller:
     def due_singly(self, task: Task) -> PollOutcome:
         """A poll of the task that got no answer about it, so that its next one is due at once."""
         return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
+
+    def count(self, provider: str, kind: str, answer: StatusOutcome | ListPage, took_ms: int) -> None:
+        """Count a status query, of one task (`single`) or by a page of a list (`list`)."""
+        metrics = self.submission.reporter.metrics
+        metrics.count("whenfinal_polls", provider, kind, decisions.word_of(answer)).add()
+        metrics.distribution("whenfinal_poll_duration_seconds", provider).observe(max(0, took_ms) / 1000)
 
     def _context(self, task: Task) -> PollContext:
         return PollContext(
@@ -228,6 +236,8 @@ class Poller:
             if len(polls) == 1:
                 return [self._failed(polls[0].task, "a fault of ours")]
             return [each for poll in polls for each in await self._record_observed([poll], owner, now_ms)]
+        observed = [poll.decision.observation for poll in polls if poll.decision.observation is not None]
+        self.submission.reporter.recorded(observed, outcomes)
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
             self.on_events()
         return [_recorded(poll, outcome) for poll, outcome in zip(polls, outcomes, strict=True)]

@@ -44,6 +44,7 @@ from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
+from receiver.webhooks.reporter import DeliveryReporter
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
 from submitter.http.address_guard import AddressGuard
@@ -99,6 +100,7 @@ async def open_services(
         services = _build_services(settings, store, keys, guard, transport, webhook_transport)
         stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
         stack.callback(services.reporter.flush)
+        stack.callback(services.deliverer.reporter.flush)
         stack.callback(services.feed.close)
         stack.push_async_callback(services.commits.drained)
         stack.push_async_callback(services.submission.drained)
@@ -117,11 +119,11 @@ def _build_services(
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
     feed = _feed(settings, store, notifier)
-    commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
     providers = _providers(settings)
+    told = _Told(notifier, TaskReporter(_metrics(settings, providers)))
+    commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify, reporter=told.reporter)
     durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
-    told = _Told(notifier, TaskReporter(_metrics(settings, providers)))
     submission = _submission(settings, store, transport, drafts, told, durations)
     poller = _poller(settings, store, transport, submission, notifier, durations)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
@@ -142,7 +144,7 @@ def _build_services(
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
         durations=durations,
-        deliverer=_deliverer(settings, store, webhook_transport, notifier, owner),
+        deliverer=_deliverer(settings, store, webhook_transport, told, owner),
         replay=ReplayService(replays=store.replays, clock=now_ms, on_due=notifier.notify),
         pruner=_pruner(settings, store),
         feed=feed,
@@ -336,9 +338,9 @@ def _subscriptions(
     )
 
 
-def _deliverer(
-    settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier, owner: str
-) -> Deliverer:
+def _deliverer(settings: Settings, store: Store, transport: Transport, told: _Told, owner: str) -> Deliverer:
+    reporter = DeliveryReporter(told.reporter.metrics)
+    transport.on_reply = reporter.replied
     return Deliverer(
         outbox=store.outbox,
         transport=transport,
@@ -348,7 +350,8 @@ def _deliverer(
         public_url=settings.public_url,
         clock=now_ms,
         random=random,
-        on_events=notifier.notify,
+        reporter=reporter,
+        on_events=told.notifier.notify,
     )
 
 

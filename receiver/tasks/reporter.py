@@ -1,25 +1,16 @@
-"""What is told of submits and ends, after their commit: they are counted, and an end has a line in the log.
+"""What is told of submits and ends, after their commit: they are counted, and an end has a line in the log."""
 
-Ends come in bursts, and a line costs more than everything else that a callback costs. So of each second the first lines
-are written in full, and the other tasks of that second share lines, each still with its ids. A killed process may lose
-those of its last second; they are in the ledger.
-"""
-
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from receiver.metrics.counting import Count, Distribution
 from receiver.metrics.registry import Metrics
-from receiver.tasks.model.task import Recorded, RecordOutcome, Task
-from submitter.model import Observation, Receipt, Refused, Source, SubmitOutcome, Uncertain
+from receiver.metrics.shared_lines import SharedLines
+from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task
+from submitter.model import Receipt, Refused, Source, SubmitOutcome, Uncertain
 
 log = structlog.get_logger(__name__)
-
-MOST_A_SECOND = 10  # lines in full
-
-TOGETHER = 100  # tasks in one line
 
 _Children = tuple[Count, Distribution, Distribution]
 
@@ -30,15 +21,21 @@ class TaskReporter:
     def __init__(self, metrics: Metrics | None = None) -> None:
         self.metrics = metrics or Metrics()
         self._children: dict[tuple[str, str, str, bool], _Children] = {}
-        self._gathered: list[str] = []
-        self._written = 0
-        self._until_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._lines = SharedLines(lambda tasks: log.info("tasks_ended", tasks=tasks))
+        self._commit_duration = self.metrics.distribution("whenfinal_commit_duration_seconds")
+        self._batch_size = self.metrics.distribution("whenfinal_commit_batch_size")
 
-    def recorded(self, observations: Iterable[Observation], outcomes: Iterable[RecordOutcome]) -> None:
+    def committed(self, batch: Sequence[IncomingObservation], outcomes: Iterable[RecordOutcome], took_s: float) -> None:
+        """A batch of callbacks was committed."""
+        self._commit_duration.observe(took_s)
+        self._batch_size.observe(len(batch))
+        self.recorded(batch, outcomes)
+
+    def recorded(self, batch: Iterable[IncomingObservation], outcomes: Iterable[RecordOutcome]) -> None:
         """Tell of the tasks that these observations ended."""
-        for observation, outcome in zip(observations, outcomes, strict=True):
+        for incoming, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Recorded) and outcome.event_seq is not None:
+                observation = incoming.observation
                 self.ended(outcome.task, observation.source, completed_at_ms=observation.completed_at_ms)
 
     def refused(self, task: Task) -> None:
@@ -76,31 +73,19 @@ class TaskReporter:
         return made
 
     def _log(self, task: Task, by: Source) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time()
-        if now_s >= self._until_s:
-            self._until_s, self._written = now_s + 1.0, 0
-        if self._written < MOST_A_SECOND:
-            self._written += 1
-            log.info(
-                "task_ended",
-                task=task.id,
-                provider=task.provider,
-                provider_task=task.provider_task_id,
-                state=task.state.value,
-                by=by.value,
-                event_id=task.final_event,
-            )
+        if not self._lines.may_write():
+            self._lines.share(f"{task.id} {task.provider} {task.provider_task_id} {task.state} by {by}")
             return
-        self._gathered.append(f"{task.id} {task.provider} {task.provider_task_id} {task.state} by {by}")
-        if self._timer is None:
-            self._timer = loop.call_at(self._until_s, self.flush)
+        log.info(
+            "task_ended",
+            task=task.id,
+            provider=task.provider,
+            provider_task=task.provider_task_id,
+            state=task.state.value,
+            by=by.value,
+            event_id=task.final_event,
+        )
 
     def flush(self) -> None:
-        """Write what was gathered; for a clean stop."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        gathered, self._gathered = self._gathered, []
-        for start in range(0, len(gathered), TOGETHER):
-            log.info("tasks_ended", tasks=", ".join(gathered[start : start + TOGETHER]))
+        """For a clean stop."""
+        self._lines.flush()

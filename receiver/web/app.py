@@ -34,6 +34,7 @@ from receiver.web.callbacks import CallbackTaker, prepared
 from receiver.web.endpoint import Endpoint
 from receiver.web.middleware import (
     REQUEST_ID,
+    RequestTimes,
     Trace,
     Tracing,
     answer_unexpected,
@@ -89,7 +90,8 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with open_services() as services:
             app.state.bodies = Bodies.of(services.settings)
-            app.callbacks = app.state.callbacks = CallbackTaker(services.intake, app.state.bodies)
+            app.callbacks = app.state.callbacks = CallbackTaker(services.intake, app.state.bodies, services.metrics)
+            app.requests = RequestTimes(services.metrics)
             yield {"services": services}
 
     app = Application(
@@ -116,8 +118,9 @@ class Application(Starlette):
     Only those with a plain address and a plain head; the router has the others. The answers are the same.
     """
 
-    #: Set by the lifespan.
+    #: Both are set by the lifespan.
     callbacks: CallbackTaker
+    requests: RequestTimes
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Starlette's own
         super().__init__(**options)
@@ -145,6 +148,7 @@ class Application(Starlette):
         token = None if address[2] is None else address[2].decode()
         try:
             outcome = await self.callbacks.take(provider, token, scope["headers"], receive)
+            self.callbacks.count(provider, outcome, perf_counter() - started_s)
             if not isinstance(outcome, Accepted):
                 self.callbacks.tell(provider, outcome, trace.request_id)
             answer = prepared(outcome)
@@ -153,8 +157,10 @@ class Application(Starlette):
         except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             await _answer_raised(error, trace, scope, receive, stamped(send, trace))
         finally:
+            took_s = perf_counter() - started_s
+            self.requests.observe("POST", trace, took_s)
             if self._lines.may_write(str(trace.status)):
-                tell("POST", trace, perf_counter() - started_s)
+                tell("POST", trace, took_s)
 
 
 async def _answer_raised(error: BaseException, trace: Trace, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,7 @@ Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reas
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import assert_never
 
 import structlog
@@ -14,6 +15,8 @@ from starlette.types import Receive, Send
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.metrics.counting import Count
+from receiver.metrics.registry import Metrics
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.bounded_lines import BoundedLines
@@ -42,9 +45,12 @@ Refusal = Unauthenticated | Malformed | UnknownProvider | TaskMismatch
 class CallbackTaker:
     """One for a process."""
 
-    def __init__(self, intake: Intake, bodies: Bodies) -> None:
+    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics) -> None:
         self._intake = intake
         self._bodies = bodies
+        self._metrics = metrics
+        self._counts: dict[tuple[str, str], Count] = {}
+        self._duration = metrics.distribution("whenfinal_callback_duration_seconds")
         self._refusal_lines = BoundedLines(_tell_other_refusals)
 
     async def take(
@@ -64,6 +70,20 @@ class CallbackTaker:
             if has_too_many_marks(callback.body):
                 return await self._intake.leave_unread(admitted, "the body holds too many values")
             return await self._intake.take(admitted, callback)
+
+    def count(self, provider: str, outcome: IntakeOutcome, took_s: float) -> None:
+        """Count a callback by its outcome. `took_s`: from its head until it was durable."""
+        verdict: str = "rejected"
+        if isinstance(outcome, Accepted):
+            verdict = "thin" if outcome.is_thin else outcome.verdict
+            self._duration.observe(took_s)
+        child = self._counts.get((provider, verdict))
+        if child is None:
+            label = self._metrics.provider(provider)
+            child = self._metrics.count("whenfinal_callbacks", label, verdict)
+            if label == provider:  # others could be any number
+                self._counts[provider, verdict] = child
+        child.add()
 
     def tell(self, provider: str, refusal: Refusal, request_id: str) -> None:
         """Log why a callback was refused. The name of an unknown provider is anybody's text, so it is not logged."""
@@ -85,7 +105,9 @@ async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Respons
     request, provider = context.request, context.path_param("provider")
     taker: CallbackTaker = request.app.state.callbacks
     token = request.path_params.get("token")
+    began_s = perf_counter()
     outcome = await taker.take(provider, token, request.scope["headers"], request.receive)
+    taker.count(provider, outcome, perf_counter() - began_s)
     if isinstance(outcome, Accepted):
         return _response(outcome.verdict)
     taker.tell(provider, outcome, trace_of(request.scope).request_id)

@@ -58,7 +58,7 @@ async def serving_metrics(listener: socket.socket, services: Services) -> AsyncI
     app = Starlette(
         routes=[Route(PATH, show)], middleware=[Middleware(Tracing)], exception_handlers={HTTPException: _refused}
     )
-    server = Unsignalled(server_config(app))
+    server = Unsignalled(server_config(app), state={"services": services})
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

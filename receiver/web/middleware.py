@@ -16,6 +16,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from receiver.metrics.counting import Distribution
+from receiver.metrics.registry import OTHER, Metrics
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.problems import Kind, Problem, to_response
 
@@ -63,12 +65,36 @@ def trace_of(scope: Scope) -> Trace:
     return trace
 
 
+#: The methods of our routes; any other word of a caller counts as `other`.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
+
+
+class RequestTimes:
+    """How long requests take, by method, route and status."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._children: dict[tuple[str, str, int | None], Distribution] = {}
+
+    def observe(self, method: str, trace: Trace, took_s: float) -> None:
+        key = (method, trace.route, trace.status)
+        child = self._children.get(key)
+        if child is None:
+            name = method if method in _METHODS else OTHER
+            labels = (name, trace.route, "none" if trace.status is None else str(trace.status))
+            child = self._metrics.distribution("http_server_request_duration_seconds", *labels)
+            if name == method:
+                self._children[key] = child
+        child.observe(took_s)
+
+
 class Tracing:
-    """Gives each request a trace, logs it, and turns an unexpected error into a problem."""
+    """Gives each request a trace, logs and times it, and turns an unexpected error into a problem."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._callback_lines = BoundedLines(tell_other_callbacks)
+        self._times: RequestTimes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,13 +103,19 @@ class Tracing:
         given = [value for name, value in scope["headers"] if name == REQUEST_ID]
         trace = Trace(request_id=request_id(given[0] if len(given) == 1 else None))
         scope.setdefault("state", {})["trace"] = trace
+        services = scope["state"].get("services")
+        if self._times is None and services is not None:
+            self._times = RequestTimes(services.metrics)
         started_s = perf_counter()
         bound = bind_contextvars(request_id=trace.request_id)
         try:
             await self._guarded(scope, receive, stamped(send, trace))
         finally:
+            took_s = perf_counter() - started_s
+            if self._times is not None:
+                self._times.observe(scope["method"], trace, took_s)
             if not trace.route.startswith(CALLBACK_ROUTES) or self._callback_lines.may_write(str(trace.status)):
-                tell(scope["method"], trace, perf_counter() - started_s)
+                tell(scope["method"], trace, took_s)
             reset_contextvars(**bound)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:

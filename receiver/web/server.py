@@ -83,7 +83,15 @@ class Server(uvicorn.Server):
 
 
 class Unsignalled(uvicorn.Server):
-    """Leaves the signals to the process around it, which sets `should_exit`."""
+    """Leaves the signals to the process around it, which sets `should_exit`. `state` is that of each request."""
+
+    def __init__(self, config: uvicorn.Config, *, state: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self._state = dict(state)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state.update(self._state)
+        await super().startup(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from receiver.webhooks.model.endpoint_health import AHEAD_MS, QUICK_MS
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.recorder import AttemptRecorder
+from receiver.webhooks.reporter import DeliveryReporter
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
 from submitter.http.transport import Transport
@@ -62,6 +63,7 @@ class Deliverer:
     clock: Callable[[], int]
     #: Returns numbers in [0, 1).
     random: Callable[[], float]
+    reporter: DeliveryReporter = field(default_factory=DeliveryReporter)
     #: Called after a commit that added events.
     on_events: Callable[[], None] = lambda: None
     #: Called when another run may find something to do: slots are free again, or the last one left some and an endpoint
@@ -218,7 +220,7 @@ class Deliverer:
         )
         attempt = await send_webhook(webhook, self.transport, clock=self.clock)
         state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
-        return AttemptResult(
+        result = AttemptResult(
             delivery=due.id,
             owner=due.owner,
             endpoint_id=due.endpoint_id,
@@ -226,6 +228,8 @@ class Deliverer:
             state=state,
             due_ms=due_ms,
         )
+        self.reporter.attempted(due, result)
+        return result
 
 
 async def _recorded(attempts: Sequence[_Attempted]) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from receiver.metrics import shared_lines
 from receiver.metrics.registry import Metrics
-from receiver.tasks import reporter as reporting
+from receiver.metrics.shared_lines import MOST_A_SECOND, SharedLines
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, UnknownTask, Verdict
-from receiver.tasks.reporter import MOST_A_SECOND, TaskReporter
+from receiver.tasks.reporter import TaskReporter
 from submitter.model import Refusal, Refused, Source, TaskError, TaskState, Uncertain
-from tests.support.builders import T0, a_receipt, a_task, an_observation
+from tests.support.builders import T0, a_receipt, a_report, a_task
 
 
 @pytest.fixture
@@ -49,13 +50,13 @@ async def test_a_provider_that_is_not_configured_adds_no_series_of_its_own(metri
 
 
 async def test_only_observations_that_ended_their_task_are_ends(metrics: Metrics) -> None:
-    observations = [an_observation(source=Source.CALLBACK)] * 3
+    batch = [a_report(source=Source.CALLBACK)] * 3
     outcomes: list[RecordOutcome] = [
         Recorded(task=_ended(), verdict=Verdict.APPLIED, event_seq=7),
         Recorded(task=_ended(), verdict=Verdict.DUPLICATE),
         UnknownTask(),
     ]
-    TaskReporter(metrics).recorded(observations, outcomes)
+    TaskReporter(metrics).recorded(batch, outcomes)
     assert _values(metrics, "whenfinal_tasks_final") == {("hiapi", "succeeded", "callback", "false"): 1}
 
 
@@ -79,7 +80,7 @@ async def test_the_line_of_an_end_has_the_ids_of_the_task() -> None:
 async def test_ends_beyond_the_first_of_a_second_share_lines_and_keep_their_ids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reporting, "TOGETHER", 7)
+    monkeypatch.setattr(shared_lines, "TOGETHER", 7)
     reporter = TaskReporter()
     with capture_logs() as lines:
         for number in range(MOST_A_SECOND + 10):
@@ -95,15 +96,24 @@ async def test_ends_beyond_the_first_of_a_second_share_lines_and_keep_their_ids(
 
 
 async def test_what_was_gathered_is_written_by_itself_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "MOST_A_SECOND", 0)
-    reporter = TaskReporter()
-    with capture_logs() as lines:
-        reporter.ended(_ended(), Source.CALLBACK)
-        assert lines == []
-        timer = reporter._timer
-        assert timer is not None
-        timer._run()
-    assert [line["event"] for line in lines] == ["tasks_ended"]
+    monkeypatch.setattr(shared_lines, "MOST_A_SECOND", 0)
+    written: list[str] = []
+    lines = SharedLines(written.append)
+    assert not lines.may_write()
+    lines.share("a")
+    timer = lines._timer
+    assert timer is not None
+    timer._run()
+    assert written == ["a"]
+    lines.flush()
+    assert written == ["a"]
+
+
+async def test_a_batch_is_counted_with_its_size_and_time(metrics: Metrics) -> None:
+    outcomes: list[RecordOutcome] = [UnknownTask(), UnknownTask()]
+    TaskReporter(metrics).committed([a_report(), a_report()], outcomes, 0.5)
+    assert metrics.distribution("whenfinal_commit_batch_size").sum == 2
+    assert metrics.distribution("whenfinal_commit_duration_seconds").sum == 0.5
 
 
 @pytest.mark.parametrize(
