@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 MOST_A_SECOND = 10  # lines in full
 
-TOGETHER = 100  # texts in one line
+TOGETHER = 200  # texts in one line; one that is longer than 16 KiB is cut by some collectors of logs
 
 
 class SharedLines:

@@ -74,7 +74,8 @@ class TaskReporter:
 
     def _log(self, task: Task, by: Source) -> None:
         if not self._lines.may_write():
-            self._lines.share(f"{task.id} {task.provider} {task.provider_task_id} {task.state} by {by}")
+            words = (task.id, task.provider, task.provider_task_id or "-", task.state, "by", by)
+            self._lines.share(" ".join(words))  # a format of these costs twice as much
             return
         log.info(
             "task_ended",
