@@ -3,7 +3,7 @@
 Times are unix milliseconds; the caller of each function passes the time in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -83,7 +83,7 @@ class Task:
     result_expires_ms: int | None = None
     #: When the reconciler polls it next; None means never.
     next_poll_ms: int | None = None
-    #: When a poll last found it unfinished. Only a poll sets it, see `release_task`.
+    #: When a poll last found it unfinished, or a callback last said so.
     seen_open_ms: int | None = None
     #: Since when the provider has answered "not found".
     missing_since_ms: int | None = None
@@ -118,6 +118,8 @@ class IncomingObservation:
     allow_adoption: bool = False
     #: Replaces the task's next poll if the task has not ended afterwards.
     next_poll_ms: int | None = None
+    #: The same, from the task as it is afterwards. Then the report also counts as a look that found the task open.
+    next_poll_of: Callable[[Task], int] | None = None
 
 
 @value
