@@ -151,12 +151,13 @@ def _conversion(kind: _FieldType) -> Conversion | None:
     if kind is bool:
         return Conversion(int, bool)
     if origin is Mapping:
-        return Conversion(lambda value: to_json(dict(value)), json.loads)
+        # Most are empty, and the reader of JSON costs more than the comparison.
+        return Conversion(lambda value: to_json(dict(value)), lambda cell: {} if cell == "{}" else json.loads(cell))
     if origin is tuple and _has_plain_members(arguments[0]):
         make = arguments[0]
         return Conversion(
             lambda value: to_json([json_object(each) for each in value]),
-            lambda cell: tuple([make(**each) for each in json.loads(cell)]),
+            lambda cell: () if cell == "[]" else tuple([make(**each) for each in json.loads(cell)]),
         )
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Conversion(str, kind)
