@@ -45,9 +45,16 @@ class Reader(Protocol):
 
 
 class Tx(Reader, Protocol):
-    """One open transaction."""
+    """One open transaction.
 
-    async def execute(self, name: str, /, **params: Param) -> int:
+    What returns nothing costs no wait. It is run in its turn with the next statement whose result is read, or with the
+    commit. If it fails, nothing after it is run, its error is raised there at the latest, and the transaction is rolled
+    back.
+    """
+
+    async def execute(self, name: str, /, **params: Param) -> None: ...
+
+    async def execute_and_count(self, name: str, /, **params: Param) -> int:
         """Number of rows changed."""
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:

@@ -9,7 +9,7 @@ from submitter.timestamps import rfc3339
 def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
     """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
     body = {
-        "type": draft.type,
+        "type": draft.type.value,
         "timestamp": rfc3339(at_ms),
         "data": {"seq": seq, "event_id": draft.id, **draft.data},
     }

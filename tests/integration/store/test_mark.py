@@ -229,7 +229,7 @@ async def test_lost_numbers_reset_followers_on_each_engine(store: Store) -> None
 
     async def lose(tx: Tx) -> int:
         await tx.execute("insert_lost_events", after_seq=2, until_seq=10, now_ms=T0)
-        return await tx.execute("skip_event_numbers", value=10)
+        return await tx.execute_and_count("skip_event_numbers", value=10)
 
     assert await store.engine.write(lose) == 1
     assert await _slice(store, 2) == ExpiredCursor(oldest_after=10)
@@ -239,6 +239,6 @@ async def test_lost_numbers_reset_followers_on_each_engine(store: Store) -> None
     assert [event.seq for event in found.events] == [11]
 
     async def skip_back(tx: Tx) -> int:
-        return await tx.execute("skip_event_numbers", value=11)
+        return await tx.execute_and_count("skip_event_numbers", value=11)
 
     assert await store.engine.write(skip_back) == 0
