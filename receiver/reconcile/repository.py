@@ -111,12 +111,15 @@ class PollRepository(Repository):
     ) -> int:
         """Pull back the polls and leases of a provider's tasks that lie too far ahead; return how many.
 
-        Polls become due at once. A submit that may be under way, and a lease, end as late as a new one would.
+        Polls become due at once, and forget when they found their tasks open. A submit that may be under way, and a
+        lease, end as late as a new one would.
         """
         polls, submits, leases = (latest_ms(now_ms, each) for each in (longest_wait_ms, dead_submit_ms, lease_ms))
 
         async def work(tx: Tx) -> int:
-            changed = await tx.execute("pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls)
+            changed = await tx.execute(
+                "pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls, ahead_ms=latest_ms(now_ms, 0)
+            )
             changed += await tx.execute(
                 "pull_back_submits", provider=provider, dead_ms=now_ms + dead_submit_ms, latest_ms=submits
             )
