@@ -95,6 +95,16 @@ def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, 
     return [*by_time, *others[: max(0, count - len(by_time))]]
 
 
+def price_of(indexes: Sequence[float], tokens: int, *, least_s: float) -> float:
+    """What a poll must be worth to be made now, in seconds of lateness, where so many requests are left.
+
+    It is the index of the first task that gets none, and the least price where all get one.
+    """
+    waiting = sorted((index for index in indexes if index < math.inf), reverse=True)
+    left = max(0, tokens - (len(indexes) - len(waiting)))
+    return max(least_s, waiting[left]) if left < len(waiting) else least_s
+
+
 def weight_of(age_s: float, *, retention_s: float) -> float:
     """How much a second of lateness counts: up to five times as much as the provider is about to forget the task."""
     left_s = max(0.0, retention_s - max(0.0, age_s))
