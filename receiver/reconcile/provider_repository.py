@@ -96,7 +96,7 @@ async def _end(
     tx: Tx, configured: ConfiguredProvider, account: AccountStatus, *, speed: float, before_ms: int, now_ms: int
 ) -> Resumed:
     name = account.provider
-    if not await tx.execute("unpause_account", provider=name, before_ms=before_ms):
+    if not await tx.execute_and_count("unpause_account", provider=name, before_ms=before_ms):
         return Resumed(ended=False, made_due=0)
     if account.paused_until_ms is None or account.paused_until_ms <= now_ms:
         return Resumed(ended=True, made_due=0)

@@ -126,13 +126,13 @@ class PollRepository(Repository):
         polls, submits, leases = (latest_ms(now_ms, each) for each in (longest_wait_ms, dead_submit_ms, lease_ms))
 
         async def work(tx: Tx) -> int:
-            changed = await tx.execute(
+            changed = await tx.execute_and_count(
                 "pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls, ahead_ms=latest_ms(now_ms, 0)
             )
-            changed += await tx.execute(
+            changed += await tx.execute_and_count(
                 "pull_back_submits", provider=provider, dead_ms=now_ms + dead_submit_ms, latest_ms=submits
             )
-            return changed + await tx.execute(
+            return changed + await tx.execute_and_count(
                 "pull_back_task_leases", provider=provider, until_ms=now_ms + lease_ms, latest_ms=leases
             )
 

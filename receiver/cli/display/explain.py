@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from receiver.cli.display.durations import format_duration, format_when
+from receiver.cli.display.list_tables import ANSWER_SHOWN
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.reconcile.model.duration_report import WaitingPolls, poll_reason
@@ -23,8 +24,6 @@ from submitter.model import TaskState
 from submitter.providers.schedule import POLL_PRICE_S
 
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
-
-ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ SELECT * FROM tasks WHERE request_key = :request_key AND key_scope IN (:key_scop
 -- known_request_keys: which of these idempotency keys stand for a task, in any scope
 SELECT request_key FROM tasks WHERE request_key IN (:keys...);
 
+-- lock_request_keys: the tasks of several idempotency keys, in any scope
+SELECT id FROM tasks WHERE request_key IN (:keys...) ORDER BY id {lock};
+
 -- free_request_key: the next task with the key takes it over
 UPDATE tasks SET request_key = NULL WHERE id = :id;
 

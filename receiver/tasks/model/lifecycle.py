@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventType
-from receiver.tasks.model.task import IncomingObservation, Task, Verdict, changed
+from receiver.tasks.model.task import IncomingObservation, Task, Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
-from submitter.values import value
+from submitter.values import changed, value
 
 _S = TaskState
 

@@ -6,11 +6,10 @@ Times are unix milliseconds; the caller of each function passes the time in.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any
 
 from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
-from submitter.values import value
+from submitter.values import large_value, value
 
 
 class Verdict(StrEnum):
@@ -24,7 +23,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
 
 
-@value
+@large_value
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -106,18 +105,6 @@ class Task:
     def waits_since_ms(self) -> int:
         """Since when a queued task waits for its account."""
         return self.created_ms if self.queued_ms is None else self.queued_ms
-
-
-_MEMBERS = tuple(Task.__dataclass_fields__)
-
-_values_of = attrgetter(*_MEMBERS)
-
-
-def changed(task: Task, members: Mapping[str, Any]) -> Task:
-    """As `dataclasses.replace`, which reads so many members one by one."""
-    values: dict[str, Any] = dict(zip(_MEMBERS, _values_of(task), strict=True))
-    values.update(members)
-    return Task(**values)
 
 
 @value

@@ -53,7 +53,7 @@ async def _changed(store: Store, url: str, name: str, change: Cells) -> tuple[in
     before = rows_of(url, schema_of(guarded.table).select)
 
     async def work(tx: Tx) -> int:
-        return await tx.execute(name, **guarded.params)
+        return await tx.execute_and_count(name, **guarded.params)
 
     count = await store.engine.write(work)
     return count, rows_of(url, schema_of(guarded.table).select) == before
@@ -195,6 +195,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "request_key": "k", "key_scope": ""},
         {"request_key": "k", "key_scope": "key a"},
     ),
+    "lock_request_keys": ("tasks", {**_TASK, "request_key": "k"}, {"keys": ["k"]}),
     "oldest_events": ("events", {"seq": 7, "id": "v"}, {"limit": 9}),
     "lock_events": ("events", {"seq": 7, "id": "v"}, {"seqs": [7]}),
     "leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),

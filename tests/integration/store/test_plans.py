@@ -12,7 +12,7 @@ import pytest
 from receiver.store.engine import PLACEHOLDER, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
-from receiver.store.sqlite import bind
+from receiver.store.sqlite_statements import bind
 from tests.support.builders import T0
 from tests.support.postgres import Databases
 from tests.support.tables import migrated

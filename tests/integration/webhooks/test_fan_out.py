@@ -22,7 +22,7 @@ from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
 from receiver.store.retention import START, RetentionRepository
-from receiver.store.sqlite import SqliteTx
+from receiver.store.sqlite_writer import SqliteTx
 from receiver.webhooks import fan_out
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -268,7 +268,7 @@ _DYING = """
 import asyncio, os, signal, sys
 from receiver.runtime.store import open_store
 from receiver.store.postgres import PostgresTx
-from receiver.store.sqlite import SqliteTx
+from receiver.store.sqlite_writer import SqliteTx
 from tests.support.builders import T0
 from tests.support.delivery_fixtures import lease, publish_events
 
