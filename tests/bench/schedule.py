@@ -279,7 +279,7 @@ def measure(options: Options) -> Found:
     options.say("a shared budget")
     minutes = 25 if options.is_quick else 60
     checks += _budget_checks(polled_under_a_budget(minutes=minutes))
-    checks += _drift_checks(minutes)
+    checks += _drift_checks(min(30, minutes))
     options.on_round()
     return Found(arms=[Arm(name="decide and learn, a task", rounds=rounds)], checks=checks)
 

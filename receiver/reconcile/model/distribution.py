@@ -160,5 +160,3 @@ _TAIL = tuple(edge / (edge + PRIOR_MEDIAN_S) for edge in EDGES)
 
 #: The shares ended by each edge where nothing was learned.
 PRIOR_SHARES = log_normal(PRIOR_MEDIAN_S, PRIOR_SIGMA)
-
-PRIOR = with_tail(PRIOR_SHARES)

@@ -7,9 +7,8 @@ from unittest.mock import ANY
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import Accepted, make_callback_token
 from receiver.config.sections import ProvidersSettings
-from receiver.reconcile.model.distribution import PRIOR
 from receiver.reconcile.model.duration_rows import row_of
-from receiver.reconcile.model.durations import DurationKey, Finish, Histogram
+from receiver.reconcile.model.durations import UNKNOWN, DurationKey, Finish, Histogram
 from receiver.runtime.store import Store
 from receiver.store.engine import Tx
 from receiver.tasks.group_commit import GroupCommit
@@ -30,7 +29,7 @@ async def test_a_process_that_only_takes_callbacks_polls_by_what_others_have_lea
     finishes = [Finish(key=key, after_s=end, until_s=end, by_callback=True) for end in ends]
 
     async def learn(tx: Tx) -> None:
-        await tx.execute("set_durations", **row_of(key, Histogram().with_finishes(finishes, PRIOR)))
+        await tx.execute("set_durations", **row_of(key, Histogram().with_finishes(finishes, UNKNOWN.distribution)))
 
     await store.engine.write(learn)
     clock = FakeClock()

@@ -11,9 +11,8 @@ from structlog.testing import capture_logs
 
 from receiver.reconcile.duration_repository import LEARN_AT_ONCE
 from receiver.reconcile.learned import REFRESH_MS, LearnedDurations
-from receiver.reconcile.model.distribution import PRIOR
 from receiver.reconcile.model.duration_rows import finish_of, histogram_of, row_of
-from receiver.reconcile.model.durations import DurationKey, Histogram, cell_of
+from receiver.reconcile.model.durations import UNKNOWN, DurationKey, Histogram, cell_of
 from receiver.runtime.store import Store
 from receiver.store.engine import Tx
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
@@ -161,7 +160,7 @@ async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, 
     durations = _durations(store)
     await durations.refresh()
     estimate = durations.estimate_of(MODEL)
-    assert (estimate.distribution, estimate.count) == (PRIOR, 0)
+    assert (estimate.distribution, estimate.count) == (UNKNOWN.distribution, 0)
     assert [each.is_damaged for each in durations.report("hiapi").durations] == [False, True]
     for number in range(3):
         await _end(store, number, 60)

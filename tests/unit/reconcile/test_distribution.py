@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from receiver.reconcile.model.distribution import (
     EDGES,
-    PRIOR,
     TOP_S,
     Distribution,
     accrued,
@@ -16,7 +15,9 @@ from receiver.reconcile.model.distribution import (
     log_normal,
     with_tail,
 )
+from receiver.reconcile.model.durations import UNKNOWN
 
+PRIOR = UNKNOWN.distribution
 AGES = st.floats(0, 3 * TOP_S)
 SHARES = st.lists(st.floats(0, 1), min_size=len(EDGES) - 1, max_size=len(EDGES) - 1).map(
     lambda steps: with_tail([0.0, *sorted(steps)])

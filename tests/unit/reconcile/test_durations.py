@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.reconcile.model.distribution import EDGES, PRIOR, Distribution
+from receiver.reconcile.model.distribution import EDGES, PRIOR_SHARES, Distribution, with_tail
 from receiver.reconcile.model.durations import (
     DRIFT_OF,
     UNKNOWN,
@@ -21,6 +21,7 @@ from receiver.reconcile.model.durations import (
     learned,
 )
 
+PRIOR = UNKNOWN.distribution
 MODEL = DurationKey("hiapi", "horse")
 SIZE = DurationKey("hiapi", "horse", "720p", "5")
 WEEK_MS = 7 * 86_400_000
@@ -114,7 +115,7 @@ def test_a_clock_that_leaps_ahead_leaves_the_prior() -> None:
 
 
 def test_what_is_not_learned_yet_comes_from_the_coarser_key_and_at_last_from_the_prior() -> None:
-    assert UNKNOWN.distribution == PRIOR
+    assert UNKNOWN.distribution == with_tail(PRIOR_SHARES)
     assert (UNKNOWN.learned, UNKNOWN.count) == (None, 0)
     found = _taught([30.0] * 50)
     other_size = estimate(SIZE, found)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.reconcile.model.distribution import PRIOR, Distribution, accrued, log_normal, with_tail
+from receiver.reconcile.model.distribution import Distribution, accrued, log_normal, with_tail
+from receiver.reconcile.model.durations import UNKNOWN
 from receiver.reconcile.model.poll_rule import choose, due_age_s, index, price_of, ranking_weight_of, weight_of
 
+PRIOR = UNKNOWN.distribution
 NARROW = with_tail(log_normal(120, 0.15))
 DISTRIBUTIONS = st.builds(
     lambda median, sigma: with_tail(log_normal(median, sigma)), st.floats(6, 3000), st.floats(0.05, 2)
