@@ -176,11 +176,11 @@ class LearnedDurations:
         self._asked[provider] += not is_turn
         return is_turn
 
-    def choose(self, due: Sequence[Task], count: int) -> list[Task]:
-        """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
+    def most_urgent(self, due: Sequence[Task], count: int) -> list[Task]:
+        """Of due tasks of one provider, those that are polled now; see `poll_rule.most_urgent`."""
         now_ms = self.clock()
         provider = due[0].provider
-        chosen = poll_rule.choose(
+        chosen = poll_rule.most_urgent(
             [self.times_of(task).index_of(task, now_ms) for task in due],
             [unasked_s(task, now_ms, self.speed) for task in due],
             count,

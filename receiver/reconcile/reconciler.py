@@ -15,7 +15,7 @@ from receiver.config.sections import ReconcileSettings
 from receiver.reconcile.lister import Lister
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
-from receiver.reconcile.repository import Choice, PollRepository, singly
+from receiver.reconcile.repository import PollRepository, Selection, singly
 from receiver.reconcile.warm_up import WarmUp
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
@@ -148,18 +148,18 @@ class Reconciler:
             return
         used, plan, is_listing = 0, None, False
 
-        def choose(due: Sequence[Task], count: int) -> Choice:
+        def select(due: Sequence[Task], count: int) -> Selection:
             nonlocal plan, is_listing
             plan = self._lister.plan(provider, due)
             is_listing = plan is not None
             if plan is not None:
                 if not self.poller.durations.is_turn_of_longest(provider):
-                    return Choice(tasks=plan.tasks, tokens=1)
+                    return Selection(tasks=plan.tasks, tokens=1)
                 plan, count = None, 1
             ended = self._lister.ended(due)[:count]
             others = [task for task in due if task not in ended]
             left = count - len(ended)
-            return singly([*ended, *(self.poller.durations.choose(others, left) if left else ())])
+            return singly([*ended, *(self.poller.durations.most_urgent(others, left) if left else ())])
 
         try:
             leased = await self.polls.lease_due(
@@ -169,8 +169,8 @@ class Reconciler:
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
-                choose=choose,
-                choose_of=self._lister.most_listed(provider),
+                select=select,
+                candidates=self._lister.most_listed(provider),
             )
             if plan is not None and leased != list(plan.tasks):
                 plan = None  # of a transaction that ran again

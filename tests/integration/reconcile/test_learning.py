@@ -200,7 +200,7 @@ async def test_a_scarce_budget_goes_to_the_polls_that_are_worth_most(store: Stor
     durations = _durations(store, clock=lambda: T0 + 200_000)
     fresh = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 199_000) for n in range(5)]
     late = [a_task(f"tsk_{n}", sent_ms=T0 + 20_000) for n in range(5, 9)]
-    assert {task.id for task in durations.choose([*fresh, *late], 4)} == {task.id for task in late}
+    assert {task.id for task in durations.most_urgent([*fresh, *late], 4)} == {task.id for task in late}
 
 
 async def test_every_fifth_request_is_for_the_task_unasked_for_longest_however_much_pages_are_worth(
@@ -211,7 +211,7 @@ async def test_every_fifth_request_is_for_the_task_unasked_for_longest_however_m
     assert turns == [False, False, False, False, True, True]
     asked = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 100_000) for n in range(5)]
     expecting = a_task("tsk_9", sent_ms=T0 + 90_000, callback_expected=True)
-    assert [task.id for task in durations.choose([*asked, expecting], 1)] == ["tsk_9"]
+    assert [task.id for task in durations.most_urgent([*asked, expecting], 1)] == ["tsk_9"]
     assert not durations.is_turn_of_longest("hiapi")
 
 

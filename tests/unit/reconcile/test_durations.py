@@ -20,6 +20,7 @@ from receiver.reconcile.model.durations import (
     estimate,
     learned,
 )
+from receiver.reconcile.model.poll_rule import due_age_s
 
 PRIOR = UNKNOWN.distribution
 MODEL = DurationKey("hiapi", "horse")
@@ -188,3 +189,21 @@ def test_open_tasks_are_counted_for_what_is_known_and_forgotten_when_they_are_go
     assert math.fsum(seen[MODEL].open) == math.fsum(seen[DurationKey("hiapi")].open) == 2
     gone = seen | learned(seen, [], {DurationKey("hiapi"): []}, now_ms=1)
     assert math.fsum(gone[MODEL].open) == math.fsum(gone[DurationKey("hiapi")].open) == 0
+
+
+def test_polls_alone_teach_that_few_tasks_end_long_before_the_first_poll() -> None:
+    """Nearly none of these ends before 80 s, which no poll before that shows."""
+    rng, found = random.Random(1), dict[DurationKey, Histogram]()
+    for _ in range(200):
+        known = estimate(MODEL, found).distribution
+        first_s = due_age_s(known, 0, price_s=5, least_gap_s=3, most_gap_s=600)
+        finishes = []
+        for _ in range(10):
+            took_s, after_s, until_s = rng.lognormvariate(math.log(120), 0.15), 0.0, first_s
+            while until_s < took_s:
+                after_s, until_s = until_s, due_age_s(known, until_s, price_s=5, least_gap_s=3, most_gap_s=600)
+            finishes.append(Finish(key=MODEL, after_s=after_s, until_s=until_s))
+        found |= learned(found, finishes, {}, now_ms=1)
+    known = estimate(MODEL, found).distribution
+    assert known.ended_by(80) < 0.03
+    assert known.age_of(0.5) == pytest.approx(120, rel=0.05)
