@@ -47,6 +47,27 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/unit/reconcile/test_durations.py::test_a_provider_that_becomes_slower_or_faster_is_noticed_and_learned_anew",
     ),
     (
+        "A clock that leaps a day ahead delays no task beyond the longest wait, and teaches nothing",
+        (
+            "tests/integration/reconcile/test_bad_times.py"
+            "::test_a_clock_that_leaps_a_day_ahead_delays_no_task_for_longer_than_the_longest_wait_and_teaches_nothing"
+        ),
+    ),
+    (
+        "Pages of a task list that repeat, hang or lie cost a few requests, and each task still gets its own poll",
+        (
+            "tests/integration/reconcile/test_lists_over_sockets.py"
+            "::test_pages_that_repeat_hang_or_lie_about_their_count_cost_a_few_requests"
+        ),
+    ),
+    (
+        "Callbacks that say that a task runs on put no poll off beyond the longest wait",
+        (
+            "tests/unit/reconcile/test_poll_times.py"
+            "::test_callbacks_that_never_stop_put_no_poll_off_for_longer_than_the_longest_wait"
+        ),
+    ),
+    (
         "What was learned and can not be read counts as if it were not there",
         "tests/integration/reconcile/test_learning.py::test_a_damaged_row_counts_as_absent_and_is_learned_anew",
     ),
