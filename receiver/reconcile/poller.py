@@ -15,6 +15,7 @@ from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
@@ -159,19 +160,22 @@ class Poller:
 
     def due_singly(self, task: Task) -> PollOutcome:
         """A poll of the task that got no answer about it, so that its next one is due at once."""
-        return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        return PollOutcome(task=task, decision=decisions.due_singly(task, context), stored=task)
 
-    def _context(self, task: Task) -> PollContext:
+    def _context(self, task: Task, *, times: PollTimes | None = None) -> PollContext:
         return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            times=self.durations.times_of(task),
+            times=times or self.durations.times_of(task),
             misses=self._misses.get(task.id, 0),
         )
 
     def _failed(self, task: Task, reason: str, sent_ms: int) -> PollOutcome:
+        """Nothing that was learned is used, because that may be what failed."""
         answer = Unavailable(reason=reason)
-        decision = decisions.after_answer(task, answer, self._context(task))
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        decision = decisions.after_answer(task, answer, context)
         unusable = unusable_answer(answer, b"")
         return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms, unusable=unusable)
 

@@ -3,7 +3,7 @@
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model.duration_report import MOST_COUNTED, WaitingPolls
 from receiver.reconcile.model.provider import ProviderStatus
-from receiver.reconcile.repository import CHOSEN_OF, PollRepository
+from receiver.reconcile.repository import CANDIDATES, PollRepository
 
 
 async def waiting_polls(
@@ -13,7 +13,7 @@ async def waiting_polls(
 
     Raise StoreUnavailable.
     """
-    due = await polls.waiting(status.name, now_ms=now_ms, limit=CHOSEN_OF * max(1, status.burst))
+    due = await polls.waiting(status.name, now_ms=now_ms, limit=CANDIDATES * max(1, status.burst))
     if not due:
         return WaitingPolls(count=0, since_ms=None, price_s=durations.price_s([], status.tokens))
     return WaitingPolls(

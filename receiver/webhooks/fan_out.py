@@ -28,7 +28,7 @@ EVENTS_AT_ONCE = 2_000  # that one transaction reads at most
 
 MATCHES_AT_ONCE = 50_000  # of an event with a subscription, in one transaction: about 30 ms
 
-WAITED_S = 4.5  # counted as waited already by who will not wait longer than about half a second for the writer
+WAITED_ALREADY_S = 4.5  # of about five, so that who only reads deliveries waits half a second for the writer
 
 
 class FanOut:
@@ -62,7 +62,7 @@ class FanOut:
         Return what `advance` does, or why nothing was done.
         """
         try:
-            return await self.advance(waited_s=WAITED_S)
+            return await self.advance(waited_s=WAITED_ALREADY_S)
         except StoreUnavailable as error:
             return error
 

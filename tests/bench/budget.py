@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from receiver.reconcile.model.distribution import Distribution, log_normal, pooled, with_tail
 from receiver.reconcile.model.durations import DurationKey, Finish, Histogram, estimate, learned
-from receiver.reconcile.model.poll_rule import choose, due_age_s, index
-from receiver.reconcile.repository import CHOSEN_OF
+from receiver.reconcile.model.poll_rule import due_age_s, index, most_urgent
+from receiver.reconcile.repository import CANDIDATES
 from submitter.providers.schedule import MAX_WAIT_S
 
 PRICE_S = 1.0  # at 5 s these tasks want 16 polls a second; at 1 s they want more than the budget gives
@@ -71,7 +71,7 @@ class _Account:
     def tick(self, now_s: int) -> None:
         """One second's polls."""
         found: list[tuple[float, int, _Task]] = []
-        while self.due and self.due[0][0] <= now_s and len(found) < CHOSEN_OF * POLLS_PER_S:
+        while self.due and self.due[0][0] <= now_s and len(found) < CANDIDATES * POLLS_PER_S:
             found.append(heapq.heappop(self.due))
         chosen = set(self._chosen([task for _, _, task in found], now_s))
         self.asked += len(chosen)
@@ -85,7 +85,7 @@ class _Account:
         if len(tasks) <= POLLS_PER_S:
             return list(range(len(tasks)))
         worth = [index(self.known[task.model], task.asked_s - task.began_s, now_s - task.began_s) for task in tasks]
-        return choose(worth, [now_s - task.asked_s for task in tasks], POLLS_PER_S, asked_before=self.asked)
+        return most_urgent(worth, [now_s - task.asked_s for task in tasks], POLLS_PER_S, asked_before=self.asked)
 
     def _ask(self, task: _Task, number: int, now_s: int) -> None:
         before_s, task.asked_s = task.asked_s, now_s

@@ -112,7 +112,7 @@ GUARDED: Mapping[str, Guarded] = {
     "pull_back_polls": Guarded(
         table="tasks",
         row={**_TASK, "next_poll_ms": BEYOND},
-        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST},
+        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST, "ahead_ms": LATER},
         takes=[{"state": state} for state in ("uncertain", "submitted")],
         leaves=[
             {"provider": "q"},

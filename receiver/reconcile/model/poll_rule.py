@@ -103,7 +103,7 @@ def index(
     return weight * late_s if late_s > 0 else 0.0  # the weight may be infinite
 
 
-def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:
+def most_urgent(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:
     """The positions of the `count` tasks to poll: by index, and every fifth the one that was unasked for longest.
 
     `asked_before`: how many were chosen in earlier calls, so that also calls for one task at a time keep that share.

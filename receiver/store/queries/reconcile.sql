@@ -32,7 +32,7 @@ WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
 ORDER BY id LIMIT :limit;
 
 -- pull_back_polls: polls that a clock set which was ahead; a submit under way is none
-UPDATE tasks SET next_poll_ms = :now_ms
+UPDATE tasks SET next_poll_ms = :now_ms, seen_open_ms = CASE WHEN seen_open_ms <= :ahead_ms THEN seen_open_ms END
 WHERE provider = :provider AND next_poll_ms > :latest_ms AND state IN ('uncertain', 'submitted', 'running');
 
 -- pull_back_submits: the time from which a submit counts as dead; not at once, because it may be under way
