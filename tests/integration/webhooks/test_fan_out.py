@@ -331,7 +331,7 @@ async def test_what_has_its_delivery_does_not_wait_for_what_has_none(store: Stor
     assert len(await lease(store, limit=1)) == 1
     await publish_events(store, 1, first=3)
     with closing(psycopg.connect(database_url)) as other:
-        other.execute("SELECT value FROM counters WHERE name = 'fanned_out' FOR UPDATE")
+        other.execute("SELECT value FROM numbers WHERE name = 'fanned_out' FOR UPDATE")
         assert len(await lease(store)) == 1
         with pytest.raises(StoreUnavailable):
             await lease(store)

@@ -61,7 +61,7 @@ async def test_events_that_nobody_receives_are_passed_and_so_are_lost_numbers(st
     await subscribe(store)
     await publish_events(store, 1, first=4)
     assert [due.endpoint_id for due in await lease(store)] == ["sub_1"]
-    reached = "SELECT value FROM counters WHERE name = 'fanned_out'"
+    reached = "SELECT value FROM numbers WHERE name = 'fanned_out'"
     assert rows_of(database_url, reached) == [(100_001,)]
 
 
