@@ -53,7 +53,7 @@ def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T
 
 def fan_out_on(engine: Engine) -> FanOut:
     """What the repositories of tasks and deliveries need, because a view of deliveries first makes those that lack."""
-    return FanOut(engine, id_maker(secrets.token_bytes))
+    return FanOut(engine, id_maker(secrets.token_bytes), now_ms)
 
 
 def prepare(*, creating: bool) -> Settings:

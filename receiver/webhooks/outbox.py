@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
@@ -64,6 +63,11 @@ class Outbox:
         self._publisher = publisher
         self._fan_out = fan_out
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be more to lease at once, because the last lease left events without their deliveries."""
+        return self._fan_out.has_more
+
     async def lease_deliveries(
         self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
     ) -> list[DueDelivery]:
@@ -73,11 +77,11 @@ class Outbox:
         deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
         whose posts may overlap. Without `own` each lease counts as in flight.
         """
-        error = await self._fan_out.try_advance()
 
         async def shares(reader: Reader) -> list[_Share]:
             return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
+        error = await self._fan_out.try_advance()
         planned = [each.endpoint.id for each in await self._engine.read(shares)]
         if not planned and error is not None:
             raise error  # what is stored does not wait for what is not, but where nothing is due it is said
@@ -367,7 +371,7 @@ def _due_delivery(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> DueDe
         owner=owner,
         endpoint_id=row["endpoint_id"],
         event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
+        event_type=row["event_type"],
         event_at_ms=row["at_ms"],
         task_id=TaskId(row["task"]) if row["task"] else None,
         url=row["url"] if is_subscribed else row["endpoint"],

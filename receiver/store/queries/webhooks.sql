@@ -15,12 +15,17 @@ INSERT INTO deliveries (
     id, event_seq, event_id, event_type, task, subscription, endpoint_id, endpoint, state, attempts, due_ms, created_ms
 ) VALUES (
     :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :due_ms,
-    :due_ms
+    :created_ms
 ) ON CONFLICT (subscription, event_seq) DO NOTHING;
 
 -- fan_out_place: up to which event deliveries were made, and the number of the newest event
 SELECT (SELECT value FROM numbers WHERE name = 'fanned_out') AS done, value AS newest
 FROM numbers WHERE name = 'events';
+
+-- fan_out_lag: how many events have no deliveries yet, and the first of them
+SELECT n.value - e.seq + 1 AS number, e.type, e.at_ms
+FROM numbers f JOIN numbers n ON n.name = 'events' JOIN events e ON e.seq > f.value
+WHERE f.name = 'fanned_out' ORDER BY e.seq LIMIT 1;
 
 -- lock_counter: the value of a counter, locked until the commit
 SELECT value FROM numbers WHERE name = :name {lock};
