@@ -23,7 +23,7 @@ from receiver.callbacks.model import (
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
-from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
+from receiver.tasks.model.task import IncomingObservation, Recorded, Task, TaskMismatch, UnknownTask, Verdict
 from receiver.tasks.repository import TaskRepository
 from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
@@ -51,7 +51,7 @@ class Intake:
     clock: Callable[[], int]
     #: When a task that has not ended is polled after a callback, in unix milliseconds. It may never have been polled
     #: until now (uncertain, adopted).
-    next_poll_ms: Callable[[Observation], int]
+    next_poll_of: Callable[[Task], int]
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
@@ -133,7 +133,7 @@ class Intake:
             observation=redact_observation(observation, (configured.account.api_key,)),
             expected_task_id=None if token is None else token.task_id,
             allow_adoption=observation.signature_verified,
-            next_poll_ms=None if observation.state in ENDED else self.next_poll_ms(observation),
+            next_poll_of=None if observation.state in ENDED else self.next_poll_of,
         )
         if observation.without_result:
             return await self._accept_without_result(incoming)
@@ -172,4 +172,4 @@ def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservati
     For a task whose receipt was lost this is how its id becomes known. The provider's own word for the state stays.
     """
     running = replace(incoming.observation, state=TaskState.RUNNING, without_result=False)
-    return replace(incoming, observation=running, next_poll_ms=now_ms)
+    return replace(incoming, observation=running, next_poll_ms=now_ms, next_poll_of=None)

@@ -2,6 +2,8 @@
 
 HELP = "One service that turns any asynchronous video provider into one reliable completion event."
 
+ROWS_SHOWN = 50  # of a listing, without --limit
+
 _MIGRATE_HELP = """Create the ledger, bring it up to date, or copy it to another database.
 
 Stop serve, web and worker first.
@@ -168,6 +170,14 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Make a delivery due again, with all its attempts. A running worker sends it.",
     ),
 )
+
+#: Commands that run without typer where nothing stands behind their words: they only read, and all their options have
+#: a default.
+SHORT: dict[str, str] = {
+    "tasks list": "lists.newest:list_newest_tasks",
+    "events": "lists.events:list_events",
+    "deliveries list": "lists.deliveries:list_deliveries",
+}
 
 GROUPS: dict[str, str] = {
     "tasks": "Show tasks, and settle or cancel one manually.",

@@ -17,6 +17,7 @@ from receiver.config.types import (
     Whole,
     setting,
 )
+from receiver.store.url import DEFAULT_URL
 from submitter.providers.contract import Account
 
 
@@ -27,7 +28,7 @@ class DatabaseSettings(Section):
 
     url: DatabaseUrl = setting(
         "WHENFINAL_DATABASE_URL",
-        "sqlite:///whenfinal.db",
+        DEFAULT_URL,
         unit="URL",
         what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database."
         " The connection may go through pgbouncer, also in transaction mode.",

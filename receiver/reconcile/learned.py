@@ -13,14 +13,14 @@ import structlog
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.model import poll_rule
 from receiver.reconcile.model.duration_report import LearnedProvider, learned_duration
-from receiver.reconcile.model.duration_rows import histogram_of, task_key
+from receiver.reconcile.model.duration_rows import PROMPT_MS, histogram_of, task_key
 from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
-from receiver.reconcile.model.poll_times import PollTimes, began_ms
+from receiver.reconcile.model.poll_times import PollTimes, unasked_s
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
-from submitter.model import Observation
 from submitter.providers.contract import ConfiguredProvider
+from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,9 @@ class LearnedDurations:
     _rows: Mapping[DurationKey, Row] = field(default_factory=dict, init=False)
     _estimates: dict[DurationKey, Estimate] = field(default_factory=dict, init=False)
     _read_ms: int | None = field(default=None, init=False)
+    _seen_ms: int | None = field(default=None, init=False)
+    #: Before this the clock was another one; 0: it was not set.
+    _since_ms: int = field(default=0, init=False)
     _logged: set[DurationKey] = field(default_factory=set, init=False)
     _drifting: set[DurationKey] = field(default_factory=set, init=False)
     _asked: Counter[str] = field(default_factory=Counter, init=False)
@@ -52,6 +55,7 @@ class LearnedDurations:
     async def refresh(self) -> None:
         """Read what was learned, if the copy is old. Raise nothing: without the ledger the old copy stays."""
         now_ms = self.clock()
+        self._watch_clock(now_ms)
         if self._read_ms is not None and 0 <= now_ms - self._read_ms < REFRESH_MS:
             return
         self._read_ms = now_ms
@@ -63,6 +67,13 @@ class LearnedDurations:
         if rows != self._rows:
             self._rows = rows
             self._estimates.clear()
+
+    def _watch_clock(self, now_ms: int) -> None:
+        """Called many times a minute: after a step of the clock, or a long sleep, the ages of tasks are not known."""
+        before_ms, self._seen_ms = self._seen_ms, now_ms
+        if before_ms is not None and not -MAX_CLOCK_SKEW_MS <= now_ms - before_ms <= PROMPT_MS:
+            self._since_ms = now_ms
+            log.warning("durations_clock_step", step_ms=now_ms - before_ms, hint="tasks from before it teach nothing")
 
     def estimate_of(self, key: DurationKey) -> Estimate:
         """From the copy, which may be old."""
@@ -121,14 +132,19 @@ class LearnedDurations:
         await self.refresh()
         return self.times_of(task).first_ms(task, self.clock())
 
-    def after_callback_ms(self, observation: Observation) -> int:
+    def after_callback_ms(self, task: Task) -> int:
         """When a task is polled after a callback that did not end it. Nothing is read here."""
-        times = self._times(task_key(observation.key.provider, observation.model, {}))
-        return times.after_callback_ms(observation.key.provider_task_id, self.clock())
+        return self.times_of(task).after_callback_ms(task, self.clock())
 
     def _times(self, key: DurationKey) -> PollTimes:
         capabilities = self.providers[key.provider].adapter.CAPABILITIES
         return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
+
+    def is_turn_of_longest(self, provider: str) -> bool:
+        """Whether the next request is for the task that was unasked for longest; else it is counted as another one."""
+        is_turn = self._asked[provider] % poll_rule.UNASKED_EVERY == poll_rule.UNASKED_EVERY - 1
+        self._asked[provider] += not is_turn
+        return is_turn
 
     def choose(self, due: Sequence[Task], count: int) -> list[Task]:
         """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
@@ -136,7 +152,7 @@ class LearnedDurations:
         provider = due[0].provider
         chosen = poll_rule.choose(
             [self.times_of(task).index_of(task, now_ms) for task in due],
-            [now_ms - (task.seen_open_ms or began_ms(task) or now_ms) for task in due],
+            [unasked_s(task, now_ms, self.speed) for task in due],
             count,
             asked_before=self._asked[provider],
         )
@@ -149,7 +165,9 @@ class LearnedDurations:
             self._quiet_runs = (self._quiet_runs + 1) % OPEN_EVERY
             if self._quiet_runs:
                 return 0
-        learned = await self.repository.learn(self.providers, speed=self.speed, now_ms=self.clock())
-        if learned.left_out:
-            log.debug("durations_left_out", ends=learned.left_out)
+        learned = await self.repository.learn(
+            self.providers, speed=self.speed, now_ms=self.clock(), since_ms=self._since_ms
+        )
+        if learned.impossible:
+            log.warning("durations_impossible", ends=learned.impossible, hint="a clock was set; they teach nothing")
         return learned.ends

@@ -16,6 +16,7 @@ from receiver.reconcile.lister import Lister
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.repository import Choice, PollRepository, singly
+from receiver.reconcile.warm_up import WarmUp
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
 from receiver.webhooks.slots import Slots
@@ -66,10 +67,12 @@ class Reconciler:
     _taken: Counter[str] = field(default_factory=Counter, init=False)
     _leasing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _lister: Lister = field(init=False)
+    _warm_up: WarmUp = field(init=False)
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.settings.concurrency)
         self._lister = Lister(poller=self.poller, clock=self.clock)
+        self._warm_up = WarmUp(accounts=self.poller.accounts, clock=self.clock)
 
     async def reconcile_once(self, *, limit: int) -> list[PollOutcome]:
         """Lease due tasks, at most `limit` of each provider, poll them, and record each poll as it ends.
@@ -106,6 +109,7 @@ class Reconciler:
             return  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
             await self.poller.durations.refresh()
+            await self._warm_up.look()
             for provider in [name for name, left in run.left.items() if left > 0]:
                 try:
                     await self._lease(run, provider)
@@ -119,13 +123,16 @@ class Reconciler:
         slots = self._take_slots(provider, run.left[provider])
         if slots == 0:
             return
-        used, plan = 0, None
+        used, plan, is_listing = 0, None, False
 
         def choose(due: Sequence[Task], count: int) -> Choice:
-            nonlocal plan
+            nonlocal plan, is_listing
             plan = self._lister.plan(provider, due)
+            is_listing = plan is not None
             if plan is not None:
-                return Choice(tasks=plan.tasks, tokens=1)
+                if not self.poller.durations.is_turn_of_longest(provider):
+                    return Choice(tasks=plan.tasks, tokens=1)
+                plan, count = None, 1
             ended = self._lister.ended(due)[:count]
             others = [task for task in due if task not in ended]
             left = count - len(ended)
@@ -134,25 +141,23 @@ class Reconciler:
         try:
             leased = await self.polls.lease_due(
                 provider,
-                budget=self.poller.rate_budget(provider),
+                budget=self._warm_up.budget(provider, self.poller.rate_budget(provider)),
                 owner=run.owner,
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
                 choose=choose,
+                choose_of=self._lister.most_listed(provider),
             )
             if plan is not None and leased != list(plan.tasks):
                 plan = None  # of a transaction that ran again
             used = len(leased) if plan is None else 1
         finally:
             self._give_back(provider, slots - used)
-        is_all = plan is None and len(leased) < slots
+        is_all = not is_listing and len(leased) < slots
         run.left[provider] = 0 if is_all else run.left[provider] - used
-        if plan is not None:
-            self._start(provider, self._lister.poll(plan), run)
-            return
-        for task in leased:
-            self._start(provider, self._poll(task), run)
+        for work in [self._lister.poll(plan)] if plan is not None else map(self._poll, leased):
+            self._start(provider, work, run)
 
     async def _poll(self, task: Task) -> list[PollOutcome]:
         self._lister.polled(task)

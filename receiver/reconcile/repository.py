@@ -60,11 +60,13 @@ class PollRepository(Repository):
         lease_ms: int,
         limit: int,
         choose: Choose = lambda due, count: singly(due[:count]),
+        choose_of: int = 0,
     ) -> list[Task]:
         """Lease due tasks: at most `limit`, and no more than the rate budget has tokens.
 
         Where the budget has too few for all, `choose` gets those that have been due for longest, `CHOSEN_OF` for each
-        token. The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
+        token or `choose_of`, whichever is more. The tokens are taken in the same transaction. Return the leased tasks,
+        none while the provider is paused.
         """
         # Most runs find nothing due; a read does not wait for the writer.
         if await self._one("any_due", dict, provider=provider, now_ms=now_ms) is None:
@@ -76,7 +78,7 @@ class PollRepository(Repository):
             count = min(limit, tokens)
             if count < 1 or (account.paused_until_ms or 0) > now_ms:
                 return []
-            most = count * CHOSEN_OF if tokens < limit else count
+            most = max(count * CHOSEN_OF, choose_of) if tokens < limit else count
             due = [
                 task_of(row) for row in await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=most)
             ]

@@ -227,7 +227,7 @@ def _intake(
         ledger=store.ledger,
         tasks=store.tasks,
         clock=now_ms,
-        next_poll_ms=durations.after_callback_ms,
+        next_poll_of=durations.after_callback_ms,
     )
 
 

@@ -90,10 +90,11 @@ class ProviderAccountRepository(Repository):
 
         await self._engine.write(work)
 
-    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int) -> None:
+    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int, waited_s: float = 0.0) -> None:
         """A receipt proves that the account takes submits: let them go again, and end their alarm.
 
-        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt.
+        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. `waited_s`: as in
+        `Engine.write`.
         """
         found = await self._one("account_unlocked", account_of, provider=provider)
         if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
@@ -103,7 +104,7 @@ class ProviderAccountRepository(Repository):
         async def work(tx: Tx) -> None:
             await tx.execute("resume_submits", provider=provider, before_ms=before_ms)
 
-        await self._engine.write(work)
+        await self._engine.write(work, waited_s=waited_s)
 
     async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
         """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.

@@ -16,6 +16,7 @@ import structlog
 from receiver.config.sections import ProvidersSettings
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
+from receiver.store.write_groups import WriteGroups
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.queue import HOLDING, PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
@@ -38,7 +39,6 @@ from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Ta
 from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
 from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
-from receiver.tasks.write_groups import WriteGroups
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import (
@@ -96,8 +96,13 @@ class Submission:
     _accepted: WriteGroups[tuple[str, int], None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._openings = WriteGroups(lambda group: self.submissions.open_tasks(group, self.clock()))
-        self._receipts = WriteGroups(lambda group: self.submissions.store_receipts(group, self.clock()))
+        store = self.submissions
+        self._openings = WriteGroups(
+            lambda group, *, waited_s: store.open_tasks(group, self.clock(), waited_s=waited_s)
+        )
+        self._receipts = WriteGroups(
+            lambda group, *, waited_s: store.store_receipts(group, self.clock(), waited_s=waited_s)
+        )
         self._accepted = WriteGroups(self._let_submits_go)
 
     def check(self, request: TaskRequest) -> None:
@@ -364,10 +369,10 @@ class Submission:
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
 
-    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]]) -> list[None]:
+    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]], *, waited_s: float) -> list[None]:
         """Of several submits of one account, the last one that was sent says most."""
         for provider, sent_ms in dict(sorted(accepted)).items():
-            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock())
+            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock(), waited_s=waited_s)
         return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

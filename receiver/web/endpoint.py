@@ -134,7 +134,7 @@ class Endpoint:
         if not may_be_empty:
             check_type(request, JSON_TYPES)
         bodies: Bodies = request.app.state.bodies
-        async with Reading(request, bodies.api) as body:
+        async with Reading(request.receive, request.scope["headers"], bodies.api) as body:
             if may_be_empty and body:
                 check_type(request, JSON_TYPES)
             return await bodies.parsed(body, self._checked) if body or not may_be_empty else self.body()

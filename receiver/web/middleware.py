@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
@@ -27,7 +28,7 @@ CALLBACK_ROUTES = "/callbacks/"
 
 _GIVEN_ID = re.compile(rb"[!-~]{1,128}")
 
-_HEADER = b"x-request-id"
+REQUEST_ID = b"x-request-id"
 
 #: What nothing of the rest of the checks can be wrong with.
 _PLAIN_PATH = re.compile(rb"[!-$&-~]*")
@@ -67,33 +68,23 @@ class Tracing:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._callback_lines = BoundedLines(_tell_other_callbacks)
+        self._callback_lines = BoundedLines(tell_other_callbacks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = Trace(request_id=_request_id(scope))
+        given = [value for name, value in scope["headers"] if name == REQUEST_ID]
+        trace = Trace(request_id=request_id(given[0] if len(given) == 1 else None))
         scope.setdefault("state", {})["trace"] = trace
         started_s = perf_counter()
         bound = bind_contextvars(request_id=trace.request_id)
         try:
-            await self._guarded(scope, receive, _stamped(send, trace))
+            await self._guarded(scope, receive, stamped(send, trace))
         finally:
-            self._tell(scope["method"], trace, perf_counter() - started_s)
+            if not trace.route.startswith(CALLBACK_ROUTES) or self._callback_lines.may_write(str(trace.status)):
+                tell(scope["method"], trace, perf_counter() - started_s)
             reset_contextvars(**bound)
-
-    def _tell(self, method: str, trace: Trace, took_s: float) -> None:
-        if trace.route.startswith(CALLBACK_ROUTES) and not self._callback_lines.may_write(str(trace.status)):
-            return
-        log.info(
-            "request",
-            method=method,
-            route=trace.route,
-            status=trace.status,
-            key=trace.key,
-            took_ms=round(took_s * 1000, 1),
-        )
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace = trace_of(scope)
@@ -102,20 +93,38 @@ class Tracing:
             scope["path"] = tidy_path(scope["path"])
             answer = self._app if fault is None else to_response(Problem(Kind.MALFORMED, fault), trace.request_id)
             await answer(scope, receive, send)
-        except asyncio.CancelledError:
-            # The server cancels a request only when its stop has waited as long as it may.
-            log.warning("request_cut", route=trace.route)
-            if trace.status is not None:
-                raise
-            await to_response(Problem(Kind.STOPPING), trace.request_id)(scope, receive, send)
-        except Exception:
-            log.exception("request_failed", route=trace.route)
-            if trace.status is not None:
-                raise  # the answer has begun: the server can only close the connection
-            await to_response(Problem(Kind.INTERNAL), trace.request_id)(scope, receive, send)
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            await answer_unexpected(error, trace, scope, receive, send)
 
 
-def _tell_other_callbacks(statuses: Mapping[str, int]) -> None:
+async def answer_unexpected(error: BaseException, trace: Trace, scope: Scope, receive: Receive, send: Send) -> None:
+    """Log an error that nobody expected, and answer it. Raise it where the answer has begun."""
+    if isinstance(error, asyncio.CancelledError):
+        # The server cancels a request only when its stop has waited as long as it may.
+        log.warning("request_cut", route=trace.route)
+        kind = Kind.STOPPING
+    else:
+        log.error("request_failed", route=trace.route, exc_info=error)
+        kind = Kind.INTERNAL
+    if trace.status is not None:
+        raise error  # the server can only close the connection
+    await to_response(Problem(kind), trace.request_id)(scope, receive, send)
+
+
+def tell(method: str, trace: Trace, took_s: float) -> None:
+    """Write the line of a request."""
+    log.info(
+        "request",
+        method=method,
+        route=trace.route,
+        status=trace.status,
+        key=trace.key,
+        took_ms=round(took_s * 1000, 1),
+        request_id=trace.request_id,
+    )
+
+
+def tell_other_callbacks(statuses: Mapping[str, int]) -> None:
     log.info("more_requests", route=CALLBACK_ROUTES, statuses=statuses)
 
 
@@ -126,7 +135,11 @@ def _fault_of(scope: Scope) -> str | None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
         return "Send one Host header."
-    return None if all(map(_HOST.fullmatch, hosts)) else "The Host header is not a host with or without a port."
+    return None if all(map(is_host, hosts)) else "The Host header is not a host with or without a port."
+
+
+def is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def tidy_path(path: str) -> str:
@@ -151,19 +164,26 @@ def is_clean(raw_path: bytes) -> bool:
     return True
 
 
-def _request_id(scope: Scope) -> str:
-    """Return the caller's own id if there is one and it is visible ASCII, else a new one."""
-    given = [value for name, value in scope["headers"] if name == _HEADER]
-    if len(given) == 1 and _GIVEN_ID.fullmatch(given[0]):
-        return bytes(given[0]).decode("ascii")
-    return f"req_{secrets.token_hex(12)}"
+#: Of all ids that this process makes. Nothing is proved by an id, so the rest of it only has to be another one.
+_OWN_ID = f"req_{secrets.token_hex(6)}"
+
+_numbers = count(1)
 
 
-def _stamped(send: Send, trace: Trace) -> Send:
+def request_id(given: bytes | None) -> str:
+    """Return the caller's own id if it is visible ASCII, else a new one."""
+    if given is not None and _GIVEN_ID.fullmatch(given):
+        return given.decode("ascii")
+    return f"{_OWN_ID}{next(_numbers):012x}"
+
+
+def stamped(send: Send, trace: Trace) -> Send:
+    """Add the request's id to the answer, and keep the answer's status."""
+
     async def stamp(message: Message) -> None:
         if message["type"] == "http.response.start":
             trace.status = message["status"]
-            message["headers"] = [*message["headers"], (_HEADER, trace.request_id.encode("ascii"))]
+            message["headers"] = [*message["headers"], (REQUEST_ID, trace.request_id.encode("ascii"))]
         await send(message)
 
     return stamp

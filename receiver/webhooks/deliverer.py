@@ -16,7 +16,7 @@ from receiver.config.sections import DeliverySettings
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, Lease, OwnPosts
 from receiver.webhooks.model.endpoint_health import AHEAD_MS, QUICK_MS
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import Outbox
@@ -64,7 +64,8 @@ class Deliverer:
     random: Callable[[], float]
     #: Called after a commit that added events.
     on_events: Callable[[], None] = lambda: None
-    #: Called when another run may find something to do: slots are free again, or an endpoint can be leased again.
+    #: Called when another run may find something to do: slots are free again, or the last one left some and an endpoint
+    #: can be leased again.
     on_capacity: Callable[[], None] = lambda: None
     _runs: Iterator[int] = field(default_factory=itertools.count, init=False)
     _slots: Slots = field(init=False)
@@ -72,6 +73,7 @@ class Deliverer:
     _in_flight: Counter[str] = field(default_factory=Counter, init=False)
     _quick: set[str] = field(default_factory=set, init=False)
     _is_leasing: bool = field(default=False, init=False)
+    _has_more: bool = field(default=True, init=False)
     _run_skipped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -92,7 +94,11 @@ class Deliverer:
     def _after_record(self, published: int) -> None:
         if published:
             self.on_events()
-        self.on_capacity()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._has_more:
+            self.on_capacity()
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.
@@ -109,17 +115,19 @@ class Deliverer:
             return DeliveryReport()
         now: list[DueDelivery] = []
         try:
-            leased = await self._lease(slots, limit)
+            lease = await self._lease(slots, limit)
+            self._has_more = lease.has_more
+            leased = lease.deliveries
             now = [due for due in leased if not due.is_ahead]
             self._in_flight.update(due.endpoint_id for due in now)
         finally:
             self._slots.give_back(slots - len(now))
-        if self._run_skipped or self.outbox.has_more:
+        if self._run_skipped or lease.is_behind:
             self._run_skipped = False
             self.on_capacity()
         return _count(await self._deliver(now, _ahead_by_endpoint(leased)))
 
-    async def _lease(self, slots: int, most: int) -> list[DueDelivery]:
+    async def _lease(self, slots: int, most: int) -> Lease:
         self._is_leasing = True
         may_wait = self._ahead_ms > 0 and not self._recorder.is_failing
         quick = self._quick if may_wait else frozenset[str]()
@@ -163,7 +171,7 @@ class Deliverer:
             if not self._in_flight[name]:
                 del self._in_flight[name]  # endpoints come and go
         if is_leased_ahead:
-            self.on_capacity()
+            self._wake()
         await _recorded(attempts)
         return [result for result, _ in attempts]
 
@@ -193,6 +201,7 @@ class Deliverer:
     async def _release(self, ahead: deque[DueDelivery]) -> None:
         unposted = list(ahead)
         ahead.clear()
+        self._has_more = True
         try:
             await self.outbox.release(unposted, self.clock())
         except StoreUnavailable as error:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from receiver.store.engine import Engine, Row
-from receiver.store.repository import NEWEST, Page, Repository
+from receiver.store.engine import NEWEST, Engine, Row
+from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState, FanOutLag
 from receiver.webhooks.model.rows import attempt_of, delivery_of

@@ -50,12 +50,6 @@ class FanOut:
         self._clock = clock
         self._cached: tuple[Subscriber, ...] = ()
         self._cached_version: int | None = None
-        self._has_more = False
-
-    @property
-    def has_more(self) -> bool:
-        """Whether the last `try_advance` left events that have no deliveries yet."""
-        return self._has_more
 
     async def advance(self, *, waited_s: float = 0.0) -> bool:
         """One transaction if there are events without their deliveries. Return whether there may be more of them.
@@ -81,25 +75,24 @@ class FanOut:
         if done < seq:
             raise StoreUnavailable(f"{seq - done} events have no deliveries yet; they are being made")
 
-    async def try_advance(self) -> Exception | None:
+    async def try_advance(self) -> bool | Exception:
         """As `advance`, before deliveries are read or leased: without waiting long, because what is stored will do.
 
-        Return why nothing was done, if it could not be.
+        Return what `advance` does, or why nothing was done.
         """
-        self._has_more = False
         try:
-            self._has_more = await self.advance(waited_s=WAITED_S)
+            return await self.advance(waited_s=WAITED_S)
         except Exception as error:  # noqa: BLE001 - whatever it is, what is stored is leased and shown
             return error
-        return None
 
     async def _fan_out(self, tx: Tx) -> bool:
-        done = (await tx.fetch_one("lock_counter", name="fanned_out") or {})["value"]
-        # The newest number before the subscriptions, which must be as late as every event that is read.
-        newest = (await tx.fetch_one("last_seq") or {})["value"]
+        await tx.execute("lock_counter", name="fanned_out")
+        place = await tx.fetch_one("fan_out_place") or {}
+        done, newest = place["done"], place["newest"]
         if done >= newest:
             return False
-        subscribers = await self._subscribers(tx)
+        # No earlier than the newest number, because they must be as late as every event that is read.
+        subscribers = await self._subscribers(tx, place["version"])
         most = max(1, min(EVENTS_AT_ONCE, MATCHES_AT_ONCE // max(1, len(subscribers))))
         has_body = any(needs_body(each.filter) for each in subscribers)
         found = await tx.fetch_all("events_to_fan_out", after=done, until=newest, limit=most, has_body=int(has_body))
@@ -116,8 +109,7 @@ class FanOut:
         await tx.execute("remove_former_subscriptions", seq=reached)
         return bool(reached < newest)
 
-    async def _subscribers(self, tx: Tx) -> tuple[Subscriber, ...]:
-        version = (await tx.fetch_one("subscriptions_version") or {})["value"]
+    async def _subscribers(self, tx: Tx, version: int) -> tuple[Subscriber, ...]:
         if version != self._cached_version:
             self._cached = tuple(subscriber_of(row) for row in await tx.fetch_all("subscribers"))
             self._cached_version = version

@@ -291,7 +291,7 @@ def _outputs(data: object) -> tuple[Output, ...]:
     """`output` is documented as a list of objects; the other places are those of retired and similar APIs."""
     found = first_links(data, ("output",), ("outputs",), ("video_url",), ("url",))
     return tuple(
-        Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found
+        [Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found]
     )
 
 

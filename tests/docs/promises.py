@@ -163,6 +163,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/store/test_lock_waits.py::test_the_waits_of_many_callers_do_not_add_up",
     ),
     (
+        "The same holds for submits that wait for groups of others before them",
+        "tests/integration/store/test_lock_waits.py::test_the_waits_for_groups_of_submits_before_ones_own_count",
+    ),
+    (
+        "Repeats of the same idempotency keys at several nodes, in any order, do not deadlock",
+        "tests/integration/tasks/test_submit_groups.py::test_groups_with_the_same_keys_in_other_orders_never_wait_for_each_other",
+    ),
+    (
         "The files of a new SQLite ledger can be read by their owner only, whatever the umask",
         "tests/integration/store/test_ledger_file.py::test_every_file_of_a_new_ledger_is_its_owners_alone",
     ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from receiver.cli.display.durations import format_duration, format_when
+from receiver.cli.display.list_tables import ANSWER_SHOWN
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
 from receiver.reconcile.model.duration_report import poll_reason
@@ -22,8 +23,6 @@ from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
 
 DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
-
-ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.display.durations import format_when
-from receiver.cli.display.listing import cell, table
+from receiver.cli.display.listing import Listing, cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
 from receiver.reconcile.model.duration_report import LearnedDuration, LearnedProvider
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
@@ -15,7 +14,7 @@ from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpo
 MOSTLY = 0.5  # more of an estimate than that is assumed, not learned
 
 
-def providers_table(found: Sequence[ProviderStatus]) -> Table:
+def providers_table(found: Sequence[ProviderStatus]) -> Listing:
     """What is wrong with one is not here, because it would not fit; see `provider_troubles`."""
     rows = [
         (
@@ -32,7 +31,7 @@ def providers_table(found: Sequence[ProviderStatus]) -> Table:
     return table("provider", "unfinished", "queued", "in flight", "tokens", "adapter", "host", rows=rows)
 
 
-def durations_table(learned: LearnedProvider) -> Table:
+def durations_table(learned: LearnedProvider) -> Listing:
     """How long tasks take. A percentile that is mostly assumed is dim."""
     rows = [
         (
@@ -76,7 +75,7 @@ def _in_flight(status: ProviderStatus) -> str:
     return f"{status.in_flight} of {min(known)}" if known else f"{status.in_flight}"
 
 
-def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[Table | str]:
+def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[Listing | str]:
     """A table with a row for each pause, hold, alarm and learned limit, and how they end; nothing without any."""
     rows = [(each.name, trouble) for each in found for trouble in _troubles(each, now_ms)]
     if rows:
@@ -109,7 +108,7 @@ def _styled(text: str, style: str) -> Text:
     return Text(cell(text).plain, style=style)
 
 
-def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Table:
+def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Listing:
     """The host is first and whole, because it is copied into the next command."""
     rows = [
         (

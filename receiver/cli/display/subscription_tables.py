@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.display.durations import format_duration, format_when
-from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
+from receiver.cli.display.listing import Listing, cell, format_labels, format_moment, sheet, state_cell, table
 from receiver.events.model.query import EventFilter
 from receiver.webhooks.model.delivery import Attempt, Backlog
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState
@@ -22,7 +22,7 @@ _BREAKER_STYLES: Mapping[BreakerState, str] = {
 }
 
 
-def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Table:
+def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Listing:
     rows = [
         (
             each.subscription.id,

@@ -1,4 +1,4 @@
-"""Events: their types, drafts, stored form and JSON. Pure. Times are unix milliseconds."""
+"""Events: their types, drafts, stored form and view. Pure. Times are unix milliseconds."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic_core import to_json
-
 from submitter.model import TaskId
-from submitter.timestamps import rfc3339
 from submitter.values import value
 
 
@@ -77,24 +74,6 @@ class EventDraft:
     subject: TaskId | None
     #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
     data: Mapping[str, Any]
-
-
-def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
-    """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
-    body = {
-        "type": draft.type,
-        "timestamp": rfc3339(at_ms),
-        "data": {"seq": seq, "event_id": draft.id, **draft.data},
-    }
-    return Event(
-        seq=seq,
-        id=draft.id,
-        task_id=draft.subject,
-        type=draft.type,
-        at_ms=at_ms,
-        supersedes=draft.data["supersedes"],
-        body=to_json(body).decode(),
-    )
 
 
 def event_view(event: Event) -> dict[str, Any]:

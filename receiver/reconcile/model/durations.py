@@ -146,7 +146,7 @@ class Histogram:
                 left *= max(0.0, 1 - ended / at_risk)
             at_risk -= ended
             found.append(1 - left)
-        return tuple(found)
+        return _with_rest(found, self.ended)
 
     def aged(self, now_ms: int) -> "Histogram":
         """As it counts now. A clock that was set back ages nothing."""
@@ -271,6 +271,20 @@ UNKNOWN = estimate(DurationKey(""), {})
 def cell_of(age_s: float) -> int:
     """The bin of an age; the last one is for what comes after all edges."""
     return max(0, min(bisect_right(EDGES, age_s) - 1, _CELLS - 1))
+
+
+def _with_rest(shares: Sequence[float], ended: Sequence[float]) -> tuple[float, ...]:
+    """The shares, with what is left after the last end in a bin spread out as 1/t².
+
+    The estimate itself says nothing there: the tasks that are left are open, and may end at any time.
+    """
+    weight = math.fsum(ended)
+    last = max((cell + 1 for cell, number in enumerate(ended[:-1]) if number > 0), default=0)
+    beyond = ended[-1] / weight if weight > 0 else 0.0  # whose end is known to lie after all bins
+    rest = 1 - shares[last] - beyond
+    if last == 0 or rest <= 0:
+        return tuple(shares)
+    return (*shares[:last], *(1 - beyond - rest * EDGES[last] / edge for edge in EDGES[last:]))
 
 
 def _spread(finish: Finish, estimate: Distribution | None) -> list[tuple[int, float]]:

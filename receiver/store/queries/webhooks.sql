@@ -18,8 +18,10 @@ INSERT INTO deliveries (
     :created_ms
 ) ON CONFLICT (subscription, event_seq) DO NOTHING;
 
--- fan_out_place: up to which event deliveries were made, and the number of the newest event
-SELECT (SELECT value FROM numbers WHERE name = 'fanned_out') AS done, value AS newest
+-- fan_out_place: up to which event deliveries were made, the number of the newest event, and how often subscriptions have changed
+SELECT
+    (SELECT value FROM numbers WHERE name = 'fanned_out') AS done, value AS newest,
+    (SELECT value FROM numbers WHERE name = 'subscriptions') AS version
 FROM numbers WHERE name = 'events';
 
 -- fan_out_lag: how many events have no deliveries yet, and the first of them
@@ -72,13 +74,13 @@ FROM (
 ORDER BY ep.last_leased_ms, ep.id;
 
 -- leasable_deliveries: due deliveries of an endpoint, not leased, replays or not, longest due first
-SELECT id, endpoint_id FROM deliveries
+SELECT id, endpoint_id, is_replay FROM deliveries
 WHERE endpoint_id = :endpoint_id AND is_replay = :is_replay AND due_ms <= :now_ms
   AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY due_ms LIMIT :count {skip_locked};
 
 -- newest_leasable_deliveries: the same, newest due first
-SELECT id, endpoint_id FROM deliveries
+SELECT id, endpoint_id, is_replay FROM deliveries
 WHERE endpoint_id = :endpoint_id AND is_replay = :is_replay AND due_ms <= :now_ms
   AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY due_ms DESC LIMIT :count {skip_locked};
@@ -168,9 +170,6 @@ WHERE id = :id AND (
 INSERT INTO endpoints (id, next_due_ms, last_leased_ms, failures, tokens, refilled_ms) VALUES (:id, :due_ms, 0, 0, 0, 0)
 ON CONFLICT (id) DO UPDATE SET next_due_ms = excluded.next_due_ms
 WHERE endpoints.next_due_ms IS NULL OR endpoints.next_due_ms > excluded.next_due_ms;
-
--- subscriptions_version: how often subscriptions have changed
-SELECT value FROM numbers WHERE name = 'subscriptions';
 
 -- bump_subscriptions_version: processes that cache subscriptions read them again
 UPDATE numbers SET value = value + 1 WHERE name = 'subscriptions';

@@ -3,7 +3,7 @@
 Times are unix milliseconds; the caller of each function passes the time in.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -89,6 +89,17 @@ class DueDelivery:
     attempts: int
     #: To be posted when a post to the same endpoint has ended, as there are enough in flight.
     is_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What one lease took."""
+
+    deliveries: Sequence[DueDelivery] = ()
+    #: Whether more may be due: at an endpoint that may have no more in flight now, or of events without deliveries yet.
+    has_more: bool = False
+    #: Whether another lease may make deliveries of further events now.
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

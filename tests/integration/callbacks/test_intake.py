@@ -81,7 +81,7 @@ async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
             ledger=store.ledger,
             tasks=store.tasks,
             clock=lambda: T0,
-            next_poll_ms=lambda _: T0 + 180_000,
+            next_poll_of=lambda _: T0 + 180_000,
         )
         yield IntakeSetup(store=store, intake=intake)
 

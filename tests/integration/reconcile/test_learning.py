@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from receiver.reconcile.duration_repository import LEARN_AT_ONCE
 from receiver.reconcile.learned import REFRESH_MS, LearnedDurations
 from receiver.reconcile.model.distribution import PRIOR
 from receiver.reconcile.model.duration_rows import histogram_of, row_of
-from receiver.reconcile.model.durations import DurationKey, Histogram
+from receiver.reconcile.model.durations import DurationKey, Histogram, cell_of
 from receiver.runtime.store import Store
 from receiver.store.engine import Tx
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
@@ -202,6 +203,18 @@ async def test_a_scarce_budget_goes_to_the_polls_that_are_worth_most(store: Stor
     assert {task.id for task in durations.choose([*fresh, *late], 4)} == {task.id for task in late}
 
 
+async def test_every_fifth_request_is_for_the_task_unasked_for_longest_however_much_pages_are_worth(
+    store: Store,
+) -> None:
+    durations = _durations(store, clock=lambda: T0 + 200_000)
+    turns = [durations.is_turn_of_longest("hiapi") for _ in range(6)]
+    assert turns == [False, False, False, False, True, True]
+    asked = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 100_000) for n in range(5)]
+    expecting = a_task("tsk_9", sent_ms=T0 + 90_000, callback_expected=True)
+    assert [task.id for task in durations.choose([*asked, expecting], 1)] == ["tsk_9"]
+    assert not durations.is_turn_of_longest("hiapi")
+
+
 async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("receiver.reconcile.duration_repository.MOST_KEYS", 3)
     for number in range(3):
@@ -211,3 +224,33 @@ async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeyp
         await _durations(store).learn_once()
     assert MODEL in await _histograms(store)
     assert len(await store.durations.rows()) <= 3
+
+
+async def test_a_callback_that_says_running_is_a_look_at_that_age(store: Store) -> None:
+    """The next poll follows from the age, and the end that a poll finds lies after it."""
+    clock = FakeClock(now_ms=T0 + 100_000)
+    durations = _durations(store, clock=clock)
+    values: dict[str, Any] = {"state": TaskState.SUBMITTED, "model": "horse", "sent_ms": T0, "submitted_ms": T0}
+    far_ms, theirs = T0 + 10**7, ProviderTaskId("p1")
+    task = a_task("tsk_1", provider="modellix", provider_task_id=theirs, next_poll_ms=far_ms, **values)
+    await store.submissions.open_task(task, T0)
+    running = a_report(TaskState.RUNNING, "p1", provider="modellix", source=Source.CALLBACK, progress=40)
+    await store.ledger.record([replace(running, next_poll_of=durations.after_callback_ms)], clock.now_ms)
+    stored = await store.tasks.task(TaskId("tsk_1"))
+    assert stored is not None
+    assert (stored.state, stored.seen_open_ms) == (TaskState.RUNNING, clock.now_ms)
+    assert stored.next_poll_ms == durations.times_of(stored).next_ms(stored, clock.now_ms) < far_ms
+    await store.ledger.record([a_report(TaskState.SUCCEEDED, "p1", provider="modellix")], T0 + 140_000)
+    await durations.learn_once()
+    shares = (await _histograms(store))[DurationKey("modellix", "horse")].shares
+    assert shares[cell_of(100)] == 0
+    assert shares[cell_of(140) + 1] == pytest.approx(1)
+
+
+async def test_a_callback_about_a_task_that_has_ended_is_no_look(store: Store) -> None:
+    await _end(store, 1, 60)
+    late = a_report(TaskState.RUNNING, "p1", source=Source.CALLBACK)
+    await store.ledger.record([replace(late, next_poll_of=_durations(store).after_callback_ms)], T0 + 90_000)
+    stored = await store.tasks.task(TaskId("tsk_1"))
+    assert stored is not None
+    assert (stored.seen_open_ms, stored.next_poll_ms) == (None, None)

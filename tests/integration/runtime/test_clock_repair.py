@@ -273,7 +273,8 @@ def test_no_poll_is_ever_timed_beyond_the_longest_wait(name: str, speed: float) 
             assert times.first_ms(task, 0) <= longest
             late_ms = 10**12
             assert times.next_ms(task, late_ms) - late_ms <= longest
-        assert times.after_callback_ms(f"p{number}", 0) <= longest
+            assert times.after_callback_ms(task, 0) <= longest
+            assert times.after_callback_ms(task, late_ms) - late_ms <= longest
     for expected in (False, True):
         assert schedule.overdue_poll_ms(0, advice, callback_expected=expected, speed=speed, random=0.999) <= longest
     wait = schedule.after_unavailable(0, advice, misses=99, retry_after_s=1e9, speed=speed, random=0.999)

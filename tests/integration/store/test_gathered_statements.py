@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from receiver.runtime.store import Store, open_store
@@ -44,9 +45,10 @@ ENDINGS: dict[str, Ending] = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_an_error_is_raised_where_the_next_result_is_read_and_nothing_is_stored(
+async def test_an_error_is_raised_at_the_latest_where_the_next_result_is_read_and_nothing_is_stored(
     store: Store, ending: str
 ) -> None:
+    """A server may have answered already when the next statement is sent."""
     steps: list[str] = []
 
     async def work(tx: Tx) -> None:
@@ -59,7 +61,9 @@ async def test_an_error_is_raised_where_the_next_result_is_read_and_nothing_is_s
 
     with pytest.raises((sqlite3.IntegrityError, StoreError)):
         await store.engine.write(work)
-    assert steps == (["gathered", "ended"] if ending == "commit" else ["gathered"])
+    if isinstance(store.engine, SqliteEngine):
+        assert steps == (["gathered", "ended"] if ending == "commit" else ["gathered"])
+    assert ending == "commit" or "ended" not in steps
     assert await _found(store) == set()
     await store.engine.write(lambda tx: _keep(tx, "next"))
     assert await _found(store) == {"next"}
@@ -70,7 +74,7 @@ async def test_work_that_goes_on_after_an_error_stores_nothing_and_is_told_again
     async def work(tx: Tx) -> None:
         await _keep(tx, "before")
         await _fail(tx)
-        with pytest.raises((sqlite3.IntegrityError, StoreError, Exception)):
+        with pytest.raises((sqlite3.Error, psycopg.Error)):
             await tx.fetch_one("last_seq")
         await _keep(tx, "after")
         await ENDINGS[ending](tx)

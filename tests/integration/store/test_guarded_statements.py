@@ -195,6 +195,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "request_key": "k", "key_scope": ""},
         {"request_key": "k", "key_scope": "key a"},
     ),
+    "lock_request_keys": ("tasks", {**_TASK, "request_key": "k"}, {"keys": ["k"]}),
     "oldest_events": ("events", {"seq": 7, "id": "v"}, {"limit": 9}),
     "lock_events": ("events", {"seq": 7, "id": "v"}, {"seqs": [7]}),
     "leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),

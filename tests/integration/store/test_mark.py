@@ -14,7 +14,8 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
 from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
-from receiver.store.mark import LOST_MARGIN, SHOWN_MS, SUFFIX
+from receiver.store.ledger_mark import SUFFIX
+from receiver.store.mark import LOST_MARGIN, SHOWN_MS
 from tests.support.builders import T0, a_task
 from tests.support.delivery_fixtures import publish_events
 

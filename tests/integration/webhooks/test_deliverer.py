@@ -15,7 +15,7 @@ from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.fan_out import FanOut
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, Lease, OwnPosts
 from receiver.webhooks.outbox import GIVE_UP_MS, Outbox
 from receiver.webhooks.publisher import EventPublisher
 from submitter.http.address_guard import AddressGuard
@@ -44,7 +44,7 @@ class ObservedOutbox(Outbox):
 
     async def lease_deliveries(
         self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
-    ) -> list[DueDelivery]:
+    ) -> Lease:
         self.limits.append(limit)
         return await super().lease_deliveries(
             owner=owner, now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=per_endpoint, own=own

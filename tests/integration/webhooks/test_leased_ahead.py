@@ -12,7 +12,7 @@ from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
 from receiver.webhooks import recorder
 from receiver.webhooks.deliverer import DeliveryReport
-from receiver.webhooks.model.delivery import DeliveryState, DueDelivery
+from receiver.webhooks.model.delivery import DeliveryState, DueDelivery, Lease
 from receiver.webhooks.model.endpoint_health import AHEAD_MS, MOST_PER_SLOT, QUICK_MS
 from tests.support.builders import T0
 from tests.support.deliverer_setup import Clock, headers_of, open_deliverer, wait_until
@@ -196,9 +196,9 @@ async def test_nothing_is_leased_ahead_where_a_post_may_take_as_long_as_its_leas
     leased: list[int] = []
     whole = store.outbox.lease_deliveries
 
-    async def counted(**given: Any) -> list[DueDelivery]:
+    async def counted(**given: Any) -> Lease:
         found = await whole(**given)
-        leased.append(len(found))
+        leased.append(len(found.deliveries))
         return found
 
     monkeypatch.setattr(store.outbox, "lease_deliveries", counted)

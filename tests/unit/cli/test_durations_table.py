@@ -27,7 +27,7 @@ def test_a_provider_shows_percentiles_by_model_and_how_much_of_them_is_assumed()
     assert model.prior_share == round(5 / 55, 3)
     assert 2 * model.p50_s - EDGES[30] < EDGES[31] - EDGES[30]  # half of the provider's seconds at twice the speed
     assert model.p50_s <= model.p95_s <= model.p99_s
-    assert durations_table(_provider()).row_count == 2
+    assert len(durations_table(_provider()).rows) == 2
 
 
 def test_drift_and_damage_are_told_in_words() -> None:

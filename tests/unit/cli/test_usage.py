@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from receiver.cli.command_list import COMMANDS, GROUPS, first_sentence
 from receiver.cli.console import CommandFailed
 from receiver.cli.main import main
-from receiver.cli.program import build, lines_of, load, status_of
+from receiver.cli.outcome import lines_of, status_of
+from receiver.cli.program import build
+from receiver.cli.short import load
 from receiver.config.errors import ConfigError
 from receiver.store.errors import StoreUnavailable
 from submitter.errors import InvalidRequest, Violation

@@ -60,10 +60,23 @@ def test_open_tasks_count_as_at_risk_for_as_long_as_they_have_run() -> None:
     """Of 100 ends at 60 s and 10 tasks open at 400 s, 10 in 110 lived through the bin of 60 s."""
     histogram = Histogram(ended=tuple(100.0 if cell == cell_of(60) else 0.0 for cell in range(len(EDGES))))
     assert histogram.shares[-1] == pytest.approx(1)
-    slowed = histogram.with_open([400.0] * 10)
-    assert slowed.shares[-1] == pytest.approx(100 / 110)
-    assert slowed.with_open([400.0] * 10_000).shares[-1] == pytest.approx(100 / 110)  # a tenth of the ends at most
-    assert slowed.with_open([30.0] * 10).shares[-1] == pytest.approx(1)
+    slowed, after = histogram.with_open([400.0] * 10), cell_of(60) + 1
+    assert slowed.shares[after] == pytest.approx(100 / 110)
+    assert slowed.with_open([400.0] * 10_000).shares[after] == pytest.approx(100 / 110)  # a tenth of the ends at most
+    assert slowed.with_open([30.0] * 10).shares[after] == pytest.approx(1)
+
+
+def test_what_is_left_after_the_last_end_falls_as_one_by_t() -> None:
+    """So tasks of a provider that has slowed down are polled at ages at which none has ended yet."""
+    histogram = Histogram(ended=tuple(90.0 if cell == cell_of(60) else 0.0 for cell in range(len(EDGES))))
+    slowed, after = histogram.with_open([400.0] * 10), cell_of(60) + 1
+    rest = 1 - slowed.shares[after]
+    assert rest == pytest.approx(9 / 99)
+    assert [1 - slowed.shares[cell] for cell in (after + 9, 90)] == pytest.approx(
+        [rest * EDGES[after] / EDGES[cell] for cell in (after + 9, 90)]
+    )
+    late = Histogram(ended=(*histogram.ended[:-1], 10.0))
+    assert late.shares[after:] == pytest.approx([0.9] * (len(EDGES) - after))  # which ended beyond all bins
 
 
 def test_an_end_between_two_polls_is_shared_out_by_the_estimate() -> None:
