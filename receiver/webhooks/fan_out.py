@@ -19,6 +19,8 @@ nothing is made for it and for those after it; the error says so.
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
+import structlog
+
 from receiver.events.model.event import EventFacts, EventType
 from receiver.events.model.query import needs_body
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
@@ -27,16 +29,17 @@ from receiver.store.ids import IdMaker
 from receiver.webhooks.model.rows import subscriber_of
 from receiver.webhooks.model.subscription import Subscriber, recipients_of
 
+log = structlog.get_logger(__name__)
+
 DELIVERIES_AT_ONCE = 2_000  # in one transaction, about 60 ms; the last event may add as many as there are subscriptions
 
 EVENTS_AT_ONCE = 2_000  # that one transaction reads at most
 
 MATCHES_AT_ONCE = 50_000  # of an event with a subscription, in one transaction: about 30 ms
 
-ADVANCES_AT_ONCE = 20  # transactions that one call makes before a replay, in about a second
+ADVANCES_AT_ONCE = 10  # transactions that one call makes before a replay, in about half a second
 
 WAITED_S = 4.5  # counted as waited already by who will not wait longer than about half a second for the writer
-
 
 _TYPES = frozenset(each.value for each in EventType)
 
@@ -50,6 +53,7 @@ class FanOut:
         self._clock = clock
         self._cached: tuple[Subscriber, ...] = ()
         self._cached_version: int | None = None
+        self._logged = ""
 
     async def advance(self, *, waited_s: float = 0.0) -> bool:
         """One transaction if there are events without their deliveries. Return whether there may be more of them.
@@ -78,12 +82,18 @@ class FanOut:
     async def try_advance(self) -> bool | Exception:
         """As `advance`, before deliveries are read or leased: without waiting long, because what is stored will do.
 
-        Return what `advance` does, or why nothing was done.
+        Return what `advance` does, or why nothing was done. The same reason is logged once until it is over.
         """
         try:
-            return await self.advance(waited_s=WAITED_S)
+            has_more = await self.advance(waited_s=WAITED_S)
         except Exception as error:  # noqa: BLE001 - whatever it is, what is stored is leased and shown
+            reason = f"{type(error).__name__}: {error}"
+            if reason != self._logged:
+                log.warning("deliveries_not_made", error=reason)
+            self._logged = reason
             return error
+        self._logged = ""
+        return has_more
 
     async def _fan_out(self, tx: Tx) -> bool:
         await tx.execute("lock_counter", name="fanned_out")
