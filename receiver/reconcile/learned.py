@@ -19,8 +19,8 @@ from receiver.reconcile.model.poll_times import PollTimes, unasked_s
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
+from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
-from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class LearnedDurations:
     def _watch_clock(self, now_ms: int) -> None:
         """Called many times a minute: after a step of the clock, or a long sleep, the ages of tasks are not known."""
         before_ms, self._seen_ms = self._seen_ms, now_ms
-        if before_ms is not None and not -MAX_CLOCK_SKEW_MS <= now_ms - before_ms <= PROMPT_MS:
+        if before_ms is not None and not -schedule.MAX_CLOCK_SKEW_MS <= now_ms - before_ms <= PROMPT_MS:
             self._since_ms = now_ms
             log.warning("durations_clock_step", step_ms=now_ms - before_ms, hint="tasks from before it teach nothing")
 
@@ -139,6 +139,12 @@ class LearnedDurations:
     def _times(self, key: DurationKey) -> PollTimes:
         capabilities = self.providers[key.provider].adapter.CAPABILITIES
         return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
+
+    def price_s(self, due: Sequence[Task], tokens: float) -> float:
+        """What a poll of one of these due tasks must be worth to be made now; see `WaitingPolls`."""
+        now_ms = self.clock()
+        indexes = [self.times_of(task).index_of(task, now_ms) for task in due]
+        return poll_rule.price_of(indexes, max(0, int(tokens)), least_s=schedule.POLL_PRICE_S)
 
     def is_turn_of_longest(self, provider: str) -> bool:
         """Whether the next request is for the task that was unasked for longest; else it is counted as another one."""

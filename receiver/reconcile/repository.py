@@ -89,6 +89,15 @@ class PollRepository(Repository):
 
         return await self._engine.write(work)
 
+    async def waiting(self, provider: str, *, now_ms: int, limit: int) -> list[Task]:
+        """Tasks that are due and that nobody leases, those that have been due for longest first."""
+        return await self._all("waiting_polls", task_of, provider=provider, now_ms=now_ms, limit=limit)
+
+    async def count_waiting(self, provider: str, *, now_ms: int, limit: int) -> int:
+        """How many there are, `limit` at most."""
+        found = await self._one("count_waiting_polls", dict, provider=provider, now_ms=now_ms, limit=limit)
+        return 0 if found is None else int(found["number"])
+
     async def lease_by_filter(
         self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
     ) -> list[Task]:

@@ -11,6 +11,18 @@ SELECT * FROM tasks
 WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY next_poll_ms LIMIT :limit {skip_locked};
 
+-- waiting_polls: the same, for whoever only wants to see them
+SELECT * FROM tasks
+WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY next_poll_ms LIMIT :limit;
+
+-- count_waiting_polls: how many of them there are, and not more than so many
+SELECT COUNT(*) AS number FROM (
+    SELECT 1 FROM tasks
+    WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+    LIMIT :limit
+) AS waiting;
+
 -- unfinished_tasks: tasks that a manual run may poll, oldest first
 SELECT * FROM tasks
 WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.reconcile.model.distribution import PRIOR, Distribution, accrued, log_normal, with_tail
-from receiver.reconcile.model.poll_rule import choose, due_age_s, index, ranking_weight_of, weight_of
+from receiver.reconcile.model.poll_rule import choose, due_age_s, index, price_of, ranking_weight_of, weight_of
 
 NARROW = with_tail(log_normal(120, 0.15))
 DISTRIBUTIONS = st.builds(
@@ -97,3 +97,21 @@ def test_lateness_counts_more_as_the_provider_is_about_to_forget_the_task() -> N
     assert weights == [1, 1, 3, pytest.approx(5, abs=0.01), 5, 5]
     ranked = [ranking_weight_of(age, retention_s=86_400, sweep_s=60) for age in ages]
     assert ranked == [1, 1, 3, math.inf, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("indexes", "tokens", "price_s"),
+    [
+        ([], 0, 5.0),
+        ([9.0, 7.0, 8.0], 3, 5.0),
+        ([9.0, 7.0, 8.0], 2, 7.0),
+        ([9.0, 7.0, 8.0], 0, 9.0),
+        ([3.0], 0, 5.0),
+        ([math.inf, 9.0, 7.0], 1, 9.0),
+        ([math.inf, math.inf], 1, 5.0),
+    ],
+)
+def test_the_price_of_a_poll_is_the_worth_of_the_first_that_is_not_made(
+    indexes: list[float], tokens: int, price_s: float
+) -> None:
+    assert price_of(indexes, tokens, least_s=5.0) == price_s
