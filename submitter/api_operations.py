@@ -55,9 +55,17 @@ class LearnedDuration(ApiModel):
 
 
 class ProviderWithDurations(ProviderStatus):
-    """A provider with what was learned of it. `callback_miss_rate`: the share of callbacks taken not to come."""
+    """A provider with what was learned of it, and with the polls that wait for its rate budget.
+
+    `callback_miss_rate`: the share of callbacks taken not to come. `polls_waiting` tasks are due, the first since
+    `polls_waiting_since`; 10000 means that many or more. `poll_price_s`: a poll is made when the lateness that is to be
+    expected has grown to so many seconds. It is 5 while the budget suffices; a higher price is why polls are late.
+    """
 
     callback_miss_rate: float
+    polls_waiting: int
+    polls_waiting_since: Time | None
+    poll_price_s: float
     durations: tuple[LearnedDuration, ...]
 
 

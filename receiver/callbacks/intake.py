@@ -5,7 +5,7 @@ believed before the token in the path or the provider's own signature was verifi
 `receiver.web.callbacks`; the provider is polled by `receiver.reconcile`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -52,6 +52,8 @@ class Intake:
     #: When a task that has not ended is polled after a callback, in unix milliseconds. It may never have been polled
     #: until now (uncertain, adopted).
     next_poll_of: Callable[[Task], int]
+    #: Awaited before that is called, and raises nothing.
+    refresh: Callable[[], Awaitable[None]]
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
@@ -129,6 +131,8 @@ class Intake:
         is_account_wide = token is not None and token.task_id is None
         if is_account_wide and not observation.signature_verified and not observation.without_result:
             return Unauthenticated(reason="an account-wide token counts only for messages without a result")
+        if observation.state not in ENDED:
+            await self.refresh()
         incoming = IncomingObservation(
             observation=redact_observation(observation, (configured.account.api_key,)),
             expected_task_id=None if token is None else token.task_id,

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from receiver.runtime.environment import is_plain
 from receiver.runtime.printable import escape_control
 from submitter.base_error import WhenfinalError
 
@@ -33,6 +32,7 @@ def show(*parts: object) -> None:
     Plain lines are never wrapped, so that a command in them can be copied.
     """
     from receiver.cli.display.listing import plain_lines
+    from receiver.runtime.environment import is_plain
 
     with _written():
         lines = plain_lines(parts) if is_plain(sys.stdout) else None

@@ -21,6 +21,7 @@ from receiver.reconcile.model.listing import (
     plan_list,
     reading_of,
 )
+from receiver.reconcile.model.poll_times import began_ms
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
 from receiver.tasks.model.redaction import redact_status
@@ -28,6 +29,7 @@ from receiver.tasks.model.task import Task
 from submitter.errors import TransportError
 from submitter.model import ListPage, Observation, ProviderTaskId, StatusOutcome, TaskId, Throttled, Unavailable
 from submitter.providers.registry import LISTS_TASKS
+from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 
 log = structlog.get_logger(__name__)
 
@@ -67,12 +69,13 @@ class Lister:
         """The page to read instead of a single poll; None where there is none, or where it is worth less."""
         configured, now_ms = self.poller.providers[provider], self.clock()
         adapter = LISTS_TASKS.get(configured.account.adapter)
-        if adapter is None or now_ms < self._quiet_until_ms.get(provider, 0):
-            return None
+        if adapter is None or 0 < self._quiet_until_ms.get(provider, 0) - now_ms <= QUIET_MS:
+            return None  # longer is no rest but a clock that was set back
         reach_s = adapter.LIST_REACH_S
         times_of, speed = self.poller.durations.times_of, self.poller.settings.speed
+        latest_ms = now_ms + MAX_CLOCK_SKEW_MS  # a span that lies ahead, as of a clock that was set back, has no page
         return plan_list(
-            due,
+            [task for task in due if (began_ms(task) or 0) <= latest_ms],
             adapter,
             worth=lambda task: times_of(task).index_of(task, now_ms),
             share=self._shares.get(provider, 1.0),

@@ -15,6 +15,7 @@ from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
@@ -100,20 +101,19 @@ class Poller:
         """
         sent_ms = self.clock()
         try:
-            outcome = await self._execute(task, self.plan(task))
+            outcome = await self._execute(task, self.plan(task), sent_ms)
         except StoreError as error:
             log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))
-            outcome = self._failed(task, "the ledger was not there")
+            outcome = self._failed(task, "the ledger was not there", sent_ms)
         except Exception:
             log.exception("poll_failed", task=task.id, provider=task.provider)
-            outcome = self._failed(task, "a fault of ours")
+            outcome = self._failed(task, "a fault of ours", sent_ms)
         self._count_misses(outcome)
-        return replace(outcome, sent_ms=sent_ms)
+        return outcome
 
-    async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
+    async def _execute(self, task: Task, action: PollAction, sent_ms: int) -> PollOutcome:
         match action:
             case PollAction.QUERY:
-                sent_ms = self.clock()
                 answer, body = await self._query(task)
                 self.count(task.provider, "single", answer, self.clock() - sent_ms)
                 self._log_answer(task, answer)
@@ -124,19 +124,19 @@ class Poller:
                     context = replace(context, is_clock_doubted=await self.polls.is_clock_doubted(context.now_ms))
                 decision = decisions.after_answer(task, answer, context)
                 unusable = unusable_answer(answer, body)
-                return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)
+                return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms, unusable=unusable)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
                 decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
-                return _stored(task, decision, repeated.task)
+                return _stored(task, decision, repeated.task, sent_ms)
             case PollAction.MARK_UNCERTAIN:
                 reason, now_ms = decisions.why_uncertain(task), self.clock()
                 stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
                 self.on_events()  # the first time there is a `task.uncertain`
-                return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
+                return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored, sent_ms)
             case PollAction.SKIP:
                 decision = PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
-                return PollOutcome(task=task, decision=decision, stored=task)
+                return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms)
             case _:
                 assert_never(action)
 
@@ -161,7 +161,8 @@ class Poller:
 
     def due_singly(self, task: Task) -> PollOutcome:
         """A poll of the task that got no answer about it, so that its next one is due at once."""
-        return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        return PollOutcome(task=task, decision=decisions.due_singly(task, context), stored=task)
 
     def count(self, provider: str, kind: str, answer: StatusOutcome | ListPage, took_ms: int) -> None:
         """Count a status query, of one task (`single`) or by a page of a list (`list`)."""
@@ -169,18 +170,21 @@ class Poller:
         metrics.count("whenfinal_polls", provider, kind, decisions.word_of(answer)).add()
         metrics.distribution("whenfinal_poll_duration_seconds", provider).observe(max(0, took_ms) / 1000)
 
-    def _context(self, task: Task) -> PollContext:
+    def _context(self, task: Task, *, times: PollTimes | None = None) -> PollContext:
         return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            times=self.durations.times_of(task),
+            times=times or self.durations.times_of(task),
             misses=self._misses.get(task.id, 0),
         )
 
-    def _failed(self, task: Task, reason: str) -> PollOutcome:
+    def _failed(self, task: Task, reason: str, sent_ms: int) -> PollOutcome:
+        """Nothing that was learned is used, because that may be what failed."""
         answer = Unavailable(reason=reason)
-        decision = decisions.after_answer(task, answer, self._context(task))
-        return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable_answer(answer, b""))
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        decision = decisions.after_answer(task, answer, context)
+        unusable = unusable_answer(answer, b"")
+        return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms, unusable=unusable)
 
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision
@@ -234,7 +238,7 @@ class Poller:
         except Exception:
             log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
             if len(polls) == 1:
-                return [self._failed(polls[0].task, "a fault of ours")]
+                return [self._failed(polls[0].task, "a fault of ours", polls[0].sent_ms)]
             return [each for poll in polls for each in await self._record_observed([poll], owner, now_ms)]
         observed = [poll.decision.observation for poll in polls if poll.decision.observation is not None]
         self.submission.reporter.recorded(observed, outcomes)
@@ -289,18 +293,24 @@ class Poller:
             log.info("provider_answers_again", provider=provider)
 
 
-def _stored(task: Task, decision: PollDecision, stored: Task) -> PollOutcome:
+def _stored(task: Task, decision: PollDecision, stored: Task, sent_ms: int) -> PollOutcome:
     """A poll whose change of an open submit is stored. A task that was skipped after all was changed by another."""
     changed = stored.state is not task.state and decision.result is not PollResult.SKIPPED
-    return PollOutcome(task=task, decision=decision, stored=stored, changed=changed)
+    return PollOutcome(task=task, decision=decision, stored=stored, changed=changed, sent_ms=sent_ms)
 
 
 def _recorded(poll: PollOutcome, outcome: RecordOutcome) -> PollOutcome:
     if not isinstance(outcome, Recorded):
         log.error("observation_fits_no_task", task=poll.task.id, provider=poll.task.provider)
         return poll
-    changed = outcome.verdict is Verdict.APPLIED and outcome.task.state is not poll.task.state
-    return replace(poll, stored=outcome.task, changed=changed)
+    return PollOutcome(
+        task=poll.task,
+        decision=poll.decision,
+        stored=outcome.task,
+        changed=outcome.verdict is Verdict.APPLIED and outcome.task.state is not poll.task.state,
+        sent_ms=poll.sent_ms,
+        unusable=poll.unusable,
+    )
 
 
 def _urgency(pause: Pause) -> tuple[bool, int]:

@@ -15,7 +15,7 @@ from receiver.config.sections import ReconcileSettings
 from receiver.reconcile.lister import Lister
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.poller import Poller
-from receiver.reconcile.repository import Choice, PollRepository, singly
+from receiver.reconcile.repository import PollRepository, Selection, singly
 from receiver.reconcile.warm_up import WarmUp
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
@@ -40,14 +40,23 @@ class _Run:
     ended: list[PollOutcome] = field(default_factory=list)
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)
     recorded: list[PollOutcome] = field(default_factory=list)
-    #: Why polls could not be recorded; raised at the end, because the others may still be recorded.
-    failure: StoreError | None = None
+    #: Why polls failed or could not be recorded; raised at the end, because the others may still be recorded.
+    failure: BaseException | None = None
 
     def end(self, poll: asyncio.Task[list[PollOutcome]]) -> None:
         self.polls.discard(poll)
-        if not poll.cancelled():
-            self.ended += poll.result()
         self.has_ended.set()
+        if poll.cancelled():
+            return
+        error = poll.exception()
+        if error is None:
+            self.ended += poll.result()
+        else:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the first failure; the run goes on."""
+        self.failure = self.failure or error
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -79,8 +88,9 @@ class Reconciler:
 
         A slot that becomes free takes the next task that is due. Return the polls when all are recorded; return none
         while another run is still leasing.
-        Raise StoreUnavailable when nothing could be leased or some polls could not be recorded. The leases of those
-        end by themselves, and their tasks are polled again.
+        Raise StoreUnavailable when nothing could be leased or some polls could not be recorded, and what else failed,
+        once the other polls are recorded. The leases of those that failed end by themselves, and their tasks are polled
+        again.
         """
         # One owner for each run, so that a run that lost a lease to a later one of this process is refused as well.
         owner = f"{self.owner}.{next(self._runs)}"
@@ -104,20 +114,33 @@ class Reconciler:
         return run.recorded
 
     async def _lease_more(self, run: _Run) -> None:
-        """Start as many polls as there are tasks due and slots free. Raise StoreError if the run has leased nothing."""
+        """Start as many polls as there are tasks due and slots free.
+
+        Raise StoreError if the run has no polls yet. Later it only leases no more, so that no answer is lost.
+        """
         if self._leasing.locked() or not run.until_ms - self.poller.poll_lease_ms <= self.clock() < run.until_ms:
             return  # runs that wait for a busy database would only make callbacks wait behind them
         async with self._leasing:
-            await self.poller.durations.refresh()
-            await self._warm_up.look()
-            for provider in [name for name, left in run.left.items() if left > 0]:
-                try:
-                    await self._lease(run, provider)
-                except StoreError as error:
-                    run.left.clear()
-                    if not run.polls and not run.ended and not run.recorded:
-                        raise
-                    log.warning("nothing_leased", provider=provider, error=str(error))
+            try:
+                await self.poller.durations.refresh()
+                await self._warm_up.look()
+                for provider in [name for name, left in run.left.items() if left > 0]:
+                    await self._lease_alone(run, provider)
+            except StoreError as error:
+                run.left.clear()
+                if not (run.polls or run.ended or run.recorded):
+                    raise
+                log.warning("nothing_leased", error=str(error))
+
+    async def _lease_alone(self, run: _Run, provider: str) -> None:
+        """A fault of ours at one provider does not keep the others from being polled. Raise StoreError."""
+        try:
+            await self._lease(run, provider)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the run raises it once the polls under way are recorded
+            run.left[provider] = 0
+            run.fail(error)
 
     async def _lease(self, run: _Run, provider: str) -> None:
         slots = self._take_slots(provider, run.left[provider])
@@ -125,18 +148,18 @@ class Reconciler:
             return
         used, plan, is_listing = 0, None, False
 
-        def choose(due: Sequence[Task], count: int) -> Choice:
+        def select(due: Sequence[Task], count: int) -> Selection:
             nonlocal plan, is_listing
             plan = self._lister.plan(provider, due)
             is_listing = plan is not None
             if plan is not None:
                 if not self.poller.durations.is_turn_of_longest(provider):
-                    return Choice(tasks=plan.tasks, tokens=1)
+                    return Selection(tasks=plan.tasks, tokens=1)
                 plan, count = None, 1
             ended = self._lister.ended(due)[:count]
             others = [task for task in due if task not in ended]
             left = count - len(ended)
-            return singly([*ended, *(self.poller.durations.choose(others, left) if left else ())])
+            return singly([*ended, *(self.poller.durations.most_urgent(others, left) if left else ())])
 
         try:
             leased = await self.polls.lease_due(
@@ -146,8 +169,8 @@ class Reconciler:
                 now_ms=self.clock(),
                 lease_ms=self.poller.poll_lease_ms,
                 limit=slots,
-                choose=choose,
-                choose_of=self._lister.most_listed(provider),
+                select=select,
+                candidates=self._lister.most_listed(provider),
             )
             if plan is not None and leased != list(plan.tasks):
                 plan = None  # of a transaction that ran again
@@ -191,5 +214,5 @@ class Reconciler:
             return
         try:
             run.recorded += await self.poller.record(ended, owner=run.owner)
-        except StoreError as error:
-            run.failure = error
+        except Exception as error:  # noqa: BLE001 - the run raises it once the other polls are recorded
+            run.fail(error)

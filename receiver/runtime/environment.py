@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from receiver.config.problems import SettingProblem
-
 if TYPE_CHECKING:
+    from receiver.config.problems import SettingProblem
     from receiver.config.settings import Settings
 
 DOTENV = Path(".env")
@@ -18,7 +17,7 @@ DOTENV = Path(".env")
 
 def read_variables(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = DOTENV
-) -> tuple[dict[str, str], tuple[SettingProblem, ...]]:
+) -> "tuple[dict[str, str], tuple[SettingProblem, ...]]":
     """Read the environment and the file `.env` of the working directory; the environment wins. Blank is unset.
 
     Return the variables and what is wrong with the file. `environ` None means the real one, `dotenv` None no file.

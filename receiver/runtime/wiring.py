@@ -281,6 +281,7 @@ def _intake(
         tasks=store.tasks,
         clock=now_ms,
         next_poll_of=durations.after_callback_ms,
+        refresh=durations.refresh,
     )
 
 

@@ -255,6 +255,9 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api_operations.ProviderWithDurations: {
         **_PROVIDER,
         "callback_miss_rate": 0.004,
+        "polls_waiting": 412,
+        "polls_waiting_since": "2026-09-21T14:13:20.125Z",
+        "poll_price_s": 37.5,
         "durations": [_DURATION],
     },
     api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},

@@ -51,6 +51,27 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/unit/reconcile/test_durations.py::test_a_provider_that_becomes_slower_or_faster_is_noticed_and_learned_anew",
     ),
     (
+        "A clock that leaps a day ahead delays no task beyond the longest wait, and teaches nothing",
+        (
+            "tests/integration/reconcile/test_bad_times.py"
+            "::test_a_clock_that_leaps_a_day_ahead_delays_no_task_for_longer_than_the_longest_wait_and_teaches_nothing"
+        ),
+    ),
+    (
+        "Pages of a task list that repeat, hang or lie cost a few requests, and each task still gets its own poll",
+        (
+            "tests/integration/reconcile/test_lists_over_sockets.py"
+            "::test_pages_that_repeat_hang_or_lie_about_their_count_cost_a_few_requests"
+        ),
+    ),
+    (
+        "Callbacks that say that a task runs on put no poll off beyond the longest wait",
+        (
+            "tests/unit/reconcile/test_poll_times.py"
+            "::test_callbacks_that_never_stop_put_no_poll_off_for_longer_than_the_longest_wait"
+        ),
+    ),
+    (
         "What was learned and can not be read counts as if it were not there",
         "tests/integration/reconcile/test_learning.py::test_a_damaged_row_counts_as_absent_and_is_learned_anew",
     ),
@@ -321,6 +342,18 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A process that is killed before an event has its deliveries leaves them to the next, which makes each once",
         "tests/integration/webhooks/test_fan_out.py::test_a_process_that_is_killed_before_or_while_it_makes_them_leaves_them_to_the_next",
+    ),
+    (
+        "A webhook of an event that a clock stored which was ahead is sent at once when the clock is set right",
+        "tests/integration/webhooks/test_fan_out.py::test_what_a_clock_that_was_ahead_stored_is_due_at_once",
+    ),
+    (
+        "While attempts cannot be recorded, no webhook is posted beyond those that may be in flight",
+        "tests/integration/webhooks/test_leased_ahead.py::test_while_attempts_cannot_be_recorded_nothing_is_posted_ahead_and_no_error_is_left_unread",
+    ),
+    (
+        "Events of a type that only a newer version knows wait for it; what came before them is delivered",
+        "tests/integration/webhooks/test_fan_out_bounds.py::test_events_before_one_of_an_unknown_type_are_delivered_and_the_rest_waits_for_a_newer_version",
     ),
     (
         "An event with a pending delivery is not deleted",

@@ -112,7 +112,7 @@ GUARDED: Mapping[str, Guarded] = {
     "pull_back_polls": Guarded(
         table="tasks",
         row={**_TASK, "next_poll_ms": BEYOND},
-        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST},
+        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST, "ahead_ms": LATER},
         takes=[{"state": state} for state in ("uncertain", "submitted")],
         leaves=[
             {"provider": "q"},
@@ -148,7 +148,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "u"}, {"lease_owner": "other"}, {"lease_owner": None}),
     ),
     "set_counter": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "a", "value": 1},
         params={"name": "a", "value": 2},
         leaves=({"name": "b"},),
@@ -192,7 +192,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "t"}, {"state": "active"}, {"state": "disabled"}),
     ),
     "skip_event_numbers": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "events", "value": 9},
         params={"value": 10},
         leaves=({"value": 10}, {"value": 11}, {"name": "checks"}),

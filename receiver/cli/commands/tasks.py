@@ -11,6 +11,8 @@ from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_ta
 from receiver.cli.options import Json, note_more
 from receiver.cli.provider_names import check_name
 from receiver.cli.runner import with_services
+from receiver.reconcile.model.duration_report import WaitingPolls
+from receiver.reconcile.waiting import waiting_polls
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
 from receiver.store.accounts import AccountStatus
@@ -109,8 +111,19 @@ async def _explain(services: Services, task_name: str) -> tuple[Task, Sequence[T
         place=await services.store.queue.place(task, services.clock()),
         times=services.durations.times_of(task) if is_configured else None,
         has_list=has_list(services, task.provider),
+        waiting=await _waiting(services, task) if is_configured else None,
     )
     return task, timeline, next_steps(task, timeline, context)
+
+
+async def _waiting(services: Services, task: Task) -> WaitingPolls | None:
+    """The polls that a task waits beside; None where it is not due."""
+    at_ms = services.clock()
+    if task.next_poll_ms is None or task.next_poll_ms > at_ms:
+        return None
+    configured, speed = services.providers[task.provider], services.settings.providers.speed
+    (status,) = await services.store.providers.statuses({task.provider: configured}, speed=speed, now_ms=at_ms)
+    return await waiting_polls(services.store.polls, services.durations, status, at_ms)
 
 
 def cancel(task_name: TaskName, *, as_json: Json = False) -> None:

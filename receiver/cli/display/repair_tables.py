@@ -7,9 +7,10 @@ from rich.text import Text
 from receiver.cli.display.durations import format_when
 from receiver.cli.display.listing import Listing, cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
-from receiver.reconcile.model.duration_report import LearnedDuration, LearnedProvider
+from receiver.reconcile.model.duration_report import MOST_COUNTED, LearnedDuration, LearnedProvider, WaitingPolls
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
+from submitter.providers.schedule import POLL_PRICE_S
 
 MOSTLY = 0.5  # more of an estimate than that is assumed, not learned
 
@@ -67,6 +68,20 @@ def learned_lines(learned: LearnedProvider) -> Iterator[str]:
         yield "drifting: the last tasks took longer or shorter than expected; what was learned before counts a quarter"
     if any(each.is_damaged for each in learned.durations):
         yield "damaged: what is stored can not be read; it is learned anew from the next tasks"
+
+
+def waiting_line(waiting: WaitingPolls, now_ms: int) -> str:
+    """How many polls wait for the rate budget, and what a poll must be worth to be made."""
+    price = f"the price of a poll is {waiting.price_s:.1f} s of expected lateness"
+    if waiting.since_ms is None:
+        return f"no poll waits; {price}"
+    count = f"{waiting.count}{' or more' if waiting.count == MOST_COUNTED else ''} due"
+    if waiting.price_s <= POLL_PRICE_S:
+        return f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price}"
+    return (
+        f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price} instead of "
+        f"{POLL_PRICE_S:.0f} s, because the rate budget is too small for all of them"
+    )
 
 
 def _in_flight(status: ProviderStatus) -> str:

@@ -17,6 +17,8 @@ VERSION = 1
 
 MOST_ENDS = 1_000_000.0  # in a bin; decay keeps real ones below 300
 
+MOST_COUNTED = 2**53  # more can not have been counted, and would in the end not fit the column
+
 KEY_CHARACTERS = 200  # of a model or a resolution; both come from requests
 
 PROMPT_MS = (
@@ -32,7 +34,7 @@ _CALLBACKS = tuple(each.name for each in fields(CallbackCounts))
 
 def key_of(row: Row) -> DurationKey:
     """Of a row of `durations`."""
-    return DurationKey(row["provider"], row["model"], row["resolution"], row["length"])
+    return DurationKey(*(str(row[each.name]) for each in fields(DurationKey)))  # SQLite stores any bytes in them
 
 
 def histogram_of(row: Row) -> Histogram | None:
@@ -43,7 +45,7 @@ def histogram_of(row: Row) -> Histogram | None:
         for name, most in (("ended", MOST_ENDS), ("open", MOST_ENDS), ("places", 1), ("callbacks", MOST_ENDS))
     )
     count, learned_ms = row["count"], row["learned_ms"]  # SQLite stores any text in them
-    if not isinstance(count, int) or not isinstance(learned_ms, int):
+    if not isinstance(count, int) or not isinstance(learned_ms, int) or not 0 <= count <= MOST_COUNTED:
         return None
     if stored.get("version") != VERSION or ended is None or opened is None or places is None or callbacks is None:
         return None
@@ -52,7 +54,7 @@ def histogram_of(row: Row) -> Histogram | None:
     return Histogram(
         ended=ended,
         open=opened,
-        count=max(0, count),
+        count=count,
         places=places,
         is_drifting=stored.get("drifting") is True,
         callbacks=CallbackCounts(**dict(zip(_CALLBACKS, callbacks, strict=True))),
@@ -126,7 +128,8 @@ def finish_of(
     if task["adopted"] or task["settled"] or start_ms is None or final_ms is None or not told:
         return None
     by_callback = any(each["source"] == Source.CALLBACK for each in told)
-    earliest_ms = max(start_ms, task["seen_open_ms"] or start_ms)
+    seen_ms = task["seen_open_ms"]
+    earliest_ms = max(start_ms, seen_ms) if seen_ms is not None and seen_ms <= final_ms else start_ms
     if told[0]["source"] == Source.CALLBACK and final_ms - earliest_ms <= PROMPT_MS:
         earliest_ms = max(earliest_ms, final_ms)
     named_ms = _finish_time(told[0], start_ms, final_ms) if has_finish_times else None

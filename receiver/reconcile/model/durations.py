@@ -16,6 +16,7 @@ from receiver.reconcile.model.distribution import (
     EDGES,
     PRIOR_SHARES,
     Distribution,
+    mirrored,
     pooled,
     smoothed,
     with_tail,
@@ -157,10 +158,10 @@ class Histogram:
     def with_finishes(self, finishes: Sequence[Finish], estimate: Distribution) -> "Histogram":
         """With more ends, in their order. `estimate`: what was known of the key before.
 
-        An end that is not known exactly is shared out by the smoothed estimate. Without that a chance bump of the
-        estimate would draw later ends to itself and stay.
+        An end that is not known exactly is shared out by the smoothed and mirrored estimate. Without that a chance bump
+        of the estimate would draw later ends to itself and stay.
         """
-        found, smooth = self, smoothed(estimate)
+        found, smooth = self, mirrored(smoothed(estimate))
         for first in range(0, len(finishes), DRIFT_OF):
             found = found.with_few(finishes[first : first + DRIFT_OF], estimate, smooth)
         return found

@@ -46,6 +46,7 @@ _INDEXED = {
     "known_request_keys": "request_key",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
+    "waiting_polls": "tasks_due",
     "overdue_tasks": "tasks_deadline",
     "due_endpoints": "endpoints_due",
     "leasable_deliveries": "deliveries_endpoint",

@@ -158,11 +158,8 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
         "receiver.cli",
         "receiver.cli.command_list",
         "receiver.cli.program",
+        "receiver.cli.short",
         "receiver.cli.console",
-        "receiver.config",
-        "receiver.config.errors",
         "receiver.runtime",
         "receiver.runtime.printable",
-        "receiver.store",
-        "receiver.store.errors",
     }
