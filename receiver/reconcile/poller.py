@@ -19,7 +19,7 @@ from receiver.reconcile.model.poll_times import PollTimes
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
-from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, PollPause, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
@@ -31,6 +31,7 @@ from submitter.http.transport import Transport
 from submitter.model import Denied, ListPage, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
+from submitter.timestamps import rfc3339
 
 log = structlog.get_logger(__name__)
 
@@ -255,10 +256,8 @@ class Poller:
                 pauses[provider] = pause
         for provider, pause in pauses.items():
             alarm = None if pause.alarm is None else self._redacted_alarm(provider, pause.alarm)
-            log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
-            await self.accounts.pause(
-                provider, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms
-            )
+            stored = PollPause(until_ms=pause.until_ms, reason=pause.reason, alarm=alarm)
+            await self._pause(provider, stored, now_ms)
 
     async def _raise_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
         """Raise the alarm of a provider that denies task after task; its polls go on."""
@@ -268,8 +267,13 @@ class Poller:
                 self._denials.end(provider)
             elif denial is not None and self._denials.add(provider, poll.task.id):
                 alarm = self._redacted_alarm(provider, f"answers {TASKS_OF_AN_ALARM} tasks in a row with {denial}")
-                log.warning("provider_denies_tasks", provider=provider, alarm=alarm)
-                await self.accounts.pause(provider, until_ms=now_ms, reason="denied", alarm=alarm, now_ms=now_ms)
+                await self._pause(provider, PollPause(until_ms=now_ms, reason="denied", alarm=alarm), now_ms)
+
+    async def _pause(self, provider: str, pause: PollPause, now_ms: int) -> None:
+        until = rfc3339(pause.until_ms)
+        log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=pause.alarm, until=until)
+        if await self.pauses.pause(provider, pause, now_ms=now_ms):
+            self.on_events()
 
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""

@@ -28,6 +28,7 @@ from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.fan_out import FanOut
+from receiver.webhooks.missed_repository import MissedCallbackRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
@@ -58,6 +59,7 @@ class Store:
     metadata: MetadataRepository
     overview: OverviewRepository
     minutes: MinuteRepository
+    missed_callbacks: MissedCallbackRepository
     marks: MarkKeeper
     #: The last time that the ledger stepped back, as of the start; None: never.
     stepped_back: SteppedBack | None
@@ -106,7 +108,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         queue=QueueRepository(engine, new_id, publisher),
         task_times=TaskTimesRepository(engine),
         polls=PollRepository(engine, new_id, ledger),
-        providers=ProviderRepository(engine, new_id),
+        providers=ProviderRepository(engine, new_id, publisher),
         durations=DurationRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
@@ -121,6 +123,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         metadata=MetadataRepository(engine),
         overview=OverviewRepository(engine),
         minutes=MinuteRepository(engine),
+        missed_callbacks=MissedCallbackRepository(engine, new_id, publisher),
         marks=marks,
         stepped_back=stepped_back,
         engine=engine,

@@ -21,6 +21,7 @@ from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock_repair import ClockRepair
+from receiver.runtime.missed_callbacks import MissedCallbacks
 from receiver.store.errors import LedgerGone
 from receiver.store.retention import Pruner
 from receiver.tasks.ledger import Ledger
@@ -44,6 +45,8 @@ PRUNE_EVERY_S = 60.0
 PRUNE_FIRST_S = 5.0  # after the start, which has more urgent things to do
 
 PRUNE_AGAIN_S = 1.0  # after a run that left some
+
+MISSED_EVERY_S = 30.0
 
 REPAIR_EVERY_S = 600.0  # in case another node's clock was ahead; this one's own is watched
 
@@ -163,6 +166,7 @@ class Worker:
     queue: QueueSender
     durations: LearnedDurations
     clock_repair: ClockRepair
+    missed_callbacks: MissedCallbacks
     metrics: Metrics
     #: Unix milliseconds.
     clock: Clock
@@ -175,6 +179,7 @@ class Worker:
     _learn: JobRunner = field(init=False)
     _prune: JobRunner = field(init=False)
     _repair: JobRunner = field(init=False)
+    _missed: JobRunner = field(init=False)
     _scheduler: AsyncIOScheduler | None = field(default=None, init=False)
     _queue_timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _deliver_timer: asyncio.TimerHandle | None = field(default=None, init=False)
@@ -190,6 +195,7 @@ class Worker:
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
         self._learn = self._job("learn", self.durations.learn_once, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
+        self._missed = self._job("missed_callbacks", self.missed_callbacks.check_once, at_once=1)
         self._repair = self._job("clock_repair", lambda: self.clock_repair.run(self.clock()), at_once=1)
 
     def _job(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> JobRunner:
@@ -206,6 +212,7 @@ class Worker:
         self._every(LEARN_EVERY_S, self._learn)
         self._every(PRUNE_EVERY_S, self._prune)
         self._every(REPAIR_EVERY_S, self._repair)
+        self._every(MISSED_EVERY_S, self._missed)
         self._scheduler.start()
         self._prune_in(PRUNE_FIRST_S)
         self._watch_clock(self.clock())
@@ -234,7 +241,8 @@ class Worker:
         for timer in (self._queue_timer, self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for job in (self._reconcile, self._send, self._deliver, self._overdue, self._learn, self._prune, self._repair):
+        working = (self._reconcile, self._send, self._deliver, self._overdue)
+        for job in (*working, self._learn, self._prune, self._repair, self._missed):
             await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)

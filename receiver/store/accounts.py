@@ -9,7 +9,7 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 from dataclasses import dataclass, replace
 
 from receiver.store.codec import RowCodec
-from receiver.store.engine import NEVER_MS, Tx
+from receiver.store.engine import NEVER_MS, Tx, Value
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS, latest_ms, refill, refilled_until
@@ -81,14 +81,8 @@ class ProviderAccountRepository(Repository):
 
     async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None:
         """Send no polls to a provider until a time. A longer pause stays, and an alarm too."""
-
-        async def work(tx: Tx) -> None:
-            await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
-            await tx.execute(
-                "pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm, now_ms=now_ms
-            )
-
-        await self._engine.write(work)
+        pause = PollPause(until_ms=until_ms, reason=reason, alarm=alarm)
+        await self._engine.write(lambda tx: pause_polls(tx, provider, pause, now_ms))
 
     async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int, waited_s: float = 0.0) -> None:
         """A receipt proves that the account takes submits: let them go again, and end their alarm.
@@ -127,6 +121,24 @@ class ProviderAccountRepository(Repository):
     async def all(self) -> list[AccountStatus]:
         """Every account that was used or paused so far, by name."""
         return await self._all("all_accounts", account_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPause:
+    """No polls until a time; with an alarm where an operator must act."""
+
+    until_ms: int
+    reason: str
+    alarm: str | None
+
+
+async def pause_polls(tx: Tx, provider: str, pause: PollPause, now_ms: int) -> tuple[AccountStatus, AccountStatus]:
+    """Send no polls to a provider. Return the account before and after; its row is locked."""
+    await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
+    before = account_of(await tx.fetch_one("account", provider=provider) or {})
+    params: dict[str, Value] = {"until_ms": pause.until_ms, "reason": pause.reason, "alarm": pause.alarm}
+    await tx.execute("pause_account", provider=provider, now_ms=now_ms, **params)
+    return before, account_of(await tx.fetch_one("account", provider=provider) or {})
 
 
 def ends_before_ms(since_ms: int | None, *, sent_ms: int, now_ms: int) -> int:

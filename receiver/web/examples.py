@@ -217,8 +217,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     api.EventsPage: {"events": [_EVENT], "next_after": 17, "has_more": False},
     api.CallbackVerdict: {"verdict": "duplicate"},
-    api.Health: {"status": "alive"},
-    api.Readiness: {
+    api_operations.Health: {"status": "alive"},
+    api_operations.Readiness: {
         "status": "ready",
         "note": None,
         "accounts": [

@@ -121,6 +121,9 @@ _EVENTS: Mapping[EventType, str] = {
     EventType.OVERDUE: "its deadline has passed; the end follows",
     EventType.UNCERTAIN: "the reply to its submit was lost; the end follows",
     EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
+    EventType.PROVIDER_PAUSED: "polls or submits of a provider are held back; `task` is null, `provider` says which",
+    EventType.PROVIDER_DENIED: "a provider denies our key; `task` is null, `provider` has its words",
+    EventType.CALLBACKS_MISSED: "tasks end by polls and no callback of the provider comes; `task` is null",
 }
 
 

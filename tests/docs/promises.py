@@ -39,6 +39,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/test_metrics.py::test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time",
     ),
     (
+        "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
+        "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),

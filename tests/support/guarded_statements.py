@@ -376,6 +376,7 @@ UNGUARDED: Mapping[str, str] = {
     "remove_attempts_of_delivery": "its delivery goes in the same transaction",
     "remove_attempt": "an attempt never changes",
     "remove_observation": "an observation never changes",
+    "remove_metadata": "its name says what ended",
     "set_metadata": "the newest value counts",
     "add_minute_count": "a sum, whoever adds first",
     "remove_minute_counts": "a minute that is over for a day never changes",

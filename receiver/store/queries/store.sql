@@ -16,6 +16,9 @@ SELECT value FROM metadata WHERE name = :name;
 INSERT INTO metadata (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- remove_metadata: a name has no value any more
+DELETE FROM metadata WHERE name = :name;
+
 -- ledger_mark: how far the ledger has come
 SELECT value AS events, (SELECT MAX(id) FROM tasks) AS task FROM numbers WHERE name = 'events';
 

@@ -3,7 +3,7 @@
 from receiver.config.api_keys import Scope
 from receiver.web import health, metrics
 from receiver.web.endpoint import Endpoint
-from submitter import api
+from submitter import api_operations
 
 SERVICE_ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -14,7 +14,7 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         tag="service",
         summary="Liveness",
         description="The process is alive.",
-        answers={200: api.Health},
+        answers={200: api_operations.Health},
     ),
     Endpoint(
         method="GET",
@@ -26,7 +26,7 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         description="The ledger can be written. With a key of the scope `read` it also shows the provider accounts, "
         "and why one is paused.",
         optional_scope=Scope.READ,
-        answers={200: api.Readiness},
+        answers={200: api_operations.Readiness},
         problems=(503,),
     ),
     Endpoint(
