@@ -6,9 +6,9 @@ ROWS_SHOWN = 50  # of a listing, without --limit
 
 _MIGRATE_HELP = """Create the ledger, bring it up to date, or copy it to another database.
 
-Without --from and --to it updates the schema, which is safe while other processes run.
-A copy needs both ledgers to itself: stop serve, web and worker first.
-The old ledger is not changed.
+Stop serve, web and worker first.
+Without --from and --to it updates the schema. A process of an older version may fail until it is restarted.
+A copy needs both ledgers to itself. The old ledger is not changed.
 """
 
 _DEMO_HELP = """Run the whole service against simulated providers with faults.

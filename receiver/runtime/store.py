@@ -85,16 +85,16 @@ async def open_store(
         marks = MarkKeeper(engine, ledger_at(database_url))
         await marks.check(clock())
         try:
-            yield _store_on(engine, marks, await marks.last_step_back())
+            yield _store_on(engine, clock, marks, await marks.last_step_back())
         finally:
             await marks.save()
     finally:
         await engine.close()
 
 
-def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
+def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    publisher, fan_out = EventPublisher(), FanOut(engine, new_id)
+    publisher, fan_out = EventPublisher(), FanOut(engine, new_id, clock)
     ledger = Ledger(engine, new_id, publisher)
     return Store(
         ledger=ledger,
@@ -113,7 +113,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),
-        retention=RetentionRepository(engine, fan_out.advance),
+        retention=RetentionRepository(engine, fan_out.try_advance),
         metadata=MetadataRepository(engine),
         marks=marks,
         stepped_back=stepped_back,

@@ -6,8 +6,9 @@ The log names a path by its route's template, because the path of a callback hol
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
@@ -164,17 +165,18 @@ def is_clean(raw_path: bytes) -> bool:
     return True
 
 
-#: Of all ids that this process makes. Nothing is proved by an id, so the rest of it only has to be another one.
-_OWN_ID = f"req_{secrets.token_hex(6)}"
-
-_numbers = count(1)
-
-
 def request_id(given: bytes | None) -> str:
     """Return the caller's own id if it is visible ASCII, else a new one."""
     if given is not None and _GIVEN_ID.fullmatch(given):
         return given.decode("ascii")
-    return f"{_OWN_ID}{next(_numbers):012x}"
+    beginning, numbers = _own_ids()
+    return f"{beginning}{next(numbers):012x}"
+
+
+@cache
+def _own_ids() -> tuple[str, Iterator[int]]:
+    """The beginning of all ids of this process, and what follows. An id proves nothing, so a count will do."""
+    return f"req_{secrets.token_hex(6)}", count(1)
 
 
 def stamped(send: Send, trace: Trace) -> Send:

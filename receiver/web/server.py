@@ -32,8 +32,8 @@ LAST_REQUESTS_S = 20
 #: During a stop, a connection whose client reads nothing for so long is aborted, because it would delay the stop.
 STALLED_S = 2.0
 
-#: Objects that outlive their makers before the collector looks for cycles among them. With Python's 700, the requests in
-#: flight alone start it again and again, and it takes a fifteenth of the processor time of a callback.
+#: So many more objects are alive before the collector looks for cycles. With Python's 700, the requests in flight alone
+#: start it again and again, and it takes a fifteenth of the processor time of a callback.
 COLLECT_AFTER = 20_000
 
 SPARE_FILES = 1000  # beside streams and waits: for short requests, providers, subscribers and the ledger

@@ -83,6 +83,11 @@ class Deliverer:
             self.outbox, clock=self.clock, give_up_ms=give_up_ms, on_recorded=self._after_record
         )
 
+    @property
+    def _ahead_ms(self) -> int:
+        """How long what is leased ahead may wait, as it must be posted within its lease; 0 or less: not at all."""
+        return min(AHEAD_MS, self.lease_ms - round(self.settings.timeout_s * 1000))
+
     def _call_on_capacity(self) -> None:
         self.on_capacity()  # it is set after the deliverer is made
 
@@ -117,13 +122,15 @@ class Deliverer:
             self._in_flight.update(due.endpoint_id for due in now)
         finally:
             self._slots.give_back(slots - len(now))
-        if self._run_skipped:
+        if self._run_skipped or lease.is_behind:
             self._run_skipped = False
             self.on_capacity()
         return _count(await self._deliver(now, _ahead_by_endpoint(leased)))
 
     async def _lease(self, slots: int, most: int) -> Lease:
         self._is_leasing = True
+        may_wait = self._ahead_ms > 0 and not self._recorder.is_failing
+        quick = self._quick if may_wait else frozenset[str]()
         try:
             return await self.outbox.lease_deliveries(
                 owner=f"{self.owner}/{next(self._runs)}",  # one for each run, so that no run ends a newer one's lease
@@ -131,7 +138,7 @@ class Deliverer:
                 lease_ms=self.lease_ms,
                 limit=slots,
                 per_endpoint=self.settings.per_endpoint,
-                own=OwnPosts(process=self.owner, in_flight=self._in_flight, quick=self._quick, most=most),
+                own=OwnPosts(process=self.owner, in_flight=self._in_flight, quick=quick, most=most),
             )
         finally:
             self._is_leasing = False
@@ -140,8 +147,7 @@ class Deliverer:
         self, now: Sequence[DueDelivery], ahead: Mapping[str, deque[DueDelivery]]
     ) -> list[AttemptResult]:
         """Post all, and return the attempts once they are recorded."""
-        # What waits must be posted within its lease.
-        until_ms = self.clock() + min(AHEAD_MS, self.lease_ms - round(self.settings.timeout_s * 1000))
+        until_ms = self.clock() + self._ahead_ms
         posts = [self._use_slot(due, ahead[due.endpoint_id], until_ms) for due in now]
         # Each comes to its end, whatever becomes of the others. Cancelling the run cancels them.
         outcomes = await asyncio.gather(*posts, return_exceptions=True)
@@ -156,7 +162,7 @@ class Deliverer:
         name, is_leased_ahead = first.endpoint_id, bool(ahead)
         try:
             attempts = await self._post(first, ahead, until_ms)
-            if not is_leased_ahead or name not in self._quick:
+            if not is_leased_ahead or not all(_is_quick(result) for result, _ in attempts):
                 # Until then it counts as in flight, so that a killed process repeats no more than may be in flight,
                 # and no post follows failures that the endpoint's breaker does not know of.
                 await _recorded(attempts)
@@ -178,7 +184,8 @@ class Deliverer:
                 result = await self._attempt(due)
                 attempts.append((result, self._recorder.add(result)))
                 self._note_speed(result)
-                if ahead and (due.endpoint_id not in self._quick or self.clock() > until_ms):
+                may_go_on = _is_quick(result) and self.clock() <= until_ms and not self._recorder.is_failing
+                if ahead and not may_go_on:
                     await self._release(ahead)
                 due = ahead.popleft() if ahead else None
         finally:
@@ -186,7 +193,7 @@ class Deliverer:
         return attempts
 
     def _note_speed(self, result: AttemptResult) -> None:
-        if not result.attempt.is_success or result.attempt.latency_ms > QUICK_MS:
+        if not _is_quick(result):
             self._quick.discard(result.endpoint_id)
         elif len(self._quick) < MOST_QUICK:
             self._quick.add(result.endpoint_id)
@@ -211,7 +218,7 @@ class Deliverer:
                 due,
                 self.public_url,
                 message_id=due.event_id,
-                event_type=due.event_type.value,
+                event_type=due.event_type,
                 at_ms=due.event_at_ms,
                 subject=due.task_id,
             ),
@@ -229,8 +236,15 @@ class Deliverer:
 
 
 async def _recorded(attempts: Sequence[_Attempted]) -> None:
-    for _, recorded in attempts:
-        await recorded
+    """Raise the first error once each has an outcome."""
+    outcomes = await asyncio.gather(*(recorded for _, recorded in attempts), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _is_quick(result: AttemptResult) -> bool:
+    return result.attempt.is_success and result.attempt.latency_ms <= QUICK_MS
 
 
 def _ahead_by_endpoint(leased: Sequence[DueDelivery]) -> defaultdict[str, deque[DueDelivery]]:

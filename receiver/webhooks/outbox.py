@@ -19,7 +19,6 @@ import structlog
 
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
-from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import IdMaker
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.fan_out import FanOut, keep_former
@@ -86,10 +85,10 @@ class Outbox:
 
         found = await self._engine.read(deal)
         planned = [each.endpoint.id for each in found.shares]
-        if not planned and isinstance(advanced, StoreUnavailable):
+        if not planned and isinstance(advanced, Exception):
             raise advanced  # what is stored does not wait for what is not, but where nothing is due it is said
         if not planned:
-            return Lease(has_more=found.has_more or advanced is not False)
+            return Lease(has_more=found.has_more or advanced is not False, is_behind=advanced is True)
 
         async def work(tx: Tx) -> Lease:
             # Endpoints are locked before they are counted again, because other workers may lease at the same time.
@@ -110,7 +109,8 @@ class Outbox:
             )
             is_full = any(counts[each.endpoint.id] >= each.slots * each.per_slot for each in taken)
             has_more = advanced is not False or dealt.has_more or is_full or len(taken) < len(dealt.shares)
-            return Lease(deliveries=list(_due_deliveries(leased, taken, owner, now_ms)), has_more=has_more)
+            deliveries = list(_due_deliveries(leased, taken, owner, now_ms))
+            return Lease(deliveries=deliveries, has_more=has_more, is_behind=advanced is True)
 
         # A lease that is lost with the power is taken again; its posts may be repeated, as after a killed process.
         return await self._engine.write(work, is_durable=False)

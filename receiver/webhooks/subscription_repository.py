@@ -71,7 +71,8 @@ class SubscriptionRepository(Repository):
             if reset_health or after.url != before.url:
                 await tx.execute("reset_endpoint_health", id=subscription_id)
             await tx.execute("bump_subscriptions_version")
-            await keep_former(tx, [subscription_id])
+            if (after.url, after.filter, after.state) != (before.url, before.filter, before.state):
+                await keep_former(tx, [subscription_id])
             await tx.execute("update_subscription", **subscription_row(after))
             await self._audit(tx, subscription_id, entry, now_ms)
             return after

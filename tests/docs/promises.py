@@ -340,6 +340,18 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/webhooks/test_fan_out.py::test_a_process_that_is_killed_before_or_while_it_makes_them_leaves_them_to_the_next",
     ),
     (
+        "A webhook of an event that a clock stored which was ahead is sent at once when the clock is set right",
+        "tests/integration/webhooks/test_fan_out.py::test_what_a_clock_that_was_ahead_stored_is_due_at_once",
+    ),
+    (
+        "While attempts cannot be recorded, no webhook is posted beyond those that may be in flight",
+        "tests/integration/webhooks/test_leased_ahead.py::test_while_attempts_cannot_be_recorded_nothing_is_posted_ahead_and_no_error_is_left_unread",
+    ),
+    (
+        "Events of a type that only a newer version knows wait for it; what came before them is delivered",
+        "tests/integration/webhooks/test_fan_out_bounds.py::test_events_before_one_of_an_unknown_type_are_delivered_and_the_rest_waits_for_a_newer_version",
+    ),
+    (
         "An event with a pending delivery is not deleted",
         "tests/integration/store/test_retention_statements.py::test_no_event_goes_at_or_after_one_with_a_pending_delivery",
     ),

@@ -148,7 +148,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "u"}, {"lease_owner": "other"}, {"lease_owner": None}),
     ),
     "set_counter": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "a", "value": 1},
         params={"name": "a", "value": 2},
         leaves=({"name": "b"},),
@@ -192,7 +192,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "t"}, {"state": "active"}, {"state": "disabled"}),
     ),
     "skip_event_numbers": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "events", "value": 9},
         params={"value": 10},
         leaves=({"value": 10}, {"value": 11}, {"name": "checks"}),

@@ -82,7 +82,7 @@ def due_delivery_of(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> Due
         owner=owner,
         endpoint_id=row["endpoint_id"],
         event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
+        event_type=row["event_type"],
         event_at_ms=row["at_ms"],
         task_id=TaskId(row["task"]) if row["task"] else None,
         url=row["url"] if is_subscribed else row["endpoint"],

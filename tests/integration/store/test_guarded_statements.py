@@ -159,7 +159,7 @@ _SUBSCRIPTION = {"id": "s", "state": "active"}
 #: A row that the statement finds, its table, and what it takes.
 _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "account": ("accounts", {"provider": "p"}, {"provider": "p"}),
-    "lock_counter": ("counters", {"name": "a"}, {"name": "a"}),
+    "lock_counter": ("numbers", {"name": "a"}, {"name": "a"}),
     "due_tasks": (
         "tasks",
         {**_TASK, "next_poll_ms": 1, "lease_until_ms": None},

@@ -45,7 +45,7 @@ def locked(database_url: str) -> Iterator[None]:
             yield
         return
     with closing(psycopg.connect(database_url)) as other:
-        other.execute("SELECT * FROM counters FOR UPDATE")
+        other.execute("SELECT * FROM numbers FOR UPDATE")
         yield
 
 
@@ -207,7 +207,7 @@ async def test_the_locks_of_one_transaction_share_its_time(postgres_url: str, mo
             async with _rows_locked(postgres_url, "LOCK TABLE endpoints IN ACCESS EXCLUSIVE MODE"):
                 await asyncio.sleep(0.7)
 
-        async with _rows_locked(postgres_url, "SELECT * FROM counters FOR UPDATE"):
+        async with _rows_locked(postgres_url, "SELECT * FROM numbers FOR UPDATE"):
             holding = asyncio.create_task(held())
             await asyncio.sleep(0.1)
             seconds, kind = await _seconds(store.engine.write(work))

@@ -77,6 +77,40 @@ async def test_a_pending_delivery_from_before_subscriptions_is_still_delivered(e
         assert {due.event_id for due in await lease(store)} == {"evt_1", "evt_2", "evt_3", "evt_4"}
 
 
+#: What a process that began before migration 0012 says to store an event, to change a subscription, and to say that it
+#: is ready.
+BEFORE_FAN_OUT = (
+    "UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value",
+    "UPDATE counters SET value = value + 1 WHERE name = 'subscriptions'",
+    "UPDATE counters SET value = value + 1 WHERE name = 'checks'",
+)
+
+
+@pytest.mark.parametrize("statement", BEFORE_FAN_OUT)
+async def test_a_process_that_makes_deliveries_with_their_events_cannot_go_on(empty_url: str, statement: str) -> None:
+    """Else each event that it stores would be delivered twice to the task's own `notify`."""
+
+    async def until_0011(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name < "0012":
+                await tx.run_script(script)
+
+    async def work(tx: Tx) -> None:
+        await tx.run_script(f"{statement};\n")
+
+    async def rest(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name >= "0012":
+                await tx.run_script(script)
+
+    async with engine_at(empty_url) as engine:
+        await engine.write(until_0011)
+        await engine.write(work)
+        await engine.write(rest)
+        with pytest.raises(StoreError, match="counters"):
+            await engine.write(work)
+
+
 async def test_an_empty_database_is_behind_and_says_what_to_run(empty_url: str) -> None:
     with pytest.raises(SchemaBehind, match=r"0001_ledger.*whenfinal migrate"):
         async with open_store(empty_url, clock=lambda: T0, migrating=False):

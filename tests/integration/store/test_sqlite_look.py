@@ -64,7 +64,7 @@ async def test_a_look_finds_what_the_engine_finds(name: str, path: Path) -> None
 def test_repositories_work_on_it(path: Path) -> None:
     with looking(path) as look:
         engine = LookEngine(look)
-        tasks = TaskRepository(engine, FanOut(engine, lambda _kind, _at_ms: "dlv_1"))
+        tasks = TaskRepository(engine, FanOut(engine, lambda _kind, _at_ms: "dlv_1", lambda: T0))
         assert run_now(tasks.counts()) == {("hiapi", TaskState.SUCCEEDED): 4}
 
 
@@ -94,7 +94,7 @@ TROUBLES: dict[str, Callable[[Path], object]] = {
     "it is empty": lambda path: path.write_bytes(b""),
     "its schema is behind": _execute("DELETE FROM migrations WHERE name LIKE '0003%'"),
     "it never had a schema": _execute("DROP TABLE migrations"),
-    "it has stepped back": _execute("UPDATE counters SET value = 1 WHERE name = 'events'"),
+    "it has stepped back": _execute("UPDATE numbers SET value = 1 WHERE name = 'events'"),
 }
 
 

@@ -230,6 +230,7 @@ async def _add_backlog(store: Store, endpoint_id: str, count: int) -> None:
             "endpoint_id": endpoint_id,
             "endpoint": "https://hooks.example/x",
             "due_ms": T0 + n // 1000,
+            "created_ms": T0 + n // 1000,
         }
         for n in range(count)
     ]
