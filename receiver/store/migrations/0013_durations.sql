@@ -11,7 +11,7 @@ CREATE TABLE durations (
     PRIMARY KEY (provider, model, resolution, length)
 );
 -- The number of the last event whose task was learned from.
-INSERT INTO numbers (name, value) VALUES ('durations', 0);
+INSERT INTO counters (name, value) VALUES ('durations', 0);
 
 -- When a poll last found the task unfinished: its end lies after that.
 ALTER TABLE tasks ADD COLUMN seen_open_ms BIGINT;

@@ -299,3 +299,13 @@ async def test_drift_is_told_again_once_it_has_ended(store: Store) -> None:
             for size in ("720p", "1080p"):
                 durations.estimate_of(DurationKey("hiapi", "horse", size))
     assert [(line["event"], line["model"]) for line in logged] == [("durations_drift", "horse")] * 2
+
+
+@pytest.mark.parametrize("resolution", ["7\x0020p", "x" * 1_000])
+async def test_a_resolution_that_no_column_can_hold_keeps_nothing_from_being_learned(
+    store: Store, resolution: str
+) -> None:
+    """It is stored as JSON with the request, which can hold it."""
+    await _end(store, 1, 60, request={"video": {"resolution": resolution}})
+    assert await _durations(store).learn_once() == 1
+    assert (await _histograms(store))[MODEL].count == 1
