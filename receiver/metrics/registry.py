@@ -1,6 +1,7 @@
 """Every metric that a process counts, by name, and the registry that a scrape reads."""
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import product
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -60,6 +61,34 @@ SPECS: Mapping[str, Spec] = {
     ),
 }
 
+#: Series that are there from the start with 0, because Prometheus takes the first value of a new one for no increase.
+#: With a provider as their first label they are there for each configured one.
+FROM_START: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "whenfinal_callbacks": (
+        ("applied",),
+        ("duplicate",),
+        ("stale",),
+        ("contradiction",),
+        ("thin",),
+        ("rejected",),
+    ),
+    "whenfinal_submits": (("accepted",), ("refused",), ("uncertain",)),
+    "whenfinal_polls": tuple(
+        ("single", outcome)
+        for outcome in ("open", "final", "not_found", "throttled", "denied", "error", "unknown_state")
+    ),
+    "whenfinal_tasks_final": tuple(
+        (state, by, expected)
+        for state in ("succeeded", "failed")
+        for by in ("callback", "poll")
+        for expected in ("true", "false")
+    ),
+    "whenfinal_delivery_attempts": (
+        ("delivered", "2xx"),
+        *((outcome, code) for outcome in ("failed", "dead") for code in ("4xx", "5xx", "none")),
+    ),
+}
+
 #: Those that are also counted by minute, for the dashboard; see `receiver.store.minutes`.
 BY_MINUTE = (
     "whenfinal_callbacks",
@@ -92,6 +121,10 @@ class Metrics:
             name: Histogram(name, *spec) if spec.buckets else Counter(name, spec.about, spec.labels)
             for name, spec in SPECS.items()
         }
+        for name, starting in FROM_START.items():
+            has_provider = SPECS[name].labels[0] == "provider"
+            for before, labels in product([(each,) for each in providers] if has_provider else [()], starting):
+                self.count(name, *before, *labels)
         self._ticks: dict[str, float] = {}
         #: What is open in the ledger as of the last tick; None before the first.
         self.snapshot: Snapshot | None = None

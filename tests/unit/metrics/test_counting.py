@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from receiver.metrics.counting import Counter, Histogram, Labels, differences, quantile
-from receiver.metrics.registry import BY_MINUTE, OTHER, OWN_GAUGES, SPECS, Metrics, metric_names
+from receiver.metrics.registry import BY_MINUTE, FROM_START, OTHER, OWN_GAUGES, SPECS, Metrics, metric_names
 from receiver.metrics.snapshot import GAUGES, Open, Pause, ProviderSnapshot, Snapshot
 
 AT_MS = 1_790_000_100_000
@@ -110,3 +110,16 @@ def test_a_gauge_is_as_old_as_its_snapshot() -> None:
         "whenfinal_outbox_oldest_due_age_seconds 0.0",
         f"whenfinal_snapshot_timestamp_seconds {AT_MS / 1000!r}".replace("1790000100.0", "1.7900001e+09"),
     } <= _lines(metrics)
+
+
+def test_what_alerts_and_rates_need_is_there_from_the_start_for_each_configured_provider() -> None:
+    shown = {line.rpartition(" ")[0] for line in _lines(Metrics(["hiapi", "modellix"])) if line.endswith(" 0.0")}
+    assert {
+        'whenfinal_callbacks_total{provider="modellix",verdict="contradiction"}',
+        'whenfinal_submits_total{outcome="uncertain",provider="hiapi"}',
+        'whenfinal_tasks_final_total{by="poll",callback_expected="true",provider="hiapi",state="succeeded"}',
+        'whenfinal_delivery_attempts_total{code_class="5xx",outcome="dead"}',
+    } <= shown
+    for name, starting in FROM_START.items():
+        own = [label for label in SPECS[name].labels if label != "provider"]
+        assert {len(labels) for labels in starting} == {len(own)}, name

@@ -26,7 +26,8 @@ def _ended(number: int = 1, **changes: Any) -> Task:
 
 
 def _values(metrics: Metrics, name: str) -> Mapping[tuple[str, ...], int]:
-    return {labels: count for family in metrics.by_minute() if family.name == name for labels, count in family.values()}
+    families = [family for family in metrics.by_minute() if family.name == name]
+    return {labels: count for family in families for labels, count in family.values() if count}
 
 
 async def test_an_end_is_counted_with_who_reported_it_and_its_duration(metrics: Metrics) -> None:
