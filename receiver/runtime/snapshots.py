@@ -7,7 +7,7 @@ are read by `services.store.minutes.since`, see `receiver.store.minutes`.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class Snapshots:
     speed: float
     #: Of the ledger; None on a server.
     path: Path | None
+    #: What a poll of a provider must be worth now to be made; asked where polls are due.
+    poll_price_s: Callable[[str], Awaitable[float]]
     #: Unix milliseconds.
     clock: Callable[[], int]
     _before: dict[str, dict[Labels, int]] = field(default_factory=dict, init=False)
@@ -73,7 +75,7 @@ class Snapshots:
         sizes = [None, None] if self.path is None else [_size(each) for each in ledger_files(self.path)[:2]]
         snapshot = replace(
             read,
-            providers=tuple(self._with_budget(each) for each in read.providers),
+            providers=tuple([await self._with_budget(each) for each in read.providers]),
             database_bytes=sizes[0],
             wal_bytes=sizes[1],
         )
@@ -109,12 +111,15 @@ class Snapshots:
                 provider, rest = (labels[0], labels[1:]) if has_provider else ("", labels)
                 self._unstored[MinuteKey(family.name, minute_ms, provider, "/".join(rest))] += grown
 
-    def _with_budget(self, provider: ProviderSnapshot) -> ProviderSnapshot:
+    async def _with_budget(self, provider: ProviderSnapshot) -> ProviderSnapshot:
         configured = self.providers.get(provider.name)
         if configured is None:
             return provider
         budget = schedule.scaled(configured.adapter.CAPABILITIES.budget, self.speed)
-        return replace(provider, budget_per_s=budget.per_s, poll_price_s=schedule.POLL_PRICE_S)
+        price_s = schedule.POLL_PRICE_S
+        if provider.due_polls.number:
+            price_s = await self.poll_price_s(provider.name)
+        return replace(provider, budget_per_s=budget.per_s, poll_price_s=price_s)
 
 
 def _size(path: Path) -> int | None:

@@ -11,29 +11,25 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from importlib.metadata import version
 from typing import NamedTuple
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
-from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock import now_ms
 from receiver.runtime.keys import Keys, read_keys
+from receiver.runtime.measuring import make_metrics, make_snapshots
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
-from receiver.runtime.snapshots import Snapshots
 from receiver.runtime.store import Store, open_store
 from receiver.store.ids import id_maker
 from receiver.store.leap import LeapGuard
-from receiver.store.open import ledger_at
 from receiver.store.retention import Pruner
-from receiver.store.url import LedgerFile
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
@@ -120,7 +116,7 @@ def _build_services(
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
     feed = _feed(settings, store, notifier)
     providers = _providers(settings)
-    told = _Told(notifier, TaskReporter(_metrics(settings, providers)))
+    told = _Told(notifier, TaskReporter(make_metrics(settings, providers)))
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify, reporter=told.reporter)
     durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
@@ -151,7 +147,7 @@ def _build_services(
         readiness=Readiness(probe=store.check, clock=now_ms),
         metrics=told.reporter.metrics,
         reporter=told.reporter,
-        snapshots=_snapshots(settings, store, told.reporter.metrics, providers),
+        snapshots=make_snapshots(settings, store, told.reporter.metrics, durations),
         commit_notifier=notifier,
         clock=now_ms,
         secret_keys=keys.signing,
@@ -175,26 +171,6 @@ def _providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
 def _durations(settings: Settings, store: Store, providers: Mapping[str, ConfiguredProvider]) -> LearnedDurations:
     return LearnedDurations(
         repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
-    )
-
-
-def _metrics(settings: Settings, providers: Mapping[str, ConfiguredProvider]) -> Metrics:
-    is_file = isinstance(ledger_at(settings.database.url), LedgerFile)
-    return Metrics(tuple(providers), version=version("whenfinal"), database="sqlite" if is_file else "postgres")
-
-
-def _snapshots(
-    settings: Settings, store: Store, metrics: Metrics, providers: Mapping[str, ConfiguredProvider]
-) -> Snapshots:
-    place = ledger_at(settings.database.url)
-    return Snapshots(
-        metrics=metrics,
-        overview=store.overview,
-        minutes=store.minutes,
-        providers=providers,
-        speed=settings.providers.speed,
-        path=place.path if isinstance(place, LedgerFile) else None,
-        clock=now_ms,
     )
 
 

@@ -11,6 +11,7 @@ from receiver.runtime.wiring import open_services
 from receiver.store.errors import StoreUnavailable
 from receiver.store.minutes import MINUTE_MS
 from submitter.model import TaskState
+from submitter.providers import schedule
 from tests.support.builders import a_task
 
 POLLS = "whenfinal_polls"
@@ -42,6 +43,20 @@ async def test_a_snapshot_has_the_budget_of_each_provider_and_the_size_of_the_le
     assert (found.providers[0].budget_per_s or 0) > 0
     assert (found.database_bytes or 0) > 0
     assert found.wal_bytes is not None
+
+
+async def test_the_price_of_a_poll_rises_while_more_are_due_than_the_budget_allows(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        before = (await services.snapshots.take()).providers[0]
+        now_ms = services.clock()
+        began_ms = now_ms - 3_600_000
+        for number in range(60):
+            values = {"provider_task_id": f"p{number}", "sent_ms": began_ms, "submitted_ms": began_ms}
+            task = a_task(f"tsk_{number}", state=TaskState.RUNNING, created_ms=began_ms, next_poll_ms=now_ms, **values)
+            await services.store.submissions.open_task(task, began_ms)
+        after = (await services.snapshots.take()).providers[0]
+    assert (before.due_polls.number, after.due_polls.number) == (0, 60)
+    assert (after.poll_price_s or 0) > (before.poll_price_s or 0) == schedule.POLL_PRICE_S
 
 
 async def test_what_was_counted_is_stored_once(settings: Settings) -> None:
