@@ -62,7 +62,7 @@ MODELS = {"typer", "rich", "pydantic", "pydantic_core", "structlog", "asyncio", 
         (("events",), {"threading", "email", "shutil"}),
         (("deliveries", "list"), {"threading"}),
     ],
-    ids=str,
+    ids=["tasks list", "events", "deliveries list"],
 )
 def test_a_listing_by_its_words_alone_loads_no_parser_no_loop_and_draws_nothing_with_rich(
     command: tuple[str, ...], left_out: set[str], cli: Cli
