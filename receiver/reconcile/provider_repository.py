@@ -9,6 +9,8 @@ after it. So the end of a pause also makes those tasks due.
 from collections.abc import Mapping
 from dataclasses import replace
 
+import structlog
+
 from receiver.events.model.event import EventDraft
 from receiver.reconcile.model.provider import ProviderStatus, Resumed, TaskCounts, provider_status
 from receiver.store.accounts import AccountStatus, PollPause, account_of, ends_before_ms, pause_polls
@@ -19,6 +21,8 @@ from receiver.store.repository import Repository
 from receiver.webhooks.model.provider_events import began
 from receiver.webhooks.publisher import EventPublisher
 from submitter.providers.contract import ConfiguredProvider
+
+log = structlog.get_logger(__name__)
 
 PUT_OFF_AT_ONCE = 500  # tasks that are made due; others wait for the time at which the pause would have ended
 
@@ -86,7 +90,10 @@ class ProviderRepository(Repository):
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return resumed
 
-        return await self._engine.write(work)
+        resumed = await self._engine.write(work)
+        if resumed.ended:
+            log.info("provider_resumed", provider=configured.account.name, actor=actor)
+        return resumed
 
     async def end_pause(self, configured: ConfiguredProvider, *, speed: float, sent_ms: int, now_ms: int) -> bool:
         """End the pause and the alarm of polls of a provider that gave a good answer to a request sent at `sent_ms`.

@@ -51,9 +51,12 @@ class Snapshots:
     _is_failing: bool = field(default=False, init=False)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled, whatever fails."""
         while True:
-            await self.run_once()
+            try:
+                await self.run_once()
+            except Exception:
+                log.exception("snapshot_failed")  # the next one starts as usual
             await asyncio.sleep(EVERY_S)
 
     async def run_once(self) -> None:

@@ -8,11 +8,15 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 
 from dataclasses import dataclass, replace
 
+import structlog
+
 from receiver.store.codec import RowCodec
 from receiver.store.engine import NEVER_MS, Tx, Value
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS, latest_ms, refill, refilled_until
+
+log = structlog.get_logger(__name__)
 
 ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
 
@@ -95,10 +99,11 @@ class ProviderAccountRepository(Repository):
             return
         before_ms = ends_before_ms(found.submits_paused_since_ms, sent_ms=sent_ms, now_ms=now_ms)
 
-        async def work(tx: Tx) -> None:
-            await tx.execute("resume_submits", provider=provider, before_ms=before_ms)
+        async def work(tx: Tx) -> int:
+            return await tx.execute_and_count("resume_submits", provider=provider, before_ms=before_ms)
 
-        await self._engine.write(work, waited_s=waited_s)
+        if await self._engine.write(work, waited_s=waited_s) and (found.submits_paused_until_ms or found.submits_alarm):
+            log.info("provider_takes_submits_again", provider=provider)
 
     async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
         """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from receiver.events.model.event import EventType, event_view
 from receiver.events.model.query import EventFilter
@@ -77,3 +78,17 @@ async def test_only_who_names_the_type_or_the_provider_with_it_gets_the_event(st
     leased = await lease(store)
     assert {due.endpoint_id for due in leased} == {"sub_ops", "sub_hiapi"}
     assert {due.task_id for due in leased} == {None}
+
+
+async def test_each_change_of_an_alarm_is_in_the_log(store: Store) -> None:
+    await store.submissions.open_task(a_task(state=TaskState.SUBMITTING), T0)
+    refused = Refused(refusal=Refusal.DENIED, error=TaskError(code="401", message="no"), status=401)
+    with capture_logs() as lines:
+        await store.queue.hold_submits(a_task(), refused, limits=LIMITS, now_ms=T0)
+        for _ in range(2):
+            await store.accounts.submit_accepted("hiapi", sent_ms=T0 + 1, now_ms=T0 + 2)
+    assert [(line["event"], line["provider"]) for line in lines] == [
+        ("provider_paused", "hiapi"),
+        ("provider_denied", "hiapi"),
+        ("provider_takes_submits_again", "hiapi"),
+    ]

@@ -1,11 +1,16 @@
 """The tick that reads what is open and stores what was counted."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from receiver.config.settings import Settings
-from receiver.metrics.snapshot import MOST
+from receiver.metrics.snapshot import MOST, Snapshot
+from receiver.runtime import snapshots as ticking
+from receiver.runtime.background import snapshots
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import StoreUnavailable
@@ -107,6 +112,27 @@ async def test_while_the_ledger_cannot_be_read_the_last_snapshot_stays_and_nothi
             assert services.metrics.snapshot is last
         await services.snapshots.run_once()
         assert await _polls(services) == [("hiapi", "single/open", 1)]
+
+
+async def test_a_fault_of_ours_is_logged_and_the_next_snapshot_is_taken(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticking, "EVERY_S", 0.001)
+    async with open_services(settings) as services:
+        faults = [ZeroDivisionError("a bug")]
+        read = services.store.overview.snapshot
+
+        async def faulty(*args: Any, **named: Any) -> Snapshot:
+            if faults:
+                raise faults.pop()
+            return await read(*args, **named)
+
+        monkeypatch.setattr(services.store.overview, "snapshot", faulty)
+        with capture_logs() as lines:
+            async with snapshots(services), asyncio.timeout(60):
+                while services.metrics.snapshot is None:
+                    await asyncio.sleep(0.001)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["snapshot_failed"]
 
 
 async def test_a_number_is_counted_up_to_a_limit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
