@@ -26,7 +26,15 @@ TASK_TYPES: tuple[TaskEventType, ...] = tuple(each for each in get_args(TaskEven
 
 SUBSCRIPTION_DISABLED = "subscription.disabled"
 
-EVENT_TYPES = (*TASK_TYPES, TASK_UNCERTAIN, SUBSCRIPTION_DISABLED)
+#: Types of the events that are about a provider.
+ProviderEventType = Literal["provider.paused", "provider.denied", "callbacks.missed"]
+
+PROVIDER_TYPES: tuple[ProviderEventType, ...] = get_args(ProviderEventType)
+
+#: Types of the events that are about no task; only for those who name them.
+OPERATOR_TYPES = (SUBSCRIPTION_DISABLED, *PROVIDER_TYPES)
+
+EVENT_TYPES = (*TASK_TYPES, TASK_UNCERTAIN, *OPERATOR_TYPES)
 
 
 def _value_name(field: str) -> str | AliasChoices:
@@ -278,13 +286,41 @@ class SubscriptionDisabled(ApiModel):
         return self.about.disabled_at
 
 
+class ProviderNotice(ApiModel):
+    """The provider that an event is about, and what is wrong with it."""
+
+    name: str
+    #: What is held back, denied or missing.
+    requests: Literal["polls", "submits", "callbacks"]
+    reason: str
+    #: When a pause ends; null where there is none.
+    until: Time | None
+
+
+class ProviderEvent(ApiModel):
+    """The event that a provider holds back our requests, denies our key, or does not call back."""
+
+    seq: int
+    event_id: str
+    type: ProviderEventType
+    timestamp: Time
+    task: None
+    supersedes: str | None
+    provider: ProviderNotice
+
+
 def _subject(value: object) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if kind in PROVIDER_TYPES:
+        return "provider"
     return "subscription" if kind == SUBSCRIPTION_DISABLED else "task"
 
 
 AnyEvent = Annotated[
-    Annotated[Event, Tag("task")] | Annotated[SubscriptionDisabled, Tag("subscription")], Discriminator(_subject)
+    Annotated[Event, Tag("task")]
+    | Annotated[SubscriptionDisabled, Tag("subscription")]
+    | Annotated[ProviderEvent, Tag("provider")],
+    Discriminator(_subject),
 ]
 
 
@@ -304,7 +340,7 @@ class OtherMessage(ApiModel):
     data: dict[str, Any]
 
 
-Message = Event | SubscriptionDisabled | OtherMessage
+Message = Event | SubscriptionDisabled | ProviderEvent | OtherMessage
 
 
 class ResetNotice(ApiModel):
@@ -320,38 +356,6 @@ class CallbackVerdict(ApiModel):
     """What became of a callback that changed nothing."""
 
     verdict: Literal["applied", "duplicate", "stale", "contradiction"]
-
-
-class Health(ApiModel):
-    """The process is alive."""
-
-    status: Literal["alive"]
-
-
-class Account(ApiModel):
-    """A provider account: polls and submits are paused apart.
-
-    `alarm` and `submits_alarm` say what an operator must look into.
-    """
-
-    provider: str
-    paused_until: Time | None
-    paused_reason: str | None
-    submits_paused_until: Time | None = None
-    submits_paused_reason: str | None = None
-    alarm: str | None
-    submits_alarm: str | None = None
-
-
-class Readiness(ApiModel):
-    """The ledger can be written. The rest is there for those with a key of the scope `read`.
-
-    `note` says what an operator should know of the ledger.
-    """
-
-    status: Literal["ready"]
-    note: str | None = None
-    accounts: tuple[Account, ...] | None = None
 
 
 class FieldError(ApiModel):

@@ -1,5 +1,7 @@
 """The bodies of the HTTP API with which operators see and end trouble, as models. Pure. See `submitter.api`."""
 
+from typing import Literal
+
 from pydantic import AliasChoices, Field
 
 from submitter.api import ApiModel, Time
@@ -55,9 +57,17 @@ class LearnedDuration(ApiModel):
 
 
 class ProviderWithDurations(ProviderStatus):
-    """A provider with what was learned of it. `callback_miss_rate`: the share of callbacks taken not to come."""
+    """A provider with what was learned of it, and with the polls that wait for its rate budget.
+
+    `callback_miss_rate`: the share of callbacks taken not to come. `polls_waiting` tasks are due, the first since
+    `polls_waiting_since`; 10000 means that many or more. `poll_price_s`: a poll is made when the lateness that is to be
+    expected has grown to so many seconds. It is 5 while the budget suffices; a higher price is why polls are late.
+    """
 
     callback_miss_rate: float
+    polls_waiting: int
+    polls_waiting_since: Time | None
+    poll_price_s: float
     durations: tuple[LearnedDuration, ...]
 
 
@@ -104,3 +114,38 @@ class ResumedEndpoint(NotifyEndpoint):
     made_due: int
     redelivered: int
     has_more: bool
+
+
+# Probes.
+
+
+class Health(ApiModel):
+    """The process is alive."""
+
+    status: Literal["alive"]
+
+
+class Account(ApiModel):
+    """A provider account: polls and submits are paused apart.
+
+    `alarm` and `submits_alarm` say what an operator must look into.
+    """
+
+    provider: str
+    paused_until: Time | None
+    paused_reason: str | None
+    submits_paused_until: Time | None = None
+    submits_paused_reason: str | None = None
+    alarm: str | None
+    submits_alarm: str | None = None
+
+
+class Readiness(ApiModel):
+    """The ledger can be written. The rest is there for those with a key of the scope `read`.
+
+    `note` says what an operator should know of the ledger.
+    """
+
+    status: Literal["ready"]
+    note: str | None = None
+    accounts: tuple[Account, ...] | None = None

@@ -37,9 +37,9 @@ An expected answer of a provider (refused, throttled, not found) is a value of `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from submitter import base_error
 
-class WhenfinalError(Exception):
-    """Base of every exception of `submitter` and `receiver`."""
+WhenfinalError = base_error.WhenfinalError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,6 @@ def find_rfc3339_ms(text: str) -> int | None:
         return None
 
 
-_DAY_MS = 86_400_000
-
 _LAST_MS = 253_402_300_799_999  # the last millisecond of the year 9999, where RFC 3339 ends
 
 
@@ -30,14 +28,12 @@ def rfc3339(at_ms: int | None) -> str | None:
     """Return the time in UTC with milliseconds. None stays None; a time after the year 9999 becomes its last moment."""
     if at_ms is None:
         return None
-    days, of_day_ms = divmod(max(0, min(at_ms, _LAST_MS)), _DAY_MS)
-    seconds, ms = divmod(of_day_ms, 1000)
+    seconds, ms = divmod(at_ms if 0 <= at_ms <= _LAST_MS else max(0, min(at_ms, _LAST_MS)), 1000)
     minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
     # Every event body holds several times, and this is faster than a `datetime`.
-    return f"{_date(days)}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+    return f"{_minute(minutes)}:{second:02}.{ms:03}Z"
 
 
-@lru_cache(maxsize=64)
-def _date(days: int) -> str:
-    return (EPOCH + timedelta(days=days)).date().isoformat()
+@lru_cache(maxsize=1024)
+def _minute(minutes: int) -> str:
+    return (EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -5,7 +5,7 @@ believed before the token in the path or the provider's own signature was verifi
 `receiver.web.callbacks`; the provider is polled by `receiver.reconcile`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -23,7 +23,7 @@ from receiver.callbacks.model import (
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.model.redaction import redact_observation
-from receiver.tasks.model.task import IncomingObservation, Recorded, TaskMismatch, UnknownTask, Verdict
+from receiver.tasks.model.task import IncomingObservation, Recorded, Task, TaskMismatch, UnknownTask, Verdict
 from receiver.tasks.repository import TaskRepository
 from submitter.errors import CallbackError, StaleCallback, UnreadableCallback
 from submitter.http.messages import Callback
@@ -51,7 +51,9 @@ class Intake:
     clock: Callable[[], int]
     #: When a task that has not ended is polled after a callback, in unix milliseconds. It may never have been polled
     #: until now (uncertain, adopted).
-    next_poll_ms: Callable[[Observation], int]
+    next_poll_of: Callable[[Task], int]
+    #: Awaited before that is called, and raises nothing.
+    refresh: Callable[[], Awaitable[None]]
 
     async def receive(self, provider: str, token: str | None, callback: Callback) -> IntakeOutcome:
         """Verify, read and record a callback.
@@ -129,11 +131,13 @@ class Intake:
         is_account_wide = token is not None and token.task_id is None
         if is_account_wide and not observation.signature_verified and not observation.without_result:
             return Unauthenticated(reason="an account-wide token counts only for messages without a result")
+        if observation.state not in ENDED:
+            await self.refresh()
         incoming = IncomingObservation(
             observation=redact_observation(observation, (configured.account.api_key,)),
             expected_task_id=None if token is None else token.task_id,
             allow_adoption=observation.signature_verified,
-            next_poll_ms=None if observation.state in ENDED else self.next_poll_ms(observation),
+            next_poll_of=None if observation.state in ENDED else self.next_poll_of,
         )
         if observation.without_result:
             return await self._accept_without_result(incoming)
@@ -161,9 +165,9 @@ class Intake:
             reason = "the token was made for another task than the one reported"
             return TaskMismatch(expected_task_id=expected, reason=reason)
         if known.state in ENDED - {TaskState.EXPIRED}:
-            return Accepted(verdict=Verdict.DUPLICATE)
+            return Accepted(verdict=Verdict.DUPLICATE, is_thin=True)
         await self.ledger.make_due([known.id], self.clock())
-        return Accepted(verdict=Verdict.APPLIED)
+        return Accepted(verdict=Verdict.APPLIED, is_thin=True)
 
 
 def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservation:
@@ -172,4 +176,4 @@ def _as_running(incoming: IncomingObservation, now_ms: int) -> IncomingObservati
     For a task whose receipt was lost this is how its id becomes known. The provider's own word for the state stays.
     """
     running = replace(incoming.observation, state=TaskState.RUNNING, without_result=False)
-    return replace(incoming, observation=running, next_poll_ms=now_ms)
+    return replace(incoming, observation=running, next_poll_ms=now_ms, next_poll_of=None)

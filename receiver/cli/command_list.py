@@ -2,11 +2,13 @@
 
 HELP = "One service that turns any asynchronous video provider into one reliable completion event."
 
+ROWS_SHOWN = 50  # of a listing, without --limit
+
 _MIGRATE_HELP = """Create the ledger, bring it up to date, or copy it to another database.
 
-Without --from and --to it updates the schema, which is safe while other processes run.
-A copy needs both ledgers to itself: stop serve, web and worker first.
-The old ledger is not changed.
+Stop serve, web and worker first.
+Without --from and --to it updates the schema. A process of an older version may fail until it is restarted.
+A copy needs both ledgers to itself. The old ledger is not changed.
 """
 
 _DEMO_HELP = """Run the whole service against simulated providers with faults.
@@ -28,7 +30,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "worker",
         "commands.serve:worker",
-        "Run polling and webhooks, on the same ledger as `web`. It listens on no port.",
+        "Run polling and webhooks, on the same ledger as `web`.",
     ),
     ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
     (
@@ -61,6 +63,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.simulate:simulate",
         "Serve the five simulated platforms. Prints the settings for a receiver that uses them.",
     ),
+    ("alerts", "commands.monitoring:alerts", "Print alert rules for Prometheus."),
+    ("grafana", "commands.monitoring:grafana", "Print a dashboard that Grafana imports."),
     ("demo", "demo.command:demo", _DEMO_HELP),
     ("version", "program:version", "Print the version."),
     ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),
@@ -168,6 +172,14 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Make a delivery due again, with all its attempts. A running worker sends it.",
     ),
 )
+
+#: Commands that run without typer where nothing stands behind their words: they only read, and all their options have
+#: a default.
+SHORT: dict[str, str] = {
+    "tasks list": "lists.newest:list_newest_tasks",
+    "events": "lists.events:list_events",
+    "deliveries list": "lists.deliveries:list_deliveries",
+}
 
 GROUPS: dict[str, str] = {
     "tasks": "Show tasks, and settle or cancel one manually.",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from receiver.runtime.printable import escape_control
-from submitter.errors import WhenfinalError
+from submitter.base_error import WhenfinalError
 
 OK, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -31,10 +31,18 @@ def show(*parts: object) -> None:
 
     Plain lines are never wrapped, so that a command in them can be copied.
     """
-    from receiver.cli.display.terminal import console, print_parts
+    from receiver.cli.display.listing import plain_lines
+    from receiver.runtime.environment import is_plain
 
-    out = console()
     with _written():
+        lines = plain_lines(parts) if is_plain(sys.stdout) else None
+        if lines is not None:
+            sys.stdout.writelines(f"{line.rstrip()}\n" for line in lines)
+            sys.stdout.flush()
+            return
+        from receiver.cli.display.terminal import console, print_parts
+
+        out = console()
         if out.is_terminal:
             print_parts(out, parts)
             return
@@ -91,6 +99,11 @@ def note(text: str) -> None:
         with suppress(OSError):
             sys.stderr.write(f"{escape_control(text)}\n")
             sys.stderr.flush()
+
+
+def note_rest(shown: int, *, which: str = "newest") -> None:
+    """With `--limit`: say that there is more, and which part of it is shown."""
+    note(f"only the {which} {shown}; see more with --limit")
 
 
 def complain(lines: Sequence[str]) -> None:

@@ -1,15 +1,13 @@
 """How a command comes to its ledger: settings, log, one event loop, and the errors of the ledger under its name.
 
-A command that only reads needs no more than `read_ledger`, which imports no service and no HTTP library.
+A command that only reads calls `reading.read_ledger`, which comes here for what it can not read by itself.
 """
 
 import asyncio
-import secrets
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
-
-import typer
 
 from receiver.cli.console import INTERRUPTED, CommandFailed, complain, require_output
 from receiver.config.settings import Settings
@@ -18,12 +16,10 @@ from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.store.engine import Engine
 from receiver.store.errors import SchemaBehind, StoreError
-from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper
 from receiver.store.migrate import check_schema
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.url import LedgerFile
-from receiver.webhooks.fan_out import FanOut
 
 T = TypeVar("T")
 
@@ -32,7 +28,7 @@ BUSY_TIMEOUT_MS = 5000  # for another process that writes
 READING_POOL = 1  # connections to a server
 
 
-def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T:
+def read_slowly(work: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
     """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
 
     The ledger's mark is compared and not written, because nothing was added. Raise as `prepare` and `run_on_ledger` do.
@@ -44,16 +40,11 @@ def read_ledger(work: Callable[[Engine, Settings], Coroutine[Any, Any, T]]) -> T
         try:
             await check_schema(engine)
             await MarkKeeper(engine, ledger_at(settings.database.url)).check(now_ms())
-            return await work(engine, settings)
+            return await work(engine)
         finally:
             await engine.close()
 
     return run_on_ledger(settings, opened)
-
-
-def fan_out_on(engine: Engine) -> FanOut:
-    """What the repositories of tasks and deliveries need, because a view of deliveries first makes those that lack."""
-    return FanOut(engine, id_maker(secrets.token_bytes))
 
 
 def prepare(*, creating: bool) -> Settings:
@@ -72,13 +63,13 @@ def prepare(*, creating: bool) -> Settings:
 
 
 def run_on_ledger(settings: Settings, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run the work to its end. Raise CommandFailed for a ledger that can not be used, typer.Exit after Ctrl-C."""
+    """Run the work to its end. Raise CommandFailed for a ledger that can not be used. Ctrl-C ends the process."""
     try:
         with ledger_named(settings):
             return asyncio.run(work())
     except KeyboardInterrupt:
         complain(["interrupted"])
-        raise typer.Exit(INTERRUPTED) from None
+        sys.exit(INTERRUPTED)
 
 
 @contextmanager

@@ -31,13 +31,16 @@ def stopped_by_signal() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-def cannot_listen(host: str, port: int, error: OSError) -> CommandFailed:
-    """The error for a socket that can not be bound, with how to fix it."""
+def cannot_listen(
+    host: str, port: int, error: OSError, *, how: tuple[str, str] = ("--host", "--port")
+) -> CommandFailed:
+    """The error for a socket that can not be bound, with how to fix it. `how` chooses another host, another port."""
+    by_host, by_port = how
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     hints = {
-        errno.EADDRINUSE: "it is in use: stop the other program, or choose another port with --port",
-        errno.EACCES: "this user is not allowed to use it: choose a port above 1023 with --port",
-        errno.EADDRNOTAVAIL: "this machine has no such address: choose another with --host",
+        errno.EADDRINUSE: f"it is in use: stop the other program, or choose another port with {by_port}",
+        errno.EACCES: f"this user is not allowed to use it: choose a port above 1023 with {by_port}",
+        errno.EADDRNOTAVAIL: f"this machine has no such address: choose another with {by_host}",
     }
-    hint = hints.get(error.errno or 0, f"{error.strerror or error}: choose another with --host and --port")
+    hint = hints.get(error.errno or 0, f"{error.strerror or error}: choose another with {by_host} and {by_port}")
     return CommandFailed(f"can not listen on {place}; {hint}")

@@ -3,17 +3,25 @@
 import os
 import sys
 
-from receiver.cli.overview import print_overview
-
 
 def main() -> None:
     """The console script. `whenfinal --help` needs no more than the list of commands, so that it is quick."""
     fill_closed_streams()
-    if sys.argv[1:] == ["--help"] and print_overview():
-        return
-    from receiver.cli.program import run_program
+    arguments = sys.argv[1:]
+    if arguments == ["--help"]:
+        from receiver.cli.overview import print_overview
 
-    run_program(sys.argv[1:])
+        if print_overview():
+            return
+    from receiver.cli.outcome import check_arguments, told
+    from receiver.cli.short import run_short
+
+    with told():
+        check_arguments(arguments)
+        if not run_short(arguments):
+            from receiver.cli.program import run
+
+            run(arguments)
 
 
 def fill_closed_streams() -> None:

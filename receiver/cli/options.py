@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_core import PydanticCustomError
 from typer.models import OptionInfo
 
-from receiver.cli.console import USAGE, CommandFailed, note
+from receiver.cli.console import USAGE, CommandFailed, note_rest
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.durations import parse_duration_s
@@ -43,6 +42,8 @@ def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text:
         try:
             return parse(value)
         except ValueError as error:
+            from pydantic_core import PydanticCustomError
+
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
     option: OptionInfo = typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
@@ -111,7 +112,7 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum nu
 def note_more(page: Page[Any], *, which: str = "newest") -> None:
     """With `--limit`: say that there is more than the page, and which part of it the page is."""
     if page.next_cursor is not None:
-        note(f"only the {which} {len(page.items)}; see more with --limit")
+        note_rest(len(page.items), which=which)
 
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]

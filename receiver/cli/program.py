@@ -1,21 +1,15 @@
-"""The command line as typer runs it, and the exit status of every outcome.
-
-0: success. 1: a problem of the tasks, the ledger or the network. 2: wrong usage or settings. 130: interrupted.
-"""
+"""The command line as typer runs it."""
 
 import errno
 import sys
-from collections.abc import Callable, Collection, Sequence
-from importlib import import_module
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import typer
 
 from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
-from receiver.cli.console import INTERRUPTED, USAGE, WRONG, CommandFailed, complain, give_up_errors, show, unwritten
-from receiver.config.errors import ConfigError
-from receiver.store.errors import DatabaseMisconfigured
-from submitter.errors import InvalidRequest, WhenfinalError
+from receiver.cli.console import USAGE, show, unwritten
+from receiver.cli.short import load
 
 #: What a full disk or a broken device says to a write.
 _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
@@ -67,21 +61,6 @@ def build(arguments: Collection[str]) -> typer.Typer:
     return app
 
 
-def run_program(arguments: Sequence[str]) -> None:
-    """Run the command that the arguments name, to the end of the process where it is not 0."""
-    try:
-        check_arguments(arguments)
-        run(arguments)
-    except KeyboardInterrupt:
-        complain(["interrupted"])
-        sys.exit(INTERRUPTED)
-    except WhenfinalError as error:
-        complain(lines_of(error))
-        sys.exit(status_of(error))
-    finally:
-        give_up_errors()
-
-
 def run(arguments: Sequence[str]) -> None:
     """Run a command. Raise CommandFailed for a help that can not be written; commands see to their own output."""
     try:
@@ -90,37 +69,6 @@ def run(arguments: Sequence[str]) -> None:
         if error.errno not in _OUTPUT_ERRORS or sys.stdout is None:
             raise
         raise unwritten(error) from error
-
-
-def check_arguments(arguments: Sequence[str]) -> None:
-    """Raise CommandFailed for bytes that are not UTF-8: no id, address or label has them, and no ledger takes them."""
-    for place, argument in enumerate(arguments, start=1):
-        try:
-            argument.encode()
-        except UnicodeEncodeError:
-            raise CommandFailed(f"word {place} of the command is not UTF-8: {argument!r}", status=USAGE) from None
-
-
-def lines_of(error: WhenfinalError) -> list[str]:
-    """A line for each problem."""
-    if isinstance(error, InvalidRequest):
-        return [str(violation) for violation in error.violations]
-    if isinstance(error, ConfigError) and "\n" in error.problem:
-        return [line.strip() for line in error.problem.splitlines() if line.strip()] + [error.hint]
-    return str(error).splitlines() or [type(error).__name__]
-
-
-def status_of(error: WhenfinalError) -> int:
-    if isinstance(error, CommandFailed):
-        return error.status
-    return USAGE if isinstance(error, ConfigError | DatabaseMisconfigured | InvalidRequest) else WRONG
-
-
-def load(place: str) -> Callable[..., None]:
-    """The command at `module:function`, below `receiver.cli`."""
-    module, _, name = place.partition(":")
-    command: Callable[..., None] = getattr(import_module(f"receiver.cli.{module}"), name)
-    return command
 
 
 def _group(text: str) -> typer.Typer:

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
-from receiver.config.environment import PREFIX, Setting, SettingProblem, find_problems, list_settings, nest_values
+from receiver.config.environment import PREFIX, Setting, find_problems, list_settings, nest_values
+from receiver.config.problems import SettingProblem
 from receiver.config.types import HeaderText, HttpUrl, Section, StateWords, Whole, entries, is_nearby, setting
 from submitter.providers.contract import Account, Capabilities
 from submitter.providers.registry import ADAPTERS

@@ -5,7 +5,7 @@ Pure. Each rule takes the values that it compares and yields the problems that i
 
 from collections.abc import Iterator
 
-from receiver.config.environment import SettingProblem
+from receiver.config.problems import SettingProblem
 from receiver.config.types import host_address, is_loopback
 from receiver.store.url import LedgerServer, read_database_url
 from submitter.providers.contract import Account

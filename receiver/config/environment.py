@@ -13,24 +13,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from receiver.config.problems import SettingProblem
 from receiver.config.types import InvalidValue, Section
 
 PREFIX = "WHENFINAL_"
 
 #: What Kubernetes sets in every container for a service that is named whenfinal.
 _SERVICE_LINK = re.compile(r"WHENFINAL_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingProblem:
-    """One thing wrong with the settings. Never holds a value."""
-
-    variable: str
-    rule: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.variable}: {self.rule}; {self.hint}"
 
 
 class Contradictions(ValueError):

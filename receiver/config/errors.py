@@ -1,6 +1,6 @@
 """The error of the settings. `submitter.errors` draws the whole tree."""
 
-from submitter.errors import WhenfinalError
+from submitter.base_error import WhenfinalError
 
 
 class ConfigError(WhenfinalError):

@@ -7,7 +7,8 @@ quotes, and a secret refuses everything.
 from collections.abc import Mapping
 
 from receiver.config.accounts import account_prefixes
-from receiver.config.environment import PREFIX, SettingProblem
+from receiver.config.environment import PREFIX
+from receiver.config.problems import SettingProblem
 
 #: Plain ones, and those that word processors and chat programs make of them.
 QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"

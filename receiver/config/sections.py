@@ -10,6 +10,7 @@ from receiver.config.types import (
     DatabaseUrl,
     Decimal,
     Group,
+    Host,
     Networks,
     SecretKeys,
     Section,
@@ -17,6 +18,7 @@ from receiver.config.types import (
     Whole,
     setting,
 )
+from receiver.store.url import DEFAULT_URL
 from submitter.providers.contract import Account
 
 
@@ -27,7 +29,7 @@ class DatabaseSettings(Section):
 
     url: DatabaseUrl = setting(
         "WHENFINAL_DATABASE_URL",
-        "sqlite:///whenfinal.db",
+        DEFAULT_URL,
         unit="URL",
         what="The ledger: sqlite:///relative.db, sqlite:////absolute/path.db or postgresql://user:password@host/database."
         " The connection may go through pgbouncer, also in transaction mode.",
@@ -304,6 +306,31 @@ class DashboardSettings(Section):
     @property
     def is_on(self) -> bool:
         return self.wanted == "on"
+
+
+class MetricsSettings(Section):
+    group = Group.METRICS
+
+    access: Annotated[Literal["key", "open"], AnyCase] = setting(
+        "WHENFINAL_METRICS",
+        "key",
+        what="Who may read /metrics: holders of an API key with the scope `read`, or everyone.",
+        danger="`open` shows names of providers and how busy they are to whoever reaches the port.",
+    )
+    port: Whole | None = setting(
+        "WHENFINAL_METRICS_PORT",
+        between=(0, 65_535),
+        unit="port",
+        what="Where `whenfinal worker` answers /metrics; 0 takes a free port. Unset: nowhere. `serve` and `web` answer "
+        "it on their own port.",
+    )
+    host: Host = setting(
+        "WHENFINAL_METRICS_HOST",
+        "127.0.0.1",
+        unit="host",
+        what="The address that this port is on.",
+        danger="Keys cross the network unencrypted where it is not this machine or a private network.",
+    )
 
 
 class LogSettings(Section):

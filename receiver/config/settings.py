@@ -13,13 +13,13 @@ from receiver.config.accounts import PROVIDERS, read_accounts
 from receiver.config.contradictions import check_listen_url, check_order, check_public_url, check_speed
 from receiver.config.environment import (
     Contradictions,
-    SettingProblem,
     find_problems,
     find_unknown_names,
     list_settings,
     nest_values,
 )
 from receiver.config.errors import ConfigError
+from receiver.config.problems import SettingProblem
 from receiver.config.quotes import take_quotes_away
 from receiver.config.sections import (
     ApiSettings,
@@ -28,6 +28,7 @@ from receiver.config.sections import (
     DatabaseSettings,
     DeliverySettings,
     LogSettings,
+    MetricsSettings,
     ProvidersSettings,
     ReconcileSettings,
     RetentionSettings,
@@ -64,6 +65,7 @@ class Settings(Section):
     streams: StreamsSettings = StreamsSettings()
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

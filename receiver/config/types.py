@@ -52,6 +52,7 @@ class Group(StrEnum):
     STREAMS = "Streams"
     RETENTION = "Retention"
     LIMITS = "Limits"
+    METRICS = "Metrics"
     LOGS = "Logs"
     DASHBOARD = "Dashboard"
 
@@ -230,6 +231,13 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
+def _read_host(text: str) -> str:
+    """A name or an address, without a port."""
+    if not _is_host(text):
+        raise InvalidValue("it is not a host name or address", hint="set it in the form 127.0.0.1, ::1 or a name")
+    return text
+
+
 def _is_host(host: str) -> bool:
     try:
         ip_address(host)
@@ -246,6 +254,8 @@ def from_text(reader: Callable[[str], object]) -> BeforeValidator:
 Whole = Annotated[int, from_text(_read_whole)]
 
 Decimal = Annotated[float, from_text(_read_decimal)]
+
+Host = Annotated[str, from_text(_read_host)]
 
 HttpUrl = Annotated[str, from_text(_read_url)]
 

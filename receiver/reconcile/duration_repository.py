@@ -34,8 +34,8 @@ class Learned:
     """What one transaction learned."""
 
     ends: int = 0
-    #: Ends that say nothing, such as those whose times are impossible because a clock was set.
-    left_out: int = 0
+    #: Ends whose times are impossible, because a clock was set.
+    impossible: int = 0
 
 
 class DurationRepository(Repository):
@@ -49,8 +49,13 @@ class DurationRepository(Repository):
         """Whether events came since the last call of `learn` in any process."""
         return await self._one("unlearned_events", dict) is not None
 
-    async def learn(self, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int) -> Learned:
-        """Learn from the tasks of these providers that are open, and from those that have ended since the last call."""
+    async def learn(
+        self, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int, since_ms: int = 0
+    ) -> Learned:
+        """Learn from the tasks of these providers that are open, and from those that have ended since the last call.
+
+        How long tasks took that began before `since_ms` is not known; see `finish_of`.
+        """
 
         async def work(tx: Tx) -> Learned:
             # The row is locked until the commit, so that no two workers learn from the same end.
@@ -58,17 +63,22 @@ class DurationRepository(Repository):
             newest = await tx.fetch_one("last_seq")
             if cursor is None or newest is None:
                 return Learned()
-            found = await _ends(tx, providers, after=cursor["value"], until=newest["value"], speed=speed)
-            finishes = [each for each in found if each is not None]
-            await _save(tx, finishes, await _open_ages(tx, providers, speed=speed, now_ms=now_ms), now_ms)
+            found = await _ends(
+                tx, providers, after=cursor["value"], until=newest["value"], speed=speed, since_ms=since_ms
+            )
+            told = [each for each in found if each is not None]
+            finishes = [each for each in told if each.is_plausible]
+            await _save(
+                tx, finishes, await _open_ages(tx, providers, speed=speed, now_ms=now_ms, since_ms=since_ms), now_ms
+            )
             await tx.execute("set_counter", name=CURSOR, value=newest["value"])
-            return Learned(ends=len(finishes), left_out=len(found) - len(finishes))
+            return Learned(ends=len(finishes), impossible=len(told) - len(finishes))
 
         return await self._engine.write(work)
 
 
 async def _ends(
-    tx: Tx, providers: Mapping[str, ConfiguredProvider], *, after: int, until: int, speed: float
+    tx: Tx, providers: Mapping[str, ConfiguredProvider], *, after: int, until: int, speed: float, since_ms: int
 ) -> list[Finish | None]:
     ended = await tx.fetch_all("ended_tasks", after=max(after, until - LEARN_AT_ONCE), until=until)
     tasks = [task for task in ended if task["provider"] in providers]
@@ -82,20 +92,21 @@ async def _ends(
             by_task.get(task["id"], ()),
             has_finish_times=providers[task["provider"]].adapter.CAPABILITIES.poll.has_finish_times,
             speed=speed,
+            since_ms=since_ms,
         )
         for task in tasks
     ]
 
 
 async def _open_ages(
-    tx: Tx, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int
+    tx: Tx, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int, since_ms: int
 ) -> dict[DurationKey, list[float]]:
     ages: dict[DurationKey, list[float]] = {}
     for provider in providers:
         ages[DurationKey(provider)] = []
         for row in await tx.fetch_all("open_tasks", provider=provider, now_ms=now_ms, limit=OPEN_LOOKED_AT):
             start_ms = begun_ms(row)
-            if start_ms is not None:
+            if start_ms is not None and start_ms >= since_ms:
                 key = task_key(row["provider"], row["model"], json_object_of(row["request"]))
                 ages.setdefault(key, []).append((now_ms - start_ms) / 1000 * speed)
     return ages

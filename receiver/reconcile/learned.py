@@ -13,13 +13,13 @@ import structlog
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.model import poll_rule
 from receiver.reconcile.model.duration_report import LearnedProvider, learned_duration
-from receiver.reconcile.model.duration_rows import histogram_of, task_key
-from receiver.reconcile.model.durations import DurationKey, Estimate, Histogram, estimate
-from receiver.reconcile.model.poll_times import PollTimes, began_ms
+from receiver.reconcile.model.duration_rows import PROMPT_MS, histogram_of, task_key
+from receiver.reconcile.model.durations import UNKNOWN, DurationKey, Estimate, Histogram, estimate
+from receiver.reconcile.model.poll_times import PollTimes, unasked_s
 from receiver.store.engine import Row
 from receiver.store.errors import StoreError
 from receiver.tasks.model.task import Task
-from submitter.model import Observation
+from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider
 
 log = structlog.get_logger(__name__)
@@ -44,14 +44,20 @@ class LearnedDurations:
     _rows: Mapping[DurationKey, Row] = field(default_factory=dict, init=False)
     _estimates: dict[DurationKey, Estimate] = field(default_factory=dict, init=False)
     _read_ms: int | None = field(default=None, init=False)
+    _seen_ms: int | None = field(default=None, init=False)
+    #: Before this the clock was another one; 0: it was not set.
+    _since_ms: int = field(default=0, init=False)
     _logged: set[DurationKey] = field(default_factory=set, init=False)
     _drifting: set[DurationKey] = field(default_factory=set, init=False)
+    #: Providers whose estimates can not be made.
+    _faulty: set[str] = field(default_factory=set, init=False)
     _asked: Counter[str] = field(default_factory=Counter, init=False)
     _quiet_runs: int = field(default=0, init=False)
 
     async def refresh(self) -> None:
         """Read what was learned, if the copy is old. Raise nothing: without the ledger the old copy stays."""
         now_ms = self.clock()
+        self._watch_clock(now_ms)
         if self._read_ms is not None and 0 <= now_ms - self._read_ms < REFRESH_MS:
             return
         self._read_ms = now_ms
@@ -60,9 +66,21 @@ class LearnedDurations:
         except StoreError as error:
             log.debug("durations_not_read", error=str(error))
             return
+        except Exception:
+            log.exception("durations_not_read")
+            return
         if rows != self._rows:
             self._rows = rows
             self._estimates.clear()
+            self._logged &= rows.keys()
+            self._drifting &= rows.keys()
+
+    def _watch_clock(self, now_ms: int) -> None:
+        """Called many times a minute: after a step of the clock, or a long sleep, the ages of tasks are not known."""
+        before_ms, self._seen_ms = self._seen_ms, now_ms
+        if before_ms is not None and not -schedule.MAX_CLOCK_SKEW_MS <= now_ms - before_ms <= PROMPT_MS:
+            self._since_ms = now_ms
+            log.warning("durations_clock_step", step_ms=now_ms - before_ms, hint="tasks from before it teach nothing")
 
     def estimate_of(self, key: DurationKey) -> Estimate:
         """From the copy, which may be old."""
@@ -71,7 +89,7 @@ class LearnedDurations:
             found = self._estimates[key] = estimate(key, self.histograms(key))
             if len(self._estimates) > MAX_ESTIMATES:
                 del self._estimates[next(iter(self._estimates))]
-            self._tell_drift(key, found)
+            self._tell_drift(found)
         return found
 
     def histograms(self, key: DurationKey) -> dict[DurationKey, Histogram]:
@@ -87,12 +105,18 @@ class LearnedDurations:
                 log.warning("durations_damaged", provider=level.provider, model=level.model)
         return found
 
-    def _tell_drift(self, key: DurationKey, found: Estimate) -> None:
+    def _tell_drift(self, found: Estimate) -> None:
+        """Once for what is stored of a model, however many keys have their estimate from there."""
+        level = found.learned
+        if level is None:
+            return
         if not found.is_drifting:
-            self._drifting.discard(key)
-        elif key not in self._drifting:
-            self._drifting.add(key)
-            log.warning("durations_drift", provider=key.provider, model=key.model)
+            self._drifting.discard(level)
+        elif level not in self._drifting:
+            is_told = any((each.provider, each.model) == (level.provider, level.model) for each in self._drifting)
+            self._drifting.add(level)
+            if not is_told:
+                log.warning("durations_drift", provider=level.provider, model=level.model)
 
     def keys_of(self, provider: str) -> list[DurationKey]:
         """What is stored of a provider, the coarser first."""
@@ -113,30 +137,52 @@ class LearnedDurations:
         )
 
     def times_of(self, task: Task) -> PollTimes:
-        """Of a configured provider's task."""
-        return self._times(task_key(task.provider, task.model, task.request))
+        """Of a configured provider's task. Raise nothing: after a fault in what was learned the prior counts."""
+        try:
+            known = self.estimate_of(task_key(task.provider, task.model, task.request))
+        except Exception:
+            if task.provider not in self._faulty:
+                self._faulty.add(task.provider)
+                log.exception("durations_fault", provider=task.provider)
+            return self.prior_of(task.provider)
+        return self._times(task.provider, known)
+
+    def prior_of(self, provider: str) -> PollTimes:
+        """Of a configured provider's tasks, where nothing was learned of them."""
+        return self._times(provider, UNKNOWN)
+
+    def _times(self, provider: str, known: Estimate) -> PollTimes:
+        capabilities = self.providers[provider].adapter.CAPABILITIES
+        return PollTimes(estimate=known, capabilities=capabilities, speed=self.speed)
 
     async def first_poll_ms(self, task: Task) -> int:
-        """When a task with a receipt is polled first."""
+        """When a task with a receipt is polled first. Raise nothing: the task is paid for, and must be stored."""
         await self.refresh()
         return self.times_of(task).first_ms(task, self.clock())
 
-    def after_callback_ms(self, observation: Observation) -> int:
+    def after_callback_ms(self, task: Task) -> int:
         """When a task is polled after a callback that did not end it. Nothing is read here."""
-        times = self._times(task_key(observation.key.provider, observation.model, {}))
-        return times.after_callback_ms(observation.key.provider_task_id, self.clock())
+        return self.times_of(task).after_callback_ms(task, self.clock())
 
-    def _times(self, key: DurationKey) -> PollTimes:
-        capabilities = self.providers[key.provider].adapter.CAPABILITIES
-        return PollTimes(estimate=self.estimate_of(key), capabilities=capabilities, speed=self.speed)
+    def price_s(self, due: Sequence[Task], tokens: float) -> float:
+        """What a poll of one of these due tasks must be worth to be made now; see `WaitingPolls`."""
+        now_ms = self.clock()
+        indexes = [self.times_of(task).index_of(task, now_ms) for task in due]
+        return poll_rule.price_of(indexes, max(0, int(tokens)), least_s=schedule.POLL_PRICE_S)
 
-    def choose(self, due: Sequence[Task], count: int) -> list[Task]:
-        """Of due tasks of one provider, those that are polled now; see `poll_rule.choose`."""
+    def is_turn_of_longest(self, provider: str) -> bool:
+        """Whether the next request is for the task that was unasked for longest; else it is counted as another one."""
+        is_turn = self._asked[provider] % poll_rule.UNASKED_EVERY == poll_rule.UNASKED_EVERY - 1
+        self._asked[provider] += not is_turn
+        return is_turn
+
+    def most_urgent(self, due: Sequence[Task], count: int) -> list[Task]:
+        """Of due tasks of one provider, those that are polled now; see `poll_rule.most_urgent`."""
         now_ms = self.clock()
         provider = due[0].provider
-        chosen = poll_rule.choose(
+        chosen = poll_rule.most_urgent(
             [self.times_of(task).index_of(task, now_ms) for task in due],
-            [now_ms - (task.seen_open_ms or began_ms(task) or now_ms) for task in due],
+            [unasked_s(task, now_ms, self.speed) for task in due],
             count,
             asked_before=self._asked[provider],
         )
@@ -149,7 +195,9 @@ class LearnedDurations:
             self._quiet_runs = (self._quiet_runs + 1) % OPEN_EVERY
             if self._quiet_runs:
                 return 0
-        learned = await self.repository.learn(self.providers, speed=self.speed, now_ms=self.clock())
-        if learned.left_out:
-            log.debug("durations_left_out", ends=learned.left_out)
+        learned = await self.repository.learn(
+            self.providers, speed=self.speed, now_ms=self.clock(), since_ms=self._since_ms
+        )
+        if learned.impossible:
+            log.warning("durations_impossible", ends=learned.impossible, hint="a clock was set; they teach nothing")
         return learned.ends

@@ -15,10 +15,11 @@ from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.model import decisions
 from receiver.reconcile.model.decisions import Pause, PollAction, PollContext, PollDecision, PollResult
 from receiver.reconcile.model.denials import TASKS_OF_AN_ALARM, Denials
+from receiver.reconcile.model.poll_times import PollTimes
 from receiver.reconcile.model.report import PollOutcome
 from receiver.reconcile.provider_repository import ProviderRepository
 from receiver.reconcile.repository import PollRepository
-from receiver.store.accounts import ALARM_CHARACTERS, ProviderAccountRepository
+from receiver.store.accounts import ALARM_CHARACTERS, PollPause, ProviderAccountRepository
 from receiver.store.errors import StoreError
 from receiver.tasks.model.redaction import redact, redact_reply, redact_status
 from receiver.tasks.model.task import Recorded, RecordOutcome, Task, Verdict
@@ -27,9 +28,10 @@ from receiver.tasks.submission import Submission
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
 from submitter.http.transport import Transport
-from submitter.model import Denied, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
+from submitter.model import Denied, ListPage, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
+from submitter.timestamps import rfc3339
 
 log = structlog.get_logger(__name__)
 
@@ -100,20 +102,21 @@ class Poller:
         """
         sent_ms = self.clock()
         try:
-            outcome = await self._execute(task, self.plan(task))
+            outcome = await self._execute(task, self.plan(task), sent_ms)
         except StoreError as error:
             log.warning("poll_not_stored", task=task.id, provider=task.provider, error=str(error))
-            outcome = self._failed(task, "the ledger was not there")
+            outcome = self._failed(task, "the ledger was not there", sent_ms)
         except Exception:
             log.exception("poll_failed", task=task.id, provider=task.provider)
-            outcome = self._failed(task, "a fault of ours")
+            outcome = self._failed(task, "a fault of ours", sent_ms)
         self._count_misses(outcome)
-        return replace(outcome, sent_ms=sent_ms)
+        return outcome
 
-    async def _execute(self, task: Task, action: PollAction) -> PollOutcome:
+    async def _execute(self, task: Task, action: PollAction, sent_ms: int) -> PollOutcome:
         match action:
             case PollAction.QUERY:
                 answer, body = await self._query(task)
+                self.count(task.provider, "single", answer, self.clock() - sent_ms)
                 self._log_answer(task, answer)
                 context = self._context(task)
                 if decisions.is_without_result(answer):
@@ -122,19 +125,19 @@ class Poller:
                     context = replace(context, is_clock_doubted=await self.polls.is_clock_doubted(context.now_ms))
                 decision = decisions.after_answer(task, answer, context)
                 unusable = unusable_answer(answer, body)
-                return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable)
+                return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms, unusable=unusable)
             case PollAction.RESUBMIT:
                 repeated = await self.submission.repeat(task)
                 decision = decisions.after_resubmit(task, repeated.reply, self._context(task))
-                return _stored(task, decision, repeated.task)
+                return _stored(task, decision, repeated.task, sent_ms)
             case PollAction.MARK_UNCERTAIN:
                 reason, now_ms = decisions.why_uncertain(task), self.clock()
                 stored = await self.submissions.store_uncertain(task.id, reason, next_poll_ms=None, now_ms=now_ms)
                 self.on_events()  # the first time there is a `task.uncertain`
-                return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored)
+                return _stored(task, decisions.after_marking_uncertain(stored, self._context(task)), stored, sent_ms)
             case PollAction.SKIP:
                 decision = PollDecision(result=PollResult.SKIPPED, next_poll_ms=None)
-                return PollOutcome(task=task, decision=decision, stored=task)
+                return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms)
             case _:
                 assert_never(action)
 
@@ -159,20 +162,30 @@ class Poller:
 
     def due_singly(self, task: Task) -> PollOutcome:
         """A poll of the task that got no answer about it, so that its next one is due at once."""
-        return PollOutcome(task=task, decision=decisions.due_singly(task, self._context(task)), stored=task)
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        return PollOutcome(task=task, decision=decisions.due_singly(task, context), stored=task)
 
-    def _context(self, task: Task) -> PollContext:
+    def count(self, provider: str, kind: str, answer: StatusOutcome | ListPage, took_ms: int) -> None:
+        """Count a status query, of one task (`single`) or by a page of a list (`list`)."""
+        metrics = self.submission.reporter.metrics
+        metrics.count("whenfinal_polls", provider, kind, decisions.word_of(answer)).add()
+        metrics.distribution("whenfinal_poll_duration_seconds", provider).observe(max(0, took_ms) / 1000)
+
+    def _context(self, task: Task, *, times: PollTimes | None = None) -> PollContext:
         return PollContext(
             now_ms=self.clock(),
             random=self.random(),
-            times=self.durations.times_of(task),
+            times=times or self.durations.times_of(task),
             misses=self._misses.get(task.id, 0),
         )
 
-    def _failed(self, task: Task, reason: str) -> PollOutcome:
+    def _failed(self, task: Task, reason: str, sent_ms: int) -> PollOutcome:
+        """Nothing that was learned is used, because that may be what failed."""
         answer = Unavailable(reason=reason)
-        decision = decisions.after_answer(task, answer, self._context(task))
-        return PollOutcome(task=task, decision=decision, stored=task, unusable=unusable_answer(answer, b""))
+        context = self._context(task, times=self.durations.prior_of(task.provider))
+        decision = decisions.after_answer(task, answer, context)
+        unusable = unusable_answer(answer, b"")
+        return PollOutcome(task=task, decision=decision, stored=task, sent_ms=sent_ms, unusable=unusable)
 
     def _count_misses(self, outcome: PollOutcome) -> None:
         task_id, decision = outcome.task.id, outcome.decision
@@ -226,8 +239,10 @@ class Poller:
         except Exception:
             log.exception("polls_not_recorded", tasks=[poll.task.id for poll in polls])
             if len(polls) == 1:
-                return [self._failed(polls[0].task, "a fault of ours")]
+                return [self._failed(polls[0].task, "a fault of ours", polls[0].sent_ms)]
             return [each for poll in polls for each in await self._record_observed([poll], owner, now_ms)]
+        observed = [poll.decision.observation for poll in polls if poll.decision.observation is not None]
+        self.submission.reporter.recorded(observed, outcomes)
         if any(isinstance(outcome, Recorded) and outcome.event_seq is not None for outcome in outcomes):
             self.on_events()
         return [_recorded(poll, outcome) for poll, outcome in zip(polls, outcomes, strict=True)]
@@ -241,10 +256,8 @@ class Poller:
                 pauses[provider] = pause
         for provider, pause in pauses.items():
             alarm = None if pause.alarm is None else self._redacted_alarm(provider, pause.alarm)
-            log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=alarm, until_ms=pause.until_ms)
-            await self.accounts.pause(
-                provider, until_ms=pause.until_ms, reason=pause.reason, alarm=alarm, now_ms=now_ms
-            )
+            stored = PollPause(until_ms=pause.until_ms, reason=pause.reason, alarm=alarm)
+            await self._pause(provider, stored, now_ms)
 
     async def _raise_alarms(self, polls: Sequence[PollOutcome], now_ms: int) -> None:
         """Raise the alarm of a provider that denies task after task; its polls go on."""
@@ -254,8 +267,13 @@ class Poller:
                 self._denials.end(provider)
             elif denial is not None and self._denials.add(provider, poll.task.id):
                 alarm = self._redacted_alarm(provider, f"answers {TASKS_OF_AN_ALARM} tasks in a row with {denial}")
-                log.warning("provider_denies_tasks", provider=provider, alarm=alarm)
-                await self.accounts.pause(provider, until_ms=now_ms, reason="denied", alarm=alarm, now_ms=now_ms)
+                await self._pause(provider, PollPause(until_ms=now_ms, reason="denied", alarm=alarm), now_ms)
+
+    async def _pause(self, provider: str, pause: PollPause, now_ms: int) -> None:
+        until = rfc3339(pause.until_ms)
+        log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=pause.alarm, until=until)
+        if await self.pauses.pause(provider, pause, now_ms=now_ms):
+            self.on_events()
 
     def _redacted_alarm(self, provider: str, message: str) -> str:
         """Without our key, because providers quote the key that they refuse."""
@@ -279,18 +297,24 @@ class Poller:
             log.info("provider_answers_again", provider=provider)
 
 
-def _stored(task: Task, decision: PollDecision, stored: Task) -> PollOutcome:
+def _stored(task: Task, decision: PollDecision, stored: Task, sent_ms: int) -> PollOutcome:
     """A poll whose change of an open submit is stored. A task that was skipped after all was changed by another."""
     changed = stored.state is not task.state and decision.result is not PollResult.SKIPPED
-    return PollOutcome(task=task, decision=decision, stored=stored, changed=changed)
+    return PollOutcome(task=task, decision=decision, stored=stored, changed=changed, sent_ms=sent_ms)
 
 
 def _recorded(poll: PollOutcome, outcome: RecordOutcome) -> PollOutcome:
     if not isinstance(outcome, Recorded):
         log.error("observation_fits_no_task", task=poll.task.id, provider=poll.task.provider)
         return poll
-    changed = outcome.verdict is Verdict.APPLIED and outcome.task.state is not poll.task.state
-    return replace(poll, stored=outcome.task, changed=changed)
+    return PollOutcome(
+        task=poll.task,
+        decision=poll.decision,
+        stored=outcome.task,
+        changed=outcome.verdict is Verdict.APPLIED and outcome.task.state is not poll.task.state,
+        sent_ms=poll.sent_ms,
+        unusable=poll.unusable,
+    )
 
 
 def _urgency(pause: Pause) -> tuple[bool, int]:

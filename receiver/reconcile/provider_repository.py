@@ -9,13 +9,20 @@ after it. So the end of a pause also makes those tasks due.
 from collections.abc import Mapping
 from dataclasses import replace
 
+import structlog
+
+from receiver.events.model.event import EventDraft
 from receiver.reconcile.model.provider import ProviderStatus, Resumed, TaskCounts, provider_status
-from receiver.store.accounts import AccountStatus, account_of, ends_before_ms
+from receiver.store.accounts import AccountStatus, PollPause, account_of, ends_before_ms, pause_polls
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEVER_MS, Engine, Row, Tx
 from receiver.store.ids import IdMaker
 from receiver.store.repository import Repository
+from receiver.webhooks.model.provider_events import began
+from receiver.webhooks.publisher import EventPublisher
 from submitter.providers.contract import ConfiguredProvider
+
+log = structlog.get_logger(__name__)
 
 PUT_OFF_AT_ONCE = 500  # tasks that are made due; others wait for the time at which the pause would have ended
 
@@ -23,9 +30,10 @@ PUT_OFF_AT_ONCE = 500  # tasks that are made due; others wait for the time at wh
 class ProviderRepository(Repository):
     """Each method is one transaction, or reads only, and raises StoreUnavailable when nothing of it was stored."""
 
-    def __init__(self, engine: Engine, new_id: IdMaker) -> None:
+    def __init__(self, engine: Engine, new_id: IdMaker, publisher: EventPublisher) -> None:
         super().__init__(engine)
         self._new_id = new_id
+        self._publisher = publisher
 
     async def statuses(
         self, providers: Mapping[str, ConfiguredProvider], *, speed: float, now_ms: int
@@ -48,6 +56,20 @@ class ProviderRepository(Repository):
             for name, configured in providers.items()
         ]
 
+    async def pause(self, provider: str, pause: PollPause, *, now_ms: int) -> list[EventDraft]:
+        """Send no polls to a provider until a time. A longer pause stays, and an alarm too.
+
+        Publish and return what began by it: that it is paused, that it denies our key, both or nothing.
+        """
+
+        async def work(tx: Tx) -> list[EventDraft]:
+            before, after = await pause_polls(tx, provider, pause, now_ms)
+            drafts = list(began(before, after, new_id=self._new_id, now_ms=now_ms))
+            await self._publisher.publish(tx, drafts, now_ms=now_ms)
+            return drafts
+
+        return await self._engine.write(work)
+
     async def resume(self, configured: ConfiguredProvider, *, speed: float, actor: str, now_ms: int) -> Resumed:
         """End the pause of polls, the hold of submits and both alarms, because a person says so.
 
@@ -68,7 +90,10 @@ class ProviderRepository(Repository):
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
             return resumed
 
-        return await self._engine.write(work)
+        resumed = await self._engine.write(work)
+        if resumed.ended:
+            log.info("provider_resumed", provider=configured.account.name, actor=actor)
+        return resumed
 
     async def end_pause(self, configured: ConfiguredProvider, *, speed: float, sent_ms: int, now_ms: int) -> bool:
         """End the pause and the alarm of polls of a provider that gave a good answer to a request sent at `sent_ms`.
@@ -96,7 +121,7 @@ async def _end(
     tx: Tx, configured: ConfiguredProvider, account: AccountStatus, *, speed: float, before_ms: int, now_ms: int
 ) -> Resumed:
     name = account.provider
-    if not await tx.execute("unpause_account", provider=name, before_ms=before_ms):
+    if not await tx.execute_and_count("unpause_account", provider=name, before_ms=before_ms):
         return Resumed(ended=False, made_due=0)
     if account.paused_until_ms is None or account.paused_until_ms <= now_ms:
         return Resumed(ended=True, made_due=0)

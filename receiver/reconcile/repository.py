@@ -22,11 +22,11 @@ from submitter.model import TaskId
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import latest_ms
 
-CHOSEN_OF = 8  # due tasks for each that can be polled
+CANDIDATES = 8  # due tasks for each that can be polled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Selection:
     """Tasks that are polled now, and how many requests that takes."""
 
     tasks: Sequence[Task]
@@ -34,12 +34,12 @@ class Choice:
 
 
 #: Of the tasks that are due, in the order of their times, those that are polled now with so many tokens at most.
-Choose = Callable[[Sequence[Task], int], Choice]
+SelectTasks = Callable[[Sequence[Task], int], Selection]
 
 
-def singly(tasks: Sequence[Task]) -> Choice:
+def singly(tasks: Sequence[Task]) -> Selection:
     """A request for each."""
-    return Choice(tasks=tasks, tokens=len(tasks))
+    return Selection(tasks=tasks, tokens=len(tasks))
 
 
 class PollRepository(Repository):
@@ -59,12 +59,14 @@ class PollRepository(Repository):
         now_ms: int,
         lease_ms: int,
         limit: int,
-        choose: Choose = lambda due, count: singly(due[:count]),
+        select: SelectTasks = lambda due, count: singly(due[:count]),
+        candidates: int = 0,
     ) -> list[Task]:
         """Lease due tasks: at most `limit`, and no more than the rate budget has tokens.
 
-        Where the budget has too few for all, `choose` gets those that have been due for longest, `CHOSEN_OF` for each
-        token. The tokens are taken in the same transaction. Return the leased tasks, none while the provider is paused.
+        Where the budget has too few for all, `select` gets those that have been due for longest, `CANDIDATES` for each
+        token or `candidates` in all, whichever is more. The tokens are taken in the same transaction. Return the leased
+        tasks, none while the provider is paused.
         """
         # Most runs find nothing due; a read does not wait for the writer.
         if await self._one("any_due", dict, provider=provider, now_ms=now_ms) is None:
@@ -76,16 +78,25 @@ class PollRepository(Repository):
             count = min(limit, tokens)
             if count < 1 or (account.paused_until_ms or 0) > now_ms:
                 return []
-            most = count * CHOSEN_OF if tokens < limit else count
+            most = max(count * CANDIDATES, candidates) if tokens < limit else count
             due = [
                 task_of(row) for row in await tx.fetch_all("due_tasks", provider=provider, now_ms=now_ms, limit=most)
             ]
-            choice = singly(due) if len(due) <= count else choose(due, count)
-            await tx.execute_many("lease_task", _leases([task.id for task in choice.tasks], owner, now_ms, lease_ms))
-            await set_tokens(tx, account, account.tokens - choice.tokens)
-            return list(choice.tasks)
+            selection = singly(due) if len(due) <= count else select(due, count)
+            await tx.execute_many("lease_task", _leases([task.id for task in selection.tasks], owner, now_ms, lease_ms))
+            await set_tokens(tx, account, account.tokens - selection.tokens)
+            return list(selection.tasks)
 
         return await self._engine.write(work)
+
+    async def waiting(self, provider: str, *, now_ms: int, limit: int) -> list[Task]:
+        """Tasks that are due and that nobody leases, those that have been due for longest first."""
+        return await self._all("waiting_polls", task_of, provider=provider, now_ms=now_ms, limit=limit)
+
+    async def count_waiting(self, provider: str, *, now_ms: int, limit: int) -> int:
+        """How many there are, `limit` at most."""
+        found = await self._one("count_waiting_polls", dict, provider=provider, now_ms=now_ms, limit=limit)
+        return 0 if found is None else int(found["number"])
 
     async def lease_by_filter(
         self, condition: ReconcileFilter, *, owner: str, now_ms: int, lease_ms: int, limit: int
@@ -109,16 +120,19 @@ class PollRepository(Repository):
     ) -> int:
         """Pull back the polls and leases of a provider's tasks that lie too far ahead; return how many.
 
-        Polls become due at once. A submit that may be under way, and a lease, end as late as a new one would.
+        Polls become due at once, and forget when they found their tasks open. A submit that may be under way, and a
+        lease, end as late as a new one would.
         """
         polls, submits, leases = (latest_ms(now_ms, each) for each in (longest_wait_ms, dead_submit_ms, lease_ms))
 
         async def work(tx: Tx) -> int:
-            changed = await tx.execute("pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls)
-            changed += await tx.execute(
+            changed = await tx.execute_and_count(
+                "pull_back_polls", provider=provider, now_ms=now_ms, latest_ms=polls, ahead_ms=latest_ms(now_ms, 0)
+            )
+            changed += await tx.execute_and_count(
                 "pull_back_submits", provider=provider, dead_ms=now_ms + dead_submit_ms, latest_ms=submits
             )
-            return changed + await tx.execute(
+            return changed + await tx.execute_and_count(
                 "pull_back_task_leases", provider=provider, until_ms=now_ms + lease_ms, latest_ms=leases
             )
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from receiver.config.errors import ConfigError
 from receiver.runtime.clock_repair import ClockRepair
+from receiver.runtime.missed_callbacks import MissedCallbacks
 from receiver.runtime.services import Services
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
@@ -28,6 +29,16 @@ def make_clock_repair(services: Services) -> ClockRepair:
     )
 
 
+def make_missed_callbacks(services: Services) -> MissedCallbacks:
+    store = services.store
+    return MissedCallbacks(
+        minutes=store.minutes,
+        missed=store.missed_callbacks,
+        clock=services.clock,
+        on_events=services.commit_notifier.notify,
+    )
+
+
 @asynccontextmanager
 async def working(services: Services) -> AsyncIterator[Worker]:
     """Run the periodic jobs; on leaving, the runs in flight come to their end."""
@@ -39,6 +50,8 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         durations=services.durations,
         clock_repair=make_clock_repair(services),
         ledger=services.store.ledger,
+        missed_callbacks=make_missed_callbacks(services),
+        metrics=services.metrics,
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )
@@ -52,6 +65,17 @@ async def working(services: Services) -> AsyncIterator[Worker]:
         yield worker
     finally:
         await worker.stop()
+
+
+@asynccontextmanager
+async def snapshots(services: Services) -> AsyncIterator[None]:
+    """Read what is open from time to time, for `/metrics` and the dashboard."""
+    running = asyncio.create_task(services.snapshots.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 @asynccontextmanager

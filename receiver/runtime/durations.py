@@ -1,7 +1,7 @@
 """Durations and points in time as an operator writes and reads them: `90s`, `10m`, `2h`, `1d`. Pure."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from submitter.timestamps import find_rfc3339_ms
 
@@ -52,8 +52,7 @@ def _two_largest(rest_ms: int) -> list[str]:
     return [part for part in parts if part]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """A point in time, or how long before now. One of the two is set."""
 
     at_ms: int | None = None

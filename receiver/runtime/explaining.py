@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from receiver.reconcile.model.duration_report import WaitingPolls
+from receiver.reconcile.waiting import waiting_polls
 from receiver.runtime.next_steps import NextSteps, TaskContext, next_steps
 from receiver.runtime.services import Services
 from receiver.tasks.model.queue import QueuePlace
@@ -36,8 +38,18 @@ async def explain_task(services: Services, task: Task) -> Explanation:
         place=place,
         times=services.durations.times_of(task) if is_configured else None,
         has_list=has_list(services, task.provider),
+        waiting=await _waiting(services, task, now_ms) if is_configured else None,
     )
     return Explanation(timeline=timeline, steps=next_steps(task, timeline, context), place=place)
+
+
+async def _waiting(services: Services, task: Task, at_ms: int) -> WaitingPolls | None:
+    """The polls that a task waits beside; None where it is not due."""
+    if task.next_poll_ms is None or task.next_poll_ms > at_ms:
+        return None
+    configured, speed = services.providers[task.provider], services.settings.providers.speed
+    (status,) = await services.store.providers.statuses({task.provider: configured}, speed=speed, now_ms=at_ms)
+    return await waiting_polls(services.store.polls, services.durations, status, at_ms)
 
 
 def has_list(services: Services, provider: str) -> bool:

@@ -9,7 +9,7 @@ from shlex import quote
 
 from receiver.config.accounts import prefix_of
 from receiver.reconcile.model.decisions import RESULT_POLLS
-from receiver.reconcile.model.duration_report import poll_reason
+from receiver.reconcile.model.duration_report import WaitingPolls, poll_reason
 from receiver.reconcile.model.poll_times import PollTimes
 from receiver.runtime.durations import format_duration, format_when
 from receiver.store.accounts import AccountStatus
@@ -20,10 +20,11 @@ from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import DeliveryEntry, TimelineEntry
 from receiver.webhooks.model.delivery import DeliveryState
 from submitter.model import TaskState
-
-DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
+from submitter.providers.schedule import POLL_PRICE_S
 
 ANSWER_SHOWN = 200  # characters of what an endpoint answered
+
+DUE_SHOWN = 5  # webhooks of one task; there may be one for each of a thousand subscriptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class TaskContext:
     times: PollTimes | None = None
     #: The provider documents a list of its tasks.
     has_list: bool = False
+    #: The polls of the provider that wait for its rate budget; None where the task is not due.
+    waiting: WaitingPolls | None = None
 
 
 def entry_details(entry: TimelineEntry) -> Iterator[str]:
@@ -125,7 +128,20 @@ def _polling(task: Task, context: TaskContext) -> Iterator[str]:
     if task.next_poll_ms is not None:
         when = format_when(task.next_poll_ms, context.now_ms)
         yield f"Next poll {when}{_reason_for_time(task)}{_learned_reason(task, context)}."
+        yield from _turn(task, context)
     yield from _account_problems(context)
+
+
+def _turn(task: Task, context: TaskContext) -> Iterator[str]:
+    """Why a task that is due has not been polled yet."""
+    if context.waiting is None or context.times is None or context.waiting.price_s <= POLL_PRICE_S:
+        return
+    worth_s = context.times.index_of(task, context.now_ms)
+    yield (
+        f"It waits for its turn: {context.waiting.count} polls of {task.provider} wait for its rate budget. A poll is "
+        f"made when it is worth {context.waiting.price_s:.1f} s of expected lateness, and this one is worth "
+        f"{worth_s:.1f} s; every fifth goes to the task that was not polled for longest."
+    )
 
 
 def _queue(task: Task, place: QueuePlace, context: TaskContext) -> Iterator[str]:

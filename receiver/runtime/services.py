@@ -7,16 +7,19 @@ from receiver.callbacks.intake import Intake
 from receiver.config.api_keys import ApiKeyDigest
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.readiness import Readiness
+from receiver.runtime.snapshots import Snapshots
 from receiver.runtime.store import Store
 from receiver.store.retention import Pruner
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
 from receiver.tasks.queue import QueueSender
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
@@ -79,6 +82,9 @@ class Services:
     pruner: Pruner
     feed: Feed
     readiness: Readiness
+    metrics: Metrics
+    reporter: TaskReporter
+    snapshots: Snapshots
     commit_notifier: CommitNotifier
     clock: Clock
     secret_keys: tuple[str, ...] = field(repr=False)

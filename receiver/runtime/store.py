@@ -17,7 +17,9 @@ from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper, SteppedBack
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
+from receiver.store.minutes import MinuteRepository
 from receiver.store.open import ledger_at, open_engine
+from receiver.store.overview import OverviewRepository
 from receiver.store.retention import RetentionRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
@@ -28,6 +30,7 @@ from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
 from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.fan_out import FanOut
+from receiver.webhooks.missed_repository import MissedCallbackRepository
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
@@ -58,6 +61,9 @@ class Store:
     runs: RunRepository
     retention: RetentionRepository
     metadata: MetadataRepository
+    overview: OverviewRepository
+    minutes: MinuteRepository
+    missed_callbacks: MissedCallbackRepository
     marks: MarkKeeper
     #: The last time that the ledger stepped back, as of the start; None: never.
     stepped_back: SteppedBack | None
@@ -89,16 +95,16 @@ async def open_store(
         marks = MarkKeeper(engine, ledger_at(database_url))
         await marks.check(clock())
         try:
-            yield _store_on(engine, marks, await marks.last_step_back())
+            yield _store_on(engine, clock, marks, await marks.last_step_back())
         finally:
             await marks.save()
     finally:
         await engine.close()
 
 
-def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
+def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    publisher, fan_out = EventPublisher(), FanOut(engine, new_id)
+    publisher, fan_out = EventPublisher(), FanOut(engine, new_id, clock)
     ledger = Ledger(engine, new_id, publisher)
     return Store(
         ledger=ledger,
@@ -106,7 +112,7 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         queue=QueueRepository(engine, new_id, publisher),
         task_times=TaskTimesRepository(engine),
         polls=PollRepository(engine, new_id, ledger),
-        providers=ProviderRepository(engine, new_id),
+        providers=ProviderRepository(engine, new_id, publisher),
         durations=DurationRepository(engine),
         accounts=ProviderAccountRepository(engine),
         audit=AuditLog(engine, new_id),
@@ -119,8 +125,11 @@ def _store_on(engine: Engine, marks: MarkKeeper, stepped_back: SteppedBack | Non
         deliveries=DeliveryRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),
         runs=RunRepository(engine, new_id),
-        retention=RetentionRepository(engine, fan_out.advance),
+        retention=RetentionRepository(engine, fan_out.try_advance),
         metadata=MetadataRepository(engine),
+        overview=OverviewRepository(engine),
+        minutes=MinuteRepository(engine),
+        missed_callbacks=MissedCallbackRepository(engine, new_id, publisher),
         marks=marks,
         stepped_back=stepped_back,
         engine=engine,

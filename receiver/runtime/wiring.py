@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
@@ -22,6 +23,7 @@ from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock import now_ms
 from receiver.runtime.keys import Keys, read_keys
+from receiver.runtime.measuring import make_metrics, make_snapshots
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
 from receiver.runtime.store import Store, open_store
@@ -34,10 +36,12 @@ from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.lost_submits import LostSubmits
 from receiver.tasks.operator import TaskOperator
 from receiver.tasks.queue import SENDS_AT_ONCE, QueueSender
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission import Submission
 from receiver.webhooks.deliverer import Deliverer
 from receiver.webhooks.endpoints import EndpointService
 from receiver.webhooks.replay import ReplayService
+from receiver.webhooks.reporter import DeliveryReporter
 from receiver.webhooks.sender import RESPONSE_CAP_BYTES
 from receiver.webhooks.subscriptions import POSTS_AT_ONCE, SubscriptionService
 from submitter.http.address_guard import AddressGuard
@@ -54,6 +58,13 @@ SUBMITS_AT_ONCE = 100  # connections to providers that are never taken by the re
 DAY_S = 86_400
 
 MARK_EVERY_S = 5.0  # how much of the newest part of a ledger may be lost unnoticed
+
+
+class _Told(NamedTuple):
+    """Whom services tell of what they did."""
+
+    notifier: CommitNotifier
+    reporter: TaskReporter
 
 
 def random() -> float:
@@ -84,6 +95,9 @@ async def open_services(
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
         services = _build_services(settings, store, keys, guard, transport, webhook_transport)
+        stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
+        stack.callback(services.reporter.flush)
+        stack.callback(services.deliverer.reporter.flush)
         stack.callback(services.feed.close)
         stack.push_async_callback(services.commits.drained)
         stack.push_async_callback(services.submission.drained)
@@ -101,15 +115,13 @@ def _build_services(
     """Give each service what it needs; nothing here waits or fails."""
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
-    feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
-    notifier.subscribe(feed.wake)
-    commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify)
+    feed = _feed(settings, store, notifier)
     providers = _providers(settings)
-    durations = LearnedDurations(
-        repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
-    )
+    told = _Told(notifier, TaskReporter(make_metrics(settings, providers)))
+    commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify, reporter=told.reporter)
+    durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
-    submission = _submission(settings, store, transport, drafts, notifier, durations)
+    submission = _submission(settings, store, transport, drafts, told, durations)
     poller = _poller(settings, store, transport, submission, notifier, durations)
     endpoints = EndpointService(endpoints=store.endpoints, clock=now_ms, on_due=notifier.notify)
     return Services(
@@ -121,7 +133,7 @@ def _build_services(
         commits=commits,
         submission=submission,
         queue=QueueSender(submission=submission, queue=store.queue, clock=now_ms, on_events=notifier.notify),
-        operator=_operator(settings, store, transport, notifier),
+        operator=_operator(settings, store, transport, told),
         lost_submits=_lost_submits(settings, store, transport),
         subscriptions=_subscriptions(settings, store, endpoints, webhook_transport),
         endpoints=endpoints,
@@ -129,11 +141,14 @@ def _build_services(
         reconciler=Reconciler(poller=poller, polls=store.polls, settings=settings.reconcile, owner=owner, clock=now_ms),
         manual_reconcile=_manual_reconcile(settings, store, poller, owner),
         durations=durations,
-        deliverer=_deliverer(settings, store, webhook_transport, notifier, owner),
+        deliverer=_deliverer(settings, store, webhook_transport, told, owner),
         replay=ReplayService(replays=store.replays, clock=now_ms, on_due=notifier.notify),
         pruner=_pruner(settings, store),
         feed=feed,
         readiness=Readiness(probe=store.check, clock=now_ms),
+        metrics=told.reporter.metrics,
+        reporter=told.reporter,
+        snapshots=make_snapshots(settings, store, told.reporter.metrics, durations),
         commit_notifier=notifier,
         clock=now_ms,
         secret_keys=keys.signing,
@@ -141,11 +156,23 @@ def _build_services(
     )
 
 
+def _feed(settings: Settings, store: Store, notifier: CommitNotifier) -> Feed:
+    feed = Feed(event_log=store.events, task_states=store.tasks.states, max_streams=settings.streams.max_streams)
+    notifier.subscribe(feed.wake)
+    return feed
+
+
 def _providers(settings: Settings) -> Mapping[str, ConfiguredProvider]:
     return {
         account.name: ConfiguredProvider(adapter=ADAPTERS[account.adapter], account=account)
         for account in settings.providers.accounts
     }
+
+
+def _durations(settings: Settings, store: Store, providers: Mapping[str, ConfiguredProvider]) -> LearnedDurations:
+    return LearnedDurations(
+        repository=store.durations, providers=providers, speed=settings.providers.speed, clock=now_ms
+    )
 
 
 def _drafts(
@@ -168,7 +195,7 @@ def _submission(
     store: Store,
     transport: Transport,
     drafts: TaskDrafter,
-    notifier: CommitNotifier,
+    told: _Told,
     durations: LearnedDurations,
 ) -> Submission:
     return Submission(
@@ -182,13 +209,14 @@ def _submission(
         clock=now_ms,
         random=random,
         sleep=asyncio.sleep,
+        reporter=told.reporter,
         first_poll_ms=durations.first_poll_ms,
-        on_events=notifier.notify,
-        on_queued=notifier.notify_queue,
+        on_events=told.notifier.notify,
+        on_queued=told.notifier.notify_queue,
     )
 
 
-def _operator(settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier) -> TaskOperator:
+def _operator(settings: Settings, store: Store, transport: Transport, told: _Told) -> TaskOperator:
     return TaskOperator(
         tasks=store.tasks,
         submissions=store.submissions,
@@ -198,7 +226,8 @@ def _operator(settings: Settings, store: Store, transport: Transport, notifier: 
         transport=transport,
         clock=now_ms,
         speed=settings.providers.speed,
-        on_events=notifier.notify,
+        on_events=told.notifier.notify,
+        reporter=told.reporter,
     )
 
 
@@ -228,7 +257,8 @@ def _intake(
         ledger=store.ledger,
         tasks=store.tasks,
         clock=now_ms,
-        next_poll_ms=durations.after_callback_ms,
+        next_poll_of=durations.after_callback_ms,
+        refresh=durations.refresh,
     )
 
 
@@ -286,9 +316,9 @@ def _subscriptions(
     )
 
 
-def _deliverer(
-    settings: Settings, store: Store, transport: Transport, notifier: CommitNotifier, owner: str
-) -> Deliverer:
+def _deliverer(settings: Settings, store: Store, transport: Transport, told: _Told, owner: str) -> Deliverer:
+    reporter = DeliveryReporter(told.reporter.metrics)
+    transport.on_reply = reporter.replied
     return Deliverer(
         outbox=store.outbox,
         transport=transport,
@@ -298,7 +328,8 @@ def _deliverer(
         public_url=settings.public_url,
         clock=now_ms,
         random=random,
-        on_events=notifier.notify,
+        reporter=reporter,
+        on_events=told.notifier.notify,
     )
 
 

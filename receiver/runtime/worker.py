@@ -17,9 +17,11 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from receiver.metrics.registry import Metrics
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock_repair import ClockRepair
+from receiver.runtime.missed_callbacks import MissedCallbacks
 from receiver.store.errors import LedgerGone
 from receiver.store.retention import Pruner
 from receiver.tasks.ledger import Ledger
@@ -43,6 +45,8 @@ PRUNE_EVERY_S = 60.0
 PRUNE_FIRST_S = 5.0  # after the start, which has more urgent things to do
 
 PRUNE_AGAIN_S = 1.0  # after a run that left some
+
+MISSED_EVERY_S = 30.0
 
 REPAIR_EVERY_S = 600.0  # in case another node's clock was ahead; this one's own is watched
 
@@ -75,7 +79,17 @@ class JobRunner:
     A run that fails is logged in one line; the next one starts as usual.
     """
 
-    def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, at_once: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[object]],
+        *,
+        at_once: int,
+        clock: Clock,
+        on_success: Callable[[str, int], None] = lambda _name, _now_ms: None,
+    ) -> None:
+        """`on_success` is called with the name and the time after each run that did not fail."""
+        self._on_success = on_success
         self._name = name
         self._work = work
         self._at_once = at_once
@@ -109,6 +123,7 @@ class JobRunner:
     async def _run(self) -> None:
         try:
             await self._work()
+            self._on_success(self._name, self._clock())
         except Exception as error:  # noqa: BLE001 - it is logged, and no failure may keep the next run from starting
             self._log_error(error)
 
@@ -151,6 +166,8 @@ class Worker:
     queue: QueueSender
     durations: LearnedDurations
     clock_repair: ClockRepair
+    missed_callbacks: MissedCallbacks
+    metrics: Metrics
     #: Unix milliseconds.
     clock: Clock
     #: Called after `task.overdue` events were published.
@@ -162,6 +179,7 @@ class Worker:
     _learn: JobRunner = field(init=False)
     _prune: JobRunner = field(init=False)
     _repair: JobRunner = field(init=False)
+    _missed: JobRunner = field(init=False)
     _scheduler: AsyncIOScheduler | None = field(default=None, init=False)
     _queue_timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _deliver_timer: asyncio.TimerHandle | None = field(default=None, init=False)
@@ -177,10 +195,11 @@ class Worker:
         self._overdue = self._job("overdue", self._mark_overdue, at_once=1)
         self._learn = self._job("learn", self.durations.learn_once, at_once=1)
         self._prune = self._job("prune", self._prune_once, at_once=1)
+        self._missed = self._job("missed_callbacks", self.missed_callbacks.check_once, at_once=1)
         self._repair = self._job("clock_repair", lambda: self.clock_repair.run(self.clock()), at_once=1)
 
     def _job(self, name: str, work: Callable[[], Awaitable[object]], at_once: int = OVERLAPPING) -> JobRunner:
-        return JobRunner(name, work, at_once=at_once, clock=self.clock)
+        return JobRunner(name, work, at_once=at_once, clock=self.clock, on_success=self.metrics.tick_succeeded)
 
     def start(self) -> None:
         # It logs every run at INFO and every skipped one at WARNING; neither says anything about our jobs.
@@ -193,6 +212,7 @@ class Worker:
         self._every(LEARN_EVERY_S, self._learn)
         self._every(PRUNE_EVERY_S, self._prune)
         self._every(REPAIR_EVERY_S, self._repair)
+        self._every(MISSED_EVERY_S, self._missed)
         self._scheduler.start()
         self._prune_in(PRUNE_FIRST_S)
         self._watch_clock(self.clock())
@@ -221,7 +241,8 @@ class Worker:
         for timer in (self._queue_timer, self._deliver_timer, self._prune_timer, self._watch_timer):
             if timer is not None:
                 timer.cancel()
-        for job in (self._reconcile, self._send, self._deliver, self._overdue, self._learn, self._prune, self._repair):
+        working = (self._reconcile, self._send, self._deliver, self._overdue)
+        for job in (*working, self._learn, self._prune, self._repair, self._missed):
             await job.close()
         if scheduler is not None:
             scheduler.shutdown(wait=False)

@@ -8,11 +8,15 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 
 from dataclasses import dataclass, replace
 
+import structlog
+
 from receiver.store.codec import RowCodec
-from receiver.store.engine import NEVER_MS, Tx
+from receiver.store.engine import NEVER_MS, Tx, Value
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS, latest_ms, refill, refilled_until
+
+log = structlog.get_logger(__name__)
 
 ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
 
@@ -81,29 +85,25 @@ class ProviderAccountRepository(Repository):
 
     async def pause(self, provider: str, *, until_ms: int, reason: str, alarm: str | None, now_ms: int) -> None:
         """Send no polls to a provider until a time. A longer pause stays, and an alarm too."""
+        pause = PollPause(until_ms=until_ms, reason=reason, alarm=alarm)
+        await self._engine.write(lambda tx: pause_polls(tx, provider, pause, now_ms))
 
-        async def work(tx: Tx) -> None:
-            await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
-            await tx.execute(
-                "pause_account", provider=provider, until_ms=until_ms, reason=reason, alarm=alarm, now_ms=now_ms
-            )
-
-        await self._engine.write(work)
-
-    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int) -> None:
+    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int, waited_s: float = 0.0) -> None:
         """A receipt proves that the account takes submits: let them go again, and end their alarm.
 
-        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt.
+        `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. `waited_s`: as in
+        `Engine.write`.
         """
         found = await self._one("account_unlocked", account_of, provider=provider)
         if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
             return
         before_ms = ends_before_ms(found.submits_paused_since_ms, sent_ms=sent_ms, now_ms=now_ms)
 
-        async def work(tx: Tx) -> None:
-            await tx.execute("resume_submits", provider=provider, before_ms=before_ms)
+        async def work(tx: Tx) -> int:
+            return await tx.execute_and_count("resume_submits", provider=provider, before_ms=before_ms)
 
-        await self._engine.write(work)
+        if await self._engine.write(work, waited_s=waited_s) and (found.submits_paused_until_ms or found.submits_alarm):
+            log.info("provider_takes_submits_again", provider=provider)
 
     async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
         """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.
@@ -113,7 +113,7 @@ class ProviderAccountRepository(Repository):
         """
 
         async def work(tx: Tx) -> int:
-            return await tx.execute(
+            return await tx.execute_and_count(
                 "pull_back_account",
                 now_ms=now_ms,
                 latest_ms=latest_ms(now_ms, longest_pause_ms),
@@ -126,6 +126,24 @@ class ProviderAccountRepository(Repository):
     async def all(self) -> list[AccountStatus]:
         """Every account that was used or paused so far, by name."""
         return await self._all("all_accounts", account_of)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPause:
+    """No polls until a time; with an alarm where an operator must act."""
+
+    until_ms: int
+    reason: str
+    alarm: str | None
+
+
+async def pause_polls(tx: Tx, provider: str, pause: PollPause, now_ms: int) -> tuple[AccountStatus, AccountStatus]:
+    """Send no polls to a provider. Return the account before and after; its row is locked."""
+    await tx.execute("open_account", provider=provider, tokens=0.0, now_ms=now_ms)
+    before = account_of(await tx.fetch_one("account", provider=provider) or {})
+    params: dict[str, Value] = {"until_ms": pause.until_ms, "reason": pause.reason, "alarm": pause.alarm}
+    await tx.execute("pause_account", provider=provider, now_ms=now_ms, **params)
+    return before, account_of(await tx.fetch_one("account", provider=provider) or {})
 
 
 def ends_before_ms(since_ms: int | None, *, sent_ms: int, now_ms: int) -> int:

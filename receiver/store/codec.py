@@ -23,6 +23,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import (
     Any,
     ClassVar,
@@ -60,7 +61,12 @@ class _Dataclass(Protocol):
 
 def json_object(value: _Dataclass) -> dict[str, Any]:
     """The members of a dataclass by name, as they are."""
-    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return _members_of(type(value))(value)
+
+
+@cache
+def _members_of(kind: type[_Dataclass]) -> Callable[[_Dataclass], dict[str, Any]]:
+    return _compile("value", f"{{{', '.join(f'{name!r}: value.{name}' for name in kind.__dataclass_fields__)}}}", {})
 
 
 class Conversion(NamedTuple):
@@ -151,15 +157,18 @@ def _conversion(kind: _FieldType) -> Conversion | None:
     if kind is bool:
         return Conversion(int, bool)
     if origin is Mapping:
-        return Conversion(lambda value: to_json(dict(value)), json.loads)
+        return Conversion(
+            lambda value: to_json(dict(value)) if value else "{}",
+            lambda cell: {} if cell == "{}" else json.loads(cell),
+        )
     if origin is tuple and _has_plain_members(arguments[0]):
         make = arguments[0]
         return Conversion(
-            lambda value: to_json([json_object(each) for each in value]),
-            lambda cell: tuple([make(**each) for each in json.loads(cell)]),
+            lambda value: to_json([json_object(each) for each in value]) if value else "[]",
+            lambda cell: () if cell == "[]" else tuple([make(**each) for each in json.loads(cell)]),
         )
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return Conversion(str, kind)
+        return Conversion(str, {member.value: member for member in kind}.__getitem__)
     if _has_plain_members(kind):
         return Conversion(lambda value: to_json(json_object(value)), lambda cell: kind(**json.loads(cell)))
     raise TypeError(f"{kind} has no column type")

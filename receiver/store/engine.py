@@ -5,8 +5,9 @@ An engine runs transactions. Repositories name statements and never see a dialec
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import Any, Protocol, TypeVar
+
+from receiver.store.scripts import sql_files
 
 T = TypeVar("T")
 
@@ -14,6 +15,8 @@ Row = dict[str, Any]
 
 #: Later than any time in milliseconds, and within the 64 bits of both engines.
 NEVER_MS = 2**62
+
+NEWEST = "~"  # sorts after every id, so a first page starts at the newest row
 
 Value = str | int | float | None
 
@@ -42,9 +45,16 @@ class Reader(Protocol):
 
 
 class Tx(Reader, Protocol):
-    """One open transaction."""
+    """One open transaction.
 
-    async def execute(self, name: str, /, **params: Param) -> int:
+    What returns nothing costs no wait. It is run in its turn with the next statement whose result is read, or with the
+    commit. If it fails, nothing after it is run, its error is raised there at the latest, and the transaction is rolled
+    back.
+    """
+
+    async def execute(self, name: str, /, **params: Param) -> None: ...
+
+    async def execute_and_count(self, name: str, /, **params: Param) -> int:
         """Number of rows changed."""
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
@@ -115,7 +125,7 @@ def load_queries(*, lock: str, skip_locked: str) -> Mapping[str, str]:
     """Statements by name, with the dialect's row-lock clauses in them."""
     return {
         name: body.strip().removesuffix(";").replace("{lock}", lock).replace("{skip_locked}", skip_locked)
-        for file in files("receiver.store").joinpath("queries").iterdir()
+        for file in sql_files("queries")
         for name, body in _named(file.read_text(encoding="utf-8"))
     }
 

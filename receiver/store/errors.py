@@ -1,6 +1,6 @@
 """Errors of the ledger. `submitter.errors` draws the whole tree."""
 
-from submitter.errors import WhenfinalError
+from submitter.base_error import WhenfinalError
 
 
 class StoreError(WhenfinalError):

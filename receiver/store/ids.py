@@ -7,30 +7,32 @@ from collections.abc import Callable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # ten bits at a time, half as many steps
-_SHIFTS = range(120, -1, -10)
 
 RANDOM_BYTES = 10
+
+#: The last ones, which are counted up within a millisecond.
+_COUNTED_BITS = 40
+
+_SHIFTS = range(120, _COUNTED_BITS - 1, -10)
 
 #: Makes an id for a prefix at a time in unix milliseconds.
 IdMaker = Callable[[str, int], str]
 
 
-def new_id(prefix: str, now_ms: int, random_bytes: bytes) -> str:
-    """`random_bytes` must be `RANDOM_BYTES` long."""
-    number = now_ms << (8 * RANDOM_BYTES) | int.from_bytes(random_bytes)
-    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])}"
-
-
 def id_maker(random: Callable[[int], bytes]) -> IdMaker:
     """`random(n)` gives n random bytes, as `secrets.token_bytes` does. Ids of one maker sort in the order of making."""
-    last = [0, 0]
+    last_ms, beginning, counted = -1, "", 0
 
     def make(prefix: str, now_ms: int) -> str:
-        if now_ms > last[0]:
+        nonlocal last_ms, beginning, counted
+        if now_ms > last_ms:
+            number = now_ms << (8 * RANDOM_BYTES) | int.from_bytes(random(RANDOM_BYTES))
+            last_ms, beginning = now_ms, "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
             # The top bit stays free, so that counting up within a millisecond never overflows.
-            last[:] = now_ms, int.from_bytes(random(RANDOM_BYTES)) >> 1
+            counted = number & ((1 << (_COUNTED_BITS - 1)) - 1)
         else:
-            last[1] += 1
-        return new_id(prefix, last[0], last[1].to_bytes(RANDOM_BYTES))
+            counted += 1
+        ending = _PAIRS[counted >> 30] + _PAIRS[counted >> 20 & 1023] + _PAIRS[counted >> 10 & 1023]
+        return f"{prefix}_{beginning}{ending}{_PAIRS[counted & 1023]}"
 
     return make

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import structlog
 
@@ -44,14 +45,18 @@ def create_ledger_file(path: Path) -> Path:
 
 
 class OpenLedgerFile:
-    """The files of a ledger as they were opened. Make it once every connection has read from the ledger."""
+    """The files of a ledger as they were opened. Make it once every connection has read from the ledger.
+
+    Any thread may check it.
+    """
 
     def __init__(self, path: Path) -> None:
         real = path.resolve()  # SQLite puts the other files beside the ledger itself, not beside a link
         paths = [path, *ledger_files(real)[1:]]
         found = {each: _identity(each) for each in paths}
-        self._opened: Mapping[Path, FileIdentity] = {each: this for each, this in found.items() if this is not None}
+        self._opened: Mapping[str, FileIdentity] = {str(each): this for each, this in found.items() if this is not None}
         self._is_gone = False
+        self._logging = Lock()
 
     def check(self) -> None:
         """Raise LedgerGone unless the ledger at its path is the one that is open.
@@ -62,26 +67,31 @@ class OpenLedgerFile:
             found = _identity(path)
             if found != opened:
                 raise self._gone(path, is_replaced=found is not None)
-        if self._is_gone:
-            self._is_gone = False
-            log.warning("ledger_back", ledger=str(next(iter(self._opened))))
+        if self._is_gone and self._notes(is_gone=False):
+            log.warning("ledger_back", ledger=next(iter(self._opened)))
 
-    def _gone(self, path: Path, *, is_replaced: bool) -> LedgerGone:
+    def _notes(self, *, is_gone: bool) -> bool:
+        """Whether this is news."""
+        with self._logging:
+            is_news = self._is_gone is not is_gone
+            self._is_gone = is_gone
+        return is_news
+
+    def _gone(self, path: str, *, is_replaced: bool) -> LedgerGone:
         problem = (
             f"another file is at {path} than the one that is open; restart this process to use it"
             if is_replaced
             else f"{path} is gone; put it back, or restart this process to begin a new one"
         )
-        if not self._is_gone:
-            self._is_gone = True
+        if self._notes(is_gone=True):
             log.error("ledger_gone", problem=problem, instead="requests are answered 503")
         return LedgerGone(problem)
 
 
-def _identity(path: Path) -> FileIdentity | None:
+def _identity(path: Path | str) -> FileIdentity | None:
     """None when there is no file that can be seen."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - three for each check, and a path of pathlib costs more than the call
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -17,33 +17,15 @@ import structlog
 from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.errors import LedgerGone, StoreError
 from receiver.store.ledger_file import OWNER_ONLY
+from receiver.store.ledger_mark import LedgerMark, mark_path, read_mark
 from receiver.store.url import LedgerFile, LedgerServer
 
 log = structlog.get_logger(__name__)
-
-SUFFIX = ".seq"
 
 #: Event numbers that are never given out again, beyond the mark: more than can be made between two marks.
 LOST_MARGIN = 100_000
 
 SHOWN_MS = 7 * 86_400_000  # how long a step back is shown
-
-MOST_EVENTS = 2**52  # a larger number in a mark is not ours, and would leave none to give out
-
-LONGEST_MARK = 1000  # characters; ours are shorter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerMark:
-    """How far a ledger has come. Neither number ever falls, whatever the clock does."""
-
-    #: The number of the newest event.
-    events: int
-    #: Our id of the newest task; empty before the first.
-    task: str
-
-    def is_beyond(self, other: "LedgerMark") -> bool:
-        return self.events > other.events or self.task > other.task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +49,7 @@ class MarkKeeper:
     def __init__(self, engine: Engine, place: LedgerFile | LedgerServer) -> None:
         self._engine = engine
         path = place.path if isinstance(place, LedgerFile) else None
-        self._path = None if path is None else path.absolute().with_name(path.name + SUFFIX)
+        self._path = None if path is None else mark_path(path)
         self._saved: LedgerMark | None = None
         self._has_warned = False
 
@@ -76,7 +58,7 @@ class MarkKeeper:
 
         Followers have seen other events under those numbers. Raise StoreError.
         """
-        mark = None if self._path is None else await asyncio.to_thread(_read, self._path)
+        mark = None if self._path is None else await asyncio.to_thread(read_mark, self._path)
         if mark is None:
             return
 
@@ -133,20 +115,6 @@ class MarkKeeper:
 async def _mark_of(reader: Reader) -> LedgerMark:
     row = await reader.fetch_one("ledger_mark") or {}
     return LedgerMark(events=int(row.get("events") or 0), task=row.get("task") or "")
-
-
-def _read(path: Path) -> LedgerMark | None:
-    """None when there is none, or nothing that can be read as one."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place holds nobody up
-        with os.fdopen(descriptor, encoding="utf-8") as file:
-            found = json.loads(file.read(LONGEST_MARK))
-        events, task = found["events"], found["task"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if type(events) is not int or not 0 <= events < MOST_EVENTS or not isinstance(task, str):
-        return None
-    return LedgerMark(events=events, task=task)
 
 
 def _write(path: Path, mark: LedgerMark) -> None:

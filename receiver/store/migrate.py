@@ -5,17 +5,15 @@ Applied ones are recorded by file name, so that two branches that both add a fou
 
 import sqlite3
 from collections.abc import Iterator
-from importlib.resources import files
 
 from receiver.store.engine import Engine, Tx
 from receiver.store.errors import SchemaBehind
+from receiver.store.scripts import sql_files
 
 
 def known_migrations() -> tuple[tuple[str, str], ...]:
     """(name, SQL) in the order in which they are applied."""
-    folder = files("receiver.store").joinpath("migrations")
-    found = [(entry.name, entry) for entry in folder.iterdir() if entry.name.endswith(".sql")]
-    return tuple((name.removesuffix(".sql"), entry.read_text(encoding="utf-8")) for name, entry in sorted(found))
+    return tuple((file.stem, file.read_text(encoding="utf-8")) for file in sql_files("migrations"))
 
 
 async def _missing(tx: Tx) -> list[tuple[str, str]]:

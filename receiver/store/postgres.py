@@ -168,7 +168,7 @@ class PostgresReader:
 
 
 class PostgresTx(PostgresReader):
-    """The same inside a transaction, pipelined: an error is raised where the next result is read."""
+    """The same inside a transaction, pipelined: what returns nothing is sent without waiting for its result."""
 
     def __init__(
         self, connection: Connection, pipeline: psycopg.AsyncPipeline, *, node_id: str, until_s: float
@@ -197,7 +197,11 @@ class PostgresTx(PostgresReader):
         await self._pipeline.sync()  # without it the idle timeout of the server would not run
         return await cursor.fetchall()
 
-    async def execute(self, name: str, /, **params: Param) -> int:
+    async def execute(self, name: str, /, **params: Param) -> None:
+        await self._limit_wait()
+        await self._connection.execute(*_prepared(name, params))
+
+    async def execute_and_count(self, name: str, /, **params: Param) -> int:
         await self._limit_wait()
         cursor = await self._connection.execute(*_prepared(name, params))
         await self._pipeline.sync()

@@ -11,8 +11,6 @@ from receiver.store.engine import Engine, Param, Row
 
 T = TypeVar("T")
 
-NEWEST = "~"  # sorts after every id, so a first page starts at the newest row
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):

@@ -65,7 +65,7 @@ class RetentionRepository(Repository):
         """Clear the previous secrets and signing keys of rotations that are over; counts subscriptions."""
 
         async def work(tx: Tx) -> PruneBatch:
-            cleared = await tx.execute("clear_expired_keys", now_ms=now_ms)
+            cleared = await tx.execute_and_count("clear_expired_keys", now_ms=now_ms)
             if cleared:
                 await tx.execute("bump_subscriptions_version")
             return PruneBatch(count=cleared)
@@ -138,7 +138,7 @@ class RetentionRepository(Repository):
             deliveries = await tx.fetch_all("deliveries_of_events", last=last)
             await tx.execute_many("remove_attempts_of_delivery", [{"delivery": row["id"]} for row in deliveries])
             await tx.execute("remove_deliveries_of_events", last=last)
-            return PruneBatch(count=await tx.execute("remove_events", last=last), cursor=START)
+            return PruneBatch(count=await tx.execute_and_count("remove_events", last=last), cursor=START)
 
         return await self._engine.write(work)
 

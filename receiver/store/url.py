@@ -1,16 +1,17 @@
 """Parsing database URLs. Pure: nothing is opened, and no message repeats the URL, which may hold a password."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _SERVER_SCHEMES = ("postgresql", "postgres")
 
+DEFAULT_URL = "sqlite:///whenfinal.db"
+
 FORMS = "use sqlite:///whenfinal.db, sqlite:////absolute/path.db or postgresql://user:password@host:5432/database"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerFile:
+class LedgerFile(NamedTuple):
     """A SQLite file; `str()` is its path."""
 
     path: Path
@@ -19,18 +20,20 @@ class LedgerFile:
         return str(self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerServer:
-    """A Postgres database; `str()` names it without user and password."""
+class LedgerServer(NamedTuple):
+    """A Postgres database; `str()` and `repr()` name it without user and password."""
 
-    url: str = field(repr=False)
-    password: str | None = field(repr=False)
+    url: str
+    password: str | None
     name: str
     #: As in the URL; may be several.
     hosts: str
 
     def __str__(self) -> str:
         return f"database {self.name} at {self.hosts}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
 
 def read_database_url(url: str) -> LedgerFile | LedgerServer | None:

@@ -11,13 +11,20 @@ from typing import Any
 
 from receiver.events.model.event import EventDraft, EventType
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.codec import to_json
 from receiver.store.engine import Engine, RetryTransaction, Tx
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.event import task_draft
 from receiver.tasks.model.lifecycle import Change, apply
 from receiver.tasks.model.reports import Stored, counted
-from receiver.tasks.model.rows import ended_row, is_only_ended, observation_row, reported_task_of, task_of, task_row
+from receiver.tasks.model.rows import (
+    ended_row,
+    is_only_ended,
+    observation_row,
+    reported_task_of,
+    reports_row,
+    task_of,
+    task_row,
+)
 from receiver.tasks.model.settle import (
     OperatorEnd,
     end_observation,
@@ -134,7 +141,8 @@ class _Batch:
     def __init__(self, tasks: dict[TaskId, Task], new_id: IdMaker, now_ms: int) -> None:
         self._stored = dict(tasks)
         self._tasks = tasks
-        self._by_key = {key_of(task): task.id for task in tasks.values() if task.provider_task_id}
+        #: By the provider and its id, which cost less as a key than a `TaskKey` does.
+        self._by_key = {(task.provider, task.provider_task_id): task.id for task in tasks.values()}
         self._new_id = new_id
         self._now_ms = now_ms
         self._adopted: set[TaskId] = set()
@@ -170,9 +178,10 @@ class _Batch:
         because the receipt is late or was lost, the id must belong to no other task. An id that an operator gave counts
         as none, of this task and of another, because the token comes from the provider that was given it.
         """
-        known = self._by_key.get(incoming.observation.key)
+        key = incoming.observation.key
+        known = self._by_key.get((key.provider, key.provider_task_id)) if key.provider_task_id else None
         if incoming.expected_task_id is not None:
-            return self._find_expected(incoming.expected_task_id, incoming.observation.key, known)
+            return self._find_expected(incoming.expected_task_id, key, known)
         if known is not None:
             return self._tasks[known]
         if incoming.allow_adoption:
@@ -218,6 +227,7 @@ class _Batch:
         )
         self._adopted.add(task.id)
         self._tasks[task.id] = task
+        self._by_key[task.provider, task.provider_task_id] = task.id
         return task
 
     def _keep(
@@ -230,10 +240,9 @@ class _Batch:
         elif change.event is not None or after != before:
             self._tasks[after.id] = after
             self._changed.add(after.id)
-        if before.provider_task_id not in {None, after.provider_task_id}:
-            self._by_key.pop(key_of(before), None)
-        if after.provider_task_id is not None:
-            self._by_key[key_of(after)] = after.id
+        if before.provider_task_id != after.provider_task_id:
+            self._by_key.pop((before.provider, before.provider_task_id), None)
+            self._by_key[after.provider, after.provider_task_id] = after.id
         if stored is not Stored.COUNTED:
             observation_id = self._new_id("obs", self._now_ms)
             row = observation_row(observation_id, after.id, observation, change.verdict, self._now_ms)
@@ -257,8 +266,7 @@ class _Batch:
         losing = sorted(others, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
         await tx.execute_many("update_task", [task_row(task) for task in losing])
         counted = sorted(self._counted - self._changed - self._adopted)
-        reports = [{"id": task_id, "reports": to_json(dict(self._tasks[task_id].reports))} for task_id in counted]
-        await tx.execute_many("count_reports", reports)
+        await tx.execute_many("count_reports", [reports_row(self._tasks[task_id]) for task_id in counted])
 
     async def _write_adopted(self, tx: Tx) -> None:
         """Insert the adopted tasks. Raise RetryTransaction when another transaction has adopted one of them.

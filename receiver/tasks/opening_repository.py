@@ -1,7 +1,7 @@
 """A request becomes a task in the ledger: sent at once, queued, or the task that its idempotency key stands for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,43 +65,56 @@ class OpeningRepository:
         opening = Opening(task=task, limits=limits, request_text=request_text)
         return (await self.open_tasks([opening], now_ms))[0]
 
-    async def open_tasks(self, openings: Sequence[Opening], now_ms: int) -> list[Opened]:
-        """As `open_task`, for several in one transaction; what each comes to, in their order."""
+    async def open_tasks(self, openings: Sequence[Opening], now_ms: int, *, waited_s: float = 0.0) -> list[Opened]:
+        """As `open_task`, for several in one transaction; what each comes to, in their order.
+
+        Rows are locked in one order in every such transaction, so that two never wait for each other: the accounts by
+        name, the tasks of known keys by id, and new tasks by key. `waited_s`: as in `Engine.write`.
+        """
 
         async def work(tx: Tx) -> list[Opened]:
-            opened: dict[int, Opened] = {**await self._open_with_room(tx, openings, now_ms)}
-            for number, opening in enumerate(openings):
-                if number not in opened:
-                    opened[number] = await self._open(tx, opening, now_ms)
+            sent = await self._take_rooms(tx, openings, now_ms)
+            opened: dict[int, Opened] = {}
+            for number in sorted(range(len(openings)), key=lambda number: _key_order(openings[number].task)):
+                task = sent.get(number)
+                if task is not None and await tx.execute_and_count("insert_task", **task_row(task)):
+                    opened[number] = task
+                else:
+                    sent.pop(number, None)
+                    opened[number] = await self._open(tx, openings[number], now_ms)
+            await self._describe(tx, list(sent.values()), now_ms)
             return [opened[number] for number in range(len(openings))]
 
-        return await self._engine.write(work)
+        return await self._engine.write(work, waited_s=waited_s)
 
-    async def _open_with_room(self, tx: Tx, openings: Sequence[Opening], now_ms: int) -> dict[int, Task]:
-        """Open those that are sent at once, by their place in `openings`, with few statements for all of them.
+    async def _take_rooms(self, tx: Tx, openings: Sequence[Opening], now_ms: int) -> dict[int, Task]:
+        """Lock all accounts and known tasks. Return the tasks that are sent at once, by their place in `openings`.
 
         Left out are those that need a closer look: with an idempotency key that is known or given twice, or without
         room at once.
         """
         keys = Counter(each.task.idempotency_key for each in openings)
         given = [key for key, count in keys.items() if key is not None and count == 1]
-        known = [row["request_key"] for row in await tx.fetch_all("known_request_keys", keys=given)] if given else []
+        asked = [key for key in keys if key is not None]
+        known = [row["request_key"] for row in await tx.fetch_all("known_request_keys", keys=asked)] if asked else []
         fresh = {None, *given}.difference(known)
-        plain = {n: each for n, each in enumerate(openings) if each.limits and each.task.idempotency_key in fresh}
         sent: dict[int, Task] = {}
-        for provider in sorted({each.task.provider for each in plain.values()}):  # in which accounts are locked
-            own = {number: each for number, each in plain.items() if each.task.provider == provider}
-            sent |= await _take_room(tx, provider, own, now_ms)
-        opened = {n: task for n, task in sent.items() if await tx.execute("insert_task", **task_row(task))}
+        limited = {number: each for number, each in enumerate(openings) if each.limits is not None}
+        for provider in sorted({each.task.provider for each in limited.values()}):
+            own = {number: each for number, each in limited.items() if each.task.provider == provider}
+            sent |= await _take_room(tx, own, lambda each: each.task.idempotency_key in fresh, now_ms)
+        if known:
+            await tx.execute("lock_request_keys", keys=known)
+        return sent
+
+    async def _describe(self, tx: Tx, tasks: Sequence[Task], now_ms: int) -> None:
+        """Store the labels of new tasks that are sent at once, and the first line of each timeline."""
         labels = [
-            {"task": task.id, "name": name, "value": value}
-            for task in opened.values()
-            for name, value in task.labels.items()
+            {"task": task.id, "name": name, "value": value} for task in tasks for name, value in task.labels.items()
         ]
         await tx.execute_many("insert_label", labels)
-        lines = [line_row(self._new_id, task, _line(_detail(task)), now_ms) for task in opened.values()]
+        lines = [line_row(self._new_id, task, _line(_detail(task)), now_ms) for task in tasks]
         await tx.execute_many("insert_observation", lines)
-        return opened
 
     async def _open(self, tx: Tx, opening: Opening, now_ms: int) -> Opened:
         task, limits, request_text = opening.task, opening.limits, opening.request_text
@@ -153,7 +166,7 @@ class OpeningRepository:
     ) -> Task | None:
         """Return the task as it was stored, None where its id or its key is taken."""
         opened, room, detail = await self._placed(tx, task, limits, _detail(task), now_ms)
-        if not await tx.execute("insert_task", **task_row(opened)):
+        if not await tx.execute_and_count("insert_task", **task_row(opened)):
             return None
         labels = [{"task": task.id, "name": name, "value": value} for name, value in task.labels.items()]
         await tx.execute_many("insert_label", labels)
@@ -198,16 +211,22 @@ def _detail(task: Task) -> dict[str, Any]:
     return {"callback_expected": task.callback_expected}
 
 
-async def _take_room(tx: Tx, provider: str, openings: Mapping[int, Opening], now_ms: int) -> dict[int, Task]:
-    """Those of one account for which there is room, in their order up to the first for which there is none."""
-    limits = next(each.limits for each in openings.values() if each.limits)
+async def _take_room(
+    tx: Tx, openings: Mapping[int, Opening], is_plain: Callable[[Opening], bool], now_ms: int
+) -> dict[int, Task]:
+    """Lock the one account of `openings`.
+
+    Return the plain ones for which there is room, in their order up to the first for which there is none.
+    """
+    plain = {number: each for number, each in openings.items() if is_plain(each)}
+    provider, limits = next((each.task.provider, each.limits) for each in openings.values() if each.limits)
     account = before = await refill_tokens(tx, provider, limits.budget, now_ms)
-    lowest = min(each.task.priority for each in openings.values())
-    if await tx.fetch_one("any_queued", provider=provider, priority=lowest) is not None:
+    lowest = min((each.task.priority for each in plain.values()), default=None)
+    if lowest is None or await tx.fetch_one("any_queued", provider=provider, priority=lowest) is not None:
         return {}
     in_flight = 0 if in_flight_limit(account, limits) is None else await count_in_flight(tx, provider, beside="")
     sent: dict[int, Task] = {}
-    for number, opening in openings.items():
+    for number, opening in plain.items():
         room = find_room(account, limits, in_flight, now_ms)
         if isinstance(room, NoRoom):
             break
@@ -216,6 +235,11 @@ async def _take_room(tx: Tx, provider: str, openings: Mapping[int, Opening], now
     if account != before:
         await store_account(tx, account)
     return sent
+
+
+def _key_order(task: Task) -> tuple[str, str]:
+    """Of inserts, because one waits for another transaction that inserts the same key."""
+    return task.idempotency_key or "", task.key_scope
 
 
 def _is_key_free(earlier: Task, task: Task) -> bool:

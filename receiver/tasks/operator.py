@@ -5,7 +5,7 @@ Settling itself is a verb of `receiver.tasks.submission_repository`; `receiver.t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from receiver.store.accounts import ProviderAccountRepository
@@ -15,6 +15,7 @@ from receiver.tasks.model.candidates import Candidate, compare, doubts, window_o
 from receiver.tasks.model.redaction import redact, redact_status
 from receiver.tasks.model.settle import OperatorEnd, belongs_to_another, why_not_settled
 from receiver.tasks.model.task import SettleRefused, Task
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.repository import TaskRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from submitter.errors import TransportError
@@ -29,6 +30,7 @@ from submitter.model import (
     NotFound,
     Observation,
     ProviderTaskId,
+    Source,
     StatusOutcome,
     TaskId,
     TaskState,
@@ -96,6 +98,7 @@ class TaskOperator:
     speed: float
     #: Called after a commit that made events.
     on_events: Callable[[], None]
+    reporter: TaskReporter = field(default_factory=TaskReporter)
 
     async def cancel(self, task: Task, configured: ConfiguredProvider, *, actor: str) -> CancelAccepted | NotCanceled:
         """Ask the provider to cancel a task, and write that to the audit.
@@ -172,6 +175,7 @@ class TaskOperator:
         """End a task as an operator saw it end. Raise KeyError for an unknown task, or StoreUnavailable."""
         ended = await self.ledger.record_by_operator(task_id, end, actor=actor, now_ms=self.clock())
         if isinstance(ended, Task):
+            self.reporter.ended(ended, Source.OPERATOR)
             self.on_events()
         return ended
 
@@ -179,6 +183,7 @@ class TaskOperator:
         """Settle an uncertain task as never created. Raise KeyError for an unknown task, or StoreUnavailable."""
         refused = await self.submissions.settle_refuse(task_id, actor=actor, now_ms=self.clock())
         if isinstance(refused, Task):
+            self.reporter.ended(refused, Source.OPERATOR)
             self.on_events()
         return refused
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from receiver.tasks.model.queue import NoRoom
 from receiver.tasks.queue_repository import Claimed, QueueRepository, Unsendable
 from receiver.tasks.submission import Submission
+from submitter.model import Source
 
 SENDS_AT_ONCE = 16  # POSTs of one account in this process; they last a second or two, and a minute where it hangs
 
@@ -57,7 +58,10 @@ class QueueSender:
 
     async def refuse_overdue(self) -> None:
         """End the tasks that have waited as long as they may, and delete requests that nobody needs any more."""
-        if await self.queue.refuse_overdue(self.clock()):
+        refused = await self.queue.refuse_overdue(self.clock())
+        for task in refused:
+            self.submission.reporter.ended(task, Source.CLOCK)
+        if refused:
             self.on_events()
         self._looked_at = await self.queue.remove_left_requests(self._looked_at)
 

@@ -7,11 +7,13 @@ that leaves a task that is submitting, which the reconciler finds.
 Lock order: the account before its tasks, and both before what `receiver.webhooks.publisher` locks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from receiver.events.model.event import EventType
+import structlog
+
+from receiver.events.model.event import EventDraft, EventType
 from receiver.store.accounts import AccountStatus, account_of, refill_tokens, store_account
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.codec import RowCodec
@@ -40,8 +42,11 @@ from receiver.tasks.model.rows import refusal_detail, task_of, task_row
 from receiver.tasks.model.task import Task, Verdict
 from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.timeline_repository import add_answer
+from receiver.webhooks.model.provider_events import began
 from receiver.webhooks.publisher import EventPublisher
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
+
+log = structlog.get_logger(__name__)
 
 _DEPTHS = RowCodec(QueueDepth)
 
@@ -174,8 +179,7 @@ class QueueRepository(Repository):
         queue is over. `request_text` is None where the request is stored already.
         """
 
-        async def work(tx: Tx) -> Task:
-            await _hold_submits(tx, sent, refused, limits, now_ms)
+        async def put_back(tx: Tx) -> Task:
             (row,) = await tx.fetch_all("tasks_by_ids", ids=[sent.id])
             task = task_of(row)
             if task.state is not TaskState.SUBMITTING:
@@ -191,32 +195,40 @@ class QueueRepository(Repository):
                 await tx.execute("insert_queued_request", task=task.id, request=request_text)
             return waiting
 
-        return await self._engine.write(work)
+        async def work(tx: Tx) -> tuple[Task, list[EventDraft]]:
+            before, after = await _hold_submits(tx, sent, refused, limits, now_ms)
+            return await put_back(tx), await self._publish_began(tx, before, after, now_ms)
+
+        task, drafts = await self._engine.write(work)
+        _tell_began(drafts)
+        return task
 
     async def hold_submits(self, sent: Task, refused: Refused, *, limits: AccountLimits, now_ms: int) -> None:
         """What a refusal that does not put its task back, one of `HOLDING`, means for the account's next submits."""
 
-        async def work(tx: Tx) -> None:
-            await _hold_submits(tx, sent, refused, limits, now_ms)
+        async def work(tx: Tx) -> list[EventDraft]:
+            before, after = await _hold_submits(tx, sent, refused, limits, now_ms)
+            return await self._publish_began(tx, before, after, now_ms)
 
-        await self._engine.write(work)
+        _tell_began(await self._engine.write(work))
 
-    async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> int:
-        """Refuse the tasks that have waited as long as they may, at most `limit`. Return how many there were.
+    async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> list[Task]:
+        """Refuse the tasks that have waited as long as they may, at most `limit`. Return them as refused.
 
         It only reads when there is none. None is refused after the clock has leaped ahead; see `receiver.store.leap`.
         """
         if await self._one("any_queue_time_over", dict, now_ms=now_ms) is None:
-            return 0
+            return []
 
-        async def work(tx: Tx) -> int:
+        async def work(tx: Tx) -> list[Task]:
             found = await tx.fetch_all("queue_time_over", now_ms=now_ms, limit=limit)
             if found and await is_doubted(tx, now_ms):
                 found = []
+            refused = []
             for task in map(task_of, found):
                 over = queue_time_over(now_ms - task.waits_since_ms, task.error)
-                await self._refuse(tx, task, over, now_ms)
-            return len(found)
+                refused.append(await self._refuse(tx, task, over, now_ms))
+            return refused
 
         return await self._engine.write(work)
 
@@ -255,6 +267,14 @@ class QueueRepository(Repository):
             return canceled
 
         return await self._engine.write(work)
+
+    async def _publish_began(
+        self, tx: Tx, before: AccountStatus, after: AccountStatus, now_ms: int
+    ) -> list[EventDraft]:
+        """Last in its transaction, because the counter of events is the last row that one locks."""
+        drafts = list(began(before, after, new_id=self._new_id, now_ms=now_ms))
+        await self._publisher.publish(tx, drafts, now_ms=now_ms)
+        return drafts
 
     async def _refuse(self, tx: Tx, task: Task, refused: Refused, now_ms: int) -> Task:
         """End a task that a caller was answered 202 for."""
@@ -314,9 +334,25 @@ async def count_in_flight(tx: Tx, provider: str, *, beside: str) -> int:
     return int((row or {})["number"])
 
 
-async def _hold_submits(tx: Tx, sent: Task, refused: Refused, limits: AccountLimits, now_ms: int) -> None:
+async def _hold_submits(
+    tx: Tx, sent: Task, refused: Refused, limits: AccountLimits, now_ms: int
+) -> tuple[AccountStatus, AccountStatus]:
+    """Return the account before and after."""
     account = await refill_tokens(tx, sent.provider, limits.budget, now_ms)
     others = await count_in_flight(tx, sent.provider, beside=sent.id) if is_concurrency(refused) else 0
     after = after_refusal(account, refused, limits, others_in_flight=others, now_ms=now_ms)
     if after != account:
         await store_account(tx, after)
+    return account, after
+
+
+def _tell_began(drafts: Sequence[EventDraft]) -> None:
+    for draft in drafts:
+        notice = draft.data["provider"]
+        log.warning(
+            draft.type.replace(".", "_"),
+            provider=notice.name,
+            requests=notice.requests,
+            reason=notice.reason,
+            until=notice.until,
+        )

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from receiver.store.engine import NEVER_MS, Engine
-from receiver.store.repository import NEWEST, Page, Repository
+from receiver.store.engine import NEVER_MS, NEWEST, Engine
+from receiver.store.repository import Page, Repository
 from receiver.tasks.model.queue_list import QueuedTask, queued_task_of
 from receiver.tasks.model.rows import task_of
 from receiver.tasks.model.task import Task, TaskFilter

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from receiver.store.repository import NEWEST, Repository
+from receiver.store.engine import NEWEST
+from receiver.store.repository import Repository
 from receiver.tasks.model.rows import reported_task_of
 from receiver.tasks.model.search import (
     FoundNumber,

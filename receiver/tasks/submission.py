@@ -16,6 +16,7 @@ import structlog
 from receiver.config.sections import ProvidersSettings
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.errors import StoreUnavailable
+from receiver.store.write_groups import WriteGroups
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.queue import HOLDING, PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
@@ -37,19 +38,11 @@ from receiver.tasks.model.submit_result import (
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
+from receiver.tasks.reporter import TaskReporter
 from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
-from receiver.tasks.write_groups import WriteGroups
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
-from submitter.model import (
-    UNRESOLVED,
-    Receipt,
-    Refusal,
-    Refused,
-    SubmitOutcome,
-    TaskState,
-    Uncertain,
-)
+from submitter.model import UNRESOLVED, Receipt, Refusal, Refused, SubmitOutcome, TaskState, Uncertain
 from submitter.other_path import RememberedPaths
 from submitter.providers import schedule
 from submitter.providers.contract import ConfiguredProvider, SubmitContext
@@ -82,6 +75,7 @@ class Submission:
     #: Gives numbers in [0, 1).
     random: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    reporter: TaskReporter = field(default_factory=TaskReporter, repr=False)
     #: When a task with a receipt is polled first, in unix milliseconds.
     first_poll_ms: Callable[[Task], Awaitable[int]]
     #: Called after a commit that made events, and after a task was queued.
@@ -96,8 +90,13 @@ class Submission:
     _accepted: WriteGroups[tuple[str, int], None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._openings = WriteGroups(lambda group: self.submissions.open_tasks(group, self.clock()))
-        self._receipts = WriteGroups(lambda group: self.submissions.store_receipts(group, self.clock()))
+        store = self.submissions
+        self._openings = WriteGroups(
+            lambda group, *, waited_s: store.open_tasks(group, self.clock(), waited_s=waited_s)
+        )
+        self._receipts = WriteGroups(
+            lambda group, *, waited_s: store.store_receipts(group, self.clock(), waited_s=waited_s)
+        )
         self._accepted = WriteGroups(self._let_submits_go)
 
     def check(self, request: TaskRequest) -> None:
@@ -164,6 +163,7 @@ class Submission:
                 break
             prepared = await self._in_thread(partial(prepared_from, claimed, self.drafts.prepare))
         if isinstance(claimed, Unsendable):
+            self.reporter.refused(claimed.task)
             self.on_events()
         return claimed
 
@@ -181,7 +181,7 @@ class Submission:
         A refusal that passes puts the task back into the queue, if it may wait there. `request_text` is for a task that
         was never queued.
         """
-        adapter = self.providers[task.provider].adapter
+        adapter, began_ms = self.providers[task.provider].adapter, self.clock()
         attempt = await post_with_retries(
             partial(self._send_within_budget, ready.call, task.provider, count(1)),
             adapter.parse_receipt,
@@ -192,6 +192,7 @@ class Submission:
             repeats_throttled=task.queued_until_ms is None,
         )
         outcome, last_reply = (self._redacted(task, each) for each in (attempt.outcome, attempt.last_reply))
+        self.reporter.submitted(task.provider, outcome, self.clock() - began_ms)
         refused = outcome if isinstance(outcome, Refused) else None
         if refused is not None and refused.refusal in PASSING and task.queued_until_ms is not None:
             return await self._requeue(task, refused, request_text), None
@@ -220,7 +221,9 @@ class Submission:
         return queued
 
     def _wake(self, stored: Task) -> None:
-        """Wake whoever delivers events, where storing an outcome may have made one."""
+        """Tell of a task that was refused, and wake whoever delivers events, where an outcome may have made one."""
+        if stored.state is TaskState.REFUSED:
+            self.reporter.refused(stored)
         if stored.state in {TaskState.REFUSED, TaskState.UNCERTAIN}:
             self.on_events()
 
@@ -261,6 +264,7 @@ class Submission:
         answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
         outcome = with_earlier_attempt(reply, earlier)
+        self.reporter.submitted(task.provider, outcome, self.clock() - sent_ms)
         stored = await self._save_outcome(task, outcome, tell=True)
         await self._learn(task, reply, sent_ms)
         self._wake(stored)
@@ -364,10 +368,10 @@ class Submission:
         except StoreUnavailable as error:
             log.warning("account_not_updated", provider=task.provider, error=str(error))
 
-    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]]) -> list[None]:
+    async def _let_submits_go(self, accepted: Sequence[tuple[str, int]], *, waited_s: float) -> list[None]:
         """Of several submits of one account, the last one that was sent says most."""
         for provider, sent_ms in dict(sorted(accepted)).items():
-            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock())
+            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock(), waited_s=waited_s)
         return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -82,8 +82,13 @@ class SubmissionRepository(OpeningRepository):
         stored = StoredReceipt(task_id=task_id, receipt=receipt, next_poll_ms=next_poll_ms)
         return (await self.store_receipts([stored], now_ms))[0]
 
-    async def store_receipts(self, receipts: Sequence[StoredReceipt], now_ms: int) -> list[Task]:
-        """As `store_receipt`, for several in one transaction; the tasks as stored, in the order of `receipts`."""
+    async def store_receipts(
+        self, receipts: Sequence[StoredReceipt], now_ms: int, *, waited_s: float = 0.0
+    ) -> list[Task]:
+        """As `store_receipt`, for several in one transaction; the tasks as stored, in the order of `receipts`.
+
+        `waited_s`: as in `Engine.write`.
+        """
 
         async def work(tx: Tx) -> list[Task]:
             found = await tx.fetch_all(
@@ -108,7 +113,7 @@ class SubmissionRepository(OpeningRepository):
             await self._write_received(tx, changes, now_ms)
             return stored
 
-        return await self._engine.write(work)
+        return await self._engine.write(work, waited_s=waited_s)
 
     async def _take_receipt(self, tx: Tx, task: Task, receipt: StoredReceipt, now_ms: int) -> Task:
         named = receipt.receipt.provider_task_id

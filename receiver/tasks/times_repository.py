@@ -17,6 +17,8 @@ class TaskTimesRepository(Repository):
 
         async def work(tx: Tx) -> int:
             times = {"now_ms": now_ms, "ahead_ms": latest_ms(now_ms, 0)}
-            return await tx.execute("pull_back_queue_times", **times) + await tx.execute("pull_back_deadlines", **times)
+            return await tx.execute_and_count("pull_back_queue_times", **times) + await tx.execute_and_count(
+                "pull_back_deadlines", **times
+            )
 
         return await self._engine.write(work)

@@ -1,12 +1,15 @@
 """The application: the endpoints behind the tracing middleware, and the answer to everything that a handler raises.
 
-Callbacks come past the router: see `CallbackEntrance`.
+Callbacks come past the router: see `Application`.
 """
 
+import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -16,28 +19,42 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
+from receiver.callbacks.model import Accepted
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, working
+from receiver.runtime.background import commit_listener, snapshots, working
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import LedgerGone, StoreError
 from receiver.web.bodies import Bodies
 from receiver.web.bounded_lines import BoundedLines
-from receiver.web.callbacks import receive_callback, tell_other_refusals
+from receiver.web.callbacks import CallbackTaker, prepared
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
-from receiver.web.endpoint import Endpoint, RequestContext
-from receiver.web.middleware import Tracing, problem_response, trace_of
+from receiver.web.endpoint import Endpoint
+from receiver.web.middleware import (
+    REQUEST_ID,
+    RequestTimes,
+    Trace,
+    Tracing,
+    answer_unexpected,
+    is_host,
+    problem_response,
+    request_id,
+    stamped,
+    tell,
+    tell_other_callbacks,
+    trace_of,
+)
 from receiver.web.openapi import build_document
 from receiver.web.problems import Kind, Problem, invalid, with_retry_after
 from receiver.web.routes import ROUTES
 from receiver.web.routes.callbacks import CALLBACK, SIGNED_CALLBACK
-from receiver.web.schemas.tasks import AnyQuery, NoBody
 from submitter.errors import InvalidRequest
 
 log = structlog.get_logger(__name__)
@@ -47,8 +64,6 @@ EXPECTED = (Problem, InvalidRequest, StoreError, HTTPException, ClientDisconnect
 
 #: A locked ledger is free again within this time; with a full disk a caller only tries in vain.
 STORE_RETRY_S = 2.0
-
-_ANY_QUERY, _NO_BODY = AnyQuery(), NoBody()
 
 _GONE = "The ledger's file was deleted, moved or replaced under this process. Its log names the file."
 
@@ -64,6 +79,7 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
         async with (
             open_services(settings, show_key=show_key) as services,
             commit_listener(services),
+            snapshots(services),
             AsyncExitStack() as stack,
         ):
             if with_worker:
@@ -79,17 +95,18 @@ def build_app(
     """Return the application over services that its lifespan opens."""
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+    async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with open_services() as services, operating(services) as runs:
             app.state.bodies = Bodies.of(services.settings)
-            app.state.refusal_lines = BoundedLines(tell_other_refusals)
+            app.callbacks = app.state.callbacks = CallbackTaker(services.intake, app.state.bodies, services.metrics)
             app.state.sign_in_limit = SignInLimit()
             app.state.media_slots = MediaSlots()
+            app.requests = RequestTimes(services.metrics)
             yield {"services": services, "runs": runs}
 
-    app = Starlette(
+    app = Application(
         routes=[*(_route(endpoint) for endpoint in ROUTES), *(dashboard_routes() if has_dashboard else ())],
-        middleware=[Middleware(Tracing, answer=_to_answer), Middleware(CallbackEntrance)],
+        middleware=[Middleware(Tracing, answer=_to_answer)],
         exception_handlers=dict.fromkeys(EXPECTED, _answer_error),
         lifespan=lifespan,
     )
@@ -99,27 +116,71 @@ def build_app(
     return app
 
 
-class CallbackEntrance:
-    """Takes callbacks past the router and its layers, which cost more than a callback does; answers stay the same."""
+#: The address of a callback, as the documents have it and nothing added.
+_PLAIN_ADDRESS = re.compile(rb"/callbacks/([A-Za-z0-9._~-]+)(?:/([A-Za-z0-9._~-]+))?")
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+_Fields = Mapping[bytes, bytes]
+
+
+class Application(Starlette):
+    """Takes callbacks past the middleware and the router, whose layers cost more than a callback does.
+
+    Only those with a plain address and a plain head; the router has the others. The answers are the same.
+    """
+
+    #: Both are set by the lifespan.
+    callbacks: CallbackTaker
+    requests: RequestTimes
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Starlette's own
+        super().__init__(**options)
+        self._lines = BoundedLines(tell_other_callbacks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        address = scope["path"].split("/")[1:] if scope["type"] == "http" and scope["method"] == "POST" else []
-        if address[:1] != ["callbacks"] or len(address) not in {2, 3}:
-            await self._app(scope, receive, send)
-            return
-        endpoint = CALLBACK if len(address) == 3 else SIGNED_CALLBACK
-        trace_of(scope).route = endpoint.path
-        scope["path_params"] = dict(zip(("provider", "token"), address[1:], strict=False))
-        request = Request(scope, receive)
-        context = RequestContext(request=request, services=request.state.services, query=_ANY_QUERY, body=_NO_BODY)
+        if scope["type"] == "http" and scope["method"] == "POST":
+            address = _PLAIN_ADDRESS.fullmatch(scope.get("raw_path") or b"")
+            fields: _Fields = dict(scope["headers"])
+            is_plain = len(fields) == len(scope["headers"]) and is_host(fields.get(b"host", b" "))
+            if address is not None and is_plain:
+                trace = Trace(
+                    request_id=request_id(fields.get(REQUEST_ID)),
+                    route=SIGNED_CALLBACK.path if address[2] is None else CALLBACK.path,
+                )
+                await self._take_callback(address, trace, scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    async def _take_callback(
+        self, address: re.Match[bytes], trace: Trace, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        started_s = perf_counter()
+        provider = address[1].decode()
+        token = None if address[2] is None else address[2].decode()
         try:
-            answer = await receive_callback(context)
-        except EXPECTED as error:
-            answer = await _answer_error(request, error)
-        await answer(scope, receive, send)
+            outcome = await self.callbacks.take(provider, token, scope["headers"], receive)
+            self.callbacks.count(provider, outcome, perf_counter() - started_s)
+            if not isinstance(outcome, Accepted):
+                self.callbacks.tell(provider, outcome, trace.request_id)
+            answer = prepared(outcome)
+            trace.status = answer.status
+            await answer.send(trace.request_id, send)
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            await _answer_raised(error, trace, scope, receive, stamped(send, trace))
+        finally:
+            took_s = perf_counter() - started_s
+            self.requests.observe("POST", trace, took_s)
+            if self._lines.may_write(str(trace.status)):
+                tell("POST", trace, took_s)
+
+
+async def _answer_raised(error: BaseException, trace: Trace, scope: Scope, receive: Receive, send: Send) -> None:
+    scope.setdefault("state", {})["trace"] = trace
+    with bound_contextvars(request_id=trace.request_id):
+        if isinstance(error, EXPECTED) and trace.status is None:
+            answer = await _answer_error(Request(scope), error)
+            await answer(scope, receive, send)
+        else:
+            await answer_unexpected(error, scope, receive, send)
 
 
 def _route(endpoint: Endpoint) -> Route:

@@ -4,11 +4,12 @@ A body counts while it is read and parsed. What is large is parsed in a thread, 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from receiver.config.settings import Settings
 from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
@@ -83,56 +84,61 @@ class Reading:
     the bodies of all connections are too much together.
     """
 
-    __slots__ = ("_body", "_pool", "_request")
+    __slots__ = ("_headers", "_held_bytes", "_pool", "_receive")
 
-    def __init__(self, request: Request, pool: BodyPool) -> None:
-        self._request = request
+    def __init__(self, receive: Receive, headers: Sequence[tuple[bytes, bytes]], pool: BodyPool) -> None:
+        self._receive = receive
+        self._headers = headers
         self._pool = pool
-        self._body = bytearray()
+        self._held_bytes = 0
 
     async def __aenter__(self) -> bytes:
-        if _declared_bytes(self._request) > self._pool.max_bytes:
+        if _declared_bytes(self._headers) > self._pool.max_bytes:
             raise _too_large(self._pool)
         try:
-            await self._read()
+            return await self._read()
         except BaseException:
-            self._pool.held_bytes -= len(self._body)
+            self._pool.held_bytes -= self._held_bytes
             raise
-        return bytes(self._body)
 
     async def __aexit__(self, *_: object) -> None:
-        self._pool.held_bytes -= len(self._body)
+        self._pool.held_bytes -= self._held_bytes
 
-    async def _read(self) -> None:
+    async def _read(self) -> bytes:
         until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S
+        chunks: list[bytes] = []
         is_whole = False
         try:
             async with asyncio.timeout_at(until_s) as timeout:
                 while not is_whole:
-                    message = await self._request.receive()
+                    message = await self._receive()
                     if message["type"] == "http.disconnect":
                         raise ClientDisconnect
-                    _take(self._pool, self._body, message.get("body", b""))
+                    chunks.append(message.get("body", b""))
+                    self._hold(len(chunks[-1]))
                     is_whole = not message.get("more_body", False)
                     if not is_whole:
-                        timeout.reschedule(until_s + len(self._body) / self._pool.slowest_bytes_s)
+                        timeout.reschedule(until_s + self._held_bytes / self._pool.slowest_bytes_s)
         except TimeoutError:
             raise _too_slow(self._pool) from None
+        return b"".join(chunks)
+
+    def _hold(self, more_bytes: int) -> None:
+        pool = self._pool
+        if self._held_bytes + more_bytes > pool.max_bytes:
+            raise _too_large(pool)
+        if pool.held_bytes + more_bytes > pool.most_held_bytes:
+            problem = Problem(Kind.BODIES_FULL, headers={"Connection": "close"})
+            raise with_retry_after(problem, FULL_RETRY_S)
+        self._held_bytes += more_bytes
+        pool.held_bytes += more_bytes
 
 
-def _take(pool: BodyPool, body: bytearray, chunk: bytes) -> None:
-    if len(body) + len(chunk) > pool.max_bytes:
-        raise _too_large(pool)
-    if pool.held_bytes + len(chunk) > pool.most_held_bytes:
-        problem = Problem(Kind.BODIES_FULL, headers={"Connection": "close"})
-        raise with_retry_after(problem, FULL_RETRY_S)
-    body += chunk
-    pool.held_bytes += len(chunk)
-
-
-def _declared_bytes(request: Request) -> int:
-    length = next((value for name, value in request.scope["headers"] if name == b"content-length"), b"")
-    return int(length[:19]) if length.isdigit() else 0
+def _declared_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value[:19]) if value.isdigit() else 0
+    return 0
 
 
 def _too_large(pool: BodyPool) -> Problem:

@@ -1,26 +1,34 @@
-"""The endpoint for callbacks: hand headers and bytes to the intake, answer its outcome as a status.
+"""Callbacks: hand headers and bytes to the intake, answer its outcome as a status.
 
 Only `receiver.callbacks.intake` decides. An unauthenticated caller gets no reason; the reason goes to the log.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import assert_never
 
 import structlog
 from starlette.responses import Response
+from starlette.types import Receive, Send
 
+from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
+from receiver.metrics.counting import Count
+from receiver.metrics.registry import Metrics
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.json_body import has_too_many_marks
-from receiver.web.problems import Kind, Problem
+from receiver.web.middleware import REQUEST_ID, trace_of
+from receiver.web.problems import Kind, Problem, to_response
 from receiver.web.schemas.tasks import AnyQuery, NoBody
 from submitter.api import CallbackVerdict
 from submitter.http.messages import Callback, Headers
 from submitter.http.unpacking import unpacked
+from submitter.model import TaskId
 
 log = structlog.get_logger(__name__)
 
@@ -31,34 +39,79 @@ CALLBACK_TYPES = frozenset({"application/json", "application/cloudevents+json"})
 #: RFC 9110 requires a challenge with every 401, although no client can answer this one.
 _CHALLENGE = {"WWW-Authenticate": 'Callback realm="whenfinal"'}
 
+Refusal = Unauthenticated | Malformed | UnknownProvider | TaskMismatch
 
-#: Made once, because they are the same for every callback.
-_ANSWERS: Mapping[Verdict, Response] = {
-    verdict: JsonAnswer(body=CallbackVerdict.model_validate({"verdict": verdict})).to_response()
-    for verdict in (Verdict.DUPLICATE, Verdict.STALE, Verdict.CONTRADICTION)
-} | {Verdict.APPLIED: JsonAnswer(status=204).to_response()}
+
+class CallbackTaker:
+    """One for a process."""
+
+    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics) -> None:
+        self._intake = intake
+        self._bodies = bodies
+        self._metrics = metrics
+        self._counts: dict[tuple[str, str], Count] = {}
+        self._duration = metrics.distribution("whenfinal_callback_duration_seconds")
+        self._refusal_lines = BoundedLines(_tell_other_refusals)
+
+    async def take(
+        self, provider: str, token: str | None, headers: list[tuple[bytes, bytes]], receive: Receive
+    ) -> IntakeOutcome:
+        """Take a callback with a token in its path or, from a provider that signs, without one.
+
+        The token is checked before the body is read, because anybody can send a body. Raise a problem for a body that
+        cannot be read within the limits.
+        """
+        admitted = self._intake.admit(provider, token)
+        if not isinstance(admitted, Admitted):
+            return admitted
+        pool = self._bodies.unproved if admitted.token is None else self._bodies.callbacks
+        async with Reading(receive, headers, pool) as body:
+            callback = _callback_of(_readable(headers), body, pool.max_bytes)
+            if has_too_many_marks(callback.body):
+                return await self._intake.leave_unread(admitted, "the body holds too many values")
+            return await self._intake.take(admitted, callback)
+
+    def count(self, provider: str, outcome: IntakeOutcome, took_s: float) -> None:
+        """Count a callback by its outcome. `took_s`: from its head until it was durable."""
+        verdict: str = "rejected"
+        if isinstance(outcome, Accepted):
+            verdict = "thin" if outcome.is_thin else outcome.verdict
+            self._duration.observe(took_s)
+        child = self._counts.get((provider, verdict))
+        if child is None:
+            label = self._metrics.provider(provider)
+            child = self._metrics.count("whenfinal_callbacks", label, verdict)
+            if label == provider:  # others could be any number
+                self._counts[provider, verdict] = child
+        child.add()
+
+    def tell(self, provider: str, refusal: Refusal, request_id: str) -> None:
+        """Log why a callback was refused. The name of an unknown provider is anybody's text, so it is not logged."""
+        if isinstance(refusal, UnknownProvider):
+            return
+        kind = type(refusal).__name__
+        if self._refusal_lines.may_write(f"{provider} {kind}"):
+            log.warning(
+                "callback_refused", provider=provider, outcome=kind, reason=refusal.reason, request_id=request_id
+            )
+
+
+def _tell_other_refusals(outcomes: Mapping[str, int]) -> None:
+    log.warning("more_callbacks_refused", outcomes=outcomes)
 
 
 async def receive_callback(context: RequestContext[AnyQuery, NoBody]) -> Response:
-    """Take a callback with a token in its path or, from a provider that signs, without one.
-
-    The token is checked before the body is read, because anybody can send a body.
-    """
-    request, intake, provider = context.request, context.services.intake, context.path_param("provider")
-    admitted = intake.admit(provider, request.path_params.get("token"))
-    if not isinstance(admitted, Admitted):
-        raise _refusal(context, admitted)
-    bodies: Bodies = request.app.state.bodies
-    pool = bodies.unproved if admitted.token is None else bodies.callbacks
-    async with Reading(request, pool) as body:
-        callback = _callback_of(_headers(request.scope["headers"]), body, pool.max_bytes)
-        if has_too_many_marks(callback.body):
-            outcome: IntakeOutcome = await intake.leave_unread(admitted, "the body holds too many values")
-        else:
-            outcome = await intake.take(admitted, callback)
+    """Take a callback that came by the router, because its address or its head is not plain."""
+    request, provider = context.request, context.path_param("provider")
+    taker: CallbackTaker = request.app.state.callbacks
+    token = request.path_params.get("token")
+    began_s = perf_counter()
+    outcome = await taker.take(provider, token, request.scope["headers"], request.receive)
+    taker.count(provider, outcome, perf_counter() - began_s)
     if isinstance(outcome, Accepted):
-        return _ANSWERS[outcome.verdict]
-    raise _refusal(context, outcome)
+        return _response(outcome.verdict)
+    taker.tell(provider, outcome, trace_of(request.scope).request_id)
+    raise _problem_of(outcome)
 
 
 def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
@@ -73,27 +126,18 @@ def _callback_of(headers: Headers, body: bytes, max_bytes: int) -> Callback:
     return replace(came, body=content, packed=body)
 
 
-def _headers(raw: list[tuple[bytes, bytes]]) -> Headers:
+def _readable(raw: list[tuple[bytes, bytes]]) -> Headers:
     """In their order, repeated ones repeated; Latin-1 maps every byte to a character."""
-    return tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw)
+    return tuple([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw])
 
 
-def _refusal(
-    context: RequestContext[AnyQuery, NoBody], outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch
-) -> Problem:
-    if not isinstance(outcome, UnknownProvider):  # its name is anybody's text
-        provider, kind = context.path_param("provider"), type(outcome).__name__
-        lines: BoundedLines = context.request.app.state.refusal_lines
-        if lines.may_write(f"{provider} {kind}"):
-            log.warning("callback_refused", provider=provider, outcome=kind, reason=outcome.reason)
-    return _problem_of(outcome)
+def _response(verdict: Verdict) -> Response:
+    if verdict is Verdict.APPLIED:
+        return JsonAnswer(status=204).to_response()
+    return JsonAnswer(body=CallbackVerdict.model_validate({"verdict": verdict})).to_response()
 
 
-def tell_other_refusals(outcomes: Mapping[str, int]) -> None:
-    log.warning("more_callbacks_refused", outcomes=outcomes)
-
-
-def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMismatch) -> Problem:
+def _problem_of(outcome: Refusal) -> Problem:
     match outcome:
         case Unauthenticated():
             return Problem(Kind.NOT_OURS, headers=_CHALLENGE)
@@ -105,3 +149,52 @@ def _problem_of(outcome: Unauthenticated | Malformed | UnknownProvider | TaskMis
             return Problem(Kind.CONFLICT, "The token in the path was made for another task.")
         case _:
             assert_never(outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedAnswer:
+    """An answer that is made once, because it is the same for every callback but for the id of the request."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    #: The body, cut where the id stands in it.
+    parts: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, response: Response) -> "PreparedAnswer":
+        """Of a response to a request whose id is `_MARK`."""
+        parts = bytes(response.body).split(_MARK)
+        return cls(status=response.status_code, headers=tuple(response.raw_headers), parts=tuple(parts))
+
+    async def send(self, request_id: str, send: Send) -> None:
+        headers, body = [*self.headers, (REQUEST_ID, request_id.encode())], self.parts[0]
+        if len(self.parts) > 1:
+            body = json.dumps(request_id)[1:-1].encode().join(self.parts)
+            length = (_LENGTH, b"%d" % len(body))
+            headers = [length if each[0] == _LENGTH else each for each in headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+_LENGTH = b"content-length"
+
+_MARK = b"{the id of the request}"
+
+_ACCEPTED: Mapping[Verdict, PreparedAnswer] = {
+    verdict: PreparedAnswer.of(_response(verdict))
+    for verdict in (Verdict.APPLIED, Verdict.DUPLICATE, Verdict.STALE, Verdict.CONTRADICTION)
+}
+
+_REFUSED: Mapping[type[Refusal], PreparedAnswer] = {
+    type(refusal): PreparedAnswer.of(to_response(_problem_of(refusal), _MARK.decode()))
+    for refusal in (
+        Unauthenticated(reason=""),
+        Malformed(reason=""),
+        UnknownProvider(),
+        TaskMismatch(expected_task_id=TaskId(""), reason=""),
+    )
+}
+
+
+def prepared(outcome: IntakeOutcome) -> PreparedAnswer:
+    return _ACCEPTED[outcome.verdict] if isinstance(outcome, Accepted) else _REFUSED[type(outcome)]

@@ -80,6 +80,8 @@ class Endpoint:
     description: str
     #: The model of the body by status, None for an answer without one or with one of no model.
     answers: Mapping[int, type[ApiModel] | None]
+    #: The type of an answer of no model; that of JSON unless it says another.
+    media_type: str = "application/json"
     #: Statuses of problems beside those that follow from the other fields.
     problems: tuple[int, ...] = ()
     #: None: open to all.
@@ -134,7 +136,7 @@ class Endpoint:
         if not may_be_empty:
             check_type(request, JSON_TYPES)
         bodies: Bodies = request.app.state.bodies
-        async with Reading(request, bodies.api) as body:
+        async with Reading(request.receive, request.scope["headers"], bodies.api) as body:
             if may_be_empty and body:
                 check_type(request, JSON_TYPES)
             return await bodies.parsed(body, self._checked) if body or not may_be_empty else self.body()

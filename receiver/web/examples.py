@@ -217,8 +217,8 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     },
     api.EventsPage: {"events": [_EVENT], "next_after": 17, "has_more": False},
     api.CallbackVerdict: {"verdict": "duplicate"},
-    api.Health: {"status": "alive"},
-    api.Readiness: {
+    api_operations.Health: {"status": "alive"},
+    api_operations.Readiness: {
         "status": "ready",
         "note": None,
         "accounts": [
@@ -255,6 +255,9 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     api_operations.ProviderWithDurations: {
         **_PROVIDER,
         "callback_miss_rate": 0.004,
+        "polls_waiting": 412,
+        "polls_waiting_since": "2026-09-21T14:13:20.125Z",
+        "poll_price_s": 37.5,
         "durations": [_DURATION],
     },
     api_operations.ResumedProvider: {**_PROVIDER, "ended": True, "made_due": 3},
@@ -296,6 +299,16 @@ STREAM = (
     'retry: 3000\nid: 16\nevent: hello\ndata: {"after":16}\n\n'
     'id: 17\nevent: task.succeeded\ndata: {"seq":17,"event_id":"evt_…","type":"…"}\n\n'
 )
+
+#: Schema and example of a body that has no model, by its type.
+WITHOUT_MODEL: Mapping[str, Mapping[str, Any]] = {
+    "application/json": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}},
+    "text/plain": {
+        "schema": {"type": "string"},
+        "example": 'whenfinal_tasks_final_total{provider="hiapi",state="succeeded",by="callback",'
+        'callback_expected="true"} 17.0\n',
+    },
+}
 
 #: Description and example of a path parameter, by the part of the path that it follows.
 PATH_PARAMS: Mapping[str, tuple[str, str]] = {

@@ -5,7 +5,7 @@ from receiver.store.accounts import AccountStatus
 from receiver.web.auth import may
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.schemas.tasks import NoBody, NoQuery
-from submitter.api import Account, Health, Readiness
+from submitter.api_operations import Account, Health, Readiness
 from submitter.timestamps import rfc3339
 
 _STEPPED_BACK = "The ledger has lost its newest part; `whenfinal doctor` says what to do."

@@ -6,8 +6,10 @@ The log names a path by its route's template, because the path of a callback hol
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from time import perf_counter
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
+from receiver.metrics.counting import Distribution
+from receiver.metrics.registry import OTHER, Metrics
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.problems import Kind, Problem, to_response
 
@@ -28,7 +32,7 @@ CALLBACK_ROUTES = "/callbacks/"
 
 _GIVEN_ID = re.compile(rb"[!-~]{1,128}")
 
-_HEADER = b"x-request-id"
+REQUEST_ID = b"x-request-id"
 
 #: What nothing of the rest of the checks can be wrong with.
 _PLAIN_PATH = re.compile(rb"[!-$&-~]*")
@@ -68,61 +72,105 @@ def problem_response(scope: Scope, problem: Problem) -> Response:
     return to_response(problem, trace_of(scope).request_id)
 
 
-class Tracing:
-    """Gives each request a trace, logs it, and turns an unexpected error into a problem."""
+#: The methods of our routes; any other word of a caller counts as `other`.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})
 
-    def __init__(self, app: ASGIApp, answer: Callable[[Scope, Problem], Response]) -> None:
+
+class RequestTimes:
+    """How long requests take, by method, route and status."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._children: dict[tuple[str, str, int | None], Distribution] = {}
+
+    def observe(self, method: str, trace: Trace, took_s: float) -> None:
+        key = (method, trace.route, trace.status)
+        child = self._children.get(key)
+        if child is None:
+            name = method if method in _METHODS else OTHER
+            labels = (name, trace.route, "none" if trace.status is None else str(trace.status))
+            child = self._metrics.distribution("http_server_request_duration_seconds", *labels)
+            if name == method:
+                self._children[key] = child
+        child.observe(took_s)
+
+
+class Tracing:
+    """Gives each request a trace, logs and times it, and turns an unexpected error into a problem."""
+
+    def __init__(self, app: ASGIApp, answer: Callable[[Scope, Problem], Response] = problem_response) -> None:
         self._app = app
         self._answer = answer
-        self._callback_lines = BoundedLines(_tell_other_callbacks)
+        self._callback_lines = BoundedLines(tell_other_callbacks)
+        self._times: RequestTimes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        trace = Trace(request_id=_request_id(scope))
+        given = [value for name, value in scope["headers"] if name == REQUEST_ID]
+        trace = Trace(request_id=request_id(given[0] if len(given) == 1 else None))
         scope.setdefault("state", {})["trace"] = trace
+        services = scope["state"].get("services")
+        if self._times is None and services is not None:
+            self._times = RequestTimes(services.metrics)
         started_s = perf_counter()
         bound = bind_contextvars(request_id=trace.request_id)
         try:
-            await self._guarded(scope, receive, _stamped(send, trace))
+            await self._guarded(scope, receive, stamped(send, trace))
         finally:
-            self._tell(scope["method"], trace, perf_counter() - started_s)
+            took_s = perf_counter() - started_s
+            if self._times is not None:
+                self._times.observe(scope["method"], trace, took_s)
+            if not trace.route.startswith(CALLBACK_ROUTES) or self._callback_lines.may_write(str(trace.status)):
+                tell(scope["method"], trace, took_s)
             reset_contextvars(**bound)
 
-    def _tell(self, method: str, trace: Trace, took_s: float) -> None:
-        if trace.route.startswith(CALLBACK_ROUTES) and not self._callback_lines.may_write(str(trace.status)):
-            return
-        log.info(
-            "request",
-            method=method,
-            route=trace.route,
-            status=trace.status,
-            key=trace.key,
-            took_ms=round(took_s * 1000, 1),
-        )
-
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        trace = trace_of(scope)
         try:
             fault = _fault_of(scope)
             scope["path"] = tidy_path(scope["path"])
             answer = self._app if fault is None else self._answer(scope, Problem(Kind.MALFORMED, fault))
             await answer(scope, receive, send)
-        except asyncio.CancelledError:
-            # The server cancels a request only when its stop has waited as long as it may.
-            log.warning("request_cut", route=trace.route)
-            if trace.status is not None:
-                raise
-            await self._answer(scope, Problem(Kind.STOPPING))(scope, receive, send)
-        except Exception:
-            log.exception("request_failed", route=trace.route)
-            if trace.status is not None:
-                raise  # the answer has begun: the server can only close the connection
-            await self._answer(scope, Problem(Kind.INTERNAL))(scope, receive, send)
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            await answer_unexpected(error, scope, receive, send, self._answer)
 
 
-def _tell_other_callbacks(statuses: Mapping[str, int]) -> None:
+async def answer_unexpected(
+    error: BaseException,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    answer: Callable[[Scope, Problem], Response] = problem_response,
+) -> None:
+    """Log an error that nobody expected, and answer it. Raise it where the answer has begun."""
+    trace = trace_of(scope)
+    if isinstance(error, asyncio.CancelledError):
+        # The server cancels a request only when its stop has waited as long as it may.
+        log.warning("request_cut", route=trace.route)
+        kind = Kind.STOPPING
+    else:
+        log.error("request_failed", route=trace.route, exc_info=error)
+        kind = Kind.INTERNAL
+    if trace.status is not None:
+        raise error  # the server can only close the connection
+    await answer(scope, Problem(kind))(scope, receive, send)
+
+
+def tell(method: str, trace: Trace, took_s: float) -> None:
+    """Write the line of a request."""
+    log.info(
+        "request",
+        method=method,
+        route=trace.route,
+        status=trace.status,
+        key=trace.key,
+        took_ms=round(took_s * 1000, 1),
+        request_id=trace.request_id,
+    )
+
+
+def tell_other_callbacks(statuses: Mapping[str, int]) -> None:
     log.info("more_requests", route=CALLBACK_ROUTES, statuses=statuses)
 
 
@@ -133,7 +181,11 @@ def _fault_of(scope: Scope) -> str | None:
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
         return "Send one Host header."
-    return None if all(map(_HOST.fullmatch, hosts)) else "The Host header is not a host with or without a port."
+    return None if all(map(is_host, hosts)) else "The Host header is not a host with or without a port."
+
+
+def is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def tidy_path(path: str) -> str:
@@ -158,19 +210,27 @@ def is_clean(raw_path: bytes) -> bool:
     return True
 
 
-def _request_id(scope: Scope) -> str:
-    """Return the caller's own id if there is one and it is visible ASCII, else a new one."""
-    given = [value for name, value in scope["headers"] if name == _HEADER]
-    if len(given) == 1 and _GIVEN_ID.fullmatch(given[0]):
-        return bytes(given[0]).decode("ascii")
-    return f"req_{secrets.token_hex(12)}"
+def request_id(given: bytes | None) -> str:
+    """Return the caller's own id if it is visible ASCII, else a new one."""
+    if given is not None and _GIVEN_ID.fullmatch(given):
+        return given.decode("ascii")
+    beginning, numbers = _own_ids()
+    return f"{beginning}{next(numbers):012x}"
 
 
-def _stamped(send: Send, trace: Trace) -> Send:
+@cache
+def _own_ids() -> tuple[str, Iterator[int]]:
+    """The beginning of all ids of this process, and what follows. An id proves nothing, so a count will do."""
+    return f"req_{secrets.token_hex(6)}", count(1)
+
+
+def stamped(send: Send, trace: Trace) -> Send:
+    """Add the request's id to the answer, and keep the answer's status."""
+
     async def stamp(message: Message) -> None:
         if message["type"] == "http.response.start":
             trace.status = message["status"]
-            message["headers"] = [*message["headers"], (_HEADER, trace.request_id.encode("ascii"))]
+            message["headers"] = [*message["headers"], (REQUEST_ID, trace.request_id.encode("ascii"))]
         await send(message)
 
     return stamp

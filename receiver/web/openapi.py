@@ -169,6 +169,5 @@ def _response(endpoint: Endpoint, status: int, references: Schemas) -> dict[str,
     elif model is not None:
         response["content"] = {"application/json": _content(model, references)}
     elif status != HTTPStatus.NO_CONTENT:
-        media = {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}
-        response["content"] = {"application/json": media}
+        response["content"] = {endpoint.media_type: examples.WITHOUT_MODEL[endpoint.media_type]}
     return response

@@ -16,11 +16,12 @@ from receiver.config.sections import DeliverySettings
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, Lease, OwnPosts
 from receiver.webhooks.model.endpoint_health import AHEAD_MS, QUICK_MS
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.recorder import AttemptRecorder
+from receiver.webhooks.reporter import DeliveryReporter
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
 from submitter.http.transport import Transport
@@ -62,9 +63,11 @@ class Deliverer:
     clock: Callable[[], int]
     #: Returns numbers in [0, 1).
     random: Callable[[], float]
+    reporter: DeliveryReporter = field(default_factory=DeliveryReporter)
     #: Called after a commit that added events.
     on_events: Callable[[], None] = lambda: None
-    #: Called when another run may find something to do: slots are free again, or an endpoint can be leased again.
+    #: Called when another run may find something to do: slots are free again, or the last one left some and an endpoint
+    #: can be leased again.
     on_capacity: Callable[[], None] = lambda: None
     _runs: Iterator[int] = field(default_factory=itertools.count, init=False)
     _slots: Slots = field(init=False)
@@ -72,6 +75,7 @@ class Deliverer:
     _in_flight: Counter[str] = field(default_factory=Counter, init=False)
     _quick: set[str] = field(default_factory=set, init=False)
     _is_leasing: bool = field(default=False, init=False)
+    _has_more: bool = field(default=True, init=False)
     _run_skipped: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -81,13 +85,22 @@ class Deliverer:
             self.outbox, clock=self.clock, give_up_ms=give_up_ms, on_recorded=self._after_record
         )
 
+    @property
+    def _ahead_ms(self) -> int:
+        """How long what is leased ahead may wait, as it must be posted within its lease; 0 or less: not at all."""
+        return min(AHEAD_MS, self.lease_ms - round(self.settings.timeout_s * 1000))
+
     def _call_on_capacity(self) -> None:
         self.on_capacity()  # it is set after the deliverer is made
 
     def _after_record(self, published: int) -> None:
         if published:
             self.on_events()
-        self.on_capacity()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._has_more:
+            self.on_capacity()
 
     async def deliver_once(self, *, limit: int) -> DeliveryReport:
         """Lease up to `limit` deliveries, and return when every attempt is recorded.
@@ -104,18 +117,22 @@ class Deliverer:
             return DeliveryReport()
         now: list[DueDelivery] = []
         try:
-            leased = await self._lease(slots, limit)
+            lease = await self._lease(slots, limit)
+            self._has_more = lease.has_more
+            leased = lease.deliveries
             now = [due for due in leased if not due.is_ahead]
             self._in_flight.update(due.endpoint_id for due in now)
         finally:
             self._slots.give_back(slots - len(now))
-        if self._run_skipped:
+        if self._run_skipped or lease.is_behind:
             self._run_skipped = False
             self.on_capacity()
         return _count(await self._deliver(now, _ahead_by_endpoint(leased)))
 
-    async def _lease(self, slots: int, most: int) -> list[DueDelivery]:
+    async def _lease(self, slots: int, most: int) -> Lease:
         self._is_leasing = True
+        may_wait = self._ahead_ms > 0 and not self._recorder.is_failing
+        quick = self._quick if may_wait else frozenset[str]()
         try:
             return await self.outbox.lease_deliveries(
                 owner=f"{self.owner}/{next(self._runs)}",  # one for each run, so that no run ends a newer one's lease
@@ -123,7 +140,7 @@ class Deliverer:
                 lease_ms=self.lease_ms,
                 limit=slots,
                 per_endpoint=self.settings.per_endpoint,
-                own=OwnPosts(process=self.owner, in_flight=self._in_flight, quick=self._quick, most=most),
+                own=OwnPosts(process=self.owner, in_flight=self._in_flight, quick=quick, most=most),
             )
         finally:
             self._is_leasing = False
@@ -132,8 +149,7 @@ class Deliverer:
         self, now: Sequence[DueDelivery], ahead: Mapping[str, deque[DueDelivery]]
     ) -> list[AttemptResult]:
         """Post all, and return the attempts once they are recorded."""
-        # What waits must be posted within its lease.
-        until_ms = self.clock() + min(AHEAD_MS, self.lease_ms - round(self.settings.timeout_s * 1000))
+        until_ms = self.clock() + self._ahead_ms
         posts = [self._use_slot(due, ahead[due.endpoint_id], until_ms) for due in now]
         # Each comes to its end, whatever becomes of the others. Cancelling the run cancels them.
         outcomes = await asyncio.gather(*posts, return_exceptions=True)
@@ -148,7 +164,7 @@ class Deliverer:
         name, is_leased_ahead = first.endpoint_id, bool(ahead)
         try:
             attempts = await self._post(first, ahead, until_ms)
-            if not is_leased_ahead or name not in self._quick:
+            if not is_leased_ahead or not all(_is_quick(result) for result, _ in attempts):
                 # Until then it counts as in flight, so that a killed process repeats no more than may be in flight,
                 # and no post follows failures that the endpoint's breaker does not know of.
                 await _recorded(attempts)
@@ -157,7 +173,7 @@ class Deliverer:
             if not self._in_flight[name]:
                 del self._in_flight[name]  # endpoints come and go
         if is_leased_ahead:
-            self.on_capacity()
+            self._wake()
         await _recorded(attempts)
         return [result for result, _ in attempts]
 
@@ -170,7 +186,8 @@ class Deliverer:
                 result = await self._attempt(due)
                 attempts.append((result, self._recorder.add(result)))
                 self._note_speed(result)
-                if ahead and (due.endpoint_id not in self._quick or self.clock() > until_ms):
+                may_go_on = _is_quick(result) and self.clock() <= until_ms and not self._recorder.is_failing
+                if ahead and not may_go_on:
                     await self._release(ahead)
                 due = ahead.popleft() if ahead else None
         finally:
@@ -178,7 +195,7 @@ class Deliverer:
         return attempts
 
     def _note_speed(self, result: AttemptResult) -> None:
-        if not result.attempt.is_success or result.attempt.latency_ms > QUICK_MS:
+        if not _is_quick(result):
             self._quick.discard(result.endpoint_id)
         elif len(self._quick) < MOST_QUICK:
             self._quick.add(result.endpoint_id)
@@ -186,6 +203,7 @@ class Deliverer:
     async def _release(self, ahead: deque[DueDelivery]) -> None:
         unposted = list(ahead)
         ahead.clear()
+        self._has_more = True
         try:
             await self.outbox.release(unposted, self.clock())
         except StoreUnavailable as error:
@@ -202,14 +220,14 @@ class Deliverer:
                 due,
                 self.public_url,
                 message_id=due.event_id,
-                event_type=due.event_type.value,
+                event_type=due.event_type,
                 at_ms=due.event_at_ms,
                 subject=due.task_id,
             ),
         )
         attempt = await send_webhook(webhook, self.transport, clock=self.clock)
         state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
-        return AttemptResult(
+        result = AttemptResult(
             delivery=due.id,
             owner=due.owner,
             endpoint_id=due.endpoint_id,
@@ -217,11 +235,20 @@ class Deliverer:
             state=state,
             due_ms=due_ms,
         )
+        self.reporter.attempted(due, result)
+        return result
 
 
 async def _recorded(attempts: Sequence[_Attempted]) -> None:
-    for _, recorded in attempts:
-        await recorded
+    """Raise the first error once each has an outcome."""
+    outcomes = await asyncio.gather(*(recorded for _, recorded in attempts), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _is_quick(result: AttemptResult) -> bool:
+    return result.attempt.is_success and result.attempt.latency_ms <= QUICK_MS
 
 
 def _ahead_by_endpoint(leased: Sequence[DueDelivery]) -> defaultdict[str, deque[DueDelivery]]:

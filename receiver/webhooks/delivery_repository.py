@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from receiver.store.engine import Engine, Row
-from receiver.store.repository import NEWEST, Page, Repository
+from receiver.store.engine import NEWEST, Engine, Row
+from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut
-from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState
+from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState, FanOutLag
 from receiver.webhooks.model.rows import attempt_of, delivery_of
 from submitter.model import TaskId
 
@@ -61,9 +61,17 @@ class DeliveryRepository(Repository):
         """Ids of the dead letters among these tasks' deliveries."""
         return await self._all("dead_letters_of_tasks", lambda row: str(row["id"]), tasks=task_ids) if task_ids else []
 
+    async def fan_out_lag(self) -> FanOutLag | None:
+        """None when each event has its deliveries."""
+        return await self._one("fan_out_lag", _lag_of)
+
     async def dead_letters(self) -> int:
         """How many there are in all."""
         return await self._one("count_dead", _number) or 0
+
+
+def _lag_of(row: Row) -> FanOutLag:
+    return FanOutLag(events=int(row["number"]), type=str(row["type"]), at_ms=int(row["at_ms"]))
 
 
 def _number(row: Row) -> int:

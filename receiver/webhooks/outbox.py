@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from receiver.events.model.event import EventType
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
 from receiver.store.ids import IdMaker
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.fan_out import FanOut, keep_former
-from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.delivery import AttemptResult, Delivery, DeliveryState, DueDelivery, Lease, OwnPosts
 from receiver.webhooks.model.endpoint_health import (
     BreakerState,
     EndpointState,
@@ -37,11 +36,17 @@ from receiver.webhooks.model.endpoint_health import (
     should_disable,
 )
 from receiver.webhooks.model.retry import GONE, longest_delay_ms
-from receiver.webhooks.model.rows import attempt_row, delivery_of, endpoint_row, limited_endpoint_of, subscription_of
-from receiver.webhooks.model.subscription import Subscription, SubscriptionState, keys_at
+from receiver.webhooks.model.rows import (
+    attempt_row,
+    delivery_of,
+    due_delivery_of,
+    endpoint_row,
+    limited_endpoint_of,
+    subscription_of,
+)
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.model.views import disabled_draft
 from receiver.webhooks.publisher import EventPublisher
-from submitter.model import TaskId
 from submitter.providers.schedule import latest_ms
 
 log = structlog.get_logger(__name__)
@@ -66,28 +71,30 @@ class Outbox:
 
     async def lease_deliveries(
         self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
-    ) -> list[DueDelivery]:
+    ) -> Lease:
         """Lease due deliveries until `now_ms + lease_ms`: `limit` to be posted now, and with `own` some ahead.
 
         The endpoint that was leased from longest ago goes first. All owners together never have more of an endpoint's
         deliveries in flight than its own limit, or `per_endpoint` where it has none. `owner` must differ between calls
         whose posts may overlap. Without `own` each lease counts as in flight.
         """
-        error = await self._fan_out.try_advance()
+        advanced = await self._fan_out.try_advance()
 
-        async def shares(reader: Reader) -> list[_Share]:
-            return await _shares(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        async def deal(reader: Reader) -> _Deal:
+            return await _deal(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
-        planned = [each.endpoint.id for each in await self._engine.read(shares)]
-        if not planned and error is not None:
-            raise error  # what is stored does not wait for what is not, but where nothing is due it is said
+        found = await self._engine.read(deal)
+        planned = [each.endpoint.id for each in found.shares]
+        if not planned and isinstance(advanced, Exception):
+            raise advanced  # what is stored does not wait for what is not, but where nothing is due it is said
         if not planned:
-            return []
+            return Lease(has_more=found.has_more or advanced is not False, is_behind=advanced is True)
 
-        async def work(tx: Tx) -> list[DueDelivery]:
+        async def work(tx: Tx) -> Lease:
             # Endpoints are locked before they are counted again, because other workers may lease at the same time.
-            locked = {row["id"] for row in await tx.fetch_all("endpoints_by_ids", ids=planned)}
-            taken = [each for each in await shares(tx) if each.endpoint.id in locked]
+            await tx.execute("endpoints_by_ids", ids=planned)
+            dealt = await deal(tx)
+            taken = [each for each in dealt.shares if each.endpoint.id in planned]
             ids = await _pick(tx, taken, now_ms)
             lease: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
             await tx.execute_many("lease_delivery", [{"id": delivery_id, **lease} for delivery_id in ids])
@@ -100,7 +107,10 @@ class Outbox:
                 considered=[each.endpoint.id for each in taken],
                 now_ms=now_ms,
             )
-            return list(_due_deliveries(leased, taken, owner, now_ms))
+            is_full = any(counts[each.endpoint.id] >= each.slots * each.per_slot for each in taken)
+            has_more = advanced is not False or dealt.has_more or is_full or len(taken) < len(dealt.shares)
+            deliveries = list(_due_deliveries(leased, taken, owner, now_ms))
+            return Lease(deliveries=deliveries, has_more=has_more, is_behind=advanced is True)
 
         # A lease that is lost with the power is taken again; its posts may be repeated, as after a killed process.
         return await self._engine.write(work, is_durable=False)
@@ -140,7 +150,10 @@ class Outbox:
                 tx, _disable_reasons(after, by_endpoint, now_ms, give_up_ms), by_endpoint, now_ms
             )
 
-        disabled = await self._engine.write(work)
+        # A success that is lost with the power is posted again, as after a killed process. A failure may lead to an
+        # event, and others read events.
+        is_durable = not all(result.attempt.is_success for result in results)
+        disabled = await self._engine.write(work, is_durable=is_durable)
         for each in disabled:
             log.error("subscription_disabled", subscription=each.id, reason=each.disabled_reason)
         return len(disabled)
@@ -157,7 +170,7 @@ class Outbox:
             if found is None:
                 return None
             await tx.fetch_all("endpoints_by_ids", ids=[found["endpoint_id"]])  # before the delivery: the lock order
-            if await tx.execute("redeliver", id=delivery_id, now_ms=now_ms):
+            if await tx.execute_and_count("redeliver", id=delivery_id, now_ms=now_ms):
                 await tx.execute("schedule_endpoint", id=found["endpoint_id"], due_ms=now_ms)
                 await tx.announce()
                 detail = {"delivery": delivery_id}
@@ -182,14 +195,16 @@ class Outbox:
             changed = 0
             for name in names:
                 for delays in _delays_ahead(backoff_s, now_ms):
-                    changed += await tx.execute("pull_back_deliveries", endpoint_id=name, now_ms=now_ms, **delays)
-                changed += await tx.execute(
+                    changed += await tx.execute_and_count(
+                        "pull_back_deliveries", endpoint_id=name, now_ms=now_ms, **delays
+                    )
+                changed += await tx.execute_and_count(
                     "pull_back_delivery_leases",
                     endpoint_id=name,
                     until_ms=now_ms + lease_ms,
                     latest_ms=latest_ms(now_ms, lease_ms),
                 )
-                changed += await tx.execute(
+                changed += await tx.execute_and_count(
                     "pull_back_endpoint",
                     id=name,
                     now_ms=now_ms,
@@ -254,17 +269,24 @@ class _Share(NamedTuple):
     per_slot: int = 1
 
 
-async def _shares(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
+class _Deal(NamedTuple):
+    """What a lease takes of the endpoints that are due, and whether it leaves one out."""
+
+    shares: Sequence[_Share] = ()
+    has_more: bool = False
+
+
+async def _deal(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> _Deal:
     process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
     for most in (LIKELY_ENOUGH * limit, ENDPOINTS_PER_LEASE):
         due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=most, process=process)
-        shares = _dealt(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        shares = _shares(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
         if shares or len(due) < most:
-            return shares
-    return []
+            return _Deal(shares, has_more=len(shares) < len(due))
+    return _Deal(has_more=True)
 
 
-def _dealt(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
+def _shares(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:
     endpoints = {row["id"]: limited_endpoint_of(row) for row in due}
     in_flight: Mapping[str, int] = {} if own is None else own.in_flight
     busy = {row["id"]: row["busy"] + in_flight.get(row["id"], 0) for row in due}
@@ -286,20 +308,26 @@ async def _pick(tx: Tx, taken: Sequence[_Share], now_ms: int) -> list[str]:
 
     A probe is the newest delivery, because an old one may be what the endpoint always fails on.
     """
-    ids: list[str] = []
     left = {endpoint.id: slots * each for endpoint, slots, each in taken}
     ahead = {endpoint.id: slots * (each - 1) for endpoint, slots, each in taken}
     probed = {each.endpoint.id for each in taken if breaker_state(each.endpoint, now_ms) is BreakerState.HALF_OPEN}
-    for is_replay in (0, 1):
-        for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
-            names = [name for name, count in left.items() if (name in probed) is is_probe and count > 0]
-            params = [
-                {"endpoint_id": name, "is_replay": is_replay, "now_ms": now_ms, "count": left[name]} for name in names
-            ]
-            for row in await tx.fetch_many(query, params):
+    due: list[list[Row]] = [[], []]
+    for is_probe, query in ((False, "leasable_deliveries"), (True, "newest_leasable_deliveries")):
+        params = [
+            {"endpoint_id": name, "is_replay": is_replay, "now_ms": now_ms, "count": count}
+            for name, count in left.items()
+            if (name in probed) is is_probe
+            for is_replay in (0, 1)
+        ]
+        for row in await tx.fetch_many(query, params):
+            due[row["is_replay"]].append(row)
+    ids: list[str] = []
+    for rows in due:
+        for row in rows:
+            if left.get(row["endpoint_id"], 0) > 0:
                 left[row["endpoint_id"]] -= 1
                 ids.append(row["id"])
-        # Where all slots have one, replays are not looked for to be ahead.
+        # Where all slots have one, no replay is leased to be ahead.
         left = {name: count for name, count in left.items() if count > ahead[name]}
     return ids
 
@@ -352,31 +380,7 @@ def _due_deliveries(leased: Sequence[Row], taken: Sequence[_Share], owner: str, 
     left = {each.endpoint.id: each.slots for each in taken}
     for row in leased:
         left[row["endpoint_id"]] -= 1
-        yield _due_delivery(row, owner, now_ms, is_ahead=left[row["endpoint_id"]] < 0)
-
-
-def _due_delivery(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> DueDelivery:
-    is_subscribed = row["subscription"] is not None
-    until_ms = row["previous_until_ms"]
-    secrets = keys_at(row["secret"], row["previous_secret"], until_ms, now_ms)
-    signing_keys = keys_at(row["signing_key"], row["previous_signing_key"], until_ms, now_ms)
-    return DueDelivery(
-        id=row["id"],
-        owner=owner,
-        endpoint_id=row["endpoint_id"],
-        event_id=row["event_id"],
-        event_type=EventType(row["event_type"]),
-        event_at_ms=row["at_ms"],
-        task_id=TaskId(row["task"]) if row["task"] else None,
-        url=row["url"] if is_subscribed else row["endpoint"],
-        secrets=secrets if is_subscribed else (row["notify_secret"],),
-        signing_keys=signing_keys,
-        cloudevents=bool(row["cloudevents"]),
-        handshake=bool(row["handshake"]),
-        body=row["body"],
-        attempts=row["attempts"],
-        is_ahead=is_ahead,
-    )
+        yield due_delivery_of(row, owner, now_ms, is_ahead=left[row["endpoint_id"]] < 0)
 
 
 def _finish_row(result: AttemptResult, now_ms: int) -> dict[str, Any]:

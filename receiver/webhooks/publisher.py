@@ -5,7 +5,8 @@ Lock order: see `receiver.webhooks.outbox`. The counter of events is the last ro
 
 from collections.abc import Sequence
 
-from receiver.events.model.event import Event, EventDraft, event_of_draft
+from receiver.events.model.body import event_of_draft
+from receiver.events.model.event import Event, EventDraft
 from receiver.events.model.rows import event_row
 from receiver.store.engine import Tx
 

@@ -12,7 +12,7 @@ from receiver.webhooks.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
-RECORD_TRIES = 3
+PAUSES_S = (0.1, 0.5)  # between the tries to record a group
 
 _Waiting = tuple[AttemptResult, "asyncio.Future[None]"]
 
@@ -29,6 +29,12 @@ class AttemptRecorder:
         self._on_recorded = on_recorded
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[Any] | None = None
+        self._is_failing = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try could not store anything."""
+        return self._is_failing
 
     def add(self, result: AttemptResult) -> asyncio.Future[None]:
         """Done once the attempt is durable. Its exception is what the transaction raised; then nothing is stored."""
@@ -61,14 +67,23 @@ class AttemptRecorder:
                 recorded.set_result(None)
         self._on_recorded(published)
 
-    async def _store(self, results: Sequence[AttemptResult], tries: int = 1) -> int:
+    async def _store(self, results: Sequence[AttemptResult]) -> int:
+        for pause_s in PAUSES_S:
+            try:
+                return await self._try(results)
+            except StoreUnavailable:
+                await asyncio.sleep(pause_s)
+        return await self._try(results)
+
+    async def _try(self, results: Sequence[AttemptResult]) -> int:
         try:
-            return await self._outbox.record_attempts(results, self._clock(), give_up_ms=self._give_up_ms)
+            published = await self._outbox.record_attempts(results, self._clock(), give_up_ms=self._give_up_ms)
         except StoreUnavailable as error:
+            self._is_failing = True
             log.warning("attempts_not_recorded", attempts=len(results), error=str(error))
-            if tries == RECORD_TRIES:
-                raise
-        return await self._store(results, tries + 1)
+            raise
+        self._is_failing = False
+        return published
 
 
 def _fail(group: Sequence[_Waiting], error: Exception) -> None:

@@ -75,7 +75,8 @@ class ReplayRepository:
     async def plan(self, subscription_id: str, wanted: ReplayRange) -> ReplayScope:
         """Where a replay would begin and end. No subscription, delivery or audit row changes.
 
-        The events up to its end get their deliveries first, because the replay is for those that have none.
+        The events up to its end get their deliveries first, because the replay is for those that have none. Raise
+        StoreUnavailable where that would take long.
         """
         scope = await self._engine.read(lambda reader: _scope(reader, subscription_id, wanted))
         await self._fan_out.advance_to(scope.last_seq)
@@ -83,16 +84,15 @@ class ReplayRepository:
 
     async def begin(self, subscription_id: str, wanted: ReplayRange, *, actor: str, now_ms: int) -> ReplayScope:
         """The same, and add the audit row of the whole replay, so that it is there before anything is requeued."""
+        scope = await self.plan(subscription_id, wanted)
 
-        async def work(tx: Tx) -> ReplayScope:
-            scope = await _scope(tx, subscription_id, wanted)
+        async def work(tx: Tx) -> None:
+            await active_subscription(tx, subscription_id)
             detail = {"subscription": subscription_id, **_range_values(wanted)}
             entry = AuditEntry(actor=actor, action="subscription replayed", detail=detail)
             await record_audit(tx, self._new_id, entry, now_ms=now_ms)
-            return scope
 
-        scope = await self._engine.write(work)
-        await self._fan_out.advance_to(scope.last_seq)
+        await self._engine.write(work)
         return scope
 
     async def count_batch(

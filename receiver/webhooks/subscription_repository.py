@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.engine import Engine, Tx
+from receiver.store.engine import NEWEST, Engine, Tx
 from receiver.store.ids import IdMaker
-from receiver.store.repository import NEWEST, Page, Repository
+from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut, keep_former
 from receiver.webhooks.model.rows import endpoint_of, subscription_of, subscription_row
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
@@ -71,7 +71,8 @@ class SubscriptionRepository(Repository):
             if reset_health or after.url != before.url:
                 await tx.execute("reset_endpoint_health", id=subscription_id)
             await tx.execute("bump_subscriptions_version")
-            await keep_former(tx, [subscription_id])
+            if (after.url, after.filter, after.state) != (before.url, before.filter, before.state):
+                await keep_former(tx, [subscription_id])
             await tx.execute("update_subscription", **subscription_row(after))
             await self._audit(tx, subscription_id, entry, now_ms)
             return after

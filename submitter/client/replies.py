@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from submitter.api import SUBSCRIPTION_DISABLED, AnyEvent, Message, OtherMessage
+from submitter.api import OPERATOR_TYPES, AnyEvent, Message, OtherMessage
 from submitter.errors import CursorExpired, ReceiverProblem, ReceiverRefused, ReceiverUnreachable, Violation
 from submitter.http.messages import read_retry_after_s
 
@@ -37,7 +37,7 @@ def read_event(body: bytes) -> AnyEvent:
 def read_message(body: bytes) -> Message:
     """Return the message of a webhook. Raise ReceiverUnreachable for what is not a receiver's."""
     message = read_reply(OtherMessage, body)
-    if message.type != SUBSCRIPTION_DISABLED and message.data.get("task") is None:
+    if message.type not in OPERATOR_TYPES and message.data.get("task") is None:
         return message
     return _read(_EVENT.validate_python, {**message.data, "type": message.type, "timestamp": message.timestamp})
 

@@ -40,12 +40,15 @@ class Connection(ResponseHandler):
     """
 
     was_cut = False
+    #: How many requests were sent over it.
+    requests = 0
     _head: ReplyHead | None = None
     _ends_with_connection = False
 
     def set_response_params(self, **given: Any) -> None:  # noqa: ANN401 - aiohttp names and changes its own
         """A request is about to be sent, so that the next bytes are the head of its reply."""
         self._head, self.was_cut = ReplyHead(), False
+        self.requests += 1
         super().set_response_params(**given)
 
     def data_received(self, data: bytes) -> None:

@@ -39,11 +39,14 @@ class Received:
     headers: Headers = ()
 
     def header_values(self, name: str) -> tuple[str, ...]:
-        return tuple(value for key, value in self.headers if key == name)
+        return tuple([value for key, value in self.headers if key == name])
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header."""
-        return next(iter(self.header_values(name)), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

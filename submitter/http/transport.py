@@ -10,7 +10,7 @@ Every exception of the libraries is translated by one question: can a byte of th
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -79,6 +79,8 @@ class Transport:
             ("accept-encoding", "gzip"),
         )
         self._is_closed = False
+        #: Called when a reply has begun, with whether its connection was used before.
+        self.on_reply: Callable[[bool], None] = lambda _is_reused: None
         self._check_host = lru_cache(maxsize=REMEMBERED)(partial(_check_literal, guard))
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
@@ -94,6 +96,7 @@ class Transport:
             async with time_limit(deadline_s):
                 response = await self._inner.handle_async_request(request)
         connection = current_connection.get()
+        self.on_reply(connection is not None and connection.requests > 1)
         try:
             body, is_complete = await self._read(response, deadline_s)
         finally:

@@ -6,7 +6,7 @@ provider can send becomes one of the outcomes in `submitter.model`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from submitter.http.messages import Callback, HttpCall, HttpReply
 from submitter.model import (
@@ -20,7 +20,9 @@ from submitter.model import (
     SubmitOutcome,
     TaskState,
 )
-from submitter.request import MarkerStyle, RawRequest, VideoRequest
+
+if TYPE_CHECKING:  # because pydantic takes longer to import than most commands of an operator run
+    from submitter.request import MarkerStyle, RawRequest, VideoRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ class Capabilities:
     default_base_url: str | None
     families: tuple[ModelFamily, ...]
     #: How prompts refer to the reference images.
-    marker: MarkerStyle
+    marker: "MarkerStyle"
     #: Whether a submit can name a callback URL.
     callback: bool
     #: How long the provider remembers our Idempotency-Key; None: it has no such key.
@@ -149,7 +151,9 @@ class Provider(Protocol):
     @property
     def CAPABILITIES(self) -> Capabilities: ...  # noqa: N802 - adapters are modules, and there it is a constant
 
-    def build_submit(self, request: VideoRequest | RawRequest, account: Account, context: SubmitContext, /) -> HttpCall:
+    def build_submit(
+        self, request: "VideoRequest | RawRequest", account: Account, context: SubmitContext, /
+    ) -> HttpCall:
         """Return the POST of a submit; equal arguments give equal bytes. The request has passed `validation`."""
 
     def parse_receipt(self, reply: HttpReply, /) -> SubmitOutcome:

@@ -91,7 +91,7 @@ CAPABILITIES = Capabilities(
     idempotency_s=86_400.0,  # SDK: valid for about 24 h
     retention_s=7 * 86_400.0,  # detail page: temporary outputs live 7 days; how long a task is known is not stated
     # No run time is stated; the same models take 1 to 5 minutes at DashScope. Every 15 s and not the SDK's 3 s, because
-    # polls share the 60 requests a minute with submits. After 180 s (typical runs end by 150 s) the callback is late.
+    # polls share the 60 requests a minute with submits.
     poll=PollAdvice(every_s=15.0, floor_s=3.0, has_finish_times=True),
     # 60 a minute in all: a burst of 10 and 50 more within the same minute.
     budget=Budget(per_s=50 / 60, burst=10, submits_count=True),
@@ -291,7 +291,7 @@ def _outputs(data: object) -> tuple[Output, ...]:
     """`output` is documented as a list of objects; the other places are those of retired and similar APIs."""
     found = first_links(data, ("output",), ("outputs",), ("video_url",), ("url",))
     return tuple(
-        Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found
+        [Output(url=link.url, type=link.type, expires_at_ms=ms_from_s(at(link.item, "expireAt"))) for link in found]
     )
 
 

@@ -83,8 +83,7 @@ CAPABILITIES = Capabilities(
     callback=False,
     idempotency_s=None,
     retention_s=86_400.0,  # 24 h in the earlier documents, 7 days in the later ones: the shorter is assumed
-    # Polling is advised after 1 s, rising to 10 s. The models are DashScope's and take 1 to 5 minutes, so no poll
-    # comes in the first minute.
+    # Polling is advised after 1 s, rising to 10 s. The models are DashScope's and take 1 to 5 minutes.
     poll=PollAdvice(every_s=10.0, floor_s=5.0),
     # 100 requests a minute for the team: a burst of 20 and 80 more within the same minute.
     budget=Budget(per_s=80 / 60, burst=20, submits_count=True),

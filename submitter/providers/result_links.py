@@ -4,9 +4,9 @@ A place holds a link as text, an object with the link in one of `_MEMBERS`, or a
 provider are in its adapter.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from submitter.providers.json_reader import ITEMS_CAP, at, first_text, http_url
+from submitter.providers.json_reader import ITEMS_CAP, at, http_url, text
 from submitter.values import value
 
 Place = tuple[str, ...]
@@ -21,6 +21,8 @@ _MEMBERS: tuple[tuple[str, str], ...] = (
     ("audio_url", "audio"),
     ("transcription_url", "transcription"),
 )
+
+_KIND_OF = dict(_MEMBERS)
 
 
 @value
@@ -38,30 +40,33 @@ def links(
 ) -> tuple[Link, ...]:
     """Return the links of all places, each URL once. `kind` is the type where neither object nor member names one."""
     found: dict[str, Link] = {}
-    for link in (link for place in places for link in _at(holder, place, kind, resolve)):
-        found.setdefault(link.url, link)
+    for place in places:
+        for link in _at(holder, place, kind, resolve):
+            found.setdefault(link.url, link)
     return tuple(found.values())
 
 
 def first_links(holder: object, *places: Place, resolve: Callable[[object], str | None] = http_url) -> tuple[Link, ...]:
     """Return the links of the first place that has any, because the others are the same files under other names."""
-    return next((found for place in places if (found := links(holder, place, resolve=resolve))), ())
+    for place in places:
+        if found := links(holder, place, resolve=resolve):
+            return found
+    return ()
 
 
 def _at(holder: object, place: Place, kind: str, resolve: Callable[[object], str | None]) -> Sequence[Link]:
     value = at(holder, *place)
     items = value[:ITEMS_CAP] if isinstance(value, list) else [value]
-    kind = dict(_MEMBERS).get(place[-1]) or kind
-    return [link for item in items for link in _of_item(item, kind, resolve)]
+    kind = _KIND_OF.get(place[-1]) or kind
+    return [link for item in items if (link := _of_item(item, kind, resolve)) is not None]
 
 
-def _of_item(item: object, kind: str, resolve: Callable[[object], str | None]) -> Iterator[Link]:
+def _of_item(item: object, kind: str, resolve: Callable[[object], str | None]) -> Link | None:
     if url := resolve(item):
-        yield Link(url=url, type=kind)
-        return
+        return Link(url=url, type=kind)
     for name, named_kind in _MEMBERS:
         found = at(item, name)
-        if url := resolve(found) or resolve(at(found, "url")):
-            stated = first_text(at(item, "type")).removesuffix("_url")
-            yield Link(url=url, type=stated or named_kind or kind, item=item)
-            return
+        if found is not None and (url := resolve(found) or resolve(at(found, "url"))):
+            stated = text(at(item, "type")).removesuffix("_url")
+            return Link(url=url, type=stated or named_kind or kind, item=item)
+    return None

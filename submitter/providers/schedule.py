@@ -130,6 +130,11 @@ def scaled(budget: Budget, speed: float) -> Budget:
     return replace(budget, per_s=budget.per_s * speed)
 
 
+def halved(budget: Budget) -> Budget:
+    """Half of a rate budget, and one request at once at the least."""
+    return replace(budget, per_s=budget.per_s / 2, burst=max(1, budget.burst // 2))
+
+
 def refill(tokens: float, refilled_ms: int, now_ms: int, budget: Budget) -> float:
     """The tokens of a rate budget now, at most its burst.
 

@@ -1,4 +1,4 @@
-"""Ten folders at the receiver's root, one pure part in each capability, a docstring in each folder."""
+"""Eleven folders at the receiver's root, one pure part in each capability, a docstring in each folder."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,19 @@ import pytest
 
 from tests.architecture.syntax import ROOT, modules, read
 
-FOLDERS = {"callbacks", "cli", "config", "events", "reconcile", "runtime", "store", "tasks", "web", "webhooks"}
+FOLDERS = {
+    "callbacks",
+    "cli",
+    "config",
+    "events",
+    "metrics",
+    "reconcile",
+    "runtime",
+    "store",
+    "tasks",
+    "web",
+    "webhooks",
+}
 CAPABILITIES = ("callbacks", "events", "reconcile", "tasks", "webhooks")
 SPEAK_SQL = ("fan_out", "ledger", "log", "outbox", "publisher")
 PACKAGES = [path.parent for path in modules("receiver", "submitter") if path.name == "__init__.py"]
@@ -15,7 +27,7 @@ THEORY_LINES = 8
 _STATEMENTS = {"fetch_all", "fetch_one", "fetch_many", "execute", "execute_many"}
 
 
-def test_the_receiver_is_its_ten_folders_and_nothing_beside() -> None:
+def test_the_receiver_is_its_folders_and_nothing_beside() -> None:
     root = ROOT / "receiver"
     assert {path.name for path in root.iterdir() if (path / "__init__.py").exists()} == FOLDERS
     assert {path.name for path in root.iterdir() if path.suffix in {".py", ".typed"}} == {"__init__.py", "py.typed"}
@@ -27,7 +39,7 @@ def test_a_capability_has_one_pure_part(capability: str) -> None:
     assert (place / "model.py").exists() != (place / "model" / "__init__.py").exists()
 
 
-@pytest.mark.parametrize("capability", [*CAPABILITIES, "store", "runtime", "web", "cli", "config"])
+@pytest.mark.parametrize("capability", [*CAPABILITIES, "store", "runtime", "web", "cli", "config", "metrics"])
 def test_a_folder_opens_with_its_theory(capability: str) -> None:
     text = ast.get_docstring(read(Path("receiver") / capability / "__init__.py")) or ""
     assert len(text.splitlines()) >= THEORY_LINES

@@ -126,7 +126,7 @@ async def fill(path: Path, *, finished: int, running: int) -> None:
             _insert(file, "tasks", _task(is_finished=True), range(finished))
             for table, values in _FINISHED.items():
                 _insert(file, table, values, range(finished))
-            file.execute("UPDATE counters SET value = ? WHERE name = 'events'", (finished,))
+            file.execute("UPDATE numbers SET value = ? WHERE name = 'events'", (finished,))
         _insert(file, "tasks", _task(is_finished=False), range(finished, finished + running))
         file.execute("COMMIT")
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -31,7 +31,7 @@ ROUNDS, QUICK_ROUNDS = 4, 2
 ROUND_S = 5
 WEBHOOK_MS, STREAM_MS = 30.0, 15.0
 WARM = 200  # callbacks before the first round
-CONNECTIONS = 16
+CONNECTIONS = 64  # as a provider has them; more than a few requests that wait on one are refused
 ARRIVE_S = 30.0
 _DATA, _END = b"data: ", b"\n\n"
 

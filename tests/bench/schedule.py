@@ -15,7 +15,7 @@ from receiver.reconcile.model.distribution import Distribution
 from receiver.reconcile.model.durations import DurationKey, Finish, Histogram, estimate, learned
 from receiver.reconcile.model.poll_rule import due_age_s
 from submitter.providers.schedule import MAX_WAIT_S, POLL_PRICE_S, spread_wait_s
-from tests.bench.budget import Lateness, polled_under_a_budget
+from tests.bench.budget import Lateness, polled_in_turn, polled_under_a_budget
 from tests.bench.case import Arm, Case, Check, Found, Options, Round
 
 TASKS = 100_000  # of all shapes together
@@ -25,6 +25,8 @@ FLOOR_S = 3.0  # as HiAPI's
 COLD = 100  # tasks, before which next to nothing is learned
 
 WARM = 1_000  # tasks, after which all is learned
+
+SETTLED = 500  # tasks after a change of the durations, after which the new ones are learned
 
 SPREADS = 5  # of the hash of the id, which spreads the polls of tasks that were submitted together
 
@@ -168,6 +170,9 @@ class Learning:
     whole: Cost
     cold: Cost
     warm: Cost
+    #: The first ones after each change of the durations, and those after it had learned again.
+    changed: Cost
+    settled: Cost
     distribution: Distribution
     cpu_s: float
 
@@ -179,7 +184,7 @@ def learn(shape: Shape, durations: Sequence[float], *, has_finish_times: bool) -
     """
     key = DurationKey("simulated", shape.name)
     histograms: dict[DurationKey, Histogram] = {}
-    whole, cold, warm = Cost(), Cost(), Cost()
+    whole, cold, warm, changed, settled = Cost(), Cost(), Cost(), Cost(), Cost()
     started_s, position = time.process_time(), 0
     while position < len(durations):
         size = 10 if position < WARM else 100
@@ -192,13 +197,25 @@ def learn(shape: Shape, durations: Sequence[float], *, has_finish_times: bool) -
             if has_finish_times:
                 after_s = until_s = duration_s
             finishes.append(Finish(key=key, after_s=after_s, until_s=until_s))
-            for cost in (whole, cold if number < COLD else warm if number >= WARM else part):
-                cost.add(part.polls, part.late_s)
+            since = since_change(shape, number, len(durations))
+            when = changed if since < COLD else settled if since >= SETTLED else None
+            for cost in (whole, cold if number < COLD else warm if number >= WARM else None, when):
+                if cost is not None:
+                    cost.add(part.polls, part.late_s)
         histograms |= learned(histograms, finishes, {}, now_ms=1)
         position += size
     cpu_s = time.process_time() - started_s
     known = estimate(key, histograms).distribution
-    return Learning(whole=whole, cold=cold, warm=warm, distribution=known, cpu_s=cpu_s)
+    return Learning(
+        whole=whole, cold=cold, warm=warm, changed=changed, settled=settled, distribution=known, cpu_s=cpu_s
+    )
+
+
+def since_change(shape: Shape, number: int, count: int) -> int:
+    """How many tasks came before this one since the durations changed last, or since the first one."""
+    return number - max(
+        round(until * count) for until in (0.0, *(end for end, _ in shape.parts)) if until * count <= number
+    )
 
 
 def optimum(shape: Shape) -> float:
@@ -260,7 +277,9 @@ def measure(options: Options) -> Found:
         checks += _checks(shape, durations, rule, seen)
         options.on_round()
     options.say("a shared budget")
-    checks += _budget_checks(polled_under_a_budget(minutes=25 if options.is_quick else 60))
+    minutes = 25 if options.is_quick else 60
+    checks += _budget_checks(polled_under_a_budget(minutes=minutes))
+    checks += _drift_checks(min(30, minutes))
     options.on_round()
     return Found(arms=[Arm(name="decide and learn, a task", rounds=rounds)], checks=checks)
 
@@ -276,26 +295,18 @@ def _checks(shape: Shape, durations: Sequence[float], rule: Learning, seen: Lear
     for duration_s in durations[:COLD]:
         first.run(duration_s, fixed_cold)
     best, slow = optimum(shape), fixed["fixed 15 s"]
+    count, fixed_changed = len(durations), Cost()
+    for number, duration_s in enumerate(durations):
+        if since_change(shape, number, count) < COLD:
+            first.run(duration_s, fixed_changed)
     ratios = ", ".join(f"{name} {cost.each / best:.2f}" for name, cost in fixed.items())
     yield Check(what=f"{shape.name}: cost to the optimum", measured=ratios, target="", is_met=None)
     yield Check(what=f"{shape.name}: learned rule", measured=f"{rule.warm}; fixed 15 s: {slow}", target="", is_met=None)
-    if len(shape.parts) == 1:
-        to_best = rule.warm.each / best
-        yield Check(
-            what=f"{shape.name}: learned rule's cost to the optimum",
-            measured=f"{to_best:.3f}",
-            target="1.05 at most",
-            is_met=to_best <= 1.05,
-        )
-    yield Check(
-        what=f"{shape.name}: the same without the provider's finish times",
-        measured=f"{seen.warm.each / best:.3f}",
-        target="",
-        is_met=None,
-    )
+    yield from _optimum_checks(shape, rule, seen, best)
     for what, ratio in (
         ("all tasks", max(rule.whole.each, seen.whole.each) / slow.each),
         (f"the first {COLD} tasks", max(rule.cold.each, seen.cold.each) / fixed_cold.each),
+        (f"the first {COLD} tasks and those after each change", _worse(rule, seen) / fixed_changed.each),
     ):
         yield Check(
             what=f"{shape.name}: cost to fixed 15 s, {what}",
@@ -312,6 +323,46 @@ def _checks(shape: Shape, durations: Sequence[float], rule: Learning, seen: Lear
             target="0.5 at most",
             is_met=share <= 0.5,
         )
+
+
+def _optimum_checks(shape: Shape, rule: Learning, seen: Learning, best: float) -> Iterator[Check]:
+    is_drifting = len(shape.parts) > 1
+    when = ", once learned again" if is_drifting else ""
+    for how, found in (("", rule), (", without the provider's finish times", seen)):
+        to_best = (found.settled if is_drifting else found.warm).each / best
+        yield Check(
+            what=f"{shape.name}: learned rule's cost to the optimum{when}{how}",
+            measured=f"{to_best:.3f}",
+            target="1.05 at most",
+            is_met=to_best <= 1.05,
+        )
+    if is_drifting:
+        yield Check(
+            what=f"{shape.name}: the same with the tasks in which it is learned again",
+            measured=f"{rule.warm.each / best:.3f}",
+            target="",
+            is_met=None,
+        )
+
+
+def _worse(rule: Learning, seen: Learning) -> float:
+    return max(rule.changed.each, seen.changed.each)
+
+
+def _drift_checks(minutes: int) -> Iterator[Check]:
+    """The provider takes longer or shorter than was learned; polls go on learning."""
+    for words, factor in (("twice as slow", 2.0), ("twice as fast", 0.5)):
+        late = polled_under_a_budget(minutes=minutes, factor=factor)
+        in_turn = polled_in_turn(minutes=minutes, factor=factor)
+        what = f"the same while the provider becomes {words}: lateness"
+        yield Check(
+            what=f"{what}, mean",
+            measured=f"{late.mean_s:.1f} s",
+            target=f"at most {in_turn.mean_s:.1f} s, as in turn",
+            is_met=late.mean_s <= in_turn.mean_s,
+        )
+        yield Check(what=f"{what}, p99", measured=f"{late.p99_s:.1f} s", target="", is_met=None)
+        yield Check(what=f"{what}, most", measured=f"{late.most_s:.1f} s", target="", is_met=None)
 
 
 def _budget_checks(late: Lateness) -> Iterator[Check]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from receiver.config.accounts import prefix_of
 from receiver.config.reference import render_env_example, render_settings_table
 from receiver.events.model.event import TASK_EVENTS, EventType
+from receiver.metrics.registry import OWN_GAUGES, SPECS
+from receiver.metrics.snapshot import GAUGES
 from submitter.model import ENDED
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
@@ -119,6 +121,9 @@ _EVENTS: Mapping[EventType, str] = {
     EventType.OVERDUE: "its deadline has passed; the end follows",
     EventType.UNCERTAIN: "the reply to its submit was lost; the end follows",
     EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
+    EventType.PROVIDER_PAUSED: "polls or submits of a provider are held back; `task` is null, `provider` says which",
+    EventType.PROVIDER_DENIED: "a provider denies our key; `task` is null, `provider` has its words",
+    EventType.CALLBACKS_MISSED: "tasks end by polls and no callback of the provider comes; `task` is null",
 }
 
 
@@ -135,12 +140,33 @@ def promise_table(promises: Sequence[tuple[str, str]]) -> str:
     return "\n".join(["| promise | proved by |", "| --- | --- |", *rows])
 
 
+def counted_table() -> str:
+    """Counters, histograms, and the gauges of a process."""
+    rows = [
+        f"| `{name}{'' if spec.buckets else '_total'}` | {_labels(spec.labels)} | {spec.about} |"
+        for name, spec in SPECS.items()
+    ]
+    own = [f"| `{name}` | {_labels(labels)} | {about} |" for name, (about, labels) in OWN_GAUGES.items()]
+    return "\n".join(["| metric | labels | what |", "| --- | --- | --- |", *rows, *own])
+
+
+def open_table() -> str:
+    rows = [f"| `{name}` | {_labels(labels)} | {about} |" for name, (about, labels) in GAUGES.items()]
+    return "\n".join(["| gauge | labels | what |", "| --- | --- | --- |", *rows])
+
+
+def _labels(labels: Sequence[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)
+
+
 #: Each table by the name of its markers: its page, and what makes it.
 TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "accounts": (README, accounts_table),
     "events": (DOCS / "webhooks.md", event_table),
     "providers": (SUBMITTER, provider_table),
     "settings": (DOCS / "settings.md", render_settings_table),
+    "counted": (DOCS / "monitoring.md", counted_table),
+    "open": (DOCS / "monitoring.md", open_table),
     "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),
     "subscriber": (DOCS / "guarantees.md", lambda: promise_table(SUBSCRIBER_PROMISES)),

@@ -35,6 +35,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/tasks/test_submission.py::test_the_same_key_and_request_give_the_same_task_and_one_post",
     ),
     (
+        "A scrape of `/metrics` never reads the ledger; while it is locked the last gauges are shown, with their time",
+        "tests/integration/web/test_metrics.py::test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time",
+    ),
+    (
+        "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
+        "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),
@@ -45,6 +53,27 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A provider that becomes ten times slower or faster is noticed, shown and learned anew",
         "tests/unit/reconcile/test_durations.py::test_a_provider_that_becomes_slower_or_faster_is_noticed_and_learned_anew",
+    ),
+    (
+        "A clock that leaps a day ahead delays no task beyond the longest wait, and teaches nothing",
+        (
+            "tests/integration/reconcile/test_bad_times.py"
+            "::test_a_clock_that_leaps_a_day_ahead_delays_no_task_for_longer_than_the_longest_wait_and_teaches_nothing"
+        ),
+    ),
+    (
+        "Pages of a task list that repeat, hang or lie cost a few requests, and each task still gets its own poll",
+        (
+            "tests/integration/reconcile/test_lists_over_sockets.py"
+            "::test_pages_that_repeat_hang_or_lie_about_their_count_cost_a_few_requests"
+        ),
+    ),
+    (
+        "Callbacks that say that a task runs on put no poll off beyond the longest wait",
+        (
+            "tests/unit/reconcile/test_poll_times.py"
+            "::test_callbacks_that_never_stop_put_no_poll_off_for_longer_than_the_longest_wait"
+        ),
     ),
     (
         "What was learned and can not be read counts as if it were not there",
@@ -161,6 +190,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
             " on Postgres 10 s at most, because a row that another caller waits for too is waited for twice"
         ),
         "tests/integration/store/test_lock_waits.py::test_the_waits_of_many_callers_do_not_add_up",
+    ),
+    (
+        "The same holds for submits that wait for groups of others before them",
+        "tests/integration/store/test_lock_waits.py::test_the_waits_for_groups_of_submits_before_ones_own_count",
+    ),
+    (
+        "Repeats of the same idempotency keys at several nodes, in any order, do not deadlock",
+        "tests/integration/tasks/test_submit_groups.py::test_groups_with_the_same_keys_in_other_orders_never_wait_for_each_other",
     ),
     (
         "The files of a new SQLite ledger can be read by their owner only, whatever the umask",
@@ -309,6 +346,18 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A process that is killed before an event has its deliveries leaves them to the next, which makes each once",
         "tests/integration/webhooks/test_fan_out.py::test_a_process_that_is_killed_before_or_while_it_makes_them_leaves_them_to_the_next",
+    ),
+    (
+        "A webhook of an event that a clock stored which was ahead is sent at once when the clock is set right",
+        "tests/integration/webhooks/test_fan_out.py::test_what_a_clock_that_was_ahead_stored_is_due_at_once",
+    ),
+    (
+        "While attempts cannot be recorded, no webhook is posted beyond those that may be in flight",
+        "tests/integration/webhooks/test_leased_ahead.py::test_while_attempts_cannot_be_recorded_nothing_is_posted_ahead_and_no_error_is_left_unread",
+    ),
+    (
+        "Events of a type that only a newer version knows wait for it; what came before them is delivered",
+        "tests/integration/webhooks/test_fan_out_bounds.py::test_events_before_one_of_an_unknown_type_are_delivered_and_the_rest_waits_for_a_newer_version",
     ),
     (
         "An event with a pending delivery is not deleted",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from receiver.store.ids import new_id
+from receiver.store.ids import id_maker
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
@@ -24,7 +24,7 @@ REQUEST = {
 
 
 def task_id(number: int, at_ms: int) -> TaskId:
-    return TaskId(new_id("tsk", at_ms, number.to_bytes(10)))
+    return TaskId(id_maker(number.to_bytes)("tsk", at_ms))
 
 
 async def fill(service: Served, sim: Simulator) -> dict[str, Any]:

@@ -47,9 +47,10 @@ async def publish_event_of(store: Store, task_id: str, *, at_ms: int = T0, **cha
 
 
 async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: int = 10_000) -> list[DueDelivery]:
-    return await store.outbox.lease_deliveries(
+    leased = await store.outbox.lease_deliveries(
         owner="w", now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=limit
     )
+    return list(leased.deliveries)
 
 
 async def finish(

@@ -92,7 +92,7 @@ GUARDED: Mapping[str, Guarded] = {
     "pull_back_polls": Guarded(
         table="tasks",
         row={**_TASK, "next_poll_ms": BEYOND},
-        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST},
+        params={"provider": "p", "now_ms": NOW, "latest_ms": LATEST, "ahead_ms": LATER},
         takes=[{"state": state} for state in ("uncertain", "submitted")],
         leaves=[
             {"provider": "q"},
@@ -128,7 +128,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "u"}, {"lease_owner": "other"}, {"lease_owner": None}),
     ),
     "set_counter": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "a", "value": 1},
         params={"name": "a", "value": 2},
         leaves=({"name": "b"},),
@@ -172,7 +172,7 @@ GUARDED: Mapping[str, Guarded] = {
         leaves=({"id": "t"}, {"state": "active"}, {"state": "disabled"}),
     ),
     "skip_event_numbers": Guarded(
-        table="counters",
+        table="numbers",
         row={"name": "events", "value": 9},
         params={"value": 10},
         leaves=({"value": 10}, {"value": 11}, {"name": "checks"}),
@@ -358,6 +358,9 @@ UNGUARDED: Mapping[str, str] = {
     "remove_attempts_of_delivery": "its delivery goes in the same transaction",
     "remove_attempt": "an attempt never changes",
     "remove_observation": "an observation never changes",
+    "remove_metadata": "its name says what ended",
     "set_metadata": "the newest value counts",
+    "add_minute_count": "a sum, whoever adds first",
+    "remove_minute_counts": "a minute that is over for a day never changes",
     "set_durations": "its transaction has locked the counter of learned events",
 }

@@ -14,6 +14,7 @@ from receiver.events.model.query import EventFilter
 from receiver.runtime.store import open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
+from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.open import ledger_at
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
@@ -54,6 +55,9 @@ async def fill(url: str) -> None:
             await finish(store, await lease(store, limit=1), state)
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
+
+        key = MinuteKey("whenfinal_polls", T0 - T0 % MINUTE_MS, "hiapi", AWKWARD)
+        await store.minutes.add({key: 7}, names=(), now_ms=T0)
 
         learned: dict[str, Value] = {
             "provider": "hiapi",

@@ -36,9 +36,9 @@ async def record(store: Store, seed: str, count: str) -> None:
 
 async def lease(store: Store, owner: str) -> None:
     """Takes all that is due and never comes back with it."""
-    due = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100)
+    lease = await store.outbox.lease_deliveries(owner=owner, now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100)
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner=owner, now_ms=T0, lease_ms=60_000, limit=100)
-    _print({"deliveries": [each.id for each in due], "tasks": [task.id for task in tasks]})
+    _print({"deliveries": [each.id for each in lease.deliveries], "tasks": [task.id for task in tasks]})
     await asyncio.Event().wait()
 
 
@@ -57,10 +57,10 @@ async def share(store: Store, owner: str) -> None:
     """Leases from two endpoints, one of a few at once and one of a few a second, as fast as it can."""
     got: Counter[str] = Counter()
     for turn in range(20):
-        due = await store.outbox.lease_deliveries(
+        lease = await store.outbox.lease_deliveries(
             owner=f"{owner}/{turn}", now_ms=T0, lease_ms=60_000, limit=100, per_endpoint=100
         )
-        got.update(each.endpoint_id for each in due)
+        got.update(each.endpoint_id for each in lease.deliveries)
     _print(got)
 
 

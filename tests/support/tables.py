@@ -72,7 +72,7 @@ def _counters() -> list[str]:
     with closing(sqlite3.connect(":memory:")) as file:
         for _, script in known_migrations():
             file.executescript(script)
-        return [name for (name,) in file.execute("SELECT name FROM counters")]
+        return [name for (name,) in file.execute("SELECT name FROM numbers")]
 
 
 def empty(url: str) -> None:
@@ -84,10 +84,10 @@ def empty(url: str) -> None:
         )
         tables = server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         for (table,) in tables:
-            if table == "counters":
-                server.execute("DELETE FROM counters")
+            if table == "numbers":
+                server.execute("DELETE FROM numbers")
                 for counter in _counters():
-                    server.execute("INSERT INTO counters (name, value) VALUES (%s, 0)", (counter,))
+                    server.execute("INSERT INTO numbers (name, value) VALUES (%s, 0)", (counter,))
             elif table != "migrations":
                 server.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
         server.commit()

@@ -166,7 +166,7 @@ def test_a_terminal_sees_a_bar_for_each_table_and_a_log_sees_one_line(cli: Cli) 
         "copying the ledger; do not start serve, web or worker until it is done"
     ]
     shown = _on_a_terminal(cli.folder, "migrate", "--to", "sqlite:///two.db")
-    assert "checked counters" in shown
+    assert "checked numbers" in shown
     assert "copying the ledger" not in shown
 
 

@@ -46,7 +46,10 @@ def test_a_provider_is_shown_with_what_was_learned_of_it(paused: Cli) -> None:
     (shown,) = paused.run("providers", "show", "hiapi", "--json").values
     assert (shown["name"], shown["alarm"], shown["durations"][0]["count"]) == ("hiapi", ALARM, 0)
     text = paused.run("providers", "show", "hiapi").out
-    assert all(word in text for word in ("all models", "p95", "callbacks that are taken not to come: 2.0%"))
+    assert all(
+        word in text for word in ("all models", "p95", "callbacks that are taken not to come: 2.0%", "no poll waits")
+    )
+    assert (shown["polls_waiting"], shown["polls_waiting_since"], shown["poll_price_s"]) == (0, None, 5.0)
 
 
 def test_a_terminal_of_80_columns_shows_who_is_paused_and_why(paused: Cli) -> None:

@@ -88,6 +88,38 @@ def test_a_taken_port_is_one_line_with_the_hint_before_anything_is_made(simulate
     assert simulated.files() == set()
 
 
+@pytest.mark.parametrize(("command", "event"), [(("serve", "--port", "0"), "serving"), (("worker",), "working")])
+def test_a_log_of_json_is_json_from_its_first_line(cli: Cli, command: tuple[str, ...], event: str) -> None:
+    with cli.with_settings(WHENFINAL_LOG_FORMAT="json").running(*command) as process:
+        process.line_with(f'"event": "{event}"')
+        assert process.stop() == 0
+    lines = [json.loads(line) for line in process.lines if line]
+    assert {"event", "level", "timestamp"} <= set.intersection(*(set(line) for line in lines))
+    assert event in [line["event"] for line in lines]
+
+
+def test_a_worker_answers_its_metrics_on_a_port_of_its_own(simulated: Cli) -> None:
+    beside = simulated.with_settings(WHENFINAL_METRICS_PORT="0", WHENFINAL_API_KEYS=API_KEYS)
+    with beside.running("worker") as worker:
+        url = worker.line_with("metrics at ").rpartition(" ")[2].strip()
+        answer = httpx.get(url, headers=HEADERS, timeout=TIMEOUT_S, trust_env=False)
+        assert (answer.status_code, "whenfinal_build_info" in answer.text) == (200, True)
+        assert httpx.get(url, timeout=TIMEOUT_S, trust_env=False).status_code == 401
+        assert worker.stop() == 0
+
+
+def test_a_taken_port_for_metrics_is_one_line_with_the_setting_before_anything_is_made(simulated: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = simulated.with_settings(WHENFINAL_METRICS_PORT=str(port)).run("worker")
+    assert ended.status == 1
+    assert ended.err == (
+        f"whenfinal: can not listen on 127.0.0.1:{port}; "
+        "it is in use: stop the other program, or choose another port with WHENFINAL_METRICS_PORT\n"
+    )
+    assert simulated.files() == set()
+
+
 @pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid"])
 def test_an_address_that_is_not_here_is_one_line_with_the_hint(cli: Cli, host: str) -> None:
     ended = cli.run("serve", "--host", host, "--port", "0")

@@ -52,6 +52,25 @@ def test_a_command_that_reads_loads_no_network_and_no_keys(command: tuple[str, .
     assert {"receiver.runtime.wiring", "receiver.web", "submitter.http.transport"}.isdisjoint(loaded)
 
 
+MODELS = {"typer", "rich", "pydantic", "pydantic_core", "structlog", "asyncio", "aiosqlite", "logging"}
+
+
+@pytest.mark.parametrize(
+    ("command", "left_out"),
+    [
+        (("tasks", "list"), {"dataclasses", "inspect", "ast", "threading", "email", "importlib.resources", "shutil"}),
+        (("events",), {"threading", "email", "shutil"}),
+        (("deliveries", "list"), {"threading"}),
+    ],
+    ids=["tasks list", "events", "deliveries list"],
+)
+def test_a_listing_by_its_words_alone_loads_no_parser_no_loop_and_draws_nothing_with_rich(
+    command: tuple[str, ...], left_out: set[str], cli: Cli
+) -> None:
+    assert cli.run("migrate").status == 0
+    assert _loaded(COMMAND, *command, folder=cli.folder) & (HEAVY | MODELS | left_out) == set()
+
+
 @pytest.mark.parametrize("command", [("tasks", "--help"), ("subscriptions",), ("nonsense",)], ids=" ".join)
 def test_help_and_usage_draw_nothing_with_rich(command: tuple[str, ...], tmp_path: Path) -> None:
     assert _loaded(COMMAND, *command, folder=tmp_path).isdisjoint({*HEAVY, "rich", "structlog", "asyncio"})

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from receiver.cli.demo.display import Result, Screen
 from receiver.cli.demo.examples import load_examples
 from receiver.cli.demo.processes import Processes, Setup, free_ports
 from receiver.cli.demo.runner import Demo, Scenario
-from receiver.cli.demo.scenario import BURST, BURST_PROVIDER, make_requests
+from receiver.cli.demo.scenario import BURST, BURST_PROVIDER, LABEL, make_requests
 from receiver.cli.demo.subscribers import open_consumers
 from tests.support.balancer import Balancer, open_balancer
 from tests.support.postgres import Databases
@@ -144,14 +145,27 @@ async def test_a_web_and_a_worker_killed_under_load_lose_nothing_and_double_noth
 
 
 def _check_ledger(ledger: str, *, events: int) -> None:
-    """The tables have one end a task, no gap, and of each event one delivery to each subscription."""
+    """The tables have one end of each request, no gap, and of each event one delivery to each subscription."""
     with closing(psycopg.connect(ledger)) as connection:
         found = connection.execute("SELECT seq, task, type FROM events ORDER BY seq").fetchall()
         assert [seq for seq, *_ in found] == list(range(1, len(found) + 1))
-        ends = {task: name for _, task, name in found if name != UNCERTAIN}  # what became of a lost reply comes later
-        assert len(ends) == sum(name != UNCERTAIN for *_, name in found)
-        # A request whose task was refused is sent again as another task.
-        assert sum(name != REFUSED for name in ends.values()) == events
+        tasks = connection.execute("SELECT id, state, labels::json ->> %s FROM tasks", (LABEL,)).fetchall()
+        # Of a lost reply it is said first that it is uncertain; its end comes later.
+        lost = [task for _, task, name in found if name == UNCERTAIN]
+        assert len(set(lost)) == len(lost)
+        ended = sorted((task, name) for _, task, name in found if name not in (UNCERTAIN, REFUSED))
+        assert len(ended) == events
+        assert ended == sorted((task, f"task.{state}") for task, state, _ in tasks if state != "refused")
+        # A request whose task was refused is sent again as another task. Of a refusal there is an event where the
+        # submitter was not told by the answer.
+        refused = {task for task, state, _ in tasks if state == "refused"}
+        told = [task for _, task, name in found if name == REFUSED]
+        assert len(set(told)) == len(told)
+        assert set(told) <= refused
+        assert set(lost) <= refused | {task for task, _ in ended}
+        requests = Counter(label for _, state, label in tasks if state != "refused")
+        assert (len(requests), set(requests.values())) == (events, {1})
+        assert {label for _, state, label in tasks if state == "refused"} <= set(requests)
         deliveries = connection.execute("SELECT subscription, event_id, state FROM deliveries").fetchall()
         assert len({(subscription, event) for subscription, event, _ in deliveries}) == len(deliveries)
         assert {state for *_, state in deliveries} == {"delivered"}

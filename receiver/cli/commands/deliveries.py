@@ -4,17 +4,11 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.console import USAGE, CommandFailed, emit, show
-from receiver.cli.display.tables import attempts_table, deliveries_table
-from receiver.cli.ledger import fan_out_on, read_ledger
-from receiver.cli.options import Json, Limit, enum_option, note_more, parsed_option
-from receiver.config.settings import Settings
-from receiver.runtime.clock import now_ms
-from receiver.store.engine import Engine
-from receiver.store.repository import Page
-from receiver.webhooks.delivery_repository import DeliveryRepository
-from receiver.webhooks.model.delivery import Attempt, Delivery, DeliveryState
-from submitter import api_webhooks
+from receiver.cli.command_list import ROWS_SHOWN
+from receiver.cli.console import USAGE, CommandFailed
+from receiver.cli.lists import deliveries as lists
+from receiver.cli.options import Json, Limit, enum_option, parsed_option
+from receiver.webhooks.model.delivery import DeliveryState
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id, dlv_….")]
 
@@ -44,24 +38,18 @@ At = Annotated[
 
 
 def list_deliveries(
-    *, state: State = None, subscription: Of = None, endpoint: At = None, limit: Limit = 50, as_json: Json = False
+    *,
+    state: State = None,
+    subscription: Of = None,
+    endpoint: At = None,
+    limit: Limit = ROWS_SHOWN,
+    as_json: Json = False,
 ) -> None:
     host = None if endpoint is None else _read_host(endpoint)
     if host is not None and (subscription is not None or state is DeliveryState.DELIVERED):
         raise CommandFailed("--endpoint goes with --state pending or dead, and without --subscription", status=USAGE)
 
-    async def work(engine: Engine, _settings: Settings) -> Page[Delivery]:
-        return await DeliveryRepository(engine, fan_out_on(engine)).deliveries(
-            state=state, subscription=subscription, host=host, limit=limit
-        )
-
-    page = read_ledger(work)
-    if as_json:
-        for delivery in page.items:
-            emit(api_webhooks.Delivery.model_validate(delivery).json_values())
-    else:
-        show(deliveries_table(page.items, now_ms()) if page.items else "no delivery matches")
-    note_more(page)
+    lists.list_deliveries(state=state, subscription=subscription, host=host, limit=limit, as_json=as_json)
 
 
 def _read_host(text: str) -> str:
@@ -71,20 +59,4 @@ def _read_host(text: str) -> str:
 
 
 def show_delivery(delivery_id: DeliveryId, *, as_json: Json = False) -> None:
-    async def work(engine: Engine, _settings: Settings) -> tuple[Delivery | None, list[Attempt]]:
-        deliveries = DeliveryRepository(engine, fan_out_on(engine))
-        return await deliveries.delivery(delivery_id), await deliveries.attempts(delivery_id)
-
-    delivery, attempts = read_ledger(work)
-    if delivery is None:
-        raise missing(delivery_id)
-    if as_json:
-        view = api_webhooks.Delivery.model_validate(delivery)
-        tries = tuple(api_webhooks.Attempt.model_validate(each) for each in attempts)
-        emit(api_webhooks.DeliveryWithAttempts(**dict(view), tries=tries).json_values())
-    else:
-        show(deliveries_table([delivery], now_ms()), "", attempts_table(attempts) if attempts else "no attempt so far")
-
-
-def missing(delivery_id: str) -> CommandFailed:
-    return CommandFailed(f"there is no delivery {delivery_id}; see `whenfinal deliveries list`")
+    lists.show_delivery(delivery_id, as_json=as_json)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.repair_tables import endpoints_table, resumed_lines
@@ -25,7 +26,7 @@ Failing = Annotated[
 DeadLetters = Annotated[bool, typer.Option("--dead-letters", help="Make its dead letters due again as well.")]
 
 
-def list_endpoints(*, failing: Failing = False, limit: Limit = 50, as_json: Json = False) -> None:
+def list_endpoints(*, failing: Failing = False, limit: Limit = ROWS_SHOWN, as_json: Json = False) -> None:
     async def work(services: Services) -> Page[EndpointStatus]:
         return await services.store.endpoints.notify_hosts(
             only_failing=failing, limit=limit, cursor=None, now_ms=services.clock()

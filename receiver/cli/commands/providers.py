@@ -13,11 +13,13 @@ from receiver.cli.display.repair_tables import (
     provider_troubles,
     providers_table,
     resumed_line,
+    waiting_line,
 )
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
-from receiver.reconcile.model.duration_report import LearnedProvider
+from receiver.reconcile.model.duration_report import LearnedProvider, WaitingPolls
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
+from receiver.reconcile.waiting import waiting_polls
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
 from submitter import api_operations
@@ -38,24 +40,29 @@ def list_providers(*, as_json: Json = False) -> None:
 
 
 def show_provider(name: Name, *, as_json: Json = False) -> None:
-    async def work(services: Services) -> tuple[ProviderStatus, LearnedProvider]:
+    async def work(services: Services) -> tuple[ProviderStatus, LearnedProvider, WaitingPolls]:
         configured, speed = _configured(services, name), services.settings.providers.speed
         (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
         await services.durations.refresh()
-        return status, services.durations.report(name)
+        waiting = await waiting_polls(services.store.polls, services.durations, status, services.clock())
+        return status, services.durations.report(name), waiting
 
-    status, learned = with_services(work)
+    status, learned, waiting = with_services(work)
     if as_json:
-        view = api_operations.ProviderStatus.model_validate(status)
-        durations = tuple(map(api_operations.LearnedDuration.model_validate, learned.durations))
-        emit(
-            api_operations.ProviderWithDurations(
-                **dict(view), callback_miss_rate=learned.callback_miss_rate, durations=durations
-            ).json_values()
+        view = api_operations.ProviderWithDurations.model_validate(
+            {
+                **dict(api_operations.ProviderStatus.model_validate(status)),
+                "callback_miss_rate": learned.callback_miss_rate,
+                "polls_waiting": waiting.count,
+                "polls_waiting_since": waiting.since_ms,
+                "poll_price_s": waiting.price_s,
+                "durations": tuple(map(api_operations.LearnedDuration.model_validate, learned.durations)),
+            }
         )
+        emit(view.json_values())
     else:
-        troubles = provider_troubles([status], now_ms())
-        show(providers_table([status]), *troubles, durations_table(learned), *learned_lines(learned))
+        troubles, waits = provider_troubles([status], now_ms()), waiting_line(waiting, now_ms())
+        show(providers_table([status]), *troubles, waits, durations_table(learned), *learned_lines(learned))
 
 
 def resume(name: Name, *, as_json: Json = False) -> None:

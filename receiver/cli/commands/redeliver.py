@@ -1,9 +1,10 @@
 """`whenfinal deliveries redeliver`."""
 
-from receiver.cli.commands.deliveries import DeliveryId, missing
+from receiver.cli.commands.deliveries import DeliveryId
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import CommandFailed, emit, show
-from receiver.cli.display.tables import deliveries_table
+from receiver.cli.display.list_tables import deliveries_table
+from receiver.cli.lists.deliveries import missing
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms

@@ -1,8 +1,10 @@
 """`whenfinal serve`, `web` and `worker`: the processes that run until SIGINT or SIGTERM."""
 
 import asyncio
+import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Annotated
 
@@ -12,7 +14,8 @@ from receiver.cli.console import note
 from receiver.cli.ledger import ledger_named
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, working
+from receiver.runtime.background import commit_listener, snapshots, working
+from receiver.runtime.clock import now_ms
 from receiver.runtime.environment import load_settings
 from receiver.runtime.log import start_logging
 from receiver.runtime.operator_runs.runner import operating
@@ -20,11 +23,17 @@ from receiver.runtime.wiring import open_services
 from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import create_app
+from receiver.web.metrics import serving_metrics
 from submitter.providers.registry import ADAPTERS
+from submitter.timestamps import rfc3339
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on; 0.0.0.0 is every address.")]
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free port.")]
+
+
+#: How another host or port is chosen for the worker's metrics.
+METRICS_PLACE = ("WHENFINAL_METRICS_HOST", "WHENFINAL_METRICS_PORT")
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -38,8 +47,8 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 def worker() -> None:
     settings = load_settings()
     start_logging(settings)
-    with ledger_named(settings):
-        asyncio.run(_work(settings))
+    with _metrics_listener(settings) as listener, ledger_named(settings):
+        asyncio.run(_work(settings, listener))
 
 
 def _serve(host: str, port: int, *, with_worker: bool) -> None:
@@ -49,45 +58,77 @@ def _serve(host: str, port: int, *, with_worker: bool) -> None:
         listener = server.bind(host, port)
     except OSError as error:
         raise cannot_listen(host, port, error) from error
-    _allow_files(settings.streams.max_streams + server.SPARE_FILES)
+    _allow_files(settings, settings.streams.max_streams + server.SPARE_FILES)
     with listener:
         _serve_on(listener, settings, with_worker=with_worker)
 
 
-def _allow_files(wanted: int) -> None:
+def _allow_files(settings: Settings, wanted: int) -> None:
     allowed = server.allow_files(wanted)
     if allowed < wanted:
-        note(
+        text = (
             f"this system lets the process open {allowed} files where up to {wanted} may be needed; raise the limit"
             " (`ulimit -Hn`), or lower WHENFINAL_STREAMS_MAX"
         )
+        say(settings, "few_files", text, allowed=allowed, wanted=wanted)
 
 
 def _serve_on(listener: socket.socket, settings: Settings, *, with_worker: bool) -> None:
     url = server.address_of(listener)
-    app = create_app(settings, with_worker=with_worker, show_key=partial(show_first_key, url))
+    app = create_app(settings, with_worker=with_worker, show_key=partial(show_first_key, settings, url))
     config = server.server_config(app)
-    ready: Callable[[], None] = partial(note, f"serving {url}; {summary(settings)}")
+    text = f"serving {url}; {summary(settings)}"
+    ready: Callable[[], None] = partial(say, settings, "serving", text, url=url, about=summary(settings))
     with ledger_named(settings), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(app, listener, config=config, on_listening=ready))
 
 
-async def _work(settings: Settings) -> None:
+@contextmanager
+def _metrics_listener(settings: Settings) -> Iterator[socket.socket | None]:
+    """None where no port is set. Raise CommandFailed for one that cannot be used."""
+    host, port = settings.metrics.host, settings.metrics.port
+    if port is None:
+        yield None
+        return
+    try:
+        listener = server.bind(host, port)
+    except OSError as error:
+        raise cannot_listen(host, port, error, how=METRICS_PLACE) from error
+    with listener:
+        yield listener
+
+
+async def _work(settings: Settings, listener: socket.socket | None) -> None:
     with stopped_by_signal() as stopped:
         async with (
             open_services(settings) as services,
             commit_listener(services),
+            snapshots(services),
             working(services),
             operating(services),
+            AsyncExitStack() as stack,
         ):
-            note(f"working; {summary(settings)}")
+            metrics = None
+            if listener is not None:
+                await stack.enter_async_context(serving_metrics(listener, services))
+                metrics = f"{server.address_of(listener)}/metrics"
+            text = f"working; {summary(settings)}" + (f"; metrics at {metrics}" if metrics else "")
+            say(settings, "working", text, metrics=metrics, about=summary(settings))
             await stopped.wait()
 
 
-def show_first_key(url: str, key: str) -> None:
+def show_first_key(settings: Settings, url: str, key: str) -> None:
     """Print the first API key. It is shown only once, because the ledger stores only its digest."""
-    note(f"API key, shown only now: {key}")
-    note(f'try it: curl -H "Authorization: Bearer {key}" {url}/v1/tasks')
+    say(settings, "api_key_made", f"API key, shown only now: {key}", key=key, shown="only now")
+    if settings.log.format != "json":
+        note(f'try it: curl -H "Authorization: Bearer {key}" {url}/v1/tasks')
+
+
+def say(settings: Settings, event: str, text: str, **fields: str | int | None) -> None:
+    """Print a line about this process, whatever the level of the log; in the form of the log where that is JSON."""
+    if settings.log.format == "json":
+        text = json.dumps({"event": event, **fields, "level": "info", "timestamp": rfc3339(now_ms())})
+    note(text)
 
 
 def summary(settings: Settings) -> str:

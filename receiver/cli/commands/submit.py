@@ -9,12 +9,11 @@ from time import monotonic
 from typing import Annotated, Any, assert_never
 
 import typer
-from rich.table import Table
 
 from receiver.cli.commands.submit_file import RequestLine, check_requests, read_requests
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, show
 from receiver.cli.display.bars import progress
-from receiver.cli.display.listing import state_cell, table
+from receiver.cli.display.listing import Listing, state_cell, table
 from receiver.cli.display.tables import task_sheet
 from receiver.cli.options import Json, parsed_option, read_input
 from receiver.cli.runner import with_services
@@ -145,7 +144,7 @@ def _result_view(result: LineResult) -> dict[str, Any]:
     return {**task, **replayed, **notify, "line": result.number, **trouble}
 
 
-def _results_table(results: Sequence[LineResult]) -> Table:
+def _results_table(results: Sequence[LineResult]) -> Listing:
     rows = [_row(result) for result in results]
     return table("line", "task", "provider", "state", "provider's id", rows=rows)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
 from receiver.cli.display.repair_tables import resumed_lines
@@ -118,7 +119,7 @@ def create(
     _show_with_secret(with_services(work, creating=True), made=secret_file is None, as_json=as_json)
 
 
-def list_subscriptions(*, state: State = None, limit: Limit = 50, as_json: Json = False) -> None:
+def list_subscriptions(*, state: State = None, limit: Limit = ROWS_SHOWN, as_json: Json = False) -> None:
     async def work(services: Services) -> Page[SubscriptionStatus]:
         return await services.store.subscriptions.page(limit=limit, cursor=None, state=state)
 

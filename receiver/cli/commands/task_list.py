@@ -1,12 +1,10 @@
 """`whenfinal tasks list`. It reads the ledger without the services, so that it starts quickly."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Annotated
 
-from receiver.cli.console import USAGE, CommandFailed, emit, show
-from receiver.cli.display.task_table import tasks_table
-from receiver.cli.ledger import fan_out_on, read_ledger
+from receiver.cli.command_list import ROWS_SHOWN
+from receiver.cli.console import emit, show
+from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.options import (
     Json,
     Limit,
@@ -18,7 +16,9 @@ from receiver.cli.options import (
     parse_pair,
     parsed_option,
 )
-from receiver.config.settings import Settings
+from receiver.cli.provider_names import check_name, configured_names
+from receiver.cli.reading import read_ledger
+from receiver.cli.repositories import fan_out_on
 from receiver.runtime.clock import now_ms
 from receiver.store.engine import Engine
 from receiver.store.repository import Page
@@ -37,7 +37,7 @@ def list_tasks(
     provider: Provider = None,
     label: Label = None,
     older_than: OlderThan = None,
-    limit: Limit = 50,
+    limit: Limit = ROWS_SHOWN,
     as_json: Json = False,
 ) -> None:
     wanted = TaskFilter(
@@ -54,11 +54,11 @@ def list_tasks(
         list_queued(wanted, as_json=as_json)
         return
 
-    async def work(engine: Engine, settings: Settings) -> Page[Task]:
+    async def work(engine: Engine) -> Page[Task]:
         tasks = TaskRepository(engine, fan_out_on(engine))
         page = await tasks.tasks(wanted)
         if provider is not None and not page.items:
-            await check_name(provider, [each.name for each in settings.providers.accounts], tasks)
+            await check_name(provider, configured_names(), tasks)
         return page
 
     page = read_ledger(work)
@@ -70,12 +70,3 @@ def list_tasks(
     else:
         show(tasks_table(page.items, now_ms()) if page.items else "no task matches")
     note_more(page)
-
-
-async def check_name(name: str, configured_names: Iterable[str], tasks: TaskRepository) -> None:
-    """Raise CommandFailed for a provider that is neither configured nor in the ledger."""
-    known = {*configured_names, *(provider for provider, _ in await tasks.counts())}
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-        raise CommandFailed(f"no provider {name} is configured or in the ledger; {hint}", status=USAGE)

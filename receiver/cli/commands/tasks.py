@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.commands.task_list import check_name
 from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_table, task_sheet, timeline_table
 from receiver.cli.options import Json, note_more
+from receiver.cli.provider_names import check_name
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms
 from receiver.runtime.explaining import Explanation, explain_task

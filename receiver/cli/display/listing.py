@@ -1,18 +1,20 @@
 """Tables and sheets for a terminal, and the cells in them: made from values, without I/O.
 
-Everything that a provider or caller wrote passes `escape_control` first.
+Everything that a provider or caller wrote passes `escape_control` first. rich is imported where it draws: it takes
+longer than most listings, and what goes to a pipe or a file seldom needs it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, NamedTuple
 
 from receiver.runtime.durations import format_when
 from receiver.runtime.printable import escape_control
 from submitter.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+    from rich.text import Text
 
 #: By the words of tasks, deliveries and subscriptions; their enums are not imported for it.
 STATE_STYLES: Mapping[str, str] = {
@@ -34,15 +36,30 @@ STATE_STYLES: Mapping[str, str] = {
 }
 
 
-def cell(value: object) -> Text:
+class Styled(NamedTuple):
+    """A word of ours in a style of rich."""
+
+    text: str
+    style: str
+
+
+def cell(value: object) -> "Text":
     """Plain text; None is an empty cell. A Text stays as it is."""
+    from rich.text import Text
+
     if isinstance(value, Text):
         return value
-    return Text("" if value is None else escape_control(str(value)))
+    if isinstance(value, Styled):
+        return Text(value.text, style=value.style)
+    return Text(_text(value))
 
 
-def state_cell(state: str) -> Text:
-    return Text(state, style=STATE_STYLES.get(state, ""))
+def _text(value: object) -> str:
+    return "" if value is None else escape_control(str(value))
+
+
+def state_cell(state: str) -> Styled:
+    return Styled(state, STATE_STYLES.get(state, ""))
 
 
 #: Columns that may wrap. The others are short, or are copied into the next command.
@@ -67,30 +84,40 @@ FOLDED = 12  # columns of the terminal; a narrower wrapped text can not be read
 GAP = 3  # columns between two columns of a table
 
 
-class Listing(Table):
+PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
+
+
+class Listing:
     """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-        super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-        self._names, self._lines = columns, rows
-        for column in columns:
-            self.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
-        for row in rows:
-            self.add_row(*row)
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        self._names, self.rows = columns, rows
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        count = self._fitting(options.max_width)
-        if count == len(self._names):
-            yield from super().__rich_console__(console, options)
-            return
-        yield Listing(self._names[:count], [row[:count] for row in self._lines])
-        yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
+    def plain(self) -> list[str] | None:
+        """The lines that rich would draw without a terminal. None where only rich can say how wide a text is."""
+        texts = [[each.text if isinstance(each, Styled) else _text(each) for each in row] for row in self.rows]
+        if not all(text.isascii() and text.isprintable() for row in texts for text in row):
+            return None
+        widths = [max(map(len, column)) for column in zip(self._names, *texts, strict=True)]
+        rule = "\u2500" * (sum(widths) + GAP * (len(widths) - 1))
+        if len(rule) > PIPED_WIDTH:
+            return None
+        padded = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in (self._names, *texts)]
+        names, *lines = ((" " * GAP).join(row) for row in padded)
+        return [names, rule, *lines]
 
-    def _fitting(self, width: int) -> int:
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        rows = [[cell(value) for value in row] for row in self.rows]
+        count = self._fitting(rows, options.max_width)
+        yield _drawn(self._names[:count], [row[:count] for row in rows])
+        if count < len(self._names):
+            yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
+
+    def _fitting(self, rows: Sequence[Sequence["Text"]], width: int) -> int:
         """How many columns fit; at least one."""
         left, count = width + GAP, 0
         for at, name in enumerate(self._names):
-            longest = max([len(name), *(row[at].cell_len for row in self._lines)])
+            longest = max([len(name), *(row[at].cell_len for row in rows)])
             left -= GAP + (min(FOLDED, longest) if name in _FOLDING else longest)
             if left < 0:
                 break
@@ -98,13 +125,41 @@ class Listing(Table):
         return max(1, count)
 
 
-def table(*columns: str, rows: Iterable[Iterable[object]]) -> Table:
+def _drawn(columns: Sequence[str], rows: Iterable[Sequence["Text"]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def table(*columns: str, rows: Iterable[Iterable[object]]) -> Listing:
     """Each value of a row becomes a `cell`."""
-    return Listing(columns, [[cell(value) for value in row] for row in rows])
+    return Listing(columns, [list(row) for row in rows])
 
 
-def sheet(lines: Iterable[tuple[str, object]]) -> Table:
+def plain_lines(parts: Iterable[object]) -> list[str] | None:
+    """Texts and listings as lines, as rich would print them without a terminal. None where rich has to do it."""
+    lines: list[str] = []
+    for part in parts:
+        found = part.plain() if isinstance(part, Listing) else None
+        if isinstance(part, str) and part.replace("\n", "").isprintable():
+            found = part.split("\n")
+        if found is None:
+            return None
+        lines += found
+    return lines
+
+
+def sheet(lines: Iterable[tuple[str, object]]) -> "Table":
     """A line for each name and value. A value that is None or empty is left out."""
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")  # because a URL that is cut can not be copied

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.listing import cell, table
+from receiver.cli.display.listing import Listing, cell, table
 from receiver.cli.display.subscription_tables import breaker_cell, endpoint_problems
-from receiver.reconcile.model.duration_report import LearnedDuration, LearnedProvider
+from receiver.reconcile.model.duration_report import MOST_COUNTED, LearnedDuration, LearnedProvider, WaitingPolls
 from receiver.reconcile.model.provider import ProviderStatus, Resumed
 from receiver.runtime.durations import format_when
 from receiver.webhooks.model.endpoint_status import EndpointStatus, ResumedEndpoint
+from submitter.providers.schedule import POLL_PRICE_S
 
 MOSTLY = 0.5  # more of an estimate than that is assumed, not learned
 
 
-def providers_table(found: Sequence[ProviderStatus]) -> Table:
+def providers_table(found: Sequence[ProviderStatus]) -> Listing:
     """What is wrong with one is not here, because it would not fit; see `provider_troubles`."""
     rows = [
         (
@@ -32,7 +32,7 @@ def providers_table(found: Sequence[ProviderStatus]) -> Table:
     return table("provider", "unfinished", "queued", "in flight", "tokens", "adapter", "host", rows=rows)
 
 
-def durations_table(learned: LearnedProvider) -> Table:
+def durations_table(learned: LearnedProvider) -> Listing:
     """How long tasks take. A percentile that is mostly assumed is dim."""
     rows = [
         (
@@ -70,13 +70,27 @@ def learned_lines(learned: LearnedProvider) -> Iterator[str]:
         yield "damaged: what is stored can not be read; it is learned anew from the next tasks"
 
 
+def waiting_line(waiting: WaitingPolls, now_ms: int) -> str:
+    """How many polls wait for the rate budget, and what a poll must be worth to be made."""
+    price = f"the price of a poll is {waiting.price_s:.1f} s of expected lateness"
+    if waiting.since_ms is None:
+        return f"no poll waits; {price}"
+    count = f"{waiting.count}{' or more' if waiting.count == MOST_COUNTED else ''} due"
+    if waiting.price_s <= POLL_PRICE_S:
+        return f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price}"
+    return (
+        f"polls that wait: {count}, the first {format_when(waiting.since_ms, now_ms)}; {price} instead of "
+        f"{POLL_PRICE_S:.0f} s, because the rate budget is too small for all of them"
+    )
+
+
 def _in_flight(status: ProviderStatus) -> str:
     """With the limit that holds now."""
     known = [each for each in (status.max_in_flight, status.learned_in_flight) if each is not None]
     return f"{status.in_flight} of {min(known)}" if known else f"{status.in_flight}"
 
 
-def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[Table | str]:
+def provider_troubles(found: Sequence[ProviderStatus], now_ms: int) -> Iterator[Listing | str]:
     """A table with a row for each pause, hold, alarm and learned limit, and how they end; nothing without any."""
     rows = [(each.name, trouble) for each in found for trouble in _troubles(each, now_ms)]
     if rows:
@@ -109,7 +123,7 @@ def _styled(text: str, style: str) -> Text:
     return Text(cell(text).plain, style=style)
 
 
-def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Table:
+def endpoints_table(found: Sequence[EndpointStatus], now_ms: int) -> Listing:
     """The host is first and whole, because it is copied into the next command."""
     rows = [
         (

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
-from receiver.cli.display.listing import table
+from receiver.cli.display.listing import Listing, table
 from receiver.runtime.next_steps import format_offset
 from receiver.tasks.model.candidates import Candidate, Search
 from receiver.tasks.model.task import SettleRefused, Task
@@ -14,7 +12,7 @@ from submitter.timestamps import rfc3339
 _SAME = {True: "the same", False: "another", None: "not known"}
 
 
-def candidates_table(search: Search) -> Table:
+def candidates_table(search: Search) -> Listing:
     rows = [
         (
             each.listed.provider_task_id,
@@ -29,7 +27,7 @@ def candidates_table(search: Search) -> Table:
     return table("provider's id", "its state", "created", "model", "prompt", "also fits", rows=rows)
 
 
-def searches_table(searches: Sequence[Search]) -> Table:
+def searches_table(searches: Sequence[Search]) -> Listing:
     rows = [_search_row(each) for each in searches]
     return table("task", "provider", "candidates", "best match", "created", "same model", "prompt", "result", rows=rows)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
+from receiver.cli.display.listing import Listing, cell, format_labels, format_moment, sheet, state_cell, table
 from receiver.events.model.query import EventFilter
 from receiver.runtime.durations import format_duration, format_when
 from receiver.webhooks.model.delivery import Attempt, Backlog
@@ -22,7 +22,7 @@ _BREAKER_STYLES: Mapping[BreakerState, str] = {
 }
 
 
-def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Table:
+def subscriptions_table(found: Sequence[SubscriptionStatus], now_ms: int) -> Listing:
     rows = [
         (
             each.subscription.id,

@@ -11,23 +11,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.display.listing import cell, format_labels, format_moment, sheet, state_cell, table
-from receiver.cli.display.task_table import percent
-from receiver.events.model.event import Event
+from receiver.cli.display.list_tables import percent
+from receiver.cli.display.listing import Listing, cell, format_labels, format_moment, sheet, state_cell, table
 from receiver.reconcile.model.report import ReconcileSummary
 from receiver.runtime.durations import format_duration, format_when
-from receiver.runtime.next_steps import ANSWER_SHOWN, NextSteps, entry_details, format_offset
+from receiver.runtime.next_steps import NextSteps, entry_details, format_offset
 from receiver.store.accounts import AccountStatus
 from receiver.tasks.model.queue import QueueDepth, QueuePlace
 from receiver.tasks.model.task import Task
 from receiver.tasks.model.timeline import TimelineEntry
-from receiver.webhooks.model.delivery import Attempt, Delivery
 from submitter.timestamps import rfc3339
 
 _KIND_STYLES: Mapping[str, str] = {"event": "bold", "delivery": "blue", "attempt": "blue", "audit": "magenta"}
 
 
-def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Table:
+def queued_table(placed: Sequence[tuple[Task, QueuePlace]], now_ms: int) -> Listing:
     rows = [
         (
             task.id,
@@ -64,7 +62,7 @@ def task_sheet(task: Task, now_ms: int, place: QueuePlace | None = None) -> Rend
         ("state", state_cell(task.state)),
         *_place_lines(place, now_ms),
         ("provider's state", task.raw_state),
-        ("progress", percent(task)),
+        ("progress", percent(task.progress)),
         ("model", task.model),
         ("labels", format_labels(task.labels)),
         ("webhook to", task.notify_url),
@@ -128,43 +126,6 @@ def next_steps_lines(steps: NextSteps) -> Iterator[Text]:
     if steps.manual:
         yield Text("\nWhat you can do", style="bold")
         yield from (cell(f"  {step}") for step in steps.manual)
-
-
-def events_table(events: Sequence[Event]) -> Table:
-    rows = [(event.seq, rfc3339(event.at_ms), event.type, event.task_id, event.supersedes) for event in events]
-    return table("seq", "time", "type", "task", "supersedes", rows=rows)
-
-
-def event_line(event: Event) -> Text:
-    """One line of `events --follow`."""
-    return Text(f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task_id or ''}".rstrip())
-
-
-def deliveries_table(deliveries: Sequence[Delivery], now_ms: int) -> Table:
-    rows = [
-        (
-            each.id,
-            state_cell(each.state),
-            each.attempts,
-            None if each.due_ms is None else format_when(each.due_ms, now_ms),
-            each.last_error or each.last_status,
-            each.event_type,
-            each.task_id,
-            each.subscription,
-            each.endpoint,
-        )
-        for each in deliveries
-    ]
-    names = ("delivery", "state", "attempts", "next", "last answer", "type", "task", "subscription", "endpoint")
-    return table(*names, rows=rows)
-
-
-def attempts_table(attempts: Sequence[Attempt]) -> Table:
-    rows = [
-        (rfc3339(each.at_ms), f"{each.latency_ms} ms", each.error or each.status, each.response[:ANSWER_SHOWN])
-        for each in attempts
-    ]
-    return table("time", "took", "result", "answer", rows=rows)
 
 
 def reconcile_table(report: ReconcileSummary, *, dry_run: bool) -> RenderableType:

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-_PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
+from receiver.cli.display.listing import PIPED_WIDTH
 
 
 class PlainConsole(Console):
@@ -21,7 +21,7 @@ class PlainConsole(Console):
 def console(*, stderr: bool = False) -> Console:
     """Rich uses colours only on a terminal and without NO_COLOR."""
     stream: TextIO | None = sys.stderr if stderr else sys.stdout
-    width = None if stream is not None and stream.isatty() else _PIPED_WIDTH
+    width = None if stream is not None and stream.isatty() else PIPED_WIDTH
     return PlainConsole(stderr=stderr, markup=False, highlight=False, emoji=False, width=width)
 
 

@@ -8,10 +8,12 @@ from receiver.config.accounts import prefix_of
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.config.types import is_loopback
+from receiver.events.model.event import EventType
 from receiver.runtime.durations import format_duration
 from receiver.store.accounts import AccountStatus
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.tasks.model.queue import QueueDepth
+from receiver.webhooks.model.delivery import FanOutLag
 from receiver.webhooks.model.endpoint_health import BreakerState, EndpointState, is_troubled
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
@@ -27,6 +29,8 @@ SHORT_PROVIDER_SECRET = 16  # characters; every platform's signing key is longer
 NAMED = 3  # subscriptions in one line
 
 LONG_WAIT_MS = 900_000  # in the queue; longer than the tasks of a full account need to end
+
+LONG_LAG_MS = 60_000  # of an event without deliveries; they take well under a second while a worker runs
 
 _BLANK_MARKS = ("...", "xxx", "your", "change", "example", "<")  # what a copied example contains
 
@@ -210,6 +214,18 @@ def check_webhooks(
     yield from problems
     if statuses and not problems:
         yield ok("webhooks", f"{len(statuses)} subscribed, all working")
+
+
+def check_fan_out(lag: FanOutLag | None, now_ms: int) -> Iterator[Check]:
+    """Events that should have their deliveries by now, or cannot get them from this version."""
+    if lag is None:
+        return
+    waiting = f"events without deliveries: {lag.events}, since {format_duration(max(0, now_ms - lag.at_ms))}"
+    if lag.type not in frozenset(EventType):
+        what = f"{waiting}; the first is of type {lag.type}, which this version does not know"
+        yield fail("webhooks", what, hint="a newer version stored it: run that one everywhere")
+    elif now_ms - lag.at_ms > LONG_LAG_MS:
+        yield warn("webhooks", waiting, hint="start `whenfinal serve` or `whenfinal worker`; if one runs, see its log")
 
 
 def _disabled(statuses: Sequence[SubscriptionStatus]) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from receiver.cli.doctor.checks import Check, check_queues, check_webhooks, database_hint, fail, ok, warn
+from receiver.cli.doctor.checks import Check, check_fan_out, check_queues, check_webhooks, database_hint, fail, ok, warn
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
 from receiver.runtime.store import Store, open_store
@@ -115,6 +115,7 @@ async def _contents(store: Store) -> tuple[Check, ...]:
     uncertain = sum(number for (_, state), number in counts.items() if state is TaskState.UNCERTAIN)
     accounts = await store.accounts.all()
     checks = [*_alarms(accounts), *check_queues(await store.queue.depths(), accounts, now_ms())]
+    checks += check_fan_out(await store.deliveries.fan_out_lag(), now_ms())
     page = await store.subscriptions.page(limit=MOST_SUBSCRIPTIONS, cursor=None)
     hosts = await store.endpoints.notify_hosts(only_failing=True, limit=MOST_HOSTS, cursor=None, now_ms=now_ms())
     checks += check_webhooks(page.items, hosts.items, await store.deliveries.dead_letters(), now_ms())

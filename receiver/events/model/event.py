@@ -1,4 +1,4 @@
-"""Events: their types, drafts, stored form and JSON. Pure. Times are unix milliseconds."""
+"""Events: their types, drafts, stored form and view. Pure. Times are unix milliseconds."""
 
 import json
 from collections.abc import Mapping
@@ -6,10 +6,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic_core import to_json
-
 from submitter.model import TaskId
-from submitter.timestamps import rfc3339
 from submitter.values import value
 
 
@@ -22,10 +19,13 @@ class EventType(StrEnum):
     OVERDUE = "task.overdue"
     UNCERTAIN = "task.uncertain"
     SUBSCRIPTION_DISABLED = "subscription.disabled"
+    PROVIDER_PAUSED = "provider.paused"
+    PROVIDER_DENIED = "provider.denied"
+    CALLBACKS_MISSED = "callbacks.missed"
 
 
 #: What a subscription without types receives, and a task's own `notify`. The other types are for those who name them.
-TASK_EVENTS = frozenset(EventType) - {EventType.SUBSCRIPTION_DISABLED, EventType.UNCERTAIN}
+TASK_EVENTS = frozenset(each for each in EventType if each.startswith("task.")) - {EventType.UNCERTAIN}
 
 
 @value
@@ -35,7 +35,7 @@ class Event:
     #: Its number in the log; numbers have no gaps.
     seq: int
     id: str
-    #: The task that it is about; None for an event about a subscription.
+    #: The task that it is about; None for an event about a subscription or a provider.
     task_id: TaskId | None
     type: EventType
     at_ms: int
@@ -47,7 +47,7 @@ class Event:
 
 @value
 class EventFacts:
-    """What filters match. An event about no task has only a type."""
+    """What filters match. An event about no task has a type, and a provider where it is about one."""
 
     type: EventType
     provider: str | None = None
@@ -61,9 +61,13 @@ class EventFacts:
 
     @classmethod
     def of_body(cls, event_type: EventType, body: str) -> Self:
-        task = json.loads(body)["data"].get("task") or {}
+        data = json.loads(body)["data"]
+        task, provider = data.get("task") or {}, (data.get("provider") or {}).get("name")
         return cls(
-            type=event_type, provider=task.get("provider"), model=task.get("model"), labels=task.get("labels") or {}
+            type=event_type,
+            provider=task.get("provider", provider),
+            model=task.get("model"),
+            labels=task.get("labels") or {},
         )
 
 
@@ -73,34 +77,16 @@ class EventDraft:
 
     id: str
     type: EventType
-    #: The task that it is about; None for an event about a subscription.
+    #: The task that it is about; None for an event about a subscription or a provider.
     subject: TaskId | None
     #: The members of the body's `data` beside number and id: JSON values and models of `submitter.api`.
     data: Mapping[str, Any]
 
 
-def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
-    """Return the event as it is stored, with its webhook body. `data.supersedes` names the event that it replaces."""
-    body = {
-        "type": draft.type,
-        "timestamp": rfc3339(at_ms),
-        "data": {"seq": seq, "event_id": draft.id, **draft.data},
-    }
-    return Event(
-        seq=seq,
-        id=draft.id,
-        task_id=draft.subject,
-        type=draft.type,
-        at_ms=at_ms,
-        supersedes=draft.data["supersedes"],
-        body=to_json(body).decode(),
-    )
-
-
 def event_view(event: Event) -> dict[str, Any]:
     """Return the event as the API shows it: the values of its stored body, which an older version may have made."""
     body = json.loads(event.body)
-    about = {"subscription": body["data"]["subscription"]} if "subscription" in body["data"] else {}
+    about = {name: body["data"][name] for name in ("subscription", "provider") if name in body["data"]}
     return {
         "seq": event.seq,
         "event_id": event.id,

@@ -12,7 +12,9 @@ from typing import assert_never
 from receiver.reconcile.model.poll_times import PollTimes
 from receiver.tasks.model.task import IncomingObservation, Task
 from submitter.model import (
+    REPORTED_FINAL,
     Denied,
+    ListPage,
     NotFound,
     Observation,
     ProviderTaskId,
@@ -56,6 +58,25 @@ ACTIONS: Mapping[tuple[TaskState, bool], PollAction] = {
     (TaskState.RUNNING, True): PollAction.QUERY,
     (TaskState.RUNNING, False): PollAction.QUERY,
 }
+
+
+#: For a metric, what an answer is that reports nothing about a task.
+_WORDS: Mapping[type, str] = {
+    ListPage: "open",
+    NotFound: "not_found",
+    Throttled: "throttled",
+    Denied: "denied",
+    Unavailable: "error",
+}
+
+
+def word_of(answer: StatusOutcome | ListPage) -> str:
+    """What a status query brought, as one of few words for a metric."""
+    if not isinstance(answer, Observation):
+        return _WORDS[type(answer)]
+    if answer.state in REPORTED_FINAL:
+        return "final"
+    return "open" if answer.is_documented_state else "unknown_state"
 
 
 class PollResult(StrEnum):

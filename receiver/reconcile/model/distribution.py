@@ -150,6 +150,23 @@ def smoothed(distribution: Distribution) -> Distribution:
     return Distribution.of([0.0, *accumulate(parts)])
 
 
+def mirrored(distribution: Distribution) -> Distribution:
+    """With the shares before the median averaged with the mirror image of those after it, by the age's logarithm.
+
+    Polls tell little of ends before the first one, and a long left tail would keep the first poll early for ever.
+    """
+    median_s = distribution.age_of(0.5)
+    return Distribution.of(
+        [
+            0.0,
+            *(
+                (ended + 1 - distribution.ended_by(median_s**2 / edge)) / 2 if edge < median_s else ended
+                for edge, ended in zip(EDGES[1:], distribution.ended[1:], strict=True)
+            ),
+        ]
+    )
+
+
 def log_normal(median_s: float, sigma: float) -> tuple[float, ...]:
     """The shares ended by each edge."""
     scale = sigma * math.sqrt(2)
@@ -160,5 +177,3 @@ _TAIL = tuple(edge / (edge + PRIOR_MEDIAN_S) for edge in EDGES)
 
 #: The shares ended by each edge where nothing was learned.
 PRIOR_SHARES = log_normal(PRIOR_MEDIAN_S, PRIOR_SIGMA)
-
-PRIOR = with_tail(PRIOR_SHARES)

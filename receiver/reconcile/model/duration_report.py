@@ -54,6 +54,22 @@ def learned_duration(key: DurationKey, estimate: Estimate, *, is_damaged: bool, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPolls:
+    """Tasks of a provider that are due and have not been polled yet."""
+
+    #: At most `MOST_COUNTED`.
+    count: int
+    #: When the first of them became due, unix milliseconds; None: none waits.
+    since_ms: int | None
+    #: What a poll must be worth to be made now, in seconds of lateness that is to be expected: the price of a poll. It
+    #: is the least one while the rate budget suffices, and grows with the number of tasks that wait for it.
+    price_s: float
+
+
+MOST_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollReason:
     """Why the next poll of a task is when it is. Seconds are ours."""
 

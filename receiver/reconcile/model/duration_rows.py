@@ -17,7 +17,13 @@ VERSION = 1
 
 MOST_ENDS = 1_000_000.0  # in a bin; decay keeps real ones below 300
 
+MOST_COUNTED = 2**53  # more can not have been counted, and would in the end not fit the column
+
 KEY_CHARACTERS = 200  # of a model or a resolution; both come from requests
+
+PROMPT_MS = (
+    3_600_000  # an unfinished task is polled sooner; later we were down or a clock was set, and the callback is old
+)
 
 MAX_CLOCK_DIFFERENCE_MS = 5_000  # between the provider and us, within which its own finish time is believed
 
@@ -28,7 +34,7 @@ _CALLBACKS = tuple(each.name for each in fields(CallbackCounts))
 
 def key_of(row: Row) -> DurationKey:
     """Of a row of `durations`."""
-    return DurationKey(row["provider"], row["model"], row["resolution"], row["length"])
+    return DurationKey(*(str(row[each.name]) for each in fields(DurationKey)))  # SQLite stores any bytes in them
 
 
 def histogram_of(row: Row) -> Histogram | None:
@@ -38,6 +44,9 @@ def histogram_of(row: Row) -> Histogram | None:
         _numbers(stored.get(name), most=most)
         for name, most in (("ended", MOST_ENDS), ("open", MOST_ENDS), ("places", 1), ("callbacks", MOST_ENDS))
     )
+    count, learned_ms = row["count"], row["learned_ms"]  # SQLite stores any text in them
+    if not isinstance(count, int) or not isinstance(learned_ms, int) or not 0 <= count <= MOST_COUNTED:
+        return None
     if stored.get("version") != VERSION or ended is None or opened is None or places is None or callbacks is None:
         return None
     if not (len(ended) == len(opened) == len(EDGES) and len(callbacks) == len(fields(CallbackCounts))):
@@ -45,11 +54,11 @@ def histogram_of(row: Row) -> Histogram | None:
     return Histogram(
         ended=ended,
         open=opened,
-        count=max(0, row["count"]),
+        count=count,
         places=places,
         is_drifting=stored.get("drifting") is True,
         callbacks=CallbackCounts(**dict(zip(_CALLBACKS, callbacks, strict=True))),
-        learned_ms=row["learned_ms"],
+        learned_ms=learned_ms,
     )
 
 
@@ -105,30 +114,35 @@ def begun_ms(row: Row) -> int | None:
     return start_ms
 
 
-def finish_of(task: Row, reports: Sequence[Row], *, has_finish_times: bool, speed: float) -> Finish | None:
+def finish_of(
+    task: Row, reports: Sequence[Row], *, has_finish_times: bool, speed: float, since_ms: int = 0
+) -> Finish | None:
     """The end of a task, from its row and the reports of it in their order.
 
-    None where it does not tell how long the task took: it was submitted elsewhere or settled by a person, or its times
-    are impossible because a clock was set. `has_finish_times`: the provider's own finish times can be believed.
+    None where it does not tell how long the task took: it was submitted elsewhere or settled by a person. Its times may
+    be impossible, because a clock was set. `has_finish_times`: the provider's own finish times can be believed. Without
+    one, a task that began before `since_ms` says nothing.
     """
     start_ms, final_ms = begun_ms(task), task["final_ms"]
     told = [each for each in reports if each["source"] in (Source.CALLBACK, Source.POLL, Source.SUBMIT)]
     if task["adopted"] or task["settled"] or start_ms is None or final_ms is None or not told:
         return None
     by_callback = any(each["source"] == Source.CALLBACK for each in told)
-    earliest_ms = max(start_ms, task["seen_open_ms"] or start_ms)
-    if told[0]["source"] == Source.CALLBACK:
+    seen_ms = task["seen_open_ms"]
+    earliest_ms = max(start_ms, seen_ms) if seen_ms is not None and seen_ms <= final_ms else start_ms
+    if told[0]["source"] == Source.CALLBACK and final_ms - earliest_ms <= PROMPT_MS:
         earliest_ms = max(earliest_ms, final_ms)
-    if has_finish_times:
-        named_ms = _finish_time(told[0], start_ms, final_ms)
-        earliest_ms, final_ms = (earliest_ms, final_ms) if named_ms is None else (named_ms, named_ms)
-    finish = Finish(
+    named_ms = _finish_time(told[0], start_ms, final_ms) if has_finish_times else None
+    if named_ms is not None:
+        earliest_ms = final_ms = named_ms
+    elif start_ms < since_ms:
+        return None
+    return Finish(
         key=task_key(task["provider"], task["model"], json_object_of(task["request"])),
         after_s=(earliest_ms - start_ms) / 1000 * speed,
         until_s=(final_ms - start_ms) / 1000 * speed,
         by_callback=by_callback if task["callback_expected"] else None,
     )
-    return finish if finish.is_plausible else None
 
 
 def _finish_time(report: Row, start_ms: int, final_ms: int) -> int | None:
@@ -145,6 +159,6 @@ def json_object_of(text: str) -> Mapping[str, Any]:
     """An empty object for text that is none."""
     try:
         found = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -16,6 +16,7 @@ from receiver.reconcile.model.distribution import (
     EDGES,
     PRIOR_SHARES,
     Distribution,
+    mirrored,
     pooled,
     smoothed,
     with_tail,
@@ -146,7 +147,7 @@ class Histogram:
                 left *= max(0.0, 1 - ended / at_risk)
             at_risk -= ended
             found.append(1 - left)
-        return tuple(found)
+        return _with_rest(found, self.ended)
 
     def aged(self, now_ms: int) -> "Histogram":
         """As it counts now. A clock that was set back ages nothing."""
@@ -157,10 +158,10 @@ class Histogram:
     def with_finishes(self, finishes: Sequence[Finish], estimate: Distribution) -> "Histogram":
         """With more ends, in their order. `estimate`: what was known of the key before.
 
-        An end that is not known exactly is shared out by the smoothed estimate. Without that a chance bump of the
-        estimate would draw later ends to itself and stay.
+        An end that is not known exactly is shared out by the smoothed and mirrored estimate. Without that a chance bump
+        of the estimate would draw later ends to itself and stay.
         """
-        found, smooth = self, smoothed(estimate)
+        found, smooth = self, mirrored(smoothed(estimate))
         for first in range(0, len(finishes), DRIFT_OF):
             found = found.with_few(finishes[first : first + DRIFT_OF], estimate, smooth)
         return found
@@ -271,6 +272,20 @@ UNKNOWN = estimate(DurationKey(""), {})
 def cell_of(age_s: float) -> int:
     """The bin of an age; the last one is for what comes after all edges."""
     return max(0, min(bisect_right(EDGES, age_s) - 1, _CELLS - 1))
+
+
+def _with_rest(shares: Sequence[float], ended: Sequence[float]) -> tuple[float, ...]:
+    """The shares, with what is left after the last end in a bin spread out as 1/t².
+
+    The estimate itself says nothing there: the tasks that are left are open, and may end at any time.
+    """
+    weight = math.fsum(ended)
+    last = max((cell + 1 for cell, number in enumerate(ended[:-1]) if number > 0), default=0)
+    beyond = ended[-1] / weight if weight > 0 else 0.0  # whose end is known to lie after all bins
+    rest = 1 - shares[last] - beyond
+    if last == 0 or rest <= 0:
+        return tuple(shares)
+    return (*shares[:last], *(1 - beyond - rest * EDGES[last] / edge for edge in EDGES[last:]))
 
 
 def _spread(finish: Finish, estimate: Distribution | None) -> list[tuple[int, float]]:

@@ -5,9 +5,10 @@ Pure. A poll is due once the lateness that is to be expected since the last look
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from receiver.reconcile.model.distribution import Distribution, accrued, lateness_of_bins, lateness_within
+from receiver.reconcile.model.distribution import EDGES, Distribution, accrued, lateness_of_bins, lateness_within
 
 HAZARD_FLOOR_PER_S = 1 / 600  # of ends, in the ranking: also a wrong estimate leaves no task behind
 
@@ -35,8 +36,28 @@ def due_age_s(
     if miss_rate < 1:
         found_s = _due_by_bins(distribution, asked_s, latest_s, price_s=price_s, miss_rate=miss_rate)
     else:
-        found_s = _due_by_tangents(distribution, asked_s, latest_s, price_s=price_s)
-    return max(earliest_s, found_s)
+        found_s = _due_exactly(distribution, asked_s, latest_s, price_s=price_s)
+    return min(latest_s, max(earliest_s, found_s))
+
+
+def _due_exactly(distribution: Distribution, asked_s: float, latest_s: float, *, price_s: float) -> float:
+    """Within a bin the share grows evenly, and the lateness as a square; after all bins it is found by tangents."""
+    first = bisect_right(EDGES, asked_s)
+    ended_before, area_before = distribution.ended_by(asked_s), distribution.area_to(asked_s)
+    wanted_s, ended, area = price_s * (1 - ended_before), distribution.ended, distribution.area
+
+    def late_by(edge: int) -> float:
+        return area[edge] - area_before - (EDGES[edge] - asked_s) * ended_before
+
+    edge = first + bisect_left(range(first, len(EDGES)), wanted_s, key=late_by)
+    if edge == len(EDGES):
+        return _due_by_tangents(distribution, asked_s, latest_s, price_s=price_s)
+    left_s, late_s, over = asked_s, 0.0, 0.0
+    if edge > first:
+        left_s, late_s, over = EDGES[edge - 1], late_by(edge - 1), ended[edge - 1] - ended_before
+    slope = (ended[edge] - ended[edge - 1]) / (EDGES[edge] - EDGES[edge - 1])
+    rest_s = wanted_s - late_s
+    return left_s + 2 * rest_s / (over + math.sqrt(over * over + 2 * slope * rest_s))
 
 
 def _due_by_tangents(distribution: Distribution, asked_s: float, latest_s: float, *, price_s: float) -> float:
@@ -82,7 +103,7 @@ def index(
     return weight * late_s if late_s > 0 else 0.0  # the weight may be infinite
 
 
-def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:
+def most_urgent(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, asked_before: int) -> list[int]:
     """The positions of the `count` tasks to poll: by index, and every fifth the one that was unasked for longest.
 
     `asked_before`: how many were chosen in earlier calls, so that also calls for one task at a time keep that share.
@@ -93,6 +114,16 @@ def choose(indexes: Sequence[float], unasked_s: Sequence[float], count: int, *, 
     by_index = sorted(range(len(indexes)), key=lambda position: -indexes[position])
     others = [position for position in by_index if position not in taken]
     return [*by_time, *others[: max(0, count - len(by_time))]]
+
+
+def price_of(indexes: Sequence[float], tokens: int, *, least_s: float) -> float:
+    """What a poll must be worth to be made now, in seconds of lateness, where so many requests are left.
+
+    It is the index of the first task that gets none, and the least price where all get one.
+    """
+    waiting = sorted((index for index in indexes if index < math.inf), reverse=True)
+    left = max(0, tokens - (len(indexes) - len(waiting)))
+    return max(least_s, waiting[left]) if left < len(waiting) else least_s
 
 
 def weight_of(age_s: float, *, retention_s: float) -> float:

@@ -2,16 +2,16 @@
 
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
 from receiver.store.audit import AuditEntry, record_audit
-from receiver.store.engine import Engine, Tx
-from receiver.store.ids import RANDOM_BYTES, IdMaker, new_id
-from receiver.store.repository import NEWEST, Page, Repository
+from receiver.store.engine import NEWEST, Engine, Tx
+from receiver.store.ids import IdMaker, id_maker
+from receiver.store.repository import Page, Repository
 
 KEPT_MS = 90 * 86_400_000  # after the start of a run
 
 
 def run_ids_from(at_ms: int) -> str:
     """Below the id of every run that was started at a time or later."""
-    return new_id("run", max(0, at_ms), bytes(RANDOM_BYTES))
+    return id_maker(bytes)("run", max(0, at_ms))  # with zeros in place of random bytes
 
 
 class RunRepository(Repository):
@@ -28,7 +28,7 @@ class RunRepository(Repository):
         """
 
         async def work(tx: Tx) -> OperatorRun | None:
-            if await tx.execute("insert_run", **run_row(draft)):
+            if await tx.execute_and_count("insert_run", **run_row(draft)):
                 detail = {"run": draft.id, "condition": dict(draft.condition), "expected": draft.expected}
                 entry = AuditEntry(actor=draft.actor, action=draft.kind, detail=detail)
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
@@ -70,7 +70,9 @@ class RunRepository(Repository):
         async def work(tx: Tx) -> bool:
             row = run_row(run)
             kept = {name: row[name] for name in ("id", "done", "failed", "notes", "state", "cursor", "ended_ms")}
-            changed = await tx.execute("save_run", **kept, last_error=run.last_error, owner=owner, until_ms=until_ms)
+            changed = await tx.execute_and_count(
+                "save_run", **kept, last_error=run.last_error, owner=owner, until_ms=until_ms
+            )
             return changed == 1
 
         return await self._engine.write(work)
@@ -79,7 +81,7 @@ class RunRepository(Repository):
         """End an open run after the page that it works on."""
 
         async def work(tx: Tx) -> None:
-            if await tx.execute("stop_run", id=run_id, state=RunState.STOPPED.value, now_ms=now_ms):
+            if await tx.execute_and_count("stop_run", id=run_id, state=RunState.STOPPED.value, now_ms=now_ms):
                 entry = AuditEntry(actor=actor, action="stop run", detail={"run": run_id})
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
 

@@ -21,7 +21,5 @@ CREATE TABLE operator_runs (
 );
 CREATE INDEX operator_runs_open ON operator_runs (state, created_ms) WHERE state = 'running';
 
--- Small, and hardly ever touched: a task enters the first when its deadline passes, and a row the second when a provider
--- contradicts itself.
+-- Small, and hardly ever touched: a task enters it when its deadline passes.
 CREATE INDEX tasks_overdue_ids ON tasks (id) WHERE overdue_ms IS NOT NULL AND final_ms IS NULL;
-CREATE INDEX observations_contradicted ON observations (task) WHERE verdict = 'contradiction';

@@ -4,7 +4,7 @@
 -- clauses of engines that have them.
 
 -- set_counter: of a counter that the transaction has locked
-UPDATE counters SET value = :value WHERE name = :name;
+UPDATE numbers SET value = :value WHERE name = :name;
 
 -- all_durations: what was learned, the most ends first
 SELECT * FROM durations ORDER BY count DESC, provider, model, resolution, length LIMIT :limit;
@@ -33,7 +33,7 @@ WHERE provider = :provider AND next_poll_ms >= :now_ms AND state IN ('submitted'
 ORDER BY next_poll_ms LIMIT :limit;
 
 -- unlearned_events: whether events came since durations were learned last
-SELECT 1 AS found FROM counters l JOIN counters e ON e.name = 'events' AND e.value <> l.value WHERE l.name = 'durations';
+SELECT 1 AS found FROM numbers l JOIN numbers e ON e.name = 'events' AND e.value <> l.value WHERE l.name = 'durations';
 
 -- forget_durations: what was learned long ago makes room
 DELETE FROM durations WHERE learned_ms < :before_ms;

@@ -17,7 +17,7 @@ SELECT
     COALESCE((SELECT MIN(seq) FROM events) - 1, value) AS oldest_after, value AS last_seq,
     (SELECT MIN(after_seq) FROM lost_events WHERE until_seq > :after) AS lost_after,
     (SELECT MIN(until_seq) FROM lost_events WHERE until_seq > :after) AS lost_until
-FROM counters WHERE name = 'events';
+FROM numbers WHERE name = 'events';
 
 -- last_seq: number of the newest event
-SELECT value FROM counters WHERE name = 'events';
+SELECT value FROM numbers WHERE name = 'events';

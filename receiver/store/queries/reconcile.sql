@@ -11,6 +11,18 @@ SELECT * FROM tasks
 WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY next_poll_ms LIMIT :limit {skip_locked};
 
+-- waiting_polls: the same, for whoever only wants to see them
+SELECT * FROM tasks
+WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+ORDER BY next_poll_ms LIMIT :limit;
+
+-- count_waiting_polls: how many of them there are, and not more than so many
+SELECT COUNT(*) AS number FROM (
+    SELECT 1 FROM tasks
+    WHERE provider = :provider AND next_poll_ms <= :now_ms AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+    LIMIT :limit
+) AS waiting;
+
 -- unfinished_tasks: tasks that a manual run may poll, oldest first
 SELECT * FROM tasks
 WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
@@ -20,7 +32,7 @@ WHERE state IN ('submitting', 'uncertain', 'submitted', 'running')
 ORDER BY id LIMIT :limit;
 
 -- pull_back_polls: polls that a clock set which was ahead; a submit under way is none
-UPDATE tasks SET next_poll_ms = :now_ms
+UPDATE tasks SET next_poll_ms = :now_ms, seen_open_ms = CASE WHEN seen_open_ms <= :ahead_ms THEN seen_open_ms END
 WHERE provider = :provider AND next_poll_ms > :latest_ms AND state IN ('uncertain', 'submitted', 'running');
 
 -- pull_back_submits: the time from which a submit counts as dead; not at once, because it may be under way

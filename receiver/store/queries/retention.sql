@@ -11,7 +11,7 @@ WHERE previous_until_ms <= :now_ms;
 SELECT id FROM subscriptions WHERE state = 'deleted' AND id > :after
   AND NOT EXISTS (
       SELECT 1 FROM former_subscriptions f
-      WHERE f.id = subscriptions.id AND f.until_seq > (SELECT value FROM counters WHERE name = 'fanned_out')
+      WHERE f.id = subscriptions.id AND f.until_seq > (SELECT value FROM numbers WHERE name = 'fanned_out')
   )
 ORDER BY id LIMIT 1;
 
@@ -46,7 +46,7 @@ ORDER BY d.event_seq, d.id LIMIT :limit;
 SELECT MIN(u.event_seq) AS event_seq FROM (
     SELECT MIN(event_seq) AS event_seq FROM deliveries WHERE due_ms IS NOT NULL
     UNION ALL
-    SELECT value + 1 AS event_seq FROM counters WHERE name = 'fanned_out'
+    SELECT value + 1 AS event_seq FROM numbers WHERE name = 'fanned_out'
 ) u;
 
 -- oldest_events: where retention begins; locked, so that no replay requeues what is about to be deleted

@@ -4,7 +4,7 @@
 -- clauses of engines that have them.
 
 -- prove_writable: a write to a row that nobody reads
-UPDATE counters SET value = value + 1 WHERE name = 'checks';
+UPDATE numbers SET value = value + 1 WHERE name = 'checks';
 
 -- insert_metadata: a value, unless the name has one
 INSERT INTO metadata (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;
@@ -16,11 +16,14 @@ SELECT value FROM metadata WHERE name = :name;
 INSERT INTO metadata (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- remove_metadata: a name has no value any more
+DELETE FROM metadata WHERE name = :name;
+
 -- ledger_mark: how far the ledger has come
-SELECT value AS events, (SELECT MAX(id) FROM tasks) AS task FROM counters WHERE name = 'events';
+SELECT value AS events, (SELECT MAX(id) FROM tasks) AS task FROM numbers WHERE name = 'events';
 
 -- skip_event_numbers: the next event gets a number after this one; never a smaller one than it would get
-UPDATE counters SET value = :value WHERE name = 'events' AND value < :value;
+UPDATE numbers SET value = :value WHERE name = 'events' AND value < :value;
 
 -- insert_lost_events: numbers that are not given out again, because their events were lost with a part of the ledger
 INSERT INTO lost_events (after_seq, until_seq, at_ms) VALUES (:after_seq, :until_seq, :now_ms) ON CONFLICT DO NOTHING;

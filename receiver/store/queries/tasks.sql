@@ -27,6 +27,9 @@ SELECT * FROM tasks WHERE request_key = :request_key AND key_scope IN (:key_scop
 -- known_request_keys: which of these idempotency keys stand for a task, in any scope
 SELECT request_key FROM tasks WHERE request_key IN (:keys...);
 
+-- lock_request_keys: the tasks of several idempotency keys, in any scope
+SELECT id FROM tasks WHERE request_key IN (:keys...) ORDER BY id {lock};
+
 -- free_request_key: the next task with the key takes it over
 UPDATE tasks SET request_key = NULL WHERE id = :id;
 
@@ -51,8 +54,8 @@ UPDATE tasks SET
     queued_until_ms = :queued_until_ms, sent_ms = :sent_ms, outputs = :outputs, error = :error, refusal = :refusal,
     refusal_status = :refusal_status, settled = :settled, submitted_ms = :submitted_ms, final_ms = :final_ms,
     deadline_ms = :deadline_ms, overdue_ms = :overdue_ms, result_expires_ms = :result_expires_ms,
-    next_poll_ms = :next_poll_ms, missing_since_ms = :missing_since_ms, polls = :polls, submits = :submits,
-    final_event = :final_event, supersedes = :supersedes, reports = :reports
+    next_poll_ms = :next_poll_ms, seen_open_ms = :seen_open_ms, missing_since_ms = :missing_since_ms, polls = :polls,
+    submits = :submits, final_event = :final_event, supersedes = :supersedes, reports = :reports
 WHERE id = :id;
 
 -- end_task: what nearly every end changes, and nothing else, because the other columns have indexes

@@ -4,7 +4,7 @@
 -- clauses of engines that have them.
 
 -- reserve_event_numbers: the next `count` event numbers; locked until the commit, so they appear in order
-UPDATE counters SET value = value + :count WHERE name = 'events' RETURNING value;
+UPDATE numbers SET value = value + :count WHERE name = 'events' RETURNING value;
 
 -- insert_event: add an event
 INSERT INTO events (seq, id, task, type, at_ms, supersedes, body)
@@ -15,18 +15,25 @@ INSERT INTO deliveries (
     id, event_seq, event_id, event_type, task, subscription, endpoint_id, endpoint, state, attempts, due_ms, created_ms
 ) VALUES (
     :id, :event_seq, :event_id, :event_type, :task, :subscription, :endpoint_id, :endpoint, 'pending', 0, :due_ms,
-    :due_ms
+    :created_ms
 ) ON CONFLICT (subscription, event_seq) DO NOTHING;
 
--- fan_out_place: up to which event deliveries were made, and the number of the newest event
-SELECT (SELECT value FROM counters WHERE name = 'fanned_out') AS done, value AS newest
-FROM counters WHERE name = 'events';
+-- fan_out_place: up to which event deliveries were made, the number of the newest event, and how often subscriptions have changed
+SELECT
+    (SELECT value FROM numbers WHERE name = 'fanned_out') AS done, value AS newest,
+    (SELECT value FROM numbers WHERE name = 'subscriptions') AS version
+FROM numbers WHERE name = 'events';
+
+-- fan_out_lag: how many events have no deliveries yet, and the first of them
+SELECT n.value - e.seq + 1 AS number, e.type, e.at_ms
+FROM numbers f JOIN numbers n ON n.name = 'events' JOIN events e ON e.seq > f.value
+WHERE f.name = 'fanned_out' ORDER BY e.seq LIMIT 1;
 
 -- lock_counter: the value of a counter, locked until the commit
-SELECT value FROM counters WHERE name = :name {lock};
+SELECT value FROM numbers WHERE name = :name {lock};
 
 -- set_fan_out: deliveries were made up to this event
-UPDATE counters SET value = :seq WHERE name = 'fanned_out';
+UPDATE numbers SET value = :seq WHERE name = 'fanned_out';
 
 -- events_to_fan_out: events past a number and up to one, with `notify` of their tasks, in order
 SELECT e.seq, e.id, e.type, e.task, e.at_ms, CASE WHEN :has_body = 1 THEN e.body END AS body, t.notify_url
@@ -42,12 +49,12 @@ ORDER BY id, after_seq;
 -- keep_former_subscription: a subscription as it is, for the events up to now that have no deliveries yet
 INSERT INTO former_subscriptions (id, until_seq, after_seq, url, filter)
 SELECT s.id, e.value, s.since_seq, s.url, s.filter
-FROM subscriptions s, counters e
+FROM subscriptions s, numbers e
 WHERE s.id = :id AND s.state = 'active' AND e.name = 'events' AND e.value > s.since_seq
-  AND e.value > (SELECT value FROM counters WHERE name = 'fanned_out');
+  AND e.value > (SELECT value FROM numbers WHERE name = 'fanned_out');
 
 -- count_from_now: a subscription receives, as it will be, the events after the newest one
-UPDATE subscriptions SET since_seq = (SELECT value FROM counters WHERE name = 'events') WHERE id = :id;
+UPDATE subscriptions SET since_seq = (SELECT value FROM numbers WHERE name = 'events') WHERE id = :id;
 
 -- remove_former_subscriptions: those whose events all have their deliveries
 DELETE FROM former_subscriptions WHERE until_seq <= :seq;
@@ -67,13 +74,13 @@ FROM (
 ORDER BY ep.last_leased_ms, ep.id;
 
 -- leasable_deliveries: due deliveries of an endpoint, not leased, replays or not, longest due first
-SELECT id, endpoint_id FROM deliveries
+SELECT id, endpoint_id, is_replay FROM deliveries
 WHERE endpoint_id = :endpoint_id AND is_replay = :is_replay AND due_ms <= :now_ms
   AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY due_ms LIMIT :count {skip_locked};
 
 -- newest_leasable_deliveries: the same, newest due first
-SELECT id, endpoint_id FROM deliveries
+SELECT id, endpoint_id, is_replay FROM deliveries
 WHERE endpoint_id = :endpoint_id AND is_replay = :is_replay AND due_ms <= :now_ms
   AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
 ORDER BY due_ms DESC LIMIT :count {skip_locked};
@@ -164,11 +171,8 @@ INSERT INTO endpoints (id, next_due_ms, last_leased_ms, failures, tokens, refill
 ON CONFLICT (id) DO UPDATE SET next_due_ms = excluded.next_due_ms
 WHERE endpoints.next_due_ms IS NULL OR endpoints.next_due_ms > excluded.next_due_ms;
 
--- subscriptions_version: how often subscriptions have changed
-SELECT value FROM counters WHERE name = 'subscriptions';
-
 -- bump_subscriptions_version: processes that cache subscriptions read them again
-UPDATE counters SET value = value + 1 WHERE name = 'subscriptions';
+UPDATE numbers SET value = value + 1 WHERE name = 'subscriptions';
 
 -- subscriptions_by_ids: these subscriptions, locked, without deleted ones
 SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' ORDER BY id {lock};
@@ -276,7 +280,7 @@ INSERT INTO subscriptions (
 ) VALUES (
     :id, :url, :description, :state, :filter, :secret, :previous_secret, :signing_key, :previous_signing_key,
     :previous_until_ms, :cloudevents, :handshake, :rate_per_s, :granted_per_s, :max_in_flight, :created_ms, :changed_ms,
-    :disabled_ms, :disabled_reason, (SELECT value FROM counters WHERE name = 'events')
+    :disabled_ms, :disabled_reason, (SELECT value FROM numbers WHERE name = 'events')
 );
 
 -- update_subscription: store every column that can change

@@ -31,7 +31,7 @@ PROGRESS_EVERY = 500  # rows
 
 _APPLIED = "SELECT name FROM migrations"
 
-_USED_COUNTERS = "SELECT count(*) FROM counters WHERE value <> 0 AND name <> 'checks'"
+_USED_NUMBERS = "SELECT count(*) FROM numbers WHERE value <> 0 AND name <> 'checks'"
 
 
 class TransferEndpoint(Protocol):
@@ -194,8 +194,8 @@ def _check_empty(new: TransferEndpoint, target: LedgerFile | LedgerServer, schem
     known = [schema for schema in schemas if schema.name in tables]
     counts = [(schema, new.query(schema.count)[0][0]) for schema in known]
     found = [f"{schema.name} ({count} rows)" for schema, count in counts if count > schema.initial_rows]
-    if not found and "counters" in tables and new.query(_USED_COUNTERS)[0][0]:
-        found = ["counters (numbers were given out)"]
+    if not found and "numbers" in tables and new.query(_USED_NUMBERS)[0][0]:
+        found = ["numbers (some were given out)"]
     found += sorted(tables - {schema.name for schema in schemas})
     if found:
         raise TransferRefused(f"{target} is not empty, it holds {', '.join(found)}; copy into a new database")

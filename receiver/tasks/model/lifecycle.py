@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.events.model.event import EventType
-from receiver.tasks.model.task import IncomingObservation, Task, Verdict, changed
+from receiver.tasks.model.task import IncomingObservation, Task, Verdict
 from submitter.model import REPORTED_FINAL, TERMINAL, Observation, TaskError, TaskState
-from submitter.values import value
+from submitter.values import changed, value
 
 _S = TaskState
 
@@ -121,6 +121,8 @@ def apply(task: Task, incoming: IncomingObservation, now_ms: int, *, event_id: s
     if incoming.next_poll_ms is not None:
         members["next_poll_ms"] = incoming.next_poll_ms
     after = changed(task, members)
+    if incoming.next_poll_of is not None:
+        after = changed(after, {"next_poll_ms": incoming.next_poll_of(after), "seen_open_ms": now_ms})
     is_new = (after.state, after.raw_state) != (task.state, task.raw_state)
     should_record = is_new or not observation.is_documented_state or observation.without_result
     return Change(task=after, verdict=verdict, event=None, should_record=should_record)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from receiver.tasks.model.lifecycle import Change
-from receiver.tasks.model.task import Verdict, changed
+from receiver.tasks.model.task import Verdict
+from submitter.values import changed
 
 
 class Stored(StrEnum):

@@ -3,7 +3,9 @@
 from operator import attrgetter
 from typing import Any
 
-from receiver.store.codec import RowCodec, json_object, readable, to_json
+from pydantic_core import to_json
+
+from receiver.store.codec import RowCodec, json_object, readable
 from receiver.tasks.model.task import Task, Verdict
 from submitter.model import Observation, Refused, TaskId
 
@@ -58,8 +60,8 @@ def ended_row(task: Task) -> dict[str, Any]:
         "state": task.state.value,
         "raw_state": task.raw_state,
         "progress": task.progress,
-        "outputs": to_json([json_object(output) for output in task.outputs]),
-        "error": None if task.error is None else to_json(json_object(task.error)),
+        "outputs": _plain_json([json_object(output) for output in task.outputs]),
+        "error": None if task.error is None else _plain_json(json_object(task.error)),
         "final_ms": task.final_ms,
         "result_expires_ms": task.result_expires_ms,
         "next_poll_ms": task.next_poll_ms,
@@ -94,9 +96,19 @@ def observation_row(
         "state": observation.state.value,
         "raw_state": observation.raw_state,
         "verdict": verdict.value,
-        "detail": to_json(detail),
+        "detail": _plain_json(detail),
         "raw": readable(observation.raw),
     }
+
+
+def reports_row(task: Task) -> dict[str, Any]:
+    """What `count_reports` writes."""
+    return {"id": task.id, "reports": _plain_json(task.reports)}
+
+
+def _plain_json(value: object) -> str:
+    """JSON of what an observation says: texts, whole numbers and flags. A quarter of the cost of `codec.to_json`."""
+    return to_json(value).decode()
 
 
 def refusal_detail(refused: Refused) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.store.engine import NEVER_MS
-from receiver.store.ids import RANDOM_BYTES, new_id
+from receiver.store.ids import id_maker
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
 
@@ -95,7 +95,7 @@ def ceiling_of(wanted: TaskSearch) -> str | None:
 
 
 def _id_at(at_ms: int) -> str:
-    return new_id("tsk", max(0, min(at_ms, (1 << 48) - 1)), bytes(RANDOM_BYTES))
+    return id_maker(bytes)("tsk", max(0, min(at_ms, (1 << 48) - 1)))  # with zeros in place of random bytes
 
 
 def conditions_of(wanted: TaskSearch) -> dict[str, Any]:

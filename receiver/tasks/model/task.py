@@ -3,14 +3,13 @@
 Times are unix milliseconds; the caller of each function passes the time in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any
 
 from submitter.model import Observation, Output, ProviderTaskId, Refusal, TaskError, TaskId, TaskState
-from submitter.values import value
+from submitter.values import large_value, value
 
 
 class Verdict(StrEnum):
@@ -24,7 +23,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
 
 
-@value
+@large_value
 class Task:
     """One unit of paid work: a row of `tasks` without its lease."""
 
@@ -84,7 +83,7 @@ class Task:
     result_expires_ms: int | None = None
     #: When the reconciler polls it next; None means never.
     next_poll_ms: int | None = None
-    #: When a poll last found it unfinished. Only a poll sets it, see `release_task`.
+    #: When a poll last found it unfinished, or a callback last said so.
     seen_open_ms: int | None = None
     #: Since when the provider has answered "not found".
     missing_since_ms: int | None = None
@@ -108,18 +107,6 @@ class Task:
         return self.created_ms if self.queued_ms is None else self.queued_ms
 
 
-_MEMBERS = tuple(Task.__dataclass_fields__)
-
-_values_of = attrgetter(*_MEMBERS)
-
-
-def changed(task: Task, members: Mapping[str, Any]) -> Task:
-    """As `dataclasses.replace`, which reads so many members one by one."""
-    values: dict[str, Any] = dict(zip(_MEMBERS, _values_of(task), strict=True))
-    values.update(members)
-    return Task(**values)
-
-
 @value
 class IncomingObservation:
     """An observation on its way into the ledger, with what the caller has proved about it."""
@@ -131,6 +118,8 @@ class IncomingObservation:
     allow_adoption: bool = False
     #: Replaces the task's next poll if the task has not ended afterwards.
     next_poll_ms: int | None = None
+    #: The same, from the task as it is afterwards. Then the report also counts as a look that found the task open.
+    next_poll_of: Callable[[Task], int] | None = None
 
 
 @value

@@ -1,7 +1,8 @@
 """Providers: list them with their pauses, alarms and queues, show what was learned of one, resume one."""
 
 from receiver.reconcile.model import provider
-from receiver.reconcile.model.duration_report import LearnedProvider
+from receiver.reconcile.model.duration_report import LearnedProvider, WaitingPolls
+from receiver.reconcile.waiting import waiting_polls
 from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.problems import not_found
 from receiver.web.schemas.tasks import NoBody, NoQuery
@@ -29,13 +30,23 @@ async def show_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:
         raise not_found("provider")
     (status,) = await services.store.providers.statuses({name: configured}, speed=speed, now_ms=services.clock())
     await services.durations.refresh()
-    return JsonAnswer(body=with_durations(status, services.durations.report(name)))
+    waiting = await waiting_polls(services.store.polls, services.durations, status, services.clock())
+    return JsonAnswer(body=with_durations(status, services.durations.report(name), waiting))
 
 
-def with_durations(status: provider.ProviderStatus, learned: LearnedProvider) -> ProviderWithDurations:
-    view = ProviderStatus.model_validate(status)
-    durations = tuple(map(LearnedDuration.model_validate, learned.durations))
-    return ProviderWithDurations(**dict(view), callback_miss_rate=learned.callback_miss_rate, durations=durations)
+def with_durations(
+    status: provider.ProviderStatus, learned: LearnedProvider, waiting: WaitingPolls
+) -> ProviderWithDurations:
+    return ProviderWithDurations.model_validate(
+        {
+            **dict(ProviderStatus.model_validate(status)),
+            "callback_miss_rate": learned.callback_miss_rate,
+            "polls_waiting": waiting.count,
+            "polls_waiting_since": waiting.since_ms,
+            "poll_price_s": waiting.price_s,
+            "durations": tuple(map(LearnedDuration.model_validate, learned.durations)),
+        }
+    )
 
 
 async def resume_provider(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:

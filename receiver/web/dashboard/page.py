@@ -156,7 +156,7 @@ def read_pairs(text: bytes) -> Pairs:
 async def _read_form(request: Request) -> Pairs:
     bodies: Bodies = request.app.state.bodies
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    async with Reading(request, bodies.forms) as body:
+    async with Reading(request.receive, request.scope["headers"], bodies.forms) as body:
         if kind != FORM_TYPE and (kind or body):
             raise Problem(Kind.MEDIA, "Send a form.")
         return read_pairs(body)

@@ -1,9 +1,9 @@
 """Probes, and the description of the API."""
 
 from receiver.config.api_keys import Scope
-from receiver.web import health
+from receiver.web import health, metrics
 from receiver.web.endpoint import Endpoint
-from submitter import api
+from submitter import api_operations
 
 SERVICE_ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
@@ -14,7 +14,7 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         tag="service",
         summary="Liveness",
         description="The process is alive.",
-        answers={200: api.Health},
+        answers={200: api_operations.Health},
     ),
     Endpoint(
         method="GET",
@@ -26,8 +26,23 @@ SERVICE_ROUTES: tuple[Endpoint, ...] = (
         description="The ledger can be written. With a key of the scope `read` it also shows the provider accounts, "
         "and why one is paused.",
         optional_scope=Scope.READ,
-        answers={200: api.Readiness},
+        answers={200: api_operations.Readiness},
         problems=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path=metrics.PATH,
+        handle=metrics.show_metrics,
+        name="getMetrics",
+        tag="service",
+        summary="Metrics",
+        description="The metrics of this process, in the text form of Prometheus or, where it is accepted, that of "
+        "OpenMetrics. It needs a key of the scope `read`, unless `WHENFINAL_METRICS=open`. It is answered from memory: "
+        "`whenfinal_snapshot_timestamp_seconds` says when the gauges were read from the ledger.",
+        optional_scope=Scope.READ,
+        answers={200: None},
+        media_type="text/plain",
+        problems=(401, 403),
     ),
     Endpoint(
         method="GET",

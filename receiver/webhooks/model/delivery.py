@@ -3,11 +3,10 @@
 Times are unix milliseconds; the caller of each function passes the time in.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from receiver.events.model.event import EventType
 from submitter.http.messages import is_success
 from submitter.model import TaskId
 
@@ -25,7 +24,8 @@ class Delivery:
     id: str
     event_seq: int
     event_id: str
-    event_type: EventType
+    #: Also one that only a newer version knows.
+    event_type: str
     #: The task that the event is about; None for an event about a subscription.
     task_id: TaskId | None
     #: None for the URL in the task's own `notify`.
@@ -54,6 +54,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FanOutLag:
+    """Events that have no deliveries yet."""
+
+    events: int
+    #: Of the first of them.
+    type: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueDelivery:
     """A leased delivery with all that an attempt needs."""
 
@@ -62,7 +72,8 @@ class DueDelivery:
     owner: str
     endpoint_id: str
     event_id: str
-    event_type: EventType
+    #: Also one that only a newer version knows, which made the delivery.
+    event_type: str
     event_at_ms: int
     task_id: TaskId | None
     #: Where the subscription points now.
@@ -78,6 +89,17 @@ class DueDelivery:
     attempts: int
     #: To be posted when a post to the same endpoint has ended, as there are enough in flight.
     is_ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What one lease took."""
+
+    deliveries: Sequence[DueDelivery] = ()
+    #: Whether more may be due: at an endpoint that may have no more in flight now, or of events without deliveries yet.
+    has_more: bool = False
+    #: Whether another lease may make deliveries of further events now.
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

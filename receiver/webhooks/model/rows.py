@@ -7,9 +7,10 @@ from typing import Any
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
-from receiver.webhooks.model.delivery import Attempt, Delivery
+from receiver.webhooks.model.delivery import Attempt, Delivery, DueDelivery
 from receiver.webhooks.model.endpoint_health import EndpointState
-from receiver.webhooks.model.subscription import Subscriber, Subscription
+from receiver.webhooks.model.subscription import Subscriber, Subscription, keys_at
+from submitter.model import TaskId
 
 
 def filter_json(wanted: EventFilter) -> str:
@@ -69,3 +70,27 @@ def limited_endpoint_of(row: Row) -> EndpointState:
 
 def _lower(*rates: float | None) -> float | None:
     return min((rate for rate in rates if rate is not None), default=None)
+
+
+def due_delivery_of(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> DueDelivery:
+    is_subscribed = row["subscription"] is not None
+    until_ms = row["previous_until_ms"]
+    secrets = keys_at(row["secret"], row["previous_secret"], until_ms, now_ms)
+    signing_keys = keys_at(row["signing_key"], row["previous_signing_key"], until_ms, now_ms)
+    return DueDelivery(
+        id=row["id"],
+        owner=owner,
+        endpoint_id=row["endpoint_id"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        event_at_ms=row["at_ms"],
+        task_id=TaskId(row["task"]) if row["task"] else None,
+        url=row["url"] if is_subscribed else row["endpoint"],
+        secrets=secrets if is_subscribed else (row["notify_secret"],),
+        signing_keys=signing_keys,
+        cloudevents=bool(row["cloudevents"]),
+        handshake=bool(row["handshake"]),
+        body=row["body"],
+        attempts=row["attempts"],
+        is_ahead=is_ahead,
+    )

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -81,7 +82,8 @@ async def _intake_setup(url: str) -> AsyncIterator[IntakeSetup]:
             ledger=store.ledger,
             tasks=store.tasks,
             clock=lambda: T0,
-            next_poll_ms=lambda _: T0 + 180_000,
+            next_poll_of=lambda _: T0 + 180_000,
+            refresh=AsyncMock(),
         )
         yield IntakeSetup(store=store, intake=intake)
 

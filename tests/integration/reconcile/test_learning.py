@@ -3,15 +3,16 @@
 import asyncio
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from receiver.reconcile.duration_repository import LEARN_AT_ONCE
 from receiver.reconcile.learned import REFRESH_MS, LearnedDurations
-from receiver.reconcile.model.distribution import PRIOR
-from receiver.reconcile.model.duration_rows import histogram_of, row_of
-from receiver.reconcile.model.durations import DurationKey, Histogram
+from receiver.reconcile.model.duration_rows import finish_of, histogram_of, row_of
+from receiver.reconcile.model.durations import UNKNOWN, DurationKey, Histogram, cell_of
 from receiver.runtime.store import Store
 from receiver.store.engine import Tx
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
@@ -141,7 +142,7 @@ async def test_open_tasks_are_looked_at_beside_the_ends(store: Store) -> None:
     await _durations(store, clock=lambda: T0 + 400_000).learn_once()
     found = (await _histograms(store))[MODEL]
     assert math.fsum(found.open) == 5
-    assert found.shares[-1] < 0.95
+    assert found.shares[cell_of(60) + 1] < 0.95
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ async def test_a_damaged_row_counts_as_absent_and_is_learned_anew(store: Store, 
     durations = _durations(store)
     await durations.refresh()
     estimate = durations.estimate_of(MODEL)
-    assert (estimate.distribution, estimate.count) == (PRIOR, 0)
+    assert (estimate.distribution, estimate.count) == (UNKNOWN.distribution, 0)
     assert [each.is_damaged for each in durations.report("hiapi").durations] == [False, True]
     for number in range(3):
         await _end(store, number, 60)
@@ -199,7 +200,19 @@ async def test_a_scarce_budget_goes_to_the_polls_that_are_worth_most(store: Stor
     durations = _durations(store, clock=lambda: T0 + 200_000)
     fresh = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 199_000) for n in range(5)]
     late = [a_task(f"tsk_{n}", sent_ms=T0 + 20_000) for n in range(5, 9)]
-    assert {task.id for task in durations.choose([*fresh, *late], 4)} == {task.id for task in late}
+    assert {task.id for task in durations.most_urgent([*fresh, *late], 4)} == {task.id for task in late}
+
+
+async def test_every_fifth_request_is_for_the_task_unasked_for_longest_however_much_pages_are_worth(
+    store: Store,
+) -> None:
+    durations = _durations(store, clock=lambda: T0 + 200_000)
+    turns = [durations.is_turn_of_longest("hiapi") for _ in range(6)]
+    assert turns == [False, False, False, False, True, True]
+    asked = [a_task(f"tsk_{n}", sent_ms=T0, seen_open_ms=T0 + 100_000) for n in range(5)]
+    expecting = a_task("tsk_9", sent_ms=T0 + 90_000, callback_expected=True)
+    assert [task.id for task in durations.most_urgent([*asked, expecting], 1)] == ["tsk_9"]
+    assert not durations.is_turn_of_longest("hiapi")
 
 
 async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,3 +224,88 @@ async def test_a_model_that_is_never_seen_again_makes_room(store: Store, monkeyp
         await _durations(store).learn_once()
     assert MODEL in await _histograms(store)
     assert len(await store.durations.rows()) <= 3
+
+
+async def test_a_callback_that_says_running_is_a_look_at_that_age(store: Store) -> None:
+    """The next poll follows from the age, and the end that a poll finds lies after it."""
+    clock = FakeClock(now_ms=T0 + 100_000)
+    durations = _durations(store, clock=clock)
+    values: dict[str, Any] = {"state": TaskState.SUBMITTED, "model": "horse", "sent_ms": T0, "submitted_ms": T0}
+    far_ms, theirs = T0 + 10**7, ProviderTaskId("p1")
+    task = a_task("tsk_1", provider="modellix", provider_task_id=theirs, next_poll_ms=far_ms, **values)
+    await store.submissions.open_task(task, T0)
+    running = a_report(TaskState.RUNNING, "p1", provider="modellix", source=Source.CALLBACK, progress=40)
+    await store.ledger.record([replace(running, next_poll_of=durations.after_callback_ms)], clock.now_ms)
+    stored = await store.tasks.task(TaskId("tsk_1"))
+    assert stored is not None
+    assert (stored.state, stored.seen_open_ms) == (TaskState.RUNNING, clock.now_ms)
+    assert stored.next_poll_ms == durations.times_of(stored).next_ms(stored, clock.now_ms) < far_ms
+    await store.ledger.record([a_report(TaskState.SUCCEEDED, "p1", provider="modellix")], T0 + 140_000)
+    await durations.learn_once()
+    shares = (await _histograms(store))[DurationKey("modellix", "horse")].shares
+    assert shares[cell_of(100)] == 0
+    assert shares[cell_of(140) + 1] == pytest.approx(1)
+
+
+async def test_a_callback_about_a_task_that_has_ended_is_no_look(store: Store) -> None:
+    await _end(store, 1, 60)
+    late = a_report(TaskState.RUNNING, "p1", source=Source.CALLBACK)
+    await store.ledger.record([replace(late, next_poll_of=_durations(store).after_callback_ms)], T0 + 90_000)
+    stored = await store.tasks.task(TaskId("tsk_1"))
+    assert stored is not None
+    assert (stored.seen_open_ms, stored.next_poll_ms) == (None, None)
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, -1])
+async def test_a_count_that_can_not_be_is_learned_anew(store: Store, count: int) -> None:
+    await _set(store, MODEL, count=count)
+    await _end(store, 1, 60)
+    assert await _durations(store).learn_once() == 1
+    assert (await _histograms(store))[MODEL].count == 1
+
+
+@pytest.mark.parametrize(("seen_ms", "after_s"), [(None, 0), (T0 + 40_000, 40), (T0 + 7_200_000, 0)])
+def test_an_end_is_known_to_lie_after_the_last_look_unless_that_lies_ahead(seen_ms: int | None, after_s: float) -> None:
+    """As of a clock that was ahead for a while."""
+    times = {"sent_ms": T0, "submitted_ms": T0, "final_ms": T0 + 60_000, "seen_open_ms": seen_ms}
+    task = {"provider": "hiapi", "model": "horse", "request": "{}", "adopted": 0, "settled": 0, "callback_expected": 0}
+    finish = finish_of(task | times, [{"source": Source.POLL, "detail": "{}"}], has_finish_times=False, speed=1.0)
+    assert finish is not None
+    assert (finish.after_s, finish.until_s) == (after_s, 60)
+
+
+async def test_drift_is_told_once_for_a_model_however_many_keys_have_their_estimate_from_there(store: Store) -> None:
+    """The models come from requests, so that there is no end to them."""
+    drifting = row_of(DurationKey("hiapi"), Histogram(ended=(1.0,) * 91, count=100, is_drifting=True))
+    await _set(store, DurationKey("hiapi"), **drifting)
+    durations = _durations(store)
+    await durations.refresh()
+    with capture_logs() as logged:
+        for number in range(3_000):
+            durations.estimate_of(DurationKey("hiapi", f"model-{number}"))
+    assert [(line["event"], line["provider"], line["model"]) for line in logged] == [("durations_drift", "hiapi", "")]
+
+
+async def test_drift_is_told_again_once_it_has_ended(store: Store) -> None:
+    clock = FakeClock()
+    durations = _durations(store, clock=clock)
+    with capture_logs() as logged:
+        for is_drifting in (True, True, False, True):
+            for size in ("720p", "1080p"):
+                key = DurationKey("hiapi", "horse", size)
+                await _set(store, key, **row_of(key, Histogram(ended=(1.0,) * 91, count=9, is_drifting=is_drifting)))
+            clock.now_ms += REFRESH_MS
+            await durations.refresh()
+            for size in ("720p", "1080p"):
+                durations.estimate_of(DurationKey("hiapi", "horse", size))
+    assert [(line["event"], line["model"]) for line in logged] == [("durations_drift", "horse")] * 2
+
+
+@pytest.mark.parametrize("resolution", ["7\x0020p", "x" * 1_000])
+async def test_a_resolution_that_no_column_can_hold_keeps_nothing_from_being_learned(
+    store: Store, resolution: str
+) -> None:
+    """It is stored as JSON with the request, which can hold it."""
+    await _end(store, 1, 60, request={"video": {"resolution": resolution}})
+    assert await _durations(store).learn_once() == 1
+    assert (await _histograms(store))[MODEL].count == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from submitter.errors import ExchangeTimeout
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
 from submitter.model import TaskId, TaskState
+from submitter.providers import dashscope, hiapi
 from submitter.providers.registry import ADAPTERS
 from submitter.simulator import Simulator, SimulatorConfig, running
 from submitter.simulator.config import NO_LIMITS
@@ -30,6 +32,8 @@ WORDS = {"hiapi": ("handling", "success"), "dashscope": ("RUNNING", "SUCCEEDED")
 TOKENS = 4  # left in the rate budget, with more tasks due
 TASKS = 15
 ENDED = ("t2", "t7", "t11")
+
+_PAGE = re.compile(r"page(?:_no)?=(\d+)")
 
 Alter = Callable[[HttpReply], HttpReply]
 
@@ -45,13 +49,18 @@ class _Altering(Transport):
         self._sender = inner
         self.alter = alter
         self.pages = 0
+        #: The numbers of the pages.
+        self.asked: list[int] = []
+        #: Whether each page is the first one again.
+        self.is_stuck = False
 
     async def send(self, call: HttpCall, *, timeout_s: float | None = None) -> HttpReply:
-        reply = await self._sender.send(call, timeout_s=timeout_s)
         if "?" not in call.url:
-            return reply
+            return await self._sender.send(call, timeout_s=timeout_s)
         self.pages += 1
-        return self.alter(reply)
+        self.asked.append(int(_PAGE.findall(call.url)[0]))
+        url = _PAGE.sub("page=1" if "page=" in call.url else "page_no=1", call.url) if self.is_stuck else call.url
+        return self.alter(await self._sender.send(replace(call, url=url), timeout_s=timeout_s))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +105,13 @@ class _Setup:
             await asyncio.sleep(0.02)
 
     async def tasks(self) -> list[Task]:
-        return list((await self.service.store.tasks.tasks(TaskFilter(limit=200))).items)
+        found: list[Task] = []
+        page = await self.service.store.tasks.tasks(TaskFilter(limit=200))
+        found += page.items
+        while page.next_cursor is not None:
+            page = await self.service.store.tasks.tasks(TaskFilter(limit=200, cursor=page.next_cursor))
+            found += page.items
+        return found
 
     async def ended(self) -> set[str]:
         return {task.id for task in await self.tasks() if task.state is TaskState.SUCCEEDED}
@@ -108,7 +123,9 @@ class _Setup:
 
 
 @asynccontextmanager
-async def _opened(folder: Path, platform: str, alter: Alter = _as_it_is) -> AsyncIterator[_Setup]:
+async def _opened(
+    folder: Path, platform: str, alter: Alter = _as_it_is, *, count: int = TASKS
+) -> AsyncIterator[_Setup]:
     """With so many running tasks, some of which have ended by now."""
     async with (
         running(SimulatorConfig(limits=NO_LIMITS)) as simulator,
@@ -132,7 +149,7 @@ async def _opened(folder: Path, platform: str, alter: Alter = _as_it_is) -> Asyn
             names={},
         )
         now_ms = time.time_ns() // 1_000_000
-        for number, provider_task_id in enumerate(await setup.submit_elsewhere(TASKS)):
+        for number, provider_task_id in enumerate(await setup.submit_elsewhere(count)):
             setup.names[f"t{number}"] = provider_task_id
             task = a_task(
                 f"t{number}",
@@ -248,3 +265,80 @@ async def test_a_throttled_page_pauses_its_provider(tmp_path: Path) -> None:
         await setup.reconciler.reconcile_once(limit=100)
         (account,) = await setup.service.store.accounts.all()
         assert (account.paused_reason, setup.queries_of()) == ("throttled", 0)
+
+
+async def test_further_pages_answer_for_the_tasks_that_the_first_one_does_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hiapi, "LIST_PAGE", 10)
+    async with _opened(tmp_path, "hiapi", count=25) as setup:
+        await setup.reconcile_until_all_are_polled()
+        assert await setup.ended() == set(ENDED)
+        assert {1, 2, 3} <= set(setup.transport.asked)
+        assert setup.transport.pages <= 5
+        assert setup.queries_of() < 12
+
+
+async def test_foreign_tasks_in_a_span_push_ours_onto_further_pages(tmp_path: Path) -> None:
+    async with _opened(tmp_path, "dashscope") as setup:
+        await setup.submit_elsewhere(12)
+        await setup.reconcile_until_all_are_polled()
+        assert await setup.ended() == set(ENDED)
+        assert max(setup.transport.asked) > 1
+        assert setup.queries_of() < TASKS
+
+
+def _counted(**numbers: int) -> Alter:
+    """Pages with other counts, whatever is on them."""
+
+    def alter(reply: HttpReply) -> HttpReply:
+        page = json.loads(reply.body)
+        (page["data"] if "tasks" in page["data"] else page).update(numbers)
+        return replace(reply, body=json.dumps(page).encode())
+
+    return alter
+
+
+def _hanging_after_the_first() -> Alter:
+    seen: list[HttpReply] = []
+
+    def alter(reply: HttpReply) -> HttpReply:
+        seen.append(reply)
+        return reply if len(seen) == 1 else _slow(reply)
+
+    return alter
+
+
+_LYING: dict[str, tuple[Alter, bool]] = {
+    "there is always more": (_counted(total=10**9, total_page=10**8), False),
+    "there is no more": (_counted(total=1, total_page=1), False),
+    "less than nothing": (_counted(total=-5, total_page=-5), False),
+    "the first page again and again": (_counted(total=10**9, total_page=10**8), True),
+    "the second page hangs": (_hanging_after_the_first(), False),
+}
+
+
+@pytest.mark.parametrize("lie", _LYING)
+@pytest.mark.parametrize("platform", LISTING)
+async def test_pages_that_repeat_hang_or_lie_about_their_count_cost_a_few_requests(
+    tmp_path: Path, platform: str, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After them each task gets its own poll, and none waits for the list."""
+    adapter = {"hiapi": hiapi, "dashscope": dashscope}[platform]
+    monkeypatch.setattr(adapter, "LIST_PAGE", 10)
+    alter, is_stuck = _LYING[lie]
+    async with _opened(tmp_path, platform, alter, count=25) as setup:
+        setup.transport.is_stuck = is_stuck
+        await setup.submit_elsewhere(5)
+        for _ in range(4):
+            await setup.reconciler.reconcile_once(limit=300)
+            await setup.make_due()
+        assert setup.transport.pages <= 6
+        budget = replace(adapter.CAPABILITIES.budget, burst=1_000)
+        monkeypatch.setattr(adapter, "CAPABILITIES", replace(adapter.CAPABILITIES, budget=budget))
+        await setup.service.store.accounts.consume(
+            platform, budget=budget, count=-500, now_ms=time.time_ns() // 1_000_000
+        )
+        await setup.reconcile_until_all_are_polled()
+        assert await setup.ended() == set(ENDED)
+        assert {task.missing_since_ms for task in await setup.tasks()} == {None}

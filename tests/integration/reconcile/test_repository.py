@@ -188,8 +188,8 @@ async def test_a_resume_makes_the_tasks_due_that_the_pause_put_off_and_no_others
 
 async def test_a_task_that_became_due_meanwhile_keeps_its_time(store: Store) -> None:
     await store.submissions.open_task(a_task("tsk_1", next_poll_ms=DUE), T0)
-    assert await store.engine.write(lambda tx: tx.execute("poll_now", id="tsk_1", now_ms=DUE)) == 0
-    assert await store.engine.write(lambda tx: tx.execute("poll_now", id="tsk_1", now_ms=DUE - 1)) == 1
+    assert await store.engine.write(lambda tx: tx.execute_and_count("poll_now", id="tsk_1", now_ms=DUE)) == 0
+    assert await store.engine.write(lambda tx: tx.execute_and_count("poll_now", id="tsk_1", now_ms=DUE - 1)) == 1
 
 
 async def test_a_provider_is_listed_before_its_first_request_and_with_its_unfinished_tasks(store: Store) -> None:

@@ -23,6 +23,7 @@ from submitter.providers.registry import ADAPTERS
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
 from tests.support.builders import BUDGET, T0, a_task
 from tests.support.delivery_fixtures import lease, publish_events, subscribe
+from tests.support.reconcile_setup import a_poll
 from tests.support.tables import rows_of
 
 HOUR_MS = 3_600_000
@@ -69,6 +70,22 @@ async def test_polls_that_lie_too_far_ahead_are_due_at_once_and_others_stay(stor
     assert await _repair(store).run(NOW) == 2
     assert sorted(await _leased(store, NOW)) == ["tsk_1", "tsk_3"]
     assert await _repair(store).run(NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("seen_ms", "expected_ms"),
+    [(T0, None), (NOW + MAX_CLOCK_SKEW_MS + 1, None), (NOW + MAX_CLOCK_SKEW_MS, NOW + MAX_CLOCK_SKEW_MS), (None, None)],
+)
+async def test_when_a_task_was_seen_open_is_forgotten_where_that_lies_ahead(
+    store: Store, database_url: str, seen_ms: int | None, expected_ms: int | None
+) -> None:
+    await _running(store, "tsk_1", T0)
+    if seen_ms is not None:
+        assert await _leased(store, T0) == ["tsk_1"]
+        await store.polls.release([a_poll(next_poll_ms=T0)], owner="me", now_ms=seen_ms)
+    await _repair(store).run(NOW)
+    (row,) = rows_of(database_url, "SELECT seen_open_ms FROM tasks")
+    assert row[0] == expected_ms
 
 
 async def test_a_submit_that_may_be_under_way_counts_as_dead_no_sooner_than_a_new_one(
@@ -273,7 +290,8 @@ def test_no_poll_is_ever_timed_beyond_the_longest_wait(name: str, speed: float) 
             assert times.first_ms(task, 0) <= longest
             late_ms = 10**12
             assert times.next_ms(task, late_ms) - late_ms <= longest
-        assert times.after_callback_ms(f"p{number}", 0) <= longest
+            assert times.after_callback_ms(task, 0) <= longest
+            assert times.after_callback_ms(task, late_ms) - late_ms <= longest
     for expected in (False, True):
         assert schedule.overdue_poll_ms(0, advice, callback_expected=expected, speed=speed, random=0.999) <= longest
     wait = schedule.after_unavailable(0, advice, misses=99, retry_after_s=1e9, speed=speed, random=0.999)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from receiver.config.errors import ConfigError
-from receiver.runtime.environment import load_settings, read_env_file
+from receiver.runtime.env_file import read_env_file
+from receiver.runtime.environment import load_settings
 
 SECRET = "sk-abcdef0123456789"
 

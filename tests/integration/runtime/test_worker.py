@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from receiver.config.settings import Settings
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime import worker as jobs
-from receiver.runtime.background import make_clock_repair, working
+from receiver.runtime.background import make_clock_repair, make_missed_callbacks, working
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
@@ -127,6 +127,8 @@ def _worker(services: Services) -> Worker:
         queue=services.queue,
         durations=services.durations,
         clock_repair=make_clock_repair(services),
+        missed_callbacks=make_missed_callbacks(services),
+        metrics=services.metrics,
         clock=services.clock,
         on_events=services.commit_notifier.notify,
     )

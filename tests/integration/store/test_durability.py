@@ -2,7 +2,7 @@
 
 from receiver.runtime.store import Store
 from receiver.store.postgres import PostgresTx
-from receiver.store.sqlite import SqliteTx
+from receiver.store.sqlite_writer import SqliteTx
 
 FULL, NORMAL = 2, 1  # of SQLite's `synchronous`
 
@@ -13,7 +13,7 @@ async def waits_for_the_disk(store: Store, *, is_durable: bool) -> bool:
             rows = await (await tx._connection.execute("SHOW synchronous_commit")).fetchall()
             return rows[0] == {"synchronous_commit": "on"}
         assert isinstance(tx, SqliteTx)
-        (row,) = await tx._connection.execute_fetchall("PRAGMA synchronous")
+        row = await tx._call(lambda: tx._connection.execute("PRAGMA synchronous").fetchone())
         assert row[0] in (FULL, NORMAL)
         return bool(row[0] == FULL)
 

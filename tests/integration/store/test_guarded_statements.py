@@ -54,7 +54,7 @@ async def _changed(store: Store, url: str, name: str, change: Cells) -> tuple[in
     before = rows_of(url, schema_of(guarded.table).select)
 
     async def work(tx: Tx) -> int:
-        return await tx.execute(name, **guarded.params)
+        return await tx.execute_and_count(name, **guarded.params)
 
     count = await store.engine.write(work)
     return count, rows_of(url, schema_of(guarded.table).select) == before
@@ -161,7 +161,7 @@ _RUN = {"id": "r", "nonce": "n", "state": "running", "lease_until_ms": None, "co
 #: A row that the statement finds, its table, and what it takes.
 _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "account": ("accounts", {"provider": "p"}, {"provider": "p"}),
-    "lock_counter": ("counters", {"name": "a"}, {"name": "a"}),
+    "lock_counter": ("numbers", {"name": "a"}, {"name": "a"}),
     "due_tasks": (
         "tasks",
         {**_TASK, "next_poll_ms": 1, "lease_until_ms": None},
@@ -197,6 +197,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
         {**_TASK, "request_key": "k", "key_scope": ""},
         {"request_key": "k", "key_scope": "key a"},
     ),
+    "lock_request_keys": ("tasks", {**_TASK, "request_key": "k"}, {"keys": ["k"]}),
     "oldest_events": ("events", {"seq": 7, "id": "v"}, {"limit": 9}),
     "lock_events": ("events", {"seq": 7, "id": "v"}, {"seqs": [7]}),
     "leasable_deliveries": ("deliveries", _DUE, {"endpoint_id": "e", "is_replay": 0, "now_ms": NOW, "count": 9}),

@@ -7,15 +7,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import aiosqlite
 import pytest
 from structlog.testing import capture_logs
 
 from receiver.runtime.store import Store, open_store
 from receiver.store.errors import LedgerGone, StoreUnavailable
 from receiver.store.ledger_file import COMPANIONS
+from receiver.store.sqlite import SqliteEngine
 from receiver.tasks.model.task import Recorded
 from tests.support.builders import T0, a_report
 from tests.support.ledger_fixtures import transferring
@@ -110,21 +109,18 @@ async def test_a_ledger_that_goes_away_within_a_transaction_is_noticed_before_it
         assert isinstance(await _record(store), Recorded)
 
 
-async def test_a_commit_into_a_ledger_that_has_just_gone_away_is_not_acknowledged(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    execute = aiosqlite.Connection.execute
-
-    async def leaving(self: aiosqlite.Connection, statement: str, *rest: Any) -> object:
+async def test_a_commit_into_a_ledger_that_has_just_gone_away_is_not_acknowledged(path: Path) -> None:
+    def leaving(statement: str) -> None:
         if statement == "COMMIT":
             path.parent.rename(path.parent.with_name("away"))
-        return await execute(self, statement, *rest)
 
     async with open_store(_url(path), clock=lambda: T0, migrating=True) as store:
-        with monkeypatch.context() as moved:
-            moved.setattr(aiosqlite.Connection, "execute", leaving)
-            with pytest.raises(LedgerGone):
-                await _record(store)
+        assert isinstance(store.engine, SqliteEngine)
+        writer = store.engine._writer.connection
+        writer.set_trace_callback(leaving)  # called before a statement is run
+        with pytest.raises(LedgerGone):
+            await _record(store)
+        writer.set_trace_callback(None)
         path.parent.with_name("away").rename(path.parent)
         assert isinstance(await _record(store), Recorded)
 

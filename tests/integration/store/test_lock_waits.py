@@ -14,9 +14,12 @@ from receiver.runtime.store import Store, open_store
 from receiver.store import postgres
 from receiver.store.engine import Reader, Tx
 from receiver.store.errors import StoreUnavailable
+from receiver.store.write_groups import WriteGroups
 from receiver.tasks.group_commit import GroupCommit
 from receiver.tasks.model.task import Recorded
-from tests.support.builders import T0, a_report
+from receiver.tasks.opening_repository import Opening
+from submitter.model import TaskId
+from tests.support.builders import T0, a_report, a_task
 
 WAIT_S = 2.0
 MOST_S = 5.7  # one wait, on Postgres two, and a slow machine; three waits one after the other would take longer
@@ -42,7 +45,19 @@ def locked(database_url: str) -> Iterator[None]:
             yield
         return
     with closing(psycopg.connect(database_url)) as other:
-        other.execute("SELECT * FROM counters FOR UPDATE")
+        other.execute("SELECT * FROM numbers FOR UPDATE")
+        yield
+
+
+@contextmanager
+def locked_tasks(database_url: str) -> Iterator[None]:
+    """Another program writes: the whole file, or every task."""
+    if database_url.startswith("sqlite"):
+        with locked(database_url):
+            yield
+        return
+    with closing(psycopg.connect(database_url)) as other:
+        other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
         yield
 
 
@@ -90,6 +105,17 @@ async def test_the_waits_for_group_commits_before_ones_own_count(hurried: Store,
     assert isinstance(await commits.record(a_report(provider_task_id="after", allow_adoption=True)), Recorded)
 
 
+async def test_the_waits_for_groups_of_submits_before_ones_own_count(hurried: Store, database_url: str) -> None:
+    openings = WriteGroups(
+        lambda group, *, waited_s: hurried.submissions.open_tasks(group, T0, waited_s=waited_s), most=2
+    )
+    with locked_tasks(database_url):
+        waits = await asyncio.gather(*(_seconds(openings.add(Opening(task=a_task(f"tsk_{n}")))) for n in range(16)))
+    assert {kind for _, kind in waits} == {StoreUnavailable}
+    assert max(seconds for seconds, _ in waits) < MOST_S
+    assert await openings.add(Opening(task=a_task("tsk_after"))) == await hurried.tasks.task(TaskId("tsk_after"))
+
+
 async def test_after_a_short_wait_the_next_caller_has_its_whole_time_again(hurried: Store, database_url: str) -> None:
     for _ in range(2):
         with locked(database_url):
@@ -110,7 +136,7 @@ async def test_a_caller_that_gave_up_waiting_leaves_the_writer_whole(hurried: St
     leave = asyncio.Event()
 
     async def stay(tx: Tx) -> None:
-        await tx.execute("prove_writable")
+        await tx.execute_and_count("prove_writable")
         await leave.wait()
 
     holder = asyncio.create_task(hurried.engine.write(stay))
@@ -181,7 +207,7 @@ async def test_the_locks_of_one_transaction_share_its_time(postgres_url: str, mo
             async with _rows_locked(postgres_url, "LOCK TABLE endpoints IN ACCESS EXCLUSIVE MODE"):
                 await asyncio.sleep(0.7)
 
-        async with _rows_locked(postgres_url, "SELECT * FROM counters FOR UPDATE"):
+        async with _rows_locked(postgres_url, "SELECT * FROM numbers FOR UPDATE"):
             holding = asyncio.create_task(held())
             await asyncio.sleep(0.1)
             seconds, kind = await _seconds(store.engine.write(work))

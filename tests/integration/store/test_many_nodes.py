@@ -163,9 +163,11 @@ async def test_what_a_killed_worker_held_is_taken_over_and_its_late_words_change
 
 
 async def _leased(store: Store, now_ms: int) -> tuple[list[str], list[str]]:
-    due = await store.outbox.lease_deliveries(owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_endpoint=100)
+    lease = await store.outbox.lease_deliveries(
+        owner="next", now_ms=now_ms, lease_ms=9_000, limit=100, per_endpoint=100
+    )
     tasks = await store.polls.lease_due("hiapi", budget=BUDGET, owner="next", now_ms=now_ms, lease_ms=9_000, limit=100)
-    return sorted(each.id for each in due), [task.id for task in tasks]
+    return sorted(each.id for each in lease.deliveries), [task.id for task in tasks]
 
 
 async def test_a_node_that_is_killed_in_a_transaction_leaves_neither_a_gap_nor_a_lock(

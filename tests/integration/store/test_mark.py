@@ -14,7 +14,8 @@ from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
 from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
-from receiver.store.mark import LOST_MARGIN, SHOWN_MS, SUFFIX
+from receiver.store.ledger_mark import SUFFIX
+from receiver.store.mark import LOST_MARGIN, SHOWN_MS
 from tests.support.builders import T0, a_task
 from tests.support.delivery_fixtures import publish_events
 
@@ -228,7 +229,7 @@ async def test_lost_numbers_reset_followers_on_each_engine(store: Store) -> None
 
     async def lose(tx: Tx) -> int:
         await tx.execute("insert_lost_events", after_seq=2, until_seq=10, now_ms=T0)
-        return await tx.execute("skip_event_numbers", value=10)
+        return await tx.execute_and_count("skip_event_numbers", value=10)
 
     assert await store.engine.write(lose) == 1
     assert await _slice(store, 2) == ExpiredCursor(oldest_after=10)
@@ -238,6 +239,6 @@ async def test_lost_numbers_reset_followers_on_each_engine(store: Store) -> None
     assert [event.seq for event in found.events] == [11]
 
     async def skip_back(tx: Tx) -> int:
-        return await tx.execute("skip_event_numbers", value=11)
+        return await tx.execute_and_count("skip_event_numbers", value=11)
 
     assert await store.engine.write(skip_back) == 0

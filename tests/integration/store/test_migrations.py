@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from receiver.runtime.store import open_store
-from receiver.store.engine import Tx
+from receiver.store.engine import Reader, Row, Tx
 from receiver.store.errors import SchemaBehind, StoreError
 from receiver.store.migrate import known_migrations, migrate
 from receiver.webhooks.model.replay import ReplayRange
@@ -75,6 +75,73 @@ async def test_a_pending_delivery_from_before_subscriptions_is_still_delivered(e
         assert batch.requeued == 4
         assert await store.outbox.redeliver("dlv_done", actor="ann", now_ms=T0)
         assert {due.event_id for due in await lease(store)} == {"evt_1", "evt_2", "evt_3", "evt_4"}
+
+
+#: Of the events 1 to 3 the last two were stored by such a process, with their deliveries.
+STORED_WITH_ITS_DELIVERY = """
+UPDATE counters SET value = 3 WHERE name = 'events';
+UPDATE counters SET value = 1 WHERE name = 'fanned_out';
+INSERT INTO deliveries (id, event_seq, event_id, event_type, task, endpoint_id, endpoint, state, attempts, created_ms)
+    VALUES ('dlv_3', 3, 'evt_3', 'task.succeeded', 't', 'e', 'https://a.example/', 'pending', 0, 1);
+"""
+
+#: What a process from before migration 0012 says to store an event, to change a subscription, and to say that it
+#: is ready.
+BEFORE_FAN_OUT = (
+    "UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value",
+    "UPDATE counters SET value = value + 1 WHERE name = 'subscriptions'",
+    "UPDATE counters SET value = value + 1 WHERE name = 'checks'",
+)
+
+
+@pytest.mark.parametrize("statement", BEFORE_FAN_OUT)
+async def test_a_process_that_makes_deliveries_with_their_events_cannot_go_on(empty_url: str, statement: str) -> None:
+    """Else each event that it stores would be delivered twice to the task's own `notify`."""
+
+    async def until_0013(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name < "0014":
+                await tx.run_script(script)
+
+    async def work(tx: Tx) -> None:
+        await tx.run_script(f"{statement};\n")
+
+    async def rest(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name >= "0014":
+                await tx.run_script(script)
+
+    async with engine_at(empty_url) as engine:
+        await engine.write(until_0013)
+        await engine.write(work)
+        await engine.write(rest)
+        with pytest.raises(StoreError, match="counters"):
+            await engine.write(work)
+
+
+async def test_what_an_older_process_stored_with_its_deliveries_gets_no_second_ones(empty_url: str) -> None:
+    """It went on between the two migrations: its event has a delivery, and the counter does not say so."""
+
+    async def meanwhile(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name < "0014":
+                await tx.run_script(script)
+        await tx.run_script(STORED_WITH_ITS_DELIVERY)
+
+    async def rest(tx: Tx) -> None:
+        for name, script in known_migrations():
+            if name >= "0014":
+                await tx.run_script(script)
+
+    async def place(reader: Reader) -> Row | None:
+        return await reader.fetch_one("fan_out_place")
+
+    async with engine_at(empty_url) as engine:
+        await engine.write(meanwhile)
+        await engine.write(rest)
+        found = await engine.read(place)
+        assert found is not None
+        assert (found["done"], found["newest"]) == (3, 3)
 
 
 async def test_an_empty_database_is_behind_and_says_what_to_run(empty_url: str) -> None:

@@ -35,7 +35,7 @@ TABLES = {
     "accounts": "accounts",
     "attempts": "attempts",
     "audit": "audit",
-    "counters": "counters",
+    "counters": "numbers",
     "deliveries": "deliveries",
     "events": "events",
     "kept": "metadata",

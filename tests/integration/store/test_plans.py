@@ -12,7 +12,7 @@ import pytest
 from receiver.store.engine import PLACEHOLDER, load_queries
 from receiver.store.migrate import known_migrations
 from receiver.store.postgres import placeholders
-from receiver.store.sqlite import bind
+from receiver.store.sqlite_statements import bind
 from tests.support.builders import T0
 from tests.support.postgres import Databases
 from tests.support.tables import migrated
@@ -275,15 +275,17 @@ _USED_BY: Mapping[str, str] = {
     "endpoints_due": "due_endpoints",
     "events_task": "events_of_task",
     "observations_age": "old_observations",
-    "observations_contradicted": "task_ids_contradicted",
+    "observations_contradictions": "contradicted",
     "observations_task": "observations_of_task",
+    "observations_unknown_words": "unknown_words",
+    "operator_runs_open": "free_run",
     "subscriptions_state": "next_deleted_subscription",
     "task_labels_value": "tasks_page_with_label",
     "tasks_deadline": "overdue_tasks",
     "tasks_due": "due_tasks",
     "tasks_leased": "pull_back_task_leases",
     "tasks_open": "in_flight",
-    "operator_runs_open": "free_run",
+    "tasks_overdue": "overdue_by_provider",
     "tasks_overdue_ids": "task_ids_overdue",
     "tasks_queue_end": "queue_time_over",
     "tasks_queued": "next_queued",

@@ -8,7 +8,7 @@ import pytest
 
 from receiver.store.engine import load_queries
 from receiver.store.migrate import known_migrations
-from receiver.store.sqlite import bind
+from receiver.store.sqlite_statements import bind
 
 RECEIVER = Path(__file__).parents[3] / "receiver"
 QUERIES = load_queries(lock="", skip_locked="")
@@ -18,7 +18,7 @@ _USED = re.compile(r'"([a-z_]+)"')
 def test_the_names_defined_and_the_names_used_are_the_same_set() -> None:
     source = "\n".join(path.read_text() for path in RECEIVER.rglob("*.py"))
     assert set(QUERIES) <= set(_USED.findall(source))
-    calls = re.findall(r'\.(?:fetch_all|fetch_one|execute|execute_many)\(\s*"([a-z_]+)"', source)
+    calls = re.findall(r'\.(?:fetch_(?:all|one|many)|execute(?:_and_count|_many)?)\(\s*"([a-z_]+)"', source)
     assert set(calls) <= set(QUERIES)
     assert len(QUERIES) == len(
         re.findall(
@@ -46,6 +46,7 @@ _INDEXED = {
     "known_request_keys": "request_key",
     "due_tasks": "tasks_due",
     "any_due": "tasks_due",
+    "waiting_polls": "tasks_due",
     "overdue_tasks": "tasks_deadline",
     "due_endpoints": "endpoints_due",
     "leasable_deliveries": "deliveries_endpoint",

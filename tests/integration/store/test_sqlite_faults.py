@@ -13,7 +13,7 @@ import pytest
 from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
 from receiver.store.errors import StoreError, StoreUnavailable
-from receiver.store.sqlite import open_sqlite
+from receiver.store.sqlite import READERS, open_sqlite
 from receiver.tasks.model.task import Recorded
 from tests.support.builders import T0, a_report
 
@@ -111,7 +111,8 @@ async def test_every_connection_writes_ahead_and_a_commit_is_on_the_disk(
     engine = await open_sqlite(tmp_path / "a.db", busy_timeout_ms=50)
     for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
         rows = [tuple(*await each.execute_fetchall(f"PRAGMA {pragma}")) for each in opened]
-        assert rows == [(value,)] * len(opened)
+        rows += engine._writer.connection.execute(f"PRAGMA {pragma}").fetchall()
+        assert rows == [(value,)] * (READERS + 1)
     await engine.close()
 
 

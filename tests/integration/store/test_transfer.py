@@ -180,7 +180,7 @@ async def test_a_target_that_is_not_empty_is_refused_and_left_alone(source: str,
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
-        ("UPDATE counters SET value = 7 WHERE name = 'events'", r"counters \(numbers were given out\)"),
+        ("UPDATE numbers SET value = 7 WHERE name = 'events'", r"numbers \(some were given out\)"),
         ("CREATE TABLE invoices (a TEXT)", "invoices"),
     ],
 )
@@ -259,14 +259,14 @@ async def test_nobody_writes_to_the_source_while_it_is_copied(source: str, targe
     def write() -> None:
         for url in (source, target):
             with pytest.raises((sqlite3.OperationalError, psycopg.errors.LockNotAvailable)) as refused:
-                run_on(url, "UPDATE counters SET value = value + 1")
+                run_on(url, "UPDATE numbers SET value = value + 1")
             refusals.append(str(refused.value))
 
     before = contents(source)
     assert (await transferring(source, target, at_row(1, write))).different == ()
     assert len(refusals) == 2
     assert contents(target) == before
-    run_on(source, "UPDATE counters SET value = value + 1")  # and afterwards it is free
+    run_on(source, "UPDATE numbers SET value = value + 1")  # and afterwards it is free
 
 
 _CORRUPTING = {

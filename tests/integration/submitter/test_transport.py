@@ -89,6 +89,16 @@ async def test_a_connection_closed_without_an_answer_is_broken_and_never_sent_ag
         assert len(server.requests) == 1
 
 
+async def test_each_reply_says_whether_its_connection_was_used_before(transport: Transport) -> None:
+    seen: list[bool] = []
+    transport.on_reply = seen.append
+    async with serving(replying(reply(b"hello"))) as server:
+        for _ in range(3):
+            await transport.send(_post(server.url))
+    assert seen[0] is False
+    assert len(seen) == 3
+
+
 async def test_a_connection_stays_open_for_the_next_call(transport: Transport) -> None:
     async with serving(replying(reply())) as server:
         for _ in range(3):

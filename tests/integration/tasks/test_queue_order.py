@@ -138,7 +138,7 @@ async def _writing(store: Store, work: Callable[[Tx], Awaitable[object]]) -> Asy
 async def test_looking_for_what_is_over_waits_for_no_writer_while_nothing_is(store: Store, number: int) -> None:
     await _queued(store, *[f"tsk_{each}" for each in range(number)])
     async with _writing(store, lambda tx: tx.fetch_all("tasks_by_ids", ids=["tsk_0"])), asyncio.timeout(3):
-        assert await store.queue.refuse_overdue(T0 + HOUR_MS - 1) == 0
+        assert await store.queue.refuse_overdue(T0 + HOUR_MS - 1) == []
         assert await store.queue.remove_left_requests("") == ""
         assert await store.queue.waiting() == (["hiapi"] if number else [])
 

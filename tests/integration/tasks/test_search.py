@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from receiver.runtime.store import Store
-from receiver.store.ids import new_id
+from receiver.store.ids import id_maker
 from receiver.tasks import search_repository
 from receiver.tasks.model.search import TaskSearch, search_of, search_values
 from submitter.model import ProviderTaskId, TaskId, TaskState
@@ -15,7 +15,7 @@ HOUR_MS = 3_600_000
 
 
 def id_of(number: int) -> TaskId:
-    return TaskId(new_id("tsk", T0 + number * HOUR_MS, number.to_bytes(10)))
+    return TaskId(id_maker(number.to_bytes)("tsk", T0 + number * HOUR_MS))
 
 
 async def has(store: Store, number: int, state: TaskState = TaskState.RUNNING, **changes: Any) -> TaskId:

@@ -2,21 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
-from receiver.runtime.store import Store
+from receiver.runtime.store import Store, open_store
 from receiver.store.errors import StoreUnavailable
+from receiver.store.write_groups import WriteGroups
 from receiver.tasks.model.queue import AccountLimits
 from receiver.tasks.model.task import IdempotencyMismatch, Replayed, Task, TaskFilter
 from receiver.tasks.opening_repository import Opening
 from receiver.tasks.submission_repository import StoredReceipt
-from receiver.tasks.write_groups import WriteGroups
 from submitter.model import TaskId, TaskState
 from submitter.providers.contract import Budget
-from tests.support.builders import T0, a_receipt, a_task
+from tests.support.builders import T0, a_receipt, a_report, a_task
 
 BUDGET = Budget(per_s=1.0, burst=10, submits_count=True)
+
+TURNS = 20
 
 
 def _limits(max_in_flight: int | None = None) -> AccountLimits:
@@ -66,6 +70,35 @@ async def test_one_key_twice_in_a_group_is_one_task(store: Store) -> None:
     assert len(await store.tasks.timeline(TaskId("tsk_4"))) == 1
 
 
+def _repeats(turn: str, keys: Sequence[str]) -> list[Opening]:
+    return [
+        _opening(f"tsk_{turn}.{number}", _limits(), idempotency_key=key, request_hash="h")
+        for number, key in enumerate(keys)
+    ]
+
+
+async def test_groups_with_the_same_keys_in_other_orders_never_wait_for_each_other(postgres_url: str) -> None:
+    """Two nodes; clients repeat known keys or send new ones at both, beside callbacks of the same tasks."""
+    opening = partial(open_store, postgres_url, clock=lambda: T0, migrating=True, pool_size=3)
+    names = [f"k{n}" for n in range(8)]
+    async with opening() as one, opening() as other:
+        known = [_opening(f"tsk_{name}", _limits(), idempotency_key=name, request_hash="h") for name in names]
+        await one.submissions.open_tasks(known, T0)
+        reports = [a_report(TaskState.RUNNING, provider_task_id=name, expected_task_id=f"tsk_{name}") for name in names]
+        with capture_logs() as logged:
+            for turn in range(TURNS):
+                fresh = [f"{turn}.{name}" for name in names]
+                for keys in (names, fresh):
+                    await asyncio.gather(
+                        one.submissions.open_tasks(_repeats(f"a{turn}", keys), T0),
+                        other.submissions.open_tasks(_repeats(f"b{turn}", keys[::-1]), T0),
+                        one.ledger.record(reports, T0 + turn),
+                    )
+        assert [each for each in logged if each["event"] == "transaction_retried"] == []
+        same = await one.submissions.open_tasks(_repeats("c", [f"0.{name}" for name in names]), T0)
+        assert {type(each) for each in same} == {Replayed}
+
+
 def _receipt(name: str, provider_task_id: str) -> StoredReceipt:
     return StoredReceipt(task_id=TaskId(name), receipt=a_receipt(provider_task_id), next_poll_ms=T0 + 60_000)
 
@@ -85,7 +118,7 @@ async def test_what_comes_while_a_group_is_written_goes_together_into_the_next()
     groups: list[Sequence[int]] = []
     may_end = asyncio.Event()
 
-    async def write(group: Sequence[int]) -> list[int]:
+    async def write(group: Sequence[int], *, waited_s: float) -> list[int]:
         groups.append(group)
         await may_end.wait()
         return [-number for number in group]
@@ -103,7 +136,7 @@ async def test_what_comes_while_a_group_is_written_goes_together_into_the_next()
 
 
 async def test_an_item_that_cannot_be_stored_fails_alone() -> None:
-    async def write(group: Sequence[int]) -> list[int]:
+    async def write(group: Sequence[int], *, waited_s: float) -> list[int]:
         if 2 in group:
             raise ZeroDivisionError
         return list(group)
@@ -117,7 +150,7 @@ async def test_an_item_that_cannot_be_stored_fails_alone() -> None:
 async def test_a_ledger_that_is_gone_fails_the_whole_group_once() -> None:
     tries = 0
 
-    async def write(_: Sequence[int]) -> list[int]:
+    async def write(_: Sequence[int], *, waited_s: float) -> list[int]:
         nonlocal tries
         tries += 1
         raise StoreUnavailable("gone")

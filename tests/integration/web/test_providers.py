@@ -3,6 +3,7 @@
 import json
 
 from receiver.tasks.model.task import TaskFilter
+from submitter.providers import hiapi
 from tests.support.builders import T0
 from tests.support.service import Served, is_problem
 from tests.support.tables import rows_of
@@ -33,6 +34,22 @@ async def test_a_provider_shows_what_was_learned_of_it(service: Served) -> None:
     (whole,) = shown["durations"]
     assert (whole["model"], whole["count"], whole["prior_share"], round(whole["p50_s"])) == (None, 0, 1.0, 130)
     assert is_problem(await service.get("/v1/providers/nobody", key="read"), 404)
+
+
+async def test_a_provider_shows_the_price_of_a_poll_and_the_polls_that_wait(service: Served) -> None:
+    """Its rate budget is spent, and its tasks have been due for minutes."""
+    free = (await service.get("/v1/providers/hiapi", key="read")).json()
+    assert (free["polls_waiting"], free["polls_waiting_since"], free["poll_price_s"]) == (0, None, 5.0)
+    now_ms = service.services.clock()
+    for number in range(12):
+        sent_ms = now_ms - 200_000
+        await service.has(f"tsk_{number}", f"p{number}", sent_ms=sent_ms, next_poll_ms=now_ms - 180_000 + number)
+    budget = hiapi.CAPABILITIES.budget
+    await service.services.store.accounts.consume("hiapi", budget=budget, count=2 * budget.burst, now_ms=now_ms)
+    late = (await service.get("/v1/providers/hiapi", key="read")).json()
+    assert late["polls_waiting"] == 12
+    assert late["polls_waiting_since"] is not None
+    assert late["poll_price_s"] > 20
 
 
 async def test_a_resume_ends_pause_and_alarm_and_makes_put_off_tasks_due(service: Served) -> None:

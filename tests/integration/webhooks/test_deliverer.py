@@ -15,9 +15,10 @@ from receiver.store.errors import StoreUnavailable
 from receiver.store.ids import id_maker
 from receiver.webhooks.deliverer import DeliveryReport
 from receiver.webhooks.fan_out import FanOut
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, OwnPosts
+from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, Lease, OwnPosts
 from receiver.webhooks.outbox import GIVE_UP_MS, Outbox
 from receiver.webhooks.publisher import EventPublisher
+from receiver.webhooks.recorder import PAUSES_S
 from submitter.http.address_guard import AddressGuard
 from submitter.standard_webhooks import verify_webhook
 from tests.support.builders import SECRET, T0, a_report, notified
@@ -37,14 +38,14 @@ class ObservedOutbox(Outbox):
 
     def __init__(self, store: Store, *, faults: int = 0) -> None:
         new_id = id_maker(secrets.token_bytes)
-        super().__init__(store.engine, new_id, EventPublisher(), FanOut(store.engine, new_id))
+        super().__init__(store.engine, new_id, EventPublisher(), FanOut(store.engine, new_id, lambda: T0))
         self.faults = faults
         self.limits: list[int] = []
         self.batches: list[list[AttemptResult]] = []
 
     async def lease_deliveries(
         self, *, owner: str, now_ms: int, lease_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None = None
-    ) -> list[DueDelivery]:
+    ) -> Lease:
         self.limits.append(limit)
         return await super().lease_deliveries(
             owner=owner, now_ms=now_ms, lease_ms=lease_ms, limit=limit, per_endpoint=per_endpoint, own=own
@@ -274,6 +275,23 @@ async def test_a_ledger_that_stays_unavailable_is_reported_after_the_posts(store
             with pytest.raises(StoreUnavailable):
                 await deliverer.deliver_once(limit=1)
     assert len(server.requests) == 1
+
+
+async def test_between_the_tries_to_record_an_attempt_there_is_a_pause(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, slept = asyncio.sleep, []
+
+    async def noted(delay: float) -> None:
+        slept.append(delay)
+        await sleep(0)
+
+    async with serving(replying(reply())) as server:
+        await _add_deliveries(store, server.url)
+        async with open_deliverer(ObservedOutbox(store, faults=len(PAUSES_S))) as deliverer:
+            monkeypatch.setattr(asyncio, "sleep", noted)
+            assert (await deliverer.deliver_once(limit=1)).delivered == 1
+    assert [each for each in slept if each in PAUSES_S] == list(PAUSES_S)
 
 
 async def test_an_unrecorded_attempt_is_posted_again_under_the_same_id_once_its_lease_ends(store: Store) -> None:

@@ -187,7 +187,7 @@ async def test_each_statement_alone_leaves_what_a_race_has_changed(store: Store)
     (late,) = [each for each in (await store.deliveries.deliveries(host=BAD)).items if each.id != leased.id]
 
     async def changed(statement: str, delivery: str, now_ms: int) -> int:
-        return await store.engine.write(lambda tx: tx.execute(statement, id=delivery, now_ms=now_ms))
+        return await store.engine.write(lambda tx: tx.execute_and_count(statement, id=delivery, now_ms=now_ms))
 
     assert await changed("bring_forward", leased.id, T0 - 1) == 0  # it is being posted
     assert await changed("bring_forward", late.id, LATE_MS + 1) == 0  # it is due already

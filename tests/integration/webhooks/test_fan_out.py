@@ -22,7 +22,7 @@ from receiver.store.engine import Tx
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
 from receiver.store.retention import START, RetentionRepository
-from receiver.store.sqlite import SqliteTx
+from receiver.store.sqlite_writer import SqliteTx
 from receiver.webhooks import fan_out
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -74,11 +74,22 @@ async def test_what_records_an_observation_writes_no_delivery(store: Store, data
 
 async def test_a_delivery_is_as_if_it_was_made_with_its_event(store: Store) -> None:
     await subscribe(store)
-    await publish_events(store, 1, at_ms=T0 + 7)
+    await publish_events(store, 1, at_ms=T0 - 7)
     (delivery,) = await deliveries_of(store)
-    assert (delivery.created_ms, delivery.due_ms) == (T0 + 7, T0 + 7)
-    assert await lease(store, now_ms=T0 + 6) == []
-    assert [due.id for due in await lease(store, now_ms=T0 + 7)] == [delivery.id]
+    assert (delivery.created_ms, delivery.due_ms) == (T0 - 7, T0 - 7)
+    assert await lease(store, now_ms=T0 - 8) == []
+    assert [due.id for due in await lease(store, now_ms=T0 - 7)] == [delivery.id]
+
+
+async def test_what_a_clock_that_was_ahead_stored_is_due_at_once(store: Store) -> None:
+    await subscribe(store)
+    await publish_events(store, 1, at_ms=T0 + 3_600_000)  # then the clock is set back to T0
+    await publish_events(store, 1, first=2)
+    assert len(await lease(store, now_ms=T0)) == 2
+    assert [(each.created_ms, each.due_ms) for each in await deliveries_of(store)] == [
+        (T0 + 3_600_000, T0),
+        (T0, T0),
+    ]
 
 
 async def test_a_task_s_own_notify_gets_the_events_about_tasks_and_no_others(store: Store) -> None:
@@ -268,7 +279,7 @@ _DYING = """
 import asyncio, os, signal, sys
 from receiver.runtime.store import open_store
 from receiver.store.postgres import PostgresTx
-from receiver.store.sqlite import SqliteTx
+from receiver.store.sqlite_writer import SqliteTx
 from tests.support.builders import T0
 from tests.support.delivery_fixtures import lease, publish_events
 
@@ -331,7 +342,7 @@ async def test_what_has_its_delivery_does_not_wait_for_what_has_none(store: Stor
     assert len(await lease(store, limit=1)) == 1
     await publish_events(store, 1, first=3)
     with closing(psycopg.connect(database_url)) as other:
-        other.execute("SELECT value FROM counters WHERE name = 'fanned_out' FOR UPDATE")
+        other.execute("SELECT value FROM numbers WHERE name = 'fanned_out' FOR UPDATE")
         assert len(await lease(store)) == 1
         with pytest.raises(StoreUnavailable):
             await lease(store)

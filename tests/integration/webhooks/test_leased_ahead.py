@@ -1,18 +1,21 @@
 """Of endpoints that answer quickly more is leased than may be in flight. Real sockets, real ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from receiver.runtime.store import Store, open_store
+from receiver.store.errors import StoreUnavailable
+from receiver.webhooks import recorder
 from receiver.webhooks.deliverer import DeliveryReport
-from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.delivery import DeliveryState, DueDelivery, Lease
 from receiver.webhooks.model.endpoint_health import AHEAD_MS, MOST_PER_SLOT, QUICK_MS
 from tests.support.builders import T0
-from tests.support.deliverer_setup import Clock, headers_of, open_deliverer
+from tests.support.deliverer_setup import Clock, headers_of, open_deliverer, wait_until
 from tests.support.delivery_fixtures import deliveries_of, lease, publish_events, subscribe
 from tests.support.raw_server import Answering, Peer, RawServer, reply, replying, serving
 
@@ -184,3 +187,89 @@ async def test_what_was_leased_ahead_is_due_again_when_its_lease_ends(store: Sto
             await asyncio.wait([run])
     assert await lease(store, now_ms=T0 + 59_999) == []
     assert len(await lease(store, now_ms=T0 + 60_000)) == 29
+
+
+async def test_nothing_is_leased_ahead_where_a_post_may_take_as_long_as_its_lease(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be given back at once, and leased again."""
+    leased: list[int] = []
+    whole = store.outbox.lease_deliveries
+
+    async def counted(**given: Any) -> Lease:
+        found = await whole(**given)
+        leased.append(len(found.deliveries))
+        return found
+
+    monkeypatch.setattr(store.outbox, "lease_deliveries", counted)
+    async with serving(replying(reply())) as server:
+        await subscribe(store, url=server.url)
+        await publish_events(store, 30)
+        async with open_deliverer(store.outbox, per_endpoint=2, timeout_s=60.0) as deliverer:
+            assert [(await deliverer.deliver_once(limit=64)).delivered for _ in range(3)] == [2, 2, 2]
+    assert leased == [2, 2, 2]
+
+
+async def test_while_attempts_cannot_be_recorded_nothing_is_posted_ahead_and_no_error_is_left_unread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any, **__: Any) -> int:
+        raise StoreUnavailable("locked")
+
+    unread: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context["message"]))
+    async with serving(replying(reply())) as server:
+        await subscribe(store, url=server.url)
+        await publish_events(store, 200)
+        async with open_deliverer(store.outbox, per_endpoint=MOST) as deliverer:
+            assert (await deliverer.deliver_once(limit=1000)).delivered == MOST
+            with monkeypatch.context() as broken:
+                broken.setattr(recorder, "PAUSES_S", (0.0, 0.0))
+                broken.setattr(store.outbox, "record_attempts", failing)
+                with pytest.raises(StoreUnavailable):
+                    await deliverer.deliver_once(limit=1000)
+                posted = len(server.requests)
+                assert (
+                    posted <= MOST + 2 * MOST
+                )  # each slot may have begun its second post when the first record failed
+                with pytest.raises(StoreUnavailable):
+                    await deliverer.deliver_once(limit=1000)
+                assert len(server.requests) - posted <= MOST  # nothing is leased ahead
+            assert len(await lease(store, limit=1000)) == 200 - len(server.requests)
+    gc.collect()
+    assert unread == []
+
+
+async def test_a_failure_waits_for_its_record_also_where_another_post_was_quick_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else posts would follow that the endpoint's breaker does not know of."""
+    may_answer, may_record = asyncio.Event(), asyncio.Event()
+    release, record = store.outbox.release, store.outbox.record_attempts
+
+    async def answer(peer: Peer, number: int) -> None:
+        await (may_answer.wait() if number == 4 else asyncio.sleep(0))
+        await peer.say(reply(status=b"500 No" if number == 3 else b"200 OK"))
+
+    async with serving(answer) as server:
+        await subscribe(store, url=server.url)
+        await publish_events(store, 40)
+        async with open_deliverer(store.outbox, per_endpoint=2) as deliverer:
+
+            async def release_after_a_quick_post(leased: Sequence[DueDelivery], now_ms: int) -> None:
+                may_answer.set()
+                await wait_until(lambda: "sub_1" in deliverer._quick)
+                await release(leased, now_ms)
+
+            async def record_later(*given: Any, **named: Any) -> int:
+                await may_record.wait()
+                return await record(*given, **named)
+
+            assert (await deliverer.deliver_once(limit=8)).delivered == 2
+            monkeypatch.setattr(store.outbox, "release", release_after_a_quick_post)
+            monkeypatch.setattr(store.outbox, "record_attempts", record_later)
+            run = asyncio.create_task(deliverer.deliver_once(limit=64))
+            await wait_until(lambda: may_answer.is_set() and deliverer._slots.free == deliverer.settings.concurrency)
+            assert deliverer._in_flight["sub_1"] == 1
+            may_record.set()
+            assert (await run).failed == 1

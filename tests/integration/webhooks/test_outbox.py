@@ -14,7 +14,8 @@ from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.errors import StoreUnavailable
 from receiver.store.postgres import PostgresTx
-from receiver.store.sqlite import SqliteEngine, SqliteTx
+from receiver.store.sqlite import SqliteEngine
+from receiver.store.sqlite_writer import SqliteTx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.builders import SECRET, T0, a_report, notified
@@ -29,9 +30,10 @@ async def _add_deliveries(store: Store, count: int, url: str = "https://hooks.ex
 
 
 async def _lease(store: Store, owner: str = "a", *, now_ms: int = T0, per_endpoint: int = 8) -> list[DueDelivery]:
-    return await store.outbox.lease_deliveries(
+    leased = await store.outbox.lease_deliveries(
         owner=owner, now_ms=now_ms, lease_ms=10_000, limit=100, per_endpoint=per_endpoint
     )
+    return list(leased.deliveries)
 
 
 def _result(due: DueDelivery, state: DeliveryState, due_ms: int | None = None, status: int = 500) -> AttemptResult:
@@ -73,7 +75,7 @@ async def test_endpoints_share_a_lease(store: Store) -> None:
     await _add_deliveries(store, 50, "https://a.example/a")
     await _add_deliveries(store, 1, "https://b.example/b")
     leased = await store.outbox.lease_deliveries(owner="a", now_ms=T0, lease_ms=1, limit=2, per_endpoint=8)
-    assert {due.url for due in leased} == {"https://a.example/a", "https://b.example/b"}
+    assert {due.url for due in leased.deliveries} == {"https://a.example/a", "https://b.example/b"}
 
 
 async def test_a_failed_attempt_is_due_again_at_its_time(store: Store) -> None:
@@ -228,6 +230,7 @@ async def _add_backlog(store: Store, endpoint_id: str, count: int) -> None:
             "endpoint_id": endpoint_id,
             "endpoint": "https://hooks.example/x",
             "due_ms": T0 + n // 1000,
+            "created_ms": T0 + n // 1000,
         }
         for n in range(count)
     ]
@@ -249,12 +252,12 @@ async def _steps(store: Store, owner: str, now_ms: int) -> int:
         counted[0] += 1
         return 0
 
-    await store.engine._writer.set_progress_handler(count, 100)
+    store.engine._writer.connection.set_progress_handler(count, 100)
     leased = await _lease(store, owner, now_ms=now_ms)
     assert len(leased) >= 2
     results = [_result(due, DeliveryState.PENDING, now_ms + 9_000) for due in leased]
     await store.outbox.record_attempts(results, now_ms)
-    await store.engine._writer.set_progress_handler(lambda: 0, 0)
+    store.engine._writer.connection.set_progress_handler(None, 0)
     return counted[0]
 
 

@@ -30,9 +30,9 @@ async def _change(
 
 
 async def _counter(store: Store) -> int:
-    row = await store.engine.read(lambda reader: reader.fetch_one("subscriptions_version"))
+    row = await store.engine.read(lambda reader: reader.fetch_one("fan_out_place"))
     assert row is not None
-    return int(row["value"])
+    return int(row["version"])
 
 
 async def _found(store: Store, name: str = "sub_1") -> Subscription:

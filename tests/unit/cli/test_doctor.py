@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings, check_webhooks
+from receiver.cli.doctor.checks import Check, Level, broken_settings, check_fan_out, check_settings, check_webhooks
 from receiver.cli.doctor.network import check_network
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
+from receiver.webhooks.model.delivery import FanOutLag
 from receiver.webhooks.model.endpoint_health import EndpointState
 from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.request import DISABLED_MANUALLY
@@ -159,6 +160,23 @@ def test_webhooks_that_do_not_arrive_are_found_with_their_hint(
     checks = list(check_webhooks(statuses, [], dead, 0))
     assert [check.what for check in checks] == found
     assert all((check.level is Level.OK) == (check.hint == "") for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("lag", "level"),
+    [
+        (None, None),
+        (FanOutLag(events=3, type="task.succeeded", at_ms=40_000), None),
+        (FanOutLag(events=3, type="task.succeeded", at_ms=39_999), Level.WARN),
+        (FanOutLag(events=3, type="task.from_a_newer_version", at_ms=99_999), Level.FAIL),
+    ],
+)
+def test_events_without_their_deliveries_are_found_with_their_number_and_age(
+    lag: FanOutLag | None, level: Level | None
+) -> None:
+    checks = list(check_fan_out(lag, 100_000))
+    assert [check.level for check in checks] == ([] if level is None else [level])
+    assert all("events without deliveries: 3, since " in check.what and check.hint for check in checks)
 
 
 def _host(name: str, *, dead: int = 0, **health: Any) -> EndpointStatus:

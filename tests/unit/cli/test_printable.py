@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console, Group, RenderableType
 
+from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.display.listing import cell
 from receiver.cli.display.tables import next_steps_lines, task_sheet, timeline_table
-from receiver.cli.display.task_table import tasks_table
 from receiver.runtime.next_steps import NextSteps
 from receiver.runtime.printable import escape_control, escape_json
 from receiver.tasks.model.timeline import TimelineEntry

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from receiver.events.model.body import event_of_draft
 from receiver.events.model.buffer import EncodedEvent, EventBuffer
-from receiver.events.model.event import Event, EventType, event_of_draft
+from receiver.events.model.event import Event, EventType
 from receiver.events.model.sse import KEEP_ALIVE, cursor_frame, event_frame, hello, reset_frame
 from receiver.tasks.model.event import task_draft
 from tests.support.builders import T0, a_task

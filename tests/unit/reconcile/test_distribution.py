@@ -1,6 +1,7 @@
 """Distributions of durations, and the lateness that accrues since a task was last seen open."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,15 +9,17 @@ from hypothesis import strategies as st
 
 from receiver.reconcile.model.distribution import (
     EDGES,
-    PRIOR,
     TOP_S,
     Distribution,
     accrued,
     chance_of_end,
     log_normal,
+    mirrored,
     with_tail,
 )
+from receiver.reconcile.model.durations import UNKNOWN
 
+PRIOR = UNKNOWN.distribution
 AGES = st.floats(0, 3 * TOP_S)
 SHARES = st.lists(st.floats(0, 1), min_size=len(EDGES) - 1, max_size=len(EDGES) - 1).map(
     lambda steps: with_tail([0.0, *sorted(steps)])
@@ -105,3 +108,24 @@ def test_nothing_accrues_before_the_last_look_or_at_a_negative_age() -> None:
 def test_an_absurd_age_accrues_lateness_still() -> None:
     assert 0 <= accrued(PRIOR, 1e9, 1e9 + 600) < 1
     assert accrued(PRIOR, 0, 1e9) == pytest.approx(1e9, rel=0.001)
+
+
+@given(st.floats(20, 1000), st.floats(0.1, 1))
+def test_a_symmetric_distribution_is_its_own_mirror_image(median_s: float, sigma: float) -> None:
+    ended = Distribution.of(log_normal(median_s, sigma))
+    for share, found in zip(ended.ended, mirrored(ended).ended, strict=True):
+        assert found == pytest.approx(share, abs=0.03)  # bins are as wide as 8 % of the age
+
+
+@given(SHARES)
+def test_a_mirrored_distribution_never_falls_and_keeps_what_lies_after_the_median(ended: Distribution) -> None:
+    found, median_s = mirrored(ended), ended.age_of(0.5)
+    assert all(0 <= before <= after + 1e-9 <= 1 for before, after in pairwise(found.ended))
+    for edge, before, after in zip(EDGES, ended.ended, found.ended, strict=True):
+        assert after == before or edge < median_s
+
+
+def test_before_the_median_half_of_the_shares_comes_from_the_other_side() -> None:
+    early = with_tail([0.0, *(0.3 for edge in EDGES[1:] if edge < 100), *(0.9 for edge in EDGES[1:] if edge >= 100)])
+    assert early.ended_by(50) == pytest.approx(0.3, abs=0.01)
+    assert mirrored(early).ended_by(50) == pytest.approx((0.3 + 0.1) / 2, abs=0.01)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.reconcile.model.distribution import EDGES, PRIOR, Distribution
+from receiver.reconcile.model.distribution import EDGES, PRIOR_SHARES, Distribution, with_tail
 from receiver.reconcile.model.durations import (
     DRIFT_OF,
     UNKNOWN,
@@ -20,7 +20,9 @@ from receiver.reconcile.model.durations import (
     estimate,
     learned,
 )
+from receiver.reconcile.model.poll_rule import due_age_s
 
+PRIOR = UNKNOWN.distribution
 MODEL = DurationKey("hiapi", "horse")
 SIZE = DurationKey("hiapi", "horse", "720p", "5")
 WEEK_MS = 7 * 86_400_000
@@ -60,10 +62,23 @@ def test_open_tasks_count_as_at_risk_for_as_long_as_they_have_run() -> None:
     """Of 100 ends at 60 s and 10 tasks open at 400 s, 10 in 110 lived through the bin of 60 s."""
     histogram = Histogram(ended=tuple(100.0 if cell == cell_of(60) else 0.0 for cell in range(len(EDGES))))
     assert histogram.shares[-1] == pytest.approx(1)
-    slowed = histogram.with_open([400.0] * 10)
-    assert slowed.shares[-1] == pytest.approx(100 / 110)
-    assert slowed.with_open([400.0] * 10_000).shares[-1] == pytest.approx(100 / 110)  # a tenth of the ends at most
-    assert slowed.with_open([30.0] * 10).shares[-1] == pytest.approx(1)
+    slowed, after = histogram.with_open([400.0] * 10), cell_of(60) + 1
+    assert slowed.shares[after] == pytest.approx(100 / 110)
+    assert slowed.with_open([400.0] * 10_000).shares[after] == pytest.approx(100 / 110)  # a tenth of the ends at most
+    assert slowed.with_open([30.0] * 10).shares[after] == pytest.approx(1)
+
+
+def test_what_is_left_after_the_last_end_falls_as_one_by_t() -> None:
+    """So tasks of a provider that has slowed down are polled at ages at which none has ended yet."""
+    histogram = Histogram(ended=tuple(90.0 if cell == cell_of(60) else 0.0 for cell in range(len(EDGES))))
+    slowed, after = histogram.with_open([400.0] * 10), cell_of(60) + 1
+    rest = 1 - slowed.shares[after]
+    assert rest == pytest.approx(9 / 99)
+    assert [1 - slowed.shares[cell] for cell in (after + 9, 90)] == pytest.approx(
+        [rest * EDGES[after] / EDGES[cell] for cell in (after + 9, 90)]
+    )
+    late = Histogram(ended=(*histogram.ended[:-1], 10.0))
+    assert late.shares[after:] == pytest.approx([0.9] * (len(EDGES) - after))  # which ended beyond all bins
 
 
 def test_an_end_between_two_polls_is_shared_out_by_the_estimate() -> None:
@@ -101,7 +116,7 @@ def test_a_clock_that_leaps_ahead_leaves_the_prior() -> None:
 
 
 def test_what_is_not_learned_yet_comes_from_the_coarser_key_and_at_last_from_the_prior() -> None:
-    assert UNKNOWN.distribution == PRIOR
+    assert UNKNOWN.distribution == with_tail(PRIOR_SHARES)
     assert (UNKNOWN.learned, UNKNOWN.count) == (None, 0)
     found = _taught([30.0] * 50)
     other_size = estimate(SIZE, found)
@@ -174,3 +189,21 @@ def test_open_tasks_are_counted_for_what_is_known_and_forgotten_when_they_are_go
     assert math.fsum(seen[MODEL].open) == math.fsum(seen[DurationKey("hiapi")].open) == 2
     gone = seen | learned(seen, [], {DurationKey("hiapi"): []}, now_ms=1)
     assert math.fsum(gone[MODEL].open) == math.fsum(gone[DurationKey("hiapi")].open) == 0
+
+
+def test_polls_alone_teach_that_few_tasks_end_long_before_the_first_poll() -> None:
+    """Nearly none of these ends before 80 s, which no poll before that shows."""
+    rng, found = random.Random(1), dict[DurationKey, Histogram]()
+    for _ in range(200):
+        known = estimate(MODEL, found).distribution
+        first_s = due_age_s(known, 0, price_s=5, least_gap_s=3, most_gap_s=600)
+        finishes = []
+        for _ in range(10):
+            took_s, after_s, until_s = rng.lognormvariate(math.log(120), 0.15), 0.0, first_s
+            while until_s < took_s:
+                after_s, until_s = until_s, due_age_s(known, until_s, price_s=5, least_gap_s=3, most_gap_s=600)
+            finishes.append(Finish(key=MODEL, after_s=after_s, until_s=until_s))
+        found |= learned(found, finishes, {}, now_ms=1)
+    known = estimate(MODEL, found).distribution
+    assert known.ended_by(80) < 0.03
+    assert known.age_of(0.5) == pytest.approx(120, rel=0.05)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.reconcile.model.distribution import PRIOR, Distribution, accrued, log_normal, with_tail
-from receiver.reconcile.model.poll_rule import choose, due_age_s, index, ranking_weight_of, weight_of
+from receiver.reconcile.model.distribution import Distribution, accrued, log_normal, with_tail
+from receiver.reconcile.model.durations import UNKNOWN
+from receiver.reconcile.model.poll_rule import due_age_s, index, most_urgent, price_of, ranking_weight_of, weight_of
 
+PRIOR = UNKNOWN.distribution
 NARROW = with_tail(log_normal(120, 0.15))
 DISTRIBUTIONS = st.builds(
     lambda median, sigma: with_tail(log_normal(median, sigma)), st.floats(6, 3000), st.floats(0.05, 2)
@@ -76,9 +78,9 @@ def test_the_index_grows_with_the_time_unasked_and_is_at_least_that_of_the_hazar
 
 def test_every_fifth_poll_goes_to_the_task_unasked_for_longest() -> None:
     indexes, unasked = [9.0, 8.0, 7.0, 6.0, 5.0, 0.1], [1.0, 1.0, 1.0, 1.0, 1.0, 300.0]
-    assert sorted(choose(indexes, unasked, 5, asked_before=0)) == [0, 1, 2, 3, 5]
-    assert choose(indexes, unasked, 2, asked_before=0) == [0, 1]
-    one_at_a_time = [choose(indexes, unasked, 1, asked_before=before) for before in range(10)]
+    assert sorted(most_urgent(indexes, unasked, 5, asked_before=0)) == [0, 1, 2, 3, 5]
+    assert most_urgent(indexes, unasked, 2, asked_before=0) == [0, 1]
+    one_at_a_time = [most_urgent(indexes, unasked, 1, asked_before=before) for before in range(10)]
     assert one_at_a_time.count([5]) == 2
     assert one_at_a_time.count([0]) == 8
 
@@ -87,7 +89,7 @@ def test_every_fifth_poll_goes_to_the_task_unasked_for_longest() -> None:
 def test_no_task_is_chosen_twice_and_none_is_left_while_there_is_room(
     tasks: list[tuple[float, float]], count: int, before: int
 ) -> None:
-    chosen = choose([each[0] for each in tasks], [each[1] for each in tasks], count, asked_before=before)
+    chosen = most_urgent([each[0] for each in tasks], [each[1] for each in tasks], count, asked_before=before)
     assert len(chosen) == len(set(chosen)) == min(count, len(tasks))
 
 
@@ -97,3 +99,21 @@ def test_lateness_counts_more_as_the_provider_is_about_to_forget_the_task() -> N
     assert weights == [1, 1, 3, pytest.approx(5, abs=0.01), 5, 5]
     ranked = [ranking_weight_of(age, retention_s=86_400, sweep_s=60) for age in ages]
     assert ranked == [1, 1, 3, math.inf, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("indexes", "tokens", "price_s"),
+    [
+        ([], 0, 5.0),
+        ([9.0, 7.0, 8.0], 3, 5.0),
+        ([9.0, 7.0, 8.0], 2, 7.0),
+        ([9.0, 7.0, 8.0], 0, 9.0),
+        ([3.0], 0, 5.0),
+        ([math.inf, 9.0, 7.0], 1, 9.0),
+        ([math.inf, math.inf], 1, 5.0),
+    ],
+)
+def test_the_price_of_a_poll_is_the_worth_of_the_first_that_is_not_made(
+    indexes: list[float], tokens: int, price_s: float
+) -> None:
+    assert price_of(indexes, tokens, least_s=5.0) == price_s

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from receiver.reconcile.model.poll_rule import choose
-from receiver.reconcile.model.poll_times import PollTimes, began_ms
+from receiver.reconcile.model.poll_rule import most_urgent
+from receiver.reconcile.model.poll_times import PollTimes, unasked_s
 from receiver.tasks.model.task import Task
 from submitter.model import TaskId, TaskState
 from submitter.providers.registry import ADAPTERS
@@ -23,8 +23,8 @@ def _task(name: str, *, age_s: float, seen_open_s: float | None = None, **change
 
 def _rank(due: list[Task], count: int, *, asked_before: int = 0, now_ms: int = T0) -> list[str]:
     indexes = [TIMES.index_of(task, now_ms) for task in due]
-    unasked_s = [(now_ms - (task.seen_open_ms or began_ms(task) or now_ms)) / 1000 for task in due]
-    return [due[position].id for position in choose(indexes, unasked_s, count, asked_before=asked_before)]
+    unasked = [unasked_s(task, now_ms, 1.0) for task in due]
+    return [due[position].id for position in most_urgent(indexes, unasked, count, asked_before=asked_before)]
 
 
 def test_the_task_whose_end_is_most_overdue_goes_first() -> None:

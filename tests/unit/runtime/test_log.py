@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import structlog
+from rich.console import Console
+from rich.progress import Progress
 
 from receiver.config.sections import LogSettings
 from receiver.runtime.log import RedactSecrets, configure_logging
@@ -141,3 +143,29 @@ def test_a_program_reads_the_value_that_was_written() -> None:
 
 def test_short_texts_are_not_secrets() -> None:
     assert RedactSecrets(["a", ""]).text("a banana") == "a banana"
+
+
+def test_a_line_goes_to_what_is_standard_error_when_it_is_written(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stderr", before)
+    configure_logging(LogSettings(format="json"))
+    monkeypatch.setattr("sys.stderr", after)
+    structlog.get_logger("a").warning("said")
+    assert (before.getvalue(), [line["event"] for line in lines(after)]) == ("", ["said"])
+
+
+def test_a_line_never_cuts_a_progress_bar(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr("sys.stderr", terminal)
+    configure_logging(LogSettings())
+    console = Console(file=terminal, force_terminal=True, width=200)
+    with Progress(console=console, auto_refresh=False) as bar:
+        bar.add_task("waiting", total=2)
+        bar.refresh()
+        structlog.get_logger("a").warning("said")
+        bar.refresh()
+    written = [line for line in terminal.getvalue().replace("\r", "\n").splitlines() if "said" in line]
+    assert len(written) == 1
+    assert "waiting" not in written[0]

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from receiver.cli.display.tables import timeline_table
+from receiver.reconcile.model.duration_report import WaitingPolls
 from receiver.reconcile.model.durations import DurationKey, Finish, estimate, learned
 from receiver.reconcile.model.poll_times import PollTimes
 from receiver.runtime.next_steps import TaskContext, entry_details, format_offset, next_steps
@@ -147,6 +148,15 @@ def test_the_time_of_a_poll_follows_from_how_long_such_tasks_took() -> None:
     called = _next(replace(RUNNING, callback_expected=True), replace(NOW, times=_learned()))
     assert "when the callback is late" in called
     assert "and 2.0% of the callbacks do not come" in called
+
+
+def test_a_task_that_is_due_under_a_scarce_budget_says_what_its_poll_is_worth_and_what_it_must_be() -> None:
+    due = replace(RUNNING, sent_ms=NOW.now_ms - 90_000, next_poll_ms=NOW.now_ms - 30_000)
+    waiting = WaitingPolls(count=412, since_ms=1, price_s=37.5)
+    said = _next(due, replace(NOW, times=_learned(), waiting=waiting))
+    assert "412 polls of hiapi wait for its rate budget" in said
+    assert "worth 37.5 s of expected lateness, and this one is worth " in said
+    assert "its turn" not in _next(due, replace(NOW, times=_learned(), waiting=replace(waiting, price_s=5.0)))
 
 
 def test_what_is_not_learned_is_said_to_be_assumed() -> None:

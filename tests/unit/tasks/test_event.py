@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.events.model.event import EventType, event_of_draft, event_view
+from receiver.events.model.body import event_of_draft
+from receiver.events.model.event import EventType, event_view
 from receiver.tasks.model.event import task_draft
 from receiver.webhooks.model.subscription import Subscription
 from receiver.webhooks.model.views import disabled_draft

@@ -22,7 +22,7 @@ async def plan_redeliver(asked: Asked) -> ActPlan:
         sentences=("The delivery is due now, and is posted again.", _AGAIN),
         condition={"delivery": delivery.id},
         expected=1,
-        touched=(Touched(text=delivery.id, address=back, note=f"{delivery.event_type.value}, {delivery.state.value}"),),
+        touched=(Touched(text=delivery.id, address=back, note=f"{delivery.event_type}, {delivery.state.value}"),),
         facts=(
             ("to", delivery.endpoint),
             ("attempts so far", str(delivery.attempts)),

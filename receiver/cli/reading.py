@@ -1,0 +1,59 @@
+"""How a command reads its ledger that needs nothing else: of the settings only the address, and no event loop.
+
+What can not be read so is read through `ledger`, with every setting checked, and it says what is wrong.
+"""
+
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
+from typing import Any, TypeVar
+
+from receiver.cli.console import require_output
+from receiver.config.errors import ConfigError
+from receiver.runtime.environment import DOTENV, read_variables
+from receiver.store.engine import Engine
+from receiver.store.sqlite_look import Look, LookEngine, Unsuited, looking, run_now
+from receiver.store.url import DEFAULT_URL, LedgerFile, is_in_memory, read_database_url
+
+T = TypeVar("T")
+
+_ADDRESS, _OURS = "WHENFINAL_DATABASE_URL", "WHENFINAL_"
+
+
+def read_ledger(work: Callable[[Engine], Coroutine[Any, Any, T]], *, follows: bool = False) -> T:
+    """Open the ledger from the settings, run work that only reads, close it. Return what the work returns.
+
+    The work may be run again from its start. `follows`: it goes on until it is stopped. Raise as `ledger.read_slowly`.
+    """
+    require_output()
+    if not follows:
+        with suppress(Unsuited), look_at_ledger() as look:
+            return run_now(work(LookEngine(look)))
+    from receiver.cli.ledger import read_slowly
+
+    return read_slowly(work)
+
+
+def look_at_ledger() -> AbstractContextManager[Look]:
+    """Raise Unsuited unless the ledger that is set is a SQLite file as it should be."""
+    url = _address()
+    place = None if is_in_memory(url) else read_database_url(url)
+    if not isinstance(place, LedgerFile):
+        raise Unsuited
+    return looking(place.path)
+
+
+def _address() -> str:
+    """Raise Unsuited for a file `.env` with a problem."""
+    try:
+        if DOTENV.exists() and not DOTENV.is_file():
+            raise Unsuited  # because a pipe can be read once only
+        variables, unread = read_variables()
+    except (OSError, ConfigError) as error:
+        raise Unsuited from error
+    if unread:
+        raise Unsuited
+    if _ADDRESS in variables:
+        return variables[_ADDRESS].strip()
+    if any(name.startswith(_OURS) for name in variables):
+        raise Unsuited  # one of them may be the address under a name that is not quite right
+    return DEFAULT_URL
