@@ -90,7 +90,9 @@ def build_app(open_services: Callable[[], AbstractAsyncContextManager[Services]]
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with open_services() as services:
             app.state.bodies = Bodies.of(services.settings)
-            app.callbacks = app.state.callbacks = CallbackTaker(services.intake, app.state.bodies, services.metrics)
+            app.callbacks = app.state.callbacks = CallbackTaker(
+                services.intake, app.state.bodies, services.metrics, services.reporter.spans
+            )
             app.requests = RequestTimes(services.metrics)
             yield {"services": services}
 
