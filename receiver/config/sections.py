@@ -325,7 +325,7 @@ class TraceSettings(Section):
         "WHENFINAL_OTEL",
         "off",
         what="Send spans of submits, callbacks, polls and webhooks by OpenTelemetry, to where its own variables say "
-        "(`OTEL_EXPORTER_OTLP_ENDPOINT`). It needs the extra `whenfinal[otel]`.",
+        "(`OTEL_EXPORTER_OTLP_ENDPOINT`). It needs the extra `otel`.",
         danger="Each callback that is sampled costs about as much again.",
     )
 

@@ -367,7 +367,9 @@ class Submission:
     async def _let_submits_go(self, accepted: Sequence[tuple[str, int]], *, waited_s: float) -> list[None]:
         """Of several submits of one account, the last one that was sent says most."""
         for provider, sent_ms in dict(sorted(accepted)).items():
-            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock(), waited_s=waited_s)
+            times = {"sent_ms": sent_ms, "now_ms": self.clock()}
+            if await self.accounts.submit_accepted(provider, **times, waited_s=waited_s):
+                log.info("provider_takes_submits_again", provider=provider)
         return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
