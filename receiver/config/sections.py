@@ -333,6 +333,18 @@ class MetricsSettings(Section):
     )
 
 
+class TraceSettings(Section):
+    group = Group.METRICS
+
+    otel: Annotated[Literal["off", "on"], AnyCase] = setting(
+        "WHENFINAL_OTEL",
+        "off",
+        what="Send spans of submits, callbacks, polls and webhooks by OpenTelemetry, to where its own variables say "
+        "(`OTEL_EXPORTER_OTLP_ENDPOINT`). It needs the extra `otel`.",
+        danger="Each callback that is sampled costs about as much again.",
+    )
+
+
 class LogSettings(Section):
     group = Group.LOGS
 

@@ -33,6 +33,7 @@ from receiver.config.sections import (
     ReconcileSettings,
     RetentionSettings,
     StreamsSettings,
+    TraceSettings,
 )
 from receiver.config.types import Decimal, Group, HttpUrl, Section, setting
 from submitter.providers.registry import ADAPTERS
@@ -66,6 +67,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
+    trace: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

@@ -115,7 +115,8 @@ class Poller:
     async def _execute(self, task: Task, action: PollAction, sent_ms: int) -> PollOutcome:
         match action:
             case PollAction.QUERY:
-                answer, body = await self._query(task)
+                with self.submission.reporter.spans.about("poll", task.id, {"whenfinal.provider": task.provider}):
+                    answer, body = await self._query(task)
                 self.count(task.provider, "single", answer, self.clock() - sent_ms)
                 self._log_answer(task, answer)
                 context = self._context(task)

@@ -1,10 +1,12 @@
 """The metrics of a process, and what reads for them what is open in the ledger."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
 
 from receiver.config.settings import Settings
 from receiver.metrics.registry import Metrics
+from receiver.metrics.spans import Spans
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.waiting import waiting_polls
 from receiver.runtime.clock import now_ms
@@ -13,6 +15,15 @@ from receiver.runtime.store import Store
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerFile
 from submitter.providers.contract import ConfiguredProvider
+
+
+def open_spans(settings: Settings) -> AbstractAsyncContextManager[Spans]:
+    """Raise ConfigError where OpenTelemetry is wanted and not installed."""
+    if settings.trace.otel == "off":
+        return nullcontext(Spans())
+    from receiver.runtime.tracing import otel_spans  # noqa: PLC0415 - off, nothing of it is imported
+
+    return otel_spans()
 
 
 def make_metrics(settings: Settings, providers: Mapping[str, ConfiguredProvider]) -> Metrics:

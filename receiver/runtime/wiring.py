@@ -17,13 +17,14 @@ from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import make_callback_url
 from receiver.config.settings import Settings
 from receiver.events.feed import Feed
+from receiver.metrics.spans import Spans
 from receiver.reconcile.learned import LearnedDurations
 from receiver.reconcile.manual import ManualReconcile
 from receiver.reconcile.poller import Poller
 from receiver.reconcile.reconciler import Reconciler
 from receiver.runtime.clock import now_ms
 from receiver.runtime.keys import Keys, read_keys
-from receiver.runtime.measuring import make_metrics, make_snapshots
+from receiver.runtime.measuring import make_metrics, make_snapshots, open_spans
 from receiver.runtime.readiness import Readiness
 from receiver.runtime.services import CommitNotifier, Services
 from receiver.runtime.store import Store, open_store
@@ -67,6 +68,15 @@ class _Told(NamedTuple):
     reporter: TaskReporter
 
 
+class _Opened(NamedTuple):
+    """What is closed when the process stops."""
+
+    store: Store
+    transport: Transport
+    webhook_transport: Transport
+    spans: Spans
+
+
 def random() -> float:
     """A number in [0, 1)."""
     return secrets.SystemRandom().random()
@@ -94,7 +104,9 @@ async def open_services(
         guard = AddressGuard(allow=settings.delivery.allow_private)
         transport = await stack.enter_async_context(open_transport(_provider_limits(settings)))
         webhook_transport = await stack.enter_async_context(open_transport(_webhook_limits(settings), guard))
-        services = _build_services(settings, store, keys, guard, transport, webhook_transport)
+        spans = await stack.enter_async_context(open_spans(settings))
+        opened = _Opened(store, transport, webhook_transport, spans)
+        services = _build_services(settings, opened, keys, guard)
         stack.push_async_callback(services.snapshots.flush)  # last, after what is in flight was counted
         stack.callback(services.reporter.flush)
         stack.callback(services.deliverer.reporter.flush)
@@ -104,20 +116,14 @@ async def open_services(
         yield services
 
 
-def _build_services(
-    settings: Settings,
-    store: Store,
-    keys: Keys,
-    guard: AddressGuard,
-    transport: Transport,
-    webhook_transport: Transport,
-) -> Services:
+def _build_services(settings: Settings, opened: _Opened, keys: Keys, guard: AddressGuard) -> Services:
     """Give each service what it needs; nothing here waits or fails."""
+    store, transport, webhook_transport, spans = opened
     notifier = CommitNotifier()
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"  # of leases: this process and no other
     feed = _feed(settings, store, notifier)
     providers = _providers(settings)
-    told = _Told(notifier, TaskReporter(make_metrics(settings, providers)))
+    told = _Told(notifier, TaskReporter(make_metrics(settings, providers), spans))
     commits = GroupCommit(store.ledger, clock=now_ms, on_events=notifier.notify, reporter=told.reporter)
     durations = _durations(settings, store, providers)
     drafts = _drafts(settings, keys, guard, providers)
@@ -317,7 +323,7 @@ def _subscriptions(
 
 
 def _deliverer(settings: Settings, store: Store, transport: Transport, told: _Told, owner: str) -> Deliverer:
-    reporter = DeliveryReporter(told.reporter.metrics)
+    reporter = DeliveryReporter(told.reporter.metrics, told.reporter.spans)
     transport.on_reply = reporter.replied
     return Deliverer(
         outbox=store.outbox,

@@ -8,15 +8,11 @@ The rate budget is a token bucket: one request takes one token, and tokens come 
 
 from dataclasses import dataclass, replace
 
-import structlog
-
 from receiver.store.codec import RowCodec
 from receiver.store.engine import NEVER_MS, Tx, Value
 from receiver.store.repository import Repository
 from submitter.providers.contract import Budget
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS, latest_ms, refill, refilled_until
-
-log = structlog.get_logger(__name__)
 
 ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are cut
 
@@ -88,22 +84,24 @@ class ProviderAccountRepository(Repository):
         pause = PollPause(until_ms=until_ms, reason=reason, alarm=alarm)
         await self._engine.write(lambda tx: pause_polls(tx, provider, pause, now_ms))
 
-    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int, waited_s: float = 0.0) -> None:
+    async def submit_accepted(self, provider: str, *, sent_ms: int, now_ms: int, waited_s: float = 0.0) -> bool:
         """A receipt proves that the account takes submits: let them go again, and end their alarm.
+
+        Return whether they were held back or had an alarm.
 
         `sent_ms`: when its POST was sent. A refusal since then says more than the receipt. `waited_s`: as in
         `Engine.write`.
         """
         found = await self._one("account_unlocked", account_of, provider=provider)
         if found is None or not (found.submit_refusals or found.submits_paused_until_ms or found.submits_alarm):
-            return
+            return False
         before_ms = ends_before_ms(found.submits_paused_since_ms, sent_ms=sent_ms, now_ms=now_ms)
 
         async def work(tx: Tx) -> int:
             return await tx.execute_and_count("resume_submits", provider=provider, before_ms=before_ms)
 
-        if await self._engine.write(work, waited_s=waited_s) and (found.submits_paused_until_ms or found.submits_alarm):
-            log.info("provider_takes_submits_again", provider=provider)
+        is_ended = bool(await self._engine.write(work, waited_s=waited_s))
+        return is_ended and bool(found.submits_paused_until_ms or found.submits_alarm)
 
     async def pull_back(self, *, now_ms: int, longest_pause_ms: int, longest_hold_ms: int) -> int:
         """End pauses of polls and holds of submits that a clock set which was ahead; return of how many accounts.

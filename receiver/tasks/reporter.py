@@ -7,6 +7,7 @@ import structlog
 from receiver.metrics.counting import Count, Distribution
 from receiver.metrics.registry import Metrics
 from receiver.metrics.shared_lines import SharedLines
+from receiver.metrics.spans import Spans
 from receiver.tasks.model.task import IncomingObservation, Recorded, RecordOutcome, Task
 from submitter.model import Receipt, Refused, Source, SubmitOutcome, Uncertain
 
@@ -18,8 +19,9 @@ _Children = tuple[Count, Distribution, Distribution]
 class TaskReporter:
     """One for a process."""
 
-    def __init__(self, metrics: Metrics | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, spans: Spans | None = None) -> None:
         self.metrics = metrics or Metrics()
+        self.spans = spans or Spans()
         self._children: dict[tuple[str, str, str, bool], _Children] = {}
         self._lines = SharedLines(lambda tasks: log.info("tasks_ended", tasks=tasks))
         self._commit_duration = self.metrics.distribution("whenfinal_commit_duration_seconds")

@@ -20,13 +20,7 @@ from receiver.store.write_groups import WriteGroups
 from receiver.tasks.drafting import TaskDrafter
 from receiver.tasks.model.queue import HOLDING, PASSING, AccountLimits, NoRoom, PreparedSubmit, limits_of
 from receiver.tasks.model.redaction import redact_submit
-from receiver.tasks.model.request import (
-    LARGE_CHARACTERS,
-    TaskRequest,
-    characters_of,
-    request_of,
-    unseal_body,
-)
+from receiver.tasks.model.request import LARGE_CHARACTERS, TaskRequest, characters_of, request_of, unseal_body
 from receiver.tasks.model.submit_result import (
     RefusedSubmit,
     RepeatedSubmit,
@@ -182,15 +176,16 @@ class Submission:
         was never queued.
         """
         adapter, began_ms = self.providers[task.provider].adapter, self.clock()
-        attempt = await post_with_retries(
-            partial(self._send_within_budget, ready.call, task.provider, count(1)),
-            adapter.parse_receipt,
-            is_idempotent=adapter.CAPABILITIES.idempotency_s is not None,
-            max_tries=self.settings.submit_tries,
-            clock=self.clock,
-            sleep=self.sleep,
-            repeats_throttled=task.queued_until_ms is None,
-        )
+        with self.reporter.spans.submit(task.id, number=task.submits, provider=task.provider):
+            attempt = await post_with_retries(
+                partial(self._send_within_budget, ready.call, task.provider, count(1)),
+                adapter.parse_receipt,
+                is_idempotent=adapter.CAPABILITIES.idempotency_s is not None,
+                max_tries=self.settings.submit_tries,
+                clock=self.clock,
+                sleep=self.sleep,
+                repeats_throttled=task.queued_until_ms is None,
+            )
         outcome, last_reply = (self._redacted(task, each) for each in (attempt.outcome, attempt.last_reply))
         self.reporter.submitted(task.provider, outcome, self.clock() - began_ms)
         refused = outcome if isinstance(outcome, Refused) else None
@@ -261,7 +256,8 @@ class Submission:
         # One POST outside the rate budget, because the reconciler has taken its token and comes again by itself.
         post = partial(self._post, replace(call, body=body))
         sent_ms = self.clock()
-        answered = await post_once(post, configured.adapter.parse_receipt)
+        with self.reporter.spans.submit(task.id, number=max(1, task.submits), provider=task.provider):
+            answered = await post_once(post, configured.adapter.parse_receipt)
         reply = self._redacted(task, answered)
         outcome = with_earlier_attempt(reply, earlier)
         self.reporter.submitted(task.provider, outcome, self.clock() - sent_ms)
@@ -371,7 +367,9 @@ class Submission:
     async def _let_submits_go(self, accepted: Sequence[tuple[str, int]], *, waited_s: float) -> list[None]:
         """Of several submits of one account, the last one that was sent says most."""
         for provider, sent_ms in dict(sorted(accepted)).items():
-            await self.accounts.submit_accepted(provider, sent_ms=sent_ms, now_ms=self.clock(), waited_s=waited_s)
+            times = {"sent_ms": sent_ms, "now_ms": self.clock()}
+            if await self.accounts.submit_accepted(provider, **times, waited_s=waited_s):
+                log.info("provider_takes_submits_again", provider=provider)
         return [None] * len(accepted)
 
     def _started_run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -98,7 +98,9 @@ def build_app(
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
         async with open_services() as services, operating(services) as runs:
             app.state.bodies = Bodies.of(services.settings)
-            app.callbacks = app.state.callbacks = CallbackTaker(services.intake, app.state.bodies, services.metrics)
+            app.callbacks = app.state.callbacks = CallbackTaker(
+                services.intake, app.state.bodies, services.metrics, services.reporter.spans
+            )
             app.state.sign_in_limit = SignInLimit()
             app.state.media_slots = MediaSlots()
             app.requests = RequestTimes(services.metrics)

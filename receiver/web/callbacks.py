@@ -17,6 +17,7 @@ from receiver.callbacks.intake import Intake
 from receiver.callbacks.model import Accepted, Admitted, IntakeOutcome, Malformed, Unauthenticated, UnknownProvider
 from receiver.metrics.counting import Count
 from receiver.metrics.registry import Metrics
+from receiver.metrics.spans import Spans
 from receiver.tasks.model.task import TaskMismatch, Verdict
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.bounded_lines import BoundedLines
@@ -45,10 +46,11 @@ Refusal = Unauthenticated | Malformed | UnknownProvider | TaskMismatch
 class CallbackTaker:
     """One for a process."""
 
-    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics) -> None:
+    def __init__(self, intake: Intake, bodies: Bodies, metrics: Metrics, spans: Spans) -> None:
         self._intake = intake
         self._bodies = bodies
         self._metrics = metrics
+        self._spans = spans
         self._counts: dict[tuple[str, str], Count] = {}
         self._duration = metrics.distribution("whenfinal_callback_duration_seconds")
         self._refusal_lines = BoundedLines(_tell_other_refusals)
@@ -64,6 +66,15 @@ class CallbackTaker:
         admitted = self._intake.admit(provider, token)
         if not isinstance(admitted, Admitted):
             return admitted
+        if not self._spans.is_on:
+            return await self._take(admitted, headers, receive)
+        given = [value.decode("latin-1") for name, value in headers if name == b"traceparent"]
+        task_id = None if admitted.token is None else admitted.token.task_id
+        about = {"whenfinal.provider": provider}
+        with self._spans.about("callback", task_id, about, incoming=given[0] if given else None):
+            return await self._take(admitted, headers, receive)
+
+    async def _take(self, admitted: Admitted, headers: list[tuple[bytes, bytes]], receive: Receive) -> IntakeOutcome:
         pool = self._bodies.unproved if admitted.token is None else self._bodies.callbacks
         async with Reading(receive, headers, pool) as body:
             callback = _callback_of(_readable(headers), body, pool.max_bytes)

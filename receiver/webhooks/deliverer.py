@@ -16,7 +16,7 @@ from receiver.config.sections import DeliverySettings
 from receiver.store.errors import StoreUnavailable
 from receiver.store.retention import DAY_MS
 from receiver.webhooks.model.cloudevents import requested_headers
-from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery, Lease, OwnPosts
+from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState, DueDelivery, Lease, OwnPosts
 from receiver.webhooks.model.endpoint_health import AHEAD_MS, QUICK_MS
 from receiver.webhooks.model.retry import after_attempt
 from receiver.webhooks.outbox import Outbox
@@ -24,6 +24,7 @@ from receiver.webhooks.recorder import AttemptRecorder
 from receiver.webhooks.reporter import DeliveryReporter
 from receiver.webhooks.sender import Webhook, send_webhook
 from receiver.webhooks.slots import Slots
+from submitter.http.messages import Headers
 from submitter.http.transport import Transport
 
 log = structlog.get_logger(__name__)
@@ -210,22 +211,9 @@ class Deliverer:
             log.warning("deliveries_not_released", deliveries=len(unposted), error=str(error))  # their leases will end
 
     async def _attempt(self, due: DueDelivery) -> AttemptResult:
-        webhook = Webhook(
-            url=due.url,
-            message_id=due.event_id,
-            body=due.body,
-            secrets=due.secrets,
-            signing_keys=due.signing_keys,
-            headers=requested_headers(
-                due,
-                self.public_url,
-                message_id=due.event_id,
-                event_type=due.event_type,
-                at_ms=due.event_at_ms,
-                subject=due.task_id,
-            ),
-        )
-        attempt = await send_webhook(webhook, self.transport, clock=self.clock)
+        about = {"whenfinal.delivery": due.id, "whenfinal.event": due.event_id}
+        with self.reporter.spans.about("delivery", due.task_id, about) as trace:
+            attempt = await self._send(due, trace)
         state, due_ms = after_attempt(due.attempts, attempt, backoff_s=self.settings.backoff_s, random=self.random)
         result = AttemptResult(
             delivery=due.id,
@@ -237,6 +225,27 @@ class Deliverer:
         )
         self.reporter.attempted(due, result)
         return result
+
+    async def _send(self, due: DueDelivery, trace: Headers) -> Attempt:
+        requested = requested_headers(
+            due,
+            self.public_url,
+            message_id=due.event_id,
+            event_type=due.event_type,
+            at_ms=due.event_at_ms,
+            subject=due.task_id,
+        )
+        if due.cloudevents:
+            trace = (*trace, *((f"ce-{name}", value) for name, value in trace))
+        webhook = Webhook(
+            url=due.url,
+            message_id=due.event_id,
+            body=due.body,
+            secrets=due.secrets,
+            signing_keys=due.signing_keys,
+            headers=(*requested, *trace),
+        )
+        return await send_webhook(webhook, self.transport, clock=self.clock)
 
 
 async def _recorded(attempts: Sequence[_Attempted]) -> None:

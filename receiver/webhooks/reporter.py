@@ -4,6 +4,7 @@ import structlog
 
 from receiver.metrics.registry import Metrics
 from receiver.metrics.shared_lines import SharedLines
+from receiver.metrics.spans import Spans
 from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDelivery
 
 log = structlog.get_logger(__name__)
@@ -15,8 +16,9 @@ _CLASSES = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"})
 class DeliveryReporter:
     """One for a process."""
 
-    def __init__(self, metrics: Metrics | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, spans: Spans | None = None) -> None:
         self._metrics = metrics or Metrics()
+        self.spans = spans or Spans()
         self._lines = SharedLines(lambda deliveries: log.info("deliveries_made", deliveries=deliveries))
         self._duration = self._metrics.distribution("whenfinal_delivery_duration_seconds")
         self._new = self._metrics.count("whenfinal_delivery_connections", "false")

@@ -43,6 +43,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
     ),
     (
+        "A webhook carries the `traceparent` of its delivery, whose span links to that of the task's submit",
+        "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),

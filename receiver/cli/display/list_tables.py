@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from receiver.cli.display.listing import Listing, format_labels, state_cell, table
 from receiver.runtime.durations import format_duration, format_when
-from receiver.runtime.next_steps import ANSWER_SHOWN
 from submitter.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from receiver.events.model.event import Event
     from receiver.webhooks.model.delivery import Attempt, Delivery
+
+ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
 def tasks_table(tasks: Sequence[Any], now_ms: int) -> Listing:
