@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer.models import OptionInfo
 
-from receiver.cli.console import USAGE, CommandFailed, note_rest
+from receiver.cli.console import USAGE, CommandFailed
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.runtime.durations import parse_duration_s
-from receiver.store.repository import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +106,6 @@ OlderThan = Annotated[
 ]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
-
-
-def note_more(page: Page[Any], *, which: str = "newest") -> None:
-    """With `--limit`: say that there is more than the page, and which part of it the page is."""
-    if page.next_cursor is not None:
-        note_rest(len(page.items), which=which)
 
 
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]

@@ -11,7 +11,8 @@ from receiver.cli.console import require_output
 from receiver.config.errors import ConfigError
 from receiver.runtime.environment import DOTENV, read_variables
 from receiver.store.engine import Engine
-from receiver.store.sqlite_look import Look, LookEngine, Unsuited, looking, run_now
+from receiver.store.errors import Unsuited
+from receiver.store.sqlite_look import Look, LookEngine, looking, run_now
 from receiver.store.url import DEFAULT_URL, LedgerFile, is_in_memory, read_database_url
 
 T = TypeVar("T")

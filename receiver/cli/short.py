@@ -11,7 +11,7 @@ def run_short(arguments: Sequence[str]) -> bool:
     place = SHORT.get(" ".join(arguments))
     if place is None:
         return False
-    from receiver.store.sqlite_look import Unsuited
+    from receiver.store.errors import Unsuited
 
     try:
         load(place)()

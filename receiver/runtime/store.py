@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from receiver.events.log import EventLog
 from receiver.reconcile.duration_repository import DurationRepository
 from receiver.reconcile.provider_repository import ProviderRepository
@@ -35,6 +37,8 @@ from receiver.webhooks.outbox import Outbox
 from receiver.webhooks.publisher import EventPublisher
 from receiver.webhooks.replay_repository import ReplayRepository
 from receiver.webhooks.subscription_repository import SubscriptionRepository
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,7 @@ async def open_store(
 
 def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepped_back: SteppedBack | None) -> Store:
     new_id = id_maker(secrets.token_bytes)
-    publisher, fan_out = EventPublisher(), FanOut(engine, new_id, clock)
+    publisher, fan_out = EventPublisher(), FanOut(engine, new_id, clock, on_failure=_warn)
     ledger = Ledger(engine, new_id, publisher)
     return Store(
         ledger=ledger,
@@ -134,3 +138,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         stepped_back=stepped_back,
         engine=engine,
     )
+
+
+def _warn(reason: str) -> None:
+    log.warning("deliveries_not_made", error=reason)

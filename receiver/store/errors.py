@@ -34,3 +34,7 @@ class DatabaseMisconfigured(WhenfinalError):
         super().__init__(f"{problem}; {hint}")
         self.problem = problem
         self.hint = hint
+
+
+class Unsuited(Exception):
+    """A way to read the ledger cannot do what is asked, and another one can. Nothing was changed."""

@@ -14,16 +14,13 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from receiver.store.engine import Param, Reader, Row, Tx, load_queries
+from receiver.store.errors import Unsuited
 from receiver.store.ledger_mark import LedgerMark, mark_path, read_mark
 from receiver.store.scripts import sql_files
 
 T = TypeVar("T")
 
 _LIST = re.compile(r":([a-z_]+)\.\.\.")
-
-
-class Unsuited(Exception):
-    """It can not be done here. Nothing was changed."""
 
 
 class Look:

@@ -53,7 +53,7 @@ def bind(statement: str, params: Mapping[str, Param]) -> tuple[str, list[Value]]
             sizes.append(len(each))
             values += each
         else:
-            values.append(given)  # type: ignore[arg-type]  # a sequence is given for a list only
+            values.append(given)  # type: ignore[arg-type]  # a statement without a list gets no sequence, and mypy cannot see which it is
     return _text(statement, tuple(sizes)), values
 
 

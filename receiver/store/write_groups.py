@@ -49,12 +49,16 @@ class WriteGroups(Generic[T, R]):
 
         A cancelled caller stops neither the others of its group nor its own item.
         """
+        return await self.put(item)
+
+    def put(self, item: T) -> asyncio.Future[R]:
+        """As `add`, for a caller that goes on meanwhile."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, result, loop.time()))
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain())
-        return await result
+        return result
 
     async def _drain(self) -> None:
         try:

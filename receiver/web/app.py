@@ -121,8 +121,6 @@ def build_app(
 #: The address of a callback, as the documents have it and nothing added.
 _PLAIN_ADDRESS = re.compile(rb"/callbacks/([A-Za-z0-9._~-]+)(?:/([A-Za-z0-9._~-]+))?")
 
-_Fields = Mapping[bytes, bytes]
-
 
 class Application(Starlette):
     """Takes callbacks past the middleware and the router, whose layers cost more than a callback does.
@@ -141,9 +139,7 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             address = _PLAIN_ADDRESS.fullmatch(scope.get("raw_path") or b"")
-            fields: _Fields = dict(scope["headers"])
-            is_plain = len(fields) == len(scope["headers"]) and is_host(fields.get(b"host", b" "))
-            if address is not None and is_plain:
+            if address is not None and (fields := _plain_head(scope)) is not None:
                 trace = Trace(
                     request_id=request_id(fields.get(REQUEST_ID)),
                     route=SIGNED_CALLBACK.path if address[2] is None else CALLBACK.path,
@@ -173,6 +169,13 @@ class Application(Starlette):
             self.requests.observe("POST", trace, took_s)
             if self._lines.may_write(str(trace.status)):
                 tell("POST", trace, took_s)
+
+
+def _plain_head(scope: Scope) -> Mapping[bytes, bytes] | None:
+    """The fields of a head that names a host and repeats no field, else None."""
+    fields = dict(scope["headers"])
+    is_plain = len(fields) == len(scope["headers"]) and is_host(fields.get(b"host", b" "))  # a blank is no host
+    return fields if is_plain else None
 
 
 async def _answer_raised(error: BaseException, trace: Trace, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,17 +19,13 @@ nothing is made for it and for those after it; the error says so.
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 
-import structlog
-
 from receiver.events.model.event import EventFacts, EventType
 from receiver.events.model.query import needs_body
 from receiver.store.engine import Engine, Reader, Row, Tx, Value
-from receiver.store.errors import StoreUnavailable
+from receiver.store.errors import StoreUnavailable, Unsuited
 from receiver.store.ids import IdMaker
 from receiver.webhooks.model.rows import subscriber_of
 from receiver.webhooks.model.subscription import Subscriber, recipients_of
-
-log = structlog.get_logger(__name__)
 
 DELIVERIES_AT_ONCE = 2_000  # in one transaction, about 60 ms; the last event may add as many as there are subscriptions
 
@@ -45,15 +41,21 @@ _TYPES = frozenset(each.value for each in EventType)
 
 
 class FanOut:
-    """One for a process. It caches the subscriptions until their version counter changes."""
+    """One for a process. It caches the subscriptions until their version counter changes.
 
-    def __init__(self, engine: Engine, new_id: IdMaker, clock: Callable[[], int]) -> None:
+    `on_failure` is called with the reason why no deliveries were made, once until it is over or another one.
+    """
+
+    def __init__(
+        self, engine: Engine, new_id: IdMaker, clock: Callable[[], int], *, on_failure: Callable[[str], None]
+    ) -> None:
         self._engine = engine
         self._new_id = new_id
         self._clock = clock
         self._cached: tuple[Subscriber, ...] = ()
         self._cached_version: int | None = None
-        self._logged = ""
+        self._on_failure = on_failure
+        self._failure = ""
 
     async def advance(self, *, waited_s: float = 0.0) -> bool:
         """One transaction if there are events without their deliveries. Return whether there may be more of them.
@@ -82,17 +84,19 @@ class FanOut:
     async def try_advance(self) -> bool | Exception:
         """As `advance`, before deliveries are read or leased: without waiting long, because what is stored will do.
 
-        Return what `advance` does, or why nothing was done. The same reason is logged once until it is over.
+        Return what `advance` does, or why nothing was done.
         """
         try:
             has_more = await self.advance(waited_s=WAITED_ALREADY_S)
+        except Unsuited:
+            raise  # another engine does it
         except Exception as error:  # noqa: BLE001 - whatever it is, what is stored is leased and shown
             reason = f"{type(error).__name__}: {error}"
-            if reason != self._logged:
-                log.warning("deliveries_not_made", error=reason)
-            self._logged = reason
+            if reason != self._failure:
+                self._on_failure(reason)
+            self._failure = reason
             return error
-        self._logged = ""
+        self._failure = ""
         return has_more
 
     async def _fan_out(self, tx: Tx) -> bool:

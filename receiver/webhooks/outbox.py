@@ -80,10 +80,10 @@ class Outbox:
         """
         advanced = await self._fan_out.try_advance()
 
-        async def deal(reader: Reader) -> _Deal:
-            return await _deal(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
+        async def plan(reader: Reader) -> _Plan:
+            return await _plan(reader, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
 
-        found = await self._engine.read(deal)
+        found = await self._engine.read(plan)
         planned = [each.endpoint.id for each in found.shares]
         if not planned and isinstance(advanced, Exception):
             raise advanced  # what is stored does not wait for what is not, but where nothing is due it is said
@@ -93,8 +93,8 @@ class Outbox:
         async def work(tx: Tx) -> Lease:
             # Endpoints are locked before they are counted again, because other workers may lease at the same time.
             await tx.execute("endpoints_by_ids", ids=planned)
-            dealt = await deal(tx)
-            taken = [each for each in dealt.shares if each.endpoint.id in planned]
+            current = await plan(tx)
+            taken = [each for each in current.shares if each.endpoint.id in planned]
             ids = await _pick(tx, taken, now_ms)
             lease: dict[str, Value] = {"owner": owner, "now_ms": now_ms, "until_ms": now_ms + lease_ms}
             await tx.execute_many("lease_delivery", [{"id": delivery_id, **lease} for delivery_id in ids])
@@ -108,7 +108,7 @@ class Outbox:
                 now_ms=now_ms,
             )
             is_full = any(counts[each.endpoint.id] >= each.slots * each.per_slot for each in taken)
-            has_more = advanced is not False or dealt.has_more or is_full or len(taken) < len(dealt.shares)
+            has_more = advanced is not False or current.has_more or is_full or len(taken) < len(current.shares)
             deliveries = list(_due_deliveries(leased, taken, owner, now_ms))
             return Lease(deliveries=deliveries, has_more=has_more, is_behind=advanced is True)
 
@@ -269,21 +269,21 @@ class _Share(NamedTuple):
     per_slot: int = 1
 
 
-class _Deal(NamedTuple):
+class _Plan(NamedTuple):
     """What a lease takes of the endpoints that are due, and whether it leaves one out."""
 
     shares: Sequence[_Share] = ()
     has_more: bool = False
 
 
-async def _deal(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> _Deal:
+async def _plan(reader: Reader, *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> _Plan:
     process = "/" if own is None else f"{own.process}/"  # no owner begins with the first
     for most in (LIKELY_ENOUGH * limit, ENDPOINTS_PER_LEASE):
         due = await reader.fetch_all("due_endpoints", now_ms=now_ms, limit=most, process=process)
         shares = _shares(due, now_ms=now_ms, limit=limit, per_endpoint=per_endpoint, own=own)
         if shares or len(due) < most:
-            return _Deal(shares, has_more=len(shares) < len(due))
-    return _Deal(has_more=True)
+            return _Plan(shares, has_more=len(shares) < len(due))
+    return _Plan(has_more=True)
 
 
 def _shares(due: Sequence[Row], *, now_ms: int, limit: int, per_endpoint: int, own: OwnPosts | None) -> list[_Share]:

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 
 from receiver.store.errors import StoreUnavailable
+from receiver.store.write_groups import WriteGroups
 from receiver.webhooks.model.delivery import AttemptResult
 from receiver.webhooks.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
-PAUSES_S = (0.1, 0.5)  # between the tries to record a group
+MOST_ATTEMPTS = 512  # in one transaction
 
-_Waiting = tuple[AttemptResult, "asyncio.Future[None]"]
+PAUSES_S = (0.1, 0.5)  # between the tries to record a group
 
 
 class AttemptRecorder:
@@ -27,8 +27,7 @@ class AttemptRecorder:
         self._clock = clock
         self._give_up_ms = give_up_ms
         self._on_recorded = on_recorded
-        self._waiting: list[_Waiting] = []
-        self._writer: asyncio.Task[Any] | None = None
+        self._groups = WriteGroups(self._record, most=MOST_ATTEMPTS)
         self._is_failing = False
 
     @property
@@ -38,34 +37,12 @@ class AttemptRecorder:
 
     def add(self, result: AttemptResult) -> asyncio.Future[None]:
         """Done once the attempt is durable. Its exception is what the transaction raised; then nothing is stored."""
-        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((result, recorded))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._drain())
-        return recorded
+        return self._groups.put(result)
 
-    async def _drain(self) -> None:
-        try:
-            while self._waiting:
-                group, self._waiting = self._waiting, []
-                await self._write(group)
-        finally:
-            self._writer = None
-
-    async def _write(self, group: Sequence[_Waiting]) -> None:
-        try:
-            published = await self._store([result for result, _ in group])
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
-            if len(group) == 1 or isinstance(error, StoreUnavailable):
-                _fail(group, error)
-                return
-            for alone in group:  # one that cannot be stored must not fail the others
-                await self._write([alone])
-            return
-        for _, recorded in group:
-            if not recorded.done():
-                recorded.set_result(None)
-        self._on_recorded(published)
+    async def _record(self, results: Sequence[AttemptResult], *, waited_s: float) -> list[None]:
+        """The wait for the ledger is not shortened: nobody waits for an answer, and a loss costs a second webhook."""
+        self._on_recorded(await self._store(results))
+        return [None] * len(results)
 
     async def _store(self, results: Sequence[AttemptResult]) -> int:
         for pause_s in PAUSES_S:
@@ -84,9 +61,3 @@ class AttemptRecorder:
             raise
         self._is_failing = False
         return published
-
-
-def _fail(group: Sequence[_Waiting], error: Exception) -> None:
-    for _, recorded in group:
-        if not recorded.done():
-            recorded.set_exception(error)

@@ -43,7 +43,7 @@ async def fill(url: str) -> None:
         await subscribe(store, description=AWKWARD, rate_per_s=0.1, granted_per_s=0.1 + 0.2)
         await subscribe(store, "sub_2", max_in_flight=2)
         for number in range(5):
-            await publish_events(store, 1, first=number + 1, at_ms=T0 + number)
+            await publish_events(store, 1, first=number + 1, at_ms=T0 - 5 + number)
         await store.submissions.open_task(notified(labels={"film": AWKWARD}), T0)
         await store.ledger.record([a_report(TaskState.FAILED, expected_task_id="tsk_1")], T0)
         await store.submissions.open_task(a_task("tsk_2", idempotency_key="key"), T0)

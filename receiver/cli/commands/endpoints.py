@@ -6,10 +6,10 @@ import typer
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.console import CommandFailed, emit, note_more, show
 from receiver.cli.display.repair_tables import endpoints_table, resumed_lines
 from receiver.cli.hosts import read_host
-from receiver.cli.options import Json, Limit, note_more
+from receiver.cli.options import Json, Limit
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms
 from receiver.runtime.services import Services

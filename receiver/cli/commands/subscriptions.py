@@ -9,7 +9,7 @@ import typer
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import ACTOR
-from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, show
+from receiver.cli.console import USAGE, WRONG, CommandFailed, confirm, emit, note_more, show
 from receiver.cli.display.repair_tables import resumed_lines
 from receiver.cli.display.subscription_tables import probe_line, subscription_sheet, subscriptions_table
 from receiver.cli.options import (
@@ -19,7 +19,6 @@ from receiver.cli.options import (
     SecretFile,
     enum_option,
     labels_of,
-    note_more,
     options_from,
     parsed_option,
     read_secret,

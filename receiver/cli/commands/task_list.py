@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.console import emit, show
+from receiver.cli.console import emit, note_more, show
 from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.options import (
     Json,
@@ -12,7 +12,6 @@ from receiver.cli.options import (
     Pair,
     Provider,
     enum_option,
-    note_more,
     parse_pair,
     parsed_option,
 )

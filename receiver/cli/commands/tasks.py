@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.console import CommandFailed, emit, show
+from receiver.cli.console import CommandFailed, emit, note_more, show
 from receiver.cli.display.tables import next_steps_lines, queue_lines, queued_table, task_sheet, timeline_table
-from receiver.cli.options import Json, note_more
+from receiver.cli.options import Json
 from receiver.cli.provider_names import check_name
 from receiver.cli.runner import with_services
 from receiver.runtime.clock import now_ms

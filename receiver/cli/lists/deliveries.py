@@ -1,7 +1,7 @@
 """`whenfinal deliveries list` and `show`."""
 
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.console import CommandFailed, emit, note_rest, show
+from receiver.cli.console import CommandFailed, emit, note_more, show
 from receiver.cli.display.list_tables import attempts_table, deliveries_table
 from receiver.cli.reading import read_ledger
 from receiver.cli.repositories import fan_out_on
@@ -33,8 +33,7 @@ def list_deliveries(
             emit(api_webhooks.Delivery.model_validate(delivery).json_values())
     else:
         show(deliveries_table(page.items, now_ms()) if page.items else "no delivery matches")
-    if page.next_cursor is not None:
-        note_rest(len(page.items))
+    note_more(page)
 
 
 def show_delivery(delivery_id: str, *, as_json: bool = False) -> None:

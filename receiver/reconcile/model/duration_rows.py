@@ -21,9 +21,8 @@ MOST_COUNTED = 2**53  # more can not have been counted, and would in the end not
 
 KEY_CHARACTERS = 200  # of a model or a resolution; both come from requests
 
-PROMPT_MS = (
-    3_600_000  # an unfinished task is polled sooner; later we were down or a clock was set, and the callback is old
-)
+#: An unfinished task is polled sooner. After a longer gap we were down or a clock was set, and the callback may be old.
+PROMPT_MS = 3_600_000
 
 MAX_CLOCK_DIFFERENCE_MS = 5_000  # between the provider and us, within which its own finish time is believed
 

@@ -9,8 +9,9 @@ import pytest
 
 from receiver.runtime.store import open_store
 from receiver.store.engine import NEVER_MS, NEWEST, Engine, Param, Row
+from receiver.store.errors import Unsuited
 from receiver.store.ledger_mark import LedgerMark, mark_path
-from receiver.store.sqlite_look import LookEngine, Unsuited, looking, run_now
+from receiver.store.sqlite_look import LookEngine, looking, run_now
 from receiver.tasks.repository import TaskRepository
 from receiver.webhooks.fan_out import FanOut
 from submitter.model import TaskState
@@ -64,7 +65,9 @@ async def test_a_look_finds_what_the_engine_finds(name: str, path: Path) -> None
 def test_repositories_work_on_it(path: Path) -> None:
     with looking(path) as look:
         engine = LookEngine(look)
-        tasks = TaskRepository(engine, FanOut(engine, lambda _kind, _at_ms: "dlv_1", lambda: T0))
+        tasks = TaskRepository(
+            engine, FanOut(engine, lambda _kind, _at_ms: "dlv_1", lambda: T0, on_failure=lambda _: None)
+        )
         assert run_now(tasks.counts()) == {("hiapi", TaskState.SUCCEEDED): 4}
 
 

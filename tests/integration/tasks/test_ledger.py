@@ -171,9 +171,10 @@ async def test_raw_bytes_that_are_no_text_are_stored_readable(store: Store) -> N
 
 async def test_an_event_owes_one_delivery_to_the_endpoint_that_the_task_named(store: Store) -> None:
     await store.submissions.open_task(notified(), T0)
-    await store.ledger.record([a_report(expected_task_id="tsk_1"), a_report(expected_task_id="tsk_1")], LATER)
+    ended_ms = T0 - 1_000  # before the time of the ledger's clock, as every event is
+    await store.ledger.record([a_report(expected_task_id="tsk_1"), a_report(expected_task_id="tsk_1")], ended_ms)
     (delivery,) = (await store.deliveries.deliveries()).items
-    assert (delivery.task_id, delivery.endpoint, delivery.due_ms) == ("tsk_1", "https://hooks.example/a", LATER)
+    assert (delivery.task_id, delivery.endpoint, delivery.due_ms) == ("tsk_1", "https://hooks.example/a", ended_ms)
 
 
 async def test_a_failing_batch_leaves_nothing_behind(store: Store) -> None:

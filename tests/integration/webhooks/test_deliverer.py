@@ -38,7 +38,9 @@ class ObservedOutbox(Outbox):
 
     def __init__(self, store: Store, *, faults: int = 0) -> None:
         new_id = id_maker(secrets.token_bytes)
-        super().__init__(store.engine, new_id, EventPublisher(), FanOut(store.engine, new_id, lambda: T0))
+        super().__init__(
+            store.engine, new_id, EventPublisher(), FanOut(store.engine, new_id, lambda: T0, on_failure=lambda _: None)
+        )
         self.faults = faults
         self.limits: list[int] = []
         self.batches: list[list[AttemptResult]] = []
