@@ -23,6 +23,7 @@ from receiver.store.minutes import MinuteRepository
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.overview import OverviewRepository
 from receiver.store.retention import RetentionRepository
+from receiver.store.trouble_repository import TroubleRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
@@ -66,6 +67,7 @@ class Store:
     retention: RetentionRepository
     metadata: MetadataRepository
     overview: OverviewRepository
+    troubles: TroubleRepository
     minutes: MinuteRepository
     missed_callbacks: MissedCallbackRepository
     marks: MarkKeeper
@@ -132,6 +134,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         retention=RetentionRepository(engine, fan_out.try_advance),
         metadata=MetadataRepository(engine),
         overview=OverviewRepository(engine),
+        troubles=TroubleRepository(engine),
         minutes=MinuteRepository(engine),
         missed_callbacks=MissedCallbackRepository(engine, new_id, publisher),
         marks=marks,

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from receiver.store.accounts import PollPause
 from receiver.store.ids import id_maker
+from receiver.store.minutes import MINUTE_MS, MinuteKey
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
@@ -38,6 +40,8 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
         ids[state.value] = task_id(number, now_ms - 7_000_000 + number * 400_000)
     ids["pages"] = {"tasks": "/ops/tasks", "filtered": "/ops/tasks?state=uncertain&state=failed&label=team%3Dtrailers"}
     ids["pages"] |= {state: f"/ops/tasks/{ids[state]}" for state in ("uncertain", "succeeded", "failed")}
+    await _troubles(service, now_ms)
+    ids["pages"] |= {"now": "/ops"}
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
@@ -75,3 +79,22 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
     if state is TaskState.FAILED:
         await store.ledger.record([a_report(TaskState.SUCCEEDED, theirs)], at_ms + 96_000)
     await store.ledger.mark_overdue(service.services.clock(), limit=100)
+
+
+async def _troubles(service: Served, now_ms: int) -> None:
+    """A key that is denied in words with markup, and a day of counts."""
+    pause = PollPause(until_ms=now_ms + 240_000, reason="denied", alarm=f"polls are denied: 401 {MARKUP}")
+    await service.services.store.providers.pause("hiapi", pause, now_ms=now_ms)
+    counts: dict[MinuteKey, int] = {}
+    for number in range(95):
+        at_ms = now_ms - now_ms % MINUTE_MS - number * 15 * MINUTE_MS
+        counts |= {
+            MinuteKey("whenfinal_tasks_final", at_ms, "hiapi", "succeeded/callback/true"): 40 + number * 7 % 31,
+            MinuteKey("whenfinal_tasks_final", at_ms, "hiapi", "failed/poll/true"): number % 4 // 3,
+            MinuteKey("whenfinal_callbacks", at_ms, "hiapi", "applied"): 40,
+            MinuteKey("whenfinal_submits", at_ms, "hiapi", "accepted"): 41 + number * 7 % 31,
+            MinuteKey("whenfinal_submits", at_ms, "hiapi", "uncertain"): number % 40 // 39,
+            MinuteKey("whenfinal_task_duration_seconds", at_ms, "hiapi", "succeeded/85"): 30,
+            MinuteKey("whenfinal_task_duration_seconds", at_ms, "hiapi", "succeeded/288"): 3,
+        }
+    await service.services.store.minutes.add(counts, names=[], now_ms=now_ms)
