@@ -158,6 +158,10 @@ class Metrics:
     def tick_succeeded(self, name: str, now_ms: int) -> None:
         self._ticks[name] = now_ms / 1000
 
+    def last_success_ms(self, tick: str) -> int | None:
+        """None for a job that has not succeeded in this process."""
+        return None if tick not in self._ticks else round(self._ticks[tick] * 1000)
+
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
         for family in self._families.values():
