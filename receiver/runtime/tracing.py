@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from importlib.metadata import version
 
 from receiver.config.errors import ConfigError
-from receiver.metrics.spans import Spans, TraceHeaders, caller_trace, submit_ids
+from receiver.metrics.spans import Spans, TraceHeaders, submit_ids
 
 try:
     from opentelemetry import trace
@@ -53,10 +53,10 @@ class OtelSpans(Spans):
         self._tracer = provider.get_tracer("whenfinal", version("whenfinal"))
 
     @contextmanager
-    def submit(self, task_id: str, *, number: int, provider: str) -> Iterator[None]:
+    def submit(self, task_id: str, *, number: int, provider: str, incoming: str | None = None) -> Iterator[None]:
         attributes = {"whenfinal.task": task_id, "whenfinal.provider": provider}
         if number:
-            with self.about("submit", task_id, attributes):
+            with self.about("submit", task_id, attributes, incoming=incoming):
                 yield
             return
         reset = _given.set(submit_ids(task_id))
@@ -66,7 +66,7 @@ class OtelSpans(Spans):
                 context=Context(),
                 kind=trace.SpanKind.CLIENT,
                 attributes=attributes,
-                links=_links(caller_trace.get()),
+                links=_links(incoming),
             )
         finally:
             _given.reset(reset)
