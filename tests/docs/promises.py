@@ -47,6 +47,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
+        "A submit links to the `traceparent` of its request also where the task waited in the queue over a restart",
+        "tests/integration/runtime/test_tracing.py::test_a_task_that_waits_keeps_the_trace_of_its_caller_over_a_restart",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),
