@@ -38,6 +38,10 @@ PAGES: Mapping[str, str] = {
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
     "runs of acts": "/ops/runs",
+    "the ledger": "/ops/ledger",
+    "the audit": "/ops/audit",
+    "the audit of an actor without lines": "/ops/audit?actor=nobody",
+    "the audit of a task": f"/ops/audit?task={A_TASK}",
 }
 
 

@@ -47,6 +47,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
+        "A submit links to the `traceparent` of its request also where the task waited in the queue over a restart",
+        "tests/integration/runtime/test_tracing.py::test_a_task_that_waits_keeps_the_trace_of_its_caller_over_a_restart",
+    ),
+    (
         "No task waits longer than ten minutes for its next poll, whatever was learned",
         "tests/unit/reconcile/test_poll_rule.py::test_no_poll_comes_before_the_least_gap_or_after_the_longest",
     ),
@@ -362,6 +366,14 @@ SUBSCRIBER_PROMISES: tuple[tuple[str, str], ...] = (
     (
         "Events of a type that only a newer version knows wait for it; what came before them is delivered",
         "tests/integration/webhooks/test_fan_out_bounds.py::test_events_before_one_of_an_unknown_type_are_delivered_and_the_rest_waits_for_a_newer_version",
+    ),
+    (
+        "Lists and streams show an event of a type that only a newer version knows as it is",
+        "tests/integration/web/test_events_of_a_newer_version.py::test_pages_and_streams_show_an_event_of_a_newer_version_as_it_is",
+    ),
+    (
+        "A replay sends such an event to subscriptions that name its type, and passes it over for the others",
+        "tests/integration/web/test_events_of_a_newer_version.py::test_a_replay_sends_such_an_event_to_those_who_name_its_type_and_passes_it_for_others",
     ),
     (
         "An event with a pending delivery is not deleted",
