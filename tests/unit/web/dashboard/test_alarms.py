@@ -10,6 +10,7 @@ import pytest
 from receiver.metrics.snapshot import Open, Pause, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import MINUTE_MS, SpanCount
+from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
 from receiver.web.dashboard.acts.plans import PLANS
 from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
@@ -51,12 +52,16 @@ def _span(label: str, count: int, ago_ms: int = 5 * MINUTE_MS) -> SpanCount:
 POLLED, CALLED = "succeeded/poll/true", "succeeded/callback/true"
 ENDPOINT = FailingEndpoint(id="sub_1", url="https://a.example", failures=9, since_ms=T0 - HOUR, paused_until_ms=None)
 DISABLED = DisabledSubscription(id="sub_2", url="https://b.example", since_ms=T0 - HOUR, reason="410")
+WEB = ProcessRow(
+    id="own_1", role="web", version="1", python="3", host="a", pid=1, started_ms=T0 - HOUR, seen_ms=T0 - 9 * S
+)
 #: Kind → facts in which that alone is wrong.
 CASES: dict[str, dict[str, Any]] = {
     "snapshot_old": {"is_unreadable": True},
     "denied": {"provider": {"polls_denied": True, "polls_paused": Pause(until_ms=T0 + S, reason="denied")}},
     "uncertain": {"provider": {"uncertain": _of(60)}},
     "no_callbacks": {"ends": [_span(POLLED, 3)]},
+    "no_worker": {"processes": [WEB, replace(WEB, role="worker", seen_ms=T0 - HOUR)]},
     "deliveries_late": {"snapshot": {"outbox": _of(301)}},
     "job_stopped": {"ticks_ms": {"deliver": T0 - 301 * S}},
     "polls_late": {"provider": {"due_polls": _of(121)}},
@@ -135,6 +140,9 @@ def test_limits_are_those_of_the_alert_rules() -> None:
         {"ends": [_span("succeeded/poll/false", 900)]},
         {"provider": {"queued": _of(900)}, "submits": [_span("accepted", 1)]},
         {"provider": {"queued": _of(600)}},
+        {"processes": [WEB, replace(WEB, role="serve")]},
+        {"processes": [WEB, replace(WEB, started_ms=T0 - 60 * S)]},
+        {"processes": [replace(WEB, seen_ms=T0 - HOUR)]},
     ],
 )
 def test_within_its_limit_nothing_is_late(facts: dict[str, Any]) -> None:
