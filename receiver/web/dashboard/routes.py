@@ -6,7 +6,7 @@ from receiver.config.api_keys import Scope
 from receiver.web.dashboard.files import PATH, serve_file
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.page import PageRoute
-from receiver.web.dashboard.pages import acts, audit, ledger, now, runs, sign_in, task, tasks
+from receiver.web.dashboard.pages import acts, audit, ledger, now, providers, runs, sign_in, task, tasks
 
 PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/sign-in", handle=sign_in.show_sign_in, scope=None),
@@ -20,6 +20,8 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
     PageRoute(path=f"{ROOT}/ledger", handle=ledger.show_ledger),
     PageRoute(path=f"{ROOT}/audit", handle=audit.show_audit),
+    PageRoute(path=f"{ROOT}/providers", handle=providers.show_providers),
+    PageRoute(path=f"{ROOT}/providers/{{name}}", handle=providers.show_provider),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.show_act, scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.start_act, method="POST", scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/runs", handle=runs.show_runs),
