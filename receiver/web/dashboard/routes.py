@@ -7,7 +7,7 @@ from receiver.config.api_keys import Scope
 from receiver.web.dashboard.files import PATH, serve_file
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.page import PageRoute, View, redirect
-from receiver.web.dashboard.pages import acts, runs, sign_in, task, tasks
+from receiver.web.dashboard.pages import acts, events, rotate, runs, sign_in, subscriptions, task, tasks
 
 
 async def _first_page(_view: View) -> Response:
@@ -24,6 +24,12 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/tasks/{{id}}", handle=task.show_task),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/outputs/{{number}}", handle=task.show_output),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
+    PageRoute(path=f"{ROOT}/events", handle=events.show_events),
+    PageRoute(path=f"{ROOT}/events/{{id}}", handle=events.show_event),
+    PageRoute(path=f"{ROOT}/subscriptions", handle=subscriptions.show_subscriptions),
+    PageRoute(path=f"{ROOT}/subscriptions/notify", handle=subscriptions.show_hosts),
+    PageRoute(path=f"{ROOT}/subscriptions/{{id}}", handle=subscriptions.show_subscription),
+    PageRoute(path=f"{ROOT}/acts/{rotate.KIND}", handle=rotate.rotate, method="POST", scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.show_act, scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.start_act, method="POST", scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/runs", handle=runs.show_runs),
