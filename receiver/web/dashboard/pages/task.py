@@ -2,9 +2,13 @@
 
 import re
 
+from starlette.responses import Response
+
 from receiver.runtime.explaining import explain_task
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
+from receiver.web.dashboard.guard import PAGE_HEADERS
+from receiver.web.dashboard.live import LiveStreams, TaskStream
 from receiver.web.dashboard.media import MediaSlots, MediaStream
 from receiver.web.dashboard.model.task_sheet import (
     DELIVERIES_MOST,
@@ -16,7 +20,8 @@ from receiver.web.dashboard.model.task_sheet import (
     receivers_of,
     shows_media,
 )
-from receiver.web.dashboard.page import Page, View
+from receiver.web.dashboard.page import Page, View, session_of
+from receiver.web.dashboard.session import session_cookie
 from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import TaskId
 
@@ -49,6 +54,23 @@ async def show_task(view: View) -> Page:
         "id_field": [("q", task.id)],
     }
     return Page(template="task.html", title=f"Task {task.id}", values=values)
+
+
+async def show_live(view: View) -> Response:
+    """Notices of what happens to a task; see `live`."""
+    task, services = await _task(view), view.services
+    if view.request.method == "HEAD":
+        return Response(status_code=204, headers=PAGE_HEADERS)
+    streams: LiveStreams = view.request.app.state.live_streams
+    cookie = session_cookie(view.request)
+    return TaskStream(
+        feed=services.feed,
+        streams=streams,
+        nonce=view.session.nonce,
+        task_id=task.id,
+        keepalive_s=services.settings.streams.keepalive_s,
+        is_signed_in=lambda: session_of(services, cookie, services.clock()) is not None,
+    )
 
 
 async def show_output(view: View) -> MediaStream:
