@@ -25,6 +25,9 @@ from receiver.web.dashboard.session import session_cookie
 from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import TaskId
 
+#: Of a saved file, by how it is shown. What it really is, its program finds out.
+_SUFFIXES = {"video": "mp4", "audio": "mp3", "image": "img"}
+
 _NUMBER = re.compile("[0-9]{1,3}")
 
 
@@ -82,7 +85,7 @@ async def show_output(view: View) -> MediaStream:
     if not shows_media(output):
         detail = "It needs the account's key, which is not sent from a page: use `whenfinal tasks download`."
         raise Problem(Kind.NOT_FOUND, detail)
-    suffix = "mp4" if media_kind(output.type, output.url) == "video" else "img"
+    suffix = _SUFFIXES[media_kind(output.type, output.url)]
     name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
     return _media(view, output.url, name)
 

@@ -103,10 +103,11 @@
     const link = event.target.closest?.("a[data-show]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    const shown = document.createElement(link.dataset.show === "video" ? "video" : "img");
-    if (link.dataset.show === "video") {
+    const kind = ["video", "audio"].includes(link.dataset.show) ? link.dataset.show : "img";
+    const shown = document.createElement(kind);
+    if (kind !== "img") {
       shown.controls = true;
-      shown.setAttribute("aria-label", link.dataset.label ?? "video");
+      shown.setAttribute("aria-label", link.dataset.label ?? kind);
     } else {
       shown.alt = link.dataset.label ?? "picture";
     }
