@@ -34,6 +34,7 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/tasks", handle=tasks.show_tasks),
     PageRoute(path=f"{ROOT}/tasks/rows", handle=tasks.show_rows),
     PageRoute(path=f"{ROOT}/tasks/{{id}}", handle=task.show_task),
+    PageRoute(path=f"{ROOT}/tasks/{{id}}/live", handle=task.show_live),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/outputs/{{number}}", handle=task.show_output),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
     PageRoute(path=f"{ROOT}/ledger", handle=ledger.show_ledger),
