@@ -47,6 +47,10 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
+        "With a log of JSON every line of a process is JSON, also one that tells why it did not start",
+        "tests/system/test_json_log.py::test_what_keeps_a_process_from_starting_is_told_in_json",
+    ),
+    (
         "A submit links to the `traceparent` of its request also where the task waited in the queue over a restart",
         "tests/integration/runtime/test_tracing.py::test_a_task_that_waits_keeps_the_trace_of_its_caller_over_a_restart",
     ),
