@@ -35,8 +35,10 @@ GROUPS = 64
 
 STATES_EVERY_S = 1.0  # how late the end of a task without an event may be seen
 
-#: Events about a task that goes on.
-_NO_ENDS = frozenset({EventType.OVERDUE, EventType.UNCERTAIN})
+_TYPES = frozenset(EventType)
+
+#: All but those about a task that goes on.
+_ENDS = _TYPES - {EventType.OVERDUE, EventType.UNCERTAIN}
 
 
 #: Returns the states of those of these tasks that exist, by our id.
@@ -191,7 +193,9 @@ class Feed:
             return cursor
         if page[0].seq != cursor + 1:
             self._buffer.restart(page[0].seq - 1)  # this process was suspended so long that events were deleted
-        self._waiters.wake(event.task_id for event in page if event.task_id and event.type not in _NO_ENDS)
+        self._waiters.wake(event.task_id for event in page if event.task_id and event.type in _ENDS)
+        # What a type of a newer version means for its task is read from the task.
+        self._waiters.check_later(event.task_id for event in page if event.task_id and event.type not in _TYPES)
         if self._followers:
             self._buffer.add([EncodedEvent.of(event) for event in page])
             await self._wake_followers()

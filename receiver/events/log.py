@@ -59,6 +59,5 @@ class EventLog(Repository):
     async def _scan(self, after: int, until: int, wanted: EventFilter, limit: int) -> list[Event]:
         params: dict[str, Param] = {"after": after, "until": until, "limit": limit}
         if wanted.types:
-            types = sorted(kind.value for kind in wanted.types)
-            return await self._all("events_up_to_of_types", event_of, **params, types=types)
+            return await self._all("events_up_to_of_types", event_of, **params, types=sorted(wanted.types))
         return await self._all("events_up_to", event_of, **params)

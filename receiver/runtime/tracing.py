@@ -10,19 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
 
-from receiver.config.errors import ConfigError
-from receiver.metrics.spans import Spans, TraceHeaders, submit_ids
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-try:
-    from opentelemetry import trace
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.id_generator import IdGenerator
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError as error:  # the extra is not installed
-    raise ConfigError(
-        "WHENFINAL_OTEL: OpenTelemetry is not installed", hint="run pip install 'whenfinal[otel]', or leave it off"
-    ) from error
+from receiver.metrics.spans import Spans, TraceHeaders, submit_ids
 
 #: The ids of the next span, where they are given.
 _given: ContextVar[tuple[int, int] | None] = ContextVar("given_ids", default=None)

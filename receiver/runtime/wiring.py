@@ -157,6 +157,7 @@ def _build_services(settings: Settings, opened: _Opened, keys: Keys, guard: Addr
         snapshots=make_snapshots(settings, store, told.reporter.metrics, durations),
         commit_notifier=notifier,
         clock=now_ms,
+        owner=owner,
         secret_keys=keys.signing,
         api_keys=keys.api,
     )

@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from receiver.callbacks.model import Accepted
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, snapshots, working
+from receiver.runtime.background import commit_listener, present, snapshots, working
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
@@ -80,6 +80,7 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
             open_services(settings, show_key=show_key) as services,
             commit_listener(services),
             snapshots(services),
+            present(services, "serve" if with_worker else "web"),
             AsyncExitStack() as stack,
         ):
             if with_worker:

@@ -24,6 +24,7 @@ A_TASK = f"tsk_{FINISHED // 8:022d}"
 
 #: What a page is called, and its address.
 PAGES: Mapping[str, str] = {
+    "now": "/ops",
     "tasks": "/ops/tasks",
     "tasks that succeeded": "/ops/tasks?state=succeeded",
     "tasks of a model that no task has": "/ops/tasks?model=none",
@@ -34,6 +35,10 @@ PAGES: Mapping[str, str] = {
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
     "runs of acts": "/ops/runs",
+    "the ledger": "/ops/ledger",
+    "the audit": "/ops/audit",
+    "the audit of an actor without lines": "/ops/audit?actor=nobody",
+    "the audit of a task": f"/ops/audit?task={A_TASK}",
 }
 
 

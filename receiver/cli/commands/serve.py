@@ -16,7 +16,7 @@ from receiver.cli.ledger import ledger_named
 from receiver.cli.listening import cannot_listen, stopped_by_signal
 from receiver.cli.outcome import lines_of, status_of
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, snapshots, working
+from receiver.runtime.background import commit_listener, present, snapshots, working
 from receiver.runtime.clock import now_ms
 from receiver.runtime.environment import load_settings, wants_json_log
 from receiver.runtime.log import start_logging
@@ -113,6 +113,7 @@ async def _work(settings: Settings, listener: socket.socket | None) -> None:
             open_services(settings) as services,
             commit_listener(services),
             snapshots(services),
+            present(services, "worker"),
             working(services),
             operating(services),
             AsyncExitStack() as stack,

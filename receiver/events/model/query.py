@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from receiver.events.model.event import Event, EventFacts, EventType
+from receiver.events.model.event import Event, EventFacts
 
 NEVER_LOST = 2**62  # beyond every event number
 
@@ -17,7 +17,8 @@ class EventFilter:
     An empty condition lets every event through. Only in a subscription do empty `types` mean the events about tasks.
     """
 
-    types: frozenset[EventType] = frozenset()
+    #: In a subscription also types that only a newer version knows.
+    types: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -73,6 +73,15 @@ SELECT finished_ms AS at_ms FROM deliveries WHERE id IN (:ids...);
 -- subscriptions_by_state: how many there are in each state
 SELECT state, COUNT(*) AS number FROM subscriptions WHERE state IN ('active', 'disabled') GROUP BY state;
 
+-- failing_endpoints: those with pending deliveries that have failed so often in a row, the longest failing first
+SELECT ep.id, s.url, ep.failures, ep.failing_since_ms, ep.paused_until_ms
+FROM endpoints ep LEFT JOIN subscriptions s ON s.id = ep.id
+WHERE ep.next_due_ms IS NOT NULL AND ep.failures >= :failures AND (s.state IS NULL OR s.state = 'active')
+ORDER BY COALESCE(ep.failing_since_ms, 0), ep.id LIMIT :limit;
+
+-- disabled_subscriptions: the first of them
+SELECT id, url, disabled_ms, disabled_reason FROM subscriptions WHERE state = 'disabled' ORDER BY id LIMIT :limit;
+
 -- add_minute_count: add what a process has counted to a minute
 INSERT INTO minute_counts (name, minute_ms, provider, label, count)
 VALUES (:name, :minute_ms, :provider, :label, :count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.web.dashboard.acts import deliveries, settle, tasks
+from receiver.web.dashboard.acts import deliveries, providers, settle, tasks
 from receiver.web.dashboard.acts.plan import MakePlan
 
 PLANS: Mapping[str, MakePlan] = {
@@ -12,4 +12,5 @@ PLANS: Mapping[str, MakePlan] = {
     "settle-task": settle.plan_settle,
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
     "redeliver-delivery": deliveries.plan_redeliver,
+    "resume-provider": providers.plan_resume,
 }
