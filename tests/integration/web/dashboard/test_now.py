@@ -10,11 +10,13 @@ import pytest
 from receiver.metrics.snapshot import Open
 from receiver.store.accounts import PollPause
 from receiver.store.minutes import MINUTE_MS, MinuteKey
+from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import TaskId, TaskState
 from tests.integration.web.dashboard.test_acts import ended, fields_of
 from tests.support.builders import a_report
 from tests.support.dashboard import SAME_ORIGIN, is_page, visiting
 from tests.support.dashboard_ledger import MARKUP
+from tests.support.delivery_fixtures import set_state, subscribe
 from tests.support.service import Served
 
 FRAGMENT = {**SAME_ORIGIN, "HX-Request": "true"}
@@ -162,3 +164,17 @@ async def test_a_provider_is_resumed_by_the_button_of_its_alarm(service: Served)
         is_page(await browser.get("/ops/acts/resume-provider?provider=gone"), 404)
     (account,) = await service.services.store.accounts.all()
     assert account.alarm is None
+
+
+async def test_a_subscription_that_is_disabled_is_enabled_by_the_button_of_its_alarm(service: Served) -> None:
+    await subscribe(service.services.store, url=f"https://hooks.example/?{MARKUP[:20]}")
+    await set_state(service.services.store, SubscriptionState.DISABLED)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops"))
+        assert _kinds(page) == ["subscription_disabled"]
+        assert "<script>" not in page
+        assert 'action="/ops/acts/resume-subscription"' in page
+        shown = is_page(await browser.get("/ops/acts/resume-subscription?subscription=sub_1"))
+        await ended(service, await browser.post("/ops/acts/resume-subscription", data=fields_of(shown)))
+        service.services.metrics.snapshot = None
+        assert _kinds(is_page(await browser.get("/ops"))) == []

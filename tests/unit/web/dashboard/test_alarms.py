@@ -16,6 +16,7 @@ from receiver.web.dashboard.acts.plans import PLANS
 from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
+from receiver.web.dashboard.navigation import PAGES
 from tests.support.builders import T0
 
 S, HOUR = 1000, 3_600_000
@@ -94,6 +95,13 @@ def test_each_fault_is_told_once_with_its_cure_and_a_way_to_it(kind: str) -> Non
     assert found.cure.endswith(".")
     assert found.links or found.buttons or kind in {"snapshot_old", "job_stopped", "clock"}
     assert {each.kind for each in found.buttons} <= PLANS.keys()
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_its_links_lead_to_pages(kind: str) -> None:
+    for link in _only(**CASES[kind]).links:
+        path = link.address.partition("?")[0].partition("#")[0]
+        assert any(path == page or path.startswith(f"{page}/") for _, page in PAGES if page != "/ops"), link
 
 
 def test_every_kind_has_a_case_here() -> None:
