@@ -68,6 +68,8 @@ class Facts:
     callbacks: Sequence[SpanCount] = ()
     #: Of `whenfinal_submits`.
     submits: Sequence[SpanCount] = ()
+    #: Of `whenfinal_polls`.
+    polls: Sequence[SpanCount] = ()
     #: Those that say in the ledger that they run.
     processes: Sequence[ProcessRow] = ()
     #: When each periodic job of this process last succeeded.

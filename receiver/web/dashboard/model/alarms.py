@@ -32,6 +32,7 @@ RULES: Mapping[str, str] = {
     "no_worker": "",
     "deliveries_late": "WhenfinalDeliveriesLate",
     "job_stopped": "WhenfinalJobStopped",
+    "not_answering": "",
     "polls_late": "WhenfinalPollsLate",
     "queue_stands": "",
     "not_configured": "",
@@ -110,7 +111,7 @@ def _of_jobs(facts: Facts) -> Iterator[Alarm]:
 def _of_clock(facts: Facts) -> Iterator[Alarm]:
     """A time in the ledger that is ahead of ours, or ours that is far ahead of the ledger's."""
     cure = "Set the clock of this machine right, and compare it with those of other machines at this ledger."
-    known = [each.at_ms for each in (*facts.ends, *facts.callbacks, *facts.submits)]
+    known = [each.at_ms for each in (*facts.ends, *facts.callbacks, *facts.submits, *facts.polls)]
     newest_ms = max([*known, 0 if facts.snapshot is None else facts.snapshot.at_ms])
     if newest_ms > facts.now_ms + MAX_CLOCK_SKEW_MS:
         yield Alarm(
