@@ -34,8 +34,9 @@ def of_provider(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
 
 
 def number_of(found: Open | int) -> str:
+    """With a plus where it was not counted to its end."""
     number = found if isinstance(found, int) else found.number
-    return f"{number:,}{' or more' if number >= MOST else ''}"
+    return f"{number:,}{'+' if number >= MOST else ''}"
 
 
 def tasks_address(provider: str, **filters: str | Sequence[str]) -> str:

@@ -176,7 +176,7 @@ def test_a_sentence_has_its_number_and_age() -> None:
     assert _only(provider={"uncertain": _of(1320, 3)}).sentence.startswith(
         "3 submits at hiapi are uncertain, the first for 22 min"
     )
-    assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000 or more submits")
+    assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000+ submits")
     denied = _only(
         provider={"submits_denied": True, "queued": _of(10, 7)},
         troubles=_account(submits_alarm="402: no credit", submits_paused_since_ms=T0 - 2 * HOUR),
