@@ -34,6 +34,11 @@ PAGES: Mapping[str, str] = {
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
     "runs of acts": "/ops/runs",
+    "events": "/ops/events",
+    "events of a model that no task has": "/ops/events?model=none",
+    "events of one type": "/ops/events?type=task.overdue",
+    "subscriptions": "/ops/subscriptions",
+    "hosts of notify": "/ops/subscriptions/notify",
 }
 
 

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from receiver.events.model.query import EventFilter
 from receiver.store.ids import id_maker
+from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
+from tests.support.delivery_fixtures import finish, lease, publish_newer_event, subscribe
 from tests.support.service import Served
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202eevil"
@@ -31,6 +35,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     """Return ids by name, and the addresses of pages to look at."""
     now_ms = service.services.clock()
     ids: dict[str, Any] = {}
+    await _subscribe(service, now_ms)
     for number, state in enumerate(
         [TaskState.QUEUED, TaskState.SUBMITTED, TaskState.UNCERTAIN, TaskState.SUCCEEDED, TaskState.FAILED] * 3
     ):
@@ -41,6 +46,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
+        **await _deliver(service, now_ms),
         "gone": "/ops/tasks/tsk_0",
     }
     return ids
@@ -75,3 +81,44 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
     if state is TaskState.FAILED:
         await store.ledger.record([a_report(TaskState.SUCCEEDED, theirs)], at_ms + 96_000)
     await store.ledger.mark_overdue(service.services.clock(), limit=100)
+
+
+async def _subscribe(service: Served, now_ms: int) -> None:
+    """Some that are well, one that fails, one that is disabled; with words of others and an address with script."""
+    store, day_ms = service.services.store, 86_400_000
+    labels = {"team": MARKUP}
+    await subscribe(store, "sub_archive", url="https://archive.example/hooks/video-events", created_ms=now_ms - day_ms)
+    await subscribe(
+        store,
+        "sub_billing",
+        description="billing: counts paid seconds " + MARKUP,
+        url="https://billing.example/a/very/long/path/that/an/owner/once/chose/for/reasons/that/nobody/knows?token=x",
+        filter=EventFilter(types=frozenset({"task.succeeded", "task.of_a_newer_version"}), labels=labels),
+        rate_per_s=0.5,
+        created_ms=now_ms - 40 * day_ms,
+        changed_ms=now_ms - 3 * day_ms,
+    )
+    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", created_ms=now_ms - day_ms)
+    off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
+    await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
+
+
+async def _deliver(service: Served, now_ms: int) -> dict[str, str]:
+    """What became of the events at the subscriptions. Return pages to look at."""
+    store = service.services.store
+    for due in await lease(store, now_ms=now_ms):
+        if due.endpoint_id.startswith("sub_"):
+            is_well = due.endpoint_id != "sub_script"
+            await finish(store, [due], DeliveryState.DELIVERED if is_well else DeliveryState.DEAD, at_ms=now_ms)
+    await publish_newer_event(store)
+    (event, *_) = await store.events.events(0, limit=1)
+    return {
+        "subscriptions": "/ops/subscriptions",
+        "notify": "/ops/subscriptions/notify",
+        "subscription": "/ops/subscriptions/sub_script",
+        "subscription that is disabled": "/ops/subscriptions/sub_off",
+        "events": "/ops/events",
+        "event": f"/ops/events/{event.id}",
+        "replay": f"/ops/acts/replay-events?subscription=sub_archive&first_seq={event.seq}",
+        "rotate": "/ops/acts/rotate-secret?subscription=sub_billing",
+    }
