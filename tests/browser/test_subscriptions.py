@@ -40,7 +40,7 @@ async def test_a_subscription_is_tested_disabled_enabled_and_given_a_new_secret(
             await expect(page.locator("tbody")).to_contain_text(said)
             await page.get_by_role("link", name="sub_zz").click()
         await page.get_by_role("link", name="Rotate the secret").click()
-        await page.get_by_label("The old secret signs as well for").select_option("1 hour")
+        await page.get_by_label("The old one also signs for").select_option("1 hour")
         await page.get_by_role("button", name="Rotate…").click()
         await page.get_by_role("button", name="Rotate, and show").click()
         await expect(page.locator("#secret")).to_contain_text("whsec_")

@@ -87,7 +87,8 @@ async def _subscribe(service: Served, now_ms: int) -> None:
     """Some that are well, one that fails, one that is disabled; with words of others and an address with script."""
     store, day_ms = service.services.store, 86_400_000
     labels = {"team": MARKUP}
-    await subscribe(store, "sub_archive", url="https://archive.example/hooks/video-events", created_ms=now_ms - day_ms)
+    made = {"created_ms": now_ms - day_ms, "changed_ms": now_ms - day_ms}
+    await subscribe(store, "sub_archive", url="https://archive.example/hooks/video-events", **made)
     await subscribe(
         store,
         "sub_billing",
@@ -98,7 +99,7 @@ async def _subscribe(service: Served, now_ms: int) -> None:
         created_ms=now_ms - 40 * day_ms,
         changed_ms=now_ms - 3 * day_ms,
     )
-    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", created_ms=now_ms - day_ms)
+    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", **made)
     off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
     await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
 
