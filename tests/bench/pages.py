@@ -24,6 +24,9 @@ A_TASK = f"tsk_{FINISHED // 8:022d}"
 
 #: What a page is called, and its address.
 PAGES: Mapping[str, str] = {
+    "now": "/ops",
+    "providers": "/ops/providers",
+    "one provider": "/ops/providers/hiapi",
     "tasks": "/ops/tasks",
     "tasks that succeeded": "/ops/tasks?state=succeeded",
     "tasks of a model that no task has": "/ops/tasks?model=none",
@@ -39,6 +42,10 @@ PAGES: Mapping[str, str] = {
     "events of one type": "/ops/events?type=task.overdue",
     "subscriptions": "/ops/subscriptions",
     "hosts of notify": "/ops/subscriptions/notify",
+    "the ledger": "/ops/ledger",
+    "the audit": "/ops/audit",
+    "the audit of an actor without lines": "/ops/audit?actor=nobody",
+    "the audit of a task": f"/ops/audit?task={A_TASK}",
 }
 
 

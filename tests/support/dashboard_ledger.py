@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from receiver.events.model.query import EventFilter
+from receiver.store.accounts import PollPause
+from receiver.store.audit import AuditEntry
+from receiver.store.backups import BackupNote
 from receiver.store.ids import id_maker
-from receiver.webhooks.model.delivery import DeliveryState
-from receiver.webhooks.model.subscription import SubscriptionState
+from receiver.store.minutes import MINUTE_MS, MinuteKey
+from receiver.store.processes import ProcessRow
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
-from tests.support.delivery_fixtures import finish, lease, publish_newer_event, subscribe
+from tests.support.dashboard_subscriptions import deliver_some, subscribe_some
 from tests.support.service import Served
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202eevil"
@@ -35,7 +37,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     """Return ids by name, and the addresses of pages to look at."""
     now_ms = service.services.clock()
     ids: dict[str, Any] = {}
-    await _subscribe(service, now_ms)
+    await subscribe_some(service, now_ms, MARKUP)
     for number, state in enumerate(
         [TaskState.QUEUED, TaskState.SUBMITTED, TaskState.UNCERTAIN, TaskState.SUCCEEDED, TaskState.FAILED] * 3
     ):
@@ -43,13 +45,51 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
         ids[state.value] = task_id(number, now_ms - 7_000_000 + number * 400_000)
     ids["pages"] = {"tasks": "/ops/tasks", "filtered": "/ops/tasks?state=uncertain&state=failed&label=team%3Dtrailers"}
     ids["pages"] |= {state: f"/ops/tasks/{ids[state]}" for state in ("uncertain", "succeeded", "failed")}
+    await _troubles(service, now_ms)
+    ids["pages"] |= {"now": "/ops", "providers": "/ops/providers", "provider": "/ops/providers/hiapi"}
+    ids["pages"] |= {"resume": "/ops/acts/resume-provider?provider=hiapi", "gone provider": "/ops/providers/none"}
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
-        **await _deliver(service, now_ms),
+        **await deliver_some(service, now_ms),
         "gone": "/ops/tasks/tsk_0",
+        "ledger": "/ops/ledger",
+        "audit": "/ops/audit",
+        "nothing audited": "/ops/audit?actor=nobody",
     }
+    await fill_audit(service, ids)
     return ids
+
+
+async def fill_audit(service: Served, ids: dict[str, Any]) -> None:
+    """What people and the service did, a backup, and three processes of which one is gone."""
+    store, now_ms = service.services.store, service.services.clock()
+    hours = 3_600_000
+    lines: list[tuple[str, str, dict[str, Any], str | None]] = [
+        ("key ops-lena", "settle", {"task_id": "task_0002_7d1f4c", "instead_of": None}, ids["uncertain"]),
+        ("command line", "provider resumed", {"provider": "hiapi", "tasks_made_due": 31}, None),
+        ("service", "subscription disabled", {"subscription": "sub_01k7aw9c2e", "reason": "failing"}, None),
+        ("key all", "redeliver", {"delivery": "dlv_01k7aw9c2e"}, ids["failed"]),
+        ("key " + MARKUP, "cancel", {"answer": MARKUP * 20}, ids["submitted"]),
+    ]
+    for number, (actor, action, detail, task) in enumerate(lines):
+        entry = AuditEntry(actor=actor, action=action, detail=detail, task_id=task)
+        await store.audit.record(entry, now_ms=now_ms - (9 - number) * hours)
+    await store.backups.note(BackupNote(at_ms=now_ms - 5 * hours, place="/var/backups/whenfinal/monday.db"))
+    for number, role in enumerate(("worker", "web", "serve")):
+        seen_ms = now_ms - (number * 2 * hours)
+        process = ProcessRow(
+            id=f"node-{number}",
+            role=role,
+            version="0.9.1",
+            python="3.11.9",
+            host=f"video-{number + 1}.internal.example",
+            pid=4100 + number,
+            started_ms=now_ms - 30 * hours - number,
+            seen_ms=seen_ms,
+            pruned_ms=seen_ms - 40_000 if role != "web" else None,
+        )
+        await store.processes.seen(process)
 
 
 async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> None:
@@ -83,43 +123,20 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
     await store.ledger.mark_overdue(service.services.clock(), limit=100)
 
 
-async def _subscribe(service: Served, now_ms: int) -> None:
-    """Some that are well, one that fails, one that is disabled; with words of others and an address with script."""
-    store, day_ms = service.services.store, 86_400_000
-    labels = {"team": MARKUP}
-    made = {"created_ms": now_ms - day_ms, "changed_ms": now_ms - day_ms}
-    await subscribe(store, "sub_archive", url="https://archive.example/hooks/video-events", **made)
-    await subscribe(
-        store,
-        "sub_billing",
-        description="billing: counts paid seconds " + MARKUP,
-        url="https://billing.example/a/very/long/path/that/an/owner/once/chose/for/reasons/that/nobody/knows?token=x",
-        filter=EventFilter(types=frozenset({"task.succeeded", "task.of_a_newer_version"}), labels=labels),
-        rate_per_s=0.5,
-        created_ms=now_ms - 40 * day_ms,
-        changed_ms=now_ms - 3 * day_ms,
-    )
-    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", **made)
-    off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
-    await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
-
-
-async def _deliver(service: Served, now_ms: int) -> dict[str, str]:
-    """What became of the events at the subscriptions. Return pages to look at."""
-    store = service.services.store
-    for due in await lease(store, now_ms=now_ms):
-        if due.endpoint_id.startswith("sub_"):
-            is_well = due.endpoint_id != "sub_script"
-            await finish(store, [due], DeliveryState.DELIVERED if is_well else DeliveryState.DEAD, at_ms=now_ms)
-    await publish_newer_event(store)
-    (event, *_) = await store.events.events(0, limit=1)
-    return {
-        "subscriptions": "/ops/subscriptions",
-        "notify": "/ops/subscriptions/notify",
-        "subscription": "/ops/subscriptions/sub_script",
-        "subscription that is disabled": "/ops/subscriptions/sub_off",
-        "events": "/ops/events",
-        "event": f"/ops/events/{event.id}",
-        "replay": f"/ops/acts/replay-events?subscription=sub_archive&first_seq={event.seq}",
-        "rotate": "/ops/acts/rotate-secret?subscription=sub_billing",
-    }
+async def _troubles(service: Served, now_ms: int) -> None:
+    """A key that is denied in words with markup, and a day of counts."""
+    pause = PollPause(until_ms=now_ms + 240_000, reason="denied", alarm=f"polls are denied: 401 {MARKUP}")
+    await service.services.store.providers.pause("hiapi", pause, now_ms=now_ms)
+    counts: dict[MinuteKey, int] = {}
+    for number in range(95):
+        at_ms = now_ms - now_ms % MINUTE_MS - number * 15 * MINUTE_MS
+        counts |= {
+            MinuteKey("whenfinal_tasks_final", at_ms, "hiapi", "succeeded/callback/true"): 40 + number * 7 % 31,
+            MinuteKey("whenfinal_tasks_final", at_ms, "hiapi", "failed/poll/true"): number % 4 // 3,
+            MinuteKey("whenfinal_callbacks", at_ms, "hiapi", "applied"): 40,
+            MinuteKey("whenfinal_submits", at_ms, "hiapi", "accepted"): 41 + number * 7 % 31,
+            MinuteKey("whenfinal_submits", at_ms, "hiapi", "uncertain"): number % 40 // 39,
+            MinuteKey("whenfinal_task_duration_seconds", at_ms, "hiapi", "succeeded/85"): 30,
+            MinuteKey("whenfinal_task_duration_seconds", at_ms, "hiapi", "succeeded/288"): 3,
+        }
+    await service.services.store.minutes.add(counts, names=[], now_ms=now_ms)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.runtime.operator_runs.acts import deliveries, replay, settle, subscriptions, tasks
+from receiver.runtime.operator_runs.acts import deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.runtime.operator_runs.acts.act import Act
 
 __all__ = ["ACTS", "Act"]
@@ -15,6 +15,7 @@ ACTS: Mapping[str, Act] = {
     "settle-task": Act(items=settle.the_task, work=settle.settle),
     "redeliver-tasks": Act(items=deliveries.dead_letters_of_tasks, work=deliveries.redeliver),
     "redeliver-delivery": Act(items=deliveries.the_delivery, work=deliveries.redeliver),
+    "resume-provider": Act(items=providers.the_provider, work=providers.resume),
     "test-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.test),
     "resume-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.resume),
     "disable-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.disable),

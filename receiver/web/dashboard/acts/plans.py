@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.web.dashboard.acts import deliveries, replay, settle, subscriptions, tasks
+from receiver.web.dashboard.acts import deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.web.dashboard.acts.plan import MakePlan
 
 PLANS: Mapping[str, MakePlan] = {
@@ -12,6 +12,7 @@ PLANS: Mapping[str, MakePlan] = {
     "settle-task": settle.plan_settle,
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
     "redeliver-delivery": deliveries.plan_redeliver,
+    "resume-provider": providers.plan_resume,
     "test-subscription": subscriptions.plan_test,
     "resume-subscription": subscriptions.plan_resume,
     "disable-subscription": subscriptions.plan_disable,
