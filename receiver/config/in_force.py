@@ -20,7 +20,6 @@ class SettingInForce:
     env: str
     value: str
     unit: str = ""
-    group: str = ""
     what: str = ""
     is_default: bool
 
@@ -33,7 +32,6 @@ def settings_in_force(settings: Settings) -> list[SettingInForce]:
             env=each.env,
             value=_text_of(each, settings),
             unit=each.unit if _is_number(each, settings) else "",
-            group=each.group,
             what=each.what,
             is_default=_value_of(each, settings) == _value_of(each, default),
         )
@@ -98,4 +96,4 @@ def _account(account: Account) -> Iterator[SettingInForce]:
     }
     for name, value in shown.items():
         if value:
-            yield SettingInForce(env=prefix_of(account.name) + name, value=value, group=account.name, is_default=False)
+            yield SettingInForce(env=prefix_of(account.name) + name, value=value, is_default=False)

@@ -366,7 +366,7 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
         whole_s=settings.delivery.timeout_s,
         body_s=min(WEBHOOK_BODY_S, settings.delivery.timeout_s),
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.CONNECTIONS,
     )
 
 

@@ -74,7 +74,6 @@ def _copy(ledger: Path, target: Path) -> None:
         closing(sqlite3.connect(target)) as copy,
     ):
         source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
         (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise StoreError(f"{target} was not written: the copy is damaged: {found}")

@@ -34,6 +34,7 @@ from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import CallbackTaker, prepared
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
+from receiver.web.dashboard.live import LiveStreams
 from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint
@@ -104,6 +105,7 @@ def build_app(
             )
             app.state.sign_in_limit = SignInLimit()
             app.state.media_slots = MediaSlots()
+            app.state.live_streams = LiveStreams()
             app.requests = RequestTimes(services.metrics)
             yield {"services": services, "runs": runs}
 

@@ -25,6 +25,8 @@ A_TASK = f"tsk_{FINISHED // 8:022d}"
 #: What a page is called, and its address.
 PAGES: Mapping[str, str] = {
     "now": "/ops",
+    "providers": "/ops/providers",
+    "one provider": "/ops/providers/hiapi",
     "tasks": "/ops/tasks",
     "tasks that succeeded": "/ops/tasks?state=succeeded",
     "tasks of a model that no task has": "/ops/tasks?model=none",

@@ -44,7 +44,8 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     ids["pages"] = {"tasks": "/ops/tasks", "filtered": "/ops/tasks?state=uncertain&state=failed&label=team%3Dtrailers"}
     ids["pages"] |= {state: f"/ops/tasks/{ids[state]}" for state in ("uncertain", "succeeded", "failed")}
     await _troubles(service, now_ms)
-    ids["pages"] |= {"now": "/ops"}
+    ids["pages"] |= {"now": "/ops", "providers": "/ops/providers", "provider": "/ops/providers/hiapi"}
+    ids["pages"] |= {"resume": "/ops/acts/resume-provider?provider=hiapi", "gone provider": "/ops/providers/none"}
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",

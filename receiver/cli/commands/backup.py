@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed, note
-from receiver.cli.ledger import ledger_named, prepare, run_on_ledger
+from receiver.cli.ledger import prepare, run_on_ledger
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
 from receiver.runtime.wiring import open_store_from
 from receiver.store.backups import LONGEST_PLACE, BackupNote, back_up
+from receiver.store.errors import StoreError
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerServer
 
@@ -37,8 +38,10 @@ def _copied(settings: Settings, file: Path) -> str:
             "a ledger on Postgres is copied by its own tools: run pg_dump, then `whenfinal backup --made PLACE`",
             status=USAGE,
         )
-    with ledger_named(settings):
+    try:
         size = back_up(ledger.path, file)
+    except StoreError as error:
+        raise CommandFailed(f"{error}; nothing was noted") from error
     note(f"copied {ledger} to {file}, {size:,} bytes; the copy was checked")
     return str(file.absolute())
 

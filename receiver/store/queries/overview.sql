@@ -52,6 +52,15 @@ FROM (
 ) o JOIN tasks t ON t.id = o.task
 WHERE t.state = 'running' AND t.raw_state = o.raw_state GROUP BY t.provider;
 
+-- unknown_word_tasks: unfinished tasks of a provider whose last word its documents do not name, the newest first, up to a limit of lines
+SELECT t.id, o.raw_state, o.at_ms
+FROM (
+    SELECT task, at_ms, raw_state FROM observations
+    WHERE state = 'running' AND at_ms >= :since_ms AND detail LIKE '%"unknown_word"%'
+    ORDER BY at_ms DESC LIMIT :limit
+) o JOIN tasks t ON t.id = o.task
+WHERE t.provider = :provider AND t.state = 'running' AND t.raw_state = o.raw_state ORDER BY o.at_ms DESC, t.id DESC;
+
 -- oldest_due_delivery: since when the one is due that waits longest at an endpoint which may be posted to now
 SELECT MIN(next_due_ms) AS at_ms FROM endpoints
 WHERE next_due_ms <= :now_ms AND (paused_until_ms IS NULL OR paused_until_ms <= :now_ms)
@@ -94,3 +103,7 @@ DELETE FROM minute_counts WHERE name = :name AND minute_ms < :before_ms;
 SELECT minute_ms - minute_ms % :span_ms AS at_ms, provider, label, CAST(SUM(count) AS BIGINT) AS count
 FROM minute_counts WHERE name = :name AND minute_ms >= :since_ms
 GROUP BY at_ms, provider, label ORDER BY at_ms, provider, label;
+
+-- last_minutes: when something was last counted of each provider since a time, one label left out
+SELECT provider, MAX(minute_ms) AS at_ms FROM minute_counts
+WHERE name = :name AND minute_ms >= :since_ms AND label <> :but AND count > 0 GROUP BY provider;

@@ -19,7 +19,8 @@ SPAN_MS = 15 * MINUTE_MS  # one point of a sparkline
 
 POINTS = DAY_MS // SPAN_MS
 
-IN_FLIGHT = ("submitting", "submitted", "running")
+#: States of tasks that the provider has, or is being given.
+RUNNING = ("submitting", "submitted", "running")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +104,14 @@ def open_rows(snapshot: Snapshot) -> list[OpenRow]:
 def _open_row(provider: ProviderSnapshot) -> OpenRow:
     name, is_other = provider.name, provider.name == OTHER
 
-    def cell(title: str, number: Open | int, **filters: str) -> tuple[str, str, str | None]:
+    def cell(title: str, number: Open | int, **filters: str | Sequence[str]) -> tuple[str, str, str | None]:
         return title, number_of(number), None if is_other else tasks_address(name, **filters)
 
-    flying = sum(provider.tasks.get(each, 0) for each in IN_FLIGHT)
     return OpenRow(
         name=name,
         address=provider_page(name).address,
         cells=(
-            ("In flight", number_of(flying), None if is_other else _in_flight_address(name)),
+            cell("Running", sum(provider.tasks.get(each, 0) for each in RUNNING), state=RUNNING),
             cell("Queued", provider.queued, state="queued"),
             cell("Uncertain", provider.uncertain, state="uncertain"),
             cell("Overdue", provider.overdue, overdue="1"),
@@ -119,11 +119,6 @@ def _open_row(provider: ProviderSnapshot) -> OpenRow:
             ("Polls due", number_of(provider.due_polls), None),
         ),
     )
-
-
-def _in_flight_address(name: str) -> str:
-    states = "&".join(f"state={each}" for each in IN_FLIGHT)
-    return f"{tasks_address(name)}&{states}"
 
 
 def rate_rows(names: Sequence[str], counts: DayCounts, now_ms: int) -> list[RateRow]:

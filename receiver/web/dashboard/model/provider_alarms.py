@@ -1,6 +1,6 @@
 """What is wrong at one provider. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -33,10 +33,10 @@ def number_of(found: Open | int) -> str:
     return f"{number:,}{' or more' if number >= MOST else ''}"
 
 
-def tasks_address(provider: str, **filters: str) -> str:
+def tasks_address(provider: str, **filters: str | Sequence[str]) -> str:
     """The list of just these tasks; of every provider for `other`, which is no name."""
     of = {} if provider == OTHER else {"provider": provider}
-    return f"{ROOT}/tasks?{urlencode({**filters, **of})}"
+    return f"{ROOT}/tasks?{urlencode({**filters, **of}, doseq=True)}"
 
 
 def _no_account(name: str) -> AccountStatus:

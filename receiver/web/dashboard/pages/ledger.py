@@ -2,7 +2,6 @@
 
 import platform
 from importlib.metadata import version
-from itertools import groupby
 
 from receiver.config.in_force import settings_in_force
 from receiver.store.migrate import applied_migrations
@@ -17,6 +16,7 @@ async def show_ledger(view: View) -> Page:
     place = ledger_at(settings.database.url)
     facts = await store.engine.facts()
     processes, backup = await store.processes.all(), await store.backups.last()
+    in_force = settings_in_force(settings)
     migrations = await applied_migrations(store.engine)
     values = {
         "place": str(place),
@@ -34,11 +34,7 @@ async def show_ledger(view: View) -> Page:
         "python": platform.python_version(),
         "keys": sorted(services.api_keys, key=lambda key: key.name),
         "are_keys_set": bool(settings.api.keys),
-        "groups": [
-            (group, list(each))
-            for group, each in groupby(
-                sorted(settings_in_force(settings), key=lambda each: each.group), key=lambda each: each.group
-            )
-        ],
+        "given": [each for each in in_force if not each.is_default],
+        "default": [each for each in in_force if each.is_default],
     }
     return Page(template="ledger.html", title="Ledger and keys", values=values)
