@@ -14,7 +14,7 @@ from receiver.reconcile.repository import PollRepository
 from receiver.runtime.operator_runs.repository import RunRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
-from receiver.store.backups import BackupRepository
+from receiver.store.backup_notes import BackupRepository
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper, SteppedBack

@@ -1,46 +1,14 @@
-"""Backups of a ledger: a copy of a file while it is in use, and the note of when the last one was made."""
+"""A backup of a ledger: a copy of its file while it is in use."""
 
-import json
 import os
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from receiver.store.engine import Tx
 from receiver.store.errors import StoreError
 from receiver.store.ledger_file import OWNER_ONLY
-from receiver.store.repository import Repository
-
-_NAME = "last_backup"  # of the value among the metadata
-
-LONGEST_PLACE = 500  # characters
 
 WAIT_S = 5.0  # for others that lock the whole file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupNote:
-    """When the last backup was made, and where it went."""
-
-    at_ms: int
-    place: str
-
-
-class BackupRepository(Repository):
-    """The note of the last backup. It is a part of the ledger, so a backup holds the note of the one before it."""
-
-    async def note(self, backup: BackupNote) -> None:
-        """Raise StoreUnavailable when it was not stored."""
-
-        async def work(tx: Tx) -> None:
-            await tx.execute("set_metadata", name=_NAME, value=json.dumps(asdict(backup)))
-
-        await self._engine.write(work)
-
-    async def last(self) -> BackupNote | None:
-        """None when none was noted."""
-        return await self._one("metadata_value", lambda row: BackupNote(**json.loads(row["value"])), name=_NAME)
 
 
 def back_up(ledger: Path, target: Path) -> int:

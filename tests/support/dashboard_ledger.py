@@ -4,7 +4,7 @@ from typing import Any
 
 from receiver.store.accounts import PollPause
 from receiver.store.audit import AuditEntry
-from receiver.store.backups import BackupNote
+from receiver.store.backup_notes import BackupNote
 from receiver.store.ids import id_maker
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.processes import ProcessRow

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from receiver.runtime.store import Store, open_store
-from receiver.store.backups import BackupNote, back_up
+from receiver.store.backup_notes import BackupNote
+from receiver.store.backups import back_up
 from receiver.store.errors import StoreError
 from submitter.model import TaskId
 from tests.support.builders import T0, a_task
