@@ -82,12 +82,12 @@ async def test_big_backlogs_are_counted_up_to_a_limit_and_the_share_is_of_the_ne
     store, now_ms = service.services.store, service.services.clock()
     await subscribe(store)
     await publish_events(store, COUNTED_MOST + 10, at_ms=now_ms)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms)
     assert (figures.pending, figures.made, figures.delivered) == (COUNTED_MOST, RECENT_MOST, 0)
     await finish_all(store, at_ms=now_ms)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms)
     assert (figures.pending, figures.made, figures.delivered, figures.failed) == (0, RECENT_MOST, RECENT_MOST, None)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms + 90_000_000)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms + 90_000_000)
     assert figures.made == 0
     async with visiting(service, "read") as browser:
         assert "200 of the newest 200" in is_page(await browser.get("/ops/subscriptions"))
