@@ -124,7 +124,11 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
 
 
 async def _troubles(service: Served, now_ms: int) -> None:
-    """A key that is denied in words with markup, and a day of counts."""
+    """A key that is denied and a state that nobody knows, both in words with markup, and a day of counts."""
+    for number, word in ((1, "waiting_for_review"), (6, f"<b>held</b> {MARKUP}")):
+        theirs = ProviderTaskId(f"task_{number:04}_7d1f4c")
+        report = a_report(TaskState.RUNNING, theirs, raw_state=word, is_documented_state=False)
+        await service.services.store.ledger.record([report], now_ms - 600_000)
     pause = PollPause(until_ms=now_ms + 240_000, reason="denied", alarm=f"polls are denied: 401 {MARKUP}")
     await service.services.store.providers.pause("hiapi", pause, now_ms=now_ms)
     counts: dict[MinuteKey, int] = {}

@@ -240,7 +240,7 @@ async def test_a_new_secret_is_shown_once_to_who_pressed_the_button_and_nowhere_
     await subscribe(service.services.store, signing_key=new_signing_key(bytes(32)))
     async with visiting(service) as browser:
         preview = is_page(await browser.get("/ops/acts/rotate-secret?subscription=sub_1&overlap_s=3600"))
-        assert "The old one signs as well for 1 h" in preview
+        assert "The old one signs too for 1 h" in preview
         shown = is_page(await browser.post("/ops/acts/rotate-secret", data=fields_of(preview)))
         own = await _subscription(service)
         assert own.secret in shown
