@@ -272,6 +272,22 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
     ),
     (
+        "A new secret is shown once, to the operator who rotated it: no run, audit, log or later page holds it",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_new_secret_is_shown_once_to_who_pressed_the_button_and_nowhere_else",
+    ),
+    (
+        "Presses of one rotation at the same time rotate once",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_presses_at_once_rotate_once",
+    ),
+    (
+        "A subscription's address with script in it is text at the dashboard, and no link",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_words_of_others_are_text_and_an_address_with_script_is_no_link",
+    ),
+    (
+        "A replay at the dashboard says what it posts and leaves out, and posts nothing that came after it was shown",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
+    ),
+    (
         "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",
         "tests/unit/web/dashboard/test_alarms.py::test_every_alert_rule_is_told_on_the_page_too",
     ),
