@@ -63,6 +63,10 @@
       } catch { /* the choice then holds for this page */ }
       start();
     });
+    // What goes on, such as a run, is looked at every second until it has ended.
+    setInterval(() => {
+      if (chosen() && live.querySelector("[data-goes-on]")) look();
+    }, 1000);
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) hangUp();
       else if (chosen()) {
