@@ -33,6 +33,12 @@ PAGES: Mapping[str, str] = {
     "one task": f"/ops/tasks/{A_TASK}",
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
+    "deliveries": "/ops/deliveries",
+    "deliveries that are dead": "/ops/deliveries?state=dead",
+    "deliveries that fail now": "/ops/deliveries?failing=1",
+    "deliveries with an answer that none has": "/ops/deliveries?answer=3xx",
+    "deliveries at a notify address": "/ops/deliveries?endpoint=https%3A%2F%2Fhooks.example",
+    "what a redelivery of all deliveries would touch": "/ops/acts/redeliver-deliveries?state=delivered",
     "runs of acts": "/ops/runs",
 }
 

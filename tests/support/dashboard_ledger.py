@@ -6,6 +6,7 @@ from receiver.store.ids import id_maker
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
+from tests.support.dashboard_deliveries import fill_deliveries, fill_subscription
 from tests.support.service import Served
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202eevil"
@@ -31,6 +32,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     """Return ids by name, and the addresses of pages to look at."""
     now_ms = service.services.clock()
     ids: dict[str, Any] = {}
+    await fill_subscription(service)
     for number, state in enumerate(
         [TaskState.QUEUED, TaskState.SUBMITTED, TaskState.UNCERTAIN, TaskState.SUCCEEDED, TaskState.FAILED] * 3
     ):
@@ -42,6 +44,12 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
         "gone": "/ops/tasks/tsk_0",
+    }
+    dead_letter = await fill_deliveries(service)
+    ids["pages"] |= {
+        "deliveries": "/ops/deliveries",
+        "delivery": f"/ops/deliveries/{dead_letter}",
+        "redeliver": "/ops/acts/redeliver-deliveries?state=dead&state=pending",
     }
     return ids
 

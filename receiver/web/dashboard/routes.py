@@ -7,7 +7,7 @@ from receiver.config.api_keys import Scope
 from receiver.web.dashboard.files import PATH, serve_file
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.page import PageRoute, View, redirect
-from receiver.web.dashboard.pages import acts, runs, sign_in, task, tasks
+from receiver.web.dashboard.pages import acts, deliveries, runs, sign_in, task, tasks
 
 
 async def _first_page(_view: View) -> Response:
@@ -24,6 +24,9 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/tasks/{{id}}", handle=task.show_task),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/outputs/{{number}}", handle=task.show_output),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
+    PageRoute(path=f"{ROOT}/deliveries", handle=deliveries.show_deliveries),
+    PageRoute(path=f"{ROOT}/deliveries/rows", handle=deliveries.show_rows),
+    PageRoute(path=f"{ROOT}/deliveries/{{id}}", handle=deliveries.show_delivery),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.show_act, scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/acts/{{kind}}", handle=acts.start_act, method="POST", scope=Scope.OPERATE),
     PageRoute(path=f"{ROOT}/runs", handle=runs.show_runs),

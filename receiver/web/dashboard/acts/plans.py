@@ -11,5 +11,6 @@ PLANS: Mapping[str, MakePlan] = {
     "refuse-tasks": tasks.plan_refuse,
     "settle-task": settle.plan_settle,
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
+    "redeliver-deliveries": deliveries.plan_redeliver_found,
     "redeliver-delivery": deliveries.plan_redeliver,
 }

@@ -32,7 +32,7 @@ _AGO = re.compile(r"([0-9]{1,4})\s*(min|m|h|d)")
 
 _UNIT_MS = {"m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-_TIME_FORMS = "today, 90m, 24h, 7d, or a time as 2026-09-21T14:00 in UTC"
+TIME_FORMS = "today, 90m, 24h, 7d, or a time as 2026-09-21T14:00 in UTC"
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -131,7 +131,7 @@ def _wrong_value(name: str, value: str, now_ms: int) -> tuple[str, str] | None:
     if name == "label" and not re.fullmatch("[^=]+=.+", value):
         return "has no name and value", "name=value"
     if name in {"since", "until"} and read_time(value, now_ms) is None:
-        return "is no time", _TIME_FORMS
+        return "is no time", TIME_FORMS
     return None
 
 
