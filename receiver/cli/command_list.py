@@ -11,6 +11,12 @@ Without --from and --to it updates the schema. A process of an older version may
 A copy needs both ledgers to itself. The old ledger is not changed.
 """
 
+_BACKUP_HELP = """Copy a SQLite ledger to a new file while it is in use, and check the copy.
+
+The time and the place are noted in the ledger, and the dashboard shows them.
+With --made only the note is made, for a copy that another program has made, such as pg_dump.
+"""
+
 _DEMO_HELP = """Run the whole service against simulated providers with faults.
 
 At the end it counts what came out. Exit 1 if a task was lost, doubled or paid twice; each is named.
@@ -33,6 +39,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Run polling and webhooks, on the same ledger as `web`.",
     ),
     ("migrate", "commands.migrate:migrate", _MIGRATE_HELP),
+    ("backup", "commands.backup:backup", _BACKUP_HELP),
     (
         "submit",
         "commands.submit:submit",

@@ -46,6 +46,8 @@ class Setting:
     #: Its heading in `.env.example`; empty in the settings of an account, which have their own.
     group: str = ""
     choices: tuple[str, ...] = ()
+    #: Whether its value must not be shown.
+    is_secret: bool = False
     #: What its text may be, such as "a number from 1 to 10", where no reader of its type says it.
     accepted: str
 
@@ -75,6 +77,7 @@ def _setting(field: FieldInfo, path: tuple[str, ...], about: Mapping[str, Any], 
         what=field.description or "",
         danger=about["danger"],
         choices=choices,
+        is_secret=not field.repr,
         accepted=_accepted(field, choices, about["accepted"]),
     )
 

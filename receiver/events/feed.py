@@ -8,8 +8,8 @@ longer while other processes notify this one.
 import asyncio
 import contextvars
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 
 import structlog
@@ -35,8 +35,10 @@ GROUPS = 64
 
 STATES_EVERY_S = 1.0  # how late the end of a task without an event may be seen
 
-#: Events about a task that goes on.
-_NO_ENDS = frozenset({EventType.OVERDUE, EventType.UNCERTAIN})
+_TYPES = frozenset(EventType)
+
+#: All but those about a task that goes on.
+_ENDS = _TYPES - {EventType.OVERDUE, EventType.UNCERTAIN}
 
 
 #: Returns the states of those of these tasks that exist, by our id.
@@ -46,8 +48,8 @@ TaskStates = Callable[[Sequence[TaskId]], Awaitable[Mapping[TaskId, TaskState]]]
 class Feed:
     """One for a process, used from its event loop only.
 
-    At most `max_streams` requests may wait or follow at once. Call `has_capacity` and `wait_for_task` or `following`
-    without an `await` in between.
+    At most `max_streams` requests may wait, watch or follow at once. Call `has_capacity` and `wait_for_task`,
+    `watching` or `following` without an `await` in between.
     """
 
     def __init__(self, *, event_log: EventLog, task_states: TaskStates, max_streams: int) -> None:
@@ -55,6 +57,8 @@ class Feed:
         self._task_states = task_states
         self._max_streams = max_streams
         self._waiters = TaskWaiters()
+        self._watchers = TaskWaiters()
+        self._leaving: dict[int, Callable[[], None]] = {}
         self._followers: dict[int, Callable[[], None]] = {}
         self._buffer = EventBuffer()
         self._wakeups = [asyncio.Event() for _ in range(GROUPS)]
@@ -71,7 +75,7 @@ class Feed:
     @property
     def taken(self) -> int:
         """How many slots are taken."""
-        return len(self._waiters) + len(self._followers)
+        return len(self._waiters) + len(self._watchers) + len(self._followers)
 
     @property
     def has_capacity(self) -> bool:
@@ -104,6 +108,24 @@ class Feed:
         finally:
             self._stop_if_unneeded()
 
+    @asynccontextmanager
+    async def watching(self, task_id: TaskId, leave: Callable[[], None]) -> AsyncIterator[asyncio.Event]:
+        """Take a slot and watch a task: each event about it from now on sets what this gives, and the caller clears it.
+
+        `close` calls `leave`.
+        """
+        slot = next(self._slot_numbers)
+        self._leaving[slot] = leave
+        try:
+            with self._watchers.waiting(task_id) as woken:
+                await self._started()
+                if self._closed:
+                    leave()
+                yield woken
+        finally:
+            del self._leaving[slot]
+            self._stop_if_unneeded()
+
     @contextmanager
     def following(self, leave: Callable[[], None]) -> Iterator[int]:
         """Take a slot, in which `wakeup` and `newest` work. `close` calls `leave`."""
@@ -129,13 +151,13 @@ class Feed:
         """End all waits and streams, also later ones, so that a stop does not take as long as they would."""
         self._closed = True
         self._waiters.wake_all()
-        for leave in list(self._followers.values()):
+        for leave in [*self._followers.values(), *self._leaving.values()]:
             leave()
         self._hint.set()
 
     @property
     def _is_needed(self) -> bool:
-        return bool(self._waiters or self._followers) and not self._closed
+        return bool(self._waiters or self._watchers or self._followers) and not self._closed
 
     def _stop_if_unneeded(self) -> None:
         if not self._is_needed:
@@ -191,7 +213,10 @@ class Feed:
             return cursor
         if page[0].seq != cursor + 1:
             self._buffer.restart(page[0].seq - 1)  # this process was suspended so long that events were deleted
-        self._waiters.wake(event.task_id for event in page if event.task_id and event.type not in _NO_ENDS)
+        self._waiters.wake(event.task_id for event in page if event.task_id and event.type in _ENDS)
+        # What a type of a newer version means for its task is read from the task.
+        self._waiters.check_later(event.task_id for event in page if event.task_id and event.type not in _TYPES)
+        self._watchers.wake(event.task_id for event in page if event.task_id)
         if self._followers:
             self._buffer.add([EncodedEvent.of(event) for event in page])
             await self._wake_followers()

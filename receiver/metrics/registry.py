@@ -158,6 +158,10 @@ class Metrics:
     def tick_succeeded(self, name: str, now_ms: int) -> None:
         self._ticks[name] = now_ms / 1000
 
+    def ticks_ms(self) -> dict[str, int]:
+        """When each periodic job of this process last succeeded."""
+        return {name: round(at_s * 1000) for name, at_s in self._ticks.items()}
+
     def collect(self) -> Iterator[Metric]:
         """What a scrape reads."""
         for family in self._families.values():

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 #: Headers that tell a receiver which span a request belongs to.
 TraceHeaders = tuple[tuple[str, str], ...]
 
+LONGEST_TRACEPARENT = 256  # characters; today's version has 55, and a longer one is not kept with a task
+
 #: The `traceparent` with which a caller sent the request that is being served.
 caller_trace: ContextVar[str | None] = ContextVar("caller_trace", default=None)
 
@@ -21,8 +23,13 @@ class Spans:
 
     is_on = False
 
-    def submit(self, task_id: str, *, number: int, provider: str) -> AbstractContextManager[None]:
-        """Around a POST. `number`: how many the task had before; the first one is what all others link to."""
+    def submit(
+        self, task_id: str, *, number: int, provider: str, incoming: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Around a POST. `number`: how many the task had before; the first one is what all others link to.
+
+        `incoming` is the `traceparent` of the request that the task came with.
+        """
         return nullcontext()
 
     def about(

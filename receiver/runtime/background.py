@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from receiver.config.errors import ConfigError
 from receiver.runtime.clock_repair import ClockRepair
 from receiver.runtime.missed_callbacks import MissedCallbacks
+from receiver.runtime.presence import Presence, Role, this_process
 from receiver.runtime.services import Services
 from receiver.runtime.worker import Worker
 from receiver.store.errors import StoreError
@@ -76,6 +77,24 @@ async def snapshots(services: Services) -> AsyncIterator[None]:
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+@asynccontextmanager
+async def present(services: Services, role: Role) -> AsyncIterator[None]:
+    """Say in the ledger that this process runs."""
+    presence = Presence(
+        processes=services.store.processes,
+        process=this_process(services.owner, role, services.clock()),
+        pruned_ms=lambda: services.metrics.ticks_ms().get("prune"),
+        clock=services.clock,
+    )
+    running = asyncio.create_task(presence.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await presence.leave()
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from receiver.config.errors import ConfigError
+
 if TYPE_CHECKING:
     from receiver.config.problems import SettingProblem
     from receiver.config.settings import Settings
@@ -42,6 +44,15 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     if isinstance(read, Settings) and not unread:
         return read
     raise config_error((*unread, *(() if isinstance(read, Settings) else read)))
+
+
+def wants_json_log() -> bool:
+    """Whether the log is set to JSON, also where other settings are wrong or `.env` cannot be read."""
+    try:
+        variables, _ = read_variables()
+    except ConfigError:
+        variables, _ = read_variables(dotenv=None)
+    return variables.get("WHENFINAL_LOG_FORMAT", "").strip().lower() == "json"
 
 
 def is_plain(out: TextIO) -> bool:

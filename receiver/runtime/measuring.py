@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
 
+from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
 from receiver.metrics.registry import Metrics
 from receiver.metrics.spans import Spans
@@ -21,8 +22,12 @@ def open_spans(settings: Settings) -> AbstractAsyncContextManager[Spans]:
     """Raise ConfigError where OpenTelemetry is wanted and not installed."""
     if settings.trace.otel == "off":
         return nullcontext(Spans())
-    from receiver.runtime.tracing import otel_spans  # noqa: PLC0415 - off, nothing of it is imported
-
+    try:
+        from receiver.runtime.tracing import otel_spans  # noqa: PLC0415 - off, nothing of it is imported
+    except ImportError as error:  # the extra is not installed
+        raise ConfigError(
+            "WHENFINAL_OTEL: OpenTelemetry is not installed", hint="run pip install 'whenfinal[otel]', or leave it off"
+        ) from error
     return otel_spans()
 
 

@@ -87,5 +87,7 @@ class Services:
     snapshots: Snapshots
     commit_notifier: CommitNotifier
     clock: Clock
+    #: The name of this process in leases, which no other process has.
+    owner: str
     secret_keys: tuple[str, ...] = field(repr=False)
     api_keys: tuple[ApiKeyDigest, ...]

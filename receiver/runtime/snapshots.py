@@ -49,6 +49,7 @@ class Snapshots:
     _before: dict[str, dict[Labels, int]] = field(default_factory=dict, init=False)
     _unstored: Counter[MinuteKey] = field(default_factory=Counter, init=False)
     _is_failing: bool = field(default=False, init=False)
+    _taking: asyncio.Task[Snapshot] | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Until cancelled, whatever fails."""
@@ -85,6 +86,19 @@ class Snapshots:
         self.metrics.snapshot = snapshot
         self.metrics.tick_succeeded("snapshot", now_ms)
         return snapshot
+
+    async def fresh(self, oldest_ms: int) -> Snapshot:
+        """The last snapshot, or a new one where it is more than `oldest_ms` old. Raise StoreUnavailable.
+
+        Callers share one that is being read, so that many viewers cost no more than one.
+        """
+        last = self.metrics.snapshot
+        if last is not None and abs(self.clock() - last.at_ms) <= oldest_ms:
+            return last
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.create_task(self.take())
+        # Shielded, because a caller that is cancelled must not cancel the reading of the others.
+        return await asyncio.shield(self._taking)
 
     async def flush(self) -> None:
         """At a clean stop: add what was counted since the last run, if the ledger can still be written."""

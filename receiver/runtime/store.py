@@ -14,6 +14,7 @@ from receiver.reconcile.repository import PollRepository
 from receiver.runtime.operator_runs.repository import RunRepository
 from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditLog
+from receiver.store.backups import BackupRepository
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
 from receiver.store.mark import MarkKeeper, SteppedBack
@@ -22,7 +23,9 @@ from receiver.store.migrate import check_schema, migrate
 from receiver.store.minutes import MinuteRepository
 from receiver.store.open import ledger_at, open_engine
 from receiver.store.overview import OverviewRepository
+from receiver.store.processes import ProcessRepository
 from receiver.store.retention import RetentionRepository
+from receiver.store.trouble_repository import TroubleRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository
 from receiver.tasks.repository import TaskRepository
@@ -68,7 +71,10 @@ class Store:
     retention: RetentionRepository
     metadata: MetadataRepository
     overview: OverviewRepository
+    troubles: TroubleRepository
     minutes: MinuteRepository
+    processes: ProcessRepository
+    backups: BackupRepository
     missed_callbacks: MissedCallbackRepository
     marks: MarkKeeper
     #: The last time that the ledger stepped back, as of the start; None: never.
@@ -135,7 +141,10 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         retention=RetentionRepository(engine, fan_out.try_advance),
         metadata=MetadataRepository(engine),
         overview=OverviewRepository(engine),
+        troubles=TroubleRepository(engine),
         minutes=MinuteRepository(engine),
+        processes=ProcessRepository(engine),
+        backups=BackupRepository(engine),
         missed_callbacks=MissedCallbackRepository(engine, new_id, publisher),
         marks=marks,
         stepped_back=stepped_back,

@@ -10,19 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
 
-from receiver.config.errors import ConfigError
-from receiver.metrics.spans import Spans, TraceHeaders, caller_trace, submit_ids
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-try:
-    from opentelemetry import trace
-    from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.id_generator import IdGenerator
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError as error:  # the extra is not installed
-    raise ConfigError(
-        "WHENFINAL_OTEL: OpenTelemetry is not installed", hint="run pip install 'whenfinal[otel]', or leave it off"
-    ) from error
+from receiver.metrics.spans import Spans, TraceHeaders, submit_ids
 
 #: The ids of the next span, where they are given.
 _given: ContextVar[tuple[int, int] | None] = ContextVar("given_ids", default=None)
@@ -53,10 +47,10 @@ class OtelSpans(Spans):
         self._tracer = provider.get_tracer("whenfinal", version("whenfinal"))
 
     @contextmanager
-    def submit(self, task_id: str, *, number: int, provider: str) -> Iterator[None]:
+    def submit(self, task_id: str, *, number: int, provider: str, incoming: str | None = None) -> Iterator[None]:
         attributes = {"whenfinal.task": task_id, "whenfinal.provider": provider}
         if number:
-            with self.about("submit", task_id, attributes):
+            with self.about("submit", task_id, attributes, incoming=incoming):
                 yield
             return
         reset = _given.set(submit_ids(task_id))
@@ -66,7 +60,7 @@ class OtelSpans(Spans):
                 context=Context(),
                 kind=trace.SpanKind.CLIENT,
                 attributes=attributes,
-                links=_links(caller_trace.get()),
+                links=_links(incoming),
             )
         finally:
             _given.reset(reset)

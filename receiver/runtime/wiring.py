@@ -157,6 +157,7 @@ def _build_services(settings: Settings, opened: _Opened, keys: Keys, guard: Addr
         snapshots=make_snapshots(settings, store, told.reporter.metrics, durations),
         commit_notifier=notifier,
         clock=now_ms,
+        owner=owner,
         secret_keys=keys.signing,
         api_keys=keys.api,
     )
@@ -365,7 +366,7 @@ def _webhook_limits(settings: Settings) -> TransportLimits:
         whole_s=settings.delivery.timeout_s,
         body_s=min(WEBHOOK_BODY_S, settings.delivery.timeout_s),
         max_reply_bytes=RESPONSE_CAP_BYTES,
-        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.AT_ONCE,
+        connections=settings.delivery.concurrency + POSTS_AT_ONCE + media.CONNECTIONS,
     )
 
 

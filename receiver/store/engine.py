@@ -5,6 +5,7 @@ An engine runs transactions. Repositories name statements and never see a dialec
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from receiver.store.scripts import sql_files
@@ -87,6 +88,18 @@ class Listener(Protocol):
         """Listen until cancelled; connects by itself, and again after a loss."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """The database underneath."""
+
+    #: SQLite or Postgres.
+    name: str
+    version: str
+    database_bytes: int
+    #: Of the write-ahead log beside the file; None on a server, whose log is not of this database alone.
+    wal_bytes: int | None = None
+
+
 class Engine(Protocol):
     """All methods raise StoreUnavailable when the database is not available now.
 
@@ -116,6 +129,9 @@ class Engine(Protocol):
 
         Raise StoreError for a URL that names no server.
         """
+
+    async def facts(self) -> EngineFacts:
+        """Cheap: no table is read."""
 
     async def close(self) -> None:
         """Wait for running transactions, then close all connections."""

@@ -78,6 +78,12 @@ async def is_doubted(reader: Reader, now_ms: int) -> bool:
     return judge(record, now_ms).held_since_ms is not None
 
 
+async def held_since_ms(reader: Reader, now_ms: int) -> int | None:
+    """Since when retention waits, as it has stored; None while it does not."""
+    record = await _stored(reader)
+    return None if record is None or record.held_since_ms is None else judge(record, now_ms).held_since_ms
+
+
 def _is_worth_storing(stored: ClockRecord, judged: ClockRecord) -> bool:
     is_held_otherwise = stored.held_since_ms != judged.held_since_ms
     return is_held_otherwise or abs(judged.seen_ms - stored.seen_ms) >= STORED_EVERY_MS

@@ -52,6 +52,7 @@ class OpenLedgerFile:
 
     def __init__(self, path: Path) -> None:
         real = path.resolve()  # SQLite puts the other files beside the ledger itself, not beside a link
+        self._sized = ledger_files(real)[:2]
         paths = [path, *ledger_files(real)[1:]]
         found = {each: _identity(each) for each in paths}
         self._opened: Mapping[str, FileIdentity] = {str(each): this for each, this in found.items() if this is not None}
@@ -69,6 +70,11 @@ class OpenLedgerFile:
                 raise self._gone(path, is_replaced=found is not None)
         if self._is_gone and self._notes(is_gone=False):
             log.warning("ledger_back", ledger=next(iter(self._opened)))
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the ledger and of its write-ahead log; 0 for a file that is not there."""
+        database, log_file = (_size(each) for each in self._sized)
+        return database, log_file
 
     def _notes(self, *, is_gone: bool) -> bool:
         """Whether this is news."""
@@ -95,3 +101,10 @@ def _identity(path: Path | str) -> FileIdentity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

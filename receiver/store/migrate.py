@@ -23,6 +23,12 @@ async def _missing(tx: Tx) -> list[tuple[str, str]]:
     return [(name, script) for name, script in known_migrations() if name not in applied]
 
 
+async def applied_migrations(engine: Engine) -> list[str]:
+    """Names of what was applied to the database, in the order in which it is applied."""
+    rows = await engine.read(lambda reader: reader.fetch_all("applied_migrations"))
+    return sorted(row["name"] for row in rows)
+
+
 async def check_schema(engine: Engine) -> None:
     """Raise SchemaBehind when a migration of this program was not applied to the database."""
     missing = await engine.write(_missing)

@@ -65,6 +65,11 @@ class MinuteRepository(Repository):
         """Counts of one name, added up in spans; the first span may be cut. Ordered by time, provider and label."""
         return await self._all("minute_counts", _span, name=name, since_ms=since_ms, span_ms=span_ms)
 
+    async def last(self, name: str, *, since_ms: int, but: str) -> dict[str, int]:
+        """The minute since then in which something was last counted, by provider; a label of `but` does not count."""
+        found = await self._all("last_minutes", dict, name=name, since_ms=since_ms, but=but)
+        return {row["provider"]: row["at_ms"] for row in found}
+
 
 def _span(row: Row) -> SpanCount:
     return SpanCount(at_ms=row["at_ms"], provider=row["provider"], label=row["label"], count=row["count"])

@@ -56,6 +56,30 @@ class OverviewRepository(Repository):
 
         return await self._engine.read(work)
 
+    async def open_tasks(self) -> dict[str, dict[str, int]]:
+        """Unfinished tasks of every provider, configured or not, by state; counted up to `MOST` a state."""
+
+        async def work(reader: Reader) -> dict[str, dict[str, int]]:
+            found: dict[str, dict[str, int]] = defaultdict(dict)
+            for state in UNFINISHED:
+                for row in await reader.fetch_all("open_by_provider", state=state, limit=MOST):
+                    found[row["provider"]][state] = row["number"]
+            return dict(found)
+
+        return await self._engine.read(work)
+
+    async def unknown_words(self, provider: str, *, now_ms: int) -> dict[str, dict[str, int]]:
+        """The words of a provider's unfinished tasks that its documents do not name: word → task → when it was said.
+
+        The newest first, as far as `MOST_LINES` lines of timelines tell of them.
+        """
+        since_ms = now_ms - UNKNOWN_WORDS_MS
+        rows = await self._all("unknown_word_tasks", dict, provider=provider, since_ms=since_ms, limit=MOST_LINES)
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in rows:
+            found[row["raw_state"]].setdefault(row["id"], row["at_ms"])
+        return dict(found)
+
 
 async def _read_tasks(reader: Reader, providers: Sequence[str], now_ms: int) -> _Found:
     found = _Found()

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from receiver.store.codec import to_json
 from receiver.store.engine import (
     PLACEHOLDER,
+    EngineFacts,
     Param,
     Reader,
     RetryTransaction,
@@ -33,7 +34,7 @@ from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.migrate import split_script
 from receiver.store.postgres_listener import ANNOUNCE, CHANNEL, PostgresListener
 from receiver.store.postgres_pool import Connection, Pool
-from receiver.store.postgres_server import check_server, conninfo_of, message_of
+from receiver.store.postgres_server import check_server, conninfo_of, facts_of, message_of
 
 T = TypeVar("T")
 
@@ -271,6 +272,10 @@ class PostgresEngine:
     async def _announce(self, payload: str) -> None:
         async with _translated(), self._pool.connection(timeout_s=WAIT_S) as connection:
             await connection.execute(ANNOUNCE, {"payload": payload})
+
+    async def facts(self) -> EngineFacts:
+        async with _translated(), self._pool.connection(timeout_s=WAIT_S) as connection:
+            return await facts_of(connection)
 
     async def close(self) -> None:
         if self._running:

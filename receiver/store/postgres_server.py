@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from receiver.store.engine import EngineFacts
 from receiver.store.errors import StoreError
 
 OLDEST_SERVER = 14
@@ -41,6 +42,14 @@ def check_server(connection: psycopg.BaseConnection[Any]) -> None:
     encoding = connection.info.parameter_status("server_encoding") or "UTF8"
     if encoding != "UTF8":
         raise StoreError(f"its encoding is {encoding}; it must be UTF8 (create it with: ENCODING 'UTF8')")
+
+
+async def facts_of(connection: psycopg.AsyncConnection[dict[str, Any]]) -> EngineFacts:
+    """The size is that of the files of the database, of which the server keeps no sum; it adds up a few hundred."""
+    cursor = await connection.execute("SELECT pg_database_size(current_database()) AS size")
+    row = await cursor.fetchone() or {}
+    version = connection.info.parameter_status("server_version") or "unknown"
+    return EngineFacts(name="Postgres", version=version.split()[0], database_bytes=int(row.get("size") or 0))
 
 
 def message_of(error: psycopg.Error) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from receiver.store.engine import Param, Reader, Row, Tx
+from receiver.store.engine import EngineFacts, Param, Reader, Row, Tx
 from receiver.store.errors import StoreError, StoreUnavailable
 from receiver.store.ledger_file import OpenLedgerFile, create_ledger_file
 from receiver.store.sqlite_readers import Readers
@@ -137,6 +137,13 @@ class SqliteEngine:
 
     def listener(self, url: str | None, on_commit: Callable[[], None]) -> None:
         return None
+
+    async def facts(self) -> EngineFacts:
+        self._check_open()
+        database_bytes, wal_bytes = self._file.sizes()
+        return EngineFacts(
+            name="SQLite", version=sqlite3.sqlite_version, database_bytes=database_bytes, wal_bytes=wal_bytes
+        )
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
-from receiver.store.engine import Param, Reader, Row, Tx, load_queries
+from receiver.store.engine import EngineFacts, Param, Reader, Row, Tx, load_queries
 from receiver.store.errors import Unsuited
 from receiver.store.ledger_mark import LedgerMark, mark_path, read_mark
 from receiver.store.scripts import sql_files
@@ -50,6 +50,9 @@ class LookEngine:
         return await work(_LookReader(self._look))
 
     def listener(self, url: str | None, on_commit: Callable[[], None]) -> NoReturn:
+        raise Unsuited
+
+    async def facts(self) -> EngineFacts:
         raise Unsuited
 
     async def close(self) -> None:

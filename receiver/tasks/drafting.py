@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from receiver.config.sections import ProvidersSettings
+from receiver.metrics.spans import caller_trace
 from receiver.store.ids import IdMaker
 from receiver.tasks.model.lifecycle import opened_again
 from receiver.tasks.model.queue import PreparedSubmit
@@ -34,12 +35,13 @@ DEAD_SUBMIT_MARGIN_S = 2.0  # beyond the longest that a submit can take; later i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """What a draft needs of the clock and of chance."""
+    """What a draft needs of the clock, of chance and of the request that is being served."""
 
     task_id: TaskId
     now_ms: int
     #: For the task's own webhooks, where the caller gives none.
     notify_secret: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +84,26 @@ class TaskDrafter:
 
     def begin(self) -> Beginning:
         now_ms = self.clock()
-        return Beginning(task_id=TaskId(self.new_id("tsk", now_ms)), now_ms=now_ms, notify_secret=self._new_secret())
+        return Beginning(
+            task_id=TaskId(self.new_id("tsk", now_ms)),
+            now_ms=now_ms,
+            notify_secret=self._new_secret(),
+            traceparent=caller_trace.get(),
+        )
 
     def draft(self, request: TaskRequest, begun: Beginning) -> Draft:
         """Raise InvalidRequest with every violation. Pure, so a large request may be drafted in a thread."""
         configured, wanted = self.check(request)
         task = self._task(request, configured, begun)
-        ready = self.ready(task, wanted)
+        ready = self.ready(task, wanted, begun.traceparent)
         task = replace(task, submit_body=ready.submit_body)
-        return Draft(task=task, wanted=wanted, ready=ready, request_text=full_request(request))
+        text = full_request(request, begun.traceparent)
+        return Draft(task=task, wanted=wanted, ready=ready, request_text=text)
 
     def again(self, earlier: Task, draft: Draft) -> Draft:
         """The same draft for the task that its idempotency key stands for. Pure."""
         task = opened_again(earlier, draft.task)
-        ready = self.ready(task, draft.wanted)
+        ready = self.ready(task, draft.wanted, draft.ready.traceparent)
         return replace(draft, task=replace(task, submit_body=ready.submit_body), ready=ready)
 
     def _task(self, request: TaskRequest, configured: ConfiguredProvider, begun: Beginning) -> Task:
@@ -124,23 +132,23 @@ class TaskDrafter:
             now_ms,
         )
 
-    def ready(self, task: Task, wanted: VideoRequest | RawRequest) -> PreparedSubmit:
+    def ready(self, task: Task, wanted: VideoRequest | RawRequest, traceparent: str | None) -> PreparedSubmit:
         """The POST of a task."""
         configured = self.providers[task.provider]
         context = SubmitContext(callback_url=self.callback_url_of(task), idempotency_key=task.id)
         call = configured.adapter.build_submit(wanted, configured.account, context)
         is_repeatable = configured.adapter.CAPABILITIES.idempotency_s is not None
-        return PreparedSubmit(
-            call=call, submit_body=seal_body(call.body, configured.account) if is_repeatable else None
-        )
+        submit_body = seal_body(call.body, configured.account) if is_repeatable else None
+        return PreparedSubmit(call=call, submit_body=submit_body, traceparent=traceparent)
 
     def prepare(self, task: Task, request_text: str) -> PreparedSubmit:
         """The POST of a queued task. Raise ValueError when the account does not take its request any more."""
-        wanted = request_of(json.loads(request_text))
+        stored = json.loads(request_text)
+        wanted = request_of(stored)
         configured = self.providers[task.provider]
         if violations := list(validation.validate_video(wanted, configured.adapter.CAPABILITIES)):
             raise ValueError("; ".join(str(violation) for violation in violations))
-        return self.ready(task, wanted)
+        return self.ready(task, wanted, stored.get("traceparent"))
 
     def started(self, task: Task) -> Task:
         """A task that is sent now. It is polled only when its process must have died before the outcome."""

@@ -1,21 +1,26 @@
 """Fetch a picture or a film that a task names, for a person to look at, and never anything else.
 
 The address comes from a provider or a caller. So it is reached through the address guard that webhooks have, also after
-each redirect, and without any key. Only the head of the reply that is checked here is handed on.
+each redirect, and without any key. Only the head of the reply that is checked here is handed on. A file whose server
+does not say what it is, as storage often does not, is recognised by its first bytes.
 """
 
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
+from receiver.tasks.model.file_kinds import FIRST_BYTES, SAYS_NOTHING, kind_of
 from submitter.errors import WhenfinalError
 from submitter.http.messages import HttpCall
 from submitter.http.transport import FileReply, Transport
 from submitter.providers.json_reader import origin
 
-AT_ONCE = 4  # in one process; connections for them are apart from those of webhooks
+AT_ONCE = 4  # in one process
+
+CONNECTIONS = 2 * AT_ONCE  # apart from those of webhooks; a part of a file may need its beginning as well
 
 IDLE_S = 20.0  # without a byte
 
@@ -28,9 +33,11 @@ MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: A drawing in SVG can hold a script, and is left out.
-_TYPE = re.compile(r"(?:image/(?!svg)|video/)[a-z0-9.+-]{1,40}")
+_TYPE = re.compile(r"(?:image/(?!svg)|video/|audio/)[a-z0-9.+-]{1,40}")
 
 _ASKED = re.compile(r"bytes=[0-9]{0,15}-[0-9]{0,15}")
+
+_LATER_PART = re.compile(r"bytes (?!0-)")
 
 _GIVEN = re.compile(r"bytes (?:[0-9]{1,15}-[0-9]{1,15}|\*)/(?:[0-9]{1,15}|\*)")
 
@@ -61,10 +68,50 @@ async def open_media(transport: Transport, url: str, wanted_range: str | None) -
         headers = () if asked is None else (("range", asked),)
         async with transport.stream(HttpCall(method="GET", url=url, headers=headers), idle_s=IDLE_S) as reply:
             if reply.status not in _REDIRECTS:
-                yield Media(status=reply.status, headers=_headers_of(reply, url), chunks=_capped(reply.chunks))
+                file = await _recognised(transport, reply, url)
+                yield Media(
+                    status=reply.status, headers=_headers_of(reply, url, file.kind), chunks=_capped(file.chunks)
+                )
                 return
             url = _target(url, reply)
     raise NoMedia(f"{_host(url)} redirects more than {MOST_REDIRECTS} times.")
+
+
+class _File(NamedTuple):
+    """`kind` is what the server says or, where it says nothing, what the first bytes do."""
+
+    kind: str
+    chunks: AsyncIterator[bytes]
+
+
+async def _recognised(transport: Transport, reply: FileReply, url: str) -> _File:
+    kind = (reply.header("content-type") or "").partition(";")[0].strip().lower()
+    if kind not in SAYS_NOTHING or reply.status not in {200, 206}:
+        return _File(kind, reply.chunks)
+    if not _LATER_PART.match(reply.header("content-range") or ""):
+        first = await _first_bytes(reply.chunks)
+        return _File(kind_of(first) or kind, _joined(first, reply.chunks))
+    asked = (("range", f"bytes=0-{FIRST_BYTES - 1}"),)
+    async with transport.stream(HttpCall(method="GET", url=url, headers=asked), idle_s=IDLE_S) as beginning:
+        is_begun = beginning.status in {200, 206} and not _LATER_PART.match(beginning.header("content-range") or "")
+        first = await _first_bytes(beginning.chunks) if is_begun else b""
+    return _File(kind_of(first) or kind, reply.chunks)
+
+
+async def _first_bytes(chunks: AsyncIterator[bytes]) -> bytes:
+    """FIRST_BYTES and the rest of their chunk, or all there are."""
+    first = b""
+    async for chunk in chunks:
+        first += chunk
+        if len(first) >= FIRST_BYTES:
+            break
+    return first
+
+
+async def _joined(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk
 
 
 def _target(url: str, reply: FileReply) -> str:
@@ -79,16 +126,15 @@ def _target(url: str, reply: FileReply) -> str:
     return target
 
 
-def _headers_of(reply: FileReply, url: str) -> dict[str, str]:
+def _headers_of(reply: FileReply, url: str, kind: str) -> dict[str, str]:
     """What is handed on of the head. Raise NoMedia for another status, type or packing, and for too many bytes."""
     if reply.status == 416:
         return _ranges(reply)
     if reply.status not in {200, 206}:
         raise NoMedia(f"{_host(url)} answers {reply.status} in place of the file; its link may have ended.")
-    kind = (reply.header("content-type") or "").partition(";")[0].strip().lower()
     if not _TYPE.fullmatch(kind):
         shown = kind if re.fullmatch("[a-z0-9/+.-]{1,60}", kind) else "no known type"
-        raise NoMedia(f"{_host(url)} answers with {shown}. Only pictures and films are shown here.")
+        raise NoMedia(f"{_host(url)} answers with {shown}. Only pictures, films and sound are shown here.")
     if (reply.header("content-encoding") or "identity").strip().lower() not in {"", "identity"}:
         raise NoMedia(f"{_host(url)} sends the file packed, which was not asked for.")
     length = reply.header("content-length") or ""

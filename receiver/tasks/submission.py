@@ -176,7 +176,9 @@ class Submission:
         was never queued.
         """
         adapter, began_ms = self.providers[task.provider].adapter, self.clock()
-        with self.reporter.spans.submit(task.id, number=task.submits, provider=task.provider):
+        with self.reporter.spans.submit(
+            task.id, number=task.submits, provider=task.provider, incoming=ready.traceparent
+        ):
             attempt = await post_with_retries(
                 partial(self._send_within_budget, ready.call, task.provider, count(1)),
                 adapter.parse_receipt,

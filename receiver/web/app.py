@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 
 from receiver.callbacks.model import Accepted
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, snapshots, working
+from receiver.runtime.background import commit_listener, present, snapshots, working
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
@@ -34,6 +34,7 @@ from receiver.web.bounded_lines import BoundedLines
 from receiver.web.callbacks import CallbackTaker, prepared
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
+from receiver.web.dashboard.live import LiveStreams
 from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint
@@ -80,6 +81,7 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
             open_services(settings, show_key=show_key) as services,
             commit_listener(services),
             snapshots(services),
+            present(services, "serve" if with_worker else "web"),
             AsyncExitStack() as stack,
         ):
             if with_worker:
@@ -103,6 +105,7 @@ def build_app(
             )
             app.state.sign_in_limit = SignInLimit()
             app.state.media_slots = MediaSlots()
+            app.state.live_streams = LiveStreams()
             app.requests = RequestTimes(services.metrics)
             yield {"services": services, "runs": runs}
 

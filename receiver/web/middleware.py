@@ -20,7 +20,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from receiver.metrics.counting import Distribution
 from receiver.metrics.registry import OTHER, Metrics
-from receiver.metrics.spans import caller_trace
+from receiver.metrics.spans import LONGEST_TRACEPARENT, caller_trace
 from receiver.web.bounded_lines import BoundedLines
 from receiver.web.problems import Kind, Problem, to_response
 
@@ -117,7 +117,8 @@ class Tracing:
             self._times = RequestTimes(services.metrics)
         if services is not None and services.reporter.spans.is_on:
             sent = [value for name, value in scope["headers"] if name == b"traceparent"]
-            caller_trace.set(sent[0].decode("latin-1") if len(sent) == 1 else None)
+            is_one = len(sent) == 1 and len(sent[0]) <= LONGEST_TRACEPARENT
+            caller_trace.set(sent[0].decode("latin-1") if is_one else None)
         started_s = perf_counter()
         bound = bind_contextvars(request_id=trace.request_id)
         try:

@@ -4,9 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from receiver.store.engine import NEWEST, Engine, Row
+from receiver.store.ids import id_maker
 from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut
-from receiver.webhooks.model.delivery import Attempt, Backlog, Delivery, DeliveryState, FanOutLag
+from receiver.webhooks.model.delivery import (
+    COUNTED_MOST,
+    RECENT_MOST,
+    RECENT_MS,
+    Attempt,
+    Backlog,
+    Delivery,
+    DeliveryState,
+    FanOutLag,
+    Figures,
+)
 from receiver.webhooks.model.rows import attempt_of, delivery_of
 from submitter.model import TaskId
 
@@ -56,6 +67,23 @@ class DeliveryRepository(Repository):
             dead=await self._one("count_dead_of_subscription", _number, **of) or 0,
             failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of),
         )
+
+    async def figures(self, subscription_id: str, *, now_ms: int) -> Figures:
+        """As `backlog`, counted up to limits, and how many of the newest deliveries were delivered."""
+        await self._fan_out.try_advance()
+        of = {"subscription": subscription_id}
+        open_ones = await self._one("open_of_subscription", dict, **of, most=COUNTED_MOST) or {}
+        after = id_maker(bytes)("dlv", max(0, now_ms - RECENT_MS))  # below the ids of all that were made since then
+        newest = await self._one("newest_of_subscription", dict, **of, after_id=after, most=RECENT_MOST) or {}
+        failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
+        return Figures(
+            **open_ones, **newest, failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of)
+        )
+
+    async def deliveries_of_event(self, seq: int, *, limit: int) -> list[Delivery]:
+        """Oldest first, at most `limit`."""
+        await self._fan_out.try_advance()
+        return await self._all("deliveries_of_event", delivery_of, seq=seq, limit=limit)
 
     async def dead_letters_of_tasks(self, task_ids: Sequence[TaskId]) -> list[str]:
         """Ids of the dead letters among these tasks' deliveries."""

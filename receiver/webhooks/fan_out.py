@@ -172,8 +172,8 @@ async def keep_former(tx: Tx, subscription_ids: Sequence[str]) -> None:
 
 def _facts_of(event: Row) -> EventFacts:
     """Without the body, which is read only if a filter needs it, the facts are the type alone."""
-    kind = EventType(event["type"])
-    return EventFacts(type=kind) if event["body"] is None else EventFacts.of_body(kind, event["body"])
+    kind, body = event["type"], event["body"]
+    return EventFacts(type=kind) if body is None else EventFacts.of_body(kind, body)
 
 
 def _schedule_rows(deliveries: Sequence[Mapping[str, Value]]) -> list[dict[str, Value]]:

@@ -50,7 +50,12 @@ class ReplayBatch:
     #: The next batch begins after this number.
     next_after: int
     matched: int = 0
-    requeued: int = 0
+    #: The numbers of the events that were requeued.
+    seqs: tuple[int, ...] = ()
+
+    @property
+    def requeued(self) -> int:
+        return len(self.seqs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ class ReplayRepository:
         async def work(reader: Reader) -> ReplayBatch:
             match = await _match(reader, subscription_id, wanted, scope, limit)
             rows = await _requeueable(reader, subscription_id, wanted.which, match.seqs)
-            return ReplayBatch(next_after=match.next_after, matched=len(match.seqs), requeued=len(rows))
+            return _batch(match, [row["seq"] for row in rows])
 
         return await self._engine.read(work)
 
@@ -120,16 +125,22 @@ class ReplayRepository:
         if not match.seqs:
             return ReplayBatch(next_after=match.next_after)
 
-        async def work(tx: Tx) -> int:
-            subscription = await active_subscription(tx, subscription_id)
-            return await self._requeue(tx, subscription, wanted.which, match.seqs, now_ms)
+        return _batch(match, await self.requeue(subscription_id, wanted.which, match.seqs, now_ms=now_ms))
 
-        requeued = await self._engine.write(work)
-        return ReplayBatch(next_after=match.next_after, matched=len(match.seqs), requeued=requeued)
+    async def requeue(
+        self, subscription_id: str, which: ReplayWhich, seqs: Sequence[int], *, now_ms: int
+    ) -> Sequence[int]:
+        """Requeue these events, which pass both filters. Return the numbers of those that were."""
+
+        async def work(tx: Tx) -> Sequence[int]:
+            subscription = await active_subscription(tx, subscription_id)
+            return await self._requeue(tx, subscription, which, seqs, now_ms)
+
+        return await self._engine.write(work)
 
     async def _requeue(
         self, tx: Tx, subscription: Subscription, which: ReplayWhich, seqs: Sequence[int], now_ms: int
-    ) -> int:
+    ) -> Sequence[int]:
         await tx.fetch_all("endpoints_by_ids", ids=[subscription.id])  # before deliveries: the lock order of the outbox
         await tx.fetch_all("lock_events", seqs=seqs)  # so that retention does not delete them meanwhile
         rows = await _requeueable(tx, subscription.id, which, seqs)
@@ -150,7 +161,11 @@ class ReplayRepository:
         if rows:
             await tx.execute("schedule_endpoint", id=subscription.id, due_ms=now_ms)
             await tx.announce()
-        return len(rows)
+        return [row["seq"] for row in rows]
+
+
+def _batch(match: _Match, seqs: Sequence[int]) -> ReplayBatch:
+    return ReplayBatch(next_after=match.next_after, matched=len(match.seqs), seqs=tuple(seqs))
 
 
 async def active_subscription(reader: Reader, subscription_id: str) -> Subscription:

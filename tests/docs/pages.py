@@ -13,7 +13,8 @@ from submitter.model import ENDED
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
 from tests.bench.measurements import measurements, runs
-from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
+from tests.docs.promises import PROMISES
+from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.docs.pages import ROOT, TABLES, blocks, pages
-from tests.docs.promises import PROMISES, SUBSCRIBER_PROMISES
+from tests.docs.promises import PROMISES
+from tests.docs.subscriber_promises import SUBSCRIBER_PROMISES
 
 
 @pytest.mark.parametrize("name", TABLES)

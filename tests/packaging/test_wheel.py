@@ -13,10 +13,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = re.compile(r"^([a-z0-9][^\s=]*==[^\\\n]+?) *\\?$", re.MULTILINE)
 
-#: What the extra `postgres` is for.
-NEED_PSYCOPG = {
-    f"receiver.store.{name}"
-    for name in ("postgres", "postgres_listener", "postgres_pool", "postgres_server", "transfer.postgres")
+#: What the extras `postgres` and `otel` are for.
+NEED_AN_EXTRA = {
+    "receiver.runtime.tracing",
+    *(
+        f"receiver.store.{name}"
+        for name in ("postgres", "postgres_listener", "postgres_pool", "postgres_server", "transfer.postgres")
+    ),
 }
 IMPORT_EACH = """
 from importlib import import_module
@@ -24,7 +27,7 @@ for name in {modules}:
     try:
         import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != "psycopg":
+        if error.name not in ("psycopg", "opentelemetry"):
             raise
         print(name)
 """
@@ -100,8 +103,8 @@ def test_every_module_imports_with_the_dependencies_of_the_wheel_alone_but_those
     files = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py") and "__main__" not in name]
     modules = sorted(name[:-3].replace("/", ".").removesuffix(".__init__") for name in files)
     (tmp_path / "every.py").write_text(IMPORT_EACH.format(modules=modules))
-    assert _run(installed / "python", "every.py", cwd=tmp_path).split() == sorted(NEED_PSYCOPG)
-    assert set(modules) > NEED_PSYCOPG
+    assert _run(installed / "python", "every.py", cwd=tmp_path).split() == sorted(NEED_AN_EXTRA)
+    assert set(modules) > NEED_AN_EXTRA
 
 
 def test_the_installed_dependencies_agree_with_each_other(installed: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Deliveries for looks at the dashboard: delivered, failing, dead, with answers that hold markup and long words."""
 
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
-from tests.support.delivery_fixtures import lease, subscribe
+from tests.support.delivery_fixtures import lease
 from tests.support.service import Served
 
 _S = DeliveryState
@@ -23,10 +23,12 @@ _ATTEMPTS: tuple[tuple[DeliveryState, int | None, str | None, str], ...] = (
 )
 
 
-async def fill_deliveries(service: Served) -> str:
-    """What is due has an attempt; return the id of a dead letter. The address is partly somebody's subscription."""
-    store, now_ms = service.services.store, service.services.clock()
-    due = await lease(store, now_ms=now_ms)
+async def fill_deliveries(service: Served, now_ms: int) -> str:
+    """What is due at addresses of notify has an attempt; return the id of a dead letter."""
+    store = service.services.store
+    # The leases of the others end at once.
+    leased = await lease(store, now_ms=now_ms - 100, lease_ms=1)
+    due = [each for each in leased if not each.endpoint_id.startswith("sub_")]
     at_ms, results = now_ms - 240_000, []
     for each, (state, status, error, response) in zip(due, _ATTEMPTS, strict=False):
         attempt = Attempt(at_ms=at_ms, latency_ms=4_210, status=status, error=error, response=response)
@@ -42,9 +44,3 @@ async def fill_deliveries(service: Served) -> str:
         )
     await store.outbox.record_attempts(results, now_ms)
     return next(each.delivery for each in results if each.state is _S.DEAD)
-
-
-async def fill_subscription(service: Served) -> None:
-    """For the events that come after it."""
-    url = "https://hooks.partner.example/whenfinal/inbound?team=trailers&region=europe-west"
-    await subscribe(service.services.store, "sub_01m7yrqm47904bn5a9g1vxy29m", url=url)

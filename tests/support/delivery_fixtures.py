@@ -1,13 +1,17 @@
 """Subscriptions, events and the outcomes of deliveries, in a real ledger."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from receiver.events.model.rows import event_row
 from receiver.runtime.store import Store
 from receiver.store.audit import AuditEntry
+from receiver.store.engine import Tx
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, Delivery, DeliveryState, DueDelivery
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
+from submitter.model import TaskId
 from tests.support.builders import SECRET, T0, a_report, a_task
 
 DAY_MS = 86_400_000
@@ -44,6 +48,30 @@ async def publish_event_of(store: Store, task_id: str, *, at_ms: int = T0, **cha
     await store.ledger.record(
         [a_report(provider_task_id=task_id, expected_task_id=task_id, provider=changes.get("provider", "hiapi"))], at_ms
     )
+
+
+async def publish_newer_event(store: Store, *, kind: str = "task.from_a_newer_version", task: str | None = None) -> int:
+    """An event of a type that only a newer version knows, with its deliveries made: for none. Return its number.
+
+    It is made of the first event, and is about its task, or about another one.
+    """
+    (first,) = await store.events.events(0, limit=1)
+    body = json.loads(first.body)
+
+    async def work(tx: Tx) -> int:
+        row = await tx.fetch_one("reserve_event_numbers", count=1)
+        assert row is not None
+        seq, name = int(row["value"]), f"evt_newer{row['value']}"
+        body["type"] = kind
+        body["data"] |= {"seq": seq, "event_id": name}
+        newer = replace(
+            first, seq=seq, id=name, task_id=TaskId(task) if task else first.task_id, type=kind, body=json.dumps(body)
+        )
+        await tx.execute("insert_event", **event_row(newer))
+        await tx.execute("set_fan_out", seq=seq)
+        return seq
+
+    return await store.engine.write(work)
 
 
 async def lease(store: Store, *, now_ms: int = T0, limit: int = 500, lease_ms: int = 10_000) -> list[DueDelivery]:

@@ -22,6 +22,10 @@ PNG = b"".join(
 )
 
 
+#: The beginning of a film.
+MP4 = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"
+
+
 @asynccontextmanager
 async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server of files: its address, and the heads of the requests that came."""

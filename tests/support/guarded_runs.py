@@ -1,4 +1,4 @@
-"""The guarded statements of runs of operators."""
+"""The guarded statements of runs of operators, and of processes."""
 
 from collections.abc import Mapping
 
@@ -40,6 +40,12 @@ GUARDED_RUNS: Mapping[str, Guarded] = {
         params={"before": "s"},
         takes=({"state": "failed"},),
         leaves=({"id": "s"}, {"id": "t"}, {"state": "running"}),
+    ),
+    "remove_old_processes": Guarded(
+        table="processes",
+        row={"id": "p", "role": "web", "seen_ms": NOW - 1},
+        params={"before_ms": NOW},
+        leaves=({"seen_ms": NOW}, {"seen_ms": LATER}),
     ),
     "stop_run": Guarded(
         table="operator_runs",

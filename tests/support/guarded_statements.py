@@ -362,5 +362,7 @@ UNGUARDED: Mapping[str, str] = {
     "set_metadata": "the newest value counts",
     "add_minute_count": "a sum, whoever adds first",
     "remove_minute_counts": "a minute that is over for a day never changes",
+    "remove_process": "its name is of one start, and that process has stopped",
+    "save_process": "a process alone writes its row",
     "set_durations": "its transaction has locked the counter of learned events",
 }

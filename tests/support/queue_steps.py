@@ -23,7 +23,7 @@ async def states_of(setup: SubmissionSetup, *tasks: Task) -> list[str]:
 
 
 async def events_of(setup: SubmissionSetup) -> list[tuple[str, str | None]]:
-    return [(event.type.value, event.task_id) for event in await setup.store.events.events(0)]
+    return [(event.type, event.task_id) for event in await setup.store.events.events(0)]
 
 
 async def ends(setup: SubmissionSetup, task: Task, number: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
@@ -10,13 +11,14 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.console import note
+from receiver.cli.console import WRONG, note
 from receiver.cli.ledger import ledger_named
 from receiver.cli.listening import cannot_listen, stopped_by_signal
+from receiver.cli.outcome import lines_of, status_of
 from receiver.config.settings import Settings
-from receiver.runtime.background import commit_listener, snapshots, working
+from receiver.runtime.background import commit_listener, present, snapshots, working
 from receiver.runtime.clock import now_ms
-from receiver.runtime.environment import load_settings
+from receiver.runtime.environment import load_settings, wants_json_log
 from receiver.runtime.log import start_logging
 from receiver.runtime.operator_runs.runner import operating
 from receiver.runtime.wiring import open_services
@@ -24,6 +26,7 @@ from receiver.store.open import ledger_at
 from receiver.web import server
 from receiver.web.app import create_app
 from receiver.web.metrics import serving_metrics
+from submitter.base_error import WhenfinalError
 from submitter.providers.registry import ADAPTERS
 from submitter.timestamps import rfc3339
 
@@ -45,15 +48,21 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 
 def worker() -> None:
-    settings = load_settings()
-    start_logging(settings)
-    with _metrics_listener(settings) as listener, ledger_named(settings):
-        asyncio.run(_work(settings, listener))
+    with told_as_logged():
+        settings = load_settings()
+        start_logging(settings)
+        with _metrics_listener(settings) as listener, ledger_named(settings):
+            asyncio.run(_work(settings, listener))
 
 
 def _serve(host: str, port: int, *, with_worker: bool) -> None:
-    settings = load_settings()
-    start_logging(settings)
+    with told_as_logged():
+        settings = load_settings()
+        start_logging(settings)
+        _listen(settings, host, port, with_worker=with_worker)
+
+
+def _listen(settings: Settings, host: str, port: int, *, with_worker: bool) -> None:
     try:
         listener = server.bind(host, port)
     except OSError as error:
@@ -104,6 +113,7 @@ async def _work(settings: Settings, listener: socket.socket | None) -> None:
             open_services(settings) as services,
             commit_listener(services),
             snapshots(services),
+            present(services, "worker"),
             working(services),
             operating(services),
             AsyncExitStack() as stack,
@@ -126,9 +136,32 @@ def show_first_key(settings: Settings, url: str, key: str) -> None:
 
 def say(settings: Settings, event: str, text: str, **fields: str | int | None) -> None:
     """Print a line about this process, whatever the level of the log; in the form of the log where that is JSON."""
-    if settings.log.format == "json":
-        text = json.dumps({"event": event, **fields, "level": "info", "timestamp": rfc3339(now_ms())})
-    note(text)
+    note(_json_line(event, "info", **fields) if settings.log.format == "json" else text)
+
+
+@contextmanager
+def told_as_logged() -> Iterator[None]:
+    """Print what ends the process in the form of the log where that is JSON, also before the log is set up.
+
+    Raise typer.Exit after that. In the other form the error stays as it is.
+    """
+    try:
+        yield
+    except WhenfinalError as error:
+        if not wants_json_log():
+            raise
+        for line in lines_of(error):
+            note(_json_line("process_failed", "critical", error=line))
+        raise typer.Exit(status_of(error)) from error
+    except Exception:
+        if not wants_json_log():
+            raise
+        note(_json_line("process_failed", "critical", exception=traceback.format_exc()))
+        raise typer.Exit(WRONG) from None
+
+
+def _json_line(event: str, level: str, **fields: str | int | None) -> str:
+    return json.dumps({"event": event, **fields, "level": level, "timestamp": rfc3339(now_ms())})
 
 
 def summary(settings: Settings) -> str:

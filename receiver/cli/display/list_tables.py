@@ -62,7 +62,7 @@ def deliveries_table(deliveries: Sequence["Delivery"], now_ms: int) -> Listing:
 
 def event_line(event: "Event") -> str:
     """One line of `events --follow`."""
-    return f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type.value:<14}  {event.task_id or ''}".rstrip()
+    return f"{event.seq:>6}  {rfc3339(event.at_ms)}  {event.type:<14}  {event.task_id or ''}".rstrip()
 
 
 def attempts_table(attempts: Sequence["Attempt"]) -> Listing:

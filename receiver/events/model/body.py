@@ -17,7 +17,7 @@ def event_of_draft(draft: EventDraft, seq: int, at_ms: int) -> Event:
         seq=seq,
         id=draft.id,
         task_id=draft.subject,
-        type=draft.type,
+        type=draft.type.value,
         at_ms=at_ms,
         supersedes=draft.data["supersedes"],
         body=to_json(body).decode(),

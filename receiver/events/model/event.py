@@ -37,7 +37,8 @@ class Event:
     id: str
     #: The task that it is about; None for an event about a subscription or a provider.
     task_id: TaskId | None
-    type: EventType
+    #: Also one that only a newer version knows, which stored the event.
+    type: str
     at_ms: int
     #: The id of the event that this one replaces.
     supersedes: str | None
@@ -49,7 +50,7 @@ class Event:
 class EventFacts:
     """What filters match. An event about no task has a type, and a provider where it is about one."""
 
-    type: EventType
+    type: str
     provider: str | None = None
     model: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class EventFacts:
         return cls.of_body(event.type, event.body)
 
     @classmethod
-    def of_body(cls, event_type: EventType, body: str) -> Self:
+    def of_body(cls, event_type: str, body: str) -> Self:
         data = json.loads(body)["data"]
         task, provider = data.get("task") or {}, (data.get("provider") or {}).get("name")
         return cls(
@@ -90,9 +91,9 @@ def event_view(event: Event) -> dict[str, Any]:
     return {
         "seq": event.seq,
         "event_id": event.id,
-        "type": event.type.value,
+        "type": event.type,
         "timestamp": body["timestamp"],
-        "task": body["data"]["task"],
+        "task": body["data"].get("task"),
         "supersedes": event.supersedes,
         **about,
     }

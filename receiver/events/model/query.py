@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from receiver.events.model.event import Event, EventFacts, EventType
+from receiver.events.model.event import Event, EventFacts
 
 NEVER_LOST = 2**62  # beyond every event number
 
@@ -17,7 +17,8 @@ class EventFilter:
     An empty condition lets every event through. Only in a subscription do empty `types` mean the events about tasks.
     """
 
-    types: frozenset[EventType] = frozenset()
+    #: In a subscription also types that only a newer version knows.
+    types: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -77,6 +78,17 @@ class FutureCursor:
     oldest_after: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestEvents:
+    """Matching events, newest first."""
+
+    events: tuple[Event, ...]
+    #: The next page begins before this number; None when no older event is stored.
+    next_before: int | None
+    #: The page ends because `SCAN_LIMIT` events were looked at for it.
+    is_cut: bool = False
+
+
 SliceOutcome = EventSlice | ExpiredCursor | FutureCursor
 
 
@@ -87,3 +99,16 @@ def slice_of(found: Sequence[Event], wanted: EventFilter, *, limit: int, until: 
     events = tuple(found[:limit])
     next_after = events[-1].seq if len(events) == limit else until
     return EventSlice(events=events, next_after=next_after, has_more=next_after < last_seq)
+
+
+def newest_of(
+    found: Sequence[Event], wanted: EventFilter, *, limit: int, first_seq: int, oldest_seq: int
+) -> NewestEvents:
+    """The newest `limit` matching events of those `found`, the newest first, with numbers from `first_seq` on."""
+    if needs_body(wanted):
+        found = [event for event in found if matches(wanted, EventFacts.of_event(event))]
+    events = tuple(found[:limit])
+    is_full = len(events) == limit
+    last_seq = events[-1].seq if is_full else first_seq
+    next_before = last_seq if last_seq > oldest_seq else None
+    return NewestEvents(events=events, next_before=next_before, is_cut=not is_full and next_before is not None)

@@ -37,7 +37,7 @@ def cursor_frame(cursor: int) -> bytes:
 
 
 def event_frame(event: Event) -> bytes:
-    return _frame(event.seq, event.type.value, event_view(event))
+    return _frame(event.seq, event.type, event_view(event))
 
 
 def reset_frame(requested_after: int, oldest_after: int) -> bytes:

@@ -44,6 +44,9 @@ class RunRepository(Repository):
     async def run(self, run_id: str) -> OperatorRun | None:
         return await self._one("run_by_id", run_of, id=run_id)
 
+    async def run_of_nonce(self, nonce: str) -> OperatorRun | None:
+        return await self._one("run_by_nonce", run_of, nonce=nonce)
+
     async def runs(self, *, cursor: str | None = None, limit: int = 50) -> Page[OperatorRun]:
         """Newest first."""
         return await self._page("runs_page", run_of, lambda run: run.id, limit, {"cursor": cursor or NEWEST})

@@ -9,7 +9,7 @@ from secrets import token_hex
 import structlog
 
 from receiver.runtime.operator_runs.acts import ACTS, Act
-from receiver.runtime.operator_runs.model import OperatorRun, RunState, after_page
+from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunState, after_page
 from receiver.runtime.services import Services
 from receiver.store.errors import StoreError
 
@@ -39,6 +39,16 @@ class OperatorRuns:
         if stored.id == draft.id:
             self._begin(stored.id)
         return stored
+
+    async def claim(self, draft: OperatorRun) -> OperatorRun | None:
+        """Store a run that the caller works on itself; None when the same nonce was used before."""
+        stored = await self.services.store.runs.start(draft, now_ms=self.services.clock())
+        return await self._lease(stored.id) if stored.id == draft.id else None
+
+    async def end(self, run: OperatorRun, result: ItemResult) -> None:
+        """End a run that was claimed, with what became of its only item."""
+        ended = after_page(run, [result], None, self.services.clock())
+        await self.services.store.runs.save(ended, self.owner, until_ms=None)
 
     async def take_on(self) -> None:
         """Go on with one run that nobody works on, as that of a process that has died."""

@@ -21,3 +21,18 @@ FROM numbers WHERE name = 'events';
 
 -- last_seq: number of the newest event
 SELECT value FROM numbers WHERE name = 'events';
+
+-- event_by_id: one event
+SELECT * FROM events WHERE id = :id;
+
+-- events_before: events with a smaller number, and not below one, newest first
+SELECT * FROM events WHERE seq < :before AND seq >= :first ORDER BY seq DESC LIMIT :limit;
+
+-- events_before_of_types: the same, of some types
+SELECT * FROM events WHERE seq < :before AND seq >= :first AND type IN (:types...) ORDER BY seq DESC LIMIT :limit;
+
+-- events_before_of_task: events of one task with a smaller number, newest first
+SELECT * FROM events WHERE task = :task AND seq < :before ORDER BY seq DESC LIMIT :limit;
+
+-- event_from: the first event that is stored with a number or a greater one
+SELECT seq, at_ms FROM events WHERE seq >= :seq ORDER BY seq LIMIT 1;

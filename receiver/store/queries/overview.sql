@@ -52,6 +52,15 @@ FROM (
 ) o JOIN tasks t ON t.id = o.task
 WHERE t.state = 'running' AND t.raw_state = o.raw_state GROUP BY t.provider;
 
+-- unknown_word_tasks: unfinished tasks of a provider whose last word its documents do not name, the newest first, up to a limit of lines
+SELECT t.id, o.raw_state, o.at_ms
+FROM (
+    SELECT task, at_ms, raw_state FROM observations
+    WHERE state = 'running' AND at_ms >= :since_ms AND detail LIKE '%"unknown_word"%'
+    ORDER BY at_ms DESC LIMIT :limit
+) o JOIN tasks t ON t.id = o.task
+WHERE t.provider = :provider AND t.state = 'running' AND t.raw_state = o.raw_state ORDER BY o.at_ms DESC, t.id DESC;
+
 -- oldest_due_delivery: since when the one is due that waits longest at an endpoint which may be posted to now
 SELECT MIN(next_due_ms) AS at_ms FROM endpoints
 WHERE next_due_ms <= :now_ms AND (paused_until_ms IS NULL OR paused_until_ms <= :now_ms)
@@ -73,6 +82,15 @@ SELECT finished_ms AS at_ms FROM deliveries WHERE id IN (:ids...);
 -- subscriptions_by_state: how many there are in each state
 SELECT state, COUNT(*) AS number FROM subscriptions WHERE state IN ('active', 'disabled') GROUP BY state;
 
+-- failing_endpoints: those with pending deliveries that have failed so often in a row, the longest failing first
+SELECT ep.id, s.url, ep.failures, ep.failing_since_ms, ep.paused_until_ms
+FROM endpoints ep LEFT JOIN subscriptions s ON s.id = ep.id
+WHERE ep.next_due_ms IS NOT NULL AND ep.failures >= :failures AND (s.state IS NULL OR s.state = 'active')
+ORDER BY COALESCE(ep.failing_since_ms, 0), ep.id LIMIT :limit;
+
+-- disabled_subscriptions: the first of them
+SELECT id, url, disabled_ms, disabled_reason FROM subscriptions WHERE state = 'disabled' ORDER BY id LIMIT :limit;
+
 -- add_minute_count: add what a process has counted to a minute
 INSERT INTO minute_counts (name, minute_ms, provider, label, count)
 VALUES (:name, :minute_ms, :provider, :label, :count)
@@ -85,3 +103,7 @@ DELETE FROM minute_counts WHERE name = :name AND minute_ms < :before_ms;
 SELECT minute_ms - minute_ms % :span_ms AS at_ms, provider, label, CAST(SUM(count) AS BIGINT) AS count
 FROM minute_counts WHERE name = :name AND minute_ms >= :since_ms
 GROUP BY at_ms, provider, label ORDER BY at_ms, provider, label;
+
+-- last_minutes: when something was last counted of each provider since a time, one label left out
+SELECT provider, MAX(minute_ms) AS at_ms FROM minute_counts
+WHERE name = :name AND minute_ms >= :since_ms AND label <> :but AND count > 0 GROUP BY provider;

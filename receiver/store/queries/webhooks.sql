@@ -367,3 +367,21 @@ ORDER BY u.id DESC LIMIT :limit;
 SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq
 WHERE e.task IN (:tasks...) AND d.state = 'dead'
 ORDER BY d.id;
+
+-- deliveries_of_event: deliveries of one event, oldest first
+SELECT * FROM deliveries WHERE event_seq = :seq ORDER BY id LIMIT :limit;
+
+-- open_of_subscription: how many of its deliveries are pending and how many are dead letters, each counted up to a limit
+SELECT
+    (SELECT COUNT(*) FROM (
+        SELECT id FROM deliveries WHERE endpoint_id = :subscription AND due_ms IS NOT NULL LIMIT :most
+    ) p) AS pending,
+    (SELECT COUNT(*) FROM (
+        SELECT id FROM deliveries WHERE subscription = :subscription AND state = 'dead' LIMIT :most
+    ) d) AS dead;
+
+-- newest_of_subscription: of its newest deliveries past an id, at most so many, how many there are and how many were delivered
+SELECT COUNT(*) AS made, COALESCE(SUM(CASE WHEN n.state = 'delivered' THEN 1 ELSE 0 END), 0) AS delivered
+FROM (
+    SELECT state FROM deliveries WHERE subscription = :subscription AND id > :after_id ORDER BY id DESC LIMIT :most
+) n;

@@ -88,6 +88,8 @@ class PreparedSubmit:
     call: HttpCall
     #: To be stored with the intent, where the POST may be repeated; see `request.seal_body`.
     submit_body: str | None
+    #: The `traceparent` of the request that the task came with.
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

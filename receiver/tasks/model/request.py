@@ -118,10 +118,13 @@ def stored_request(request: TaskRequest, secrets: Sequence[str] = ()) -> dict[st
     return {name: _shortened(value, secrets) for name, value in present.items()}
 
 
-def full_request(request: TaskRequest) -> str:
-    """What `request_of` needs to build the call of a queued task: the video or the raw body, pictures included."""
-    values = _values(request)
-    return to_json({name: values[name] for name in ("video", "raw") if values[name] is not None})
+def full_request(request: TaskRequest, traceparent: str | None) -> str:
+    """What `request_of` needs to build the call of a queued task: the video or the raw body, pictures included.
+
+    With the `traceparent` of the request, if it had one.
+    """
+    values = {**_values(request), "traceparent": traceparent}
+    return to_json({name: values[name] for name in ("video", "raw", "traceparent") if values[name] is not None})
 
 
 def request_of(stored: Mapping[str, Any]) -> VideoRequest | RawRequest:

@@ -38,6 +38,8 @@ class Session:
     key_name: str
     #: Those that the key had at the sign-in and has still.
     scopes: frozenset[Scope]
+    #: Of this sign-in and no other.
+    nonce: str
 
     @property
     def may_operate(self) -> bool:
@@ -74,7 +76,8 @@ def read_session(secret_keys: Sequence[str], text: str, keys: Iterable[ApiKeyDig
         return None
     if not hmac.compare_digest(_mark(key, said["nonce"]), said["mark"]):
         return None
-    return Session(key_name=key.name, scopes=key.scopes & {Scope(each) for each in said["scopes"]})
+    scopes = key.scopes & {Scope(each) for each in said["scopes"]}
+    return Session(key_name=key.name, scopes=scopes, nonce=said["nonce"])
 
 
 def _mark(key: ApiKeyDigest, nonce: str) -> str:

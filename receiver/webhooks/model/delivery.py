@@ -53,6 +53,28 @@ class Backlog:
     failed: Delivery | None = None
 
 
+COUNTED_MOST = 1_000  # pending deliveries and dead letters that `Figures` counts
+
+RECENT_MOST = 200  # of the newest deliveries that `Figures` looks at
+
+RECENT_MS = 86_400_000  # how old they are at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How a subscription stands. Each number is counted up to a limit, so a big ledger does not make it slow."""
+
+    #: Not finished and dead; at most `COUNTED_MOST` of each.
+    pending: int = 0
+    dead: int = 0
+    #: Its newest deliveries that were made in the last `RECENT_MS`, at most `RECENT_MOST`, and those of them that were
+    #: delivered.
+    made: int = 0
+    delivered: int = 0
+    #: The newest delivery that failed and will be tried again; without one, the newest dead letter.
+    failed: Delivery | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanOutLag:
     """Events that have no deliveries yet."""

@@ -53,7 +53,7 @@ class SubscriptionRequest:
     def filter(self) -> EventFilter:
         """Raise ValueError for an unknown event type, which `validate_subscription` refuses."""
         return EventFilter(
-            types=frozenset(EventType(word) for word in self.types),
+            types=frozenset(self.types),
             providers=frozenset(self.providers),
             models=frozenset(self.models),
             labels=dict(self.labels),

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.events.model.event import EventType
 from receiver.events.model.query import EventFilter
 from receiver.store.codec import EMPTY_FOR_NONE, Conversion, Row, RowCodec, to_json
 from receiver.webhooks.model.delivery import Attempt, Delivery, DueDelivery
@@ -28,7 +27,7 @@ def filter_json(wanted: EventFilter) -> str:
 def filter_of(text: str) -> EventFilter:
     values: Mapping[str, Any] = json.loads(text)
     return EventFilter(
-        types=frozenset(EventType(word) for word in values["types"]),
+        types=frozenset(values["types"]),
         providers=frozenset(values["providers"]),
         models=frozenset(values["models"]),
         labels=values["labels"],

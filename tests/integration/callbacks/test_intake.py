@@ -64,7 +64,7 @@ class IntakeSetup:
     async def receive(self, callback: Callback, token: str | None, provider: str = "hiapi") -> IntakeOutcome:
         return await self.intake.receive(provider, token, callback)
 
-    async def events(self) -> list[EventType]:
+    async def events(self) -> list[str]:
         return [event.type for event in await self.store.events.events(0)]
 
 

@@ -276,3 +276,32 @@ async def test_an_unreadable_ledger_at_the_beginning_of_a_wait_does_not_hide_an_
         blocker.execute("ALTER TABLE gone RENAME TO tasks")
     blocker.close()
     await asyncio.wait_for(waiter, TIMEOUT_S)
+
+
+async def test_every_event_about_a_watched_task_is_told_and_no_other(store: Store) -> None:
+    feed = _feed(store)
+    async with feed.watching(TaskId("tsk_1"), lambda: None) as woken:
+        await store.ledger.record([a_report(TaskState.SUCCEEDED, "p2")], T0)
+        await store.ledger.mark_overdue(T0 + 1, limit=10)
+        feed.wake()
+        async with asyncio.timeout(TIMEOUT_S):
+            await woken.wait()  # overdue, which ends no wait
+        woken.clear()
+        await store.ledger.record([a_report(TaskState.SUCCEEDED, "p1")], T0)
+        feed.wake()
+        async with asyncio.timeout(TIMEOUT_S):
+            await woken.wait()
+    assert feed.taken == 0
+
+
+async def test_who_watches_takes_a_slot_and_is_sent_away_at_the_end(store: Store) -> None:
+    feed, left = _feed(store, max_streams=1), asyncio.Event()
+    async with feed.watching(TaskId("tsk_1"), left.set) as woken:
+        assert (feed.taken, feed.has_capacity) == (1, False)
+        await store.ledger.record([a_report(TaskState.SUCCEEDED, "p2")], T0)
+        feed.close()
+        assert left.is_set()
+        assert not woken.is_set()
+    later = asyncio.Event()
+    async with feed.watching(TaskId("tsk_1"), later.set):
+        assert later.is_set()

@@ -43,7 +43,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[ReconcileSetup]:
         yield opened
 
 
-async def _events(setup: ReconcileSetup) -> list[EventType]:
+async def _events(setup: ReconcileSetup) -> list[str]:
     return [event.type for event in await setup.store.events.events(0)]
 
 

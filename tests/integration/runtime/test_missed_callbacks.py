@@ -32,7 +32,7 @@ async def _misses(store: Store, count: int = FEW, *, at_ms: int = T0) -> None:
 
 
 async def _told(store: Store) -> list[Event]:
-    return [event for event in await store.events.events(0) if event.type is EventType.CALLBACKS_MISSED]
+    return [event for event in await store.events.events(0) if event.type == EventType.CALLBACKS_MISSED]
 
 
 async def test_the_first_few_misses_are_told_once(store: Store, checks: Checks) -> None:

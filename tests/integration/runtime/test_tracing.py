@@ -17,7 +17,7 @@ from receiver.runtime.measuring import open_spans
 from receiver.runtime.tracing import OtelSpans, TaskIds
 from submitter.simulator import SimulatorConfig, running
 from tests.support.raw_server import RawServer, reply, replying, serving
-from tests.support.service import Served, a_callback_body, served
+from tests.support.service import ORDER, VIDEO, Served, a_callback_body, served
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CALLER_IDS = (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331)
@@ -84,6 +84,25 @@ async def test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller(seen
     assert {each for span in (*polls, *deliveries) for each in _links(span)} == {submit_ids(task_id)}
     trace_id, span_id = _ids(deliveries[0])
     assert f"traceparent: 00-{trace_id:032x}-{span_id:016x}-01".encode() in hook.requests[0]
+
+
+async def test_a_task_that_waits_keeps_the_trace_of_its_caller_over_a_restart(seen: Seen, tmp_path: Path) -> None:
+    """It is sent by another process than the one that took the request."""
+    stuck = {"provider": "hiapi", "video": {**VIDEO, "prompt": "a horse #simulate:stuck"}}
+    async with running(SimulatorConfig(speed=600.0, hiapi_webhook_secret=None)) as sim:
+        async with served(tmp_path, sim, HIAPI_MAX_IN_FLIGHT="1") as service:
+            assert (await service.post("/v1/tasks", stuck)).json()["state"] == "submitted"
+            task = (await service.post("/v1/tasks", ORDER, headers={"traceparent": CALLER})).json()
+            assert task["state"] == "queued"
+            too_long = {"traceparent": f"{CALLER}-{'a' * 300}"}
+            longer = (await service.post("/v1/tasks", ORDER, headers=too_long)).json()
+            assert longer["state"] == "queued"
+        async with served(tmp_path, sim, HIAPI_MAX_IN_FLIGHT="3") as service, working(service.services):
+            for task_id in (task["id"], longer["id"]):
+                assert (await service.get(f"/v1/tasks/{task_id}?wait=30")).json()["state"] == "succeeded"
+    found = {_ids(span): _links(span) for span in seen.named("submit")}
+    assert found[submit_ids(task["id"])] == [CALLER_IDS]
+    assert found[submit_ids(longer["id"])] == []
 
 
 async def test_a_callback_is_a_trace_of_its_own_with_links_to_the_submit_and_to_its_sender(

@@ -48,3 +48,11 @@ async def test_a_minute_is_deleted_once_it_is_too_old(store: Store) -> None:
     assert len(await store.minutes.since(NAME, since_ms=0)) == 2
     await _add(store, KEPT_MS // MINUTE_MS + 1, 1)
     assert len(await store.minutes.since(NAME, since_ms=0)) == 2
+
+
+async def test_the_last_minute_in_which_something_was_counted_is_found_by_provider(store: Store) -> None:
+    await _add(store, 2, 1)
+    await _add(store, 5, 1)
+    await _add(store, 9, 1, "rejected")
+    assert await store.minutes.last(NAME, since_ms=START, but="rejected") == {"hiapi": START + 5 * MINUTE_MS}
+    assert await store.minutes.last(NAME, since_ms=START + 6 * MINUTE_MS, but="rejected") == {}

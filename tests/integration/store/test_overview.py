@@ -157,3 +157,23 @@ async def test_dead_letters_are_counted_since_the_oldest_became_one(store: Store
     await finish(store, await lease(store, limit=1), DeliveryState.DEAD)
     found = (await _read(store)).dead
     assert (found.number, found.since_ms is not None) == (1, True)
+
+
+async def test_the_tasks_of_an_unknown_word_are_those_it_was_last_said_of_the_newest_first(store: Store) -> None:
+    for number, word in ((1, "odd"), (2, "odd"), (3, "strange"), (4, "odd")):
+        provider = "modellix" if number == 4 else "hiapi"
+        await _open(store, f"tsk_{number}", TaskState.RUNNING, provider_task_id=f"p{number}", provider=provider)
+        odd = {"raw_state": word, "is_documented_state": False, "provider": provider}
+        await _is_said(store, number, TaskState.RUNNING, at_ms=T0 + number, **odd)
+    found = await store.overview.unknown_words("hiapi", now_ms=T0)
+    assert found == {"strange": {"tsk_3": T0 + 3}, "odd": {"tsk_2": T0 + 2, "tsk_1": T0 + 1}}
+    assert list(found["odd"]) == ["tsk_2", "tsk_1"]
+    await _is_said(store, 3, TaskState.RUNNING, raw_state="running")
+    assert await store.overview.unknown_words("hiapi", now_ms=T0) == {"odd": {"tsk_2": T0 + 2, "tsk_1": T0 + 1}}
+
+
+async def test_open_tasks_are_counted_of_every_provider(store: Store) -> None:
+    await _open(store, "tsk_1", TaskState.RUNNING, provider="gone", provider_task_id="p1")
+    await _open(store, "tsk_2", TaskState.QUEUED, queued_ms=T0)
+    await _open(store, "tsk_3", TaskState.SUCCEEDED, provider="ended", provider_task_id="p3", final_ms=T0)
+    assert await store.overview.open_tasks() == {"gone": {"running": 1}, "hiapi": {"queued": 1}}

@@ -262,7 +262,9 @@ def test_a_statement_that_reads_a_whole_index_would_be_seen(sqlite_plan: Plan) -
 _USED_BY: Mapping[str, str] = {
     "attempts_age": "old_attempts",
     "attempts_delivery": "attempts_of_delivery",
-    "audit_task": "audit_of_task",
+    "audit_action": "audit_page_of_action",
+    "audit_actor": "audit_page_of_actor",
+    "audit_task": "audit_page_of_task",
     "deliveries_dead": "count_dead_of_subscription",
     "deliveries_dead_of_notify": "dead_of_notify",
     "deliveries_endpoint": "leasable_deliveries",

@@ -156,7 +156,7 @@ async def test_cancellations_and_claims_at_once_decide_each_task_once(store: Sto
     states = {task.id: task.state for task in await _all(store)}
     assert {name for name in names if states[name] is TaskState.CANCELED} == canceled
     assert {name for name in names if states[name] is TaskState.SUBMITTING} == claimed
-    events = [(event.type.value, event.task_id) for event in await store.events.events(0)]
+    events = [(event.type, event.task_id) for event in await store.events.events(0)]
     assert sorted(events) == sorted(("task.canceled", name) for name in canceled)
 
 

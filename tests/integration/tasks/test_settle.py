@@ -51,7 +51,7 @@ async def _summaries(store: Store, kind: str, task_id: TaskId = ONE) -> list[str
 
 
 async def _event_types(store: Store) -> list[str]:
-    return [event.type.value for event in await store.events.events(0)]
+    return [event.type for event in await store.events.events(0)]
 
 
 # The id.

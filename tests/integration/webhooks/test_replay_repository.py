@@ -46,7 +46,7 @@ async def _replay(store: Store, *, now_ms: int | None = LATER, limit: int = LIMI
         total = ReplayBatch(
             next_after=batch.next_after,
             matched=total.matched + batch.matched,
-            requeued=total.requeued + batch.requeued,
+            seqs=total.seqs + batch.seqs,
         )
     return total
 
@@ -174,7 +174,7 @@ async def test_one_batch_scans_a_bounded_part_of_the_log(store: Store) -> None:
     batch = await store.replays.requeue_batch("sub_1", wanted, scope, limit=LIMIT, now_ms=LATER)
     assert batch == ReplayBatch(next_after=SLICE_SEQS)
     full = await store.replays.requeue_batch("sub_1", ReplayRange(), scope, limit=LIMIT, now_ms=LATER)
-    assert full == ReplayBatch(next_after=LIMIT, matched=LIMIT, requeued=LIMIT)
+    assert full == ReplayBatch(next_after=LIMIT, matched=LIMIT, seqs=tuple(range(1, LIMIT + 1)))
 
 
 async def test_a_replay_ends_with_the_newest_event_of_its_beginning(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.runtime.operator_runs.acts import deliveries, settle, tasks
+from receiver.runtime.operator_runs.acts import deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.runtime.operator_runs.acts.act import Act
 
 __all__ = ["ACTS", "Act"]
@@ -16,4 +16,11 @@ ACTS: Mapping[str, Act] = {
     "redeliver-tasks": Act(items=deliveries.dead_letters_of_tasks, work=deliveries.redeliver),
     "redeliver-deliveries": Act(items=deliveries.found_deliveries, work=deliveries.redeliver_fitting),
     "redeliver-delivery": Act(items=deliveries.the_delivery, work=deliveries.redeliver),
+    "resume-provider": Act(items=providers.the_provider, work=providers.resume),
+    "test-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.test),
+    "resume-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.resume),
+    "disable-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.disable),
+    "rotate-secret": Act(items=subscriptions.the_subscription, work=subscriptions.is_left),
+    "resume-host": Act(items=subscriptions.the_host, work=subscriptions.resume_host),
+    "replay-events": Act(items=replay.events_to_replay, work=replay.replay),
 }

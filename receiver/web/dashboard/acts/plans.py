@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.web.dashboard.acts import deliveries, settle, tasks
+from receiver.web.dashboard.acts import deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.web.dashboard.acts.plan import MakePlan
 
 PLANS: Mapping[str, MakePlan] = {
@@ -13,4 +13,11 @@ PLANS: Mapping[str, MakePlan] = {
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
     "redeliver-deliveries": deliveries.plan_redeliver_found,
     "redeliver-delivery": deliveries.plan_redeliver,
+    "resume-provider": providers.plan_resume,
+    "test-subscription": subscriptions.plan_test,
+    "resume-subscription": subscriptions.plan_resume,
+    "disable-subscription": subscriptions.plan_disable,
+    "rotate-secret": subscriptions.plan_rotate,
+    "resume-host": subscriptions.plan_resume_host,
+    "replay-events": replay.plan_replay,
 }

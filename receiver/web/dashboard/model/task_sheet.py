@@ -19,6 +19,8 @@ LINES_MOST = 300  # of a timeline
 
 DELIVERIES_MOST = 100
 
+_SOUND = re.compile(r"\.(mp3|wav|m4a|ogg|flac)$", re.IGNORECASE)
+
 _FILM = re.compile(r"\.(mp4|mov|webm|m4v|mkv)$", re.IGNORECASE)
 
 #: Members of a request whose addresses are nobody's pictures.
@@ -98,10 +100,11 @@ def _addresses(value: object) -> Iterator[str]:
 
 
 def media_kind(output_type: str, url: str) -> str:
-    """How a file is shown: as a video or an image."""
-    if output_type == "video" or _FILM.search(url.partition("?")[0]):
-        return "video"
-    return "image"
+    """How a file is shown: as video, audio or an image."""
+    path = url.partition("?")[0]
+    if output_type == "audio" or _SOUND.search(path):
+        return "audio"
+    return "video" if output_type == "video" or _FILM.search(path) else "image"
 
 
 def shows_media(output: Output) -> bool:

@@ -23,8 +23,8 @@ OLD_MS = 12 * 3_600_000  # a preview that nobody pressed for so long is made aga
 
 async def show_act(view: View) -> Page:
     asked = Asked(services=view.services, fields=view.query, at_ms=view.now_ms, is_preview=True)
-    kind, make = _plan_of(view)
-    plan = await make(asked)
+    kind = view.param("kind")
+    plan = await _plan_of(kind)(asked)
     fields = [pair for pair in view.query if pair[0] not in plan.fields]
     values = {
         "plan": plan,
@@ -38,7 +38,21 @@ async def show_act(view: View) -> Page:
 
 async def start_act(view: View) -> Response:
     """Start the run of a form; the same form again leads to the same run."""
-    kind, make = _plan_of(view)
+    run = await run_of_form(view)
+    if run is None:
+        runs: OperatorRuns = view.request.state.runs
+        run = await runs.start(await draft_of(view, view.param("kind")))
+    return redirect(f"{ROOT}/runs/{run.id}")
+
+
+async def run_of_form(view: View) -> OperatorRun | None:
+    """The run that the same form gave before: by now there may be nothing left to do, which is no reason to refuse."""
+    return await view.services.store.runs.run_of_nonce(view.form.get("nonce", ""))
+
+
+async def draft_of(view: View, kind: str) -> OperatorRun:
+    """The run that a form asks for, before it is stored. Raise a problem for a form that is none, and for a refusal."""
+    make = _plan_of(kind)
     fields: Pairs = [pair for pair in view.fields if pair[0] not in _OWN]
     asked = Asked(services=view.services, fields=fields, at_ms=_at(view), is_preview=False)
     if not _NONCE.fullmatch(view.form.get("nonce", "")):
@@ -46,7 +60,7 @@ async def start_act(view: View) -> Response:
     plan = await make(asked)
     if plan.refusal:
         raise Problem(Kind.CONFLICT, f"{plan.refusal} Nothing was done.")
-    draft = OperatorRun(
+    return OperatorRun(
         id=view.services.store.runs.new_run_id(view.now_ms),
         nonce=view.form["nonce"],
         kind=kind,
@@ -55,16 +69,12 @@ async def start_act(view: View) -> Response:
         expected=plan.expected,
         created_ms=view.now_ms,
     )
-    runs: OperatorRuns = view.request.state.runs
-    run = await runs.start(draft)
-    return redirect(f"{ROOT}/runs/{run.id}")
 
 
-def _plan_of(view: View) -> tuple[str, MakePlan]:
-    kind = view.param("kind")
+def _plan_of(kind: str) -> MakePlan:
     if kind not in PLANS:
         raise not_found("act")
-    return kind, PLANS[kind]
+    return PLANS[kind]
 
 
 def _at(view: View) -> int:

@@ -2,9 +2,13 @@
 
 import re
 
+from starlette.responses import Response
+
 from receiver.runtime.explaining import explain_task
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
+from receiver.web.dashboard.guard import PAGE_HEADERS
+from receiver.web.dashboard.live import LiveStreams, TaskStream
 from receiver.web.dashboard.media import MediaSlots, MediaStream
 from receiver.web.dashboard.model.task_sheet import (
     DELIVERIES_MOST,
@@ -16,9 +20,13 @@ from receiver.web.dashboard.model.task_sheet import (
     receivers_of,
     shows_media,
 )
-from receiver.web.dashboard.page import Page, View
+from receiver.web.dashboard.page import Page, View, session_of
+from receiver.web.dashboard.session import session_cookie
 from receiver.web.problems import Kind, Problem, not_found
 from submitter.model import TaskId
+
+#: Of a saved file, by how it is shown. What it really is, its program finds out.
+_SUFFIXES = {"video": "mp4", "audio": "mp3", "image": "img"}
 
 _NUMBER = re.compile("[0-9]{1,3}")
 
@@ -51,6 +59,23 @@ async def show_task(view: View) -> Page:
     return Page(template="task.html", title=f"Task {task.id}", values=values)
 
 
+async def show_live(view: View) -> Response:
+    """Notices of what happens to a task; see `live`."""
+    task, services = await _task(view), view.services
+    if view.request.method == "HEAD":
+        return Response(status_code=204, headers=PAGE_HEADERS)
+    streams: LiveStreams = view.request.app.state.live_streams
+    cookie = session_cookie(view.request)
+    return TaskStream(
+        feed=services.feed,
+        streams=streams,
+        nonce=view.session.nonce,
+        task_id=task.id,
+        keepalive_s=services.settings.streams.keepalive_s,
+        is_signed_in=lambda: session_of(services, cookie, services.clock()) is not None,
+    )
+
+
 async def show_output(view: View) -> MediaStream:
     """Hand on one output. Raise a 404 problem for none, and for one that needs the account's key."""
     task, number = await _task(view), _number(view)
@@ -60,7 +85,7 @@ async def show_output(view: View) -> MediaStream:
     if not shows_media(output):
         detail = "It needs the account's key, which is not sent from a page: use `whenfinal tasks download`."
         raise Problem(Kind.NOT_FOUND, detail)
-    suffix = "mp4" if media_kind(output.type, output.url) == "video" else "img"
+    suffix = _SUFFIXES[media_kind(output.type, output.url)]
     name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
     return _media(view, output.url, name)
 

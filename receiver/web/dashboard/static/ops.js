@@ -6,11 +6,14 @@
   const tags = new WeakMap(); // the ETag of what an element shows
   const live = document.querySelector("#live[hx-get]");
   const rate = document.querySelector("[data-rate]");
+  let stream = null; // notices of what happens to the one task that a page shows
 
   const say = (words) => {
     const state = rate?.querySelector("[data-state]");
     if (state && state.textContent !== words) state.textContent = words;
   };
+
+  const calm = () => (stream?.readyState === 1 ? "live" : "");
 
   const chosen = () => {
     try {
@@ -31,16 +34,45 @@
       const seconds = chosen();
       choice.value = String(seconds);
       if (seconds) timer = setInterval(look, seconds * 1000);
-      say(seconds ? "" : "not refreshed");
+      say(seconds ? calm() : "not refreshed");
+      if (seconds) listen();
+      else hangUp();
     };
+    const told = document.querySelector("[data-stream]")?.dataset.stream;
+    const hangUp = () => {
+      stream?.close();
+      stream = null;
+    };
+    // The chosen rate goes on beside it: it is all there is where no stream opens.
+    const listen = () => {
+      if (!told || stream || document.hidden || !chosen()) return;
+      stream = new EventSource(told);
+      stream.addEventListener("open", () => say(calm()));
+      stream.addEventListener("changed", look);
+      stream.addEventListener("ended", () => {
+        hangUp();
+        look();
+      });
+      stream.addEventListener("error", () => say(calm()));
+    };
+    addEventListener("pagehide", hangUp);
+    addEventListener("pageshow", listen);
     choice.addEventListener("change", () => {
       try {
         localStorage.setItem(KEPT, choice.value);
       } catch { /* the choice then holds for this page */ }
       start();
     });
+    // What goes on, such as a run, is looked at every second until it has ended.
+    setInterval(() => {
+      if (chosen() && live.querySelector("[data-goes-on]")) look();
+    }, 1000);
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden && chosen()) look();
+      if (document.hidden) hangUp();
+      else if (chosen()) {
+        look();
+        listen();
+      }
     });
     rate.hidden = false;
     start();
@@ -65,7 +97,7 @@
     } else {
       const tag = headers.get("ETag");
       if (tag) tags.set(ctx.sourceElement, tag);
-      say("");
+      say(calm());
     }
   });
 
@@ -75,10 +107,11 @@
     const link = event.target.closest?.("a[data-show]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    const shown = document.createElement(link.dataset.show === "video" ? "video" : "img");
-    if (link.dataset.show === "video") {
+    const kind = ["video", "audio"].includes(link.dataset.show) ? link.dataset.show : "img";
+    const shown = document.createElement(kind);
+    if (kind !== "img") {
       shown.controls = true;
-      shown.setAttribute("aria-label", link.dataset.label ?? "video");
+      shown.setAttribute("aria-label", link.dataset.label ?? kind);
     } else {
       shown.alt = link.dataset.label ?? "picture";
     }

@@ -1,5 +1,6 @@
 """One task: all that is known of it, its words as text, and its pictures and outputs through us alone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from submitter.model import Output, TaskState
 from tests.support.builders import a_report
 from tests.support.dashboard import is_page, visiting
 from tests.support.dashboard_ledger import MARKUP, REQUEST
-from tests.support.file_server import PNG, answering, reply
+from tests.support.file_server import MP4, PNG, answering, reply
 from tests.support.service import Served, served
 
 
@@ -108,6 +109,63 @@ async def test_a_part_of_a_film_is_asked_for_and_handed_on(service: Served) -> N
 async def test_nothing_but_pictures_and_films_is_handed_on(service: Served, kind: str, word: str) -> None:
     page = is_page(await _shown(service, reply(b"<script>1</script>", kind)), 502)
     assert f"answers with {word}" in page
+
+
+@pytest.mark.parametrize("kind", ["", "application/octet-stream", "binary/octet-stream; x=1"])
+async def test_a_film_whose_server_does_not_say_what_it_is_is_recognised_by_its_first_bytes(
+    service: Served, kind: str
+) -> None:
+    film = MP4 + b"\0" * 100_000
+    answer = await _shown(service, reply(film, kind))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
+    assert answer.content == film
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<script>1</script>", b'{"a": 1}', b"<svg onload='alert(1)'/>", b"\xff\xfe<\0h\0"]
+)
+async def test_what_is_no_media_by_its_first_bytes_is_not_handed_on(service: Served, body: bytes) -> None:
+    page = is_page(await _shown(service, reply(body, "application/octet-stream")), 502)
+    assert "application/octet-stream" in page
+    assert "alert(1)" not in page
+
+
+@pytest.mark.parametrize("body", [MP4, PNG], ids=["film", "picture"])
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+async def test_what_is_said_to_be_a_page_or_a_document_is_none(service: Served, body: bytes, kind: str) -> None:
+    assert "Only pictures" in is_page(await _shown(service, reply(body, kind)), 502)
+
+
+async def test_a_later_part_of_a_film_without_a_type_is_recognised_by_its_beginning(service: Served) -> None:
+    film = MP4 + b"\0" * 1_000
+
+    def answer(head: bytes) -> bytes:
+        found = re.search(rb"range: bytes=(\d+)-(\d*)", head.lower())
+        assert found is not None
+        start, end = int(found[1]), int(found[2] or len(film) - 1)
+        part = film[start : end + 1]
+        return reply(part, "", "206 Partial Content", Content_Range=f"bytes {start}-{end}/{len(film)}")
+
+    async with answering(answer) as (url, heads), visiting(service) as browser:
+        await _with_output(service, f"{url}/v")
+        found = await browser.get("/ops/tasks/tsk_1/outputs/0", headers={"Range": "bytes=500-599"})
+        begun = await browser.get("/ops/tasks/tsk_1/outputs/0", headers={"Range": "bytes=0-"})
+    assert (found.status_code, found.headers["content-type"]) == (206, "video/mp4")
+    assert found.content == film[500:600]
+    assert (begun.headers["content-type"], begun.content) == ("video/mp4", film)
+    assert [re.search(rb"bytes=\S+", head)[0] for head in heads] == [b"bytes=500-599", b"bytes=0-63", b"bytes=0-"]  # type: ignore[index]  # every request has one
+
+
+async def test_sound_is_played_in_the_page(service: Served) -> None:
+    async with answering(lambda _: reply(b"ID3" + b"\0" * 100, "")) as (url, _), visiting(service, "read") as browser:
+        await _with_output(service, f"{url}/v.mp3", type="audio")
+        page = is_page(await browser.get("/ops/tasks/tsk_1"))
+        assert (
+            '<audio class="shown" controls preload="none" aria-label="output 1" src="/ops/tasks/tsk_1/outputs/0">'
+            in page
+        )
+        assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).headers["content-type"] == "audio/mpeg"
 
 
 async def test_a_link_that_has_ended_a_packed_file_and_a_huge_one_are_said_so(

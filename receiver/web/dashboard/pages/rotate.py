@@ -1,0 +1,39 @@
+"""Rotate a secret: the one act that is done while its form is answered, because the answer alone shows the secret.
+
+The run, the audit and the log get no part of it. The same form again leads to the run, which does not have it either.
+"""
+
+from starlette.responses import Response
+
+from receiver.runtime.operator_runs.model import ItemResult
+from receiver.runtime.operator_runs.runner import OperatorRuns
+from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.subscription_sheet import overlap_of
+from receiver.web.dashboard.page import Page, View, redirect
+from receiver.web.dashboard.pages.acts import draft_of, run_of_form
+from submitter.standard_webhooks import public_key
+
+KIND = "rotate-secret"
+
+
+async def rotate(view: View) -> Page | Response:
+    runs: OperatorRuns = view.request.state.runs
+    earlier = await run_of_form(view)
+    run = await runs.claim(await draft_of(view, KIND)) if earlier is None else None
+    if run is None:
+        earlier = earlier or await run_of_form(view)
+        return redirect(f"{ROOT}/runs/{earlier.id}" if earlier else f"{ROOT}/runs")
+    name, overlap_s = str(run.condition["subscription"]), float(run.condition["overlap_s"])
+    rotated = await view.services.subscriptions.rotate(name, secret=None, overlap_s=overlap_s, actor=run.actor)
+    if rotated is None:
+        await runs.end(run, ItemResult(item=name, is_done=False, words="there is no such subscription any more"))
+        return redirect(f"{ROOT}/runs/{run.id}")
+    await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
+    values = {
+        "own": rotated,
+        "secret": rotated.secret,
+        "overlap_ms": overlap_of(rotated, view.now_ms),
+        "public_key": None if rotated.signing_key is None else public_key(rotated.signing_key),
+        "run_id": run.id,
+    }
+    return Page(template="secret.html", title="The new secret", values=values, live="")

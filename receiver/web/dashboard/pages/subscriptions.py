@@ -1,0 +1,126 @@
+"""Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
+
+import re
+from urllib.parse import urlencode
+
+from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.subscription_sheet import (
+    breaker_of,
+    is_counted_up,
+    limits_of,
+    overlap_of,
+    secret_words,
+    subscription_row,
+    success_words,
+)
+from receiver.web.dashboard.page import Page, View
+from receiver.web.problems import Kind, Problem
+from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.endpoint_health import is_troubled
+from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
+from submitter.standard_webhooks import public_key
+
+PATH = f"{ROOT}/subscriptions"
+
+ROWS = 25  # each with four reads
+
+DELIVERIES_SHOWN = 20
+
+#: Words of the button, and seconds in which the old secret signs as well.
+OVERLAPS = (("24 hours", 86_400), ("1 hour", 3_600), ("7 days", 604_800), ("not at all", 0))
+
+_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+LONGEST_HOST = 2_100  # characters
+
+_STATES = ("", *SubscriptionState)
+
+
+async def show_subscriptions(view: View) -> Page:
+    store, now_ms = view.services.store, view.now_ms
+    state, cursor = view.asked("state"), view.asked("before")
+    if state not in _STATES or (cursor and not _ID.fullmatch(cursor)):
+        raise Problem(Kind.MALFORMED, "The address names no such list: `state` is active or disabled.")
+    page = await store.subscriptions.page(
+        limit=ROWS, cursor=cursor or None, state=SubscriptionState(state) if state else None
+    )
+    rows = [
+        subscription_row(each, await store.deliveries.figures(each.subscription.id, now_ms=now_ms), now_ms)
+        for each in page.items
+    ]
+    values = {
+        "rows": [(row, *success_words(row.figures)) for row in rows],
+        "views": [
+            {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == state}
+            for name, each in (("All", ""), ("Active", "active"), ("Disabled", "disabled"))
+        ],
+        "newest": (f"{PATH}?state={state}" if state else PATH) if cursor else None,
+        "older": page.next_cursor and f"{PATH}?{f'state={state}&' if state else ''}before={page.next_cursor}",
+        "has_any": bool(rows) or bool(state) or bool(cursor),
+        "is_counted_up": is_counted_up,
+    }
+    return Page(template="subscriptions.html", title="Subscriptions", values=values)
+
+
+async def show_hosts(view: View) -> Page:
+    """Hosts that tasks name in `notify`."""
+    after, which = view.asked("after"), view.asked("which")
+    if which not in {"", "failing"} or len(after) > LONGEST_HOST:
+        raise Problem(Kind.MALFORMED, "The address names no such list: `which` is failing, or is left out.")
+    found = await view.services.store.endpoints.notify_hosts(
+        only_failing=bool(which), limit=ROWS, cursor=after or None, now_ms=view.now_ms
+    )
+    path, chosen = f"{PATH}/notify", [("which", which)] if which else []
+    values = {
+        "rows": [
+            (each, breaker_of(each.endpoint, view.now_ms), is_troubled(each.endpoint, view.now_ms))
+            for each in found.items
+        ],
+        "views": [
+            {"name": "All", "address": path, "is_here": not which},
+            {"name": "Failing", "address": f"{path}?which=failing", "is_here": bool(which)},
+        ],
+        "first": (f"{path}?which=failing" if which else path) if after else None,
+        "next": found.next_cursor and f"{path}?{urlencode([*chosen, ('after', found.next_cursor)])}",
+        "which": which,
+    }
+    return Page(template="notify.html", title="Notify addresses", values=values)
+
+
+async def show_subscription(view: View) -> Page:
+    store, now_ms = view.services.store, view.now_ms
+    status = await find_subscription(view)
+    own = status.subscription
+    row = subscription_row(status, await store.deliveries.figures(own.id, now_ms=now_ms), now_ms)
+    dead = await store.deliveries.deliveries(state=DeliveryState.DEAD, subscription=own.id, limit=1)
+    newest = await store.deliveries.deliveries(subscription=own.id, limit=DELIVERIES_SHOWN)
+    values = {
+        "row": row,
+        "own": own,
+        "success": success_words(row.figures),
+        "is_counted_up": is_counted_up,
+        "limits": limits_of(own),
+        "secret": secret_words(own, now_ms),
+        "overlap_ms": overlap_of(own, now_ms),
+        "overlaps": OVERLAPS,
+        "public_key": None if own.signing_key is None else public_key(own.signing_key),
+        "deliveries": newest.items,
+        "dead": dead.items[0] if dead.items else None,
+        "field": [("subscription", own.id)],
+        "newest_seq": await store.events.last_seq(),
+    }
+    return Page(template="subscription.html", title=f"Subscription {own.id}", values=values)
+
+
+async def find_subscription(view: View) -> SubscriptionStatus:
+    """The subscription of the path. Raise a 404 problem that says what may have become of it."""
+    found = await view.services.store.subscriptions.find(view.param("id"))
+    if found is None:
+        raise Problem(Kind.NOT_FOUND, GONE)
+    return found
+
+
+GONE = (
+    "There is no subscription of that id. If there was one it has been deleted: nothing is sent to it any more, what "
+    "was pending becomes a dead letter, and the audit says who deleted it."
+)
