@@ -74,10 +74,6 @@
         listen();
       }
     });
-    // What is being done is looked at each second until it has ended, whatever the rate, unless that is off.
-    setInterval(() => {
-      if (chosen() && live.querySelector("[data-busy]")) look();
-    }, 1000);
     rate.hidden = false;
     start();
   }
