@@ -153,7 +153,8 @@ async def plan_resume_host(asked: Asked) -> ActPlan:
 
 
 async def _figures(asked: Asked, own: Subscription) -> Figures:
-    return await asked.services.store.deliveries.figures(own.id, now_ms=asked.at_ms)
+    (figures,) = await asked.services.store.deliveries.figures([own.id], now_ms=asked.at_ms)
+    return figures
 
 
 def _pending(figures: Figures, verb: str = "are") -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from receiver.store.backup_notes import BackupNote
+from receiver.store.backups import BackupNote
 from receiver.store.processes import ProcessRow
 from receiver.store.url import LedgerFile, LedgerServer
 

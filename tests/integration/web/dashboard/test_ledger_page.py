@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store.backup_notes import BackupNote
+from receiver.store.backups import BackupNote
 from receiver.store.processes import ProcessRow
 from tests.support.dashboard import is_page, visiting
 from tests.support.dashboard_ledger import MARKUP

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store.backup_notes import BackupNote
+from receiver.store.backups import BackupNote
 from receiver.store.processes import ProcessRow
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.web.dashboard.model.ledger_sheet import (
