@@ -81,7 +81,7 @@ async def fill_audit(service: Served, ids: dict[str, Any]) -> None:
     ]
     for number, (actor, action, detail, task) in enumerate(lines):
         entry = AuditEntry(actor=actor, action=action, detail=detail, task_id=task)
-        await store.audit.record(entry, now_ms=now_ms - (9 - number) * hours)
+        await store.audit.record(entry, now_ms=now_ms - (9 - number) * 2 * MINUTE_MS)
     await store.backups.note(BackupNote(at_ms=now_ms - 5 * hours, place="/var/backups/whenfinal/monday.db"))
     for number, role in enumerate(("worker", "web", "serve")):
         seen_ms = now_ms - (number * 2 * hours)
