@@ -216,7 +216,6 @@ class Feed:
         self._waiters.wake(event.task_id for event in page if event.task_id and event.type in _ENDS)
         # What a type of a newer version means for its task is read from the task.
         self._waiters.check_later(event.task_id for event in page if event.task_id and event.type not in _TYPES)
-        self._waiters.wake(event.task_id for event in page if event.task_id and event.type not in _NO_ENDS)
         self._watchers.wake(event.task_id for event in page if event.task_id)
         if self._followers:
             self._buffer.add([EncodedEvent.of(event) for event in page])

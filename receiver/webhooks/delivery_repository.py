@@ -74,7 +74,7 @@ class DeliveryRepository(Repository):
         of = {"subscription": subscription_id}
         open_ones = await self._one("open_of_subscription", dict, **of, most=COUNTED_MOST) or {}
         after = id_maker(bytes)("dlv", max(0, now_ms - RECENT_MS))  # below the ids of all that were made since then
-        newest = await self._one("newest_of_subscription", dict, **of, after=after, most=RECENT_MOST) or {}
+        newest = await self._one("newest_of_subscription", dict, **of, after_id=after, most=RECENT_MOST) or {}
         failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
         return Figures(
             **open_ones, **newest, failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of)

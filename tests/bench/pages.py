@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from receiver.store.minutes import MINUTE_MS, MinuteKey
 from tests.bench.big_ledgers import fill
 from tests.bench.case import Arm, BenchFailed, Case, Found, Options, Round
 from tests.bench.checks import at_most
 from tests.support.dashboard import visiting
-from tests.support.service import served
+from tests.support.service import Served, served
 
 FINISHED, QUICK_FINISHED, RUNNING = 1_000_000, 250_000, 1_000
 PAGE_MS = 200.0
@@ -37,6 +38,11 @@ PAGES: Mapping[str, str] = {
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
     "runs of acts": "/ops/runs",
+    "events": "/ops/events",
+    "events of a model that no task has": "/ops/events?model=none",
+    "events of one type": "/ops/events?type=task.overdue",
+    "subscriptions": "/ops/subscriptions",
+    "hosts of notify": "/ops/subscriptions/notify",
     "the ledger": "/ops/ledger",
     "the audit": "/ops/audit",
     "the audit of an actor without lines": "/ops/audit?actor=nobody",
@@ -55,12 +61,36 @@ async def _measure(folder: Path, options: Options) -> Found:
     await fill(folder / "ledger.db", finished=finished, running=RUNNING)
     arms = {name: Arm(name=name) for name in PAGES}
     async with served(folder) as service, visiting(service) as browser:
+        await _count_a_day(service)
         for _ in range(ROUNDS):
             for name, address in PAGES.items():
                 arms[name].rounds.append(await _round(browser, address))
                 options.on_round()
     checks = [at_most(f"{name}, processor time", (arm.cpu_us or 0) / 1000, PAGE_MS, "ms") for name, arm in arms.items()]
     return Found(arms=list(arms.values()), checks=checks)
+
+
+async def _count_a_day(service: Served) -> None:
+    """What three busy providers leave in the counts by minute, in each minute of a day."""
+    now_ms = service.services.clock()
+    labels = {
+        "whenfinal_tasks_final": [
+            f"{state}/{by}/true" for state in ("succeeded", "failed") for by in ("callback", "poll")
+        ],
+        "whenfinal_callbacks": ["applied", "duplicate", "stale"],
+        "whenfinal_submits": ["accepted", "refused", "uncertain"],
+        "whenfinal_polls": [f"single/{outcome}" for outcome in ("open", "final", "not_found", "throttled", "error")],
+        "whenfinal_task_duration_seconds": [f"succeeded/{bound}" for bound in ("17", "25", "38", "57", "85", "128")],
+    }
+    for number in range(24 * 60):
+        minute_ms = now_ms - now_ms % MINUTE_MS - number * MINUTE_MS
+        counts = {
+            MinuteKey(name, minute_ms, provider, label): 1 + number % 7
+            for name, each in labels.items()
+            for label in each
+            for provider in ("hiapi", "signed", "dashscope")
+        }
+        await service.services.store.minutes.add(counts, names=[], now_ms=now_ms)
 
 
 async def _round(browser: httpx.AsyncClient, address: str) -> Round:

@@ -271,4 +271,20 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "A list that cannot be read never says that a lost submit created nothing",
         "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
     ),
+    (
+        "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",
+        "tests/unit/web/dashboard/test_alarms.py::test_every_alert_rule_is_told_on_the_page_too",
+    ),
+    (
+        "While the ledger cannot be read, the first page shows what was read last, with its age",
+        "tests/integration/web/dashboard/test_now.py::test_a_ledger_that_cannot_be_read_leaves_the_last_snapshot_in_words",
+    ),
+    (
+        "Each number of the first page leads to the list of just these tasks",
+        "tests/integration/web/dashboard/test_now.py::test_every_number_leads_to_the_list_of_just_these",
+    ),
+    (
+        "A provider that is in the ledger and no longer configured has its page",
+        "tests/integration/web/dashboard/test_providers.py::test_a_provider_that_is_in_the_ledger_alone_has_a_page",
+    ),
 )

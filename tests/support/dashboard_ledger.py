@@ -11,6 +11,7 @@ from receiver.store.processes import ProcessRow
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
+from tests.support.dashboard_subscriptions import deliver_some, subscribe_some
 from tests.support.service import Served
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202eevil"
@@ -36,6 +37,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     """Return ids by name, and the addresses of pages to look at."""
     now_ms = service.services.clock()
     ids: dict[str, Any] = {}
+    await subscribe_some(service, now_ms, MARKUP)
     for number, state in enumerate(
         [TaskState.QUEUED, TaskState.SUBMITTED, TaskState.UNCERTAIN, TaskState.SUCCEEDED, TaskState.FAILED] * 3
     ):
@@ -49,6 +51,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
+        **await deliver_some(service, now_ms),
         "gone": "/ops/tasks/tsk_0",
         "ledger": "/ops/ledger",
         "audit": "/ops/audit",
@@ -121,7 +124,11 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
 
 
 async def _troubles(service: Served, now_ms: int) -> None:
-    """A key that is denied in words with markup, and a day of counts."""
+    """A key that is denied and a state that nobody knows, both in words with markup, and a day of counts."""
+    for number, word in ((1, "waiting_for_review"), (6, f"<b>held</b> {MARKUP}")):
+        theirs = ProviderTaskId(f"task_{number:04}_7d1f4c")
+        report = a_report(TaskState.RUNNING, theirs, raw_state=word, is_documented_state=False)
+        await service.services.store.ledger.record([report], now_ms - 600_000)
     pause = PollPause(until_ms=now_ms + 240_000, reason="denied", alarm=f"polls are denied: 401 {MARKUP}")
     await service.services.store.providers.pause("hiapi", pause, now_ms=now_ms)
     counts: dict[MinuteKey, int] = {}

@@ -198,6 +198,10 @@ def test_with_keep_the_demo_serves_until_it_is_stopped(serving: ServingDemo) -> 
     _, receiver = _origins(serving.run)
     headers = {"Authorization": f"Bearer {key}"}
     assert httpx.get(f"{receiver}/v1/tasks", headers=headers, timeout=60).status_code == 200
+    assert f"the dashboard is at {receiver}/ops: " in serving.run.line("/ops")
+    with httpx.Client(base_url=receiver, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60) as browser:
+        assert browser.post("/ops/sign-in", data={"key": key}).headers["location"] == "/ops"
+        assert "happyhorse" in browser.get("/ops/tasks").text
     assert f"{receiver}/v1/subscriptions" in serving.run.line("/v1/subscriptions")
     subscriptions = httpx.get(f"{receiver}/v1/subscriptions", headers=headers, timeout=60).json()["subscriptions"]
     assert {each["description"] for each in subscriptions} == {"everything", "failures"}

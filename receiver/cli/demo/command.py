@@ -72,7 +72,8 @@ def _invite(running: Demo) -> None:
     auth = f'-H "Authorization: Bearer {setup.api_key}"'
     request = '{"provider": "hiapi", "video": {"model": "happyhorse-1.1/text-to-video", "prompt": "a paper boat"}}'
     for line in (
-        f"\nserving {url}  key {setup.api_key}  until Ctrl-C; try:",
+        f"\nserving {url}  key {setup.api_key}  until Ctrl-C",
+        f"the dashboard is at {url}/ops: open it in a browser and sign in with that key; or try:",
         f"  curl {auth} '{url}/v1/tasks?limit=3'",
         f"  curl {auth} '{url}/v1/events?after=0&limit=3'",
         f"  curl {auth} {url}/v1/subscriptions",

@@ -92,6 +92,7 @@ class Demo:
     _ended: Counter[str] = field(default_factory=Counter)
     _seq: int = 0
     _named_only: set[int] = field(default_factory=set)
+    _uncertain: int = 0
     _queued: int = 0
     _is_corrected: bool = False
 
@@ -109,7 +110,7 @@ class Demo:
             evidence = await beside(self._collect(), self.processes.watch())
             faults = faults_met(await self._recorded())
         shown = replace(
-            self.consumers.shown(), queued=self._queued, corrected=self._is_corrected, uncertain=len(self._named_only)
+            self.consumers.shown(), queued=self._queued, corrected=self._is_corrected, uncertain=self._uncertain
         )
         late = () if in_time else (f"time ran out after {self.scenario.time_limit_s:g} s",)
         wrong = (*late, *remarks(shown))
@@ -250,8 +251,13 @@ class Demo:
             page = await self.api.get("/v1/events", after=self._seq, limit=PAGE)
             if not page["events"]:
                 return
-            self._named_only.update(event["seq"] for event in page["events"] if event["type"] == TASK_UNCERTAIN)
-            tasks = [event["task"] for event in page["events"] if event["type"] not in {TASK_UNCERTAIN, REFUSED}]
+            events = page["events"]
+            self._uncertain += sum(event["type"] == TASK_UNCERTAIN for event in events)
+            # Those about no task, such as a provider that is paused, go to who names them as well.
+            named_only = [event for event in events if event["type"] == TASK_UNCERTAIN or event["task"] is None]
+            self._named_only.update(event["seq"] for event in named_only)
+            others = [event for event in events if event["seq"] not in self._named_only and event["type"] != REFUSED]
+            tasks = [event["task"] for event in others]
             self._events.update(task["provider"] for task in tasks)
             self._ended.update(task["provider"] for task in tasks if task["final_at"] is not None)
             self._seq = page["next_after"]

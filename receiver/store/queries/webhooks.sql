@@ -383,5 +383,5 @@ SELECT
 -- newest_of_subscription: of its newest deliveries past an id, at most so many, how many there are and how many were delivered
 SELECT COUNT(*) AS made, COALESCE(SUM(CASE WHEN n.state = 'delivered' THEN 1 ELSE 0 END), 0) AS delivered
 FROM (
-    SELECT state FROM deliveries WHERE subscription = :subscription AND id > :after ORDER BY id DESC LIMIT :most
+    SELECT state FROM deliveries WHERE subscription = :subscription AND id > :after_id ORDER BY id DESC LIMIT :most
 ) n;

@@ -5,7 +5,7 @@ from starlette.routing import BaseRoute, Route
 from receiver.config.api_keys import Scope
 from receiver.web.dashboard.files import PATH, serve_file
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.page import PageRoute, View, redirect
+from receiver.web.dashboard.page import PageRoute
 from receiver.web.dashboard.pages import (
     acts,
     audit,
@@ -20,11 +20,6 @@ from receiver.web.dashboard.pages import (
     task,
     tasks,
 )
-
-
-async def _first_page(_view: View) -> Response:
-    return redirect(f"{ROOT}/tasks")
-
 
 PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/sign-in", handle=sign_in.show_sign_in, scope=None),

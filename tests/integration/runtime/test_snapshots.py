@@ -1,6 +1,7 @@
 """The tick that reads what is open and stores what was counted."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,25 @@ async def test_a_number_is_counted_up_to_a_limit(settings: Settings, monkeypatch
             await services.store.submissions.open_task(task, services.clock())
         snapshot = await services.snapshots.take()
     assert snapshot.providers[0].tasks["running"] == 3
+
+
+async def test_viewers_share_one_reading_and_one_that_is_fresh_is_not_read_again(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        first, *others = await asyncio.gather(*(services.snapshots.fresh(60_000) for _ in range(5)))
+        assert all(each is first for each in others)
+        assert await services.snapshots.fresh(60_000) is first
+        services.metrics.snapshot = replace(first, at_ms=first.at_ms - 60_001)
+        later = await services.snapshots.fresh(60_000)
+        assert later.at_ms >= first.at_ms
+        assert later is services.metrics.snapshot
+        services.metrics.snapshot = replace(first, at_ms=first.at_ms + 600_000)
+        assert (await services.snapshots.fresh(60_000)).at_ms < first.at_ms + 600_000
+
+
+async def test_a_viewer_that_goes_leaves_the_reading_to_the_others(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        gone, stays = (asyncio.create_task(services.snapshots.fresh(0)) for _ in range(2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert (await stays).providers
+        assert gone.cancelled()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from receiver.runtime.operator_runs.acts.replay import EVENTS_AT_ONCE
 from receiver.web.dashboard.acts.plan import ActPlan, Asked, counted
-from receiver.web.dashboard.acts.subscriptions import page_of, the_subscription, touched
+from receiver.web.dashboard.acts.subscriptions import page_of, the_subscription
 from receiver.web.dashboard.model.task_filter import read_time
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
@@ -46,7 +46,6 @@ async def plan_replay(asked: Asked) -> ActPlan:
         sentences=(),
         condition={"subscription": own.id, "first_seq": first, "last_seq": last, "which": which.value},
         expected=None,
-        touched=(touched(own),),
         back=page_of(own.id),
         fields={"first_seq": str(first), "last_seq": str(last), "since": ""},
     )
@@ -62,6 +61,7 @@ async def plan_replay(asked: Asked) -> ActPlan:
         sentences=tuple(_sentences(looked, which, number)),
         expected=looked.requeued if looked.is_whole else None,
         facts=(
+            ("subscription", f"{own.id} {own.description}".rstrip()),
             ("to", own.url),
             ("range", f"event {max(first, oldest)} to event {last}: {last - max(first, oldest) + 1:,} in all"),
             *((("note", f"events before {oldest} are no longer stored"),) if first < oldest and first > 0 else ()),
@@ -86,9 +86,9 @@ async def _look(asked: Asked, own: Subscription, wanted: ReplayRange) -> _Looked
 
 def _sentences(looked: _Looked, which: ReplayWhich, number: str) -> list[str]:
     looked_at = "" if looked.is_whole else f"Of the first {looked.events:,} events, which were looked at: "
-    verb = "is" if number == "1" else "are"
+    events = "event is" if number == "1" else "events are"
     said = [
-        f"{looked_at}{number} {verb} posted again, after what is new, under the webhook-id of before.",
+        f"{looked_at}{number} {events} posted again, after what is new, under the webhook-id of before.",
         "A receiver that keeps the event's id takes it once.",
     ]
     left, others = looked.matched - looked.requeued, looked.events - looked.matched

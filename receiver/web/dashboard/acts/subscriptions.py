@@ -106,7 +106,9 @@ async def plan_rotate(asked: Asked) -> ActPlan:
         button="Rotate, and show the new secret once",
         sentences=(
             "A new secret signs from now on. It is shown once, on the next page, and nowhere else.",
-            f"The old one signs as well for {format_duration(overlap_s * 1000)}; then the receiver must know the new one."
+            f"The old one also signs for {format_duration(overlap_s * 1000)}: by then the receiver must learn the new one."
+            f"The old one signs as well for {format_duration(overlap_s * 1000)}; the receiver needs the new one then."
+            f"The old one signs too for {format_duration(overlap_s * 1000)}; then the receiver must know the new one."
             if overlap_s
             else "The old one ends at once: webhooks fail until the receiver knows the new one.",
             *((first,) if until_ms is not None else ()),

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from receiver.metrics.registry import OTHER
 from receiver.metrics.snapshot import Snapshot
 from receiver.store.minutes import SpanCount
+from receiver.store.processes import ProcessRow
 from receiver.store.troubles import Troubles
 from receiver.web.dashboard.model.addresses import ROOT
 
@@ -67,6 +68,10 @@ class Facts:
     callbacks: Sequence[SpanCount] = ()
     #: Of `whenfinal_submits`.
     submits: Sequence[SpanCount] = ()
+    #: Of `whenfinal_polls`.
+    polls: Sequence[SpanCount] = ()
+    #: Those that say in the ledger that they run.
+    processes: Sequence[ProcessRow] = ()
     #: When each periodic job of this process last succeeded.
     ticks_ms: Mapping[str, int] = field(default_factory=dict)
     #: The ledger could not be read now, so that the snapshot is all there is.

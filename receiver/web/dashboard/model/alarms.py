@@ -8,7 +8,9 @@ has lasted. That commits are slow is told by Prometheus alone, because each proc
 from collections.abc import Iterator, Mapping
 
 from receiver.web.dashboard.model import callback_counts
-from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity, lasted, provider_page
+from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.alarm import Alarm, Facts, Link, Severity, lasted, provider_page
+from receiver.web.dashboard.model.ledger_sheet import is_gone
 from receiver.web.dashboard.model.provider_alarms import of_provider
 from receiver.web.dashboard.model.webhook_alarms import of_webhooks
 from submitter.providers.schedule import MAX_CLOCK_SKEW_MS
@@ -19,14 +21,18 @@ STOPPED_MS = 300_000  # since the last success of a periodic job
 
 STOPPED_REPAIR_MS = 2_400_000  # of the repair of times, which runs every 10 minutes
 
+RESTART_MS = 120_000  # after the start of a process; until then a worker may be starting too
+
 #: Kind → the alert rule that tells the same; empty without one. The order is that of alarms of one severity.
 RULES: Mapping[str, str] = {
     "snapshot_old": "WhenfinalSnapshotOld",
     "denied": "WhenfinalProviderDenies",
     "uncertain": "WhenfinalSubmitUncertain",
     "no_callbacks": "WhenfinalNoCallbacks",
+    "no_worker": "",
     "deliveries_late": "WhenfinalDeliveriesLate",
     "job_stopped": "WhenfinalJobStopped",
+    "not_answering": "",
     "polls_late": "WhenfinalPollsLate",
     "queue_stands": "",
     "not_configured": "",
@@ -45,7 +51,8 @@ _ORDER = {kind: number for number, kind in enumerate(RULES)}
 
 
 def alarms_of(facts: Facts) -> list[Alarm]:
-    found = [*_of_ledger(facts), *_of_jobs(facts), *_of_clock(facts), *_of_callbacks(facts), *of_webhooks(facts)]
+    found = [*_of_ledger(facts), *_of_workers(facts), *_of_jobs(facts), *_of_clock(facts)]
+    found += [*_of_callbacks(facts), *of_webhooks(facts)]
     for provider in () if facts.snapshot is None else facts.snapshot.providers:
         found += of_provider(provider, facts)
     return sorted(found, key=_rank)
@@ -70,6 +77,23 @@ def _of_ledger(facts: Facts) -> Iterator[Alarm]:
     )
 
 
+def _of_workers(facts: Facts) -> Iterator[Alarm]:
+    """Processes say once a minute that they run, so one that was just started may be a restart of all."""
+    running = [each for each in facts.processes if not is_gone(each, facts.now_ms)]
+    if not running or any(each.role != "web" for each in running):
+        return
+    if facts.now_ms - max(each.started_ms for each in running) <= RESTART_MS:
+        return
+    yield Alarm(
+        kind="no_worker",
+        severity=Severity.CRITICAL,
+        sentence="No worker runs at this ledger: nothing is polled or delivered, and queued tasks are not submitted.",
+        since_ms=max((each.seen_ms for each in facts.processes if each.role != "web"), default=None),
+        cure="Start whenfinal worker, or whenfinal serve, which is both. If it ended by itself, its log says why.",
+        links=(Link(words="Processes", address=f"{ROOT}/ledger"),),
+    )
+
+
 def _of_jobs(facts: Facts) -> Iterator[Alarm]:
     for name, at_ms in facts.ticks_ms.items():
         limit_ms = STOPPED_REPAIR_MS if name == "clock_repair" else STOPPED_MS
@@ -87,7 +111,7 @@ def _of_jobs(facts: Facts) -> Iterator[Alarm]:
 def _of_clock(facts: Facts) -> Iterator[Alarm]:
     """A time in the ledger that is ahead of ours, or ours that is far ahead of the ledger's."""
     cure = "Set the clock of this machine right, and compare it with those of other machines at this ledger."
-    known = [each.at_ms for each in (*facts.ends, *facts.callbacks, *facts.submits)]
+    known = [each.at_ms for each in (*facts.ends, *facts.callbacks, *facts.submits, *facts.polls)]
     newest_ms = max([*known, 0 if facts.snapshot is None else facts.snapshot.at_ms])
     if newest_ms > facts.now_ms + MAX_CLOCK_SKEW_MS:
         yield Alarm(

@@ -92,7 +92,9 @@ def tiles_of(snapshot: Snapshot) -> list[Tile]:
         _tile("Queued", all_of(lambda each: each.queued), tasks_address(OTHER, state="queued"), ""),
         _tile("Uncertain submits", all_of(lambda each: each.uncertain), tasks_address(OTHER, state="uncertain"), "bad"),
         _tile("Overdue", all_of(lambda each: each.overdue), tasks_address(OTHER, overdue="1"), "warn"),
-        _tile("Contradicted", all_of(lambda each: each.contradicted), tasks_address(OTHER, contradicted="1"), "warn"),
+        _tile(
+            "Contradicted, 24 h", all_of(lambda each: each.contradicted), tasks_address(OTHER, contradicted="1"), "warn"
+        ),
         _tile("Dead letters", snapshot.dead, f"{ROOT}/deliveries?state=dead", "bad"),
     ]
 

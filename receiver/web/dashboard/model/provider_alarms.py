@@ -15,6 +15,10 @@ LATE_POLLS_MS = 120_000
 
 OLD_UNCERTAIN_MS = 900_000  # then it is critical
 
+UNANSWERED_MS = 10 * MINUTE_MS  # without one usable answer to a poll
+
+FEW_POLLS = 3  # of fewer it says little that none was answered
+
 QUEUE_STANDS_MS = 10 * MINUTE_MS  # a queue of which no submit was accepted for so long
 
 
@@ -26,11 +30,13 @@ def of_provider(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
     account = facts.troubles.accounts.get(provider.name, _no_account(provider.name))
     yield from _of_polls(provider, account, facts.now_ms)
     yield from _of_submits(provider, account, facts)
+    yield from _not_answering(provider.name, facts)
 
 
 def number_of(found: Open | int) -> str:
+    """With a plus where it was not counted to its end."""
     number = found if isinstance(found, int) else found.number
-    return f"{number:,}{' or more' if number >= MOST else ''}"
+    return f"{number:,}{'+' if number >= MOST else ''}"
 
 
 def tasks_address(provider: str, **filters: str | Sequence[str]) -> str:
@@ -80,6 +86,25 @@ def _of_polls(provider: ProviderSnapshot, account: AccountStatus, now_ms: int) -
             "the budget and the price of a poll.",
             links=(provider_page(name),),
         )
+
+
+def _not_answering(name: str, facts: Facts) -> Iterator[Alarm]:
+    """Polls count, because there are few submits, and one that is not answered is told as uncertain or refused."""
+    since_ms = facts.now_ms - UNANSWERED_MS
+    polls = [each for each in facts.polls if each.provider == name and each.at_ms >= since_ms]
+    number = sum(each.count for each in polls)
+    if number < FEW_POLLS or any(not each.label.endswith("/error") for each in polls):
+        return
+    first_ms = min(each.at_ms for each in polls)
+    yield Alarm(
+        kind="not_answering",
+        severity=Severity.WARNING,
+        sentence=f"{name} gives no usable answer: none to {number:,} polls within 10 minutes.",
+        since_ms=first_ms,
+        cure="It is down, or its address is wrong or blocked: compare the BASE_URL of the account, and run whenfinal "
+        "doctor. Polls go on, so no end is lost.",
+        links=(provider_page(name),),
+    )
 
 
 def _of_submits(provider: ProviderSnapshot, account: AccountStatus, facts: Facts) -> Iterator[Alarm]:

@@ -8,8 +8,10 @@ from receiver.metrics.snapshot import ProviderSnapshot
 from receiver.reconcile.model.provider import ProviderStatus
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import SpanCount
+from receiver.store.overview import UNFINISHED
 from receiver.web.dashboard.model.alarm import provider_page
 from receiver.web.dashboard.model.callback_counts import Misses, misses
+from receiver.web.dashboard.model.provider_alarms import tasks_address
 
 TASKS_MOST = 20  # that are listed of each unknown word
 
@@ -77,6 +79,8 @@ class ProviderRow:
     #: The limit of tasks in flight that holds; None: there is none.
     limit: int | None
     unfinished: int
+    #: The list of these.
+    unfinished_address: str
     due_polls: int
     price_s: float | None
     callbacks: Callbacks
@@ -153,6 +157,7 @@ def row_of(name: str, known: Known, now_ms: int) -> ProviderRow:
         status=status,
         limit=limit_of(status),
         unfinished=known.unfinished,
+        unfinished_address=tasks_address(name, state=UNFINISHED),
         due_polls=0 if snapshot is None else snapshot.due_polls.number,
         price_s=None if snapshot is None else snapshot.poll_price_s,
         callbacks=known.callbacks,

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.model.alarm import Alarm, Facts, Link, Severity, lasted
+from receiver.web.dashboard.model.alarm import Alarm, Button, Facts, Link, Severity, lasted
 from receiver.web.dashboard.model.provider_alarms import number_of
 
 LATE_DELIVERIES_MS = 300_000
 
 EACH_MOST = 5  # endpoints and subscriptions that are told one by one
 
-SUBSCRIPTIONS = Link(words="Subscriptions and notify addresses", address=f"{ROOT}/subscriptions")
+SUBSCRIPTIONS = Link(words="Subscriptions", address=f"{ROOT}/subscriptions")
+
+HOSTS = Link(words="Notify addresses", address=f"{ROOT}/subscriptions/notify")
 
 DEAD_LETTERS = Link(words="Dead letters", address=f"{ROOT}/deliveries?state=dead")
 
@@ -43,7 +45,7 @@ def _of_outbox(facts: Facts) -> Iterator[Alarm]:
             f"{number_of(outbox)} {'delivery is' if outbox.number == 1 else 'deliveries are'} pending.",
             since_ms=outbox.since_ms,
             cure="No worker runs, or a subscriber is slow. See that a worker runs, and which endpoint has a backlog.",
-            links=(Link(words="Pending deliveries", address=f"{ROOT}/deliveries?state=pending"), SUBSCRIPTIONS),
+            links=(Link(words="Pending deliveries", address=f"{ROOT}/deliveries?state=pending"), SUBSCRIPTIONS, HOSTS),
         )
     if dead.number:
         yield Alarm(
@@ -58,7 +60,8 @@ def _of_outbox(facts: Facts) -> Iterator[Alarm]:
 
 
 def _failing(endpoint: FailingEndpoint, now_ms: int) -> Alarm:
-    what = "A notify address" if endpoint.url is None else f"The endpoint of {endpoint.id}"
+    is_host = endpoint.url is None
+    what = "A notify address" if is_host else f"The endpoint of {endpoint.id}"
     age = "" if endpoint.since_ms is None else f" for {lasted(endpoint.since_ms, now_ms)}"
     return Alarm(
         kind="endpoint_failing",
@@ -67,7 +70,8 @@ def _failing(endpoint: FailingEndpoint, now_ms: int) -> Alarm:
         since_ms=endpoint.since_ms,
         said=endpoint.url or endpoint.id,
         cure="It is tried again by itself, seldom. Once the receiver is repaired, resume it.",
-        links=(SUBSCRIPTIONS if endpoint.url is None else _subscription(endpoint.id),),
+        links=(HOSTS if is_host else _subscription(endpoint.id),),
+        buttons=(_resume_host(endpoint.id) if is_host else _resume(endpoint.id, "Resume it"),),
     )
 
 
@@ -82,6 +86,7 @@ def _disabled(subscription: DisabledSubscription, now_ms: int) -> Alarm:
         said=f"{subscription.url}{why}",
         cure="It answered 410, has only failed for days, or a person disabled it. Resume it, or delete it.",
         links=(_subscription(subscription.id),),
+        buttons=(_resume(subscription.id, "Enable it"),),
     )
 
 
@@ -89,11 +94,19 @@ def _subscription(subscription_id: str) -> Link:
     return Link(words=f"Subscription {subscription_id}", address=f"{ROOT}/subscriptions/{subscription_id}")
 
 
+def _resume(subscription_id: str, words: str) -> Button:
+    return Button(words=words, kind="resume-subscription", fields=(("subscription", subscription_id),))
+
+
+def _resume_host(host: str) -> Button:
+    return Button(words="Resume it", kind="resume-host", fields=(("host", host),))
+
+
 def _further(kind: str, sentence: str) -> Alarm:
     return Alarm(
         kind=kind,
         severity=Severity.WARNING,
         sentence=sentence,
-        cure="The list of subscriptions shows them all.",
-        links=(SUBSCRIPTIONS,),
+        cure="The lists show them all.",
+        links=(SUBSCRIPTIONS, HOSTS) if kind == "endpoint_failing" else (SUBSCRIPTIONS,),
     )

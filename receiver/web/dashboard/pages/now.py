@@ -19,6 +19,7 @@ from receiver.web.dashboard.model.figures import (
     rate_rows,
     tiles_of,
 )
+from receiver.web.dashboard.model.provider_alarms import UNANSWERED_MS
 from receiver.web.dashboard.page import Page, View
 from receiver.webhooks.model.endpoint_health import FAILURES_TO_OPEN
 
@@ -72,7 +73,9 @@ async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
         minutes.since("whenfinal_callbacks", since_ms=hour_ms),
         minutes.since("whenfinal_submits", since_ms=hour_ms),
     )
-    day_ends, day_submits, durations = await asyncio.gather(
+    processes, polls, day_ends, day_submits, durations = await asyncio.gather(
+        services.store.processes.all(),
+        minutes.since("whenfinal_polls", since_ms=now_ms - UNANSWERED_MS),
         minutes.since("whenfinal_tasks_final", since_ms=day_ms, span_ms=SPAN_MS),
         minutes.since("whenfinal_submits", since_ms=day_ms, span_ms=SPAN_MS),
         minutes.since("whenfinal_task_duration_seconds", since_ms=hour_ms, span_ms=HOUR_MS),
@@ -84,6 +87,8 @@ async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
         ends=ends,
         callbacks=callbacks,
         submits=submits,
+        polls=polls,
+        processes=processes,
         ticks_ms=services.metrics.ticks_ms(),
     )
     return Read(facts=facts, counts=DayCounts(ends=day_ends, submits=day_submits, durations=durations))

@@ -12,10 +12,8 @@ from receiver.reconcile.waiting import waiting_polls
 from receiver.runtime.services import Services
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import HOUR_MS, SpanCount
-from receiver.store.overview import UNFINISHED
 from receiver.tasks.model.search import TaskSearch
 from receiver.web.dashboard.model.figures import DAY_MS, SPAN_MS, DayCounts, first_span_ms, rate_rows
-from receiver.web.dashboard.model.provider_alarms import tasks_address
 from receiver.web.dashboard.model.provider_sheet import (
     TASKS_MOST,
     WORDS_MOST,
@@ -92,7 +90,6 @@ async def show_provider(view: View) -> Page:
         "limit": limit_of(status),
         "troubles": troubles_of(read.accounts.get(name), view.now_ms),
         "open_tasks": [(state, number) for state, number in read.open_tasks.get(name, {}).items() if number],
-        "unfinished": tasks_address(name, state=UNFINISHED),
         "waiting": None
         if status is None
         else await waiting_polls(services.store.polls, services.durations, status, view.now_ms),

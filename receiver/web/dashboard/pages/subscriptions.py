@@ -1,6 +1,7 @@
 """Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
 
 import re
+from urllib.parse import urlencode
 
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
@@ -69,7 +70,7 @@ async def show_hosts(view: View) -> Page:
     found = await view.services.store.endpoints.notify_hosts(
         only_failing=bool(which), limit=ROWS, cursor=after or None, now_ms=view.now_ms
     )
-    path = f"{PATH}/notify"
+    path, chosen = f"{PATH}/notify", [("which", which)] if which else []
     values = {
         "rows": [
             (each, breaker_of(each.endpoint, view.now_ms), is_troubled(each.endpoint, view.now_ms))
@@ -80,9 +81,8 @@ async def show_hosts(view: View) -> Page:
             {"name": "Failing", "address": f"{path}?which=failing", "is_here": bool(which)},
         ],
         "first": (f"{path}?which=failing" if which else path) if after else None,
-        "next": found.next_cursor,
+        "next": found.next_cursor and f"{path}?{urlencode([*chosen, ('after', found.next_cursor)])}",
         "which": which,
-        "path": path,
     }
     return Page(template="notify.html", title="Notify addresses", values=values)
 

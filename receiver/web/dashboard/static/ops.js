@@ -63,6 +63,10 @@
       } catch { /* the choice then holds for this page */ }
       start();
     });
+    // What goes on, such as a run, is looked at every second until it has ended.
+    setInterval(() => {
+      if (chosen() && live.querySelector("[data-goes-on]")) look();
+    }, 1000);
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) hangUp();
       else if (chosen()) {
@@ -70,10 +74,6 @@
         listen();
       }
     });
-    // What is being done is looked at each second until it has ended, whatever the rate, unless that is off.
-    setInterval(() => {
-      if (chosen() && live.querySelector("[data-busy]")) look();
-    }, 1000);
     rate.hidden = false;
     start();
   }

@@ -1,5 +1,6 @@
 """The first page: alarms with their cures, what is open, and the figures of a day."""
 
+import asyncio
 import re
 import shutil
 from dataclasses import replace
@@ -10,12 +11,16 @@ import pytest
 from receiver.metrics.snapshot import Open
 from receiver.store.accounts import PollPause
 from receiver.store.minutes import MINUTE_MS, MinuteKey
+from receiver.store.overview import OverviewRepository
+from receiver.web.dashboard.pages import now
+from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import TaskId, TaskState
 from tests.integration.web.dashboard.test_acts import ended, fields_of
 from tests.support.builders import a_report
 from tests.support.dashboard import SAME_ORIGIN, is_page, visiting
 from tests.support.dashboard_ledger import MARKUP
-from tests.support.service import Served
+from tests.support.delivery_fixtures import set_state, subscribe
+from tests.support.service import KEYS, Served
 
 FRAGMENT = {**SAME_ORIGIN, "HX-Request": "true"}
 
@@ -40,7 +45,9 @@ async def test_an_empty_ledger_is_calm(service: Served) -> None:
 
 
 async def test_the_sign_in_leads_to_it_and_it_stands_in_the_navigation(service: Served) -> None:
-    async with visiting(service, "read") as browser:
+    async with visiting(service, None) as browser:
+        answer = await browser.post("/ops/sign-in", data={"key": KEYS["read"][1]})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/ops")
         assert '<a href="/ops" aria-current="page">Now</a>' in is_page(await browser.get("/ops"))
 
 
@@ -128,9 +135,22 @@ async def test_the_figures_of_a_day_are_those_of_the_counts_by_minute(service: S
         assert "p50 1 min 4 s" in page
 
 
-async def test_a_ledger_that_cannot_be_read_leaves_the_last_snapshot_in_words(
-    service: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_ledger_that_does_not_answer_is_waited_for_no_longer_than_that(
+    service: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def hangs(*_args: object, **_more: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(now, "READ_S", 0.01)
+    monkeypatch.setattr(OverviewRepository, "snapshot", hangs)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops"))
+        assert _kinds(page) == ["snapshot_old"]
+        assert "Nothing is known of it yet." in page
+        assert is_page(await browser.get("/ops")) == page
+
+
+async def test_a_ledger_that_cannot_be_read_leaves_the_last_snapshot_in_words(service: Served, tmp_path: Path) -> None:
     await service.has("tsk_1", None)
     async with visiting(service) as browser:
         is_page(await browser.get("/ops"))
@@ -162,3 +182,17 @@ async def test_a_provider_is_resumed_by_the_button_of_its_alarm(service: Served)
         is_page(await browser.get("/ops/acts/resume-provider?provider=gone"), 404)
     (account,) = await service.services.store.accounts.all()
     assert account.alarm is None
+
+
+async def test_a_subscription_that_is_disabled_is_enabled_by_the_button_of_its_alarm(service: Served) -> None:
+    await subscribe(service.services.store, url=f"https://hooks.example/?{MARKUP[:20]}")
+    await set_state(service.services.store, SubscriptionState.DISABLED)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops"))
+        assert _kinds(page) == ["subscription_disabled"]
+        assert "<script>" not in page
+        assert 'action="/ops/acts/resume-subscription"' in page
+        shown = is_page(await browser.get("/ops/acts/resume-subscription?subscription=sub_1"))
+        await ended(service, await browser.post("/ops/acts/resume-subscription", data=fields_of(shown)))
+        service.services.metrics.snapshot = None
+        assert _kinds(is_page(await browser.get("/ops"))) == []

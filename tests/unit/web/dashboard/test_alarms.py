@@ -10,11 +10,13 @@ import pytest
 from receiver.metrics.snapshot import Open, Pause, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import MINUTE_MS, SpanCount
+from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
 from receiver.web.dashboard.acts.plans import PLANS
 from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
+from receiver.web.dashboard.navigation import PAGES
 from tests.support.builders import T0
 
 S, HOUR = 1000, 3_600_000
@@ -51,14 +53,19 @@ def _span(label: str, count: int, ago_ms: int = 5 * MINUTE_MS) -> SpanCount:
 POLLED, CALLED = "succeeded/poll/true", "succeeded/callback/true"
 ENDPOINT = FailingEndpoint(id="sub_1", url="https://a.example", failures=9, since_ms=T0 - HOUR, paused_until_ms=None)
 DISABLED = DisabledSubscription(id="sub_2", url="https://b.example", since_ms=T0 - HOUR, reason="410")
+WEB = ProcessRow(
+    id="own_1", role="web", version="1", python="3", host="a", pid=1, started_ms=T0 - HOUR, seen_ms=T0 - 9 * S
+)
 #: Kind → facts in which that alone is wrong.
 CASES: dict[str, dict[str, Any]] = {
     "snapshot_old": {"is_unreadable": True},
     "denied": {"provider": {"polls_denied": True, "polls_paused": Pause(until_ms=T0 + S, reason="denied")}},
     "uncertain": {"provider": {"uncertain": _of(60)}},
     "no_callbacks": {"ends": [_span(POLLED, 3)]},
+    "no_worker": {"processes": [WEB, replace(WEB, role="worker", seen_ms=T0 - HOUR)]},
     "deliveries_late": {"snapshot": {"outbox": _of(301)}},
     "job_stopped": {"ticks_ms": {"deliver": T0 - 301 * S}},
+    "not_answering": {"polls": [_span("single/error", 2), _span("list/error", 1)]},
     "polls_late": {"provider": {"due_polls": _of(121)}},
     "queue_stands": {"provider": {"queued": _of(601)}},
     "endpoint_failing": {"troubles": Troubles(endpoints=(ENDPOINT,))},
@@ -89,6 +96,13 @@ def test_each_fault_is_told_once_with_its_cure_and_a_way_to_it(kind: str) -> Non
     assert found.cure.endswith(".")
     assert found.links or found.buttons or kind in {"snapshot_old", "job_stopped", "clock"}
     assert {each.kind for each in found.buttons} <= PLANS.keys()
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_its_links_lead_to_pages(kind: str) -> None:
+    for link in _only(**CASES[kind]).links:
+        path = link.address.partition("?")[0].partition("#")[0]
+        assert any(path == page or path.startswith(f"{page}/") for _, page in PAGES if page != "/ops"), link
 
 
 def test_every_kind_has_a_case_here() -> None:
@@ -135,6 +149,11 @@ def test_limits_are_those_of_the_alert_rules() -> None:
         {"ends": [_span("succeeded/poll/false", 900)]},
         {"provider": {"queued": _of(900)}, "submits": [_span("accepted", 1)]},
         {"provider": {"queued": _of(600)}},
+        {"polls": [_span("single/error", 90), _span("single/open", 1)]},
+        {"polls": [_span("single/error", 2), _span("single/error", 90, 11 * MINUTE_MS)]},
+        {"processes": [WEB, replace(WEB, role="serve")]},
+        {"processes": [WEB, replace(WEB, started_ms=T0 - 60 * S)]},
+        {"processes": [replace(WEB, seen_ms=T0 - HOUR)]},
     ],
 )
 def test_within_its_limit_nothing_is_late(facts: dict[str, Any]) -> None:
@@ -157,7 +176,7 @@ def test_a_sentence_has_its_number_and_age() -> None:
     assert _only(provider={"uncertain": _of(1320, 3)}).sentence.startswith(
         "3 submits at hiapi are uncertain, the first for 22 min"
     )
-    assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000 or more submits")
+    assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000+ submits")
     denied = _only(
         provider={"submits_denied": True, "queued": _of(10, 7)},
         troubles=_account(submits_alarm="402: no credit", submits_paused_since_ms=T0 - 2 * HOUR),

@@ -1,0 +1,49 @@
+"""Subscriptions and their deliveries for looks at the dashboard."""
+
+from receiver.events.model.query import EventFilter
+from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.subscription import SubscriptionState
+from tests.support.delivery_fixtures import finish, lease, publish_newer_event, subscribe
+from tests.support.service import Served
+
+
+async def subscribe_some(service: Served, now_ms: int, words: str) -> None:
+    """Some that are well, one that fails, one that is disabled; with words of others and an address with script."""
+    store, day_ms = service.services.store, 86_400_000
+    labels = {"team": words}
+    made = {"created_ms": now_ms - day_ms, "changed_ms": now_ms - day_ms}
+    await subscribe(store, "sub_archive", url="https://archive.example/hooks/video-events", **made)
+    await subscribe(
+        store,
+        "sub_billing",
+        description="billing: counts paid seconds " + words,
+        url="https://billing.example/a/very/long/path/that/an/owner/once/chose/for/reasons/that/nobody/knows?token=x",
+        filter=EventFilter(types=frozenset({"task.succeeded", "task.of_a_newer_version"}), labels=labels),
+        rate_per_s=0.5,
+        created_ms=now_ms - 40 * day_ms,
+        changed_ms=now_ms - 3 * day_ms,
+    )
+    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", **made)
+    off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
+    await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
+
+
+async def deliver_some(service: Served, now_ms: int) -> dict[str, str]:
+    """What became of the events at the subscriptions. Return pages to look at."""
+    store = service.services.store
+    for due in await lease(store, now_ms=now_ms):
+        if due.endpoint_id.startswith("sub_"):
+            is_well = due.endpoint_id != "sub_script"
+            await finish(store, [due], DeliveryState.DELIVERED if is_well else DeliveryState.DEAD, at_ms=now_ms)
+    await publish_newer_event(store)
+    (event, *_) = await store.events.events(0, limit=1)
+    return {
+        "subscriptions": "/ops/subscriptions",
+        "notify": "/ops/subscriptions/notify",
+        "subscription": "/ops/subscriptions/sub_script",
+        "subscription that is disabled": "/ops/subscriptions/sub_off",
+        "events": "/ops/events",
+        "event": f"/ops/events/{event.id}",
+        "replay": f"/ops/acts/replay-events?subscription=sub_archive&first_seq={event.seq}",
+        "rotate": "/ops/acts/rotate-secret?subscription=sub_billing",
+    }
