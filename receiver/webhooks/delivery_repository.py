@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from receiver.store.engine import NEWEST, Engine, Row
+from receiver.store.engine import NEWEST, Engine, Reader, Row
 from receiver.store.ids import id_maker
 from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut
@@ -68,17 +68,15 @@ class DeliveryRepository(Repository):
             failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of),
         )
 
-    async def figures(self, subscription_id: str, *, now_ms: int) -> Figures:
-        """As `backlog`, counted up to limits, and how many of the newest deliveries were delivered."""
+    async def figures(self, subscription_ids: Sequence[str], *, now_ms: int) -> list[Figures]:
+        """For each as `backlog`, counted up to limits, and how many of the newest deliveries were delivered."""
         await self._fan_out.try_advance()
-        of = {"subscription": subscription_id}
-        open_ones = await self._one("open_of_subscription", dict, **of, most=COUNTED_MOST) or {}
-        after = id_maker(bytes)("dlv", max(0, now_ms - RECENT_MS))  # below the ids of all that were made since then
-        newest = await self._one("newest_of_subscription", dict, **of, after_id=after, most=RECENT_MOST) or {}
-        failing = await self._one("newest_failing_of_subscription", delivery_of, **of)
-        return Figures(
-            **open_ones, **newest, failed=failing or await self._one("newest_dead_of_subscription", delivery_of, **of)
-        )
+        after_id = id_maker(bytes)("dlv", max(0, now_ms - RECENT_MS))  # below the ids of all that were made since then
+
+        async def work(reader: Reader) -> list[Figures]:
+            return [await _figures(reader, each, after_id) for each in subscription_ids]
+
+        return await self._engine.read(work)
 
     async def deliveries_of_event(self, seq: int, *, limit: int) -> list[Delivery]:
         """Oldest first, at most `limit`."""
@@ -96,6 +94,16 @@ class DeliveryRepository(Repository):
     async def dead_letters(self) -> int:
         """How many there are in all."""
         return await self._one("count_dead", _number) or 0
+
+
+async def _figures(reader: Reader, subscription_id: str, after_id: str) -> Figures:
+    of = {"subscription": subscription_id}
+    open_ones = await reader.fetch_one("open_of_subscription", **of, most=COUNTED_MOST) or {}
+    newest = await reader.fetch_one("newest_of_subscription", **of, after_id=after_id, most=RECENT_MOST) or {}
+    failed = await reader.fetch_one("newest_failing_of_subscription", **of)
+    if failed is None and open_ones["dead"]:
+        failed = await reader.fetch_one("newest_dead_of_subscription", **of)
+    return Figures(**open_ones, **newest, failed=None if failed is None else delivery_of(failed))
 
 
 def _lag_of(row: Row) -> FanOutLag:

@@ -39,6 +39,22 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/test_metrics.py::test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time",
     ),
     (
+        "The dashboard shows API keys by name and scopes, and of a secret setting only that it is set",
+        "tests/integration/web/dashboard/test_ledger_page.py::test_keys_show_by_name_and_scopes_and_nothing_secret_shows",
+    ),
+    (
+        "A backup of a SQLite ledger in use is whole and checked, and its time is noted; a bad one leaves no file",
+        "tests/system/test_cli_backup.py::test_a_ledger_is_copied_while_it_is_served_and_the_copy_can_be_served",
+    ),
+    (
+        "The page of a task is told at once what happens to it; the notice ends with the session, and holds no reader",
+        "tests/integration/web/dashboard/test_live.py::test_it_ends_with_the_session",
+    ),
+    (
+        "A page, a document or a program is never handed on as a picture, film or sound, whatever it is said to be",
+        "tests/integration/web/dashboard/test_task_page.py::test_what_is_no_media_by_its_first_bytes_is_not_handed_on",
+    ),
+    (
         "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
         "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
     ),
@@ -270,6 +286,22 @@ PROMISES: tuple[tuple[str, str], ...] = (
     (
         "A list that cannot be read never says that a lost submit created nothing",
         "tests/unit/providers/test_list_pages.py::test_a_reply_without_its_list_says_nothing_about_tasks",
+    ),
+    (
+        "A new secret is shown once, to the operator who rotated it: no run, audit, log or later page holds it",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_new_secret_is_shown_once_to_who_pressed_the_button_and_nowhere_else",
+    ),
+    (
+        "Presses of one rotation at the same time rotate once",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_presses_at_once_rotate_once",
+    ),
+    (
+        "A subscription's address with script in it is text at the dashboard, and no link",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_words_of_others_are_text_and_an_address_with_script_is_no_link",
+    ),
+    (
+        "A replay at the dashboard says what it posts and leaves out, and posts nothing that came after it was shown",
+        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
     ),
     (
         "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",

@@ -62,7 +62,7 @@ class EventFacts:
 
     @classmethod
     def of_body(cls, event_type: str, body: str) -> Self:
-        data = json.loads(body)["data"]
+        data = json.loads(body).get("data") or {}
         task, provider = data.get("task") or {}, (data.get("provider") or {}).get("name")
         return cls(
             type=event_type,

@@ -14,12 +14,13 @@ async def test_figures_count_what_waits_what_is_dead_and_what_was_delivered_of_t
     leased = await lease(store)
     await finish(store, leased[:3])
     await finish(store, leased[3:5], DeliveryState.DEAD)
-    found = await store.deliveries.figures("sub_1", now_ms=T0)
+    (found,) = await store.deliveries.figures(["sub_1"], now_ms=T0)
     assert (found.pending, found.dead, found.made, found.delivered) == (1, 2, 6, 3)
     assert found.failed is not None
     assert found.failed.event_seq == 5
-    assert (await store.deliveries.figures("sub_1", now_ms=T0 + RECENT_MS + 1)).made == 0
-    assert await store.deliveries.figures("sub_none", now_ms=T0) == Figures()
+    (later,) = await store.deliveries.figures(["sub_1"], now_ms=T0 + RECENT_MS + 1)
+    assert later.made == 0
+    assert await store.deliveries.figures(["sub_none"], now_ms=T0) == [Figures()]
 
 
 async def test_a_delivery_that_will_be_tried_again_is_the_last_error_before_a_dead_letter(store: Store) -> None:
@@ -28,7 +29,7 @@ async def test_a_delivery_that_will_be_tried_again_is_the_last_error_before_a_de
     first, second = await lease(store)
     await finish(store, [first], DeliveryState.PENDING)
     await finish(store, [second], DeliveryState.DEAD)
-    found = await store.deliveries.figures("sub_1", now_ms=T0)
+    (found,) = await store.deliveries.figures(["sub_1"], now_ms=T0)
     assert found.failed is not None
     assert (found.failed.event_seq, found.failed.last_status) == (1, 429)
 
@@ -40,7 +41,7 @@ async def test_no_count_goes_beyond_its_limit(store: Store, monkeypatch: pytest.
     await publish_events(store, 10)
     leased = await lease(store)
     await finish(store, leased[:5], DeliveryState.DEAD)
-    found = await store.deliveries.figures("sub_1", now_ms=T0)
+    (found,) = await store.deliveries.figures(["sub_1"], now_ms=T0)
     assert (found.pending, found.dead, found.made) == (3, 3, 4)
 
 

@@ -106,8 +106,6 @@ async def plan_rotate(asked: Asked) -> ActPlan:
         button="Rotate, and show the new secret once",
         sentences=(
             "A new secret signs from now on. It is shown once, on the next page, and nowhere else.",
-            f"The old one also signs for {format_duration(overlap_s * 1000)}: by then the receiver must learn the new one."
-            f"The old one signs as well for {format_duration(overlap_s * 1000)}; the receiver needs the new one then."
             f"The old one signs too for {format_duration(overlap_s * 1000)}; then the receiver must know the new one."
             if overlap_s
             else "The old one ends at once: webhooks fail until the receiver knows the new one.",
@@ -155,7 +153,8 @@ async def plan_resume_host(asked: Asked) -> ActPlan:
 
 
 async def _figures(asked: Asked, own: Subscription) -> Figures:
-    return await asked.services.store.deliveries.figures(own.id, now_ms=asked.at_ms)
+    (figures,) = await asked.services.store.deliveries.figures([own.id], now_ms=asked.at_ms)
+    return figures
 
 
 def _pending(figures: Figures, verb: str = "are") -> str:

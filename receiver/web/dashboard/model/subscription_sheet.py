@@ -83,7 +83,10 @@ def _reasons(endpoint: EndpointState, state: BreakerState, now_ms: int) -> Itera
 
 def rate_words(per_s: float) -> str:
     """`4 a second`, or `1 in 20 s` for less than one."""
-    return f"{per_s:g} a second" if per_s >= 1 else f"1 in {format_duration(round(1000 / per_s))}"
+    if per_s >= 1:
+        return f"{per_s:g} a second"
+    every_s = 1 / per_s
+    return f"1 in {every_s:.3g} s" if every_s < 100 else f"1 in {format_duration(round(every_s * 1000))}"
 
 
 def error_words(delivery: Delivery) -> str:

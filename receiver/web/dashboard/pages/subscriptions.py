@@ -22,7 +22,7 @@ from submitter.standard_webhooks import public_key
 
 PATH = f"{ROOT}/subscriptions"
 
-ROWS = 25  # each with four reads
+ROWS = 25
 
 DELIVERIES_SHOWN = 20
 
@@ -44,10 +44,8 @@ async def show_subscriptions(view: View) -> Page:
     page = await store.subscriptions.page(
         limit=ROWS, cursor=cursor or None, state=SubscriptionState(state) if state else None
     )
-    rows = [
-        subscription_row(each, await store.deliveries.figures(each.subscription.id, now_ms=now_ms), now_ms)
-        for each in page.items
-    ]
+    figures = await store.deliveries.figures([each.subscription.id for each in page.items], now_ms=now_ms)
+    rows = [subscription_row(each, its, now_ms) for each, its in zip(page.items, figures, strict=True)]
     values = {
         "rows": [(row, *success_words(row.figures)) for row in rows],
         "views": [
@@ -91,7 +89,8 @@ async def show_subscription(view: View) -> Page:
     store, now_ms = view.services.store, view.now_ms
     status = await find_subscription(view)
     own = status.subscription
-    row = subscription_row(status, await store.deliveries.figures(own.id, now_ms=now_ms), now_ms)
+    (figures,) = await store.deliveries.figures([own.id], now_ms=now_ms)
+    row = subscription_row(status, figures, now_ms)
     dead = await store.deliveries.deliveries(state=DeliveryState.DEAD, subscription=own.id, limit=1)
     newest = await store.deliveries.deliveries(subscription=own.id, limit=DELIVERIES_SHOWN)
     values = {

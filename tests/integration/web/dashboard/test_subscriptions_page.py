@@ -82,12 +82,12 @@ async def test_big_backlogs_are_counted_up_to_a_limit_and_the_share_is_of_the_ne
     store, now_ms = service.services.store, service.services.clock()
     await subscribe(store)
     await publish_events(store, COUNTED_MOST + 10, at_ms=now_ms)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms)
     assert (figures.pending, figures.made, figures.delivered) == (COUNTED_MOST, RECENT_MOST, 0)
     await finish_all(store, at_ms=now_ms)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms)
     assert (figures.pending, figures.made, figures.delivered, figures.failed) == (0, RECENT_MOST, RECENT_MOST, None)
-    figures = await store.deliveries.figures("sub_1", now_ms=now_ms + 90_000_000)
+    (figures,) = await store.deliveries.figures(["sub_1"], now_ms=now_ms + 90_000_000)
     assert figures.made == 0
     async with visiting(service, "read") as browser:
         assert "200 of the newest 200" in is_page(await browser.get("/ops/subscriptions"))
@@ -240,7 +240,7 @@ async def test_a_new_secret_is_shown_once_to_who_pressed_the_button_and_nowhere_
     await subscribe(service.services.store, signing_key=new_signing_key(bytes(32)))
     async with visiting(service) as browser:
         preview = is_page(await browser.get("/ops/acts/rotate-secret?subscription=sub_1&overlap_s=3600"))
-        assert "The old one signs as well for 1 h" in preview
+        assert "The old one signs too for 1 h" in preview
         shown = is_page(await browser.post("/ops/acts/rotate-secret", data=fields_of(preview)))
         own = await _subscription(service)
         assert own.secret in shown
