@@ -33,6 +33,7 @@ from receiver.tasks.search_repository import TaskSearchRepository
 from receiver.tasks.submission_repository import SubmissionRepository
 from receiver.tasks.times_repository import TaskTimesRepository
 from receiver.webhooks.delivery_repository import DeliveryRepository
+from receiver.webhooks.delivery_search_repository import DeliverySearchRepository
 from receiver.webhooks.endpoint_repository import EndpointRepository
 from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.missed_repository import MissedCallbackRepository
@@ -64,6 +65,7 @@ class Store:
     task_search: TaskSearchRepository
     events: EventLog
     deliveries: DeliveryRepository
+    delivery_search: DeliverySearchRepository
     replays: ReplayRepository
     runs: RunRepository
     retention: RetentionRepository
@@ -133,6 +135,7 @@ def _store_on(engine: Engine, clock: Callable[[], int], marks: MarkKeeper, stepp
         task_search=TaskSearchRepository(engine),
         events=EventLog(engine),
         deliveries=DeliveryRepository(engine, fan_out),
+        delivery_search=DeliverySearchRepository(engine, fan_out),
         replays=ReplayRepository(engine, new_id, fan_out),
         runs=RunRepository(engine, new_id),
         retention=RetentionRepository(engine, fan_out.try_advance),

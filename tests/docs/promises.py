@@ -39,12 +39,40 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/test_metrics.py::test_a_scrape_of_a_locked_ledger_shows_the_last_snapshot_and_its_time",
     ),
     (
+        "The dashboard shows API keys by name and scopes, and of a secret setting only that it is set",
+        "tests/integration/web/dashboard/test_ledger_page.py::test_keys_show_by_name_and_scopes_and_nothing_secret_shows",
+    ),
+    (
+        "A backup of a SQLite ledger in use is whole and checked, and its time is noted; a bad one leaves no file",
+        "tests/system/test_cli_backup.py::test_a_ledger_is_copied_while_it_is_served_and_the_copy_can_be_served",
+    ),
+    (
+        "The page of a task is told at once what happens to it; the notice ends with the session, and holds no reader",
+        "tests/integration/web/dashboard/test_live.py::test_it_ends_with_the_session",
+    ),
+    (
+        "A page, a document or a program is never handed on as a picture, film or sound, whatever it is said to be",
+        "tests/integration/web/dashboard/test_task_page.py::test_what_is_no_media_by_its_first_bytes_is_not_handed_on",
+    ),
+    (
         "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
         "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
     ),
     (
         "A webhook carries the `traceparent` of its delivery, whose span links to that of the task's submit",
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
+    ),
+    (
+        "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
+        "tests/browser/test_night.py::test_a_lost_reply_is_settled_with_the_id_that_the_provider_shows",
+    ),
+    (
+        "A post below `/ops` that does not prove to come from a page of ours does nothing",
+        "tests/integration/web/dashboard/test_bad_input.py::test_a_post_that_does_not_prove_to_be_of_our_pages_does_nothing",
+    ),
+    (
+        "A ledger that cannot be used is said in words on each page, and an act refused meanwhile is done once, later",
+        "tests/integration/web/dashboard/test_bad_input.py::test_a_ledger_that_cannot_be_used_is_said_in_words_and_an_act_is_done_once_it_can",
     ),
     (
         "With a log of JSON every line of a process is JSON, also one that tells why it did not start",

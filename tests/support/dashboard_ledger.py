@@ -11,6 +11,7 @@ from receiver.store.processes import ProcessRow
 from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
+from tests.support.dashboard_deliveries import fill_deliveries
 from tests.support.dashboard_subscriptions import deliver_some, subscribe_some
 from tests.support.service import Served
 
@@ -48,6 +49,12 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     await _troubles(service, now_ms)
     ids["pages"] |= {"now": "/ops", "providers": "/ops/providers", "provider": "/ops/providers/hiapi"}
     ids["pages"] |= {"resume": "/ops/acts/resume-provider?provider=hiapi", "gone provider": "/ops/providers/none"}
+    dead_letter = await fill_deliveries(service, now_ms)
+    ids["pages"] |= {
+        "deliveries": "/ops/deliveries",
+        "delivery": f"/ops/deliveries/{dead_letter}",
+        "redeliver": "/ops/acts/redeliver-deliveries?state=dead&state=pending",
+    }
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "runs": "/ops/runs",
@@ -74,7 +81,7 @@ async def fill_audit(service: Served, ids: dict[str, Any]) -> None:
     ]
     for number, (actor, action, detail, task) in enumerate(lines):
         entry = AuditEntry(actor=actor, action=action, detail=detail, task_id=task)
-        await store.audit.record(entry, now_ms=now_ms - (9 - number) * hours)
+        await store.audit.record(entry, now_ms=now_ms - (9 - number) * 2 * MINUTE_MS)
     await store.backups.note(BackupNote(at_ms=now_ms - 5 * hours, place="/var/backups/whenfinal/monday.db"))
     for number, role in enumerate(("worker", "web", "serve")):
         seen_ms = now_ms - (number * 2 * hours)

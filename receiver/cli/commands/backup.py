@@ -10,8 +10,9 @@ from receiver.cli.ledger import prepare, run_on_ledger
 from receiver.config.settings import Settings
 from receiver.runtime.clock import now_ms
 from receiver.runtime.wiring import open_store_from
-from receiver.store.backups import LONGEST_PLACE, BackupNote, back_up
+from receiver.store.backups import LONGEST_PLACE, BackupNote
 from receiver.store.errors import StoreError
+from receiver.store.file_copy import back_up
 from receiver.store.open import ledger_at
 from receiver.store.url import LedgerServer
 

@@ -9,6 +9,7 @@ from receiver.web.dashboard.page import PageRoute
 from receiver.web.dashboard.pages import (
     acts,
     audit,
+    deliveries,
     events,
     ledger,
     now,
@@ -32,6 +33,9 @@ PAGE_ROUTES: tuple[PageRoute, ...] = (
     PageRoute(path=f"{ROOT}/tasks/{{id}}/live", handle=task.show_live),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/outputs/{{number}}", handle=task.show_output),
     PageRoute(path=f"{ROOT}/tasks/{{id}}/pictures/{{number}}", handle=task.show_picture),
+    PageRoute(path=f"{ROOT}/deliveries", handle=deliveries.show_deliveries),
+    PageRoute(path=f"{ROOT}/deliveries/rows", handle=deliveries.show_rows),
+    PageRoute(path=f"{ROOT}/deliveries/{{id}}", handle=deliveries.show_delivery),
     PageRoute(path=f"{ROOT}/ledger", handle=ledger.show_ledger),
     PageRoute(path=f"{ROOT}/audit", handle=audit.show_audit),
     PageRoute(path=f"{ROOT}/providers", handle=providers.show_providers),

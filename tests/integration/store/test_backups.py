@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from receiver.runtime.store import Store, open_store
-from receiver.store.backups import BackupNote, back_up
+from receiver.store.backups import BackupNote
 from receiver.store.errors import StoreError
+from receiver.store.file_copy import back_up
 from submitter.model import TaskId
 from tests.support.builders import T0, a_task
 

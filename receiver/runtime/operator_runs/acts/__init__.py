@@ -14,6 +14,7 @@ ACTS: Mapping[str, Act] = {
     "refuse-tasks": Act(items=tasks.uncertain_tasks, work=settle.refuse),
     "settle-task": Act(items=settle.the_task, work=settle.settle),
     "redeliver-tasks": Act(items=deliveries.dead_letters_of_tasks, work=deliveries.redeliver),
+    "redeliver-deliveries": Act(items=deliveries.found_deliveries, work=deliveries.redeliver_fitting),
     "redeliver-delivery": Act(items=deliveries.the_delivery, work=deliveries.redeliver),
     "resume-provider": Act(items=providers.the_provider, work=providers.resume),
     "test-subscription": Act(items=subscriptions.the_subscription, work=subscriptions.test),

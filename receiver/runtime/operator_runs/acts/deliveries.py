@@ -6,6 +6,7 @@ from receiver.runtime.operator_runs.acts.act import PAGE, Condition
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
 from receiver.tasks.model.search import search_of
+from receiver.webhooks.model.delivery_search import delivery_search_of
 
 
 async def the_delivery(_services: Services, condition: Condition, _cursor: str | None) -> RunItems:
@@ -17,6 +18,27 @@ async def dead_letters_of_tasks(services: Services, condition: Condition, cursor
     page = await services.store.task_search.page(search_of(condition["search"]), cursor=cursor, limit=PAGE)
     dead = await services.store.deliveries.dead_letters_of_tasks([task.id for task in page.tasks])
     return RunItems(items=tuple(dead), next_cursor=page.next_cursor)
+
+
+async def found_deliveries(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    """The next deliveries that the search finds."""
+    wanted = delivery_search_of(condition["deliveries"])
+    page = await services.store.delivery_search.page(wanted, cursor=cursor, limit=PAGE)
+    return RunItems(items=tuple(each.id for each in page.deliveries), next_cursor=page.next_cursor)
+
+
+async def redeliver_fitting(
+    services: Services, items: Sequence[str], condition: Condition, actor: str
+) -> Sequence[ItemResult]:
+    """Redeliver those that the search still finds: another run may have sent the rest again meanwhile."""
+    wanted = delivery_search_of(condition["deliveries"])
+    fitting = {each.id for each in await services.store.delivery_search.fitting(wanted, items)}
+    left = [_left(item) for item in items if item not in fitting]
+    return [*await redeliver(services, [item for item in items if item in fitting], condition, actor), *left]
+
+
+def _left(item: str) -> ItemResult:
+    return ItemResult(item=item, is_done=False, words="left alone: it does not fit the filter any more")
 
 
 async def redeliver(

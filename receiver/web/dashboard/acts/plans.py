@@ -11,6 +11,7 @@ PLANS: Mapping[str, MakePlan] = {
     "refuse-tasks": tasks.plan_refuse,
     "settle-task": settle.plan_settle,
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
+    "redeliver-deliveries": deliveries.plan_redeliver_found,
     "redeliver-delivery": deliveries.plan_redeliver,
     "resume-provider": providers.plan_resume,
     "test-subscription": subscriptions.plan_test,

@@ -13,7 +13,7 @@ from receiver.store.minutes import MINUTE_MS, SpanCount
 from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
 from receiver.web.dashboard.acts.plans import PLANS
-from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
+from receiver.web.dashboard.model import alarms, callback_counts, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
 from receiver.web.dashboard.navigation import PAGES
@@ -133,6 +133,12 @@ def test_limits_are_those_of_the_alert_rules() -> None:
         ("job_stopped", alarms.STOPPED_REPAIR_MS),
     ):
         assert re.search(rf"> {limit_ms // 1000}\b", rules[RULES[kind]]), kind
+    missed, silent = rules[RULES["callbacks_missed"]], rules[RULES["no_callbacks"]]
+    assert f") > {callback_counts.MISSED_SHARE}\n" in missed
+    assert f">= {callback_counts.ENOUGH}\n" in missed
+    assert "[1h]" in missed
+    assert f">= {callback_counts.FEW}\n" in silent
+    assert f"[{callback_counts.NONE_MS // MINUTE_MS}m]" in silent
 
 
 @pytest.mark.parametrize(
