@@ -4,7 +4,7 @@ Times are unix milliseconds; the caller of each function passes the time in.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +29,8 @@ class RunNote:
 
     item: str
     words: str
+    #: What was found, as JSON values for the page of the act.
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +88,16 @@ class ItemResult:
     is_done: bool = True
     #: Shown where they are not empty.
     words: str = ""
+    #: Kept with the words.
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 def after_page(run: OperatorRun, results: Sequence[ItemResult], next_cursor: str | None, now_ms: int) -> OperatorRun:
     """The run after a page of its items; it has finished when there is no next page."""
     done = sum(each.is_done for each in results)
-    said = [RunNote(item=each.item, words=each.words[:NOTE_CHARACTERS]) for each in results if each.words]
+    said = [
+        RunNote(item=each.item, words=each.words[:NOTE_CHARACTERS], found=each.found) for each in results if each.words
+    ]
     after = replace(
         run,
         done=run.done + done,
