@@ -278,6 +278,29 @@ async def test_presses_at_once_rotate_once(service: Served) -> None:
     assert (await _subscription(service)).secret in shown.text
 
 
+async def test_of_two_operators_who_rotate_at_once_one_rotates_and_the_other_is_told(service: Served) -> None:
+    await subscribe(service.services.store)
+    async with visiting(service) as browser:
+        address = "/ops/acts/rotate-secret?subscription=sub_1"
+        forms = [fields_of(is_page(await browser.get(address))) for _ in range(2)]
+        answers = await asyncio.gather(*(browser.post("/ops/acts/rotate-secret", data=fields) for fields in forms))
+        assert sorted(answer.status_code for answer in answers) == [200, 303]
+        (shown, other) = sorted(answers, key=lambda answer: answer.status_code)
+        assert (await _subscription(service)).secret in shown.text
+        told = is_page(await browser.get(other.headers["location"]))
+        assert "it was changed after the preview was shown" in told
+
+
+async def test_the_age_of_a_secret_is_that_of_its_last_rotation(service: Served) -> None:
+    now_ms = service.services.clock()
+    made = {"created_ms": now_ms - 9 * 86_400_000, "changed_ms": now_ms - 86_400_000}
+    await subscribe(service.services.store, "sub_1", **made)
+    async with visiting(service, "read") as browser:
+        assert "(9 d ago), when the subscription was made" in is_page(await browser.get("/ops/subscriptions/sub_1"))
+        await service.post("/v1/subscriptions/sub_1/rotate-secret")
+        assert "(just now)" in is_page(await browser.get("/ops/subscriptions/sub_1"))
+
+
 async def test_a_rotation_whose_process_died_is_taken_on_and_says_that_nobody_saw_the_secret(service: Served) -> None:
     store = service.services.store
     await subscribe(store)
