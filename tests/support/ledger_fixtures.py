@@ -16,6 +16,7 @@ from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.open import ledger_at
+from receiver.store.processes import ProcessRow
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
 from receiver.store.url import LedgerFile
@@ -53,6 +54,11 @@ async def fill(url: str) -> None:
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await finish(store, await lease(store, limit=1), state)
+        await store.processes.seen(
+            ProcessRow(
+                id="node-1", role="serve", version="1", python="3", host=AWKWARD, pid=1, started_ms=T0, seen_ms=T0
+            )
+        )
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
 
