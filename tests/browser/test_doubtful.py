@@ -1,4 +1,4 @@
-"""A lost submit is looked for and accepted with the page's buttons, in a real browser that may complain about nothing."""
+"""A lost submit is looked for and accepted with the page's buttons, in a real browser."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.browser import visiting_with_browser
+from tests.support.dashboard_ledger import task_id
 from tests.support.service import Served, served_with_simulator
 
 ORDER = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse at dawn"}}
@@ -23,13 +24,14 @@ async def _scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 async def test_two_lost_submits_are_looked_for_then_one_is_accepted_and_one_settled(scene: Scene) -> None:
     service, sim = scene
-    await service.has("tsk_1", None, provider="signed")
+    now_ms = service.services.clock()
+    await service.has(task_id(1, now_ms), None, provider="tokenbay", created_ms=now_ms, sent_ms=now_ms)
     sim.plan("dashscope", [["reply_lost"]])
     lost = TaskId((await service.post("/v1/tasks", ORDER)).json()["id"])
     async with visiting_with_browser(service) as visit:
         page = await visit.signed_in(at="/ops/doubtful")
         await page.get_by_role("button", name="Look at the providers' lists…").click()
-        await page.get_by_role("button", name="Look for 1 task").click()
+        await page.get_by_role("button", name="Look for 2 tasks").click()
         row = page.locator(f"article#{lost}")
         await expect(row).to_contain_text("exactly one fits")
         await page.get_by_role("button", name="Accept where exactly one fits…").click()

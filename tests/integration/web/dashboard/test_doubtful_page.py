@@ -83,7 +83,7 @@ async def test_a_look_shows_the_candidates_with_its_time_and_the_only_one_is_acc
         run = await looks(service, browser)
         assert (run.done, run.failed) == (1, 0)
         page = is_page(await browser.get("/ops/doubtful"))
-        assert "exactly one fits" in page
+        assert ">exactly one fits<" in page
         assert record.task_id in page
         assert "looked" in page
         preview = is_page(await browser.get("/ops/acts/settle-candidates"))
@@ -112,7 +112,7 @@ async def test_a_candidate_of_two_tasks_is_given_to_neither_and_never_to_both(sc
         await looks(service, browser)
         page = is_page(await browser.get("/ops/doubtful"))
         assert "as well" in page
-        assert "exactly one fits" not in page
+        assert ">exactly one fits<" not in page
         assert "exactly one candidate" in is_page(await browser.get("/ops/acts/settle-candidates"))
         condition = {"accepted": {each: {"id": record.task_id, "found": ""} for each in (lost, "tsk_twin")}}
         results = await ACTS["settle-candidates"].work(service.services, [lost, "tsk_twin"], condition, "ann")
@@ -148,7 +148,7 @@ async def test_a_provider_that_can_not_be_asked_is_said_beside_its_tasks_and_the
         page = is_page(await browser.get("/ops/doubtful"))
         assert "closed-account is not configured" in page
         assert "the provider denies our key: &lt;b&gt;" in page
-        assert "exactly one fits" in page
+        assert ">exactly one fits<" in page
 
 
 async def test_an_old_look_is_no_ground_to_accept_anything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
