@@ -4,7 +4,7 @@ Times are unix milliseconds; the caller of each function passes the time in.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -29,8 +29,8 @@ class RunNote:
 
     item: str
     words: str
-    #: What was found, as JSON values for the page of the act.
-    found: Mapping[str, Any] = field(default_factory=dict)
+    #: What was found, as JSON text for the page of the act; empty where nothing was looked for.
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class ItemResult:
     #: Shown where they are not empty.
     words: str = ""
     #: Kept with the words.
-    found: Mapping[str, Any] = field(default_factory=dict)
+    found: str = ""
 
 
 def after_page(run: OperatorRun, results: Sequence[ItemResult], next_cursor: str | None, now_ms: int) -> OperatorRun:

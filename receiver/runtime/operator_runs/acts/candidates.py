@@ -11,6 +11,7 @@ from typing import Any
 from receiver.runtime.operator_runs.acts.act import Condition
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
+from receiver.store.codec import to_json
 from receiver.tasks.lost_submits import NoList
 from receiver.tasks.model.candidates import Candidate, Search
 from receiver.tasks.model.settle import OperatorId
@@ -60,7 +61,7 @@ async def _look_at(services: Services, provider: str, lost: Sequence[Task]) -> l
 
 
 def _not_seen(task: Task, problem: str) -> ItemResult:
-    return ItemResult(item=task.id, is_done=False, words=problem, found={"problem": problem, "candidates": []})
+    return ItemResult(item=task.id, is_done=False, words=problem, found=to_json({"problem": problem, "candidates": []}))
 
 
 def _seen(search: Search) -> ItemResult:
@@ -76,7 +77,7 @@ def _seen(search: Search) -> ItemResult:
         "candidates": [_candidate(search, each) for each in search.found[:CANDIDATES_KEPT]],
         "more": max(0, len(search.found) - CANDIDATES_KEPT),
     }
-    return ItemResult(item=search.task.id, is_done=not search.listing.problem, words=words, found=found)
+    return ItemResult(item=search.task.id, is_done=not search.listing.problem, words=words, found=to_json(found))
 
 
 def _candidate(search: Search, each: Candidate) -> dict[str, Any]:
@@ -100,7 +101,7 @@ async def accepted_tasks(_services: Services, condition: Condition, _cursor: str
 
 
 async def accept(services: Services, items: Sequence[str], condition: Condition, actor: str) -> Sequence[ItemResult]:
-    """Settle each with the id that the condition has for it. A task or an id that is not free any more is left alone."""
+    """Settle each with the id that the condition has for it. What is not free any more is left alone."""
     return [await _accept(services, item, condition["accepted"][item], actor) for item in items]
 
 

@@ -1,5 +1,6 @@
 """What looks at the providers' lists have found for uncertain tasks, and which of it is clear. Pure."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,9 @@ def seen_by_task(looks: Sequence[OperatorRun]) -> dict[str, Seen]:
         for note in look.notes:
             if note.found:
                 at_ms = look.created_ms if look.ended_ms is None else look.ended_ms
-                found.setdefault(note.item, Seen(run=look.id, actor=look.actor, at_ms=at_ms, found=note.found))
+                found.setdefault(
+                    note.item, Seen(run=look.id, actor=look.actor, at_ms=at_ms, found=json.loads(note.found))
+                )
     return found
 
 

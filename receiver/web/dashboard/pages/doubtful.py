@@ -35,7 +35,7 @@ async def show_doubtful(view: View) -> Page:
         "newest": doubtful.address(filters),
         "older": page.next_cursor and doubtful.address(filters, before=page.next_cursor),
         "is_first": not cursor,
-        "filters": filters,
+        "filters": list(filters),
         "look_fields": [*filters, *place.items()],
         "chosen": {name: next((value for each, value in filters if each == name), "") for name in doubtful.NAMES},
         "chips": doubtful.chips(filters),
