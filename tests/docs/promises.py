@@ -313,7 +313,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A replay at the dashboard says what it posts and leaves out, and posts nothing that came after it was shown",
-        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
+        "tests/integration/web/dashboard/test_replay_act.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
     ),
     (
         "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",

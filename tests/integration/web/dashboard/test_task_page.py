@@ -230,13 +230,13 @@ async def test_the_key_goes_to_the_providers_own_host_for_its_outputs_and_never_
 async def test_the_key_does_not_follow_a_redirect_to_another_host(tmp_path: Path) -> None:
     async with answering(lambda _: reply()) as (foreign, at_foreign):
         moved = b"HTTP/1.1 302 Found\r\nlocation: " + foreign.encode() + b"/v.png\r\ncontent-length: 0\r\n\r\n"
-        async with answering(lambda _: moved) as (own, _):
-            async with (
-                served(tmp_path, None, **AT_TOKENBAY, TOKENBAY_BASE_URL=own) as service,
-                visiting(service) as browser,
-            ):
-                await _with_output(service, f"{own}/v1/videos/p1/content", "tokenbay", needs_key=True)
-                assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).content == PNG
+        async with (
+            answering(lambda _: moved) as (own, _),
+            served(tmp_path, None, **AT_TOKENBAY, TOKENBAY_BASE_URL=own) as service,
+            visiting(service) as browser,
+        ):
+            await _with_output(service, f"{own}/v1/videos/p1/content", "tokenbay", needs_key=True)
+            assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).content == PNG
     assert [b"key-of-tokenbay" in head for head in at_foreign] == [False]
 
 
