@@ -14,7 +14,7 @@ import pytest
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
 from receiver.tasks.download import DownloadFailed, PlannedFile, download, plan
-from receiver.tasks.file_requests import FileRequests, _target
+from receiver.tasks.file_requests import FileNotReached, FileRequests, _target
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
 from submitter.http.address_guard import AddressGuard
@@ -334,7 +334,7 @@ async def test_a_redirect_to_a_private_address_is_not_followed(tmp_path: Path, t
 
 def test_a_step_from_https_to_http_is_refused() -> None:
     moved = FileReply(status=301, headers=(("location", "http://a.example/"),), chunks=_nothing())
-    with pytest.raises(DownloadFailed, match="from https to http"):
+    with pytest.raises(FileNotReached, match="from https to http"):
         _target("https://a.example/", moved)
     assert _target("http://a.example/", moved) == "http://a.example/"
 

@@ -13,7 +13,7 @@ from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.integration.web.dashboard.test_acts import ended, fields_of
 from tests.support.dashboard import is_page, visiting
-from tests.support.dashboard_ledger import MARKUP
+from tests.support.dashboard_ledger import MARKUP, task_id
 from tests.support.service import Served, served_with_simulator
 
 AT_DASHSCOPE = {"provider": "dashscope", "video": {"model": "happyhorse-1.1-t2v", "prompt": "a horse at dawn"}}
@@ -83,7 +83,7 @@ async def test_a_look_shows_the_candidates_with_its_time_and_the_only_one_is_acc
         run = await looks(service, browser)
         assert (run.done, run.failed) == (1, 0)
         page = is_page(await browser.get("/ops/doubtful"))
-        assert "exactly one fits" in page
+        assert ">exactly one fits<" in page
         assert record.task_id in page
         assert "looked" in page
         preview = is_page(await browser.get("/ops/acts/settle-candidates"))
@@ -112,6 +112,7 @@ async def test_a_candidate_of_two_tasks_is_given_to_neither_and_never_to_both(sc
         await looks(service, browser)
         page = is_page(await browser.get("/ops/doubtful"))
         assert "as well" in page
+        assert ">exactly one fits<" not in page
         assert "exactly one candidate" in is_page(await browser.get("/ops/acts/settle-candidates"))
         condition = {"accepted": {each: {"id": record.task_id, "found": ""} for each in (lost, "tsk_twin")}}
         results = await ACTS["settle-candidates"].work(service.services, [lost, "tsk_twin"], condition, "ann")
@@ -132,20 +133,22 @@ async def test_a_provider_that_can_not_be_asked_is_said_beside_its_tasks_and_the
 
     monkeypatch.setattr(LostSubmits, "_page", page_of)
     clear = await loses(service, sim)
-    await service.has("tsk_gone", None, provider="closed-account")
     now_ms = service.services.clock()
-    await service.has("tsk_denied", None, provider="hiapi", created_ms=now_ms, sent_ms=now_ms)
+    gone, denied = task_id(1, now_ms), task_id(2, now_ms)
+    await service.has(gone, None, provider="closed-account")
+    await service.has(denied, None, provider="hiapi", created_ms=now_ms, sent_ms=now_ms)
     async with visiting(service) as browser:
         page = is_page(await browser.get("/ops/acts/look-candidates"))
         assert "not asked" in page
         run = await looks(service, browser)
         said = {note.item: note.words for note in run.notes}
         assert "exactly one fits" in said[clear]
-        assert "closed-account is not configured" in said["tsk_gone"]
+        assert "closed-account is not configured" in said[gone]
+        assert "denies our key" in said[denied]
         page = is_page(await browser.get("/ops/doubtful"))
         assert "closed-account is not configured" in page
         assert "the provider denies our key: &lt;b&gt;" in page
-        assert "exactly one fits" in page
+        assert ">exactly one fits<" in page
 
 
 async def test_an_old_look_is_no_ground_to_accept_anything(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

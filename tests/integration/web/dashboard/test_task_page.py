@@ -220,6 +220,7 @@ async def test_the_key_goes_to_the_providers_own_host_for_its_outputs_and_never_
             await _with_output(service, f"{own}/v1/videos/p1/content", "tokenbay", needs_key=True)
             for path in ("outputs/0", "pictures/0"):
                 assert (await browser.get(f"/ops/tasks/tsk_1/{path}")).content == PNG
+        (tmp_path / "2").mkdir()
         async with served(tmp_path / "2", None, **settings) as service, visiting(service) as browser:
             await _with_output(service, f"{other}/v.png", "tokenbay", needs_key=True)
             assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).content == PNG
