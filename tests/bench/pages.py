@@ -37,6 +37,8 @@ PAGES: Mapping[str, str] = {
     "one task": f"/ops/tasks/{A_TASK}",
     "what a cancel of all would touch": "/ops/acts/cancel-tasks",
     "what a redelivery of all would touch": "/ops/acts/redeliver-tasks",
+    "doubtful submits": "/ops/doubtful",
+    "what a look for doubtful submits would touch": "/ops/acts/look-candidates",
     "deliveries": "/ops/deliveries",
     "deliveries that are dead": "/ops/deliveries?state=dead",
     "deliveries that fail now": "/ops/deliveries?failing=1",

@@ -129,19 +129,20 @@ async def a_subscriber() -> AsyncIterator[Subscriber]:
         yield subscriber
 
 
-async def test_a_lost_reply_is_settled_with_the_id_that_the_provider_shows(tmp_path: Path) -> None:
+async def test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted(tmp_path: Path) -> None:
     async with a_night(tmp_path) as night:
         night.sim.plan("dashscope", [["reply_lost"]])
         task = await night.submits()
         await night.has(task, "uncertain")
-        (paid,) = night.sim.records().of("dashscope")
         alarm = await night.alarm("uncertain")
         await expect(alarm).to_contain_text("1 submit at dashscope is uncertain")
-        await alarm.get_by_role("link", name="Their tasks").click()
-        await night.page.get_by_role("link", name=task).click()
-        await night.page.get_by_label("It is there, with this id").fill(paid.task_id)
-        await night.page.get_by_role("button", name="Settle with this id…").click()
+        await alarm.get_by_role("link", name="Doubtful submits").click()
+        await night.page.get_by_role("button", name="Look at the providers' lists…").click()
+        await night.page.get_by_role("button", name="Look for 1 task").click()
+        await expect(night.page.locator("main")).to_contain_text("exactly one fits")
+        await night.page.get_by_role("button", name="Accept…", exact=True).click()
         await expect(night.page.locator("main")).to_contain_text("the provider says")
+        (paid,) = night.sim.records().of("dashscope")
         await night.does(f"Settle as {paid.task_id}")
         await night.is_calm("uncertain")
         await night.ends_once(task)

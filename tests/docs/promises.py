@@ -64,7 +64,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
-        "tests/browser/test_night.py::test_a_lost_reply_is_settled_with_the_id_that_the_provider_shows",
+        "tests/browser/test_night.py::test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted",
     ),
     (
         "A post below `/ops` that does not prove to come from a page of ours does nothing",

@@ -12,6 +12,7 @@ from submitter.model import ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
 from tests.support.dashboard_deliveries import fill_deliveries
+from tests.support.dashboard_doubtful import fill_looks
 from tests.support.dashboard_subscriptions import deliver_some, subscribe_some
 from tests.support.service import Served
 
@@ -49,6 +50,13 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     await _troubles(service, now_ms)
     ids["pages"] |= {"now": "/ops", "providers": "/ops/providers", "provider": "/ops/providers/hiapi"}
     ids["pages"] |= {"resume": "/ops/acts/resume-provider?provider=hiapi", "gone provider": "/ops/providers/none"}
+    doubtful = [task_id(number, now_ms - 7_000_000 + number * 400_000) for number in (2, 7, 12)]
+    await fill_looks(service, [str(each) for each in doubtful], MARKUP)
+    ids["pages"] |= {
+        "doubtful": "/ops/doubtful",
+        "look": "/ops/acts/look-candidates",
+        "accept": "/ops/acts/settle-candidates",
+    }
     dead_letter = await fill_deliveries(service, now_ms)
     ids["pages"] |= {
         "deliveries": "/ops/deliveries",

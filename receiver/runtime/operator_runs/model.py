@@ -29,6 +29,8 @@ class RunNote:
 
     item: str
     words: str
+    #: What was found, as JSON text for the page of the act; empty where nothing was looked for.
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +88,16 @@ class ItemResult:
     is_done: bool = True
     #: Shown where they are not empty.
     words: str = ""
+    #: Kept with the words.
+    found: str = ""
 
 
 def after_page(run: OperatorRun, results: Sequence[ItemResult], next_cursor: str | None, now_ms: int) -> OperatorRun:
     """The run after a page of its items; it has finished when there is no next page."""
     done = sum(each.is_done for each in results)
-    said = [RunNote(item=each.item, words=each.words[:NOTE_CHARACTERS]) for each in results if each.words]
+    said = [
+        RunNote(item=each.item, words=each.words[:NOTE_CHARACTERS], found=each.found) for each in results if each.words
+    ]
     after = replace(
         run,
         done=run.done + done,

@@ -51,6 +51,10 @@ class RunRepository(Repository):
         """Newest first."""
         return await self._page("runs_page", run_of, lambda run: run.id, limit, {"cursor": cursor or NEWEST})
 
+    async def newest_of_kind(self, kind: str, *, since_ms: int, limit: int) -> list[OperatorRun]:
+        """Those that were started since a time, newest first."""
+        return await self._all("newest_runs_of_kind", run_of, kind=kind, since=run_ids_from(since_ms), limit=limit)
+
     async def has_free(self, now_ms: int) -> bool:
         """Whether there is an open run that nobody leases."""
         return bool(await self._all("any_free_run", dict, now_ms=now_ms))

@@ -23,6 +23,9 @@ SELECT * FROM operator_runs WHERE id = :id;
 -- runs_page: newest first
 SELECT * FROM operator_runs WHERE id < :cursor ORDER BY id DESC LIMIT :limit;
 
+-- newest_runs_of_kind: newest first, of one kind, with an id after one
+SELECT * FROM operator_runs WHERE id > :since AND kind = :kind ORDER BY id DESC LIMIT :limit;
+
 -- free_run: an open run that nobody leases, or the one of this id if it is one
 SELECT * FROM operator_runs
 WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)

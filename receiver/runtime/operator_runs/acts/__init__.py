@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.runtime.operator_runs.acts import deliveries, providers, replay, settle, subscriptions, tasks
+from receiver.runtime.operator_runs.acts import candidates, deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.runtime.operator_runs.acts.act import Act
 
 __all__ = ["ACTS", "Act"]
@@ -13,6 +13,8 @@ ACTS: Mapping[str, Act] = {
     "cancel-tasks": Act(items=tasks.tasks_to_cancel, work=tasks.cancel),
     "refuse-tasks": Act(items=tasks.uncertain_tasks, work=settle.refuse),
     "settle-task": Act(items=settle.the_task, work=settle.settle),
+    "look-candidates": Act(items=candidates.tasks_to_look_for, work=candidates.look),
+    "settle-candidates": Act(items=candidates.accepted_tasks, work=candidates.accept),
     "redeliver-tasks": Act(items=deliveries.dead_letters_of_tasks, work=deliveries.redeliver),
     "redeliver-deliveries": Act(items=deliveries.found_deliveries, work=deliveries.redeliver_fitting),
     "redeliver-delivery": Act(items=deliveries.the_delivery, work=deliveries.redeliver),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from receiver.web.dashboard.acts import deliveries, providers, replay, settle, subscriptions, tasks
+from receiver.web.dashboard.acts import candidates, deliveries, providers, replay, settle, subscriptions, tasks
 from receiver.web.dashboard.acts.plan import MakePlan
 
 PLANS: Mapping[str, MakePlan] = {
@@ -10,6 +10,8 @@ PLANS: Mapping[str, MakePlan] = {
     "cancel-tasks": tasks.plan_cancel,
     "refuse-tasks": tasks.plan_refuse,
     "settle-task": settle.plan_settle,
+    "look-candidates": candidates.plan_look,
+    "settle-candidates": candidates.plan_accept,
     "redeliver-tasks": deliveries.plan_redeliver_tasks,
     "redeliver-deliveries": deliveries.plan_redeliver_found,
     "redeliver-delivery": deliveries.plan_redeliver,

@@ -42,7 +42,8 @@ async def start_act(view: View) -> Response:
     if run is None:
         runs: OperatorRuns = view.request.state.runs
         run = await runs.start(await draft_of(view, view.param("kind")))
-    return redirect(f"{ROOT}/runs/{run.id}")
+    # The plan of a look names the page that shows what it finds.
+    return redirect(run.condition.get("leads_to") or f"{ROOT}/runs/{run.id}")
 
 
 async def run_of_form(view: View) -> OperatorRun | None:
