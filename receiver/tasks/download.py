@@ -1,35 +1,27 @@
 """Download the files of a finished task to a folder.
 
-A file is called `.part` until it is complete, and an incomplete one is continued. The account's key is sent only to
-the host that the adapter names, which is the provider's own. Any other host is reached through the address guard that
-webhooks have, because the URL comes from the provider. So is every address that a redirect names, without the key.
+A file is called `.part` until it is complete, and an incomplete one is continued.
 """
 
 import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
+from receiver.tasks.file_requests import FileNotReached, FileRequests, host_of
 from receiver.tasks.model.task import Task
 from submitter.errors import WhenfinalError
-from submitter.http.messages import HttpCall
-from submitter.http.transport import FileReply, Transport
+from submitter.http.transport import FileReply
 from submitter.http.unpacking import DEFLATE, GZIP, Unpacker
 from submitter.model import Output
-from submitter.providers.contract import Account, ServesFiles
-from submitter.providers.json_reader import origin
 
 IDLE_S = 30.0  # without a byte; a content proxy may take seconds to send the first one
 
 EXTENSIONS: Mapping[str, str] = {"video": "mp4", "image": "png", "audio": "mp3"}
-
-MOST_REDIRECTS = 5
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _UNPACKED = frozenset({"", "identity"})
 
@@ -95,77 +87,36 @@ def _extension(output: Output) -> str:
     return found[1] if found else EXTENSIONS.get(output.type, "bin")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Download:
-    """Downloads files of one account's tasks."""
+async def download(requests: FileRequests, planned: PlannedFile, on_bytes: OnBytes) -> int:
+    """Download one file and return its size in bytes.
 
-    account: Account
-    #: The adapter, where the provider serves files itself.
-    files: ServesFiles | None
-    #: Reaches the provider's own host.
-    own: Transport
-    #: Reaches any other host, through the address guard.
-    guarded: Transport
-
-    async def fetch(self, planned: PlannedFile, on_bytes: OnBytes) -> int:
-        """Download one file and return its size in bytes.
-
-        Raise DownloadFailed or TransportError; the incomplete `.part` stays, and the next call continues it.
-        """
-        try:
-            size = await self._fetch_part(planned, on_bytes)
-            _refuse_to_overwrite(planned)
-            planned.part.rename(planned.path)
-        except OSError as error:
-            raise DownloadFailed(f"{planned.path}: {error.strerror or error}") from error
-        return size
-
-    async def _fetch_part(self, planned: PlannedFile, on_bytes: OnBytes) -> int:
-        _refuse_to_overwrite(planned)
-        begun = planned.part.stat().st_size if planned.part.exists() else 0
-        output, is_own = planned.output, True
-        for _ in range(MOST_REDIRECTS + 1):
-            is_own = is_own and origin(output.url) == origin(self.account.base_url)
-            transport = self.own if is_own else self.guarded
-            async with transport.stream(self._call(output, begun, is_own=is_own), idle_s=IDLE_S) as reply:
-                if reply.status not in _REDIRECTS:
-                    content = _content_of(reply, begun, planned)
-                    return begun if content is None else await _store(planned, reply.chunks, content, on_bytes)
-                output = replace(output, url=_target(output.url, reply))
-        raise DownloadFailed(f"{_host(planned.output.url)} redirects more than {MOST_REDIRECTS} times")
-
-    def _call(self, output: Output, begun: int, *, is_own: bool) -> HttpCall:
-        """With the key only where every address up to this one is the provider's own."""
-        call = HttpCall(method="GET", url=output.url)
-        if self.files is not None and is_own:
-            call = self.files.build_download(output, self.account)
-        if begun == 0:
-            return call
-        return replace(call, headers=(*call.headers, ("range", f"bytes={begun}-")))
-
-
-def _target(url: str, reply: FileReply) -> str:
-    """Return where a redirect leads. Raise DownloadFailed for no http address, and for a step from https to http."""
+    Raise DownloadFailed or TransportError; the incomplete `.part` stays, and the next call continues it.
+    """
     try:
-        target = urljoin(url, reply.header("location") or "")
-    except ValueError:
-        target = ""
-    if reply.header("location") is None or origin(target) is None:
-        raise DownloadFailed(f"{_host(url)} answers {reply.status}, a redirect to no address")
-    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-        raise DownloadFailed(f"{_host(url)} redirects from https to http, which is not followed")
-    return target
+        size = await _fetch_part(requests, planned, on_bytes)
+        _refuse_to_overwrite(planned)
+        planned.part.rename(planned.path)
+    except FileNotReached as error:
+        raise DownloadFailed(str(error)) from error
+    except OSError as error:
+        raise DownloadFailed(f"{planned.path}: {error.strerror or error}") from error
+    return size
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "the server"
+async def _fetch_part(requests: FileRequests, planned: PlannedFile, on_bytes: OnBytes) -> int:
+    _refuse_to_overwrite(planned)
+    begun = planned.part.stat().st_size if planned.part.exists() else 0
+    headers = (("range", f"bytes={begun}-"),) if begun else ()
+    async with requests.open(planned.output, headers, idle_s=IDLE_S) as (reply, _):
+        content = _content_of(reply, begun, planned)
+        return begun if content is None else await _store(planned, reply.chunks, content, on_bytes)
 
 
 def _content_of(reply: FileReply, begun: int, planned: PlannedFile) -> _Content | None:
     """What the reply holds; None when the `.part` is the whole file already. Raise DownloadFailed."""
     if begun and reply.status == 416 and reply.header("content-range") == f"bytes */{begun}":
         return None
-    host = _host(planned.output.url)
+    host = host_of(planned.output.url)
     if reply.status not in {200, 206}:
         raise DownloadFailed(f"{host} answers {reply.status} in place of the file; {_advice(reply.status, planned)}")
     kind = (reply.header("content-type") or "").strip().lower()
@@ -214,7 +165,7 @@ async def _store(planned: PlannedFile, chunks: AsyncIterator[bytes], content: _C
         await asyncio.to_thread(file.close)
     if not unpacker.is_complete:
         await asyncio.to_thread(part.unlink)
-        raise DownloadFailed(f"{_host(planned.output.url)} sends the file packed, and the packed data is damaged")
+        raise DownloadFailed(f"{host_of(planned.output.url)} sends the file packed, and the packed data is damaged")
     if content.size is not None and stored != content.size:
         raise DownloadFailed(f"{part} has {stored} bytes and should have {content.size}: delete it and try again")
     return stored
@@ -232,7 +183,7 @@ async def _unpacked(chunks: AsyncIterator[bytes], unpacker: Unpacker) -> AsyncIt
 
 def _check_start(first: bytes, planned: PlannedFile) -> None:
     """Raise DownloadFailed for an empty file, and for a page or JSON in place of one."""
-    host = _host(planned.output.url)
+    host = host_of(planned.output.url)
     if not first:
         raise DownloadFailed(f"{host} sends an empty file")
     if planned.output.type in EXTENSIONS and _TEXT_START.match(first):

@@ -1,8 +1,7 @@
 """Fetch a picture or a film that a task names, for a person to look at, and never anything else.
 
-The address comes from a provider or a caller. So it is reached through the address guard that webhooks have, also after
-each redirect, and without any key. Only the head of the reply that is checked here is handed on. A file whose server
-does not say what it is, as storage often does not, is recognised by its first bytes.
+Only the head of the reply that is checked here is handed on. A file whose server does not say what it is, as storage
+often does not, is recognised by its first bytes.
 """
 
 import re
@@ -10,13 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
 
+from receiver.tasks.file_requests import FileNotReached, FilePlace, FileRequests, host_of
 from receiver.tasks.model.file_kinds import FIRST_BYTES, SAYS_NOTHING, kind_of
 from submitter.errors import WhenfinalError
-from submitter.http.messages import HttpCall
-from submitter.http.transport import FileReply, Transport
-from submitter.providers.json_reader import origin
+from submitter.http.transport import FileReply
+from submitter.model import Output
 
 AT_ONCE = 4  # in one process
 
@@ -27,10 +25,6 @@ IDLE_S = 20.0  # without a byte
 WHOLE_S = 600.0  # for one of them, however slowly it is looked at
 
 MAX_BYTES = 512 * 1024 * 1024
-
-MOST_REDIRECTS = 5
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: A drawing in SVG can hold a script, and is left out.
 _TYPE = re.compile(r"(?:image/(?!svg)|video/|audio/)[a-z0-9.+-]{1,40}")
@@ -56,25 +50,21 @@ class Media:
 
 
 @asynccontextmanager
-async def open_media(transport: Transport, url: str, wanted_range: str | None) -> AsyncIterator[Media]:
-    """Give the reply to a request for an address. `transport` has the address guard.
+async def open_media(requests: FileRequests, output: Output, wanted_range: str | None) -> AsyncIterator[Media]:
+    """Give the reply to a request for a file.
 
     Raise NoMedia or a kind of TransportError, the latter also while the chunks are read.
     """
-    asked = wanted_range if wanted_range is not None and _ASKED.fullmatch(wanted_range) else None
-    for _ in range(MOST_REDIRECTS + 1):
-        if origin(url) is None:
-            raise NoMedia("The address is not http(s).")
-        headers = () if asked is None else (("range", asked),)
-        async with transport.stream(HttpCall(method="GET", url=url, headers=headers), idle_s=IDLE_S) as reply:
-            if reply.status not in _REDIRECTS:
-                file = await _recognised(transport, reply, url)
-                yield Media(
-                    status=reply.status, headers=_headers_of(reply, url, file.kind), chunks=_capped(file.chunks)
-                )
-                return
-            url = _target(url, reply)
-    raise NoMedia(f"{_host(url)} redirects more than {MOST_REDIRECTS} times.")
+    is_asked = wanted_range is not None and _ASKED.fullmatch(wanted_range) is not None
+    headers = (("range", wanted_range),) if wanted_range is not None and is_asked else ()
+    try:
+        async with requests.open(output, headers, idle_s=IDLE_S) as (reply, place):
+            file = await _recognised(requests, reply, place)
+            head = _headers_of(reply, place.output.url, file.kind)
+            yield Media(status=reply.status, headers=head, chunks=_capped(file.chunks))
+    except FileNotReached as error:
+        words = str(error)
+        raise NoMedia(f"{words[:1].upper()}{words[1:]}.") from error
 
 
 class _File(NamedTuple):
@@ -84,7 +74,7 @@ class _File(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
-async def _recognised(transport: Transport, reply: FileReply, url: str) -> _File:
+async def _recognised(requests: FileRequests, reply: FileReply, place: FilePlace) -> _File:
     kind = (reply.header("content-type") or "").partition(";")[0].strip().lower()
     if kind not in SAYS_NOTHING or reply.status not in {200, 206}:
         return _File(kind, reply.chunks)
@@ -92,7 +82,7 @@ async def _recognised(transport: Transport, reply: FileReply, url: str) -> _File
         first = await _first_bytes(reply.chunks)
         return _File(kind_of(first) or kind, _joined(first, reply.chunks))
     asked = (("range", f"bytes=0-{FIRST_BYTES - 1}"),)
-    async with transport.stream(HttpCall(method="GET", url=url, headers=asked), idle_s=IDLE_S) as beginning:
+    async with requests.open_at(place, asked, idle_s=IDLE_S) as beginning:
         is_begun = beginning.status in {200, 206} and not _LATER_PART.match(beginning.header("content-range") or "")
         first = await _first_bytes(beginning.chunks) if is_begun else b""
     return _File(kind_of(first) or kind, reply.chunks)
@@ -114,29 +104,17 @@ async def _joined(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[b
         yield chunk
 
 
-def _target(url: str, reply: FileReply) -> str:
-    try:
-        target = urljoin(url, reply.header("location") or "")
-    except ValueError:
-        target = ""
-    if reply.header("location") is None or origin(target) is None:
-        raise NoMedia(f"{_host(url)} redirects to no address.")
-    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
-        raise NoMedia(f"{_host(url)} redirects from https to http, which is not followed.")
-    return target
-
-
 def _headers_of(reply: FileReply, url: str, kind: str) -> dict[str, str]:
     """What is handed on of the head. Raise NoMedia for another status, type or packing, and for too many bytes."""
     if reply.status == 416:
         return _ranges(reply)
     if reply.status not in {200, 206}:
-        raise NoMedia(f"{_host(url)} answers {reply.status} in place of the file; its link may have ended.")
+        raise NoMedia(f"{host_of(url)} answers {reply.status} in place of the file; its link may have ended.")
     if not _TYPE.fullmatch(kind):
         shown = kind if re.fullmatch("[a-z0-9/+.-]{1,60}", kind) else "no known type"
-        raise NoMedia(f"{_host(url)} answers with {shown}. Only pictures, films and sound are shown here.")
+        raise NoMedia(f"{host_of(url)} answers with {shown}. Only pictures, films and sound are shown here.")
     if (reply.header("content-encoding") or "identity").strip().lower() not in {"", "identity"}:
-        raise NoMedia(f"{_host(url)} sends the file packed, which was not asked for.")
+        raise NoMedia(f"{host_of(url)} sends the file packed, which was not asked for.")
     length = reply.header("content-length") or ""
     is_known = re.fullmatch("[0-9]{1,15}", length) is not None
     if is_known and int(length) > MAX_BYTES:
@@ -157,7 +135,3 @@ async def _capped(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if count > MAX_BYTES:
             raise NoMedia(f"The file has more than {MAX_BYTES:,} bytes.")
         yield chunk
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "the server"

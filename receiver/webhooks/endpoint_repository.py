@@ -23,9 +23,12 @@ class EndpointRepository(Repository):
         self._fan_out = fan_out
 
     async def notify_hosts(
-        self, *, only_failing: bool, limit: int, cursor: str | None, now_ms: int
+        self, *, only_failing: bool, limit: int, cursor: str | None, now_ms: int, most_pending: int | None = None
     ) -> Page[EndpointStatus]:
-        """Hosts of `notify` by name: all, or those that fail, are paused or slowed, or have dead letters."""
+        """Hosts of `notify` by name: all, or those that fail, are paused or slowed, or have dead letters.
+
+        The pending deliveries of each are counted up to `most_pending`, without it to their end.
+        """
         await self._fan_out.try_advance()
         page = await self._page(
             "notify_endpoints",
@@ -37,7 +40,9 @@ class EndpointRepository(Repository):
         states = await self._states([name for name, _ in page.items])
         items = [
             EndpointStatus(
-                endpoint=states.get(name, EndpointState(id=name)), pending=await self._pending(name), dead=dead
+                endpoint=states.get(name, EndpointState(id=name)),
+                pending=await self._pending(name, most_pending),
+                dead=dead,
             )
             for name, dead in page.items
         ]
@@ -96,7 +101,10 @@ class EndpointRepository(Repository):
         found = await self._all("endpoints_of_subscriptions", _unlimited, ids=list(names)) if names else []
         return {state.id: state for state in found}
 
-    async def _pending(self, name: str) -> int:
+    async def _pending(self, name: str, most: int | None = None) -> int:
+        if most is not None:
+            found = await self._one("open_of_subscription", dict, subscription=name, most=most)
+            return int((found or {"pending": 0})["pending"])
         return await self._one("count_pending_of_subscription", _number, subscription=name) or 0
 
 

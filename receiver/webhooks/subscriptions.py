@@ -45,6 +45,8 @@ CHANGE_TRIES = 3  # when others change the same subscription while its endpoint 
 
 TEST_TYPE = "webhook.test"
 
+ROTATED = "subscription secret rotated"  # in the audit
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
@@ -161,19 +163,28 @@ class SubscriptionService:
         return await self.subscriptions.delete(subscription_id, actor=actor, now_ms=self.clock())
 
     async def rotate(
-        self, subscription_id: str, *, secret: str | None, overlap_s: float, actor: str
+        self,
+        subscription_id: str,
+        *,
+        secret: str | None,
+        overlap_s: float,
+        actor: str,
+        seen_changed_ms: int | None = None,
     ) -> Subscription | None:
         """Give a subscription a new secret, and a new signing key where it has one; None when there is no such one.
 
         Without `secret` one is made. The old pair signs as well for `overlap_s` (0 to 30 days; 0 ends it at once). A
         second rotation within an overlap ends the pair of the first. Raise InvalidRequest with every violation, also
-        for the secret that is in use, so that a repeated request does not end the secret before it.
+        for the secret that is in use, so that a repeated request does not end the secret before it. Raise
+        ConcurrentChange when the subscription was changed after `seen_changed_ms`, its `changed_ms` as somebody saw it.
         """
         _refuse(rules.rotation_violations(secret, overlap_s))
         now_ms = self.clock()
         new_secret, signing_key = secret or self._new_secret(), self._new_signing_key()
 
         def apply(stored: Subscription) -> Subscription:
+            if seen_changed_ms not in {None, stored.changed_ms}:
+                raise ConcurrentChange
             if new_secret == stored.secret:
                 rule, accepted = "is in use already", "another one; without one, a new one is made"
                 raise InvalidRequest([Violation(field="secret", rule=rule, accepted=accepted)])
@@ -181,7 +192,7 @@ class SubscriptionService:
                 stored, secret=new_secret, signing_key=signing_key, overlap_s=overlap_s, now_ms=now_ms
             )
 
-        entry = AuditEntry(actor=actor, action="subscription secret rotated", detail={"overlap_s": overlap_s})
+        entry = AuditEntry(actor=actor, action=ROTATED, detail={"overlap_s": overlap_s})
         return await self.subscriptions.change(subscription_id, apply, entry, now_ms=now_ms)
 
     async def test(self, subscription_id: str, *, actor: str) -> Tested | None:

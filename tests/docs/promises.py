@@ -73,6 +73,18 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
+        "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
+        "tests/browser/test_night.py::test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted",
+    ),
+    (
+        "A post below `/ops` that does not prove to come from a page of ours does nothing",
+        "tests/integration/web/dashboard/test_bad_input.py::test_a_post_that_does_not_prove_to_be_of_our_pages_does_nothing",
+    ),
+    (
+        "A ledger that cannot be used is said in words on each page, and an act refused meanwhile is done once, later",
+        "tests/integration/web/dashboard/test_bad_input.py::test_a_ledger_that_cannot_be_used_is_said_in_words_and_an_act_is_done_once_it_can",
+    ),
+    (
         "With a log of JSON every line of a process is JSON, also one that tells why it did not start",
         "tests/system/test_json_log.py::test_what_keeps_a_process_from_starting_is_told_in_json",
     ),
@@ -311,7 +323,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A replay at the dashboard says what it posts and leaves out, and posts nothing that came after it was shown",
-        "tests/integration/web/dashboard/test_subscriptions_page.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
+        "tests/integration/web/dashboard/test_replay_act.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
     ),
     (
         "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",

@@ -13,12 +13,13 @@ from tempfile import TemporaryDirectory
 from playwright.async_api import Page
 
 from tests.docs.pages import ROOT
-from tests.support import dashboard_ledger
+from tests.support import dashboard_ledger, dashboard_subscriptions
 from tests.support.browser import Theme, visiting_with_browser
 from tests.support.service import served_with_simulator
 
 DOCS = ROOT / "receiver/docs"
 WIDE, NARROW = 1280, 390
+HEIGHT = 720  # of a picture of the documentation
 MOST_BYTES = 150_000
 
 #: The files of the documentation, and which page of the filled ledger is in each.
@@ -41,6 +42,8 @@ async def _take(folder: Path, wanted: dict[str, str], theme: Theme, width: int, 
                 wanted[f"{name.replace(' ', '-')}-{theme}-{width}.png"] = name
             async with visiting_with_browser(service, theme=theme, width=width) as visit:
                 page = await visit.signed_in()
+                if not is_whole:
+                    await page.set_viewport_size({"width": width, "height": HEIGHT})
                 for file, name in wanted.items():
                     await page.goto(f"{service.url}{pages[name]}")
                     await _shoot(page, folder / file, is_whole=is_whole)
@@ -56,7 +59,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         asyncio.run(take(Path(arguments[0]), arguments[1:]))
         return
-    dashboard_ledger.MARKUP = "the account is locked (request 7f3a01)"  # what providers say on a usual day
+    dashboard_ledger.MARKUP = "see ticket 4711"  # what others write on a usual day
+    dashboard_subscriptions.SCRIPT_URL = "https://render-farm.example/hooks"
     asyncio.run(_take(DOCS, dict(SHOWN), "light", WIDE, is_whole=False))
     for file in SHOWN:
         if (DOCS / file).stat().st_size > MOST_BYTES:

@@ -6,6 +6,8 @@ from receiver.webhooks.model.subscription import SubscriptionState
 from tests.support.delivery_fixtures import finish, lease, publish_newer_event, subscribe
 from tests.support.service import Served
 
+SCRIPT_URL = "javascript:alert(1)//<script>"
+
 
 async def subscribe_some(service: Served, now_ms: int, words: str) -> None:
     """Some that are well, one that fails, one that is disabled; with words of others and an address with script."""
@@ -23,7 +25,7 @@ async def subscribe_some(service: Served, now_ms: int, words: str) -> None:
         created_ms=now_ms - 40 * day_ms,
         changed_ms=now_ms - 3 * day_ms,
     )
-    await subscribe(store, "sub_script", url="javascript:alert(1)//<script>", **made)
+    await subscribe(store, "sub_script", url=SCRIPT_URL, **made)
     off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
     await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
 

@@ -12,7 +12,9 @@ from receiver.cli.display.bars import progress
 from receiver.cli.options import Json
 from receiver.cli.runner import with_services
 from receiver.runtime.services import Services
-from receiver.tasks.download import Download, PlannedFile, plan
+from receiver.tasks.download import PlannedFile, plan
+from receiver.tasks.download import download as download_file
+from receiver.tasks.file_requests import FileRequests
 from submitter.providers.registry import SERVES_FILES
 
 
@@ -27,7 +29,7 @@ def download(
         if not task.outputs:
             raise CommandFailed(f"{task.id} is {task.state.value} and has no files")
         account = configured_provider(services, task).account
-        downloading = Download(
+        requests = FileRequests(
             account=account,
             files=SERVES_FILES.get(account.adapter),
             own=services.transport,
@@ -36,7 +38,7 @@ def download(
         description = TextColumn("{task.description}")
         columns = (description, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with progress(*columns) as bars:
-            return [(each, await _with_bar(bars, downloading, each)) for each in plan(task, to)]
+            return [(each, await _with_bar(bars, requests, each)) for each in plan(task, to)]
 
     for planned, size in with_services(work):
         if as_json:
@@ -45,10 +47,10 @@ def download(
             show(str(planned.path))
 
 
-async def _with_bar(bars: Progress, downloading: Download, planned: PlannedFile) -> int:
+async def _with_bar(bars: Progress, requests: FileRequests, planned: PlannedFile) -> int:
     bar = bars.add_task(planned.path.name, total=None)
 
     def update(received: int, size: int | None) -> None:
         bars.update(bar, completed=received, total=size)
 
-    return await downloading.fetch(planned, update)
+    return await download_file(requests, planned, update)

@@ -5,13 +5,14 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from receiver.tasks.file_requests import FileRequests
 from receiver.tasks.media import AT_ONCE, WHOLE_S, Media, NoMedia, open_media
 from receiver.web.dashboard.errors import to_page
 from receiver.web.dashboard.guard import MEDIA_HEADERS
 from receiver.web.problems import FULL_RETRY_S, Kind, Problem, with_retry_after
 from receiver.web.streaming import Disconnect
 from submitter.errors import AddressForbidden, TransportError
-from submitter.http.transport import Transport
+from submitter.model import Output
 
 
 class MediaSlots:
@@ -25,14 +26,20 @@ class MediaStream(Response):
     """One picture or film. A reply that cannot be shown is a page that says why."""
 
     def __init__(
-        self, *, transport: Transport, slots: MediaSlots, url: str, wanted_range: str | None, file_name: str | None
+        self,
+        *,
+        requests: FileRequests,
+        slots: MediaSlots,
+        output: Output,
+        wanted_range: str | None,
+        file_name: str | None,
     ) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers({})
-        self._transport = transport
+        self._requests = requests
         self._slots = slots
-        self._url = url
+        self._output = output
         self._range = wanted_range
         self._file_name = file_name
 
@@ -50,7 +57,7 @@ class MediaStream(Response):
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
         try:
-            async with asyncio.timeout(WHOLE_S), open_media(self._transport, self._url, self._range) as media:
+            async with asyncio.timeout(WHOLE_S), open_media(self._requests, self._output, self._range) as media:
                 await send({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
                 has_begun = True
                 async with Disconnect().watched(receive):

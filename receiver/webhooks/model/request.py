@@ -259,7 +259,7 @@ class Consent:
 
 
 class ConcurrentChange(WhenfinalError):
-    """Another change was stored meanwhile, so that this one needs another handshake."""
+    """Another change was stored meanwhile, so that this one needs another handshake, or another look."""
 
 
 def with_consent(before: Subscription, after: Subscription, consent: Consent | None) -> Subscription:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
-from receiver.tasks.download import Download, DownloadFailed, PlannedFile, _target, plan
+from receiver.tasks.download import DownloadFailed, PlannedFile, download, plan
+from receiver.tasks.file_requests import FileNotReached, FileRequests, _target
 from receiver.tasks.model.task import Task
 from submitter.errors import AddressForbidden, ExchangeBroken, ExchangeTimeout
 from submitter.http.address_guard import AddressGuard
@@ -54,9 +55,9 @@ async def _finished(service: Served, order: dict[str, Any]) -> Task:
         await asyncio.sleep(0.02)
 
 
-def _download(service: Served, task: Task) -> Download:
+def _requests(service: Served, task: Task) -> FileRequests:
     account = service.services.providers[task.provider].account
-    return Download(
+    return FileRequests(
         account=account,
         files=SERVES_FILES.get(account.adapter),
         own=service.services.transport,
@@ -73,7 +74,7 @@ async def test_the_file_of_a_finished_task_is_fetched_whole(tmp_path: Path, orde
     async with _platforms(tmp_path) as (service, sim):
         task = await _finished(service, order)
         (planned,) = plan(task, tmp_path / "films")
-        size = await _download(service, task).fetch(planned, _silent)
+        size = await download(_requests(service, task), planned, _silent)
         assert planned.path == tmp_path / "films" / f"{task.id}-video.mp4"
         assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
         assert (size, planned.part.exists()) == (planned.path.stat().st_size, False)
@@ -88,7 +89,7 @@ async def test_a_part_that_is_there_is_gone_on_with(tmp_path: Path, order: dict[
         whole = video_of(task.provider_task_id or "", 5)
         planned.part.write_bytes(whole[:100])
         steps: list[tuple[int, int | None]] = []
-        await _download(service, task).fetch(planned, lambda stored, size: steps.append((stored, size)))
+        await download(_requests(service, task), planned, lambda stored, size: steps.append((stored, size)))
         assert (steps[0], steps[-1]) == ((100, len(whole)), (len(whole), len(whole)))
         assert planned.path.read_bytes() == whole
 
@@ -98,17 +99,17 @@ async def test_a_part_that_is_whole_already_is_only_put_in_place(tmp_path: Path)
         task = await _finished(service, AT_TOKENBAY)
         (planned,) = plan(task, tmp_path)
         planned.part.write_bytes(video_of(task.provider_task_id or "", 5))
-        await _download(service, task).fetch(planned, _silent)
+        await download(_requests(service, task), planned, _silent)
         assert planned.path.read_bytes() == video_of(task.provider_task_id or "", 5)
 
 
 @dataclass(eq=False)
 class DownloadSetup:
-    """A folder, a server of bytes, and a download whose account is at that server or elsewhere."""
+    """A folder, a server of bytes, and requests for files of an account that is at that server or elsewhere."""
 
     folder: Path
     server: RawServer
-    download: Download
+    requests: FileRequests
     steps: list[int] = field(default_factory=list)
 
     @property
@@ -116,7 +117,7 @@ class DownloadSetup:
         return PlannedFile(output=Output(url=self.server.url), path=self.folder / "f.mp4")
 
     async def fetch(self) -> int:
-        return await self.download.fetch(self.planned, lambda stored, _: self.steps.append(stored))
+        return await download(self.requests, self.planned, lambda stored, _: self.steps.append(stored))
 
 
 @asynccontextmanager
@@ -132,8 +133,8 @@ async def _download_setup(
     ):
         home = f"http://127.0.0.1:{server.port}" if own else "https://tokenbay.example"
         account = replace(an_account("tokenbay"), base_url=home)
-        download = Download(account=account, files=SERVES_FILES["tokenbay"], own=free, guarded=guarded)
-        yield DownloadSetup(folder=folder, server=server, download=download)
+        requests = FileRequests(account=account, files=SERVES_FILES["tokenbay"], own=free, guarded=guarded)
+        yield DownloadSetup(folder=folder, server=server, requests=requests)
 
 
 async def test_the_key_goes_to_the_providers_own_origin_and_to_no_other(tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ async def test_a_redirect_to_a_private_address_is_not_followed(tmp_path: Path, t
 
 def test_a_step_from_https_to_http_is_refused() -> None:
     moved = FileReply(status=301, headers=(("location", "http://a.example/"),), chunks=_nothing())
-    with pytest.raises(DownloadFailed, match="from https to http"):
+    with pytest.raises(FileNotReached, match="from https to http"):
         _target("https://a.example/", moved)
     assert _target("http://a.example/", moved) == "http://a.example/"
 

@@ -99,7 +99,7 @@ async def plan_disable(asked: Asked) -> ActPlan:
 async def plan_rotate(asked: Asked) -> ActPlan:
     own = (await the_subscription(asked)).subscription
     overlap_s = read_overlap_s(asked)
-    until_ms = overlap_of(own, asked.at_ms)
+    until_ms, seen_ms = overlap_of(own, asked.at_ms), own.changed_ms if asked.is_preview else _seen(asked)
     first = "The secret before this one still signs; that ends now."
     return ActPlan(
         title="Rotate the secret",
@@ -111,13 +111,22 @@ async def plan_rotate(asked: Asked) -> ActPlan:
             else "The old one ends at once: webhooks fail until the receiver knows the new one.",
             *((first,) if until_ms is not None else ()),
         ),
-        condition={"subscription": own.id, "overlap_s": overlap_s},
+        condition={"subscription": own.id, "overlap_s": overlap_s, "seen_changed_ms": seen_ms},
         expected=1,
         touched=(touched(own),),
         facts=(("to", own.url),),
         is_final=True,
         back=page_of(own.id),
+        fields={"seen": str(seen_ms)},
     )
+
+
+def _seen(asked: Asked) -> int:
+    """`changed_ms` of the subscription that the preview was made of; a form without it is none of ours."""
+    text = asked.value("seen")
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise Problem(Kind.MALFORMED, "The form is not one of ours. Nothing was done.")
+    return int(text)
 
 
 def read_overlap_s(asked: Asked) -> int:

@@ -28,6 +28,7 @@ _PAGES: Mapping[str, str] = {
     "run": f"{ROOT}/runs/",
     "subscription": f"{ROOT}/subscriptions/",
     "provider": f"{ROOT}/providers/",
+    "delivery": f"{ROOT}/deliveries/",
 }
 
 

@@ -41,8 +41,12 @@ def number_of(found: Open | int) -> str:
 
 def tasks_address(provider: str, **filters: str | Sequence[str]) -> str:
     """The list of just these tasks; of every provider for `other`, which is no name."""
-    of = {} if provider == OTHER else {"provider": provider}
-    return f"{ROOT}/tasks?{urlencode({**filters, **of}, doseq=True)}"
+    return f"{ROOT}/tasks?{urlencode([*filters.items(), *_of(provider)], doseq=True)}"
+
+
+def _of(provider: str) -> tuple[tuple[str, str], ...]:
+    """The filter of a list; none for `other`, which is no name."""
+    return () if provider == OTHER else (("provider", provider),)
 
 
 def _no_account(name: str) -> AccountStatus:
@@ -217,7 +221,7 @@ def _is(found: Open) -> str:
 
 
 def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
-    found = provider.uncertain
+    found, of = provider.uncertain, _of(provider.name)
     is_old = found.age_s(now_ms) * 1000 > OLD_UNCERTAIN_MS
     return Alarm(
         kind="uncertain",
@@ -227,15 +231,16 @@ def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
         since_ms=found.since_ms,
         cure="Compare each with what the provider lists, then accept a candidate or settle it as never created.",
         links=(
-            Link(words="Doubtful submits", address=f"{ROOT}/doubtful"),
+            Link(words="Doubtful submits", address=f"{ROOT}/doubtful?{urlencode(of)}".rstrip("?")),
             Link(words="Their tasks", address=tasks_address(provider.name, state="uncertain")),
         ),
+        buttons=() if not of else (Button(words="Look at the provider's list", kind="look-candidates", fields=of),),
     )
 
 
 def _overdue(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
     found, name = provider.overdue, provider.name
-    fields = (("overdue", "1"), *((("provider", name),) if name != OTHER else ()))
+    fields = (("overdue", "1"), *_of(name))
     reconcile = Button(words="Reconcile them", kind="reconcile-tasks", fields=fields)
     return Alarm(
         kind="overdue",

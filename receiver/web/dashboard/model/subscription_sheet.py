@@ -136,14 +136,12 @@ def is_counted_up(number: int) -> bool:
     return number >= COUNTED_MOST
 
 
-def secret_words(own: Subscription, now_ms: int) -> str:
-    """How old the secret is, as far as it is known: a rotation is a change, and so are others."""
-    if own.changed_ms == own.created_ms:
-        return f"from {clock(own.created_ms, now_ms)} ({age(own.created_ms, now_ms)}), when the subscription was made"
-    return (
-        f"unchanged since {clock(own.changed_ms, now_ms)} ({age(own.changed_ms, now_ms)}) or longer; the subscription "
-        f"was made {age(own.created_ms, now_ms)}"
-    )
+def secret_words(own: Subscription, since_ms: int | None, now_ms: int) -> str:
+    """How old the secret is. `since_ms` None: it is not known when it was rotated, so the last change bounds it."""
+    if since_ms is not None:
+        made = ", when the subscription was made" if since_ms == own.created_ms else ""
+        return f"in use since {clock(since_ms, now_ms)} ({age(since_ms, now_ms)}){made}"
+    return f"in use since {clock(own.changed_ms, now_ms)} ({age(own.changed_ms, now_ms)}) or longer"
 
 
 def overlap_of(own: Subscription, now_ms: int) -> int | None:

@@ -107,9 +107,9 @@ def media_kind(output_type: str, url: str) -> str:
     return "video" if output_type == "video" or _FILM.search(path) else "image"
 
 
-def shows_media(output: Output) -> bool:
-    """Whether it can be shown without the account's key, which is not sent from a page."""
-    return not output.needs_key and link(output.url) is not None
+def shows_media(output: Output, *, has_key: bool) -> bool:
+    """Whether it can be shown; `has_key`: the account that made it is configured."""
+    return (has_key or not output.needs_key) and link(output.url) is not None
 
 
 def lines_of(timeline: Sequence[TimelineEntry], created_ms: int, secrets: Sequence[str]) -> list[Line]:

@@ -56,6 +56,7 @@ def _of_outbox(facts: Facts) -> Iterator[Alarm]:
             since_ms=dead.since_ms,
             cure="Their attempts are spent. Once the subscriber is repaired, redeliver them.",
             links=(DEAD_LETTERS,),
+            buttons=(Button(words="Redeliver them", kind="redeliver-deliveries", fields=(("state", "dead"),)),),
         )
 
 

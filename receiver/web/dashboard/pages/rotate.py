@@ -5,12 +5,14 @@ The run, the audit and the log get no part of it. The same form again leads to t
 
 from starlette.responses import Response
 
+from receiver.runtime.operator_runs.acts.subscriptions import GONE
 from receiver.runtime.operator_runs.model import ItemResult
 from receiver.runtime.operator_runs.runner import OperatorRuns
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import overlap_of
 from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.dashboard.pages.acts import draft_of, run_of_form
+from receiver.webhooks.model.request import ConcurrentChange
 from submitter.standard_webhooks import public_key
 
 KIND = "rotate-secret"
@@ -23,10 +25,19 @@ async def rotate(view: View) -> Page | Response:
     if run is None:
         earlier = earlier or await run_of_form(view)
         return redirect(f"{ROOT}/runs/{earlier.id}" if earlier else f"{ROOT}/runs")
-    name, overlap_s = str(run.condition["subscription"]), float(run.condition["overlap_s"])
-    rotated = await view.services.subscriptions.rotate(name, secret=None, overlap_s=overlap_s, actor=run.actor)
+    name, rotated, why_not = str(run.condition["subscription"]), None, GONE
+    try:
+        rotated = await view.services.subscriptions.rotate(
+            name,
+            secret=None,
+            overlap_s=run.condition["overlap_s"],
+            actor=run.actor,
+            seen_changed_ms=run.condition["seen_changed_ms"],
+        )
+    except ConcurrentChange:
+        why_not = "it was changed after the preview was shown, and its secret was not rotated: look at it again"
     if rotated is None:
-        await runs.end(run, ItemResult(item=name, is_done=False, words="there is no such subscription any more"))
+        await runs.end(run, ItemResult(item=name, is_done=False, words=why_not))
         return redirect(f"{ROOT}/runs/{run.id}")
     await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
     values = {

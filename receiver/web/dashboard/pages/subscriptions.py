@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlencode
 
+from receiver.store.audit import AuditSearch
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
     breaker_of,
@@ -15,9 +16,10 @@ from receiver.web.dashboard.model.subscription_sheet import (
 )
 from receiver.web.dashboard.page import Page, View
 from receiver.web.problems import Kind, Problem
-from receiver.webhooks.model.delivery import DeliveryState
+from receiver.webhooks.model.delivery import COUNTED_MOST, DeliveryState
 from receiver.webhooks.model.endpoint_health import is_troubled
-from receiver.webhooks.model.subscription import SubscriptionState, SubscriptionStatus
+from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
+from receiver.webhooks.subscriptions import ROTATED
 from submitter.standard_webhooks import public_key
 
 PATH = f"{ROOT}/subscriptions"
@@ -25,6 +27,8 @@ PATH = f"{ROOT}/subscriptions"
 ROWS = 25
 
 DELIVERIES_SHOWN = 20
+
+ROTATIONS_MOST = 500  # of all subscriptions, that are looked at for the age of one secret
 
 #: Words of the button, and seconds in which the old secret signs as well.
 OVERLAPS = (("24 hours", 86_400), ("1 hour", 3_600), ("7 days", 604_800), ("not at all", 0))
@@ -66,7 +70,7 @@ async def show_hosts(view: View) -> Page:
     if which not in {"", "failing"} or len(after) > LONGEST_HOST:
         raise Problem(Kind.MALFORMED, "The address names no such list: `which` is failing, or is left out.")
     found = await view.services.store.endpoints.notify_hosts(
-        only_failing=bool(which), limit=ROWS, cursor=after or None, now_ms=view.now_ms
+        only_failing=bool(which), limit=ROWS, cursor=after or None, now_ms=view.now_ms, most_pending=COUNTED_MOST
     )
     path, chosen = f"{PATH}/notify", [("which", which)] if which else []
     values = {
@@ -81,6 +85,7 @@ async def show_hosts(view: View) -> Page:
         "first": (f"{path}?which=failing" if which else path) if after else None,
         "next": found.next_cursor and f"{path}?{urlencode([*chosen, ('after', found.next_cursor)])}",
         "which": which,
+        "is_counted_up": is_counted_up,
     }
     return Page(template="notify.html", title="Notify addresses", values=values)
 
@@ -99,7 +104,7 @@ async def show_subscription(view: View) -> Page:
         "success": success_words(row.figures),
         "is_counted_up": is_counted_up,
         "limits": limits_of(own),
-        "secret": secret_words(own, now_ms),
+        "secret": secret_words(own, await _secret_since(view, own), now_ms),
         "overlap_ms": overlap_of(own, now_ms),
         "overlaps": OVERLAPS,
         "public_key": None if own.signing_key is None else public_key(own.signing_key),
@@ -109,6 +114,16 @@ async def show_subscription(view: View) -> Page:
         "newest_seq": await store.events.last_seq(),
     }
     return Page(template="subscription.html", title=f"Subscription {own.id}", values=values)
+
+
+async def _secret_since(view: View, own: Subscription) -> int | None:
+    """When the secret was made, by the audit of rotations; None where there were more than are looked at."""
+    if own.changed_ms == own.created_ms:
+        return own.created_ms
+    wanted = AuditSearch(action=ROTATED, since_ms=own.created_ms)
+    found = await view.services.store.audit.page(wanted, limit=ROTATIONS_MOST)
+    ours = next((row.at_ms for row in found.rows if row.detail.get("subscription") == own.id), None)
+    return own.created_ms if ours is None and found.next_cursor is None else ours
 
 
 async def find_subscription(view: View) -> SubscriptionStatus:

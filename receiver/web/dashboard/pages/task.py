@@ -5,6 +5,7 @@ import re
 from starlette.responses import Response
 
 from receiver.runtime.explaining import explain_task
+from receiver.tasks.file_requests import FileRequests
 from receiver.tasks.model.reports import left_out
 from receiver.tasks.model.task import Task
 from receiver.web.dashboard.guard import PAGE_HEADERS
@@ -23,7 +24,9 @@ from receiver.web.dashboard.model.task_sheet import (
 from receiver.web.dashboard.page import Page, View, session_of
 from receiver.web.dashboard.session import session_cookie
 from receiver.web.problems import Kind, Problem, not_found
-from submitter.model import TaskId
+from submitter.model import Output, TaskId
+from submitter.providers.contract import Account
+from submitter.providers.registry import SERVES_FILES
 
 #: Of a saved file, by how it is shown. What it really is, its program finds out.
 _SUFFIXES = {"video": "mp4", "audio": "mp3", "image": "img"}
@@ -45,7 +48,7 @@ async def show_task(view: View) -> Page:
         "is_configured": configured is not None,
         "pictures": [(number, url, media_kind("", url)) for number, url in enumerate(pictures)],
         "outputs": [
-            (number, output, media_kind(output.type, output.url), shows_media(output))
+            (number, output, media_kind(output.type, output.url), shows_media(output, has_key=configured is not None))
             for number, output in enumerate(task.outputs)
         ],
         "lines": lines_of(timeline, task.created_ms, secrets),
@@ -77,17 +80,21 @@ async def show_live(view: View) -> Response:
 
 
 async def show_output(view: View) -> MediaStream:
-    """Hand on one output. Raise a 404 problem for none, and for one that needs the account's key."""
+    """Hand on one output, asked for with the account's key where the provider's own host serves it.
+
+    Raise a 404 problem for none, and for one that needs the key of a provider that is not configured any more.
+    """
     task, number = await _task(view), _number(view)
     if number >= len(task.outputs):
         raise not_found("output")
     output = task.outputs[number]
-    if not shows_media(output):
-        detail = "It needs the account's key, which is not sent from a page: use `whenfinal tasks download`."
+    configured = view.services.providers.get(task.provider)
+    if not shows_media(output, has_key=configured is not None):
+        detail = f"It needs the key of {task.provider}, which is not configured any more."
         raise Problem(Kind.NOT_FOUND, detail)
     suffix = _SUFFIXES[media_kind(output.type, output.url)]
     name = f"{task.id}-{number}.{suffix}" if view.asked("download") else None
-    return _media(view, output.url, name)
+    return _media(view, output, None if configured is None else configured.account, name)
 
 
 async def show_picture(view: View) -> MediaStream:
@@ -96,18 +103,23 @@ async def show_picture(view: View) -> MediaStream:
     pictures = pictures_of(task.request)
     if number >= len(pictures):
         raise not_found("picture")
-    return _media(view, pictures[number], None)
+    return _media(view, Output(url=pictures[number], type="image"), None, None)
 
 
-def _media(view: View, url: str, file_name: str | None) -> MediaStream:
+def _media(view: View, output: Output, account: Account | None, file_name: str | None) -> MediaStream:
     """For our own pages, and for a person who opens the address; no other site may fetch through us."""
     if view.request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
         raise Problem(Kind.FORBIDDEN, "Files are shown on pages of this dashboard only.")
     slots: MediaSlots = view.request.app.state.media_slots
     return MediaStream(
-        transport=view.services.webhook_transport,
+        requests=FileRequests(
+            account=account,
+            files=None if account is None else SERVES_FILES.get(account.adapter),
+            own=view.services.transport,
+            guarded=view.services.webhook_transport,
+        ),
         slots=slots,
-        url=url,
+        output=output,
         wanted_range=view.request.headers.get("range"),
         file_name=file_name,
     )

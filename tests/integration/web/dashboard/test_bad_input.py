@@ -266,57 +266,6 @@ async def test_words_of_a_provider_and_of_a_caller_are_text_on_every_page(servic
         assert len(page) < 400_000
 
 
-ADDRESSES = [
-    "/ops/tasks/" + "a" * 10_000,
-    "/ops/runs/" + "a" * 10_000,
-    "/ops/acts/" + "a" * 10_000,
-    "/ops/" + "a/" * 2_000,
-    "/ops/tasks?q=" + "a" * 10_000,
-    "/ops/tasks?" + "&".join(f"state{number}=a" for number in range(1000)),
-    "/ops/tasks?" + "&".join("label=a%3Db" for _ in range(1000)),
-    "/ops/tasks?before=" + "9" * 5_000,
-    "/ops/tasks?q=%00",
-    "/ops/tasks?q=%ff%fe",
-    "/ops/tasks?q=%ed%a0%80",
-    "/ops/tasks/%ff",
-    "/ops/tasks/%00",
-    "/ops/tasks/..%2f..%2fetc%2fpasswd",
-    "/ops/tasks/tsk_1/outputs/99999999999999999999",
-    "/ops/tasks/tsk_1/outputs/-1",
-    "/ops/tasks/tsk_1/pictures/1e9",
-    "/ops/tasks?since=-5h",
-    "/ops/tasks?since=99999999999999999999999d",
-    "/ops/tasks?since=999999999d",
-    "/ops/tasks?since=-0001-01-01T00:00:00Z",
-    "/ops/tasks?since=9999-12-31T23:59:59Z&until=0001-01-01T00:00:00Z",
-    "/ops/tasks?since=9999999-12-31T23:59:59Z",
-    "/ops/tasks?until=1e308",
-    "/ops/tasks?state=queued&state=queued&state=nope",
-    "/ops/tasks?provider=" + "%F0%9F%92%A9" * 50,
-    "/ops/tasks/rows?first=1&ids=" + ".".join("tsk_x" for _ in range(1000)),
-    "/ops/runs?before=run_",
-    "/ops/acts/cancel-tasks?state=nope",
-    "/ops/acts/settle-task?task=%F0%9F%92%A9&way=adopt&value=" + "9" * 3_000,
-    "/ops/acts/resume-provider?provider=nobody",
-    "/ops/audit?actor=" + "a" * 10_000,
-    "/ops/audit?before=9999999999999999999999",
-    "/ops?x=%00",
-]
-
-
-@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address[:60])
-async def test_an_odd_address_is_a_page_and_never_a_fault_of_ours(service: Served, address: str) -> None:
-    await service.has()
-    async with visiting(service) as browser:
-        for headers in ({}, {"HX-Request": "true"}):
-            answer = await browser.get(address, headers=headers)
-            assert answer.status_code < 500, answer.text
-            if answer.status_code not in {200, 303}:
-                is_page(answer, answer.status_code)
-        away = await browser.post(address.partition("?")[0], data={"nonce": "n" * 22, "at": "-1"})
-        assert 400 <= away.status_code < 500, away.text
-
-
 @contextmanager
 def _held(ledger: Path) -> Iterator[None]:
     """Another program has the ledger for itself."""

@@ -15,11 +15,13 @@ from tests.support.dashboard_ledger import MARKUP, REQUEST
 from tests.support.file_server import MP4, PNG, answering, reply
 from tests.support.service import Served, served
 
+AT_TOKENBAY = {"WHENFINAL_PROVIDERS": "hiapi,tokenbay", "TOKENBAY_API_KEY": "key-of-tokenbay"}
 
-async def _with_output(service: Served, url: str, **changes: Any) -> None:
-    await service.has(request={"video": {"reference_images": [url]}})
+
+async def _with_output(service: Served, url: str, provider: str = "hiapi", **changes: Any) -> None:
+    await service.has(request={"video": {"reference_images": [url]}}, provider=provider)
     outputs = (Output(url=url, **changes),)
-    await service.services.store.ledger.record([a_report(TaskState.SUCCEEDED, outputs=outputs)], 1)
+    await service.services.store.ledger.record([a_report(TaskState.SUCCEEDED, outputs=outputs, provider=provider)], 1)
 
 
 async def _shown(service: Served, answer: bytes, path: str = "/v.png", **headers: str) -> httpx.Response:
@@ -211,11 +213,41 @@ async def test_an_address_of_this_network_is_not_reached_unless_it_is_allowed(tm
     assert heads == []
 
 
-async def test_an_output_that_needs_the_key_is_not_fetched(service: Served) -> None:
+async def test_the_key_goes_to_the_providers_own_host_for_its_outputs_and_never_else(tmp_path: Path) -> None:
+    async with answering(lambda _: reply()) as (own, at_own), answering(lambda _: reply()) as (other, at_other):
+        settings = {**AT_TOKENBAY, "TOKENBAY_BASE_URL": own}
+        async with served(tmp_path, None, **settings) as service, visiting(service) as browser:
+            await _with_output(service, f"{own}/v1/videos/p1/content", "tokenbay", needs_key=True)
+            for path in ("outputs/0", "pictures/0"):
+                assert (await browser.get(f"/ops/tasks/tsk_1/{path}")).content == PNG
+        (tmp_path / "2").mkdir()
+        async with served(tmp_path / "2", None, **settings) as service, visiting(service) as browser:
+            await _with_output(service, f"{other}/v.png", "tokenbay", needs_key=True)
+            assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).content == PNG
+    assert [b"key-of-tokenbay" in head for head in at_own] == [True, False]
+    assert [b"key-of-tokenbay" in head for head in at_other] == [False]
+
+
+async def test_the_key_does_not_follow_a_redirect_to_another_host(tmp_path: Path) -> None:
+    async with answering(lambda _: reply()) as (foreign, at_foreign):
+        moved = b"HTTP/1.1 302 Found\r\nlocation: " + foreign.encode() + b"/v.png\r\ncontent-length: 0\r\n\r\n"
+        async with (
+            answering(lambda _: moved) as (own, _),
+            served(tmp_path, None, **AT_TOKENBAY, TOKENBAY_BASE_URL=own) as service,
+            visiting(service) as browser,
+        ):
+            await _with_output(service, f"{own}/v1/videos/p1/content", "tokenbay", needs_key=True)
+            assert (await browser.get("/ops/tasks/tsk_1/outputs/0")).content == PNG
+    assert [b"key-of-tokenbay" in head for head in at_foreign] == [False]
+
+
+async def test_an_output_that_needs_the_key_of_a_provider_that_is_not_configured_is_not_fetched(
+    service: Served,
+) -> None:
     async with answering(lambda _: reply()) as (url, heads), visiting(service) as browser:
-        await _with_output(service, f"{url}/v.mp4", needs_key=True)
-        assert "whenfinal tasks download" in is_page(await browser.get("/ops/tasks/tsk_1/outputs/0"), 404)
-        assert "whenfinal tasks download" in is_page(await browser.get("/ops/tasks/tsk_1"))
+        await _with_output(service, f"{url}/v.mp4", "gone", needs_key=True)
+        assert "not configured any more" in is_page(await browser.get("/ops/tasks/tsk_1/outputs/0"), 404)
+        assert "not configured any more" in is_page(await browser.get("/ops/tasks/tsk_1"))
     assert heads == []
 
 

@@ -16,7 +16,7 @@ from receiver.web.dashboard.acts.plans import PLANS
 from receiver.web.dashboard.model import alarms, callback_counts, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
-from receiver.web.dashboard.navigation import PAGES
+from receiver.web.dashboard.routes import PAGE_ROUTES
 from tests.support.builders import T0
 
 S, HOUR = 1000, 3_600_000
@@ -100,9 +100,10 @@ def test_each_fault_is_told_once_with_its_cure_and_a_way_to_it(kind: str) -> Non
 
 @pytest.mark.parametrize("kind", CASES)
 def test_its_links_lead_to_pages(kind: str) -> None:
+    shown = [re.compile(re.sub("{[a-z]+}", "[^/]+", each.path)) for each in PAGE_ROUTES if each.method == "GET"]
     for link in _only(**CASES[kind]).links:
         path = link.address.partition("?")[0].partition("#")[0]
-        assert any(path == page or path.startswith(f"{page}/") for _, page in PAGES if page != "/ops"), link
+        assert any(each.fullmatch(path) for each in shown), link
 
 
 def test_every_kind_has_a_case_here() -> None:
@@ -204,6 +205,14 @@ def test_unfinished_tasks_of_no_configured_provider_are_told_with_links_that_are
     assert [each.kind for each in found] == ["not_configured", "overdue"]
     assert [link.address for each in found for link in each.links] == ["/ops/providers", "/ops/tasks?overdue=1"]
     assert found[1].buttons == ()
+
+
+def test_the_doubtful_submits_of_an_alarm_are_those_of_its_provider() -> None:
+    found = _only(provider={"uncertain": _of(60)})
+    assert found.links[0].address == "/ops/doubtful?provider=hiapi"
+    other = ProviderSnapshot(name="other", tasks={"uncertain": 1}, uncertain=_of(60))
+    told = alarms_of(Facts(now_ms=T0, snapshot=Snapshot(at_ms=T0, providers=(other,))))
+    assert [each.links[0].address for each in told if each.kind == "uncertain"] == ["/ops/doubtful"]
 
 
 def test_many_endpoints_are_told_in_few_alarms() -> None:
