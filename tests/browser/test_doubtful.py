@@ -38,7 +38,7 @@ async def test_two_lost_submits_are_looked_for_then_one_is_accepted_and_one_sett
         await page.get_by_role("button", name="Accept the candidate of 1 task").click()
         await expect(page.locator("main")).to_contain_text("1 of 1 done")
         await page.goto(f"{service.url}/ops/doubtful")
-        await page.get_by_role("button", name="Never created…").click()
+        await page.get_by_role("button", name="Never created…", exact=True).click()
         await page.get_by_role("button", name="Settle as never created").click()
         await expect(page.locator("main")).to_contain_text("now refused")
     task = await service.services.store.tasks.task(lost)

@@ -51,6 +51,14 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_live.py::test_it_ends_with_the_session",
     ),
     (
+        "A page of doubtful submits asks no provider by itself; one candidate is never accepted for two tasks",
+        "tests/integration/web/dashboard/test_doubtful_page.py::test_one_candidate_is_never_given_to_two_tasks",
+    ),
+    (
+        "A bulk redelivery shows its number and receivers first, and leaves alone what fits its filter no more",
+        "tests/integration/web/dashboard/test_deliveries_pages.py::test_the_second_operator_sends_nothing_twice",
+    ),
+    (
         "A page, a document or a program is never handed on as a picture, film or sound, whatever it is said to be",
         "tests/integration/web/dashboard/test_task_page.py::test_what_is_no_media_by_its_first_bytes_is_not_handed_on",
     ),

@@ -23,12 +23,18 @@ from tests.support.builders import T0, a_report
 from tests.support.dashboard import SAME_ORIGIN, is_page, visiting
 from tests.support.dashboard_ledger import task_id
 from tests.support.service import KEYS, SECRET_KEY, Served, served
+from tests.support.subscriptions_over_http import create_subscription
 
 COOKIE = "whenfinal_ops"
 ACT = "/ops/acts/refuse-tasks"
 LOST, LOST_TOO = (task_id(number, T0) for number in range(2))
 #: What a provider may write, and what no page may hold as it is.
 ODD = "<script>alert(1)</script>\x1b[2J\x00\x85\u202eevil\u2066\ufeff\ud800 \"'><img src=x onerror=alert(2)>"
+PAGES = (
+    *("/ops", "/ops/tasks", "/ops/tasks?state=failed", "/ops/tasks/tsk_1", "/ops/doubtful", "/ops/providers"),
+    *("/ops/providers/hiapi", "/ops/events", "/ops/subscriptions", "/ops/subscriptions/notify", "/ops/deliveries"),
+    *("/ops/runs", "/ops/ledger", "/ops/audit"),
+)
 RAW = ("<script>alert", "<img src=x", "\x1b", "\x00", "\x85", "\u202e", "\u2066", "\ufeff", "\ud800")
 
 
@@ -254,14 +260,13 @@ async def test_words_of_a_provider_and_of_a_caller_are_text_on_every_page(servic
     await service.calls_back(content=broken.encode() + b"\xff\xfe", headers={"Content-Type": "application/json"})
     error = TaskError(code=ODD.replace("\ud800", ""), message=ODD.replace("\ud800", "") * 15_000)
     await service.services.store.ledger.record([a_report(TaskState.FAILED, error=error, raw=broken.encode() * 20)], 1)
+    name = (await create_subscription(service, url=hook, description="<script>alert(1)</script>"))["id"]
     async with visiting(service) as browser:
-        pages = [
-            is_page(await browser.get(address))
-            for address in ("/ops", "/ops/tasks", "/ops/tasks?state=failed", "/ops/tasks/tsk_1", "/ops/audit")
-        ]
-    assert "&lt;script&gt;alert" in pages[3]
-    assert 'href="javascript:' not in pages[3]
-    for page in pages:
+        pages = {address: is_page(await browser.get(address)) for address in (*PAGES, f"/ops/subscriptions/{name}")}
+    for address in ("/ops/tasks/tsk_1", "/ops/subscriptions", f"/ops/subscriptions/{name}"):
+        assert "&lt;script&gt;alert" in pages[address], address
+    for page in pages.values():
+        assert 'href="javascript:' not in page
         assert [each for each in RAW if each in page] == []
         assert len(page) < 400_000
 
@@ -311,7 +316,7 @@ async def test_a_ledger_that_cannot_be_used_is_said_in_words_and_an_act_is_done_
             assert "uncertain" in now.lower()
             scrape = await service.get("/metrics", key="read")
             assert (scrape.status_code, "whenfinal_uncertain_submits" in scrape.text) == (200, True)
-            for address in ("/ops/tasks", f"/ops/tasks/{LOST}", "/ops/runs", ACT):
+            for address in ("/ops/tasks", f"/ops/tasks/{LOST}", *PAGES[4:], ACT):
                 page = await browser.get(address)
                 assert page.status_code in {200, 503}
                 is_page(page, page.status_code)
