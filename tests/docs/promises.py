@@ -52,13 +52,11 @@ PROMISES: tuple[tuple[str, str], ...] = (
     ),
     (
         "A page of doubtful submits asks no provider by itself; one candidate is never accepted for two tasks",
-        "tests/integration/web/dashboard/test_doubtful_page.py"
-        "::test_a_candidate_of_two_tasks_is_given_to_neither_and_never_to_both",
+        "tests/integration/web/dashboard/test_doubtful_page.py::test_one_candidate_is_never_given_to_two_tasks",
     ),
     (
         "A bulk redelivery shows its number and receivers first, and leaves alone what fits its filter no more",
-        "tests/integration/web/dashboard/test_deliveries_pages.py"
-        "::test_the_second_of_two_operators_is_told_and_sends_nothing_twice",
+        "tests/integration/web/dashboard/test_deliveries_pages.py::test_the_second_operator_sends_nothing_twice",
     ),
     (
         "A page, a document or a program is never handed on as a picture, film or sound, whatever it is said to be",

@@ -160,7 +160,7 @@ async def test_all_dead_letters_of_a_filter_are_shown_with_their_receivers_and_s
         assert "Redeliver 1 delivery" in again
 
 
-async def test_the_second_of_two_operators_is_told_and_sends_nothing_twice(scene: Scene) -> None:
+async def test_the_second_operator_sends_nothing_twice(scene: Scene) -> None:
     service, _ = scene
     name = await delivers(service, "tsk_1", DeliveryState.DEAD, attempt(service), "https://hooks.example/a")
     async with visiting(service) as ann, visiting(service) as ben:

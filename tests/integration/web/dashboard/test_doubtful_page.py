@@ -101,7 +101,7 @@ async def test_a_look_shows_the_candidates_with_its_time_and_the_only_one_is_acc
         assert [each.is_done for each in late] == [False]
 
 
-async def test_a_candidate_of_two_tasks_is_given_to_neither_and_never_to_both(scene: Scene) -> None:
+async def test_one_candidate_is_never_given_to_two_tasks(scene: Scene) -> None:
     service, sim = scene
     lost = await loses(service, sim)
     (record,) = sim.records().tasks
