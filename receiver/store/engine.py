@@ -5,8 +5,7 @@ An engine runs transactions. Repositories name statements and never see a dialec
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from receiver.store.scripts import sql_files
 
@@ -88,8 +87,7 @@ class Listener(Protocol):
         """Listen until cancelled; connects by itself, and again after a loss."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineFacts:
+class EngineFacts(NamedTuple):
     """The database underneath."""
 
     #: SQLite or Postgres.

@@ -11,11 +11,13 @@ from typing import Any
 import psycopg
 
 from receiver.events.model.query import EventFilter
-from receiver.runtime.store import open_store
+from receiver.runtime.operator_runs.model import OperatorRun
+from receiver.runtime.store import Store, open_store
 from receiver.store.audit import AuditEntry
 from receiver.store.engine import Tx, Value
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.open import ledger_at
+from receiver.store.processes import ProcessRow
 from receiver.store.transfer.schema import TableSchema, table_schemas
 from receiver.store.transfer.transfer import OnProgress, TransferReport, transfer
 from receiver.store.url import LedgerFile
@@ -37,6 +39,23 @@ async def create(url: str) -> None:
         pass
 
 
+async def _fill_operators(store: Store) -> None:
+    """A run and a process."""
+    run = OperatorRun(
+        id="run_1",
+        nonce="n",
+        kind="cancel-tasks",
+        actor=AWKWARD,
+        condition={"why": AWKWARD},
+        expected=None,
+        created_ms=T0,
+    )
+    await store.runs.start(run, now_ms=T0)
+    await store.processes.seen(
+        ProcessRow(id="node-1", role="serve", version="1", python="3", host=AWKWARD, pid=1, started_ms=T0, seen_ms=T0)
+    )
+
+
 async def fill(url: str) -> None:
     """Fill every table: tasks that succeeded, failed and run; deliveries that are pending, delivered and dead."""
     async with open_store(url, clock=lambda: T0, migrating=True, pool_size=2) as store:
@@ -53,6 +72,7 @@ async def fill(url: str) -> None:
         await store.polls.lease_due("hiapi", budget=BUDGET, owner="gone", now_ms=T0 + 60_000, lease_ms=10_000, limit=5)
         for state in (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING):
             await finish(store, await lease(store, limit=1), state)
+        await _fill_operators(store)
         await store.audit.record(AuditEntry(actor="ann", action="polled", detail={"why": AWKWARD}), now_ms=T0)
         await store.metadata.get_or_create("signing_key", "k" * 43)
 
