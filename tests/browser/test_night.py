@@ -4,12 +4,14 @@ The provider is the simulator and the subscriber a server of the test, both on r
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from receiver.runtime.background import working
@@ -22,6 +24,16 @@ from tests.support.subscriptions_over_http import create_subscription
 
 VIDEO = {"model": "happyhorse-1.1-t2v", "prompt": "a horse at dawn"}
 POLLED: dict[str, Any] = {"provider": "dashscope", "video": VIDEO}
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """The log of a night has no traceback, and no request, job or run that failed."""
+    yield
+    told = "".join(capsys.readouterr())
+    sys.stdout.write(told)  # shown with a test that fails
+    assert "route=/ops" in told
+    assert [word for word in ("Traceback", "request_failed", "job_failed", "run_failed") if word in told] == []
 
 
 @dataclass(kw_only=True, eq=False)

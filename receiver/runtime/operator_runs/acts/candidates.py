@@ -1,7 +1,6 @@
 """Look for lost submits in the lists of their providers, and settle those that can be one task only.
 
 What a look finds is kept with its run, so it is read as often as wanted without another request to the provider.
-What a look finds is kept with its run, so it is read again and again without another request.
 """
 
 import asyncio
