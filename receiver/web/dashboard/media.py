@@ -61,8 +61,9 @@ class MediaStream(Response):
                 await send({"type": "http.response.start", "status": media.status, "headers": self._head(media)})
                 has_begun = True
                 async with Disconnect().watched(receive):
-                    async for chunk in media.chunks:
-                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    if scope["method"] != "HEAD":
+                        async for chunk in media.chunks:
+                            await send({"type": "http.response.body", "body": chunk, "more_body": True})
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (NoMedia, TransportError, TimeoutError) as error:
             if has_begun:

@@ -251,6 +251,14 @@ async def test_an_output_that_needs_the_key_of_a_provider_that_is_not_configured
     assert heads == []
 
 
+async def test_the_head_alone_is_given_without_fetching_the_file(service: Served) -> None:
+    endless = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: 1000000\r\n\r\n" + b"0" * 10
+    async with answering(lambda _: endless) as (url, _), visiting(service) as browser:
+        await _with_output(service, f"{url}/v.mp4")
+        answer = await browser.head("/ops/tasks/tsk_1/outputs/0")
+        assert (answer.status_code, answer.headers["content-length"]) == (200, "1000000")
+
+
 async def test_another_site_may_not_fetch_through_us(service: Served) -> None:
     async with answering(lambda _: reply()) as (url, heads), visiting(service) as browser:
         await _with_output(service, f"{url}/v.png")
