@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from receiver.runtime.durations import format_duration
 from receiver.runtime.next_steps import format_offset
@@ -30,11 +30,16 @@ LIVE_BLOCK = "live"
 
 def render(template: str, values: Mapping[str, Any], *, is_fragment: bool = False) -> bytes:
     """The whole page; for a fragment its block `live` alone, if it has one. Raise UndefinedError for a missing name."""
-    found = _environment().get_template(template)
+    found = find_template(template)
     if not is_fragment or LIVE_BLOCK not in found.blocks:
         return found.render(values).encode("utf-8", "backslashreplace")
     context = found.new_context(dict(values))
     return "".join(found.blocks[LIVE_BLOCK](context)).encode("utf-8", "backslashreplace")
+
+
+def find_template(name: str) -> Template:
+    """Raise TemplateError for one that does not compile."""
+    return _environment().get_template(name)
 
 
 @cache

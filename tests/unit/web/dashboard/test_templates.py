@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from receiver.web.dashboard.rendering import find_template
+
 TEMPLATES = sorted((Path(__file__).resolve().parents[4] / "receiver/web/dashboard/templates").glob("*.html"))
 FORBIDDEN = {
     "an inline script": re.compile(r"<script(?![^>]*\ssrc=)", re.IGNORECASE),
@@ -19,6 +21,11 @@ FORBIDDEN = {
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_a_template_does_not_hold(template: Path, what: str) -> None:
     assert FORBIDDEN[what].findall(template.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_compiles(template: Path) -> None:
+    assert find_template(template.name).blocks is not None
 
 
 @pytest.mark.parametrize(
