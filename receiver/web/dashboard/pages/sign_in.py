@@ -31,7 +31,7 @@ async def show_sign_in(view: View) -> Page | Response:
 async def sign_in(view: View) -> Page | Response:
     """Start a session. Wrong keys of one address are slowed down; a right one then waits too."""
     wanted = next_page(view.form.get("next", ""))
-    refusal = why_no_sign_in(view.request.headers.get("host", ""), view.services.settings.public_url)
+    refusal = why_no_sign_in(view.request.headers, view.services.settings.public_url)
     if refusal is not None:
         return _page(view, wanted)
     limit: SignInLimit = view.request.app.state.sign_in_limit
@@ -61,7 +61,7 @@ async def sign_out(_view: View) -> Response:
 
 
 def _page(view: View, wanted: str, refusal: str = "", status: int = 200) -> Page:
-    why_not = why_no_sign_in(view.request.headers.get("host", ""), view.services.settings.public_url)
+    why_not = why_no_sign_in(view.request.headers, view.services.settings.public_url)
     return Page(
         template="sign_in.html",
         title="Sign in",
