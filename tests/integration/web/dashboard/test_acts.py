@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.runtime.operator_runs.acts import ACTS
 from receiver.runtime.operator_runs.model import OperatorRun, RunState
+from receiver.tasks.model.settle import OperatorId
+from receiver.tasks.model.task import Task
 from receiver.web.dashboard.pages.acts import OLD_MS
-from submitter.model import TaskId, TaskState
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0
 from tests.support.dashboard import is_page, visiting
@@ -212,6 +215,35 @@ async def test_a_settle_that_makes_no_sense_is_named_in_words(scene: Scene) -> N
             ({"task": "tsk_1", "way": "adopt", "value": "\t"}, 422),
         ):
             is_page(await browser.get("/ops/acts/settle-task", params=fields), status)
+
+
+@pytest.mark.parametrize("way", ["refused", "adopt", "canceled"])
+async def test_a_stale_settle_form_does_not_overrule_another_operator(scene: Scene, way: str) -> None:
+    service, _ = scene
+    await service.has("tsk_lost", None)
+    await service.has("tsk_far", None, provider="closed-account")
+    name = "tsk_far" if way == "adopt" else "tsk_lost"
+    async with visiting(service) as browser:
+        fields = {"task": name, "way": way, "value": "theirs"}
+        page = is_page(await browser.get("/ops/acts/settle-task", params=fields))
+        given = OperatorId(provider_task_id=ProviderTaskId("ours"), instead_of=None)
+        submissions, now_ms = service.services.store.submissions, service.services.clock()
+        assert isinstance(await submissions.settle_adopt(TaskId(name), given, actor="ben", now_ms=now_ms), Task)
+        late = is_page(await browser.post("/ops/acts/settle-task", data=fields_of(page)), 409)
+        assert "it was settled as ours meanwhile: look at it again. Nothing was done." in late
+        unseen = {each: value for each, value in fields_of(page).items() if each != "seen"}
+        is_page(await browser.post("/ops/acts/settle-task", data=unseen), 400)
+        if way == "refused":
+            condition = {"task": name, "way": way, "value": "", "seen": ""}
+            for kind, about in (("settle-task", condition), ("refuse-tasks", {})):
+                (result,) = await ACTS[kind].work(service.services, [name], about, "ann")
+                assert (result.is_done, result.words) == (False, "it was settled as ours meanwhile")
+        # Who sees the other one's id may still correct it.
+        if way != "adopt":
+            assert (await _do(service, browser, "settle-task", **fields)).done == 1
+    task = await service.services.store.tasks.task(TaskId(name))
+    assert task is not None
+    assert task.provider_task_id == {"refused": None}.get(way, "ours")
 
 
 async def test_uncertain_tasks_of_a_filter_are_settled_as_never_created(scene: Scene) -> None:
