@@ -179,9 +179,12 @@ class TaskOperator:
             self.on_events()
         return ended
 
-    async def refuse(self, task_id: TaskId, *, actor: str) -> Task | SettleRefused:
-        """Settle an uncertain task as never created. Raise KeyError for an unknown task, or StoreUnavailable."""
-        refused = await self.submissions.settle_refuse(task_id, actor=actor, now_ms=self.clock())
+    async def refuse(self, task_id: TaskId, *, actor: str, seen: str | None = None) -> Task | SettleRefused:
+        """Settle an uncertain task as never created. Raise KeyError for an unknown task, or StoreUnavailable.
+
+        `seen` is the provider's id that the task had when the person saw it, empty for none; None takes any.
+        """
+        refused = await self.submissions.settle_refuse(task_id, actor=actor, now_ms=self.clock(), seen=seen)
         if isinstance(refused, Task):
             self.reporter.ended(refused, Source.OPERATOR)
             self.on_events()

@@ -32,7 +32,7 @@ class TaskSearchRepository(Repository):
         looked_at, at = 0, _start(wanted, cursor)
         while looked_at < LOOKED_AT_MOST:
             ids = await self._ids(wanted, at, floor_of(wanted))
-            found += await self._fitting(wanted, ids, limit + 1 - len(found))
+            found += await self.fitting(wanted, ids, limit=limit + 1 - len(found))
             if len(found) > limit:
                 return FoundTasks(tasks=tuple(found[:limit]), next_cursor=found[limit - 1].id)
             if len(ids) < IDS_AT_ONCE:
@@ -46,7 +46,7 @@ class TaskSearchRepository(Repository):
         at, floor = _start(wanted, None), max(newer_than, floor_of(wanted))
         while looked_at < LOOKED_AT_MOST:
             ids = await self._ids(wanted, at, floor)
-            number += len(await self._fitting(wanted, ids, most + 1 - number))
+            number += len(await self.fitting(wanted, ids, limit=most + 1 - number))
             if number > most:
                 return FoundNumber(number=most, has_more=True)
             if len(ids) < IDS_AT_ONCE:
@@ -54,9 +54,16 @@ class TaskSearchRepository(Repository):
             looked_at, at = looked_at + len(ids), ids[-1]
         return FoundNumber(number=number, has_more=True)
 
+    async def fitting(self, wanted: TaskSearch, ids: Sequence[str], *, limit: int | None = None) -> list[Task]:
+        """Those of these ids that fit now, its text left out, the newest first."""
+        if not ids:
+            return []
+        conditions, most = conditions_of(wanted), len(ids) if limit is None else limit
+        return await self._all("fitting_tasks", reported_task_of, **conditions, ids=ids, limit=most)
+
     async def by_ids(self, ids: Sequence[TaskId]) -> list[Task]:
         """Those that are there, the newest first, whatever became of them."""
-        return await self._fitting(TaskSearch(), ids, len(ids))
+        return await self.fitting(TaskSearch(), ids)
 
     async def _ids(self, wanted: TaskSearch, cursor: str, floor: str) -> list[str]:
         """The next ids that can fit, at most IDS_AT_ONCE."""
@@ -65,12 +72,6 @@ class TaskSearchRepository(Repository):
             params: dict[str, Any] = {**driver.params, "cursor": cursor, "floor": floor, "limit": IDS_AT_ONCE}
             found += await self._all(driver.statement, _id, **params)
         return sorted(found, reverse=True)[:IDS_AT_ONCE]
-
-    async def _fitting(self, wanted: TaskSearch, ids: Sequence[str], limit: int) -> list[Task]:
-        if not ids:
-            return []
-        conditions = conditions_of(wanted)
-        return await self._all("fitting_tasks", reported_task_of, **conditions, ids=ids, limit=limit)
 
 
 def _start(wanted: TaskSearch, cursor: str | None) -> str:

@@ -21,6 +21,7 @@ from receiver.tasks.model.settle import (
     OperatorId,
     belongs_to_another,
     is_correctable,
+    settled_meanwhile,
     uncertain_again,
     why_not_settled,
     without_wrong_id,
@@ -206,7 +207,7 @@ class SubmissionRepository(OpeningRepository):
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
             if task.provider_task_id != given.instead_of:
-                return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
+                return settled_meanwhile(task)
             owner = await self._owner(tx, task.provider, provider_task_id)
             if refused := belongs_to_another(task, provider_task_id, owner):
                 return refused
@@ -228,12 +229,19 @@ class SubmissionRepository(OpeningRepository):
 
         return await self._on_task(task_id, work)
 
-    async def settle_refuse(self, task_id: TaskId, *, actor: str, now_ms: int) -> Task | SettleRefused:
-        """A person has found that the uncertain submit created nothing."""
+    async def settle_refuse(
+        self, task_id: TaskId, *, actor: str, now_ms: int, seen: str | None = None
+    ) -> Task | SettleRefused:
+        """A person has found that the uncertain submit created nothing.
+
+        `seen` is the provider's id that the task had when the person saw it, empty for none; None takes any.
+        """
 
         async def work(tx: Tx, task: Task) -> Task | SettleRefused:
             if refused := await self._reason_not_to_settle(tx, task, now_ms):
                 return refused
+            if seen is not None and (task.provider_task_id or "") != seen:
+                return settled_meanwhile(task)
             error = TaskError(code="settled_refused", message=f"settled by {actor}: nothing was created")
             after = await self._publish_refused(
                 tx, replace(without_wrong_id(task), state=TaskState.REFUSED), error, now_ms

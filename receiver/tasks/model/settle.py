@@ -136,6 +136,13 @@ def belongs_to_another(task: Task, provider_task_id: ProviderTaskId, owner: Task
     return SettleRefused(reason=f"{provider_task_id} belongs to another task of {task.provider}: {owner.id}")
 
 
+def settled_meanwhile(task: Task) -> SettleRefused:
+    """The task has another id than the one that the person saw."""
+    if task.provider_task_id is None:
+        return SettleRefused(reason="its id was taken from it meanwhile")
+    return SettleRefused(reason=f"it was settled as {task.provider_task_id} meanwhile")
+
+
 def why_not_ended(task: Task, *, lease_until_ms: int | None, now_ms: int) -> str | None:
     """Why an operator cannot end this task; None when that is possible."""
     if task.state in ENDED:

@@ -79,6 +79,20 @@ async def test_what_another_operator_settled_meanwhile_is_not_undone(store: Stor
     assert (await _task(store)).provider_task_id == "p2"
 
 
+async def test_who_saw_no_id_does_not_refuse_what_another_operator_settled_meanwhile(store: Store) -> None:
+    await _settled(store, "p2")
+    late = await store.submissions.settle_refuse(ONE, actor="ann", now_ms=LATER, seen="")
+    assert late == SettleRefused(reason="it was settled as p2 meanwhile")
+    assert (await _task(store)).provider_task_id == "p2"
+    assert isinstance(await store.submissions.settle_refuse(ONE, actor="ann", now_ms=LATER, seen="p2"), Task)
+
+
+async def test_who_saw_an_id_does_not_refuse_what_lost_it_meanwhile(store: Store) -> None:
+    await _has(store, S.UNCERTAIN)
+    late = await store.submissions.settle_refuse(ONE, actor="ann", now_ms=LATER, seen="p2")
+    assert late == SettleRefused(reason="its id was taken from it meanwhile")
+
+
 async def test_a_task_that_was_settled_wrong_is_settled_as_never_created_and_lets_go_of_the_id(store: Store) -> None:
     await _settled(store)
     refused = await store.submissions.settle_refuse(ONE, actor="ann", now_ms=LATER)

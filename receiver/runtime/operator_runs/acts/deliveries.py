@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from receiver.runtime.operator_runs.acts.act import PAGE, Condition
+from receiver.runtime.operator_runs.acts.act import LEFT, PAGE, Condition
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
 from receiver.tasks.model.search import search_of
@@ -33,12 +33,8 @@ async def redeliver_fitting(
     """Redeliver those that the search still finds: another run may have sent the rest again meanwhile."""
     wanted = delivery_search_of(condition["deliveries"])
     fitting = {each.id for each in await services.store.delivery_search.fitting(wanted, items)}
-    left = [_left(item) for item in items if item not in fitting]
+    left = [ItemResult(item=item, is_done=False, words=LEFT) for item in items if item not in fitting]
     return [*await redeliver(services, [item for item in items if item in fitting], condition, actor), *left]
-
-
-def _left(item: str) -> ItemResult:
-    return ItemResult(item=item, is_done=False, words="left alone: it does not fit the filter any more")
 
 
 async def redeliver(

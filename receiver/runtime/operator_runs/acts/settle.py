@@ -15,8 +15,8 @@ async def the_task(_services: Services, condition: Condition, _cursor: str | Non
 
 
 async def refuse(services: Services, items: Sequence[str], _condition: Condition, actor: str) -> Sequence[ItemResult]:
-    """Settle uncertain submits as never created."""
-    return [_result(item, await services.operator.refuse(TaskId(item), actor=actor)) for item in items]
+    """Settle uncertain submits as never created. One that has got an id meanwhile is left alone."""
+    return [_result(item, await services.operator.refuse(TaskId(item), actor=actor, seen="")) for item in items]
 
 
 async def settle(services: Services, items: Sequence[str], condition: Condition, actor: str) -> Sequence[ItemResult]:
@@ -27,15 +27,14 @@ async def settle(services: Services, items: Sequence[str], condition: Condition,
 async def _settle(services: Services, task_id: TaskId, condition: Condition, actor: str) -> Task | SettleRefused:
     way, value = condition["way"], condition["value"]
     if way == "refused":
-        return await services.operator.refuse(task_id, actor=actor)
+        return await services.operator.refuse(task_id, actor=actor, seen=condition["seen"])
     task = await services.store.tasks.task(task_id)
     if task is None:
         return SettleRefused(reason="there is no such task any more")
     if way == "adopt":
-        instead_of = condition["instead_of"]
         given = OperatorId(
             provider_task_id=ProviderTaskId(value),
-            instead_of=None if instead_of is None else ProviderTaskId(instead_of),
+            instead_of=ProviderTaskId(condition["seen"]) if condition["seen"] else None,
             found=condition["found"],
         )
         return await services.store.submissions.settle_adopt(task_id, given, actor=actor, now_ms=services.clock())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
-from receiver.runtime.operator_runs.acts.act import PAGE, Condition
+from receiver.runtime.operator_runs.acts.act import LEFT, PAGE, Condition, Work
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
 from receiver.tasks.model.search import TaskSearch, search_of
@@ -26,26 +26,33 @@ def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | N
     return replace(search, states=wanted) if wanted else None
 
 
-async def found_tasks(
-    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState]
-) -> RunItems:
-    search = narrowed(search_of(condition["search"]), states)
+async def tasks_to_reconcile(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    search = narrowed(search_of(condition["search"]), TO_RECONCILE)
     if search is None:
         return RunItems(items=())
     page = await services.store.task_search.page(search, cursor=cursor, limit=PAGE)
     return RunItems(items=tuple(task.id for task in page.tasks), next_cursor=page.next_cursor)
 
 
-async def tasks_to_reconcile(services: Services, condition: Condition, cursor: str | None) -> RunItems:
-    return await found_tasks(services, condition, cursor, TO_RECONCILE)
+async def previewed_tasks(_services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    """The tasks that the preview showed, and no other one that has come to fit the search since then."""
+    tasks, start = condition["tasks"], int(cursor or 0)
+    after = start + PAGE
+    return RunItems(items=tuple(tasks[start:after]), next_cursor=str(after) if after < len(tasks) else None)
 
 
-async def tasks_to_cancel(services: Services, condition: Condition, cursor: str | None) -> RunItems:
-    return await found_tasks(services, condition, cursor, TO_CANCEL)
+def on_fitting(work: Work) -> Work:
+    """Work on the tasks that the search still finds when their turn comes, and leave the others alone."""
 
+    async def work_on_fitting(
+        services: Services, items: Sequence[str], condition: Condition, actor: str
+    ) -> Sequence[ItemResult]:
+        found = await services.store.task_search.fitting(search_of(condition["search"]), items)
+        fitting = {str(task.id) for task in found}
+        left = [ItemResult(item=item, is_done=False, words=LEFT) for item in items if item not in fitting]
+        return [*await work(services, [item for item in items if item in fitting], condition, actor), *left]
 
-async def uncertain_tasks(services: Services, condition: Condition, cursor: str | None) -> RunItems:
-    return await found_tasks(services, condition, cursor, frozenset({TaskState.UNCERTAIN}))
+    return work_on_fitting
 
 
 async def reconcile(

@@ -66,11 +66,16 @@ async def plan_look(asked: Asked) -> ActPlan:
 
 
 async def plan_accept(asked: Asked) -> ActPlan:
+    """The looks that have ended by now count, also when the form comes: they may be newer or older than the preview."""
     filters, tasks = await _tasks(asked, ACCEPTED_MOST)
-    looks = [
-        each for each in await recent_looks(asked.services, asked.at_ms) if (each.ended_ms or asked.at_ms) < asked.at_ms
-    ]
-    accepted = doubtful.accepted(tasks, doubtful.seen_by_task(looks), asked.at_ms)
+    now_ms = asked.services.clock()
+    looks = [each for each in await recent_looks(asked.services, now_ms) if not each.is_open]
+    accepted = doubtful.accepted(tasks, doubtful.seen_by_task(looks), now_ms)
+    digest = doubtful.digest_of(accepted)
+    refusal = "No task of this filter has exactly one candidate in a look of the last 30 minutes: look first."
+    if accepted:
+        is_as_shown = asked.is_preview or asked.value("accepted") == digest
+        refusal = "" if is_as_shown else "What would be accepted is not what the preview showed: look at it again."
     shown = [
         Touched(text=name, address=f"{ROOT}/tasks/{name}", note=f"as {each['id']}") for name, each in accepted.items()
     ]
@@ -86,10 +91,9 @@ async def plan_accept(asked: Asked) -> ActPlan:
         condition={"accepted": accepted},
         expected=len(accepted),
         touched=shown[:TOUCHED_SHOWN],
-        refusal=""
-        if accepted
-        else "No task of this filter has exactly one candidate in a look of the last 30 minutes: look first.",
+        refusal=refusal,
         back=doubtful.address(filters),
+        fields={"accepted": digest},
     )
 
 

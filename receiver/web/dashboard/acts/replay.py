@@ -38,7 +38,8 @@ async def plan_replay(asked: Asked) -> ActPlan:
     own = (await the_subscription(asked)).subscription
     which = _which(asked)
     log = asked.services.store.events
-    first, last = await _first_seq(asked), _number(asked, "last_seq") or await log.last_seq()
+    first, given, newest = await _first_seq(asked), _number(asked, "last_seq"), await log.last_seq()
+    last = newest if given is None else min(given, newest)
     oldest = await log.oldest_after() + 1
     plan = ActPlan(
         title="Replay",

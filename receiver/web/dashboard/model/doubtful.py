@@ -1,5 +1,6 @@
 """What looks at the providers' lists have found for uncertain tasks, and which of it is clear. Pure."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -93,3 +94,10 @@ def accepted(tasks: Sequence[Task], seen: Mapping[str, Seen], now_ms: int) -> di
         for task, each in clear
         if each.clear is not None and claims[task.provider, each.clear] == 1
     }
+
+
+def digest_of(accepted: Mapping[str, Mapping[str, str]]) -> str:
+    """The same for the same tasks with the same ids alone."""
+    return hashlib.sha256(
+        json.dumps(sorted((name, each["id"]) for name, each in accepted.items())).encode()
+    ).hexdigest()

@@ -20,6 +20,8 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{22}")
 
 OLD_MS = 12 * 3_600_000  # a preview that nobody pressed for so long is made again
 
+FINAL_OLD_MS = 1_800_000  # the same of an act that cannot be taken back
+
 
 async def show_act(view: View) -> Page:
     asked = Asked(services=view.services, fields=view.query, at_ms=view.now_ms, is_preview=True)
@@ -59,6 +61,8 @@ async def draft_of(view: View, kind: str) -> OperatorRun:
     if not _NONCE.fullmatch(view.form.get("nonce", "")):
         raise Problem(Kind.MALFORMED, "The form is not one of ours. Nothing was done.")
     plan = await make(asked)
+    if plan.is_final:
+        _check_age(view, asked.at_ms, FINAL_OLD_MS)
     if plan.refusal:
         raise Problem(Kind.CONFLICT, f"{plan.refusal} Nothing was done.")
     return OperatorRun(
@@ -81,6 +85,10 @@ def _plan_of(kind: str) -> MakePlan:
 def _at(view: View) -> int:
     text = view.form.get("at", "")
     at_ms = int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
-    if not 0 <= view.now_ms - at_ms <= OLD_MS:
-        raise Problem(Kind.CONFLICT, "The preview is too old. Nothing was done: look at it again.")
+    _check_age(view, at_ms, OLD_MS)
     return at_ms
+
+
+def _check_age(view: View, at_ms: int, most_ms: int) -> None:
+    if not 0 <= view.now_ms - at_ms <= most_ms:
+        raise Problem(Kind.CONFLICT, "The preview is too old. Nothing was done: look at it again.")

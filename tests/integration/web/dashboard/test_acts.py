@@ -12,10 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.runtime.operator_runs.acts import ACTS, settle
 from receiver.runtime.operator_runs.model import OperatorRun, RunState
 from receiver.store.audit import AuditSearch
-from receiver.web.dashboard.pages.acts import OLD_MS
-from submitter.model import TaskId, TaskState
+from receiver.tasks.model.settle import OperatorId
+from receiver.tasks.model.task import Task
+from receiver.web.dashboard.acts import tasks as acts_on_tasks
+from receiver.web.dashboard.pages.acts import FINAL_OLD_MS, OLD_MS
+from submitter.model import ProviderTaskId, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0
 from tests.support.dashboard import is_page, visiting
@@ -23,6 +27,7 @@ from tests.support.dashboard_ledger import task_id
 from tests.support.service import ORDER, Served, served_with_simulator
 
 Scene = tuple[Served, Simulator]
+S = TaskState
 ONE, TWO, THREE, QUEUED, RUNNING, ENDED = (task_id(number, T0) for number in range(6))
 
 
@@ -218,6 +223,35 @@ async def test_a_settle_that_makes_no_sense_is_named_in_words(scene: Scene) -> N
             is_page(await browser.get("/ops/acts/settle-task", params=fields), status)
 
 
+@pytest.mark.parametrize("way", ["refused", "adopt", "canceled"])
+async def test_a_stale_settle_form_does_not_overrule_another_operator(scene: Scene, way: str) -> None:
+    service, _ = scene
+    await service.has("tsk_lost", None)
+    await service.has("tsk_far", None, provider="closed-account")
+    name = "tsk_far" if way == "adopt" else "tsk_lost"
+    async with visiting(service) as browser:
+        fields = {"task": name, "way": way, "value": "theirs"}
+        page = is_page(await browser.get("/ops/acts/settle-task", params=fields))
+        given = OperatorId(provider_task_id=ProviderTaskId("ours"), instead_of=None)
+        submissions, now_ms = service.services.store.submissions, service.services.clock()
+        assert isinstance(await submissions.settle_adopt(TaskId(name), given, actor="ben", now_ms=now_ms), Task)
+        late = is_page(await browser.post("/ops/acts/settle-task", data=fields_of(page)), 409)
+        assert "it was settled as ours meanwhile: look at it again. Nothing was done." in late
+        unseen = {each: value for each, value in fields_of(page).items() if each != "seen"}
+        is_page(await browser.post("/ops/acts/settle-task", data=unseen), 400)
+        if way == "refused":
+            condition = {"task": name, "way": way, "value": "", "seen": ""}
+            for work in (ACTS["settle-task"].work, settle.refuse):
+                (result,) = await work(service.services, [name], condition, "ann")
+                assert (result.is_done, result.words) == (False, "it was settled as ours meanwhile")
+        # Who sees the other one's id may still correct it.
+        if way != "adopt":
+            assert (await _do(service, browser, "settle-task", **fields)).done == 1
+    task = await service.services.store.tasks.task(TaskId(name))
+    assert task is not None
+    assert task.provider_task_id == {"refused": None}.get(way, "ours")
+
+
 async def test_uncertain_tasks_of_a_filter_are_settled_as_never_created(scene: Scene) -> None:
     service, _ = scene
     await service.has(ONE, None)
@@ -228,6 +262,67 @@ async def test_uncertain_tasks_of_a_filter_are_settled_as_never_created(scene: S
     assert (run.done, run.failed) == (2, 0)
     states = await service.services.store.tasks.states([ONE, TWO, THREE])
     assert {name: state.value for name, state in states.items()} == {ONE: "refused", TWO: "refused", THREE: "running"}
+
+
+@pytest.mark.parametrize(("kind", "state"), [("refuse-tasks", S.UNCERTAIN), ("cancel-tasks", S.QUEUED)])
+async def test_a_final_act_touches_only_what_was_previewed_and_still_fits(
+    scene: Scene, kind: str, state: TaskState
+) -> None:
+    service, _ = scene
+    names = (ONE, TWO, THREE)
+    for name in (ONE, TWO):
+        await service.has(name, None, state=state)
+    async with visiting(service) as browser:
+        fields = fields_of(is_page(await browser.get(f"/ops/acts/{kind}?state={state.value}")))
+        await service.has(THREE, None, state=state)  # created before the preview, and of this state only now
+        run = await ended(service, await browser.post(f"/ops/acts/{kind}", data=fields))
+        assert (run.done, run.failed, run.expected) == (2, 0, 2)
+        states = await service.services.store.tasks.states(names)
+        assert states[THREE] is state
+        # One that stopped fitting between the press and its turn is left alone as well.
+        await service.has(RUNNING, "p1")
+        late = await ACTS[kind].work(service.services, [RUNNING, THREE], run.condition, "ann")
+        assert {each.item: each.is_done for each in late} == {THREE: True, RUNNING: False}
+        assert "left alone" in next(each.words for each in late if each.item == RUNNING)
+        assert "Nothing was done" in is_page(
+            await browser.post(f"/ops/acts/{kind}", data={**fields, "nonce": "n" * 22}), 409
+        )
+
+
+async def test_a_final_act_of_more_tasks_than_its_form_names_says_so(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, _ = scene
+    monkeypatch.setattr(acts_on_tasks, "FINAL_MOST", 2)
+    for name in (ONE, TWO, THREE):
+        await service.has(name, None)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops/acts/refuse-tasks"))
+        assert "The filter finds 3 tasks. This is done with the newest 2" in page
+        run = await ended(service, await browser.post("/ops/acts/refuse-tasks", data=fields_of(page)))
+    assert (run.done, run.expected) == (2, 2)
+    assert (await service.services.store.tasks.states([ONE]))[ONE] is S.UNCERTAIN
+
+
+async def test_a_run_of_many_previewed_tasks_works_them_in_pages(scene: Scene) -> None:
+    service, _ = scene
+    for number in range(45):
+        await service.has(task_id(number, T0), None)
+    async with visiting(service) as browser:
+        run = await _do(service, browser, "refuse-tasks")
+    assert (run.state, run.done, run.failed, run.expected) == (RunState.FINISHED, 45, 0, 45)
+
+
+async def test_the_form_of_a_final_act_is_old_sooner(scene: Scene) -> None:
+    service, _ = scene
+    await service.has(ONE, None)
+    at = str(service.services.clock() - FINAL_OLD_MS - 1_000)
+    async with visiting(service) as browser:
+        for kind, status in (("refuse-tasks", 409), ("reconcile-tasks", 303)):
+            fields = fields_of(is_page(await browser.get(f"/ops/acts/{kind}")))
+            answer = await browser.post(f"/ops/acts/{kind}", data={**fields, "at": at})
+            assert answer.status_code == status
+    assert (await service.services.store.tasks.states([ONE]))[ONE] is S.UNCERTAIN
 
 
 async def test_dead_letters_of_a_filter_and_one_delivery_are_made_due_again(scene: Scene) -> None:

@@ -161,6 +161,55 @@ async def test_an_old_look_is_no_ground_to_accept_anything(scene: Scene, monkeyp
         assert "look again" in is_page(await browser.get("/ops/doubtful"))
 
 
+async def test_a_look_is_too_old_to_accept_anything_when_the_button_is_pressed_not_when_it_was_shown(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, sim = scene
+    name = await loses(service, sim)
+    async with visiting(service) as browser:
+        await looks(service, browser)
+        fields = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
+        monkeypatch.setattr(doubtful, "LOOK_OLD_MS", -1)
+        assert "look first" in is_page(await browser.post("/ops/acts/settle-candidates", data=fields), 409)
+    assert (await service.services.store.tasks.states([name]))[name] is TaskState.UNCERTAIN
+
+
+async def test_what_a_newer_look_found_since_the_preview_counts(scene: Scene) -> None:
+    service, sim = scene
+    first = await loses(service, sim)
+    async with visiting(service) as browser:
+        await looks(service, browser)
+        stale = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
+        # Another one of the same words: since then each of the two tasks has two candidates.
+        second = await loses(service, sim)
+        await looks(service, browser)
+        late = is_page(await browser.post("/ops/acts/settle-candidates", data=stale), 409)
+        assert "Nothing was done" in late
+    states = await service.services.store.tasks.states([first, second])
+    assert set(states.values()) == {TaskState.UNCERTAIN}
+
+
+async def test_a_form_whose_result_is_not_what_it_showed_is_refused(scene: Scene) -> None:
+    service, sim = scene
+    other = {"provider": "dashscope", "video": {"model": "happyhorse-1.0-t2v", "prompt": "a horse at dawn"}}
+    await loses(service, sim)
+    async with visiting(service) as browser:
+        await looks(service, browser)
+        before = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
+        await loses(service, sim, other)
+        await looks(service, browser)
+        now = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
+        forgeries: tuple[dict[str, Any], ...] = (
+            {**now, "accepted": before["accepted"]},
+            {each: now[each] for each in ("nonce", "at")},
+        )
+        for forged in forgeries:
+            late = is_page(await browser.post("/ops/acts/settle-candidates", data=forged), 409)
+            assert "not what the preview showed: look at it again. Nothing was done." in late
+        run = await ended(service, await browser.post("/ops/acts/settle-candidates", data=now))
+    assert (run.done, run.failed) == (2, 0)
+
+
 async def test_who_only_looks_sees_no_buttons_and_words_of_others_are_text(scene: Scene) -> None:
     service, _ = scene
     await service.has("tsk_1", None, model=MARKUP, request={"raw": {"body": {"prompt": MARKUP}}})

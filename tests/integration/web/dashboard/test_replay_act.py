@@ -44,6 +44,23 @@ async def test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_onc
     assert [each.event_seq for each in await deliveries_of(store, "sub_1")] == [3, 4, 5, 6, 7, 8, 9]
 
 
+async def test_a_replay_ends_with_the_newest_event_of_the_preview_whatever_number_is_given(service: Served) -> None:
+    store = service.services.store
+    await publish_events(store, 4)
+    await subscribe(store)
+    async with visiting(service) as browser:
+        far = f"/ops/acts/replay-events?subscription=sub_1&first_seq=1&last_seq={'9' * 18}"
+        shown = is_page(await browser.get(far))
+        assert "event 1 to event 4" in shown
+        fields = fields_of(shown)
+        assert fields["last_seq"] == ["4"]
+        await publish_events(store, 1, first=5)
+        run = await ended(service, await browser.post("/ops/acts/replay-events", data=fields))
+        assert (run.condition["last_seq"], run.done, run.state) == (4, 4, RunState.FINISHED)
+        none = is_page(await browser.get("/ops/acts/replay-events?subscription=sub_1&first_seq=0&last_seq=0"))
+        assert "No event is stored in this range." in none
+
+
 async def test_a_replay_of_dead_letters_or_of_what_is_missing_leaves_the_rest(service: Served) -> None:
     store, now_ms = service.services.store, service.services.clock()
     await publish_events(store, 2)
