@@ -163,8 +163,9 @@ class Submission:
 
     def start(self, claimed: Claimed) -> asyncio.Task[tuple[Task, Refused | None]]:
         """Send a task that was claimed. It runs to its end by itself; see `drained`."""
+        about = {"task": claimed.task.id, "provider": claimed.task.provider}
         running = self._started_run(self._send(claimed.task, claimed.submit))
-        running.add_done_callback(partial(_log_failure, {"task": claimed.task.id, "provider": claimed.task.provider}))
+        running.add_done_callback(partial(_log_failure, about))
         return running
 
     async def _send(

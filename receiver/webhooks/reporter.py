@@ -1,7 +1,13 @@
-"""What is told of attempts to deliver: each is counted, and a delivery that is made or dies has a line in the log."""
+"""What is told of attempts to deliver: each is counted, and a delivery that is made or dies has a line in the log.
+
+So has a provider that begins to be paused or to deny our key.
+"""
+
+from collections.abc import Sequence
 
 import structlog
 
+from receiver.events.model.event import EventDraft
 from receiver.metrics.registry import Metrics
 from receiver.metrics.shared_lines import SharedLines
 from receiver.metrics.spans import Spans
@@ -70,6 +76,19 @@ class DeliveryReporter:
     def flush(self) -> None:
         """For a clean stop."""
         self._lines.flush()
+
+
+def tell_began(drafts: Sequence[EventDraft]) -> None:
+    """Write a line for each event about a provider, after its commit: `provider_paused`, `provider_denied`."""
+    for draft in drafts:
+        notice = draft.data["provider"]
+        log.warning(
+            draft.type.replace(".", "_"),
+            provider=notice.name,
+            requests=notice.requests,
+            reason=notice.reason,
+            until=notice.until,
+        )
 
 
 def _class_of(status: int | None) -> str:

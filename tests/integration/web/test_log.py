@@ -1,4 +1,4 @@
-"""The lines of the log about one task can be joined: the id of a request leads to the task, and the task to the rest."""
+"""The lines of the log about one task can be joined: the id of a request leads to the task, and so on."""
 
 import asyncio
 from collections.abc import AsyncIterator
