@@ -1,6 +1,8 @@
 """What is told of submits and ends, after their commit: they are counted, and an end has a line in the log."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -92,3 +94,9 @@ class TaskReporter:
     def flush(self) -> None:
         """For a clean stop."""
         self._lines.flush()
+
+
+def tell_failure(about: Mapping[str, str], running: asyncio.Task[Any]) -> None:
+    """Write a line for the exception of a submit that no caller is left to get; `about` has the ids known of it."""
+    if not running.cancelled() and (error := running.exception()) is not None:
+        log.error("submit_failed", exc_info=error, **about)

@@ -32,7 +32,7 @@ from receiver.tasks.model.submit_result import (
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
-from receiver.tasks.reporter import TaskReporter
+from receiver.tasks.reporter import TaskReporter, tell_failure
 from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
@@ -165,7 +165,7 @@ class Submission:
         """Send a task that was claimed. It runs to its end by itself; see `drained`."""
         about = {"task": claimed.task.id, "provider": claimed.task.provider}
         running = self._started_run(self._send(claimed.task, claimed.submit))
-        running.add_done_callback(partial(_log_failure, about))
+        running.add_done_callback(partial(tell_failure, about))
         return running
 
     async def _send(
@@ -389,14 +389,9 @@ class Submission:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            running.add_done_callback(partial(_log_failure, about))  # no caller is left to get the exception
+            running.add_done_callback(partial(tell_failure, about))  # no caller is left to get the exception
             raise
 
 
 async def _at_once(work: Callable[[], T]) -> T:
     return work()
-
-
-def _log_failure(about: Mapping[str, str], running: asyncio.Task[Any]) -> None:
-    if not running.cancelled() and (error := running.exception()) is not None:
-        log.error("submit_failed", exc_info=error, **about)
