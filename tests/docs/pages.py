@@ -124,7 +124,7 @@ _EVENTS: Mapping[EventType, str] = {
     EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
     EventType.PROVIDER_PAUSED: "polls or submits of a provider are held back; `task` is null, `provider` says which",
     EventType.PROVIDER_DENIED: "a provider denies our key; `task` is null, `provider` has its words",
-    EventType.CALLBACKS_MISSED: "tasks end by polls and no callback of the provider comes; `task` is null",
+    EventType.CALLBACKS_MISSED: "callbacks of a provider do not come, none or too few; `task` is null",
 }
 
 

@@ -63,7 +63,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_task_page.py::test_what_is_no_media_by_its_first_bytes_is_not_handed_on",
     ),
     (
-        "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
+        "Callbacks that do not come are told after three tasks that ended by polls: once, until they come",
         "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
     ),
     (

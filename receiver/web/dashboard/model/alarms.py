@@ -7,7 +7,7 @@ has lasted. That commits are slow is told by Prometheus alone, because each proc
 
 from collections.abc import Iterator, Mapping
 
-from receiver.web.dashboard.model import callback_counts
+from receiver.tasks.model import callback_counts
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Link, Severity, lasted, provider_page
 from receiver.web.dashboard.model.ledger_sheet import is_gone

@@ -12,8 +12,9 @@ from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import MINUTE_MS, SpanCount
 from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
+from receiver.tasks.model import callback_counts
 from receiver.web.dashboard.acts.plans import PLANS
-from receiver.web.dashboard.model import alarms, callback_counts, provider_alarms, webhook_alarms
+from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
 from receiver.web.dashboard.routes import PAGE_ROUTES
