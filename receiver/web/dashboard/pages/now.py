@@ -48,6 +48,7 @@ async def show_now(view: View) -> Page:
             now_ms=view.now_ms,
             snapshot=services.metrics.snapshot,
             ticks_ms=services.metrics.ticks_ms(),
+            stepped_back=services.store.stepped_back,
             is_unreadable=True,
         )
         read = Read(facts=facts, counts=DayCounts())
@@ -90,5 +91,6 @@ async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
         polls=polls,
         processes=processes,
         ticks_ms=services.metrics.ticks_ms(),
+        stepped_back=services.store.stepped_back,
     )
     return Read(facts=facts, counts=DayCounts(ends=day_ends, submits=day_submits, durations=durations))

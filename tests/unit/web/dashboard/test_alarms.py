@@ -9,6 +9,7 @@ import pytest
 
 from receiver.metrics.snapshot import Open, Pause, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
+from receiver.store.mark import SHOWN_MS, SteppedBack
 from receiver.store.minutes import MINUTE_MS, SpanCount
 from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
@@ -60,6 +61,7 @@ WEB = ProcessRow(
 #: Kind → facts in which that alone is wrong.
 CASES: dict[str, dict[str, Any]] = {
     "snapshot_old": {"is_unreadable": True},
+    "stepped_back": {"stepped_back": SteppedBack(at_ms=T0 - HOUR, after_seq=1200)},
     "denied": {"provider": {"polls_denied": True, "polls_paused": Pause(until_ms=T0 + S, reason="denied")}},
     "uncertain": {"provider": {"uncertain": _of(60)}},
     "no_callbacks": {"ends": [_span(POLLED, 3)]},
@@ -162,6 +164,7 @@ def test_limits_are_those_of_the_alert_rules() -> None:
         {"processes": [WEB, replace(WEB, role="serve")]},
         {"processes": [WEB, replace(WEB, started_ms=T0 - 60 * S)]},
         {"processes": [replace(WEB, seen_ms=T0 - HOUR)]},
+        {"stepped_back": SteppedBack(at_ms=T0 - SHOWN_MS - 1, after_seq=1)},
     ],
 )
 def test_within_its_limit_nothing_is_late(facts: dict[str, Any]) -> None:
