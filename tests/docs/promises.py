@@ -324,7 +324,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_replay_act.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
     ),
     (
-        "What an alert rule tells of the ledger stands on the first page of the dashboard, with the same limit and severity",
+        "What an alert rule tells of the ledger stands on the dashboard's first page, with the same limit and severity",
         "tests/unit/web/dashboard/test_alarms.py::test_every_alert_rule_is_told_on_the_page_too",
     ),
     (
