@@ -23,7 +23,7 @@ QUEUE_STANDS_MS = 10 * MINUTE_MS  # a queue of which no submit was accepted for 
 
 
 def of_provider(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
-    yield from _of_tasks(provider, facts.now_ms)
+    yield from _of_tasks(provider, facts)
     if provider.name == OTHER:
         yield from _not_configured(provider)
         return
@@ -180,11 +180,11 @@ def _paused(name: str, pause: Pause, hold: _Hold, now_ms: int, waiting: str = ""
     )
 
 
-def _of_tasks(provider: ProviderSnapshot, now_ms: int) -> Iterator[Alarm]:
-    name = provider.name
+def _of_tasks(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
+    name, now_ms = provider.name, facts.now_ms
     at = "at providers that are not configured" if name == OTHER else f"at {name}"
     if provider.uncertain.number:
-        yield _uncertain(provider, at, now_ms)
+        yield _uncertain(provider, at, facts)
     if provider.contradicted.number:
         yield Alarm(
             kind="contradictions",
@@ -220,8 +220,11 @@ def _is(found: Open) -> str:
     return "is" if found.number == 1 else "are"
 
 
-def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
-    found, of = provider.uncertain, _of(provider.name)
+def _uncertain(provider: ProviderSnapshot, at: str, facts: Facts) -> Alarm:
+    found, of, now_ms = provider.uncertain, _of(provider.name), facts.now_ms
+    is_listed = provider.name in facts.lists_tasks
+    look = Button(words="Look at the provider's list", kind="look-candidates", fields=of)
+    where = "what the provider lists" if is_listed else "the provider's console"
     is_old = found.age_s(now_ms) * 1000 > OLD_UNCERTAIN_MS
     return Alarm(
         kind="uncertain",
@@ -229,12 +232,13 @@ def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
         sentence=f"{_tasks(found, 'submit', 'submits')} {at} {_is(found)} uncertain, the first for "
         f"{lasted(found.since_ms, now_ms)}: the reply was lost, and it may be paid for.",
         since_ms=found.since_ms,
-        cure="Compare each with what the provider lists, then accept a candidate or settle it as never created.",
+        cure=f"Compare each with {where}, then {'accept a candidate' if is_listed else 'settle it by its id there'} or "
+        "settle it as never created.",
         links=(
             Link(words="Doubtful submits", address=f"{ROOT}/doubtful?{urlencode(of)}".rstrip("?")),
             Link(words="Their tasks", address=tasks_address(provider.name, state="uncertain")),
         ),
-        buttons=() if not of else (Button(words="Look at the provider's list", kind="look-candidates", fields=of),),
+        buttons=(look,) if is_listed else (),
     )
 
 

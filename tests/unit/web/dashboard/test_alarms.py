@@ -219,6 +219,14 @@ def test_the_doubtful_submits_of_an_alarm_are_those_of_its_provider() -> None:
     assert [each.links[0].address for each in told if each.kind == "uncertain"] == ["/ops/doubtful"]
 
 
+def test_the_list_of_a_provider_is_offered_only_where_it_gives_one() -> None:
+    listed = _only(provider={"uncertain": _of(60)}, lists_tasks=frozenset({"hiapi"}))
+    assert [each.kind for each in listed.buttons] == ["look-candidates"]
+    unlisted = _only(provider={"uncertain": _of(60)}, lists_tasks=frozenset({"dashscope"}))
+    assert unlisted.buttons == ()
+    assert "console" in unlisted.cure
+
+
 def test_many_endpoints_are_told_in_few_alarms() -> None:
     endpoints = tuple(replace(ENDPOINT, id=f"sub_{number}") for number in range(20))
     disabled = tuple(replace(DISABLED, id=f"sub_{number}") for number in range(20))
