@@ -34,6 +34,7 @@ RULES: Mapping[str, str] = {
     "deliveries_late": "WhenfinalDeliveriesLate",
     "job_stopped": "WhenfinalJobStopped",
     "not_answering": "",
+    "submits_refused": "",
     "polls_late": "WhenfinalPollsLate",
     "queue_stands": "",
     "not_configured": "",

@@ -19,6 +19,10 @@ UNANSWERED_MS = 10 * MINUTE_MS  # without one usable answer to a poll
 
 FEW_POLLS = 3  # of fewer it says little that none was answered
 
+REFUSED_MS = 10 * MINUTE_MS  # in which submits were refused and none accepted
+
+FEW_REFUSED = 3  # fewer may be requests that are wrong
+
 QUEUE_STANDS_MS = 10 * MINUTE_MS  # a queue of which no submit was accepted for so long
 
 
@@ -130,6 +134,15 @@ def _of_submits(provider: ProviderSnapshot, account: AccountStatus, facts: Facts
     elif provider.submits_paused is not None:
         hold = _Hold("submits", account.submits_paused_since_ms, account.submits_paused_reason)
         yield _paused(name, provider.submits_paused, hold, now_ms, waiting)
+    elif refused := _all_refused(name, facts):
+        yield Alarm(
+            kind="submits_refused",
+            severity=Severity.WARNING,
+            sentence=f"{name} refuses our submits: {refused:,} within 10 minutes, and it accepted none.{waiting}",
+            cure="A refused task shows the answer. If the account is out of balance or quota, pay or raise it; else "
+            "correct the requests.",
+            links=(Link(words="Refused tasks", address=tasks_address(name, state="refused")), provider_page(name)),
+        )
     elif _queue_stands(provider, facts):
         yield Alarm(
             kind="queue_stands",
@@ -141,6 +154,14 @@ def _of_submits(provider: ProviderSnapshot, account: AccountStatus, facts: Facts
             "both; overdue tasks do not count for the limit.",
             links=(*_queue(provider), provider_page(name)),
         )
+
+
+def _all_refused(name: str, facts: Facts) -> int:
+    """How many submits were refused lately; 0 where one was accepted, or where they are few."""
+    since_ms = facts.now_ms - REFUSED_MS
+    submits = [each for each in facts.submits if each.provider == name and each.at_ms >= since_ms]
+    refused = sum(each.count for each in submits if each.label == "refused")
+    return 0 if refused < FEW_REFUSED or any(each.label == "accepted" for each in submits) else refused
 
 
 def _queue_stands(provider: ProviderSnapshot, facts: Facts) -> bool:
