@@ -18,6 +18,10 @@ log = structlog.get_logger(__name__)
 _Children = tuple[Count, Distribution, Distribution]
 
 
+#: What became of a submit, as one word for a metric.
+SUBMIT_WORDS: Mapping[type[SubmitOutcome], str] = {Receipt: "accepted", Refused: "refused", Uncertain: "uncertain"}
+
+
 class TaskReporter:
     """One for a process."""
 
@@ -48,7 +52,7 @@ class TaskReporter:
 
     def submitted(self, provider: str, outcome: SubmitOutcome, took_ms: int) -> None:
         """A POST, with its repeats, came to its outcome."""
-        word = {Receipt: "accepted", Refused: "refused", Uncertain: "uncertain"}[type(outcome)]
+        word = SUBMIT_WORDS[type(outcome)]
         label = self.metrics.provider(provider)
         self.metrics.count("whenfinal_submits", label, word).add()
         self.metrics.distribution("whenfinal_submit_duration_seconds", label).observe(max(0, took_ms) / 1000)

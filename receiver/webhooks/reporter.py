@@ -15,8 +15,8 @@ from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDe
 
 log = structlog.get_logger(__name__)
 
-#: Classes of HTTP statuses; an endpoint may answer any number.
-_CLASSES = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"})
+#: Classes of HTTP statuses; an endpoint may answer any number, or nothing.
+CODE_CLASSES = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx", "none"})
 
 
 class DeliveryReporter:
@@ -93,4 +93,4 @@ def tell_began(drafts: Sequence[EventDraft]) -> None:
 
 def _class_of(status: int | None) -> str:
     word = "none" if status is None else f"{status // 100}xx"
-    return word if word in _CLASSES else "none"
+    return word if word in CODE_CLASSES else "none"
