@@ -147,8 +147,9 @@ def _of_submits(provider: ProviderSnapshot, account: AccountStatus, facts: Facts
         yield Alarm(
             kind="queue_stands",
             severity=Severity.WARNING,
-            sentence=f"The queue of {name} stands: {_tasks(provider.queued, 'task waits', 'tasks wait')}, the first "
-            f"for {lasted(provider.queued.since_ms, now_ms)}, and nothing was submitted meanwhile.",
+            sentence=f"No task of the queue of {name} was submitted within 10 minutes: "
+            f"{_tasks(provider.queued, 'task waits', 'tasks wait')}, the first for "
+            f"{lasted(provider.queued.since_ms, now_ms)}.",
             since_ms=provider.queued.since_ms,
             cure="The tasks in flight fill the limit of the account, or no worker runs. The provider's page shows "
             "both; overdue tasks do not count for the limit.",
@@ -225,7 +226,7 @@ def _of_tasks(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
             sentence=f"{_tasks(provider.unknown_words, 'task', 'tasks')} {at} {_is(provider.unknown_words)} in a state "
             f"that no document names, the first for {since}.",
             since_ms=provider.unknown_words.since_ms,
-            cure="They count as running. The provider's page shows the words: teach one by the STATE_WORDS of the "
+            cure="They count as running. The provider's page shows the words: set one in the STATE_WORDS of the "
             "account, or settle its task.",
             links=(Link(words="The words and their tasks", address=_words_address(name)),),
         )

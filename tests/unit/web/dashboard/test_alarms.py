@@ -195,6 +195,10 @@ def test_a_sentence_has_its_number_and_age() -> None:
         "3 submits at hiapi are uncertain, the first for 22 min"
     )
     assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000+ submits")
+    queue = _only(provider={"queued": _of(1200, 7)})
+    assert queue.sentence == (
+        "No task of the queue of hiapi was submitted within 10 minutes: 7 tasks wait, the first for 20 min."
+    )
     denied = _only(
         provider={"submits_denied": True, "queued": _of(10, 7)},
         troubles=_account(submits_alarm="402: no credit", submits_paused_since_ms=T0 - 2 * HOUR),
