@@ -41,7 +41,7 @@ SPECS: Mapping[str, Spec] = {
     ),
     "whenfinal_delivery_attempts": Spec("Attempts to deliver a webhook", ("outcome", "code_class")),
     "whenfinal_delivery_connections": Spec("Connections of webhooks, new or used again", ("reused",)),
-    "whenfinal_callback_duration_seconds": Spec("From the last byte of a callback until it is durable", (), _FAST),
+    "whenfinal_callback_duration_seconds": Spec("From the head of a callback until it is durable", (), _FAST),
     "whenfinal_commit_duration_seconds": Spec("Time of a commit of callbacks", (), _FAST),
     "whenfinal_commit_batch_size": Spec(
         "Callbacks in a commit", (), (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)

@@ -31,7 +31,6 @@ from submitter.http.transport import Transport
 from submitter.model import Denied, ListPage, NotFound, Observation, ProviderTaskId, StatusOutcome, TaskId, Unavailable
 from submitter.providers import schedule
 from submitter.providers.contract import Budget, ConfiguredProvider
-from submitter.timestamps import rfc3339
 
 log = structlog.get_logger(__name__)
 
@@ -271,8 +270,6 @@ class Poller:
                 await self._pause(provider, PollPause(until_ms=now_ms, reason="denied", alarm=alarm), now_ms)
 
     async def _pause(self, provider: str, pause: PollPause, now_ms: int) -> None:
-        until = rfc3339(pause.until_ms)
-        log.warning("provider_paused", provider=provider, reason=pause.reason, alarm=pause.alarm, until=until)
         if await self.pauses.pause(provider, pause, now_ms=now_ms):
             self.on_events()
 

@@ -20,6 +20,7 @@ from receiver.store.ids import IdMaker
 from receiver.store.repository import Repository
 from receiver.webhooks.model.provider_events import began
 from receiver.webhooks.publisher import EventPublisher
+from receiver.webhooks.reporter import tell_began
 from submitter.providers.contract import ConfiguredProvider
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,9 @@ class ProviderRepository(Repository):
             await self._publisher.publish(tx, drafts, now_ms=now_ms)
             return drafts
 
-        return await self._engine.write(work)
+        drafts = await self._engine.write(work)
+        tell_began(drafts)
+        return drafts
 
     async def resume(self, configured: ConfiguredProvider, *, speed: float, actor: str, now_ms: int) -> Resumed:
         """End the pause of polls, the hold of submits and both alarms, because a person says so.

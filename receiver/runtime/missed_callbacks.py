@@ -1,23 +1,23 @@
-"""Tell when a provider's callbacks do not come: its tasks end by polls, and no callback is taken.
+"""Tell when a provider's callbacks do not come: none was taken and its tasks end by polls, or too many are missed.
 
-Told after the first few misses, by a line of the log and the event `callbacks.missed`, once until a callback comes. It
-is read from the counts by minute, so the first miss is noticed within half a minute of its poll.
+Told after the first few misses, by a line of the log and the event `callbacks.missed`, once until they come. It is read
+from the counts by minute, so the first miss is noticed within half a minute of its poll. The limits are those of the
+alarms and alert rules.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from receiver.store.minutes import MINUTE_MS, MinuteRepository, SpanCount
+from receiver.store.minutes import HOUR_MS, MINUTE_MS, MinuteRepository
+from receiver.tasks.model.callback_counts import NONE_MS, none_taken, taken_from, too_many_missed
 from receiver.webhooks.missed_repository import MissedCallbackRepository
 
 log = structlog.get_logger(__name__)
 
-MINUTES = 30  # that are looked at
-
-FEW = 3  # tasks that ended by polls; fewer may be callbacks that were late or lost on their way
+#: Of the limits. A share lasts until it is under this part, because one near its limit would be told again and again.
+LASTING_PART = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,33 +34,21 @@ class MissedCallbacks:
     async def check_once(self) -> None:
         """Raise StoreUnavailable."""
         now_ms = self.clock()
-        since_ms = now_ms - MINUTES * MINUTE_MS
-        ends = await self.minutes.since("whenfinal_tasks_final", since_ms=since_ms)
-        taken = _taken(await self.minutes.since("whenfinal_callbacks", since_ms=since_ms))
-        for provider, number in _missed(ends).items():
-            if taken[provider] or number < FEW:
-                continue
-            if await self.missed.began(provider, missed=number, minutes=MINUTES, now_ms=now_ms):
-                log.error("callbacks_missed", provider=provider, missed=number, hint="run whenfinal doctor")
-                self.on_events()
-        for provider in taken:
-            if await self.missed.ended(provider):
+        ends = await self.minutes.since("whenfinal_tasks_final", since_ms=now_ms - HOUR_MS)
+        callbacks = await self.minutes.since("whenfinal_callbacks", since_ms=now_ms - NONE_MS)
+        silent = none_taken(ends, callbacks, now_ms)
+        for provider, found in silent.items():
+            await self._began(provider, found.missed, None, NONE_MS, now_ms)
+        for provider, found in too_many_missed(ends).items():
+            if provider not in silent:
+                await self._began(provider, found.missed, found.expected, HOUR_MS, now_ms)
+        lasting = too_many_missed(ends, part=LASTING_PART)
+        for provider in taken_from(callbacks, since_ms=now_ms - NONE_MS):
+            if provider not in lasting and await self.missed.ended(provider):
                 log.info("callbacks_come_again", provider=provider)
 
-
-def _missed(ends: list[SpanCount]) -> Counter[str]:
-    """Tasks that expected a callback and ended by a poll, by provider; labels are state, by, callback_expected."""
-    missed: Counter[str] = Counter()
-    for each in ends:
-        _, by, expected = each.label.split("/")
-        if by == "poll" and expected == "true":
-            missed[each.provider] += each.count
-    return missed
-
-
-def _taken(callbacks: list[SpanCount]) -> Counter[str]:
-    taken: Counter[str] = Counter()
-    for each in callbacks:
-        if each.label != "rejected":
-            taken[each.provider] += each.count
-    return taken
+    async def _began(self, provider: str, missed: int, of: int | None, within_ms: int, now_ms: int) -> None:
+        minutes = within_ms // MINUTE_MS
+        if await self.missed.began(provider, missed=missed, of=of, minutes=minutes, now_ms=now_ms):
+            log.error("callbacks_missed", provider=provider, missed=missed, of=of, hint="run whenfinal doctor")
+            self.on_events()

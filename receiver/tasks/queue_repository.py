@@ -7,11 +7,9 @@ that leaves a task that is submitting, which the reconciler finds.
 Lock order: the account before its tasks, and both before what `receiver.webhooks.publisher` locks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-
-import structlog
 
 from receiver.events.model.event import EventDraft, EventType
 from receiver.store.accounts import AccountStatus, account_of, refill_tokens, store_account
@@ -44,9 +42,8 @@ from receiver.tasks.model.unusable import NewLine
 from receiver.tasks.timeline_repository import add_answer
 from receiver.webhooks.model.provider_events import began
 from receiver.webhooks.publisher import EventPublisher
+from receiver.webhooks.reporter import tell_began
 from submitter.model import Refused, Source, TaskError, TaskId, TaskState
-
-log = structlog.get_logger(__name__)
 
 _DEPTHS = RowCodec(QueueDepth)
 
@@ -200,7 +197,7 @@ class QueueRepository(Repository):
             return await put_back(tx), await self._publish_began(tx, before, after, now_ms)
 
         task, drafts = await self._engine.write(work)
-        _tell_began(drafts)
+        tell_began(drafts)
         return task
 
     async def hold_submits(self, sent: Task, refused: Refused, *, limits: AccountLimits, now_ms: int) -> None:
@@ -210,7 +207,7 @@ class QueueRepository(Repository):
             before, after = await _hold_submits(tx, sent, refused, limits, now_ms)
             return await self._publish_began(tx, before, after, now_ms)
 
-        _tell_began(await self._engine.write(work))
+        tell_began(await self._engine.write(work))
 
     async def refuse_overdue(self, now_ms: int, *, limit: int = 200) -> list[Task]:
         """Refuse the tasks that have waited as long as they may, at most `limit`. Return them as refused.
@@ -344,15 +341,3 @@ async def _hold_submits(
     if after != account:
         await store_account(tx, after)
     return account, after
-
-
-def _tell_began(drafts: Sequence[EventDraft]) -> None:
-    for draft in drafts:
-        notice = draft.data["provider"]
-        log.warning(
-            draft.type.replace(".", "_"),
-            provider=notice.name,
-            requests=notice.requests,
-            reason=notice.reason,
-            until=notice.until,
-        )

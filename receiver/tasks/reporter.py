@@ -1,6 +1,8 @@
 """What is told of submits and ends, after their commit: they are counted, and an end has a line in the log."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -14,6 +16,10 @@ from submitter.model import Receipt, Refused, Source, SubmitOutcome, Uncertain
 log = structlog.get_logger(__name__)
 
 _Children = tuple[Count, Distribution, Distribution]
+
+
+#: What became of a submit, as one word for a metric.
+SUBMIT_WORDS: Mapping[type[SubmitOutcome], str] = {Receipt: "accepted", Refused: "refused", Uncertain: "uncertain"}
 
 
 class TaskReporter:
@@ -46,7 +52,7 @@ class TaskReporter:
 
     def submitted(self, provider: str, outcome: SubmitOutcome, took_ms: int) -> None:
         """A POST, with its repeats, came to its outcome."""
-        word = {Receipt: "accepted", Refused: "refused", Uncertain: "uncertain"}[type(outcome)]
+        word = SUBMIT_WORDS[type(outcome)]
         label = self.metrics.provider(provider)
         self.metrics.count("whenfinal_submits", label, word).add()
         self.metrics.distribution("whenfinal_submit_duration_seconds", label).observe(max(0, took_ms) / 1000)
@@ -92,3 +98,9 @@ class TaskReporter:
     def flush(self) -> None:
         """For a clean stop."""
         self._lines.flush()
+
+
+def tell_failure(about: Mapping[str, str], running: asyncio.Task[Any]) -> None:
+    """Write a line for the exception of a submit that no caller is left to get; `about` has the ids known of it."""
+    if not running.cancelled() and (error := running.exception()) is not None:
+        log.error("submit_failed", exc_info=error, **about)

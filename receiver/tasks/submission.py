@@ -32,7 +32,7 @@ from receiver.tasks.model.submit_result import (
 from receiver.tasks.model.task import FreeKey, IdempotencyMismatch, Replayed, Task
 from receiver.tasks.opening_repository import Opened, Opening
 from receiver.tasks.queue_repository import Claimed, LargeRequest, Prepared, QueueRepository, Unsendable, prepared_from
-from receiver.tasks.reporter import TaskReporter
+from receiver.tasks.reporter import TaskReporter, tell_failure
 from receiver.tasks.submission_repository import StoredReceipt, SubmissionRepository
 from submitter.http.messages import HttpCall, HttpReply
 from submitter.http.transport import Transport
@@ -107,7 +107,7 @@ class Submission:
         Raise InvalidRequest with every violation before any row or network, StoreUnavailable before any POST. A
         cancelled caller changes nothing: the submit runs to its end.
         """
-        return await self._run_to_end(self._submit(request))
+        return await self._run_to_end(self._submit(request), provider=request.provider)
 
     async def _submit(self, request: TaskRequest) -> SubmitResult:
         """Intent, POST, outcome: each is durable before the next begins."""
@@ -163,8 +163,9 @@ class Submission:
 
     def start(self, claimed: Claimed) -> asyncio.Task[tuple[Task, Refused | None]]:
         """Send a task that was claimed. It runs to its end by itself; see `drained`."""
+        about = {"task": claimed.task.id, "provider": claimed.task.provider}
         running = self._started_run(self._send(claimed.task, claimed.submit))
-        running.add_done_callback(_log_failure)
+        running.add_done_callback(partial(tell_failure, about))
         return running
 
     async def _send(
@@ -244,7 +245,7 @@ class Submission:
         Raise ValueError for a task that is not repeatable, StoreUnavailable when the outcome was not stored. A
         cancelled caller changes nothing.
         """
-        return await self._run_to_end(self._repeat(task))
+        return await self._run_to_end(self._repeat(task), task=task.id, provider=task.provider)
 
     async def _repeat(self, task: Task) -> RepeatedSubmit:
         configured = self.providers[task.provider]
@@ -318,7 +319,9 @@ class Submission:
             try:
                 return await store()
             except StoreUnavailable as error:
-                log.warning("outcome_not_stored", task=task.id, again_in_s=pause_s, error=str(error))
+                log.warning(
+                    "outcome_not_stored", task=task.id, provider=task.provider, again_in_s=pause_s, error=str(error)
+                )
                 await self.sleep(pause_s)
         return await store()
 
@@ -380,20 +383,15 @@ class Submission:
         running.add_done_callback(self._running.discard)
         return running
 
-    async def _run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _run_to_end(self, work: Coroutine[Any, Any, T], **about: str) -> T:
         """Run on a task of our own, because a cancelled caller must not stop a POST or the storing of its outcome."""
         running = self._started_run(work)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            running.add_done_callback(_log_failure)  # no caller is left to get the exception
+            running.add_done_callback(partial(tell_failure, about))  # no caller is left to get the exception
             raise
 
 
 async def _at_once(work: Callable[[], T]) -> T:
     return work()
-
-
-def _log_failure(running: asyncio.Task[Any]) -> None:
-    if not running.cancelled() and (error := running.exception()) is not None:
-        log.error("submit_failed", exc_info=error)

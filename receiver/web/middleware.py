@@ -58,6 +58,9 @@ class Trace:
     key: str | None = None
     #: None until the answer has begun.
     status: int | None = None
+    #: The task that the request is about, by our id, and its provider; None for any other request.
+    task: str | None = None
+    provider: str | None = None
 
 
 def trace_of(scope: Scope) -> Trace:
@@ -164,6 +167,7 @@ async def answer_unexpected(
 
 def tell(method: str, trace: Trace, took_s: float) -> None:
     """Write the line of a request."""
+    about = {} if trace.task is None else {"task": trace.task, "provider": trace.provider}
     log.info(
         "request",
         method=method,
@@ -172,6 +176,7 @@ def tell(method: str, trace: Trace, took_s: float) -> None:
         key=trace.key,
         took_ms=round(took_s * 1000, 1),
         request_id=trace.request_id,
+        **about,
     )
 
 

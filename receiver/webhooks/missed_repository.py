@@ -17,21 +17,24 @@ class MissedCallbackRepository(Repository):
         self._new_id = new_id
         self._publisher = publisher
 
-    async def began(self, provider: str, *, missed: int, minutes: int, now_ms: int) -> bool:
-        """Publish `callbacks.missed`, unless it was published and they were not taken since. Return whether it was."""
+    async def began(self, provider: str, *, missed: int, of: int | None, minutes: int, now_ms: int) -> bool:
+        """Publish `callbacks.missed`, unless it was published and has not ended since. Return whether it was.
+
+        `of`: how many were expected; None where none was taken.
+        """
 
         async def work(tx: Tx) -> bool:
             name = _NAME.format(provider)
             if not await tx.execute_and_count("insert_metadata", name=name, value=str(now_ms)):
                 return False
-            draft = missed_draft(self._new_id("evt", now_ms), provider, missed=missed, minutes=minutes)
+            draft = missed_draft(self._new_id("evt", now_ms), provider, missed=missed, of=of, minutes=minutes)
             await self._publisher.publish(tx, [draft], now_ms=now_ms)
             return True
 
         return await self._engine.write(work)
 
     async def ended(self, provider: str) -> bool:
-        """A callback was taken: the next time that they are missed is told again. Return whether they were missed."""
+        """They come: the next time that they are missed is told again. Return whether they were missed."""
         name = _NAME.format(provider)
         if await self._one("metadata_value", dict, name=name) is None:
             return False

@@ -1,7 +1,13 @@
-"""What is told of attempts to deliver: each is counted, and a delivery that is made or dies has a line in the log."""
+"""What is told of attempts to deliver: each is counted, and a delivery that is made or dies has a line in the log.
+
+So has a provider that begins to be paused or to deny our key.
+"""
+
+from collections.abc import Sequence
 
 import structlog
 
+from receiver.events.model.event import EventDraft
 from receiver.metrics.registry import Metrics
 from receiver.metrics.shared_lines import SharedLines
 from receiver.metrics.spans import Spans
@@ -9,8 +15,8 @@ from receiver.webhooks.model.delivery import AttemptResult, DeliveryState, DueDe
 
 log = structlog.get_logger(__name__)
 
-#: Classes of HTTP statuses; an endpoint may answer any number.
-_CLASSES = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx"})
+#: Classes of HTTP statuses; an endpoint may answer any number, or nothing.
+CODE_CLASSES = frozenset({"1xx", "2xx", "3xx", "4xx", "5xx", "none"})
 
 
 class DeliveryReporter:
@@ -40,6 +46,7 @@ class DeliveryReporter:
                 "delivery_dead",
                 delivery=due.id,
                 task=due.task_id,
+                provider=due.provider,
                 event_id=due.event_id,
                 endpoint=due.endpoint_id,
                 status=attempt.status,
@@ -59,6 +66,7 @@ class DeliveryReporter:
             "delivery_made",
             delivery=due.id,
             task=due.task_id,
+            provider=due.provider,
             event_id=due.event_id,
             endpoint=due.endpoint_id,
             status=result.attempt.status,
@@ -70,6 +78,19 @@ class DeliveryReporter:
         self._lines.flush()
 
 
+def tell_began(drafts: Sequence[EventDraft]) -> None:
+    """Write a line for each event about a provider, after its commit: `provider_paused`, `provider_denied`."""
+    for draft in drafts:
+        notice = draft.data["provider"]
+        log.warning(
+            draft.type.replace(".", "_"),
+            provider=notice.name,
+            requests=notice.requests,
+            reason=notice.reason,
+            until=notice.until,
+        )
+
+
 def _class_of(status: int | None) -> str:
     word = "none" if status is None else f"{status // 100}xx"
-    return word if word in _CLASSES else "none"
+    return word if word in CODE_CLASSES else "none"

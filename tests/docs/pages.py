@@ -1,7 +1,7 @@
 """What is rendered from the code: `python tests/docs/pages.py` writes the tables of the pages, and `.env.example`."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from receiver.config.accounts import prefix_of
@@ -9,7 +9,11 @@ from receiver.config.reference import render_env_example, render_settings_table
 from receiver.events.model.event import TASK_EVENTS, EventType
 from receiver.metrics.registry import OWN_GAUGES, SPECS
 from receiver.metrics.snapshot import GAUGES
-from submitter.model import ENDED
+from receiver.tasks.model.task import Verdict
+from receiver.tasks.reporter import SUBMIT_WORDS
+from receiver.web.dashboard.model.provider_sheet import POLL_OUTCOMES
+from receiver.webhooks.reporter import CODE_CLASSES
+from submitter.model import ENDED, Source
 from submitter.providers.contract import Capabilities, ModelFamily
 from submitter.providers.registry import ADAPTERS
 from tests.bench.measurements import measurements, runs
@@ -124,7 +128,7 @@ _EVENTS: Mapping[EventType, str] = {
     EventType.SUBSCRIPTION_DISABLED: "a subscription gets no webhooks any more; `task` is null",
     EventType.PROVIDER_PAUSED: "polls or submits of a provider are held back; `task` is null, `provider` says which",
     EventType.PROVIDER_DENIED: "a provider denies our key; `task` is null, `provider` has its words",
-    EventType.CALLBACKS_MISSED: "tasks end by polls and no callback of the provider comes; `task` is null",
+    EventType.CALLBACKS_MISSED: "callbacks of a provider do not come, none or too few; `task` is null",
 }
 
 
@@ -156,6 +160,23 @@ def open_table() -> str:
     return "\n".join(["| gauge | labels | what |", "| --- | --- | --- |", *rows])
 
 
+def label_values_table() -> str:
+    """The words of labels, from the code that counts them."""
+    verdicts = [each for each in Verdict if each is not Verdict.UNUSABLE]  # that is of polls
+    words: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("verdict", "whenfinal_callbacks_total", [*verdicts, "thin", "rejected"]),
+        ("outcome", "whenfinal_submits_total", SUBMIT_WORDS.values()),
+        ("kind", "whenfinal_polls_total", ["single", "list"]),
+        ("outcome", "whenfinal_polls_total", sorted(POLL_OUTCOMES)),
+        ("state", "whenfinal_tasks_final_total", sorted(ENDED)),
+        ("by", "whenfinal_tasks_final_total", Source),
+        ("outcome", "whenfinal_delivery_attempts_total", ["delivered", "failed", "dead"]),
+        ("code_class", "whenfinal_delivery_attempts_total", sorted(CODE_CLASSES)),
+    )
+    rows = [f"| `{label}` | `{metric}` | {_labels(list(values))} |" for label, metric, values in words]
+    return "\n".join(["| label | of | values |", "| --- | --- | --- |", *rows])
+
+
 def _labels(labels: Sequence[str]) -> str:
     return ", ".join(f"`{label}`" for label in labels)
 
@@ -167,6 +188,7 @@ TABLES: Mapping[str, tuple[Path, Callable[[], str]]] = {
     "providers": (SUBMITTER, provider_table),
     "settings": (DOCS / "settings.md", render_settings_table),
     "counted": (DOCS / "monitoring.md", counted_table),
+    "labels": (DOCS / "monitoring.md", label_values_table),
     "open": (DOCS / "monitoring.md", open_table),
     "measurements": (DOCS / "benchmarks.md", lambda: measurements(runs())),
     "promises": (DOCS / "guarantees.md", lambda: promise_table(PROMISES)),

@@ -63,7 +63,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_task_page.py::test_what_is_no_media_by_its_first_bytes_is_not_handed_on",
     ),
     (
-        "Callbacks that do not come are told after three tasks that ended by polls: once, until one comes",
+        "Callbacks that do not come are told after three tasks that ended by polls: once, until they come",
         "tests/integration/runtime/test_missed_callbacks.py::test_the_first_few_misses_are_told_once",
     ),
     (
@@ -324,7 +324,7 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/web/dashboard/test_replay_act.py::test_a_replay_shows_its_number_and_what_is_left_out_and_posts_each_once",
     ),
     (
-        "All that an alert rule tells stands on the first page of the dashboard, with the same limit and severity",
+        "What an alert rule tells of the ledger stands on the dashboard's first page, with the same limit and severity",
         "tests/unit/web/dashboard/test_alarms.py::test_every_alert_rule_is_told_on_the_page_too",
     ),
     (

@@ -92,7 +92,7 @@ WHERE id = :id AND due_ms IS NOT NULL AND (lease_until_ms IS NULL OR lease_until
 -- leased_deliveries: those of these that an owner has leased, with all that an attempt needs, longest due first and replays last
 SELECT
     d.id, d.endpoint_id, d.subscription, d.event_id, d.event_type, d.task, d.endpoint, d.attempts, e.at_ms, e.body,
-    t.notify_secret, s.url, s.secret, s.previous_secret, s.signing_key, s.previous_signing_key, s.previous_until_ms,
+    t.provider, t.notify_secret, s.url, s.secret, s.previous_secret, s.signing_key, s.previous_signing_key, s.previous_until_ms,
     s.cloudevents, s.handshake
 FROM deliveries d JOIN events e ON e.seq = d.event_seq
 LEFT JOIN tasks t ON t.id = d.task

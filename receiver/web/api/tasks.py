@@ -12,6 +12,7 @@ from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, Problem, invalid, not_found, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
 from receiver.web.streaming import Disconnect
@@ -50,14 +51,23 @@ async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAn
     result = await context.services.submission.submit(context.body.task_request(key, key_scope=context.actor))
     match result:
         case Submitted():
+            _trace(context, result.task.id, result.task.provider)
             return _accepted(result)
         case RefusedSubmit():
+            _trace(context, result.task.id, result.task.provider)
             raise _refused(result)
         case IdempotencyMismatch():
+            _trace(context, result.task_id, None)
             detail = f"It belongs to task {result.task_id}, which was submitted with another body."
             raise Problem(Kind.KEY_REUSED, detail, extra={"task": result.task_id})
         case _:
             assert_never(result)
+
+
+def _trace(context: RequestContext[Any, Any], task_id: TaskId, provider: str | None) -> None:
+    """Name the task in the log line of the request, so that the id of a request leads to it."""
+    trace = trace_of(context.request.scope)
+    trace.task, trace.provider = task_id, provider
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -204,4 +214,5 @@ async def find_task(context: RequestContext[Any, Any]) -> Task:
     task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
     if task is None:
         raise not_found("task")
+    _trace(context, task.id, task.provider)
     return task

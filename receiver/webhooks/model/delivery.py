@@ -98,6 +98,8 @@ class DueDelivery:
     event_type: str
     event_at_ms: int
     task_id: TaskId | None
+    #: That of the task.
+    provider: str | None = None
     #: Where the subscription points now.
     url: str
     #: The current secret first.

@@ -28,11 +28,13 @@ def began(before: AccountStatus, after: AccountStatus, *, new_id: IdMaker, now_m
             yield provider_draft(new_id("evt", now_ms), EventType.PROVIDER_DENIED, denied)
 
 
-def missed_draft(event_id: str, provider: str, *, missed: int, minutes: int) -> EventDraft:
-    """The callbacks of a provider do not come."""
+def missed_draft(event_id: str, provider: str, *, missed: int, of: int | None, minutes: int) -> EventDraft:
+    """The callbacks of a provider do not come: these of so many, or all where `of` is None."""
     reason = (
         f"{missed} tasks that expect callbacks ended by polls within {minutes} minutes, and no callback was taken:"
         " the public URL or the signing key is wrong, or the URL cannot be reached"
+        if of is None
+        else f"{missed} of {of} tasks that expect callbacks ended within {minutes} minutes without one"
     )
     about = {"name": provider, "requests": "callbacks", "reason": reason, "until": None}
     return provider_draft(event_id, EventType.CALLBACKS_MISSED, about)

@@ -84,6 +84,7 @@ def due_delivery_of(row: Row, owner: str, now_ms: int, *, is_ahead: bool) -> Due
         event_type=row["event_type"],
         event_at_ms=row["at_ms"],
         task_id=TaskId(row["task"]) if row["task"] else None,
+        provider=row["provider"],
         url=row["url"] if is_subscribed else row["endpoint"],
         secrets=secrets if is_subscribed else (row["notify_secret"],),
         signing_keys=signing_keys,

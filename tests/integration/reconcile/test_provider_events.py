@@ -80,6 +80,22 @@ async def test_only_who_names_the_type_or_the_provider_with_it_gets_the_event(st
     assert {due.task_id for due in leased} == {None}
 
 
+async def test_what_holds_back_polls_is_in_the_log_once(store: Store) -> None:
+    with capture_logs() as lines:
+        for at_ms in (T0, T0 + S):
+            await _pause(store, at_ms, reason="denied", alarm="hiapi answers 401")
+    told = [("provider_paused", "polls", "denied"), ("provider_denied", "polls", "hiapi answers 401")]
+    assert [(line["event"], line["requests"], line["reason"]) for line in lines] == told
+
+
+async def test_an_alarm_without_a_pause_is_in_the_log_as_a_denied_key_alone(store: Store) -> None:
+    with capture_logs() as lines:
+        for at_ms in (T0, T0 + S):
+            pause = PollPause(until_ms=at_ms, reason="denied", alarm="hiapi answers 20 tasks in a row with 403")
+            await store.providers.pause("hiapi", pause, now_ms=at_ms)
+    assert [line["event"] for line in lines] == ["provider_denied"]
+
+
 async def test_what_holds_back_submits_is_in_the_log_once_and_its_end_is_known(store: Store) -> None:
     await store.submissions.open_task(a_task(state=TaskState.SUBMITTING), T0)
     refused = Refused(refusal=Refusal.DENIED, error=TaskError(code="401", message="no"), status=401)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from receiver.callbacks.model import CallbackToken, read_callback_token
 from receiver.reconcile.model.report import ReconcileFilter
@@ -183,6 +184,25 @@ async def test_a_caller_who_goes_away_stops_nothing(tmp_path: Path) -> None:
         go_on.set()
         await setup.submission.drained()
         assert await setup.store.tasks.counts() == {("hiapi", TaskState.SUBMITTED): 1}
+
+
+async def test_a_fault_after_the_caller_went_away_is_in_the_log_with_its_provider(tmp_path: Path) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def broken() -> Any:
+        arrived.set()
+        await go_on.wait()
+        raise RuntimeError("a fault of ours")
+
+    async with submission_setup(tmp_path / "ledger.db", broken) as setup:
+        caller = asyncio.create_task(setup.submission.submit(a_request()))
+        await arrived.wait()
+        with capture_logs() as lines:
+            caller.cancel()
+            await asyncio.wait({caller})
+            go_on.set()
+            await setup.submission.drained()
+        assert [line["provider"] for line in lines if line["event"] == "submit_failed"] == ["hiapi"]
 
 
 REFUSALS = [

@@ -54,6 +54,7 @@ async def test_a_leased_delivery_has_all_that_an_attempt_needs(store: Store) -> 
         event.id,
         0,
     )
+    assert (due.task_id, due.provider) == ("tsk_a0", "hiapi")
     assert SECRET not in repr(due)
 
 

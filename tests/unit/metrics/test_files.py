@@ -82,3 +82,15 @@ def test_prometheus_understands_the_expressions_of_the_dashboard(expression: str
     words = ["promtool", "check", "rules", str(tmp_path / "panels.yml")]
     run = subprocess.run(words, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", GAUGES)
+def test_the_help_of_a_gauge_is_read_without_that_of_the_one_before(name: str) -> None:
+    about, _ = GAUGES[name]
+    assert not set(re.findall(r"\w+", about)) & {"them", "it", "latest"}
+    assert not about.startswith(("When that", "Since when"))
+
+
+@pytest.mark.parametrize("text", [alert_rules(), grafana_dashboard()])
+def test_a_word_of_a_provider_is_set_and_not_taught(text: str) -> None:
+    assert not re.search(r"\b(?:teach|taught)", text, re.IGNORECASE)

@@ -23,6 +23,7 @@ def _due(number: int = 1) -> DueDelivery:
         event_type=EventType.SUCCEEDED,
         event_at_ms=T0,
         task_id=TaskId(f"tsk_{number}"),
+        provider="hiapi",
         url="https://hooks.example",
         secrets=(),
         body="{}",
@@ -58,7 +59,7 @@ async def test_an_attempt_is_counted_by_outcome_and_class(
 
 async def test_a_delivery_that_is_made_and_one_that_dies_have_their_ids_in_the_log() -> None:
     reporter = DeliveryReporter()
-    ids = {"delivery": "dlv_1", "task": "tsk_1", "event_id": "evt_1", "endpoint": "sub_1"}
+    ids = {"delivery": "dlv_1", "task": "tsk_1", "provider": "hiapi", "event_id": "evt_1", "endpoint": "sub_1"}
     with capture_logs() as lines:
         reporter.attempted(_due(), _result(DeliveryState.DELIVERED))
         reporter.attempted(_due(), _result(DeliveryState.PENDING, 500))

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from receiver.metrics.registry import OTHER
 from receiver.metrics.snapshot import Snapshot
+from receiver.store.mark import SteppedBack
 from receiver.store.minutes import SpanCount
 from receiver.store.processes import ProcessRow
 from receiver.store.troubles import Troubles
@@ -74,6 +75,10 @@ class Facts:
     processes: Sequence[ProcessRow] = ()
     #: When each periodic job of this process last succeeded.
     ticks_ms: Mapping[str, int] = field(default_factory=dict)
+    #: Configured providers that can be asked for a list of their tasks.
+    lists_tasks: frozenset[str] = frozenset()
+    #: The last time that the ledger stepped back, as of the start; None: never.
+    stepped_back: SteppedBack | None = None
     #: The ledger could not be read now, so that the snapshot is all there is.
     is_unreadable: bool = False
 

@@ -7,7 +7,7 @@ has lasted. That commits are slow is told by Prometheus alone, because each proc
 
 from collections.abc import Iterator, Mapping
 
-from receiver.web.dashboard.model import callback_counts
+from receiver.tasks.model import callback_counts
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Link, Severity, lasted, provider_page
 from receiver.web.dashboard.model.ledger_sheet import is_gone
@@ -26,6 +26,7 @@ RESTART_MS = 120_000  # after the start of a process; until then a worker may be
 #: Kind → the alert rule that tells the same; empty without one. The order is that of alarms of one severity.
 RULES: Mapping[str, str] = {
     "snapshot_old": "WhenfinalSnapshotOld",
+    "stepped_back": "",
     "denied": "WhenfinalProviderDenies",
     "uncertain": "WhenfinalSubmitUncertain",
     "no_callbacks": "WhenfinalNoCallbacks",
@@ -33,6 +34,7 @@ RULES: Mapping[str, str] = {
     "deliveries_late": "WhenfinalDeliveriesLate",
     "job_stopped": "WhenfinalJobStopped",
     "not_answering": "",
+    "submits_refused": "",
     "polls_late": "WhenfinalPollsLate",
     "queue_stands": "",
     "not_configured": "",
@@ -51,7 +53,7 @@ _ORDER = {kind: number for number, kind in enumerate(RULES)}
 
 
 def alarms_of(facts: Facts) -> list[Alarm]:
-    found = [*_of_ledger(facts), *_of_workers(facts), *_of_jobs(facts), *_of_clock(facts)]
+    found = [*_of_ledger(facts), *_stepped_back(facts), *_of_workers(facts), *_of_jobs(facts), *_of_clock(facts)]
     found += [*_of_callbacks(facts), *of_webhooks(facts)]
     for provider in () if facts.snapshot is None else facts.snapshot.providers:
         found += of_provider(provider, facts)
@@ -74,6 +76,22 @@ def _of_ledger(facts: Facts) -> Iterator[Alarm]:
         sentence=f"The ledger cannot be read. {age}",
         since_ms=at_ms,
         cure="It is locked, gone or out of reach: see the log of this process, and run whenfinal doctor.",
+    )
+
+
+def _stepped_back(facts: Facts) -> Iterator[Alarm]:
+    """For a week, because nothing cures it: what was stored last is gone."""
+    last = facts.stepped_back
+    if last is None or not last.is_recent(facts.now_ms):
+        return
+    yield Alarm(
+        kind="stepped_back",
+        severity=Severity.CRITICAL,
+        sentence=f"The ledger stepped back: what was stored after event {last.after_seq:,} is gone.",
+        since_ms=last.at_ms,
+        cure="Its -wal was deleted, or an older copy was put in its place. Run whenfinal doctor, and look at the "
+        "providers for tasks that the ledger no longer has. It is shown for a week.",
+        links=(Link(words="Ledger", address=f"{ROOT}/ledger"),),
     )
 
 

@@ -8,9 +8,9 @@ from receiver.metrics.counting import quantile
 from receiver.metrics.registry import OTHER
 from receiver.metrics.snapshot import NONE, Open, ProviderSnapshot, Snapshot
 from receiver.store.minutes import HOUR_MS, MINUTE_MS, SpanCount
+from receiver.tasks.model.callback_counts import misses
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.alarm import provider_page
-from receiver.web.dashboard.model.callback_counts import misses
 from receiver.web.dashboard.model.provider_alarms import number_of, tasks_address
 
 DAY_MS = 24 * HOUR_MS

@@ -19,11 +19,15 @@ UNANSWERED_MS = 10 * MINUTE_MS  # without one usable answer to a poll
 
 FEW_POLLS = 3  # of fewer it says little that none was answered
 
+REFUSED_MS = 10 * MINUTE_MS  # in which submits were refused and none accepted
+
+FEW_REFUSED = 3  # fewer may be requests that are wrong
+
 QUEUE_STANDS_MS = 10 * MINUTE_MS  # a queue of which no submit was accepted for so long
 
 
 def of_provider(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
-    yield from _of_tasks(provider, facts.now_ms)
+    yield from _of_tasks(provider, facts)
     if provider.name == OTHER:
         yield from _not_configured(provider)
         return
@@ -130,17 +134,35 @@ def _of_submits(provider: ProviderSnapshot, account: AccountStatus, facts: Facts
     elif provider.submits_paused is not None:
         hold = _Hold("submits", account.submits_paused_since_ms, account.submits_paused_reason)
         yield _paused(name, provider.submits_paused, hold, now_ms, waiting)
+    elif refused := _all_refused(name, facts):
+        yield Alarm(
+            kind="submits_refused",
+            severity=Severity.WARNING,
+            sentence=f"{name} refuses our submits: {refused:,} within 10 minutes, and it accepted none.{waiting}",
+            cure="A refused task shows the answer. If the account is out of balance or quota, pay or raise it; else "
+            "correct the requests.",
+            links=(Link(words="Refused tasks", address=tasks_address(name, state="refused")), provider_page(name)),
+        )
     elif _queue_stands(provider, facts):
         yield Alarm(
             kind="queue_stands",
             severity=Severity.WARNING,
-            sentence=f"The queue of {name} stands: {_tasks(provider.queued, 'task waits', 'tasks wait')}, the first "
-            f"for {lasted(provider.queued.since_ms, now_ms)}, and nothing was submitted meanwhile.",
+            sentence=f"No task of the queue of {name} was submitted within 10 minutes: "
+            f"{_tasks(provider.queued, 'task waits', 'tasks wait')}, the first for "
+            f"{lasted(provider.queued.since_ms, now_ms)}.",
             since_ms=provider.queued.since_ms,
             cure="The tasks in flight fill the limit of the account, or no worker runs. The provider's page shows "
             "both; overdue tasks do not count for the limit.",
             links=(*_queue(provider), provider_page(name)),
         )
+
+
+def _all_refused(name: str, facts: Facts) -> int:
+    """How many submits were refused lately; 0 where one was accepted, or where they are few."""
+    since_ms = facts.now_ms - REFUSED_MS
+    submits = [each for each in facts.submits if each.provider == name and each.at_ms >= since_ms]
+    refused = sum(each.count for each in submits if each.label == "refused")
+    return 0 if refused < FEW_REFUSED or any(each.label == "accepted" for each in submits) else refused
 
 
 def _queue_stands(provider: ProviderSnapshot, facts: Facts) -> bool:
@@ -180,11 +202,11 @@ def _paused(name: str, pause: Pause, hold: _Hold, now_ms: int, waiting: str = ""
     )
 
 
-def _of_tasks(provider: ProviderSnapshot, now_ms: int) -> Iterator[Alarm]:
-    name = provider.name
+def _of_tasks(provider: ProviderSnapshot, facts: Facts) -> Iterator[Alarm]:
+    name, now_ms = provider.name, facts.now_ms
     at = "at providers that are not configured" if name == OTHER else f"at {name}"
     if provider.uncertain.number:
-        yield _uncertain(provider, at, now_ms)
+        yield _uncertain(provider, at, facts)
     if provider.contradicted.number:
         yield Alarm(
             kind="contradictions",
@@ -204,7 +226,7 @@ def _of_tasks(provider: ProviderSnapshot, now_ms: int) -> Iterator[Alarm]:
             sentence=f"{_tasks(provider.unknown_words, 'task', 'tasks')} {at} {_is(provider.unknown_words)} in a state "
             f"that no document names, the first for {since}.",
             since_ms=provider.unknown_words.since_ms,
-            cure="They count as running. The provider's page shows the words: teach one by the STATE_WORDS of the "
+            cure="They count as running. The provider's page shows the words: set one in the STATE_WORDS of the "
             "account, or settle its task.",
             links=(Link(words="The words and their tasks", address=_words_address(name)),),
         )
@@ -220,8 +242,11 @@ def _is(found: Open) -> str:
     return "is" if found.number == 1 else "are"
 
 
-def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
-    found, of = provider.uncertain, _of(provider.name)
+def _uncertain(provider: ProviderSnapshot, at: str, facts: Facts) -> Alarm:
+    found, of, now_ms = provider.uncertain, _of(provider.name), facts.now_ms
+    is_listed = provider.name in facts.lists_tasks
+    look = Button(words="Look at the provider's list", kind="look-candidates", fields=of)
+    where = "what the provider lists" if is_listed else "the provider's console"
     is_old = found.age_s(now_ms) * 1000 > OLD_UNCERTAIN_MS
     return Alarm(
         kind="uncertain",
@@ -229,12 +254,13 @@ def _uncertain(provider: ProviderSnapshot, at: str, now_ms: int) -> Alarm:
         sentence=f"{_tasks(found, 'submit', 'submits')} {at} {_is(found)} uncertain, the first for "
         f"{lasted(found.since_ms, now_ms)}: the reply was lost, and it may be paid for.",
         since_ms=found.since_ms,
-        cure="Compare each with what the provider lists, then accept a candidate or settle it as never created.",
+        cure=f"Compare each with {where}, then {'accept a candidate' if is_listed else 'settle it by its id there'} or "
+        "settle it as never created.",
         links=(
             Link(words="Doubtful submits", address=f"{ROOT}/doubtful?{urlencode(of)}".rstrip("?")),
             Link(words="Their tasks", address=tasks_address(provider.name, state="uncertain")),
         ),
-        buttons=() if not of else (Button(words="Look at the provider's list", kind="look-candidates", fields=of),),
+        buttons=(look,) if is_listed else (),
     )
 
 

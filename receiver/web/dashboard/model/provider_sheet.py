@@ -9,8 +9,8 @@ from receiver.reconcile.model.provider import ProviderStatus
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import SpanCount
 from receiver.store.overview import UNFINISHED
+from receiver.tasks.model.callback_counts import Misses, misses
 from receiver.web.dashboard.model.alarm import provider_page
-from receiver.web.dashboard.model.callback_counts import Misses, misses
 from receiver.web.dashboard.model.provider_alarms import tasks_address
 
 TASKS_MOST = 20  # that are listed of each unknown word

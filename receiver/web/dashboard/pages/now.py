@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from receiver.runtime.services import Services
 from receiver.store.errors import StoreError
 from receiver.store.minutes import HOUR_MS
+from receiver.web.dashboard.acts.candidates import lists_tasks
 from receiver.web.dashboard.model.alarm import Facts
 from receiver.web.dashboard.model.alarms import alarms_of
 from receiver.web.dashboard.model.figures import (
@@ -48,6 +49,8 @@ async def show_now(view: View) -> Page:
             now_ms=view.now_ms,
             snapshot=services.metrics.snapshot,
             ticks_ms=services.metrics.ticks_ms(),
+            lists_tasks=_listing(services),
+            stepped_back=services.store.stepped_back,
             is_unreadable=True,
         )
         read = Read(facts=facts, counts=DayCounts())
@@ -61,6 +64,10 @@ async def show_now(view: View) -> Page:
         "rate_rows": [] if read.facts.is_unreadable else rate_rows(list(services.providers), read.counts, view.now_ms),
     }
     return Page(template="now.html", title="Now", values=values)
+
+
+def _listing(services: Services) -> frozenset[str]:
+    return frozenset(name for name in services.providers if lists_tasks(services, name))
 
 
 async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
@@ -90,5 +97,7 @@ async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
         polls=polls,
         processes=processes,
         ticks_ms=services.metrics.ticks_ms(),
+        lists_tasks=_listing(services),
+        stepped_back=services.store.stepped_back,
     )
     return Read(facts=facts, counts=DayCounts(ends=day_ends, submits=day_submits, durations=durations))

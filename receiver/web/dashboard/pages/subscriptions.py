@@ -1,9 +1,11 @@
 """Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
 
 import re
+from functools import partial
 from urllib.parse import urlencode
 
 from receiver.store.audit import AuditSearch
+from receiver.store.engine import up_to
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
     breaker_of,
@@ -41,13 +43,18 @@ _STATES = ("", *SubscriptionState)
 
 
 async def show_subscriptions(view: View) -> Page:
+    """The first page asks for the rows up to its newest one again, and how many newer there are.
+
+    So no new row moves others.
+    """
     store, now_ms = view.services.store, view.now_ms
-    state, cursor = view.asked("state"), view.asked("before")
-    if state not in _STATES or (cursor and not _ID.fullmatch(cursor)):
+    state, cursor, newest = view.asked("state"), view.asked("before"), view.asked("newest")
+    if state not in _STATES or any(each and not _ID.fullmatch(each) for each in (cursor, newest)):
         raise Problem(Kind.MALFORMED, "The address names no such list: `state` is active or disabled.")
-    page = await store.subscriptions.page(
-        limit=ROWS, cursor=cursor or None, state=SubscriptionState(state) if state else None
-    )
+    read = partial(store.subscriptions.page, limit=ROWS, state=SubscriptionState(state) if state else None)
+    page = await read(cursor=up_to(newest) if newest else cursor or None)
+    newer = [each for each in (await read(cursor=None)).items if each.subscription.id > newest] if newest else []
+    path, sign = (f"{PATH}?state={state}", "&") if state else (PATH, "?")
     figures = await store.deliveries.figures([each.subscription.id for each in page.items], now_ms=now_ms)
     rows = [subscription_row(each, its, now_ms) for each, its in zip(page.items, figures, strict=True)]
     values = {
@@ -56,12 +63,16 @@ async def show_subscriptions(view: View) -> Page:
             {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == state}
             for name, each in (("All", ""), ("Active", "active"), ("Disabled", "disabled"))
         ],
-        "newest": (f"{PATH}?state={state}" if state else PATH) if cursor else None,
-        "older": page.next_cursor and f"{PATH}?{f'state={state}&' if state else ''}before={page.next_cursor}",
+        "news": (len(newer), len(newer) == ROWS),
+        "list": path,
+        "newest": path if cursor else None,
+        "older": page.next_cursor and f"{path}{sign}before={page.next_cursor}",
         "has_any": bool(rows) or bool(state) or bool(cursor),
         "is_counted_up": is_counted_up,
     }
-    return Page(template="subscriptions.html", title="Subscriptions", values=values)
+    first = newest or (page.items[0].subscription.id if page.items else "")
+    live = f"{path}{sign}newest={first}" if first and not cursor else None
+    return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
 
 
 async def show_hosts(view: View) -> Page:

@@ -10,6 +10,7 @@ import pytest
 
 from receiver.metrics.snapshot import Open
 from receiver.store.accounts import PollPause
+from receiver.store.mark import SteppedBack
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.overview import OverviewRepository
 from receiver.web.dashboard.pages import now
@@ -64,6 +65,23 @@ async def test_a_fault_shows_with_what_the_provider_said_and_its_button(service:
         page = is_page(await browser.get("/ops"))
         assert _kinds(page) == ["denied"]
         assert "/ops/acts/" not in page
+
+
+async def test_an_uncertain_submit_offers_the_list_of_a_provider_that_gives_one(service: Served) -> None:
+    await service.has("tsk_1", None, state=TaskState.UNCERTAIN)
+    async with visiting(service) as browser:
+        page = is_page(await browser.get("/ops"))
+        assert _kinds(page) == ["uncertain"]
+        assert "/ops/acts/look-candidates" in page
+
+
+async def test_a_ledger_that_stepped_back_is_told(service: Served) -> None:
+    noticed = SteppedBack(at_ms=service.services.clock(), after_seq=7)
+    object.__setattr__(service.services.store, "stepped_back", noticed)  # it is read at the start alone
+    async with visiting(service, "read") as browser:
+        page = is_page(await browser.get("/ops"))
+        assert _kinds(page) == ["stepped_back"]
+        assert "what was stored after event 7 is gone" in page
 
 
 async def test_what_was_cured_is_gone_from_the_next_look(service: Served) -> None:

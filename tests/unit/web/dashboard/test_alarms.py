@@ -9,11 +9,13 @@ import pytest
 
 from receiver.metrics.snapshot import Open, Pause, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
+from receiver.store.mark import SHOWN_MS, SteppedBack
 from receiver.store.minutes import MINUTE_MS, SpanCount
 from receiver.store.processes import ProcessRow
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
+from receiver.tasks.model import callback_counts
 from receiver.web.dashboard.acts.plans import PLANS
-from receiver.web.dashboard.model import alarms, callback_counts, provider_alarms, webhook_alarms
+from receiver.web.dashboard.model import alarms, provider_alarms, webhook_alarms
 from receiver.web.dashboard.model.alarm import Alarm, Facts, Severity
 from receiver.web.dashboard.model.alarms import RULES, alarms_of
 from receiver.web.dashboard.routes import PAGE_ROUTES
@@ -59,6 +61,7 @@ WEB = ProcessRow(
 #: Kind → facts in which that alone is wrong.
 CASES: dict[str, dict[str, Any]] = {
     "snapshot_old": {"is_unreadable": True},
+    "stepped_back": {"stepped_back": SteppedBack(at_ms=T0 - HOUR, after_seq=1200)},
     "denied": {"provider": {"polls_denied": True, "polls_paused": Pause(until_ms=T0 + S, reason="denied")}},
     "uncertain": {"provider": {"uncertain": _of(60)}},
     "no_callbacks": {"ends": [_span(POLLED, 3)]},
@@ -66,6 +69,7 @@ CASES: dict[str, dict[str, Any]] = {
     "deliveries_late": {"snapshot": {"outbox": _of(301)}},
     "job_stopped": {"ticks_ms": {"deliver": T0 - 301 * S}},
     "not_answering": {"polls": [_span("single/error", 2), _span("list/error", 1)]},
+    "submits_refused": {"submits": [_span("refused", 2), _span("refused", 1, MINUTE_MS), _span("uncertain", 1)]},
     "polls_late": {"provider": {"due_polls": _of(121)}},
     "queue_stands": {"provider": {"queued": _of(601)}},
     "endpoint_failing": {"troubles": Troubles(endpoints=(ENDPOINT,))},
@@ -156,11 +160,18 @@ def test_limits_are_those_of_the_alert_rules() -> None:
         {"ends": [_span("succeeded/poll/false", 900)]},
         {"provider": {"queued": _of(900)}, "submits": [_span("accepted", 1)]},
         {"provider": {"queued": _of(600)}},
+        {"submits": [_span("refused", 2), _span("refused", 90, 11 * MINUTE_MS)]},
+        {"submits": [_span("refused", 90), _span("accepted", 1)]},
+        {
+            "submits": [_span("refused", 90)],
+            "provider": {"submits_paused": Pause(until_ms=T0 + S, reason="throttled")},
+        },
         {"polls": [_span("single/error", 90), _span("single/open", 1)]},
         {"polls": [_span("single/error", 2), _span("single/error", 90, 11 * MINUTE_MS)]},
         {"processes": [WEB, replace(WEB, role="serve")]},
         {"processes": [WEB, replace(WEB, started_ms=T0 - 60 * S)]},
         {"processes": [replace(WEB, seen_ms=T0 - HOUR)]},
+        {"stepped_back": SteppedBack(at_ms=T0 - SHOWN_MS - 1, after_seq=1)},
     ],
 )
 def test_within_its_limit_nothing_is_late(facts: dict[str, Any]) -> None:
@@ -184,6 +195,10 @@ def test_a_sentence_has_its_number_and_age() -> None:
         "3 submits at hiapi are uncertain, the first for 22 min"
     )
     assert _only(provider={"uncertain": _of(5, 100_000)}).sentence.startswith("100,000+ submits")
+    queue = _only(provider={"queued": _of(1200, 7)})
+    assert queue.sentence == (
+        "No task of the queue of hiapi was submitted within 10 minutes: 7 tasks wait, the first for 20 min."
+    )
     denied = _only(
         provider={"submits_denied": True, "queued": _of(10, 7)},
         troubles=_account(submits_alarm="402: no credit", submits_paused_since_ms=T0 - 2 * HOUR),
@@ -213,6 +228,14 @@ def test_the_doubtful_submits_of_an_alarm_are_those_of_its_provider() -> None:
     other = ProviderSnapshot(name="other", tasks={"uncertain": 1}, uncertain=_of(60))
     told = alarms_of(Facts(now_ms=T0, snapshot=Snapshot(at_ms=T0, providers=(other,))))
     assert [each.links[0].address for each in told if each.kind == "uncertain"] == ["/ops/doubtful"]
+
+
+def test_the_list_of_a_provider_is_offered_only_where_it_gives_one() -> None:
+    listed = _only(provider={"uncertain": _of(60)}, lists_tasks=frozenset({"hiapi"}))
+    assert [each.kind for each in listed.buttons] == ["look-candidates"]
+    unlisted = _only(provider={"uncertain": _of(60)}, lists_tasks=frozenset({"dashscope"}))
+    assert unlisted.buttons == ()
+    assert "console" in unlisted.cure
 
 
 def test_many_endpoints_are_told_in_few_alarms() -> None:

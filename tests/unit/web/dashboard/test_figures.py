@@ -5,7 +5,7 @@ import pytest
 from receiver.metrics.snapshot import Open, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
 from receiver.store.minutes import MINUTE_MS, SpanCount
-from receiver.web.dashboard.model.callback_counts import Misses, misses, none_taken, too_many_missed
+from receiver.tasks.model.callback_counts import Misses, misses, none_taken, too_many_missed
 from receiver.web.dashboard.model.figures import (
     POINTS,
     SPAN_MS,

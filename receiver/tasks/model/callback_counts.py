@@ -42,18 +42,24 @@ def misses(ends: Iterable[SpanCount], *, since_ms: int = 0) -> Mapping[str, Miss
     return {name: Misses(missed[name], number) for name, number in expected.items()}
 
 
-def too_many_missed(ends: Iterable[SpanCount]) -> Mapping[str, Misses]:
+def too_many_missed(ends: Iterable[SpanCount], *, part: float = 1.0) -> Mapping[str, Misses]:
+    """Providers over both limits, or over this part of them."""
     return {
         name: found
         for name, found in misses(ends).items()
-        if found.expected >= ENOUGH and found.missed > MISSED_SHARE * found.expected
+        if found.expected >= ENOUGH * part and found.missed > MISSED_SHARE * part * found.expected
     }
+
+
+def taken_from(callbacks: Iterable[SpanCount], *, since_ms: int) -> set[str]:
+    """Providers of which a callback was taken; a rejected one was not."""
+    return {each.provider for each in callbacks if each.at_ms >= since_ms and each.label != "rejected"}
 
 
 def none_taken(ends: Sequence[SpanCount], callbacks: Iterable[SpanCount], now_ms: int) -> Mapping[str, Misses]:
     """Providers of which tasks ended by polls within half an hour, and no callback was taken."""
     since_ms = now_ms - NONE_MS
-    taken = {each.provider for each in callbacks if each.at_ms >= since_ms and each.label != "rejected"}
+    taken = taken_from(callbacks, since_ms=since_ms)
     by_poll = [each for each in ends if each.label.split("/")[1] == "poll"]
     found = misses(by_poll, since_ms=since_ms)
     return {name: each for name, each in found.items() if each.missed >= FEW and name not in taken}
