@@ -1,11 +1,15 @@
 """Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlencode
+
+from starlette.responses import Response
 
 from receiver.store.audit import AuditSearch
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
+    SubscriptionRow,
     breaker_of,
     is_counted_up,
     limits_of,
@@ -14,7 +18,7 @@ from receiver.web.dashboard.model.subscription_sheet import (
     subscription_row,
     success_words,
 )
-from receiver.web.dashboard.page import Page, View
+from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem
 from receiver.webhooks.model.delivery import COUNTED_MOST, DeliveryState
 from receiver.webhooks.model.endpoint_health import is_troubled
@@ -39,29 +43,84 @@ LONGEST_HOST = 2_100  # characters
 
 _STATES = ("", *SubscriptionState)
 
+_NO_LIST = "The address names no such list: `state` is active or disabled."
+
 
 async def show_subscriptions(view: View) -> Page:
-    store, now_ms = view.services.store, view.now_ms
-    state, cursor = view.asked("state"), view.asked("before")
-    if state not in _STATES or (cursor and not _ID.fullmatch(cursor)):
-        raise Problem(Kind.MALFORMED, "The address names no such list: `state` is active or disabled.")
-    page = await store.subscriptions.page(
-        limit=ROWS, cursor=cursor or None, state=SubscriptionState(state) if state else None
-    )
-    figures = await store.deliveries.figures([each.subscription.id for each in page.items], now_ms=now_ms)
-    rows = [subscription_row(each, its, now_ms) for each, its in zip(page.items, figures, strict=True)]
+    state, cursor = _state(view), view.asked("before") or None
+    if cursor and not _ID.fullmatch(cursor):
+        raise Problem(Kind.MALFORMED, _NO_LIST)
+    page = await view.services.store.subscriptions.page(limit=ROWS, cursor=cursor, state=state)
+    ids = [each.subscription.id for each in page.items]
+    chosen = [] if state is None else [("state", state.value)]
     values = {
-        "rows": [(row, *success_words(row.figures)) for row in rows],
+        "rows": await _rows(view, ids, page.items),
+        "gone": frozenset[str](),
+        "news": (0, False),
         "views": [
-            {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == state}
+            {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == (state or "")}
             for name, each in (("All", ""), ("Active", "active"), ("Disabled", "disabled"))
         ],
-        "newest": (f"{PATH}?state={state}" if state else PATH) if cursor else None,
-        "older": page.next_cursor and f"{PATH}?{f'state={state}&' if state else ''}before={page.next_cursor}",
-        "has_any": bool(rows) or bool(state) or bool(cursor),
+        "newest": _address(chosen),
+        "older": page.next_cursor and _address([*chosen, ("before", page.next_cursor)]),
+        "is_first": cursor is None,
+        "has_any": bool(ids or state or cursor),
+        "is_counted_up": is_counted_up,
+    }
+    first = [("first", "1")] if cursor is None else []
+    live = f"{PATH}/rows?{urlencode([*chosen, *first, ('ids', '.'.join(ids))])}"
+    return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
+
+
+async def show_rows(view: View) -> Page | Response:
+    """The rows that a page shows, as they are now, and how many newer there are. Opened alone it is the list."""
+    state = _state(view)
+    newest = _address([] if state is None else [("state", state.value)])
+    if not view.is_fragment:
+        return redirect(newest)
+    ids = [each for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
+    subscriptions, news = view.services.store.subscriptions, (0, False)
+    if view.asked("first"):
+        page = await subscriptions.page(limit=ROWS, cursor=None, state=state)
+        number = sum(each.subscription.id > max(ids, default="") for each in page.items)
+        news = (number, number == ROWS and page.next_cursor is not None)
+    found = await subscriptions.by_ids(ids)
+    fitting = {each.subscription.id for each in found if state in {None, each.subscription.state}}
+    values = {
+        "rows": await _rows(view, ids, found),
+        "gone": frozenset(ids) - fitting,
+        "news": news,
+        "newest": newest,
+        "has_any": bool(ids or state),
         "is_counted_up": is_counted_up,
     }
     return Page(template="subscriptions.html", title="Subscriptions", values=values)
+
+
+async def _rows(
+    view: View, ids: Sequence[str], found: Sequence[SubscriptionStatus]
+) -> list[tuple[str, SubscriptionRow | None, str, str]]:
+    """Each id with its row, the share that was delivered, and of how many; a subscription that is deleted has none."""
+    names = [each.subscription.id for each in found]
+    figures = await view.services.store.deliveries.figures(names, now_ms=view.now_ms)
+    shown = {
+        name: subscription_row(each, its, view.now_ms) for name, each, its in zip(names, found, figures, strict=True)
+    }
+    return [
+        (name, row, *(("", "") if row is None else success_words(row.figures)))
+        for name, row in ((name, shown.get(name)) for name in ids)
+    ]
+
+
+def _state(view: View) -> SubscriptionState | None:
+    text = view.asked("state")
+    if text not in _STATES:
+        raise Problem(Kind.MALFORMED, _NO_LIST)
+    return SubscriptionState(text) if text else None
+
+
+def _address(fields: Sequence[tuple[str, str]]) -> str:
+    return f"{PATH}?{urlencode(fields)}" if fields else PATH
 
 
 async def show_hosts(view: View) -> Page:
