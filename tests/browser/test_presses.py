@@ -113,8 +113,8 @@ PRESSES = (
     Press(
         at="/ops/providers/hiapi",
         button="Reconcile overdue tasks",
-        second="Reconcile 5 tasks",
-        says="3 of 5 done, 2 not done",
+        second="Reconcile 3 tasks",
+        says="3 of 3 done",
     ),
     Press(
         at="/ops/providers/hiapi",
