@@ -11,6 +11,7 @@ from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
     SubscriptionRow,
     breaker_of,
+    error_words,
     is_counted_up,
     limits_of,
     overlap_of,
@@ -21,7 +22,9 @@ from receiver.web.dashboard.model.subscription_sheet import (
 from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem
 from receiver.webhooks.model.delivery import COUNTED_MOST, DeliveryState
+from receiver.webhooks.model.delivery_search import DeliverySearch
 from receiver.webhooks.model.endpoint_health import is_troubled
+from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.subscriptions import ROTATED
 from submitter.standard_webhooks import public_key
@@ -134,7 +137,12 @@ async def show_hosts(view: View) -> Page:
     path, chosen = f"{PATH}/notify", [("which", which)] if which else []
     values = {
         "rows": [
-            (each, breaker_of(each.endpoint, view.now_ms), is_troubled(each.endpoint, view.now_ms))
+            (
+                each,
+                breaker_of(each.endpoint, view.now_ms),
+                is_troubled(each.endpoint, view.now_ms),
+                await _newest_dead(view, each),
+            )
             for each in found.items
         ],
         "views": [
@@ -147,6 +155,15 @@ async def show_hosts(view: View) -> Page:
         "is_counted_up": is_counted_up,
     }
     return Page(template="notify.html", title="Notify addresses", values=values)
+
+
+async def _newest_dead(view: View, host: EndpointStatus) -> tuple[str, str] | None:
+    """The newest dead letter of a host, and what its last attempt came to; None where there is none."""
+    if not host.dead:
+        return None
+    wanted = DeliverySearch(states=frozenset({DeliveryState.DEAD}), host=host.endpoint.id, is_notify=True)
+    found = await view.services.store.delivery_search.page(wanted, limit=1)
+    return next(((each.id, error_words(each)) for each in found.deliveries), None)
 
 
 async def show_subscription(view: View) -> Page:
