@@ -39,12 +39,17 @@ def own_origins(host: str, public_url: str | None) -> frozenset[str]:
     return frozenset(origins)
 
 
-def why_no_sign_in(host: str, public_url: str | None) -> str | None:
+#: What a proxy adds. Its `Host` may then be that of this process, whatever address the browser shows.
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
+
+def why_no_sign_in(headers: Mapping[str, str], public_url: str | None) -> str | None:
     """Why no key may be given at the address that the browser shows; None where it may.
 
     A key in plain http can be read on its way, so the address must be https or of this machine.
     """
-    if _is_this_machine(host):
+    host = _shown_host(headers)
+    if host is not None and _is_this_machine(host):
         return None
     if public_url is None:
         return (
@@ -57,9 +62,20 @@ def why_no_sign_in(host: str, public_url: str | None) -> str | None:
             "Sign-in wants https, and WHENFINAL_PUBLIC_URL is plain http. Set it to an https address, or open a tunnel "
             "to this service and use http://127.0.0.1."
         )
-    if host.lower() != parts.netloc.lower():
+    if host is not None and host.lower() != parts.netloc.lower():
         return f"Sign-in works at the address in WHENFINAL_PUBLIC_URL only: https://{parts.netloc}{ROOT}"
     return None
+
+
+def _shown_host(headers: Mapping[str, str]) -> str | None:
+    """The host that the browser shows, as its `Origin` says; a request without one has it as `Host`.
+
+    None where a proxy may have put another `Host` in its place.
+    """
+    if "origin" in headers:
+        return headers["origin"].partition("://")[2]
+    host = headers.get("host", "")
+    return None if _is_this_machine(host) and any(name in headers for name in _FORWARDED) else host
 
 
 def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:

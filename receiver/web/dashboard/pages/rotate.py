@@ -3,17 +3,21 @@
 The run, the audit and the log get no part of it. The same form again leads to the run, which does not have it either.
 """
 
+import structlog
 from starlette.responses import Response
 
 from receiver.runtime.operator_runs.acts.subscriptions import GONE
 from receiver.runtime.operator_runs.model import ItemResult
 from receiver.runtime.operator_runs.runner import OperatorRuns
+from receiver.store.errors import StoreError
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import overlap_of
 from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.dashboard.pages.acts import draft_of, run_of_form
 from receiver.webhooks.model.request import ConcurrentChange
 from submitter.standard_webhooks import public_key
+
+log = structlog.get_logger(__name__)
 
 KIND = "rotate-secret"
 
@@ -39,7 +43,11 @@ async def rotate(view: View) -> Page | Response:
     if rotated is None:
         await runs.end(run, ItemResult(item=name, is_done=False, words=why_not))
         return redirect(f"{ROOT}/runs/{run.id}")
-    await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
+    try:
+        await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
+    except StoreError as error:
+        # The secret is stored and signs already, and no other answer shows it.
+        log.warning("run_left", run=run.id, kind=KIND, error=str(error))
     values = {
         "own": rotated,
         "secret": rotated.secret,

@@ -29,19 +29,22 @@ async def show_sign_in(view: View) -> Page | Response:
 
 
 async def sign_in(view: View) -> Page | Response:
-    """Start a session. Wrong keys of one address are slowed down; a right one then waits too."""
+    """Start a session. Further wrong keys of one address are refused for a while.
+
+    A right key always signs in, because many people may share the address of one that sends wrong keys.
+    """
     wanted = next_page(view.form.get("next", ""))
-    refusal = why_no_sign_in(view.request.headers.get("host", ""), view.services.settings.public_url)
+    refusal = why_no_sign_in(view.request.headers, view.services.settings.public_url)
     if refusal is not None:
         return _page(view, wanted)
     limit: SignInLimit = view.request.app.state.sign_in_limit
     client = view.request.client
     address, now_s = "" if client is None else client.host, view.now_ms / 1000
-    if wait_s := limit.wait_s(address, now_s):
-        problem = Problem(Kind.OTHER, "Too many wrong keys came from this address.", status=429)
-        raise with_retry_after(problem, wait_s)
     key = find_key(view.form.get("key", "").strip().encode()[:LONGEST_KEY], view.services.api_keys)
     if key is None:
+        if wait_s := limit.wait_s(address, now_s):
+            problem = Problem(Kind.OTHER, "Too many wrong keys came from this address.", status=429)
+            raise with_retry_after(problem, wait_s)
         limit.count_wrong(address, now_s)
         log.warning("sign_in_refused", client=address)
         return _page(view, wanted, _WRONG, 403)
@@ -61,7 +64,7 @@ async def sign_out(_view: View) -> Response:
 
 
 def _page(view: View, wanted: str, refusal: str = "", status: int = 200) -> Page:
-    why_not = why_no_sign_in(view.request.headers.get("host", ""), view.services.settings.public_url)
+    why_not = why_no_sign_in(view.request.headers, view.services.settings.public_url)
     return Page(
         template="sign_in.html",
         title="Sign in",

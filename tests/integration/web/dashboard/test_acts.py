@@ -1,6 +1,7 @@
 """An act is shown before it is done, is done once in the background, and leaves a page that can be opened."""
 
 import asyncio
+import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from receiver.runtime.operator_runs.model import OperatorRun, RunState
+from receiver.store.audit import AuditSearch
 from receiver.web.dashboard.pages.acts import OLD_MS
 from submitter.model import TaskId, TaskState
 from submitter.simulator import Simulator
@@ -198,6 +200,8 @@ async def test_an_end_that_a_person_saw_is_recorded(scene: Scene, way: str, valu
     task = await service.services.store.tasks.task(TaskId("tsk_1"))
     assert task is not None
     assert (run.done, task.state.value) == (1, state)
+    audit = (await service.services.store.audit.page(AuditSearch(action="settle-task"))).rows
+    assert "cdn.example" not in json.dumps([dict(each.detail) for each in audit])  # an address may be a secret
 
 
 async def test_a_settle_that_makes_no_sense_is_named_in_words(scene: Scene) -> None:

@@ -52,10 +52,12 @@ async def test_a_wrong_key_is_refused_in_words_and_many_are_slowed_down(service:
             page = is_page(await browser.post("/ops/sign-in", data={"key": "<b>wrong-key-0000001"}), 403)
             assert "no key of this service" in page
             assert "<b>wrong" not in page
-        stopped = await browser.post("/ops/sign-in", data={"key": KEYS["read"][1]})
+        stopped = await browser.post("/ops/sign-in", data={"key": "a-wrong-key-0000001"})
         is_page(stopped, 429)
         assert int(stopped.headers["retry-after"]) >= 1
         assert not browser.cookies
+        right = await browser.post("/ops/sign-in", data={"key": KEYS["read"][1]})
+        assert right.status_code == 303  # another person at the same address
 
 
 async def test_a_key_that_cannot_look_does_not_sign_in(service: Served) -> None:

@@ -14,6 +14,7 @@ import pytest
 from receiver.events.model.query import EventFilter
 from receiver.runtime.operator_runs.model import OperatorRun, RunState
 from receiver.runtime.operator_runs.runner import OperatorRuns
+from receiver.store.errors import StoreUnavailable
 from receiver.webhooks.model.delivery import COUNTED_MOST, RECENT_MOST, DeliveryState
 from receiver.webhooks.model.endpoint_health import FAILURES_TO_OPEN
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
@@ -261,6 +262,20 @@ async def test_a_new_secret_is_shown_once_to_who_pressed_the_button_and_nowhere_
     assert _tables_with(tmp_path / "ledger.db", own.secret) == ["subscriptions"]
     output = capfd.readouterr()
     assert own.secret not in output.out + output.err
+
+
+async def test_a_new_secret_is_shown_even_when_its_run_cannot_be_ended(
+    service: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("the ledger went away")
+
+    await subscribe(service.services.store)
+    async with visiting(service) as browser:
+        preview = is_page(await browser.get("/ops/acts/rotate-secret?subscription=sub_1"))
+        monkeypatch.setattr(OperatorRuns, "end", fail)
+        shown = is_page(await browser.post("/ops/acts/rotate-secret", data=fields_of(preview)))
+    assert (await _subscription(service)).secret in shown
 
 
 async def _subscription(service: Served) -> Subscription:

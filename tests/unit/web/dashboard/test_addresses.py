@@ -48,7 +48,7 @@ def test_a_cookie_without_either_header_is_refused_and_no_cookie_is_no_browser()
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "localhost"])
 @pytest.mark.parametrize("public_url", [None, "http://203.0.113.9", HTTPS])
 def test_a_key_may_be_given_on_this_machine(host: str, public_url: str | None) -> None:
-    assert why_no_sign_in(host, public_url) is None
+    assert why_no_sign_in({"host": host}, public_url) is None
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,25 @@ def test_a_key_may_be_given_on_this_machine(host: str, public_url: str | None) -
     ],
 )
 def test_elsewhere_a_key_wants_https(host: str, public_url: str | None, words: str) -> None:
-    assert words in (why_no_sign_in(host, public_url) or "")
+    assert words in (why_no_sign_in({"host": host}, public_url) or "")
 
 
 def test_at_the_public_https_address_a_key_may_be_given() -> None:
-    assert why_no_sign_in("ops.example", HTTPS) is None
-    assert why_no_sign_in("OPS.example", HTTPS) is None
+    assert why_no_sign_in({"host": "ops.example"}, HTTPS) is None
+    assert why_no_sign_in({"host": "OPS.example"}, HTTPS) is None
+
+
+@pytest.mark.parametrize("origin", ["http://203.0.113.9", "null", "", "[", "http://localhost.evil.example"])
+def test_behind_a_proxy_that_names_itself_a_key_is_not_taken_in_plain_http(origin: str) -> None:
+    headers = {"host": "127.0.0.1:8000", "origin": origin}
+    assert why_no_sign_in(headers, "http://203.0.113.9") is not None
+    assert why_no_sign_in(headers, None) is not None
+    assert why_no_sign_in({"host": "127.0.0.1:8000", "x-forwarded-for": "203.0.113.7"}, None) is not None
+
+
+def test_behind_a_proxy_that_names_itself_a_key_may_be_given_by_https() -> None:
+    assert why_no_sign_in({"host": "127.0.0.1:8000", "x-forwarded-proto": "https"}, HTTPS) is None
+    assert why_no_sign_in({"host": "127.0.0.1:8000", "origin": HTTPS}, HTTPS) is None
 
 
 def test_a_cookie_is_for_https_where_the_browser_says_so_or_the_settings_do() -> None:
