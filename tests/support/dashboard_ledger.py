@@ -71,7 +71,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
         "reconcile": "/ops/acts/reconcile-tasks?overdue=1",
         "settle": f"/ops/acts/settle-task?task={ids['uncertain']}&way=refused",
-        "settle by hand": f"/ops/acts/settle-task?task={ids['submitted']}&way=failed&value=it+shows+nothing",
+        "settle as failed": f"/ops/acts/settle-task?task={ids['submitted']}&way=failed&value=it+shows+nothing",
         "runs": "/ops/runs",
         "run": f"/ops/runs/{look}",
         **await deliver_some(service, now_ms),
@@ -85,7 +85,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
 
 
 async def cure_most(service: Served) -> None:
-    """What a person can end by hand ends; the denied key, the uncertain submits and the contradictions stay."""
+    """What a person can end ends; the denied key, the uncertain submits and the contradictions stay."""
     services = service.services
     now_ms, actor = services.clock(), "key ops-lena"
     for name in ("sub_storyboards", "sub_boards"):
