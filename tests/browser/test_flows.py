@@ -102,8 +102,8 @@ async def test_a_session_that_ends_meanwhile_leads_to_the_sign_in(scene: Scene) 
     await service.has()
     async with visiting_with_browser(service) as visit:
         page = await visit.signed_in("read", at="/ops/tasks/tsk_1")
-        await visit.context.clear_cookies()
         await page.get_by_label("Refresh").select_option("5")
+        await visit.context.clear_cookies()
         await expect(page.get_by_label("API key")).to_be_visible()
 
 
