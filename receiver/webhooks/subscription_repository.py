@@ -108,6 +108,10 @@ class SubscriptionRepository(Repository):
         page = await self._page("subscriptions_page", subscription_of, lambda each: each.id, limit, params)
         return Page(items=tuple(await self._with_endpoints(page.items)), next_cursor=page.next_cursor)
 
+    async def by_ids(self, subscription_ids: Sequence[str]) -> list[SubscriptionStatus]:
+        """Those that are there, newest first."""
+        return await self._with_endpoints(await self._all("subscriptions_shown", subscription_of, ids=subscription_ids))
+
     async def _with_endpoints(self, subscriptions: Sequence[Subscription]) -> list[SubscriptionStatus]:
         await self._fan_out.try_advance()
         found = await self._all("endpoints_of_subscriptions", dict, ids=[each.id for each in subscriptions])

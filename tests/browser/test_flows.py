@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from submitter.model import Output, TaskId, TaskState
 from submitter.simulator import Simulator
@@ -102,8 +102,8 @@ async def test_a_session_that_ends_meanwhile_leads_to_the_sign_in(scene: Scene) 
     await service.has()
     async with visiting_with_browser(service) as visit:
         page = await visit.signed_in("read", at="/ops/tasks/tsk_1")
-        await visit.context.clear_cookies()
         await page.get_by_label("Refresh").select_option("5")
+        await visit.context.clear_cookies()
         await expect(page.get_by_label("API key")).to_be_visible()
 
 
@@ -248,8 +248,19 @@ async def test_every_page_is_accessible_and_none_is_wider_than_a_phone(scene: Sc
     service, sim = scene
     ids = await fill(service, sim)
     async with visiting_with_browser(service, theme="dark" if theme == "dark" else "light", width=390) as visit:
+        page = await visit.open()
+        await page.goto(f"{service.url}/ops/sign-in")
+        await _fits_a_phone(page)
         page = await visit.signed_in()
         for address in ids["pages"].values():
             await page.goto(f"{service.url}{address}")
-            assert await accessibility_faults(page) == [], address
-            assert await page.evaluate("document.documentElement.scrollWidth") <= 390, address
+            await _fits_a_phone(page)
+        await page.goto(f"{service.url}{ids['pages']['rotate']}")
+        await page.get_by_role("button", name="Rotate, and show").click()
+        await expect(page.locator("#secret")).to_contain_text("whsec_")
+        await _fits_a_phone(page)
+
+
+async def _fits_a_phone(page: Page) -> None:
+    assert await accessibility_faults(page) == [], page.url
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390, page.url

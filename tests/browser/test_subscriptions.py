@@ -28,7 +28,7 @@ async def test_a_subscription_is_tested_disabled_enabled_and_given_a_new_secret(
     async with serving(replying(reply(b"<b>thanks</b>"))) as endpoint, visiting_with_browser(service) as visit:
         await subscribe(service.services.store, "sub_zz", url=endpoint.url)
         page = await visit.signed_in(at="/ops/subscriptions")
-        await expect(page.locator("tr#sub_script")).to_contain_text("answered 400 (Bad Request)")
+        await expect(page.locator("tr#sub_storyboards")).to_contain_text("answered 400 (Bad Request)")
         await page.get_by_role("link", name="sub_zz").click()
         for button, second, said in (
             ("Test…", "Send one test webhook", "<b>thanks</b>"),

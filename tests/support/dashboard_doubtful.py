@@ -21,8 +21,8 @@ def _candidate(number: int, words: str, *, fits: bool = True, rivals: tuple[str,
     }
 
 
-async def fill_looks(service: Served, task_ids: list[str], words: str) -> None:
-    """What one look of an operator found for three tasks."""
+async def fill_looks(service: Served, task_ids: list[str], words: str) -> str:
+    """What one look of an operator found for three tasks; return the id of its run."""
     runs, now_ms = service.services.store.runs, service.services.clock()
     first, second, third = task_ids
     found = [
@@ -50,3 +50,4 @@ async def fill_looks(service: Served, task_ids: list[str], words: str) -> None:
     leased = await runs.lease("w", now_ms=at_ms, lease_ms=1_000, run_id=draft.id)
     assert leased is not None
     assert await runs.save(after_page(leased, results, None, at_ms), "w", until_ms=at_ms)
+    return draft.id

@@ -8,15 +8,19 @@ from receiver.store.backups import BackupNote
 from receiver.store.ids import id_maker
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.processes import ProcessRow
-from submitter.model import ProviderTaskId, Source, TaskId, TaskState
+from receiver.tasks.model.search import TaskSearch
+from receiver.webhooks.model.delivery import DeliveryState
+from submitter.model import Output, ProviderTaskId, Source, TaskId, TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import a_report, a_task
 from tests.support.dashboard_deliveries import fill_deliveries
 from tests.support.dashboard_doubtful import fill_looks
 from tests.support.dashboard_subscriptions import deliver_some, subscribe_some
+from tests.support.delivery_fixtures import finish, lease
 from tests.support.service import Served
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\u202eevil"
+FILM = "https://cdn.example/films/lighthouse-9d2c.mp4"
 REQUEST = {
     "provider": "hiapi",
     "video": {
@@ -51,7 +55,7 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     ids["pages"] |= {"now": "/ops", "providers": "/ops/providers", "provider": "/ops/providers/hiapi"}
     ids["pages"] |= {"resume": "/ops/acts/resume-provider?provider=hiapi", "gone provider": "/ops/providers/none"}
     doubtful = [task_id(number, now_ms - 7_000_000 + number * 400_000) for number in (2, 7, 12)]
-    await fill_looks(service, [str(each) for each in doubtful], MARKUP)
+    look = await fill_looks(service, [str(each) for each in doubtful], MARKUP)
     ids["pages"] |= {
         "doubtful": "/ops/doubtful",
         "look": "/ops/acts/look-candidates",
@@ -65,7 +69,11 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     }
     ids["pages"] |= {
         "act": "/ops/acts/cancel-tasks?label=team%3Dtrailers",
+        "reconcile": "/ops/acts/reconcile-tasks?overdue=1",
+        "settle": f"/ops/acts/settle-task?task={ids['uncertain']}&way=refused",
+        "settle as failed": f"/ops/acts/settle-task?task={ids['submitted']}&way=failed&value=it+shows+nothing",
         "runs": "/ops/runs",
+        "run": f"/ops/runs/{look}",
         **await deliver_some(service, now_ms),
         "gone": "/ops/tasks/tsk_0",
         "ledger": "/ops/ledger",
@@ -74,6 +82,27 @@ async def fill(service: Served, sim: Simulator) -> dict[str, Any]:
     }
     await fill_audit(service, ids)
     return ids
+
+
+async def cure_most(service: Served) -> None:
+    """What a person can end ends; the denied key, the uncertain submits and the contradictions stay."""
+    services = service.services
+    now_ms, actor = services.clock(), "key ops-lena"
+    for name in ("sub_storyboards", "sub_boards"):
+        await services.subscriptions.resume(name, actor=actor)
+    found = await services.store.task_search.page(
+        TaskSearch(states=frozenset({TaskState.QUEUED, TaskState.SUBMITTED, TaskState.RUNNING}))
+    )
+    for task in found.tasks:
+        if task.provider_task_id is None:
+            await services.store.queue.cancel(task.id, actor=actor, now_ms=now_ms)
+        else:
+            await services.store.ledger.record([a_report(provider_task_id=task.provider_task_id)], now_ms)
+    dead = await services.store.deliveries.deliveries(state=DeliveryState.DEAD, limit=100)
+    for delivery in dead.items:
+        await services.store.outbox.redeliver(delivery.id, actor=actor, now_ms=now_ms)
+    # By then no lease of before counts, and what was put off is due.
+    await finish(services.store, await lease(services.store, now_ms=now_ms + 3_600_000), at_ms=now_ms)
 
 
 async def fill_audit(service: Served, ids: dict[str, Any]) -> None:
@@ -120,18 +149,20 @@ async def _add(service: Served, number: int, state: TaskState, at_ms: int) -> No
         provider_task_id=theirs if is_known else None,
         next_poll_ms=at_ms + 9_000_000 if is_known else None,
         queued_ms=at_ms,
-        deadline_ms=at_ms + 1_800_000,
+        deadline_ms=at_ms + (86_400_000 if state is TaskState.UNCERTAIN else 1_800_000),
         request=REQUEST,
         labels={"team": "trailers"} if number % 2 else {"team": "shorts", "shot": f"scene-{number}"},
         notify_url="https://hooks.example/videos",
         notify_secret="whsec_dGhlIHNlY3JldCBvZiBhbGwgdGhlIHRlc3RzIQ==",
         acknowledged=True,
+        callback_expected=True,
+        submits=1 if is_known else 0,
     )
     await store.submissions.open_task(task, at_ms)
     if state in {TaskState.SUCCEEDED, TaskState.FAILED}:
-        report = a_report(
-            state, theirs, source=Source.CALLBACK, raw=b'{"status":"done","note":"' + MARKUP.encode() + b'"}'
-        )
+        raw = b'{"status":"done","note":"' + MARKUP.encode() + b'"}'
+        outputs = (Output(url=FILM, expires_at_ms=at_ms + 86_400_000),) if state is TaskState.SUCCEEDED else ()
+        report = a_report(state, theirs, source=Source.CALLBACK, raw=raw, outputs=outputs)
         await store.ledger.record([report], at_ms + 95_000)
     if state is TaskState.FAILED:
         await store.ledger.record([a_report(TaskState.SUCCEEDED, theirs)], at_ms + 96_000)
@@ -144,7 +175,11 @@ async def _troubles(service: Served, now_ms: int) -> None:
         theirs = ProviderTaskId(f"task_{number:04}_7d1f4c")
         report = a_report(TaskState.RUNNING, theirs, raw_state=word, is_documented_state=False)
         await service.services.store.ledger.record([report], now_ms - 600_000)
-    pause = PollPause(until_ms=now_ms + 240_000, reason="denied", alarm=f"polls are denied: 401 {MARKUP}")
+    pause = PollPause(
+        until_ms=now_ms + 240_000,
+        reason="denied",
+        alarm=f"polls are denied: 401 the key of {MARKUP} is not valid any more",
+    )
     await service.services.store.providers.pause("hiapi", pause, now_ms=now_ms)
     counts: dict[MinuteKey, int] = {}
     for number in range(95):

@@ -18,16 +18,16 @@ async def subscribe_some(service: Served, now_ms: int, words: str) -> None:
     await subscribe(
         store,
         "sub_billing",
-        description="billing: counts paid seconds " + words,
-        url="https://billing.example/a/very/long/path/that/an/owner/once/chose/for/reasons/that/nobody/knows?token=x",
+        description="billing: paid seconds of " + words,
+        url="https://billing.example/hooks/video-tasks/paid-seconds/by-team-and-project/at-the-rates-of-2026?token=x",
         filter=EventFilter(types=frozenset({"task.succeeded", "task.of_a_newer_version"}), labels=labels),
         rate_per_s=0.5,
         created_ms=now_ms - 40 * day_ms,
         changed_ms=now_ms - 3 * day_ms,
     )
-    await subscribe(store, "sub_script", url=SCRIPT_URL, **made)
+    await subscribe(store, "sub_storyboards", url=SCRIPT_URL, **made)
     off = {"state": SubscriptionState.DISABLED, "disabled_ms": now_ms, "disabled_reason": "failed for 5 days"}
-    await subscribe(store, "sub_off", description="an old dashboard", created_ms=now_ms - 90 * day_ms, **off)
+    await subscribe(store, "sub_boards", description="boards on the wall", created_ms=now_ms - 90 * day_ms, **off)
 
 
 async def deliver_some(service: Served, now_ms: int) -> dict[str, str]:
@@ -35,17 +35,21 @@ async def deliver_some(service: Served, now_ms: int) -> dict[str, str]:
     store = service.services.store
     for due in await lease(store, now_ms=now_ms):
         if due.endpoint_id.startswith("sub_"):
-            is_well = due.endpoint_id != "sub_script"
+            is_well = due.endpoint_id != "sub_storyboards"
             await finish(store, [due], DeliveryState.DELIVERED if is_well else DeliveryState.DEAD, at_ms=now_ms)
     await publish_newer_event(store)
     (event, *_) = await store.events.events(0, limit=1)
     return {
         "subscriptions": "/ops/subscriptions",
         "notify": "/ops/subscriptions/notify",
-        "subscription": "/ops/subscriptions/sub_script",
-        "subscription that is disabled": "/ops/subscriptions/sub_off",
+        "subscription": "/ops/subscriptions/sub_storyboards",
+        "subscription that is disabled": "/ops/subscriptions/sub_boards",
         "events": "/ops/events",
         "event": f"/ops/events/{event.id}",
         "replay": f"/ops/acts/replay-events?subscription=sub_archive&first_seq={event.seq}",
+        "test": "/ops/acts/test-subscription?subscription=sub_billing",
+        "disable": "/ops/acts/disable-subscription?subscription=sub_billing",
+        "enable": "/ops/acts/resume-subscription?subscription=sub_boards",
+        "resume host": "/ops/acts/resume-host?host=https%3A%2F%2Fhooks.example&dead_letters=1",
         "rotate": "/ops/acts/rotate-secret?subscription=sub_billing",
     }

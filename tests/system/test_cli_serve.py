@@ -70,10 +70,19 @@ def test_the_first_key_is_shown_once_and_opens_the_api(cli: Cli) -> None:
         key = server.line_with("API key").split()[-1]
         headers = {"Authorization": f"Bearer {key}"}
         answer = httpx.get(f"{server.url}/v1/tasks", headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        assert server.line_with("look at it").strip().endswith(f"{server.url}/ops")
         assert (answer.status_code, server.stop()) == (200, 0)
     with cli.running("serve", "--port", "0") as again:
         assert again.url
         assert key not in "".join(again.lines)
+
+
+def test_without_a_dashboard_the_first_start_names_none(cli: Cli) -> None:
+    with cli.with_settings(WHENFINAL_DASHBOARD="off").running("serve", "--port", "0") as server:
+        assert server.url
+        assert server.line_with("try it")
+        assert "/ops" not in "".join(server.lines)
+        assert server.stop() == 0
 
 
 def test_a_taken_port_is_one_line_with_the_hint_before_anything_is_made(simulated: Cli) -> None:

@@ -132,6 +132,8 @@ def show_first_key(settings: Settings, url: str, key: str) -> None:
     say(settings, "api_key_made", f"API key, shown only now: {key}", key=key, shown="only now")
     if settings.log.format != "json":
         note(f'try it: curl -H "Authorization: Bearer {key}" {url}/v1/tasks')
+        if settings.dashboard.is_on:
+            note(f"look at it: sign in with the key at {url}/ops")
 
 
 def say(settings: Settings, event: str, text: str, **fields: str | int | None) -> None:

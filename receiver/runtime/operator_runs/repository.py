@@ -1,5 +1,6 @@
 """Runs in the ledger: start one, lease it, say how far it is, stop it, list them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
@@ -52,6 +53,10 @@ class RunRepository(Repository):
     async def runs(self, *, cursor: str | None = None, limit: int = 50) -> Page[OperatorRun]:
         """Newest first."""
         return await self._page("runs_page", run_of, lambda run: run.id, limit, {"cursor": cursor or NEWEST})
+
+    async def by_ids(self, ids: Sequence[str]) -> list[OperatorRun]:
+        """Those that are there, newest first."""
+        return await self._all("runs_by_ids", run_of, ids=ids)
 
     async def newest_of_kind(self, kind: str, *, since_ms: int, limit: int) -> list[OperatorRun]:
         """Those that were started since a time, newest first."""

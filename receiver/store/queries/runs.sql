@@ -23,6 +23,9 @@ SELECT * FROM operator_runs WHERE id = :id;
 -- runs_page: newest first
 SELECT * FROM operator_runs WHERE id < :cursor ORDER BY id DESC LIMIT :limit;
 
+-- runs_by_ids: these runs, newest first
+SELECT * FROM operator_runs WHERE id IN (:ids...) ORDER BY id DESC;
+
 -- newest_runs_of_kind: newest first, of one kind, with an id after one
 SELECT * FROM operator_runs WHERE id > :since AND kind = :kind ORDER BY id DESC LIMIT :limit;
 

@@ -309,6 +309,9 @@ SELECT * FROM subscriptions
 WHERE id < :cursor AND state <> 'deleted' AND (CAST(:state AS TEXT) IS NULL OR state = :state)
 ORDER BY id DESC LIMIT :limit;
 
+-- subscriptions_shown: these subscriptions, newest first, without deleted ones
+SELECT * FROM subscriptions WHERE id IN (:ids...) AND state <> 'deleted' ORDER BY id DESC;
+
 -- endpoints_of_subscriptions: the endpoints of these subscriptions
 SELECT * FROM endpoints WHERE id IN (:ids...);
 

@@ -1,4 +1,4 @@
-"""The dashboard at /ops: pages for people who look and steer, rendered here, over the services of `runtime`.
+"""The dashboard at /ops: pages for people who look and act, rendered here, over the services of `runtime`.
 
 Who looks has signed in with an API key. `session` signs the cookie, `guard` holds the headers and the limit of wrong
 keys, `page` does for every page the same in the same order: refuse what another site sent, find the session, check the

@@ -36,7 +36,7 @@ HEADERS = {**PAGE_HEADERS, "X-Accel-Buffering": "no"}  # nginx's own header: a p
 
 
 class LiveStreams:
-    """How many are open, and of whom. One for a process."""
+    """Counts open streams by session. One for a process."""
 
     def __init__(self) -> None:
         self._open = Counter[str]()

@@ -15,7 +15,7 @@ from submitter.model import ENDED, UNRESOLVED, Output, TaskState
 
 PICTURES_MOST = 20  # of one request
 
-LINES_MOST = 300  # of a timeline
+FIRST_LINES, LAST_LINES = 20, 280  # of a timeline that are shown where it has more than both
 
 DELIVERIES_MOST = 100
 
@@ -113,8 +113,16 @@ def shows_media(output: Output, *, has_key: bool) -> bool:
 
 
 def lines_of(timeline: Sequence[TimelineEntry], created_ms: int, secrets: Sequence[str]) -> list[Line]:
-    """The first LINES_MOST lines; what providers sent is without our secrets."""
-    return [_line(entry, created_ms, secrets) for entry in timeline[:LINES_MOST]]
+    """All lines, or the first and the last ones of a long timeline; what providers sent is without our secrets."""
+    shown = timeline
+    if lines_left_out(timeline):
+        shown = [*timeline[:FIRST_LINES], *timeline[-LAST_LINES:]]
+    return [_line(entry, created_ms, secrets) for entry in shown]
+
+
+def lines_left_out(timeline: Sequence[TimelineEntry]) -> int:
+    """How many lines `lines_of` leaves out, between the first and the last ones."""
+    return max(0, len(timeline) - FIRST_LINES - LAST_LINES)
 
 
 def _line(entry: TimelineEntry, created_ms: int, secrets: Sequence[str]) -> Line:

@@ -11,7 +11,7 @@ _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"))
 
 
 def clock(at_ms: int, now_ms: int) -> str:
-    """`08:14:36` for a time of this day in UTC, else with the day; `08:14:36.250` is nowhere needed."""
+    """`08:14:36` for a time of the same day as `now_ms`, both in UTC, else with its date. Milliseconds are left out."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     is_today = at.date() == datetime.fromtimestamp(now_ms / 1000, UTC).date()
     return at.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S")

@@ -1,6 +1,8 @@
 """Runs of acts: the list, one with what became of its items, and its stop."""
 
 import re
+from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -38,6 +40,38 @@ async def show_runs(view: View) -> Page:
     first = newest or (page.items[0].id if page.items else "")
     live = "" if cursor else f"{PATH}?newest={first}" if first else None
     return Page(template="runs.html", title="Acts", values=values, live=live)
+    cursor = view.asked("before") or None
+    if cursor and not _ID.fullmatch(cursor):
+    page = await view.services.store.runs.runs(cursor=cursor, limit=ROWS)
+    values = {
+        "runs": page.items,
+        "news": (0, False),
+        "newest": PATH,
+        "is_first": cursor is None,
+        "older": page.next_cursor and f"{PATH}?before={page.next_cursor}",
+    }
+    return Page(template="runs.html", title="Acts", values=values, live=_live(page.items, cursor))
+
+
+async def show_rows(view: View) -> Page | Response:
+    """The rows that a page shows, as they are now, and how many newer there are. Opened alone it is the list."""
+    if not view.is_fragment:
+        return redirect(PATH)
+    ids = [each for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
+    runs, news = view.services.store.runs, (0, False)
+    if view.asked("first"):
+        newest = await runs.runs(limit=ROWS)
+        number = sum(run.id > max(ids, default="") for run in newest.items)
+        news = (number, number == ROWS and newest.next_cursor is not None)
+    values = {"runs": await runs.by_ids(ids), "news": news, "newest": PATH}
+    return Page(template="runs.html", title="Acts", values=values)
+
+
+def _live(runs: Sequence[OperatorRun], cursor: str | None) -> str:
+    """The address of the same rows. On the first page it also counts what is newer."""
+    rows = [("ids", ".".join(run.id for run in runs))]
+    first = [("first", "1")] if cursor is None else []
+    return f"{PATH}/rows?{urlencode([*first, *rows])}"
 
 
 async def show_run(view: View) -> Page:
@@ -48,7 +82,7 @@ async def show_run(view: View) -> Page:
 async def stop_run(view: View) -> Response:
     run = await _run(view)
     await view.services.store.runs.stop(run.id, actor=view.session.actor, now_ms=view.now_ms)
-    return redirect(f"{ROOT}/runs/{run.id}")
+    return redirect(f"{PATH}/{run.id}")
 
 
 async def _run(view: View) -> OperatorRun:

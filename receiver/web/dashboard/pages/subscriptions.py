@@ -1,14 +1,19 @@
 """Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlencode
+
+from starlette.responses import Response
 
 from receiver.store.audit import AuditSearch
 from receiver.store.engine import up_to
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
+    SubscriptionRow,
     breaker_of,
+    error_words,
     is_counted_up,
     limits_of,
     overlap_of,
@@ -16,10 +21,12 @@ from receiver.web.dashboard.model.subscription_sheet import (
     subscription_row,
     success_words,
 )
-from receiver.web.dashboard.page import Page, View
+from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem
 from receiver.webhooks.model.delivery import COUNTED_MOST, DeliveryState
+from receiver.webhooks.model.delivery_search import DeliverySearch
 from receiver.webhooks.model.endpoint_health import is_troubled
+from receiver.webhooks.model.endpoint_status import EndpointStatus
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState, SubscriptionStatus
 from receiver.webhooks.subscriptions import ROTATED
 from submitter.standard_webhooks import public_key
@@ -41,6 +48,8 @@ LONGEST_HOST = 2_100  # characters
 
 _STATES = ("", *SubscriptionState)
 
+_NO_LIST = "The address names no such list: `state` is active or disabled."
+
 
 async def show_subscriptions(view: View) -> Page:
     """The first page asks for the rows up to its newest one again, and how many newer there are.
@@ -57,10 +66,18 @@ async def show_subscriptions(view: View) -> Page:
     path, sign = (f"{PATH}?state={state}", "&") if state else (PATH, "?")
     figures = await store.deliveries.figures([each.subscription.id for each in page.items], now_ms=now_ms)
     rows = [subscription_row(each, its, now_ms) for each, its in zip(page.items, figures, strict=True)]
+    state, cursor = _state(view), view.asked("before") or None
+    if cursor and not _ID.fullmatch(cursor):
+        raise Problem(Kind.MALFORMED, _NO_LIST)
+    page = await view.services.store.subscriptions.page(limit=ROWS, cursor=cursor, state=state)
+    ids = [each.subscription.id for each in page.items]
+    chosen = [] if state is None else [("state", state.value)]
     values = {
-        "rows": [(row, *success_words(row.figures)) for row in rows],
+        "rows": await _rows(view, ids, page.items),
+        "gone": frozenset[str](),
+        "news": (0, False),
         "views": [
-            {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == state}
+            {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == (state or "")}
             for name, each in (("All", ""), ("Active", "active"), ("Disabled", "disabled"))
         ],
         "news": (len(newer), len(newer) == ROWS),
@@ -68,11 +85,68 @@ async def show_subscriptions(view: View) -> Page:
         "newest": path if cursor else None,
         "older": page.next_cursor and f"{path}{sign}before={page.next_cursor}",
         "has_any": bool(rows) or bool(state) or bool(cursor),
+        "newest": _address(chosen),
+        "older": page.next_cursor and _address([*chosen, ("before", page.next_cursor)]),
+        "is_first": cursor is None,
+        "has_any": bool(ids or state or cursor),
+        "is_counted_up": is_counted_up,
+    }
+    first = [("first", "1")] if cursor is None else []
+    live = f"{PATH}/rows?{urlencode([*chosen, *first, ('ids', '.'.join(ids))])}"
+    return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
+
+
+async def show_rows(view: View) -> Page | Response:
+    """The rows that a page shows, as they are now, and how many newer there are. Opened alone it is the list."""
+    state = _state(view)
+    newest = _address([] if state is None else [("state", state.value)])
+    if not view.is_fragment:
+        return redirect(newest)
+    ids = [each for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
+    subscriptions, news = view.services.store.subscriptions, (0, False)
+    if view.asked("first"):
+        page = await subscriptions.page(limit=ROWS, cursor=None, state=state)
+        number = sum(each.subscription.id > max(ids, default="") for each in page.items)
+        news = (number, number == ROWS and page.next_cursor is not None)
+    found = await subscriptions.by_ids(ids)
+    fitting = {each.subscription.id for each in found if state in {None, each.subscription.state}}
+    values = {
+        "rows": await _rows(view, ids, found),
+        "gone": frozenset(ids) - fitting,
+        "news": news,
+        "newest": newest,
+        "has_any": bool(ids or state),
         "is_counted_up": is_counted_up,
     }
     first = newest or (page.items[0].subscription.id if page.items else "")
     live = f"{path}{sign}newest={first}" if first and not cursor else None
     return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
+
+
+async def _rows(
+    view: View, ids: Sequence[str], found: Sequence[SubscriptionStatus]
+) -> list[tuple[str, SubscriptionRow | None, str, str]]:
+    """Each id with its row, the share that was delivered, and of how many; a subscription that is deleted has none."""
+    names = [each.subscription.id for each in found]
+    figures = await view.services.store.deliveries.figures(names, now_ms=view.now_ms)
+    shown = {
+        name: subscription_row(each, its, view.now_ms) for name, each, its in zip(names, found, figures, strict=True)
+    }
+    return [
+        (name, row, *(("", "") if row is None else success_words(row.figures)))
+        for name, row in ((name, shown.get(name)) for name in ids)
+    ]
+
+
+def _state(view: View) -> SubscriptionState | None:
+    text = view.asked("state")
+    if text not in _STATES:
+        raise Problem(Kind.MALFORMED, _NO_LIST)
+    return SubscriptionState(text) if text else None
+
+
+def _address(fields: Sequence[tuple[str, str]]) -> str:
+    return f"{PATH}?{urlencode(fields)}" if fields else PATH
 
 
 async def show_hosts(view: View) -> Page:
@@ -86,7 +160,12 @@ async def show_hosts(view: View) -> Page:
     path, chosen = f"{PATH}/notify", [("which", which)] if which else []
     values = {
         "rows": [
-            (each, breaker_of(each.endpoint, view.now_ms), is_troubled(each.endpoint, view.now_ms))
+            (
+                each,
+                breaker_of(each.endpoint, view.now_ms),
+                is_troubled(each.endpoint, view.now_ms),
+                await _newest_dead(view, each),
+            )
             for each in found.items
         ],
         "views": [
@@ -99,6 +178,15 @@ async def show_hosts(view: View) -> Page:
         "is_counted_up": is_counted_up,
     }
     return Page(template="notify.html", title="Notify addresses", values=values)
+
+
+async def _newest_dead(view: View, host: EndpointStatus) -> tuple[str, str] | None:
+    """The newest dead letter of a host, and what its last attempt came to; None where there is none."""
+    if not host.dead:
+        return None
+    wanted = DeliverySearch(states=frozenset({DeliveryState.DEAD}), host=host.endpoint.id, is_notify=True)
+    found = await view.services.store.delivery_search.page(wanted, limit=1)
+    return next(((each.id, error_words(each)) for each in found.deliveries), None)
 
 
 async def show_subscription(view: View) -> Page:

@@ -13,8 +13,9 @@ from receiver.web.dashboard.live import LiveStreams, TaskStream
 from receiver.web.dashboard.media import MediaSlots, MediaStream
 from receiver.web.dashboard.model.task_sheet import (
     DELIVERIES_MOST,
-    LINES_MOST,
+    FIRST_LINES,
     cures_of,
+    lines_left_out,
     lines_of,
     media_kind,
     pictures_of,
@@ -52,7 +53,8 @@ async def show_task(view: View) -> Page:
             for number, output in enumerate(task.outputs)
         ],
         "lines": lines_of(timeline, task.created_ms, secrets),
-        "lines_left": max(0, len(timeline) - LINES_MOST),
+        "lines_left": lines_left_out(timeline),
+        "first_lines": FIRST_LINES,
         "left_out": left_out(task.reports),
         "receivers": receivers_of(timeline),
         "receivers_most": DELIVERIES_MOST,

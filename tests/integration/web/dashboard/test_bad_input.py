@@ -169,7 +169,7 @@ async def test_a_post_that_does_not_prove_to_be_of_our_pages_does_nothing(
     assert await _nothing_was_done(service)
 
 
-async def test_a_form_in_another_dress_does_nothing(service: Served) -> None:
+async def test_a_form_of_another_content_type_does_nothing(service: Served) -> None:
     form = await _previewed(service)
     pairs = [(name, value) for name, values in form.items() for value in values]
     text = "&".join(f"{name}={value}" for name, value in pairs)

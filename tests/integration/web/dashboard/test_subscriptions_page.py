@@ -237,12 +237,20 @@ async def test_a_host_of_notify_is_resumed_with_its_dead_letters(service: Served
         page = is_page(await browser.get("/ops/subscriptions/notify?which=failing"))
         assert "https://hooks.example" in page
         assert "Resume with dead letters" in page
+        assert "answered 400 (Bad Request)" in page
+        newest = (await store.deliveries.deliveries(limit=1)).items[0]
+        assert f'href="/ops/deliveries/{newest.id}"' in page
+        assert "state=pending" not in page
         shown = is_page(
             await browser.get("/ops/acts/resume-host", params={"host": "https://hooks.example", "dead_letters": "1"})
         )
         assert "2 dead letters are due again" in shown
         run = await _do(service, browser, "resume-host", host="https://hooks.example", dead_letters="1")
         assert "dead letters that are due again: 2" in run.notes[0].words
+        page = is_page(await browser.get("/ops/subscriptions/notify"))
+        (address,) = re.findall('href="(/ops/deliveries[?]state=pending[^"]+)"', page)
+        assert 'href="/ops/deliveries/' not in page
+        assert newest.id in is_page(await browser.get(address.replace("&amp;", "&")))
         is_page(await browser.get("/ops/acts/resume-host?host=https://none.example"), 404)
 
 

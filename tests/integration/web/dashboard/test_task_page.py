@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.store.audit import AuditEntry
 from receiver.tasks import media
-from submitter.model import Output, TaskState
-from tests.support.builders import a_report
+from submitter.model import Output, TaskId, TaskState
+from tests.support.builders import T0, a_report
 from tests.support.dashboard import is_page, visiting
 from tests.support.dashboard_ledger import MARKUP, REQUEST
 from tests.support.file_server import MP4, PNG, answering, reply
@@ -58,6 +59,21 @@ async def test_what_came_is_for_operators_and_never_holds_our_secrets(service: S
         assert service.callback_path().rpartition("/")[2] not in page
     async with visiting(service, "read") as browser:
         assert "A key with the scope operate sees what came" in is_page(await browser.get("/ops/tasks/tsk_1"))
+
+
+async def test_a_long_timeline_shows_its_beginning_and_its_end(service: Served) -> None:
+    await service.has()
+    for number in range(310):
+        entry = AuditEntry(actor=f"key k{number:03}", action="looked at", task_id=TaskId("tsk_1"))
+        await service.services.store.audit.record(entry, now_ms=T0 + number)
+    async with visiting(service, "read") as browser:
+        page = is_page(await browser.get("/ops/tasks/tsk_1"))
+    before, words, after = page.partition(" lines between are not shown")
+    assert words
+    left = int(before.rpartition(">")[2])
+    shown = [[int(each) for each in re.findall(r"\bk([0-9]{3})\b", part)] for part in (before, after)]
+    assert (shown[0][0], shown[1][-1]) == (0, 309)
+    assert shown[1][0] - shown[0][-1] - 1 == left
 
 
 async def test_a_task_that_is_gone_is_said_so(service: Served) -> None:
