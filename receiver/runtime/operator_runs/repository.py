@@ -1,5 +1,7 @@
 """Runs in the ledger: start one, lease it, say how far it is, stop it, list them."""
 
+from collections.abc import Sequence
+
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEWEST, Engine, Tx
@@ -12,6 +14,11 @@ KEPT_MS = 90 * 86_400_000  # after the start of a run
 def run_ids_from(at_ms: int) -> str:
     """Below the id of every run that was started at a time or later."""
     return id_maker(bytes)("run", max(0, at_ms))  # with zeros in place of random bytes
+
+
+def _listed(run_ids: Sequence[str]) -> list[str]:
+    """With one that no run has, because in an empty list SQL finds neither a run nor none."""
+    return [*run_ids, ""]
 
 
 class RunRepository(Repository):
@@ -55,19 +62,32 @@ class RunRepository(Repository):
         """Those that were started since a time, newest first."""
         return await self._all("newest_runs_of_kind", run_of, kind=kind, since=run_ids_from(since_ms), limit=limit)
 
-    async def has_free(self, now_ms: int) -> bool:
-        """Whether there is an open run that nobody leases."""
-        return bool(await self._all("any_free_run", dict, now_ms=now_ms))
+    async def has_free(self, now_ms: int, *, in_work: Sequence[str] = ()) -> bool:
+        """Whether there is an open run that nobody leases, beside those that the caller works on."""
+        return bool(await self._all("any_free_run", dict, now_ms=now_ms, in_work=_listed(in_work)))
 
-    async def lease(self, owner: str, *, now_ms: int, lease_ms: int, run_id: str | None = None) -> OperatorRun | None:
-        """An open run that nobody leases, or the one of this id if it is one; None when there is none."""
+    async def lease(
+        self, owner: str, *, now_ms: int, lease_ms: int, run_id: str | None = None, in_work: Sequence[str] = ()
+    ) -> OperatorRun | None:
+        """An open run that nobody leases, or the one of this id if it is one; None when there is none.
+
+        `owner` names this lease and no other. Runs `in_work` are left out.
+        """
 
         async def work(tx: Tx) -> OperatorRun | None:
-            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms)
+            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms, in_work=_listed(in_work))
             if row is None:
                 return None
             await tx.execute("lease_run", id=row["id"], owner=owner, until_ms=now_ms + lease_ms)
             return run_of(row)
+
+        return await self._engine.write(work)
+
+    async def renew(self, run_id: str, owner: str, *, until_ms: int) -> bool:
+        """Keep a leased run for longer; False when it is not ours any more, or over."""
+
+        async def work(tx: Tx) -> bool:
+            return bool(await tx.execute_and_count("renew_run", id=run_id, owner=owner, until_ms=until_ms))
 
         return await self._engine.write(work)
 

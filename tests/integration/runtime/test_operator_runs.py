@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from receiver.runtime.operator_runs.acts import ACTS
 from receiver.runtime.operator_runs.acts.act import Act, Condition
 from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunItems, RunState
 from receiver.runtime.operator_runs.repository import KEPT_MS
@@ -16,6 +17,7 @@ from receiver.runtime.services import Services
 from receiver.runtime.store import Store
 from tests.support.builders import T0
 from tests.support.service import Served, served
+from tests.support.submission_setup import FakeClock
 from tests.support.tables import rows_of
 
 OWNER = "one"
@@ -44,6 +46,29 @@ async def test_a_run_is_worked_on_by_one_owner_until_its_lease_ends(store: Store
     assert not await store.runs.save(run, OWNER, until_ms=None)
     assert await store.runs.save(run, "two", until_ms=None)
     assert await store.runs.has_free(T0 + 100)
+
+
+async def test_only_its_owner_keeps_a_run_for_longer(store: Store) -> None:
+    run = await store.runs.start(a_draft(store), now_ms=T0)
+    await store.runs.lease(OWNER, now_ms=T0, lease_ms=100)
+    assert await store.runs.renew(run.id, OWNER, until_ms=T0 + 200)
+    assert not await store.runs.renew(run.id, "two", until_ms=T0 + 300)
+    assert await store.runs.lease("two", now_ms=T0 + 199, lease_ms=100) is None
+    assert await store.runs.lease("two", now_ms=T0 + 200, lease_ms=100) == run
+    assert not await store.runs.renew(run.id, OWNER, until_ms=T0 + 400)
+
+
+async def test_a_run_in_work_is_left_and_the_next_one_is_taken(store: Store) -> None:
+    for nonce in ("n1", "n2"):
+        await store.runs.start(a_draft(store, nonce), now_ms=T0)
+    first = await store.runs.lease(OWNER, now_ms=T0, lease_ms=100)
+    assert first is not None
+    second = await store.runs.lease("two", now_ms=T0 + 100, lease_ms=100, in_work=[first.id])
+    assert second is not None
+    assert second.id != first.id
+    assert await store.runs.has_free(T0 + 100)
+    assert not await store.runs.has_free(T0 + 100, in_work=[first.id])
+    assert await store.runs.lease("two", now_ms=T0 + 100, lease_ms=100, in_work=[first.id, second.id]) is None
 
 
 async def test_a_stopped_run_takes_no_more_progress(store: Store) -> None:
@@ -146,6 +171,91 @@ async def test_another_process_goes_on_where_a_closed_one_left_it(node: Served) 
     await two.aclose()
     assert (run.state, run.done, run.failed) == (RunState.FINISHED, 19, 1)
     assert counting.worked == [str(number) for number in range(20)]
+
+
+class Waiting:
+    """An act on one item that it works on until `go`."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.go = asyncio.Event()
+
+    async def items(self, _services: Services, _condition: Condition, _cursor: str | None) -> RunItems:
+        return RunItems(items=("0",))
+
+    async def work(
+        self, _services: Services, items: Sequence[str], _condition: Condition, _actor: str
+    ) -> Sequence[ItemResult]:
+        self.begun += 1
+        await self.go.wait()
+        return [ItemResult(item=each, words="it was late") for each in items]
+
+    def act(self) -> Act:
+        return Act(items=self.items, work=self.work)
+
+
+async def _begun(waiting: Waiting) -> None:
+    while not waiting.begun:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_page_that_takes_longer_than_a_lease_keeps_its_run(node: Served) -> None:
+    waiting, store, clock = Waiting(), node.services.store, FakeClock(node.services.clock())
+    services = replace(node.services, clock=clock)
+    runs = OperatorRuns(services=services, acts={"count": waiting.act()}, renew_every_s=0.01)
+    started = await runs.start(a_draft(store))
+    await _begun(waiting)
+    first_ms = clock.now_ms
+    clock.now_ms += LEASE_MS - 1
+    while await store.runs.has_free(first_ms + LEASE_MS):
+        await asyncio.sleep(0.01)
+    assert (await store.runs.lease("another", now_ms=first_ms + LEASE_MS, lease_ms=1)) is None
+    waiting.go.set()
+    assert (await _ended(store, started.id)).done == 1
+    await runs.aclose()
+
+
+async def test_a_process_whose_lease_ended_takes_no_run_on_that_it_works_on(node: Served) -> None:
+    waiting, store, clock = Waiting(), node.services.store, FakeClock(node.services.clock())
+    services = replace(node.services, clock=clock)
+    runs = OperatorRuns(services=services, acts={"count": waiting.act()})
+    started = await runs.start(a_draft(store))
+    await _begun(waiting)
+    clock.now_ms += LEASE_MS
+    await runs.take_on()
+    assert await store.runs.has_free(clock.now_ms)  # nothing was leased
+    waiting.go.set()
+    run = await _ended(store, started.id)
+    await runs.aclose()
+    assert (run.state, run.done, waiting.begun) == (RunState.FINISHED, 1, 1)
+
+
+async def test_a_stop_waits_for_one_cancel_at_most(node: Served) -> None:
+    for name, provider_task_id in (("tsk_1", "p1"), ("tsk_2", "p2")):
+        await node.has(name, provider_task_id)
+    first = await ACTS["cancel-tasks"].items(node.services, {"search": {}}, None)
+    rest = await ACTS["cancel-tasks"].items(node.services, {"search": {}}, first.next_cursor)
+    assert {*first.items, *rest.items} == {"tsk_1", "tsk_2"}
+    assert (len(first.items), rest.next_cursor) == (1, None)
+
+
+async def test_each_lease_has_an_owner_of_its_own(node: Served) -> None:
+    store, clock = node.services.store, FakeClock(node.services.clock())
+    services = replace(node.services, clock=clock)
+    waiting = Waiting()
+    runs = OperatorRuns(services=services, acts={"count": waiting.act()})
+    claimed = await runs.claim(a_draft(store))
+    assert claimed is not None
+    clock.now_ms += LEASE_MS
+    await runs.take_on()
+    assert not await store.runs.has_free(clock.now_ms)
+    await runs.end(claimed, ItemResult(item="0", words="late"))
+    kept = await store.runs.run(claimed.run.id)
+    assert kept is not None
+    assert (kept.is_open, kept.done) == (True, 0)
+    waiting.go.set()
+    assert (await _ended(store, kept.id)).done == 1
+    await runs.aclose()
 
 
 async def test_a_page_that_breaks_ends_the_run_in_words(node: Served) -> None:

@@ -19,6 +19,9 @@ TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
 #: These run on until somebody cancels them, and their provider's id is known, or they are still ours.
 TO_CANCEL = frozenset(TaskState) - ENDED - UNRESOLVED
 
+#: Each is one request, which may take as long as the provider's timeout; a stop waits for no second one.
+CANCELED_AT_ONCE = 1
+
 
 def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | None:
     """The search within these states; None when it asks for others only."""
@@ -27,12 +30,12 @@ def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | N
 
 
 async def found_tasks(
-    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState]
+    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState], limit: int = PAGE
 ) -> RunItems:
     search = narrowed(search_of(condition["search"]), states)
     if search is None:
         return RunItems(items=())
-    page = await services.store.task_search.page(search, cursor=cursor, limit=PAGE)
+    page = await services.store.task_search.page(search, cursor=cursor, limit=limit)
     return RunItems(items=tuple(task.id for task in page.tasks), next_cursor=page.next_cursor)
 
 
@@ -41,7 +44,7 @@ async def tasks_to_reconcile(services: Services, condition: Condition, cursor: s
 
 
 async def tasks_to_cancel(services: Services, condition: Condition, cursor: str | None) -> RunItems:
-    return await found_tasks(services, condition, cursor, TO_CANCEL)
+    return await found_tasks(services, condition, cursor, TO_CANCEL, CANCELED_AT_ONCE)
 
 
 async def uncertain_tasks(services: Services, condition: Condition, cursor: str | None) -> RunItems:
