@@ -92,15 +92,19 @@ class RunRepository(Repository):
         return await self._engine.write(work)
 
     async def save(self, run: OperatorRun, owner: str, *, until_ms: int | None) -> bool:
-        """Store how far a leased run is; False when it is not ours any more. `until_ms` None gives it free."""
+        """Store how far a leased run is. `until_ms` None gives it free.
+
+        False when it was stopped, which keeps what became of its items, or is not ours any more, which keeps nothing.
+        """
 
         async def work(tx: Tx) -> bool:
             row = run_row(run)
-            kept = {name: row[name] for name in ("id", "done", "failed", "notes", "state", "cursor", "ended_ms")}
-            changed = await tx.execute_and_count(
-                "save_run", **kept, last_error=run.last_error, owner=owner, until_ms=until_ms
-            )
-            return changed == 1
+            found = {name: row[name] for name in ("id", "done", "failed", "notes", "last_error")}
+            place = {name: row[name] for name in ("state", "cursor", "ended_ms")}
+            if await tx.execute_and_count("save_run", **found, **place, owner=owner, until_ms=until_ms):
+                return True
+            await tx.execute("save_stopped_run", **found, owner=owner)
+            return False
 
         return await self._engine.write(work)
 

@@ -48,5 +48,9 @@ UPDATE operator_runs SET
     last_error = :last_error, lease_until_ms = :until_ms
 WHERE id = :id AND lease_owner = :owner AND state = 'running';
 
+-- save_stopped_run: what became of the page that was worked on while a run was stopped
+UPDATE operator_runs SET done = :done, failed = :failed, notes = :notes, last_error = :last_error
+WHERE id = :id AND lease_owner = :owner AND state = 'stopped';
+
 -- stop_run: end an open run
 UPDATE operator_runs SET state = :state, ended_ms = :now_ms WHERE id = :id AND state = 'running';

@@ -10,7 +10,7 @@ import pytest
 
 from receiver.runtime.operator_runs.acts import ACTS
 from receiver.runtime.operator_runs.acts.act import Act, Condition
-from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunItems, RunState
+from receiver.runtime.operator_runs.model import ItemResult, OperatorRun, RunItems, RunState, after_page
 from receiver.runtime.operator_runs.repository import KEPT_MS
 from receiver.runtime.operator_runs.runner import LEASE_MS, OperatorRuns
 from receiver.runtime.services import Services
@@ -21,6 +21,8 @@ from tests.support.submission_setup import FakeClock
 from tests.support.tables import rows_of
 
 OWNER = "one"
+
+ALL_TASKS: Condition = {"search": {"states": [], "labels": []}}
 
 
 def a_draft(store: Store, nonce: str = "n1", **changes: Any) -> OperatorRun:
@@ -71,14 +73,17 @@ async def test_a_run_in_work_is_left_and_the_next_one_is_taken(store: Store) -> 
     assert await store.runs.lease("two", now_ms=T0 + 100, lease_ms=100, in_work=[first.id, second.id]) is None
 
 
-async def test_a_stopped_run_takes_no_more_progress(store: Store) -> None:
+async def test_a_stopped_run_keeps_what_became_of_its_page_and_goes_no_further(store: Store) -> None:
     run = await store.runs.start(a_draft(store), now_ms=T0)
     await store.runs.lease(OWNER, now_ms=T0, lease_ms=100)
     await store.runs.stop(run.id, actor="key ada", now_ms=T0 + 1)
-    assert not await store.runs.save(run, OWNER, until_ms=None)
+    after = after_page(run, [ItemResult(item="0"), ItemResult(item="1", is_done=False, words="no")], None, T0 + 2)
+    assert not await store.runs.save(replace(after, done=9), "two", until_ms=None)
+    assert not await store.runs.save(after, OWNER, until_ms=None)
     stored = await store.runs.run(run.id)
     assert stored is not None
     assert (stored.state, stored.ended_ms) == (RunState.STOPPED, T0 + 1)
+    assert (stored.done, stored.failed, [note.item for note in stored.notes]) == (1, 1, ["1"])
     assert await store.runs.lease("two", now_ms=T0 + LEASE_MS, lease_ms=100) is None
 
 
@@ -233,8 +238,8 @@ async def test_a_process_whose_lease_ended_takes_no_run_on_that_it_works_on(node
 async def test_a_stop_waits_for_one_cancel_at_most(node: Served) -> None:
     for name, provider_task_id in (("tsk_1", "p1"), ("tsk_2", "p2")):
         await node.has(name, provider_task_id)
-    first = await ACTS["cancel-tasks"].items(node.services, {"search": {}}, None)
-    rest = await ACTS["cancel-tasks"].items(node.services, {"search": {}}, first.next_cursor)
+    first = await ACTS["cancel-tasks"].items(node.services, ALL_TASKS, None)
+    rest = await ACTS["cancel-tasks"].items(node.services, ALL_TASKS, first.next_cursor)
     assert {*first.items, *rest.items} == {"tsk_1", "tsk_2"}
     assert (len(first.items), rest.next_cursor) == (1, None)
 
