@@ -1,6 +1,6 @@
 """Runs in the ledger: start one, lease it, say how far it is, stop it, list them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
 from receiver.store.audit import AuditEntry, record_audit
@@ -16,7 +16,7 @@ def run_ids_from(at_ms: int) -> str:
     return id_maker(bytes)("run", max(0, at_ms))  # with zeros in place of random bytes
 
 
-def _listed(run_ids: Sequence[str]) -> list[str]:
+def _listed(run_ids: Collection[str]) -> list[str]:
     """With one that no run has, because in an empty list SQL finds neither a run nor none."""
     return [*run_ids, ""]
 
@@ -62,20 +62,27 @@ class RunRepository(Repository):
         """Those that were started since a time, newest first."""
         return await self._all("newest_runs_of_kind", run_of, kind=kind, since=run_ids_from(since_ms), limit=limit)
 
-    async def has_free(self, now_ms: int, *, in_work: Sequence[str] = ()) -> bool:
-        """Whether there is an open run that nobody leases, beside those that the caller works on."""
-        return bool(await self._all("any_free_run", dict, now_ms=now_ms, in_work=_listed(in_work)))
+    async def has_free(self, now_ms: int, *, kinds: Collection[str], in_work: Collection[str] = ()) -> bool:
+        """Whether there is an open run of these kinds that nobody leases, beside those that the caller works on."""
+        return bool(await self._all("any_free_run", dict, now_ms=now_ms, kinds=list(kinds), in_work=_listed(in_work)))
 
     async def lease(
-        self, owner: str, *, now_ms: int, lease_ms: int, run_id: str | None = None, in_work: Sequence[str] = ()
+        self,
+        owner: str,
+        *,
+        now_ms: int,
+        lease_ms: int,
+        kinds: Collection[str],
+        run_id: str | None = None,
+        in_work: Collection[str] = (),
     ) -> OperatorRun | None:
-        """An open run that nobody leases, or the one of this id if it is one; None when there is none.
+        """An open run of these kinds that nobody leases, or the one of this id if it is one; None when there is none.
 
         `owner` names this lease and no other. Runs `in_work` are left out.
         """
 
         async def work(tx: Tx) -> OperatorRun | None:
-            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms, in_work=_listed(in_work))
+            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms, kinds=list(kinds), in_work=_listed(in_work))
             if row is None:
                 return None
             await tx.execute("lease_run", id=row["id"], owner=owner, until_ms=now_ms + lease_ms)

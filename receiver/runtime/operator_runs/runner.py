@@ -58,7 +58,7 @@ class OperatorRuns:
         """Go on with one run that nobody works on, as that of a process that has died."""
         if len(self._working) >= AT_ONCE:
             return
-        if await self.services.store.runs.has_free(self.services.clock(), in_work=tuple(self._in_work)):
+        if await self.services.store.runs.has_free(self.services.clock(), kinds=self.acts, in_work=self._in_work):
             leased = await self._lease(None)
             if leased is not None:
                 self._add(asyncio.create_task(_logged(self._work(leased))))
@@ -82,9 +82,10 @@ class OperatorRuns:
         task.add_done_callback(self._working.discard)
 
     async def _lease(self, run_id: str | None) -> LeasedRun | None:
-        owner, in_work = f"runs-{token_hex(8)}", tuple(self._in_work)
+        """Only of kinds that this version knows: a newer process works on the others."""
+        owner, now_ms = f"runs-{token_hex(8)}", self.services.clock()
         run = await self.services.store.runs.lease(
-            owner, now_ms=self.services.clock(), lease_ms=LEASE_MS, run_id=run_id, in_work=in_work
+            owner, now_ms=now_ms, lease_ms=LEASE_MS, kinds=self.acts, run_id=run_id, in_work=self._in_work
         )
         return None if run is None else LeasedRun(run=run, owner=owner)
 
@@ -145,6 +146,8 @@ async def _logged(work: Coroutine[None, None, None]) -> None:
         await work
     except StoreError as error:
         log.warning("run_left", error=str(error))  # somebody goes on when the lease has ended
+    except Exception:
+        log.exception("run_broke")  # others are still taken on
 
 
 @asynccontextmanager

@@ -26,15 +26,16 @@ SELECT * FROM operator_runs WHERE id < :cursor ORDER BY id DESC LIMIT :limit;
 -- newest_runs_of_kind: newest first, of one kind, with an id after one
 SELECT * FROM operator_runs WHERE id > :since AND kind = :kind ORDER BY id DESC LIMIT :limit;
 
--- free_run: an open run that nobody leases, or the one of this id if it is one; those that the caller works on are left
+-- free_run: an open run of these kinds that nobody leases, or the one of this id if it is one; not one of those in work
 SELECT * FROM operator_runs
 WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
-  AND (CAST(:id AS TEXT) IS NULL OR id = :id) AND NOT (id IN (:in_work...))
+  AND kind IN (:kinds...) AND (CAST(:id AS TEXT) IS NULL OR id = :id) AND NOT (id IN (:in_work...))
 ORDER BY created_ms LIMIT 1 {skip_locked};
 
 -- any_free_run: whether `free_run` would find one
 SELECT 1 AS found FROM operator_runs
-WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms) AND NOT (id IN (:in_work...)) LIMIT 1;
+WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+  AND kind IN (:kinds...) AND NOT (id IN (:in_work...)) LIMIT 1;
 
 -- lease_run: it is worked on by an owner until a time
 UPDATE operator_runs SET lease_owner = :owner, lease_until_ms = :until_ms WHERE id = :id;
