@@ -47,7 +47,7 @@ async def fill_looks(service: Served, task_ids: list[str], words: str) -> str:
         created_ms=at_ms,
     )
     await runs.start(draft, now_ms=at_ms)
-    leased = await runs.lease("w", now_ms=at_ms, lease_ms=1_000, run_id=draft.id)
+    leased = await runs.lease("w", now_ms=at_ms, lease_ms=1_000, kinds=[draft.kind], run_id=draft.id)
     assert leased is not None
     assert await runs.save(after_page(leased, results, None, at_ms), "w", until_ms=at_ms)
     return draft.id

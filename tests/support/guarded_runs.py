@@ -34,6 +34,26 @@ GUARDED_RUNS: Mapping[str, Guarded] = {
         takes=({"lease_until_ms": NOW},),  # nobody else has taken it on
         leaves=({"id": "q"}, {"lease_owner": "other"}, {"lease_owner": None}, {"state": "stopped"}),
     ),
+    "save_stopped_run": Guarded(
+        table="operator_runs",
+        row={**_RUN, "state": "stopped", "lease_owner": "me"},
+        params={"id": "r", "owner": "me", "done": 3, "failed": 1, "notes": "[]", "last_error": None},
+        leaves=(
+            {"id": "q"},
+            {"lease_owner": "other"},
+            {"lease_owner": None},
+            {"state": "running"},
+            {"state": "finished"},
+            {"state": "failed"},
+        ),
+    ),
+    "renew_run": Guarded(
+        table="operator_runs",
+        row={**_RUN, "lease_owner": "me", "lease_until_ms": LATER},
+        params={"id": "r", "owner": "me", "until_ms": LATEST},
+        takes=({"lease_until_ms": NOW},),
+        leaves=({"id": "q"}, {"lease_owner": "other"}, {"lease_owner": None}, {"state": "stopped"}),
+    ),
     "delete_old_runs": Guarded(
         table="operator_runs",
         row={**_RUN, "state": "finished"},

@@ -66,6 +66,15 @@ class OperatorRun:
         return self.state is RunState.RUNNING
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedRun:
+    """A run that this process alone works on."""
+
+    run: OperatorRun
+    #: Of this lease and no other.
+    owner: str
+
+
 RUN_ROWS = RowCodec(OperatorRun)
 
 run_row, run_of = RUN_ROWS.to_row, RUN_ROWS.from_row

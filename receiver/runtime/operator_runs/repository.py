@@ -1,6 +1,6 @@
 """Runs in the ledger: start one, lease it, say how far it is, stop it, list them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
@@ -15,6 +15,11 @@ KEPT_MS = 90 * 86_400_000  # after the start of a run
 def run_ids_from(at_ms: int) -> str:
     """Below the id of every run that was started at a time or later."""
     return id_maker(bytes)("run", max(0, at_ms))  # with zeros in place of random bytes
+
+
+def _listed(run_ids: Collection[str]) -> list[str]:
+    """With one that no run has, because in an empty list SQL finds neither a run nor none."""
+    return [*run_ids, ""]
 
 
 class RunRepository(Repository):
@@ -62,15 +67,27 @@ class RunRepository(Repository):
         """Those that were started since a time, newest first."""
         return await self._all("newest_runs_of_kind", run_of, kind=kind, since=run_ids_from(since_ms), limit=limit)
 
-    async def has_free(self, now_ms: int) -> bool:
-        """Whether there is an open run that nobody leases."""
-        return bool(await self._all("any_free_run", dict, now_ms=now_ms))
+    async def has_free(self, now_ms: int, *, kinds: Collection[str], in_work: Collection[str] = ()) -> bool:
+        """Whether there is an open run of these kinds that nobody leases, beside those that the caller works on."""
+        return bool(await self._all("any_free_run", dict, now_ms=now_ms, kinds=list(kinds), in_work=_listed(in_work)))
 
-    async def lease(self, owner: str, *, now_ms: int, lease_ms: int, run_id: str | None = None) -> OperatorRun | None:
-        """An open run that nobody leases, or the one of this id if it is one; None when there is none."""
+    async def lease(
+        self,
+        owner: str,
+        *,
+        now_ms: int,
+        lease_ms: int,
+        kinds: Collection[str],
+        run_id: str | None = None,
+        in_work: Collection[str] = (),
+    ) -> OperatorRun | None:
+        """An open run of these kinds that nobody leases, or the one of this id if it is one; None when there is none.
+
+        `owner` names this lease and no other. Runs `in_work` are left out.
+        """
 
         async def work(tx: Tx) -> OperatorRun | None:
-            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms)
+            row = await tx.fetch_one("free_run", id=run_id, now_ms=now_ms, kinds=list(kinds), in_work=_listed(in_work))
             if row is None:
                 return None
             await tx.execute("lease_run", id=row["id"], owner=owner, until_ms=now_ms + lease_ms)
@@ -78,16 +95,28 @@ class RunRepository(Repository):
 
         return await self._engine.write(work)
 
+    async def renew(self, run_id: str, owner: str, *, until_ms: int) -> bool:
+        """Keep a leased run for longer; False when it is not ours any more, or over."""
+
+        async def work(tx: Tx) -> bool:
+            return bool(await tx.execute_and_count("renew_run", id=run_id, owner=owner, until_ms=until_ms))
+
+        return await self._engine.write(work)
+
     async def save(self, run: OperatorRun, owner: str, *, until_ms: int | None) -> bool:
-        """Store how far a leased run is; False when it is not ours any more. `until_ms` None gives it free."""
+        """Store how far a leased run is. `until_ms` None gives it free.
+
+        False when it was stopped, which keeps what became of its items, or is not ours any more, which keeps nothing.
+        """
 
         async def work(tx: Tx) -> bool:
             row = run_row(run)
-            kept = {name: row[name] for name in ("id", "done", "failed", "notes", "state", "cursor", "ended_ms")}
-            changed = await tx.execute_and_count(
-                "save_run", **kept, last_error=run.last_error, owner=owner, until_ms=until_ms
-            )
-            return changed == 1
+            found = {name: row[name] for name in ("id", "done", "failed", "notes", "last_error")}
+            place = {name: row[name] for name in ("state", "cursor", "ended_ms")}
+            if await tx.execute_and_count("save_run", **found, **place, owner=owner, until_ms=until_ms):
+                return True
+            await tx.execute("save_stopped_run", **found, owner=owner)
+            return False
 
         return await self._engine.write(work)
 

@@ -29,24 +29,32 @@ SELECT * FROM operator_runs WHERE id IN (:ids...) ORDER BY id DESC;
 -- newest_runs_of_kind: newest first, of one kind, with an id after one
 SELECT * FROM operator_runs WHERE id > :since AND kind = :kind ORDER BY id DESC LIMIT :limit;
 
--- free_run: an open run that nobody leases, or the one of this id if it is one
+-- free_run: an open run of these kinds that nobody leases, or the one of this id if it is one; not one of those in work
 SELECT * FROM operator_runs
 WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
-  AND (CAST(:id AS TEXT) IS NULL OR id = :id)
+  AND kind IN (:kinds...) AND (CAST(:id AS TEXT) IS NULL OR id = :id) AND NOT (id IN (:in_work...))
 ORDER BY created_ms LIMIT 1 {skip_locked};
 
--- any_free_run: whether there is an open run that nobody leases
+-- any_free_run: whether `free_run` would find one
 SELECT 1 AS found FROM operator_runs
-WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms) LIMIT 1;
+WHERE state = 'running' AND (lease_until_ms IS NULL OR lease_until_ms <= :now_ms)
+  AND kind IN (:kinds...) AND NOT (id IN (:in_work...)) LIMIT 1;
 
 -- lease_run: it is worked on by an owner until a time
 UPDATE operator_runs SET lease_owner = :owner, lease_until_ms = :until_ms WHERE id = :id;
+
+-- renew_run: an open run stays with the owner that still leases it until a time
+UPDATE operator_runs SET lease_until_ms = :until_ms WHERE id = :id AND lease_owner = :owner AND state = 'running';
 
 -- save_run: how far an open run is that its owner still leases
 UPDATE operator_runs SET
     done = :done, failed = :failed, notes = :notes, state = :state, cursor = :cursor, ended_ms = :ended_ms,
     last_error = :last_error, lease_until_ms = :until_ms
 WHERE id = :id AND lease_owner = :owner AND state = 'running';
+
+-- save_stopped_run: what became of the page that was worked on while a run was stopped
+UPDATE operator_runs SET done = :done, failed = :failed, notes = :notes, last_error = :last_error
+WHERE id = :id AND lease_owner = :owner AND state = 'stopped';
 
 -- stop_run: end an open run
 UPDATE operator_runs SET state = :state, ended_ms = :now_ms WHERE id = :id AND state = 'running';

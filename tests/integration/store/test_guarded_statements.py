@@ -205,7 +205,7 @@ _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {
     "endpoints_by_ids": ("endpoints", {"id": "e"}, {"ids": ["e"]}),
     "subscriptions_by_ids": ("subscriptions", _SUBSCRIPTION, {"ids": ["s"]}),
     "lock_subscription": ("subscriptions", _SUBSCRIPTION, {"id": "s"}),
-    "free_run": ("operator_runs", _RUN, {"id": None, "now_ms": NOW}),
+    "free_run": ("operator_runs", _RUN, {"id": None, "now_ms": NOW, "kinds": ["k"], "in_work": ["q"]}),
 }
 
 #: What only one owner at a time may go through; each of these locks the row that it reads.

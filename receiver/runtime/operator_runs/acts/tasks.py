@@ -19,6 +19,9 @@ TO_RECONCILE = frozenset(TaskState) - ENDED - {TaskState.QUEUED}
 #: These run on until somebody cancels them, and their provider's id is known, or they are still ours.
 TO_CANCEL = frozenset(TaskState) - ENDED - UNRESOLVED
 
+#: Each is one request, which may take as long as the provider's timeout; a stop waits for no second one.
+CANCELED_AT_ONCE = 1
+
 
 def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | None:
     """The search within these states; None when it asks for others only."""
@@ -28,9 +31,15 @@ def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | N
 
 async def tasks_to_reconcile(services: Services, condition: Condition, cursor: str | None) -> RunItems:
     search = narrowed(search_of(condition["search"]), TO_RECONCILE)
+
+
+async def found_tasks(
+    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState], limit: int = PAGE
+) -> RunItems:
+    search = narrowed(search_of(condition["search"]), states)
     if search is None:
         return RunItems(items=())
-    page = await services.store.task_search.page(search, cursor=cursor, limit=PAGE)
+    page = await services.store.task_search.page(search, cursor=cursor, limit=limit)
     return RunItems(items=tuple(task.id for task in page.tasks), next_cursor=page.next_cursor)
 
 
@@ -43,6 +52,10 @@ async def previewed_tasks(_services: Services, condition: Condition, cursor: str
 
 def on_fitting(work: Work) -> Work:
     """Work on the tasks that the search still finds when their turn comes, and leave the others alone."""
+
+
+async def tasks_to_cancel(services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    return await found_tasks(services, condition, cursor, TO_CANCEL, CANCELED_AT_ONCE)
 
     async def work_on_fitting(
         services: Services, items: Sequence[str], condition: Condition, actor: str

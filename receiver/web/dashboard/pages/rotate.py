@@ -25,10 +25,11 @@ KIND = "rotate-secret"
 async def rotate(view: View) -> Page | Response:
     runs: OperatorRuns = view.request.state.runs
     earlier = await run_of_form(view)
-    run = await runs.claim(await draft_of(view, KIND)) if earlier is None else None
-    if run is None:
+    claimed = await runs.claim(await draft_of(view, KIND)) if earlier is None else None
+    if claimed is None:
         earlier = earlier or await run_of_form(view)
         return redirect(f"{ROOT}/runs/{earlier.id}" if earlier else f"{ROOT}/runs")
+    run = claimed.run
     name, rotated, why_not = str(run.condition["subscription"]), None, GONE
     try:
         rotated = await view.services.subscriptions.rotate(
@@ -41,13 +42,14 @@ async def rotate(view: View) -> Page | Response:
     except ConcurrentChange:
         why_not = "it was changed after the preview was shown, and its secret was not rotated: look at it again"
     if rotated is None:
-        await runs.end(run, ItemResult(item=name, is_done=False, words=why_not))
+        await runs.end(claimed, ItemResult(item=name, is_done=False, words=why_not))
         return redirect(f"{ROOT}/runs/{run.id}")
     try:
         await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
     except StoreError as error:
         # The secret is stored and signs already, and no other answer shows it.
         log.warning("run_left", run=run.id, kind=KIND, error=str(error))
+    await runs.end(claimed, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
     values = {
         "own": rotated,
         "secret": rotated.secret,

@@ -387,7 +387,7 @@ async def test_a_run_can_be_stopped_and_one_that_is_gone_is_said_so(scene: Scene
             created_ms=now_ms,
         )
         await store.runs.start(draft, now_ms=now_ms)
-        await store.runs.lease("another process", now_ms=now_ms, lease_ms=60_000)
+        await store.runs.lease("another process", now_ms=now_ms, lease_ms=60_000, kinds=ACTS)
         assert "Stop after this page" in is_page(await browser.get(f"/ops/runs/{draft.id}"))
         assert (await browser.post(f"/ops/runs/{draft.id}/stop")).status_code == 303
         assert "stopped" in is_page(await browser.get(f"/ops/runs/{draft.id}"))
