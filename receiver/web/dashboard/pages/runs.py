@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from receiver.runtime.operator_runs.model import NOTES_MOST, OperatorRun
-from receiver.store.engine import up_to
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem, not_found
@@ -20,28 +19,9 @@ _ID = re.compile(r"run_[0-9a-z]{26}")
 
 
 async def show_runs(view: View) -> Page:
-    """The first page asks for the runs up to its newest one again, and how many newer there are.
-
-    So no new row moves others.
-    """
-    cursor, newest = view.asked("before"), view.asked("newest")
-    if any(each and not _ID.fullmatch(each) for each in (cursor, newest)):
-        raise Problem(Kind.MALFORMED, "The address names no place in the list.")
-    runs = view.services.store.runs
-    page = await runs.runs(cursor=up_to(newest) if newest else cursor or None, limit=ROWS)
-    newer = [each for each in (await runs.runs(limit=ROWS)).items if each.id > newest] if newest else []
-    values = {
-        "runs": page.items,
-        "news": (len(newer), len(newer) == ROWS),
-        "newest": PATH if cursor else None,
-        "list": PATH,
-        "older": page.next_cursor and f"{PATH}?before={page.next_cursor}",
-    }
-    first = newest or (page.items[0].id if page.items else "")
-    live = "" if cursor else f"{PATH}?newest={first}" if first else None
-    return Page(template="runs.html", title="Acts", values=values, live=live)
     cursor = view.asked("before") or None
     if cursor and not _ID.fullmatch(cursor):
+        raise Problem(Kind.MALFORMED, "The address names no place in the list.")
     page = await view.services.store.runs.runs(cursor=cursor, limit=ROWS)
     values = {
         "runs": page.items,

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from receiver.store.audit import AuditSearch
-from receiver.store.engine import up_to
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.subscription_sheet import (
     SubscriptionRow,
@@ -52,20 +50,6 @@ _NO_LIST = "The address names no such list: `state` is active or disabled."
 
 
 async def show_subscriptions(view: View) -> Page:
-    """The first page asks for the rows up to its newest one again, and how many newer there are.
-
-    So no new row moves others.
-    """
-    store, now_ms = view.services.store, view.now_ms
-    state, cursor, newest = view.asked("state"), view.asked("before"), view.asked("newest")
-    if state not in _STATES or any(each and not _ID.fullmatch(each) for each in (cursor, newest)):
-        raise Problem(Kind.MALFORMED, "The address names no such list: `state` is active or disabled.")
-    read = partial(store.subscriptions.page, limit=ROWS, state=SubscriptionState(state) if state else None)
-    page = await read(cursor=up_to(newest) if newest else cursor or None)
-    newer = [each for each in (await read(cursor=None)).items if each.subscription.id > newest] if newest else []
-    path, sign = (f"{PATH}?state={state}", "&") if state else (PATH, "?")
-    figures = await store.deliveries.figures([each.subscription.id for each in page.items], now_ms=now_ms)
-    rows = [subscription_row(each, its, now_ms) for each, its in zip(page.items, figures, strict=True)]
     state, cursor = _state(view), view.asked("before") or None
     if cursor and not _ID.fullmatch(cursor):
         raise Problem(Kind.MALFORMED, _NO_LIST)
@@ -80,11 +64,6 @@ async def show_subscriptions(view: View) -> Page:
             {"name": name, "address": f"{PATH}?state={each}" if each else PATH, "is_here": each == (state or "")}
             for name, each in (("All", ""), ("Active", "active"), ("Disabled", "disabled"))
         ],
-        "news": (len(newer), len(newer) == ROWS),
-        "list": path,
-        "newest": path if cursor else None,
-        "older": page.next_cursor and f"{path}{sign}before={page.next_cursor}",
-        "has_any": bool(rows) or bool(state) or bool(cursor),
         "newest": _address(chosen),
         "older": page.next_cursor and _address([*chosen, ("before", page.next_cursor)]),
         "is_first": cursor is None,
@@ -118,9 +97,7 @@ async def show_rows(view: View) -> Page | Response:
         "has_any": bool(ids or state),
         "is_counted_up": is_counted_up,
     }
-    first = newest or (page.items[0].subscription.id if page.items else "")
-    live = f"{path}{sign}newest={first}" if first and not cursor else None
-    return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
+    return Page(template="subscriptions.html", title="Subscriptions", values=values)
 
 
 async def _rows(
