@@ -5,7 +5,7 @@ provider that throttles or denies us is not polled further.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 from typing import TypeVar
@@ -25,11 +25,13 @@ from receiver.store.accounts import ProviderAccountRepository
 from receiver.store.audit import AuditEntry, AuditLog
 from receiver.tasks.model.lifecycle import verdict_on
 from receiver.tasks.model.task import Task
-from submitter.model import TaskState
+from submitter.model import TaskId, TaskState
 
 T = TypeVar("T")
 
 MAX_TASKS = 200  # of one run, so that its HTTP request ends in reasonable time; a second run takes the next ones
+
+WAIT_MOST_S = 60.0  # before a group of polls, for tokens of the rate budget to come back
 
 #: Results after which a provider is not polled further.
 _STOPS = frozenset({PollResult.THROTTLED, PollResult.DENIED})
@@ -48,6 +50,7 @@ class ManualReconcile:
     owner: str
     #: Unix milliseconds.
     clock: Callable[[], int]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _leases: Iterator[int] = field(default_factory=count, init=False)
 
     async def run(self, request: ManualRequest) -> ReconcileSummary:
@@ -58,15 +61,40 @@ class ManualReconcile:
         """
         await self.poller.durations.refresh()
         tasks = await self.polls.find_by_filter(request.condition, now_ms=self.clock(), limit=MAX_TASKS)
+        return await self._run_all(tasks, request, ())
+
+    async def run_tasks(self, task_ids: Sequence[TaskId], *, actor: str, since_ms: int) -> ReconcileSummary:
+        """Poll these tasks as `run` does, which are a part of many; one that has ended gets no line.
+
+        Polls wait while the rate budget is empty, so that regular ones get half of it. A provider that has throttled
+        or denied us since `since_ms`, and still holds us back, is not polled. Raise StoreUnavailable.
+        """
+        await self.poller.durations.refresh()
+        tasks: list[Task] = []
+        for task_id in task_ids:
+            found = await self.polls.find_by_filter(ReconcileFilter(task=task_id), now_ms=self.clock(), limit=MAX_TASKS)
+            tasks += [task for task in found if task.id == task_id]  # one with this id at its provider is none of them
+        held = [
+            account.provider
+            for account in await self.accounts.all()
+            if (account.paused_since_ms or 0) >= since_ms and (account.paused_until_ms or 0) > self.clock()
+        ]
+        request = ManualRequest(condition=ReconcileFilter(), mode=ReconcileMode.APPLY, actor=actor, waits=True)
+        return await self._run_all(tasks, request, held)
+
+    async def _run_all(self, tasks: Sequence[Task], request: ManualRequest, held: Collection[str]) -> ReconcileSummary:
         by_provider = groupby(sorted(tasks, key=lambda task: task.provider), key=lambda task: task.provider)
-        runs = [self._run_provider(provider, list(own), request) for provider, own in by_provider]
+        runs = [self._run_provider(list(own), request, is_held=name in held) for name, own in by_provider]
         return ReconcileSummary.of([item for items in await _finish_all(runs) for item in items])
 
-    async def _run_provider(self, provider: str, tasks: Sequence[Task], request: ManualRequest) -> list[ReconcileItem]:
+    async def _run_provider(
+        self, tasks: Sequence[Task], request: ManualRequest, *, is_held: bool
+    ) -> list[ReconcileItem]:
+        provider = tasks[0].provider
         items: list[ReconcileItem] = []
         size = max(1, self.settings.concurrency // max(1, len(self.poller.providers)))
         for group in (tasks[start : start + size] for start in range(0, len(tasks), size)):
-            if any(item.plan is PollAction.QUERY and item.finding in _STOPS for item in items):
+            if is_held or any(item.plan is PollAction.QUERY and item.finding in _STOPS for item in items):
                 items += [_skipped(task, "the provider throttles or denies us now") for task in group]
             else:
                 items += await self._run_group(provider, group, request)
@@ -78,8 +106,11 @@ class ManualReconcile:
         tasks = [task for task in group if reasons[task.id] is None]
         if request.mode is ReconcileMode.PLAN or not tasks:
             return skipped + [self._planned(task) for task in tasks]
-        budget = self.poller.rate_budget(provider)
-        await self.accounts.consume(provider, budget=budget, count=len(tasks), now_ms=self.clock())
+        budget, polls = self.poller.rate_budget(provider), len(tasks)
+        account = await self.accounts.consume(provider, budget=budget, count=polls, now_ms=self.clock())
+        if request.waits and account.tokens < 0:
+            # As many again, because regular polls wait for tokens and would get none of them.
+            await self.sleep(min((polls - account.tokens) / budget.per_s, WAIT_MOST_S))
         if request.mode is ReconcileMode.DRY_RUN:
             return skipped + await _finish_all([self._preview(task) for task in tasks])
         return skipped + await _finish_all([self._apply(task, request.actor) for task in tasks])

@@ -64,6 +64,8 @@ class ManualRequest:
     mode: ReconcileMode
     #: For the audit: a name of an API key, or of a person at the command line.
     actor: str
+    #: Whether polls wait while the rate budget is empty.
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Manual reconcile over a real ledger."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,53 @@ async def test_a_good_answer_to_a_manual_run_ends_the_pause_and_the_alarm_at_onc
     assert (account.paused_until_ms, account.paused_reason, account.alarm) == (None, None, None)
     await setup.run()
     assert setup.transport.queried[-1] == "p2"
+
+
+async def _reconcile_named(setup: ReconcileSetup, *names: str) -> ReconcileSummary:
+    manual = replace(setup.manual, sleep=setup.clock.sleep)
+    return await manual.run_tasks([TaskId(name) for name in names], actor="ops", since_ms=T0)
+
+
+async def test_named_tasks_alone_are_polled_and_an_ended_one_has_no_line(setup: ReconcileSetup) -> None:
+    for index in range(3):
+        await setup.add_task(f"tsk_{index}", f"p{index}", next_poll_ms=FAR_MS)
+        setup.transport.answer(f"p{index}", hiapi("success", f"p{index}"))
+    await _reconcile_named(setup, "tsk_0")
+    report = await _reconcile_named(setup, "tsk_0", "tsk_1", "p2")
+    assert [line.task_id for line in report.tasks] == ["tsk_1"]
+    assert (setup.transport.queried, await _audits(setup)) == (["p0", "p1"], ["audit"])
+
+
+@pytest.mark.parametrize("refusal", [reply({"code": 401, "message": "bad key"}, 401), HttpReply(status=429)])
+async def test_a_provider_that_throttles_or_denies_is_left_by_the_further_parts_of_a_run(
+    tmp_path: Path, refusal: HttpReply
+) -> None:
+    async with open_reconcile_setup(tmp_path, concurrency=2) as setup:
+        names = [f"tsk_{index}" for index in range(6)]
+        for index, name in enumerate(names):
+            await setup.add_task(name, f"p{index}")
+            setup.transport.answer(f"p{index}", refusal)
+        first = await _reconcile_named(setup, *names[:3])
+        second = await _reconcile_named(setup, *names[3:])
+        assert (first.asked, first.skipped, setup.transport.queried) == (1, 2, ["p0"])
+        assert {line.skipped for line in second.tasks} == {"the provider throttles or denies us now"}
+
+
+async def test_a_pause_of_before_a_run_does_not_keep_it_from_asking(setup: ReconcileSetup) -> None:
+    await setup.add_task()
+    await setup.store.accounts.pause("hiapi", until_ms=FAR_MS, reason="429", alarm=None, now_ms=T0 - 1)
+    setup.transport.answer("p1", hiapi("success"))
+    assert (await _reconcile_named(setup, "tsk_1")).asked == 1
+
+
+async def test_polls_of_many_tasks_wait_for_the_budget_and_leave_half_of_it(setup: ReconcileSetup) -> None:
+    budget = setup.manual.poller.rate_budget("hiapi")
+    many = budget.burst + 4
+    for index in range(many):
+        await setup.add_task(f"tsk_{index}", f"p{index}")
+        setup.transport.answer(f"p{index}", hiapi("handling", f"p{index}"))
+    report = await _reconcile_named(setup, *(f"tsk_{index}" for index in range(many)))
+    assert report.asked == many
+    assert setup.clock.slept_s
+    account = await setup.store.accounts.consume("hiapi", budget=budget, count=0, now_ms=setup.clock())
+    assert account.tokens >= 1

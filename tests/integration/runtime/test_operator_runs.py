@@ -248,6 +248,16 @@ async def test_a_stop_waits_for_one_cancel_at_most(node: Served) -> None:
     assert (len(first.items), rest.next_cursor) == (1, None)
 
 
+async def test_a_bulk_reconcile_leaves_a_provider_that_throttles_since_its_preview(node: Served) -> None:
+    await node.has("tsk_1", "p1")
+    now_ms = node.services.clock()
+    accounts = node.services.store.accounts
+    await accounts.pause("hiapi", until_ms=now_ms + 60_000, reason="429", alarm=None, now_ms=now_ms)
+    condition = {"search": {**ALL_TASKS["search"], "until_ms": now_ms - 1}}
+    (left,) = await ACTS["reconcile-tasks"].work(node.services, ["tsk_1"], condition, "key ada")
+    assert (left.is_done, left.words) == (False, "the provider throttles or denies us now")
+
+
 async def test_each_lease_has_an_owner_of_its_own(node: Served) -> None:
     store, clock = node.services.store, FakeClock(node.services.clock())
     services = replace(node.services, clock=clock)

@@ -156,7 +156,15 @@ _LOCKING = {
 _TASK = {"id": "t", "provider": "p", "task_id": "x", "labels": "{}", "state": "running", "idempotency_key": None}
 _DUE = {"id": "d", "endpoint_id": "e", "event_seq": 7, "due_ms": 1, "lease_until_ms": None, "subscription": None}
 _SUBSCRIPTION = {"id": "s", "state": "active"}
-_RUN = {"id": "r", "nonce": "n", "state": "running", "lease_until_ms": None, "condition": "{}", "notes": "[]"}
+_RUN = {
+    "id": "r",
+    "nonce": "n",
+    "kind": "k",
+    "state": "running",
+    "lease_until_ms": None,
+    "condition": "{}",
+    "notes": "[]",
+}
 
 #: A row that the statement finds, its table, and what it takes.
 _FOUND: dict[str, tuple[str, Cells, dict[str, Any]]] = {

@@ -1,10 +1,9 @@
 """Acts on the tasks that a filter finds: reconcile and cancel."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from receiver.reconcile.model.report import ManualRequest, ReconcileFilter, ReconcileMode
+from receiver.reconcile.model.report import ReconcileItem
 from receiver.runtime.operator_runs.acts.act import LEFT, PAGE, Condition, Work
 from receiver.runtime.operator_runs.model import ItemResult, RunItems
 from receiver.runtime.services import Services
@@ -68,17 +67,16 @@ async def tasks_to_cancel(services: Services, condition: Condition, cursor: str 
     return work_on_fitting
 
 
-async def reconcile(
-    services: Services, items: Sequence[str], _condition: Condition, actor: str
-) -> Sequence[ItemResult]:
-    """Poll the providers about these tasks. Each poll takes a token of the rate budget, and waits for nothing else."""
-    return await asyncio.gather(*(_reconcile(services, item, actor) for item in items))
+async def reconcile(services: Services, items: Sequence[str], condition: Condition, actor: str) -> Sequence[ItemResult]:
+    """Poll the providers about these tasks, within the rate budget; no more where one throttles or denies us."""
+    since_ms = int(condition["search"].get("until_ms") or 0)  # when the preview was made, at the latest
+    wanted = [TaskId(item) for item in items]
+    summary = await services.manual_reconcile.run_tasks(wanted, actor=actor, since_ms=since_ms)
+    found = {each.task_id: each for each in summary.tasks}
+    return [_reconciled(task_id, found.get(task_id)) for task_id in wanted]
 
 
-async def _reconcile(services: Services, item: str, actor: str) -> ItemResult:
-    request = ManualRequest(condition=ReconcileFilter(task=item), mode=ReconcileMode.APPLY, actor=actor)
-    summary = await services.manual_reconcile.run(request)
-    found = next((each for each in summary.tasks if each.task_id == item), None)
+def _reconciled(item: TaskId, found: ReconcileItem | None) -> ItemResult:
     if found is None:
         return ItemResult(item=item, words="it has ended meanwhile")
     if found.skipped is not None:
