@@ -19,11 +19,6 @@ NEVER_MS = 2**62
 NEWEST = "~"  # sorts after every id, so a first page starts at the newest row
 
 
-def up_to(item_id: str) -> str:
-    """The cursor of a list, newest first, that begins with this row. Ids of one kind are equally long."""
-    return f"{item_id}0"
-
-
 Value = str | int | float | None
 
 #: What a statement takes: a value, or a sequence of them where it says `:name...`.

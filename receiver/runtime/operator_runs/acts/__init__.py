@@ -10,7 +10,7 @@ __all__ = ["ACTS", "Act"]
 #: By the name that addresses and audit lines have.
 ACTS: Mapping[str, Act] = {
     "reconcile-tasks": Act(items=tasks.tasks_to_reconcile, work=tasks.reconcile),
-    "cancel-tasks": Act(items=tasks.previewed_tasks, work=tasks.on_fitting(tasks.cancel)),
+    "cancel-tasks": Act(items=tasks.previewed_tasks_to_cancel, work=tasks.on_fitting(tasks.cancel)),
     "refuse-tasks": Act(items=tasks.previewed_tasks, work=tasks.on_fitting(settle.refuse)),
     "settle-task": Act(items=settle.the_task, work=settle.settle),
     "look-candidates": Act(items=candidates.tasks_to_look_for, work=candidates.look),

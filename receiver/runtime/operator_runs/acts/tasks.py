@@ -30,31 +30,29 @@ def narrowed(search: TaskSearch, states: frozenset[TaskState]) -> TaskSearch | N
 
 async def tasks_to_reconcile(services: Services, condition: Condition, cursor: str | None) -> RunItems:
     search = narrowed(search_of(condition["search"]), TO_RECONCILE)
-
-
-async def found_tasks(
-    services: Services, condition: Condition, cursor: str | None, states: frozenset[TaskState], limit: int = PAGE
-) -> RunItems:
-    search = narrowed(search_of(condition["search"]), states)
     if search is None:
         return RunItems(items=())
-    page = await services.store.task_search.page(search, cursor=cursor, limit=limit)
+    page = await services.store.task_search.page(search, cursor=cursor, limit=PAGE)
     return RunItems(items=tuple(task.id for task in page.tasks), next_cursor=page.next_cursor)
 
 
 async def previewed_tasks(_services: Services, condition: Condition, cursor: str | None) -> RunItems:
     """The tasks that the preview showed, and no other one that has come to fit the search since then."""
-    tasks, start = condition["tasks"], int(cursor or 0)
-    after = start + PAGE
+    return _previewed(condition["tasks"], int(cursor or 0), PAGE)
+
+
+async def previewed_tasks_to_cancel(_services: Services, condition: Condition, cursor: str | None) -> RunItems:
+    """The same, in pages of CANCELED_AT_ONCE."""
+    return _previewed(condition["tasks"], int(cursor or 0), CANCELED_AT_ONCE)
+
+
+def _previewed(tasks: Sequence[str], start: int, limit: int) -> RunItems:
+    after = start + limit
     return RunItems(items=tuple(tasks[start:after]), next_cursor=str(after) if after < len(tasks) else None)
 
 
 def on_fitting(work: Work) -> Work:
     """Work on the tasks that the search still finds when their turn comes, and leave the others alone."""
-
-
-async def tasks_to_cancel(services: Services, condition: Condition, cursor: str | None) -> RunItems:
-    return await found_tasks(services, condition, cursor, TO_CANCEL, CANCELED_AT_ONCE)
 
     async def work_on_fitting(
         services: Services, items: Sequence[str], condition: Condition, actor: str

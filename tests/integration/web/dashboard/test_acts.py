@@ -81,22 +81,6 @@ async def test_a_bulk_reconcile_shows_its_number_and_polls_each_task(scene: Scen
     assert all(task is not None and task.polls == 1 for task in tasks)
 
 
-async def test_a_new_run_moves_no_row_and_is_counted(scene: Scene) -> None:
-    service, _ = scene
-    async with visiting(service) as browser:
-        for _ in range(2):
-            await service.post("/v1/tasks", ORDER)
-            await _do(service, browser, "reconcile-tasks", provider="hiapi")
-        first, second = reversed([run.id for run in (await service.services.store.runs.runs()).items])
-        older = "/ops/runs?newest=" + first
-        rows = (await browser.get(older, headers={"HX-Request": "true"})).text
-        assert re.findall(r'<tr id="(\w+)"', rows) == [first]
-        assert "1 new acts" in rows
-        page = is_page(await browser.get("/ops/runs"))
-        assert re.findall(r'<tr id="(\w+)"', page) == [second, first]
-        assert f'hx-get="/ops/runs?newest={second}"' in page
-
-
 async def test_two_presses_of_one_form_give_one_run(scene: Scene) -> None:
     service, _ = scene
     await service.post("/v1/tasks", ORDER)

@@ -45,7 +45,6 @@ ADDRESSES = [
     "/ops/tasks?provider=" + "%F0%9F%92%A9" * 50,
     "/ops/tasks/rows?first=1&ids=" + ".".join("tsk_x" for _ in range(1000)),
     "/ops/runs?before=run_",
-    "/ops/runs?newest=run_",
     "/ops/acts/cancel-tasks?state=nope",
     "/ops/acts/settle-task?task=%F0%9F%92%A9&way=adopt&value=" + "9" * 3_000,
     "/ops/acts/resume-provider?provider=nobody",

@@ -53,21 +53,6 @@ async def _do(service: Served, browser: httpx.AsyncClient, kind: str, **fields: 
 # Looking.
 
 
-async def test_a_new_subscription_moves_no_row_and_is_counted(service: Served) -> None:
-    for number in (1, 2):
-        await subscribe(service.services.store, f"sub_{number}")
-    async with visiting(service, "read") as browser:
-        for address, sign in (("/ops/subscriptions", "?"), ("/ops/subscriptions?state=active", "&amp;")):
-            assert f'hx-get="{address}{sign}newest=sub_2"' in is_page(await browser.get(address))
-        await subscribe(service.services.store, "sub_3")
-        for address in ("/ops/subscriptions?newest=sub_2", "/ops/subscriptions?state=active&newest=sub_2"):
-            rows = (await browser.get(address, headers={"HX-Request": "true"})).text
-            assert re.findall(r'<tr id="(\w+)"', rows) == ["sub_2", "sub_1"]
-            assert "1 new subscriptions" in rows
-        disabled = await browser.get("/ops/subscriptions?state=disabled&newest=sub_2")
-        assert "No subscription fits" in is_page(disabled)
-
-
 async def test_an_empty_ledger_says_how_one_is_made_and_no_host_was_named(service: Served) -> None:
     async with visiting(service, "read") as browser:
         assert "There is no subscription yet" in is_page(await browser.get("/ops/subscriptions"))
