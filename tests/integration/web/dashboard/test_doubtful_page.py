@@ -1,5 +1,6 @@
 """Doubtful submits: each beside what its provider lists, which is asked on a press alone, and no id for two tasks."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,10 @@ async def test_a_look_is_too_old_to_accept_anything_when_the_button_is_pressed_n
     service, sim = scene
     name = await loses(service, sim)
     async with visiting(service) as browser:
-        await looks(service, browser)
+        run = await looks(service, browser)
         fields = fields_of(is_page(await browser.get("/ops/acts/settle-candidates")))
-        monkeypatch.setattr(doubtful, "LOOK_OLD_MS", -1)
+        monkeypatch.setattr(doubtful, "LOOK_OLD_MS", int(fields["at"][0]) - run.ended_ms)
+        await asyncio.sleep(0.002)
         assert "look first" in is_page(await browser.post("/ops/acts/settle-candidates", data=fields), 409)
     assert (await service.services.store.tasks.states([name]))[name] is TaskState.UNCERTAIN
 
