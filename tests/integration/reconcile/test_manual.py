@@ -206,7 +206,7 @@ async def test_a_provider_that_throttles_or_denies_is_left_by_the_further_parts_
         assert {line.skipped for line in second.tasks} == {"the provider throttles or denies us now"}
 
 
-async def test_a_pause_of_before_a_run_does_not_keep_it_from_asking(setup: ReconcileSetup) -> None:
+async def test_a_pause_of_before_a_run_does_not_hold_its_polls(setup: ReconcileSetup) -> None:
     await setup.add_task()
     await setup.store.accounts.pause("hiapi", until_ms=FAR_MS, reason="429", alarm=None, now_ms=T0 - 1)
     setup.transport.answer("p1", hiapi("success"))
