@@ -17,7 +17,7 @@ from receiver.store.audit import AuditLog
 from receiver.store.backups import BackupRepository
 from receiver.store.engine import Engine, Tx
 from receiver.store.ids import id_maker
-from receiver.store.mark import MarkKeeper, SteppedBack
+from receiver.store.mark import MarkKeeper
 from receiver.store.metadata import MetadataRepository
 from receiver.store.migrate import check_schema, migrate
 from receiver.store.minutes import MinuteRepository
@@ -25,6 +25,7 @@ from receiver.store.open import ledger_at, open_engine
 from receiver.store.overview import OverviewRepository
 from receiver.store.processes import ProcessRepository
 from receiver.store.retention import RetentionRepository
+from receiver.store.stepped_back import SteppedBack
 from receiver.store.trouble_repository import TroubleRepository
 from receiver.tasks.ledger import Ledger
 from receiver.tasks.queue_repository import QueueRepository

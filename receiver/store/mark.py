@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -18,26 +17,13 @@ from receiver.store.engine import Engine, Reader, Tx
 from receiver.store.errors import LedgerGone, StoreError
 from receiver.store.ledger_file import OWNER_ONLY
 from receiver.store.ledger_mark import LedgerMark, mark_path, read_mark
+from receiver.store.stepped_back import SteppedBack
 from receiver.store.url import LedgerFile, LedgerServer
 
 log = structlog.get_logger(__name__)
 
 #: Event numbers that are never given out again, beyond the mark: more than can be made between two marks.
 LOST_MARGIN = 100_000
-
-SHOWN_MS = 7 * 86_400_000  # how long a step back is shown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SteppedBack:
-    """The ledger lost what was stored after this event; `at_ms` is when a start noticed."""
-
-    at_ms: int
-    after_seq: int
-
-    def is_recent(self, now_ms: int) -> bool:
-        """Whether an operator may not have acted on it yet."""
-        return now_ms - self.at_ms < SHOWN_MS
 
 
 class MarkKeeper:

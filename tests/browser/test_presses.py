@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
+from receiver.runtime.operator_runs.acts import ACTS
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.tasks.model.search import TaskSearch
 from receiver.webhooks.model.delivery import DeliveryState
@@ -170,7 +171,7 @@ async def stops_a_run(service: Served, page: Page) -> None:
         OperatorRun(id=name, nonce="s", kind="cancel-tasks", actor="key x", condition={}, created_ms=now_ms),
         now_ms=now_ms,
     )
-    await runs.lease("another process", now_ms=now_ms, lease_ms=600_000, run_id=name)
+    await runs.lease("another process", now_ms=now_ms, lease_ms=600_000, kinds=ACTS, run_id=name)
     await page.goto(f"{service.url}/ops/runs/{name}")
     await page.get_by_role("button", name="Stop after this page").click()
     await expect(page.locator("main .badge").first).to_have_text("stopped")

@@ -16,8 +16,8 @@ from receiver.runtime.store import Store, open_store
 from receiver.store.accounts import AccountStatus
 from receiver.store.errors import DatabaseMisconfigured, SchemaBehind, StoreError
 from receiver.store.ledger_file import OWNER_ONLY, ledger_files
-from receiver.store.mark import SteppedBack
 from receiver.store.open import ledger_at
+from receiver.store.stepped_back import SteppedBack
 from receiver.store.url import LedgerFile, LedgerServer
 from receiver.webhooks.subscription_repository import MOST_SUBSCRIPTIONS
 from submitter.model import TaskState

@@ -15,7 +15,8 @@ from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, 
 from receiver.runtime.store import Store, open_store
 from receiver.store.engine import Tx
 from receiver.store.ledger_mark import SUFFIX
-from receiver.store.mark import LOST_MARGIN, SHOWN_MS
+from receiver.store.mark import LOST_MARGIN
+from receiver.store.stepped_back import SHOWN_MS
 from tests.support.builders import T0, a_task
 from tests.support.delivery_fixtures import publish_events
 

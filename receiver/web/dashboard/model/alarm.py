@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from receiver.metrics.registry import OTHER
 from receiver.metrics.snapshot import Snapshot
-from receiver.store.mark import SteppedBack
 from receiver.store.minutes import SpanCount
 from receiver.store.processes import ProcessRow
+from receiver.store.stepped_back import SteppedBack
 from receiver.store.troubles import Troubles
 from receiver.web.dashboard.model.addresses import ROOT
 

@@ -45,11 +45,12 @@ async def rotate(view: View) -> Page | Response:
         await runs.end(claimed, ItemResult(item=name, is_done=False, words=why_not))
         return redirect(f"{ROOT}/runs/{run.id}")
     try:
-        await runs.end(run, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
+        await runs.end(
+            claimed, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button")
+        )
     except StoreError as error:
         # The secret is stored and signs already, and no other answer shows it.
         log.warning("run_left", run=run.id, kind=KIND, error=str(error))
-    await runs.end(claimed, ItemResult(item=name, words="a new secret signs; it was shown to who pressed the button"))
     values = {
         "own": rotated,
         "secret": rotated.secret,

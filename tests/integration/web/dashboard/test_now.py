@@ -10,9 +10,9 @@ import pytest
 
 from receiver.metrics.snapshot import Open
 from receiver.store.accounts import PollPause
-from receiver.store.mark import SteppedBack
 from receiver.store.minutes import MINUTE_MS, MinuteKey
 from receiver.store.overview import OverviewRepository
+from receiver.store.stepped_back import SteppedBack
 from receiver.web.dashboard.pages import now
 from receiver.webhooks.model.subscription import SubscriptionState
 from submitter.model import TaskId, TaskState

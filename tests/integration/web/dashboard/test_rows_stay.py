@@ -4,6 +4,7 @@ import re
 
 import httpx
 
+from receiver.runtime.operator_runs.acts import ACTS
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.web.dashboard.pages import runs, subscriptions
 from receiver.webhooks.model.subscription import SubscriptionState
@@ -32,7 +33,7 @@ async def start(service: Served, number: int) -> str:
     name = store.new_run_id(at_ms)
     run = OperatorRun(id=name, nonce=f"n{number}", kind="cancel-tasks", actor="key x", condition={}, created_ms=at_ms)
     await store.start(run, now_ms=at_ms)
-    await store.lease("another process", now_ms=service.services.clock(), lease_ms=600_000, run_id=name)
+    await store.lease("another process", now_ms=service.services.clock(), lease_ms=600_000, kinds=ACTS, run_id=name)
     return name
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from receiver.metrics.snapshot import Open, Pause, ProviderSnapshot, Snapshot
 from receiver.store.accounts import AccountStatus
-from receiver.store.mark import SHOWN_MS, SteppedBack
 from receiver.store.minutes import MINUTE_MS, SpanCount
 from receiver.store.processes import ProcessRow
+from receiver.store.stepped_back import SHOWN_MS, SteppedBack
 from receiver.store.troubles import DisabledSubscription, FailingEndpoint, Troubles
 from receiver.tasks.model import callback_counts
 from receiver.web.dashboard.acts.plans import PLANS
