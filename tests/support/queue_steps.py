@@ -23,7 +23,8 @@ async def states_of(setup: SubmissionSetup, *tasks: Task) -> list[str]:
 
 
 async def events_of(setup: SubmissionSetup) -> list[tuple[str, str | None]]:
-    return [(event.type, event.task_id) for event in await setup.store.events.events(0)]
+    """Those about tasks: that a provider holds back submits is told to operators as well."""
+    return [(event.type, event.task_id) for event in await setup.store.events.events(0) if event.task_id is not None]
 
 
 async def ends(setup: SubmissionSetup, task: Task, number: int) -> None:

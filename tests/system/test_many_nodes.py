@@ -153,7 +153,7 @@ def _check_ledger(ledger: str, *, events: int) -> None:
         # Of a lost reply it is said first that it is uncertain; its end comes later.
         lost = [task for _, task, name in found if name == UNCERTAIN]
         assert len(set(lost)) == len(lost)
-        ended = sorted((task, name) for _, task, name in found if name not in (UNCERTAIN, REFUSED))
+        ended = sorted((task, name) for _, task, name in found if task and name not in (UNCERTAIN, REFUSED))
         assert len(ended) == events
         assert ended == sorted((task, f"task.{state}") for task, state, _ in tasks if state != "refused")
         # A request whose task was refused is sent again as another task. Of a refusal there is an event where the

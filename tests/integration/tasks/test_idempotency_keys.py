@@ -48,7 +48,7 @@ async def test_a_key_whose_submit_created_nothing_for_a_reason_that_passes_is_fr
         assert (again.error, again.refusal, again.submits) == (None, None, 2)
         assert again.notify_secret == first.task.notify_secret
         assert setup.transport.sent[0] == setup.transport.sent[1]
-        assert await setup.store.events.events(0) == []
+        assert [event for event in await setup.store.events.events(0) if event.task_id is not None] == []
 
 
 async def test_a_key_that_is_free_goes_to_the_queue_while_its_account_is_held_back(tmp_path: Path) -> None:
