@@ -17,7 +17,7 @@ from receiver.metrics.counting import Labels, differences
 from receiver.metrics.registry import BY_MINUTE, SPECS, Metrics
 from receiver.metrics.snapshot import ProviderSnapshot, Snapshot
 from receiver.store.errors import StoreError
-from receiver.store.ledger_file import ledger_files
+from receiver.store.ledger_file import ledger_files, size_of
 from receiver.store.minutes import MINUTE_MS, MinuteKey, MinuteRepository
 from receiver.store.overview import OverviewRepository
 from submitter.providers import schedule
@@ -76,7 +76,7 @@ class Snapshots:
         """Read a snapshot now. Raise StoreUnavailable."""
         now_ms = self.clock()
         read = await self.overview.snapshot(tuple(self.providers), now_ms=now_ms)
-        sizes = [None, None] if self.path is None else [_size(each) for each in ledger_files(self.path)[:2]]
+        sizes = [None, None] if self.path is None else [size_of(each) for each in ledger_files(self.path)[:2]]
         snapshot = replace(
             read,
             providers=tuple([await self._with_budget(each) for each in read.providers]),
@@ -137,10 +137,3 @@ class Snapshots:
         if provider.due_polls.number:
             price_s = await self.poll_price_s(provider.name)
         return replace(provider, budget_per_s=budget.per_s, poll_price_s=price_s)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

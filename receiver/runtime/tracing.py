@@ -12,7 +12,10 @@ from importlib.metadata import version
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -96,10 +99,6 @@ def _link_to_submit(task_id: str) -> trace.Link:
 @asynccontextmanager
 async def otel_spans() -> AsyncIterator[Spans]:
     """Send spans by OTLP over HTTP until the process stops."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - see above
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415 - only where spans are sent
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - only where spans are sent
-
     ours = Resource({"service.name": "whenfinal", "service.version": version("whenfinal")})
     named = ours.merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=named, id_generator=TaskIds(), shutdown_on_exit=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from receiver.store.codec import to_json
 from receiver.store.engine import NEWEST, Engine, Param, Row, Tx
-from receiver.store.ids import IdMaker, id_maker
+from receiver.store.ids import IdMaker, id_floor
 from receiver.store.repository import Repository
 
 ROWS_AT_ONCE = 500
@@ -95,8 +95,8 @@ class AuditLog(Repository):
     async def page(self, wanted: AuditSearch, *, cursor: str | None = None, limit: int = 50) -> FoundAudit:
         """The newest rows that fit and are older than the cursor."""
         found: list[Row] = []
-        floor = "" if wanted.since_ms is None else _id_at(wanted.since_ms - _SKEW_MS)
-        until = NEWEST if wanted.until_ms is None else _id_at(wanted.until_ms + _SKEW_MS)
+        floor = "" if wanted.since_ms is None else id_floor("aud", wanted.since_ms - _SKEW_MS)
+        until = NEWEST if wanted.until_ms is None else id_floor("aud", wanted.until_ms + _SKEW_MS)
         looked_at, at = 0, min(cursor or NEWEST, until)
         while looked_at < LOOKED_AT_MOST:
             rows = await self._rows(wanted, floor, at)
@@ -111,7 +111,7 @@ class AuditLog(Repository):
 
     async def news(self, wanted: AuditSearch, *, newer_than: str) -> int:
         """How many of the first ROWS_AT_ONCE rows fit that are newer than an id."""
-        until = NEWEST if wanted.until_ms is None else _id_at(wanted.until_ms + _SKEW_MS)
+        until = NEWEST if wanted.until_ms is None else id_floor("aud", wanted.until_ms + _SKEW_MS)
         return sum(_fits(row, wanted) for row in await self._rows(wanted, newer_than, until))
 
     async def _rows(self, wanted: AuditSearch, floor: str, cursor: str) -> list[Row]:
@@ -145,7 +145,3 @@ def _audit_row(row: Row) -> AuditRow:
         task_id=row["task"],
         detail=json.loads(row["detail"]),
     )
-
-
-def _id_at(at_ms: int) -> str:
-    return id_maker(bytes)("aud", max(0, min(at_ms, (1 << 48) - 1)))  # with zeros in place of random bytes

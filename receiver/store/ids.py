@@ -36,3 +36,8 @@ def id_maker(random: Callable[[int], bytes]) -> IdMaker:
         return f"{prefix}_{beginning}{ending}{_PAIRS[counted & 1023]}"
 
     return make
+
+
+def id_floor(prefix: str, at_ms: int) -> str:
+    """Below every id of a prefix that is made at a time or later. A time that no id can have gives the nearest one."""
+    return id_maker(bytes)(prefix, max(0, min(at_ms, (1 << 48) - 1)))  # with zeros in place of random bytes

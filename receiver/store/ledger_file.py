@@ -73,7 +73,7 @@ class OpenLedgerFile:
 
     def sizes(self) -> tuple[int, int]:
         """Bytes of the ledger and of its write-ahead log; 0 for a file that is not there."""
-        database, log_file = (_size(each) for each in self._sized)
+        database, log_file = (size_of(each) for each in self._sized)
         return database, log_file
 
     def _notes(self, *, is_gone: bool) -> bool:
@@ -103,7 +103,8 @@ def _identity(path: Path | str) -> FileIdentity | None:
     return found.st_dev, found.st_ino
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes; 0 for a file that is not there."""
     try:
         return path.stat().st_size
     except OSError:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from receiver.store.engine import NEWEST, Engine, Reader, Row
-from receiver.store.ids import id_maker
+from receiver.store.ids import id_floor
 from receiver.store.repository import Page, Repository
 from receiver.webhooks.fan_out import FanOut
 from receiver.webhooks.model.delivery import (
@@ -71,7 +71,7 @@ class DeliveryRepository(Repository):
     async def figures(self, subscription_ids: Sequence[str], *, now_ms: int) -> list[Figures]:
         """For each as `backlog`, counted up to limits, and how many of the newest deliveries were delivered."""
         await self._fan_out.try_advance()
-        after_id = id_maker(bytes)("dlv", max(0, now_ms - RECENT_MS))  # below the ids of all that were made since then
+        after_id = id_floor("dlv", now_ms - RECENT_MS)  # below the ids of all that were made since then
 
         async def work(reader: Reader) -> list[Figures]:
             return [await _figures(reader, each, after_id) for each in subscription_ids]

@@ -6,15 +6,10 @@ from typing import Any
 from receiver.runtime.operator_runs.model import OperatorRun, RunState, run_of, run_row
 from receiver.store.audit import AuditEntry, record_audit
 from receiver.store.engine import NEWEST, Engine, Tx
-from receiver.store.ids import IdMaker, id_maker
+from receiver.store.ids import IdMaker, id_floor
 from receiver.store.repository import Page, Repository
 
 KEPT_MS = 90 * 86_400_000  # after the start of a run
-
-
-def run_ids_from(at_ms: int) -> str:
-    """Below the id of every run that was started at a time or later."""
-    return id_maker(bytes)("run", max(0, at_ms))  # with zeros in place of random bytes
 
 
 def _listed(run_ids: Collection[str]) -> list[str]:
@@ -40,7 +35,7 @@ class RunRepository(Repository):
                 detail = {"run": draft.id, "condition": _audited(draft), "expected": draft.expected}
                 entry = AuditEntry(actor=draft.actor, action=draft.kind, detail=detail)
                 await record_audit(tx, self._new_id, entry, now_ms=now_ms)
-            await tx.execute("delete_old_runs", before=run_ids_from(now_ms - KEPT_MS))
+            await tx.execute("delete_old_runs", before=id_floor("run", now_ms - KEPT_MS))
             row = await tx.fetch_one("run_by_nonce", nonce=draft.nonce)
             return None if row is None else run_of(row)
 
@@ -65,7 +60,7 @@ class RunRepository(Repository):
 
     async def newest_of_kind(self, kind: str, *, since_ms: int, limit: int) -> list[OperatorRun]:
         """Those that were started since a time, newest first."""
-        return await self._all("newest_runs_of_kind", run_of, kind=kind, since=run_ids_from(since_ms), limit=limit)
+        return await self._all("newest_runs_of_kind", run_of, kind=kind, since=id_floor("run", since_ms), limit=limit)
 
     async def has_free(self, now_ms: int, *, kinds: Collection[str], in_work: Collection[str] = ()) -> bool:
         """Whether there is an open run of these kinds that nobody leases, beside those that the caller works on."""

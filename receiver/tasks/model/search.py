@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.store.engine import NEVER_MS
-from receiver.store.ids import id_maker
+from receiver.store.ids import id_floor
 from receiver.tasks.model.task import Task
 from submitter.model import TaskState
 
@@ -86,16 +86,12 @@ def drivers_of(wanted: TaskSearch) -> Iterator[Driver]:
 
 def floor_of(wanted: TaskSearch) -> str:
     """Below every id that can fit."""
-    return "" if wanted.since_ms is None else _id_at(wanted.since_ms - _SKEW_MS)
+    return "" if wanted.since_ms is None else id_floor("tsk", wanted.since_ms - _SKEW_MS)
 
 
 def ceiling_of(wanted: TaskSearch) -> str | None:
     """Above every id that can fit; None without an end."""
-    return None if wanted.until_ms is None else _id_at(wanted.until_ms + _SKEW_MS)
-
-
-def _id_at(at_ms: int) -> str:
-    return id_maker(bytes)("tsk", max(0, min(at_ms, (1 << 48) - 1)))  # with zeros in place of random bytes
+    return None if wanted.until_ms is None else id_floor("tsk", wanted.until_ms + _SKEW_MS)
 
 
 def conditions_of(wanted: TaskSearch) -> dict[str, Any]:

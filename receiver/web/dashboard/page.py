@@ -6,7 +6,7 @@ becomes a page as well; see `errors`.
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -20,6 +20,7 @@ from receiver.runtime.services import Services
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.dashboard.guard import PAGE_HEADERS
 from receiver.web.dashboard.model.addresses import ROOT, is_from_elsewhere
+from receiver.web.dashboard.model.list_filter import Pairs
 from receiver.web.dashboard.navigation import shown_navigation
 from receiver.web.dashboard.rendering import render
 from receiver.web.dashboard.session import Session, read_session, session_cookie
@@ -33,7 +34,7 @@ MOST_FIELDS = 100  # of one form or one address
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-Pairs = Sequence[tuple[str, str]]
+_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,6 +74,17 @@ class View:
     def asked(self, name: str) -> str:
         """The first value of a name in the address; empty without one."""
         return next((value.strip() for each, value in self.query if each == name), "")
+
+    def place(self, name: str = "before") -> str | None:
+        """The id at which a page of a list begins; None without one. Raise a 400 problem for what is no id."""
+        value = self.asked(name)
+        if value and not _ID.fullmatch(value):
+            raise Problem(Kind.MALFORMED, "The address names no place in the list.")
+        return value or None
+
+    def row_ids(self, most: int) -> list[str]:
+        """The ids of the rows that a page shows, as `rows_address` has written them."""
+        return [each for each in self.asked("ids").split(".") if _ID.fullmatch(each)][:most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +205,12 @@ def to_response(view: View, page: Page) -> Response:
         if view.request.headers.get("if-none-match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
     return Response(body, status_code=page.status, media_type="text/html", headers=headers)
+
+
+def rows_address(path: str, fields: Pairs, ids: Iterable[str], *, is_first: bool) -> str:
+    """The address of the same rows. On the first page it also counts what is newer."""
+    first = [("first", "1")] if is_first else []
+    return f"{path}/rows?{urlencode([*fields, *first, ('ids', '.'.join(ids))])}"
 
 
 def layout_values(request: Request, session: Session | None, now_ms: int) -> dict[str, Any]:

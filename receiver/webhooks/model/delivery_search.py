@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from receiver.store.engine import NEVER_MS
-from receiver.store.ids import id_maker
+from receiver.store.ids import id_floor
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
 from submitter.model import TaskId
 
@@ -89,16 +89,12 @@ def delivery_drivers_of(wanted: DeliverySearch) -> Iterator[DeliveryDriver]:
 
 def delivery_floor_of(wanted: DeliverySearch) -> str:
     """Below every id that can fit."""
-    return "" if wanted.since_ms is None else _id_at(wanted.since_ms)
+    return "" if wanted.since_ms is None else id_floor("dlv", wanted.since_ms)
 
 
 def delivery_ceiling_of(wanted: DeliverySearch) -> str | None:
     """Above every id that can fit; None without an end."""
-    return None if wanted.until_ms is None else _id_at(wanted.until_ms + _LATE_MS)
-
-
-def _id_at(at_ms: int) -> str:
-    return id_maker(bytes)("dlv", max(0, min(at_ms, (1 << 48) - 1)))  # with zeros in place of random bytes
+    return None if wanted.until_ms is None else id_floor("dlv", wanted.until_ms + _LATE_MS)
 
 
 def delivery_conditions_of(wanted: DeliverySearch) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from receiver.web.dashboard.acts.plan import ActPlan, Asked, Touched, counted
 from receiver.web.dashboard.acts.tasks import TOUCHED_SHOWN, touched
 from receiver.web.dashboard.model import doubtful, task_filter
 from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.doubtful import DOUBTFUL
 from submitter.model import TaskState
 from submitter.providers.registry import LISTS_TASKS
 
@@ -21,7 +22,7 @@ ACCEPTED_MOST = 250  # tasks of one act
 
 async def _tasks(asked: Asked, most: int) -> tuple[list[tuple[str, str]], tuple[Task, ...]]:
     """The filter and its uncertain tasks, from a place in the list on; what came after the preview is left out."""
-    filters = list(doubtful.filters_of(asked.fields))
+    filters = list(DOUBTFUL.given_in(asked.fields))
     search = task_filter.read_search(filters, asked.at_ms)
     until_ms = asked.at_ms if search.until_ms is None else min(search.until_ms, asked.at_ms)
     wanted = replace(search, until_ms=until_ms, states=frozenset({TaskState.UNCERTAIN}))
@@ -52,7 +53,7 @@ async def plan_look(asked: Asked) -> ActPlan:
         ),
         condition={
             "tasks": [task.id for task in tasks],
-            "leads_to": doubtful.address(filters, **({"before": before} if before else {})),
+            "leads_to": DOUBTFUL.address(filters, **({"before": before} if before else {})),
         },
         expected=len(tasks),
         touched=tuple(map(touched, tasks[:TOUCHED_SHOWN])),
@@ -61,7 +62,7 @@ async def plan_look(asked: Asked) -> ActPlan:
             for name in providers
         ),
         refusal=refusal,
-        back=doubtful.address(filters),
+        back=DOUBTFUL.address(filters),
     )
 
 
@@ -92,7 +93,7 @@ async def plan_accept(asked: Asked) -> ActPlan:
         expected=len(accepted),
         touched=shown[:TOUCHED_SHOWN],
         refusal=refusal,
-        back=doubtful.address(filters),
+        back=DOUBTFUL.address(filters),
         fields={"accepted": digest},
     )
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from receiver.tasks.model.search import search_values
 from receiver.web.dashboard.acts.plan import ActPlan, Asked, Touched
 from receiver.web.dashboard.acts.tasks import COUNTED_MOST, TOUCHED_SHOWN, found_for_act
-from receiver.web.dashboard.model import delivery_filter
 from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.delivery_filter import DELIVERIES, read_search
 from receiver.web.problems import not_found
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
 from receiver.webhooks.model.delivery_search import delivery_search_values
@@ -44,8 +44,8 @@ async def plan_redeliver(asked: Asked) -> ActPlan:
 
 async def plan_redeliver_found(asked: Asked) -> ActPlan:
     """Without a state in the filter only dead letters are meant: to send all again has to be asked for."""
-    filters = delivery_filter.filters_of(asked.fields)
-    search = delivery_filter.read_search(filters, asked.at_ms)
+    filters = DELIVERIES.given_in(asked.fields)
+    search = read_search(filters, asked.at_ms)
     until_ms = asked.at_ms if search.until_ms is None else min(search.until_ms, asked.at_ms)
     wanted = replace(search, until_ms=until_ms)
     if not wanted.states and not wanted.is_failing:
@@ -69,12 +69,12 @@ async def plan_redeliver_found(asked: Asked) -> ActPlan:
         touched=tuple(map(_touched, found[:TOUCHED_SHOWN])),
         facts=() if is_empty else tuple(_facts(found, has_more=has_more)),
         refusal="No delivery of this filter can be redelivered: nothing fits." if is_empty else "",
-        back=delivery_filter.address(filters),
+        back=DELIVERIES.address(filters),
     )
 
 
 def _touched(delivery: Delivery) -> Touched:
-    address, note = f"{delivery_filter.PATH}/{delivery.id}", f"{delivery.event_type}, {delivery.state.value}"
+    address, note = f"{DELIVERIES.path}/{delivery.id}", f"{delivery.event_type}, {delivery.state.value}"
     return Touched(text=delivery.id, address=address, note=note)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from receiver.runtime.operator_runs.acts.replay import EVENTS_AT_ONCE
 from receiver.web.dashboard.acts.plan import ActPlan, Asked, counted
 from receiver.web.dashboard.acts.subscriptions import page_of, the_subscription
-from receiver.web.dashboard.model.task_filter import read_time
+from receiver.web.dashboard.model.list_filter import read_time
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.replay_repository import ReplayScope

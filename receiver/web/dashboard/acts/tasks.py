@@ -6,8 +6,8 @@ from receiver.runtime.operator_runs.acts.tasks import TO_CANCEL, TO_RECONCILE, n
 from receiver.tasks.model.search import FoundNumber, TaskSearch, search_values
 from receiver.tasks.model.task import Task
 from receiver.web.dashboard.acts.plan import ActPlan, Asked, Touched, counted
-from receiver.web.dashboard.model import task_filter
 from receiver.web.dashboard.model.addresses import ROOT
+from receiver.web.dashboard.model.task_filter import TASKS, read_search
 from submitter.model import TaskId, TaskState
 
 COUNTED_MOST = 1000
@@ -55,11 +55,11 @@ async def found_for_act(
 
     When the form of an act comes that cannot be taken back, it finds those alone that the preview showed.
     """
-    filters = task_filter.filters_of(asked.fields)
-    search = task_filter.read_search(filters, asked.at_ms)
+    filters = TASKS.given_in(asked.fields)
+    search = read_search(filters, asked.at_ms)
     until_ms = asked.at_ms if search.until_ms is None else min(search.until_ms, asked.at_ms)
     within = narrowed(replace(search, until_ms=until_ms), states)
-    back = task_filter.address(filters)
+    back = TASKS.address(filters)
     if search.text is not None and [name for name, _ in filters] == ["q"]:
         back = f"{ROOT}/tasks/{search.text}"
     if within is None:

@@ -1,26 +1,18 @@
-"""The filter of the audit: from the address to a search, and back; and what a line is about. Pure."""
+"""The filter of the audit: from the address to a search; and what a line is about. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from receiver.store.audit import AuditRow, AuditSearch
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.model.task_filter import LONGEST_VALUE, TIME_FORMS, Chip, SavedView, read_time
-from submitter.errors import InvalidRequest, Violation
+from receiver.web.dashboard.model.list_filter import ListFilter, Pairs, first_of, time_of
 
-PATH = f"{ROOT}/audit"
-
-#: The names in the address, in the order in which they are written.
-NAMES = ("actor", "action", "task", "since", "until")
-
-Pairs = Sequence[tuple[str, str]]
-
-_VIEWS: tuple[tuple[str, Pairs], ...] = (
-    ("All", ()),
-    ("Today", (("since", "today"),)),
-    ("By the service itself", (("actor", "service"),)),
+AUDIT = ListFilter(
+    path=f"{ROOT}/audit",
+    names=("actor", "action", "task", "since", "until"),
+    views=(("All", ()), ("Today", (("since", "today"),)), ("By the service itself", (("actor", "service"),))),
 )
 
 #: Members of a detail that have a page, and where it is.
@@ -54,61 +46,22 @@ class AuditLine:
     rest: tuple[tuple[str, str], ...]
 
 
-def filters_of(query: Pairs) -> Pairs:
-    """The filters among the fields of an address, in the order of NAMES. Blank ones are left out."""
-    given = [(name, value.strip()) for name, value in query if name in NAMES and value.strip()]
-    return sorted(dict.fromkeys(given), key=lambda pair: NAMES.index(pair[0]))
-
-
 def read_search(filters: Pairs, now_ms: int) -> AuditSearch:
     """Raise InvalidRequest that names every filter with a value that it does not take."""
-    violations = list(_violations(filters, now_ms))
-    if violations:
-        raise InvalidRequest(violations)
-    given = dict(filters)
-    since, until = given.get("since"), given.get("until")
+    AUDIT.check(filters, now_ms, lambda _name, _value: None)
+    values = AUDIT.values(filters)
     return AuditSearch(
-        actor=given.get("actor"),
-        action=given.get("action"),
-        task_id=given.get("task"),
-        since_ms=None if since is None else read_time(since, now_ms),
-        until_ms=None if until is None else read_time(until, now_ms),
+        actor=first_of(values["actor"]),
+        action=first_of(values["action"]),
+        task_id=first_of(values["task"]),
+        since_ms=time_of(values["since"], now_ms),
+        until_ms=time_of(values["until"], now_ms),
     )
-
-
-def _violations(filters: Pairs, now_ms: int) -> Iterator[Violation]:
-    for name, value in filters:
-        if len(value) > LONGEST_VALUE:
-            yield Violation(field=name, rule="is too long", accepted=f"at most {LONGEST_VALUE} characters")
-        elif name in {"since", "until"} and read_time(value, now_ms) is None:
-            yield Violation(field=name, rule="is no time", accepted=TIME_FORMS)
-    for name in NAMES:
-        if sum(each == name for each, _ in filters) > 1:
-            yield Violation(field=name, rule="is given too often", accepted="1 of it")
-
-
-def address(filters: Pairs, **more: str) -> str:
-    """The audit with these filters, and further fields of the address."""
-    query = urlencode([*filters, *more.items()])
-    return f"{PATH}?{query}" if query else PATH
 
 
 def narrowed(filters: Pairs, name: str, value: str) -> str:
     """The audit with this value of one filter in place of another one."""
-    return address(filters_of([*((each, old) for each, old in filters if each != name), (name, value)]))
-
-
-def chips(filters: Pairs) -> list[Chip]:
-    return [
-        Chip(name=pair[0], value=pair[1], without=address([each for each in filters if each != pair]))
-        for pair in filters
-    ]
-
-
-def saved_views(filters: Pairs) -> list[SavedView]:
-    return [
-        SavedView(name=name, address=address(wanted), is_here=list(filters) == list(wanted)) for name, wanted in _VIEWS
-    ]
+    return AUDIT.address(AUDIT.given_in([*((each, old) for each, old in filters if each != name), (name, value)]))
 
 
 def line_of(row: AuditRow, paths: frozenset[str]) -> AuditLine:

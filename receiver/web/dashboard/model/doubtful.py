@@ -6,29 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.tasks.model.task import Task
-from receiver.web.dashboard.model import task_filter
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.model.task_filter import Chip, SavedView
+from receiver.web.dashboard.model.list_filter import ListFilter
 
-PATH = f"{ROOT}/doubtful"
-
-NAMES = ("provider", "since", "until")
+DOUBTFUL = ListFilter(
+    path=f"{ROOT}/doubtful",
+    names=("provider", "since", "until"),
+    views=(("All", ()), ("Older than 1 hour", (("until", "1h"),)), ("Older than 1 day", (("until", "1d"),))),
+)
 
 LOOK_KEPT_MS = 86_400_000  # what was seen longer ago is not shown
 
 LOOK_OLD_MS = 1_800_000  # an older look is no ground to accept anything in bulk
-
-Pairs = Sequence[tuple[str, str]]
-
-_VIEWS: tuple[tuple[str, Pairs], ...] = (
-    ("All", ()),
-    ("Older than 1 hour", (("until", "1h"),)),
-    ("Older than 1 day", (("until", "1d"),)),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,28 +37,6 @@ class Seen:
         """The id of the one candidate that it can be."""
         found: str | None = self.found.get("clear")
         return found
-
-
-def filters_of(query: Pairs) -> Pairs:
-    return [pair for pair in task_filter.filters_of(query) if pair[0] in NAMES]
-
-
-def address(filters: Pairs, **more: str) -> str:
-    query = urlencode([*filters, *more.items()])
-    return f"{PATH}?{query}" if query else PATH
-
-
-def chips(filters: Pairs) -> list[Chip]:
-    return [
-        Chip(name=name, value=value, without=address([each for each in filters if each != (name, value)]))
-        for name, value in filters
-    ]
-
-
-def saved_views(filters: Pairs) -> list[SavedView]:
-    return [
-        SavedView(name=name, address=address(wanted), is_here=list(filters) == list(wanted)) for name, wanted in _VIEWS
-    ]
 
 
 def seen_by_task(looks: Sequence[OperatorRun]) -> dict[str, Seen]:

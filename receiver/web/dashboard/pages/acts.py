@@ -10,7 +10,8 @@ from receiver.runtime.operator_runs.runner import OperatorRuns
 from receiver.web.dashboard.acts.plan import Asked, MakePlan
 from receiver.web.dashboard.acts.plans import PLANS
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.page import Page, Pairs, View, redirect
+from receiver.web.dashboard.model.list_filter import Pairs
+from receiver.web.dashboard.page import Page, View, redirect
 from receiver.web.problems import Kind, Problem, not_found
 
 #: Of the form itself, beside the fields of the act.

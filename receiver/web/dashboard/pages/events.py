@@ -5,8 +5,7 @@ import re
 from receiver.events.model.event import EventType
 from receiver.events.model.query import EventSlice, NewestEvents
 from receiver.tasks.model.search import FoundNumber
-from receiver.web.dashboard.model import event_filter
-from receiver.web.dashboard.model.event_filter import EventSearch
+from receiver.web.dashboard.model.event_filter import EVENTS, EventSearch, read_search
 from receiver.web.dashboard.model.event_rows import event_row
 from receiver.web.dashboard.page import Page, View
 from receiver.web.problems import Kind, Problem
@@ -24,30 +23,26 @@ _SEQ = re.compile("[0-9]{1,18}")
 
 async def show_events(view: View) -> Page:
     """The newest events, or those before a number. With `top` the rows from that one down, and how many are newer."""
-    filters = event_filter.filters_of(view.query)
-    search = event_filter.read_search(filters)
+    filters = EVENTS.given_in(view.query)
+    search = read_search(filters)
     before, top = _number(view, "before"), _number(view, "top")
     found = await _found(view, search, top + 1 if top is not None else before)
     shown = [event_row(event) for event in found.events]
     is_first = before is None
     values = {
+        **EVENTS.shown(filters),
         "rows": shown,
         "news": await _news(view, search, top) if top is not None else FoundNumber(number=0, has_more=False),
-        "newest": event_filter.address(filters),
-        "older": found.next_before and event_filter.address(filters, before=str(found.next_before)),
+        "newest": EVENTS.address(filters),
+        "older": found.next_before and EVENTS.address(filters, before=str(found.next_before)),
         "is_first": is_first and top is None,
         "is_cut": found.is_cut,
-        "filters": filters,
-        "chosen": {name: [value for each, value in filters if each == name] for name in event_filter.NAMES},
-        "chips": event_filter.chips(filters),
-        "views": event_filter.saved_views(filters),
         "types": list(EventType),
         "providers": sorted(view.services.providers),
-        "clear": event_filter.PATH,
     }
     live = None
     if is_first and top is None and shown:
-        live = event_filter.address(filters, top=str(shown[0].event.seq))
+        live = EVENTS.address(filters, top=str(shown[0].event.seq))
     return Page(template="events.html", title="Events", values=values, live=live)
 
 

@@ -1,27 +1,19 @@
 """Runs of acts: the list, one with what became of its items, and its stop."""
 
-import re
-from collections.abc import Sequence
-from urllib.parse import urlencode
-
 from starlette.responses import Response
 
 from receiver.runtime.operator_runs.model import NOTES_MOST, OperatorRun
 from receiver.web.dashboard.model.addresses import ROOT
-from receiver.web.dashboard.page import Page, View, redirect
-from receiver.web.problems import Kind, Problem, not_found
+from receiver.web.dashboard.page import Page, View, redirect, rows_address
+from receiver.web.problems import not_found
 
 PATH = f"{ROOT}/runs"
 
 ROWS = 50
 
-_ID = re.compile(r"run_[0-9a-z]{26}")
-
 
 async def show_runs(view: View) -> Page:
-    cursor = view.asked("before") or None
-    if cursor and not _ID.fullmatch(cursor):
-        raise Problem(Kind.MALFORMED, "The address names no place in the list.")
+    cursor = view.place()
     page = await view.services.store.runs.runs(cursor=cursor, limit=ROWS)
     values = {
         "runs": page.items,
@@ -30,14 +22,15 @@ async def show_runs(view: View) -> Page:
         "is_first": cursor is None,
         "older": page.next_cursor and f"{PATH}?before={page.next_cursor}",
     }
-    return Page(template="runs.html", title="Acts", values=values, live=_live(page.items, cursor))
+    live = rows_address(PATH, (), (run.id for run in page.items), is_first=cursor is None)
+    return Page(template="runs.html", title="Acts", values=values, live=live)
 
 
 async def show_rows(view: View) -> Page | Response:
     """The rows that a page shows, as they are now, and how many newer there are. Opened alone it is the list."""
     if not view.is_fragment:
         return redirect(PATH)
-    ids = [each for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
+    ids = view.row_ids(ROWS)
     runs, news = view.services.store.runs, (0, False)
     if view.asked("first"):
         newest = await runs.runs(limit=ROWS)
@@ -45,13 +38,6 @@ async def show_rows(view: View) -> Page | Response:
         news = (number, number == ROWS and newest.next_cursor is not None)
     values = {"runs": await runs.by_ids(ids), "news": news, "newest": PATH}
     return Page(template="runs.html", title="Acts", values=values)
-
-
-def _live(runs: Sequence[OperatorRun], cursor: str | None) -> str:
-    """The address of the same rows. On the first page it also counts what is newer."""
-    rows = [("ids", ".".join(run.id for run in runs))]
-    first = [("first", "1")] if cursor is None else []
-    return f"{PATH}/rows?{urlencode([*first, *rows])}"
 
 
 async def show_run(view: View) -> Page:

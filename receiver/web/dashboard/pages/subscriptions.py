@@ -1,6 +1,5 @@
 """Subscriptions with the health of their endpoints, the hosts of `notify`, and one subscription."""
 
-import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -19,7 +18,7 @@ from receiver.web.dashboard.model.subscription_sheet import (
     subscription_row,
     success_words,
 )
-from receiver.web.dashboard.page import Page, View, redirect
+from receiver.web.dashboard.page import Page, View, redirect, rows_address
 from receiver.web.problems import Kind, Problem
 from receiver.webhooks.model.delivery import COUNTED_MOST, DeliveryState
 from receiver.webhooks.model.delivery_search import DeliverySearch
@@ -40,8 +39,6 @@ ROTATIONS_MOST = 500  # of all subscriptions, that are looked at for the age of 
 #: Words of the button, and seconds in which the old secret signs as well.
 OVERLAPS = (("24 hours", 86_400), ("1 hour", 3_600), ("7 days", 604_800), ("not at all", 0))
 
-_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
-
 LONGEST_HOST = 2_100  # characters
 
 _STATES = ("", *SubscriptionState)
@@ -50,9 +47,7 @@ _NO_LIST = "The address names no such list: `state` is active or disabled."
 
 
 async def show_subscriptions(view: View) -> Page:
-    state, cursor = _state(view), view.asked("before") or None
-    if cursor and not _ID.fullmatch(cursor):
-        raise Problem(Kind.MALFORMED, _NO_LIST)
+    state, cursor = _state(view), view.place()
     page = await view.services.store.subscriptions.page(limit=ROWS, cursor=cursor, state=state)
     ids = [each.subscription.id for each in page.items]
     chosen = [] if state is None else [("state", state.value)]
@@ -70,8 +65,7 @@ async def show_subscriptions(view: View) -> Page:
         "has_any": bool(ids or state or cursor),
         "is_counted_up": is_counted_up,
     }
-    first = [("first", "1")] if cursor is None else []
-    live = f"{PATH}/rows?{urlencode([*chosen, *first, ('ids', '.'.join(ids))])}"
+    live = rows_address(PATH, chosen, ids, is_first=cursor is None)
     return Page(template="subscriptions.html", title="Subscriptions", values=values, live=live)
 
 
@@ -81,7 +75,7 @@ async def show_rows(view: View) -> Page | Response:
     newest = _address([] if state is None else [("state", state.value)])
     if not view.is_fragment:
         return redirect(newest)
-    ids = [each for each in view.asked("ids").split(".") if _ID.fullmatch(each)][:ROWS]
+    ids = view.row_ids(ROWS)
     subscriptions, news = view.services.store.subscriptions, (0, False)
     if view.asked("first"):
         page = await subscriptions.page(limit=ROWS, cursor=None, state=state)

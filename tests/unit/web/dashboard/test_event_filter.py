@@ -3,7 +3,7 @@
 import pytest
 
 from receiver.events.model.event import Event
-from receiver.web.dashboard.model import event_filter
+from receiver.web.dashboard.model.event_filter import EVENTS, read_search
 from receiver.web.dashboard.model.event_rows import event_row
 from submitter.errors import InvalidRequest
 from submitter.model import TaskId
@@ -11,24 +11,24 @@ from submitter.model import TaskId
 
 def _fields_of(*pairs: tuple[str, str]) -> list[str]:
     with pytest.raises(InvalidRequest) as found:
-        event_filter.read_search(event_filter.filters_of(pairs))
+        read_search(EVENTS.given_in(pairs))
     return [each.field for each in found.value.violations]
 
 
 def test_filters_are_read_in_one_order_and_written_back() -> None:
-    filters = event_filter.filters_of([("label", "a=b=c"), ("x", "1"), ("provider", " "), ("type", "task.failed")])
-    search = event_filter.read_search(filters)
+    filters = EVENTS.given_in([("label", "a=b=c"), ("x", "1"), ("provider", " "), ("type", "task.failed")])
+    search = read_search(filters)
     assert search.filter.types == frozenset({"task.failed"})
     assert dict(search.filter.labels) == {"a": "b=c"}
-    assert event_filter.address(filters) == "/ops/events?type=task.failed&label=a%3Db%3Dc"
-    assert [chip.without for chip in event_filter.chips(filters)] == [
+    assert EVENTS.address(filters) == "/ops/events?type=task.failed&label=a%3Db%3Dc"
+    assert [chip.without for chip in EVENTS.chips(filters)] == [
         "/ops/events?label=a%3Db%3Dc",
         "/ops/events?type=task.failed",
     ]
 
 
 def test_a_saved_view_knows_that_it_is_shown() -> None:
-    views = event_filter.saved_views([])
+    views = EVENTS.saved_views([])
     assert [view.is_here for view in views] == [True, False, False, False]
 
 
