@@ -59,7 +59,7 @@ class Tx(Reader, Protocol):
         """Number of rows changed."""
 
     async def execute_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> None:
-        """The statement once for each row; nothing when there are none."""
+        """The statement once for each row, in no certain order; nothing when there are none."""
 
     async def fetch_many(self, name: str, rows: Sequence[Mapping[str, Value]], /) -> list[Row]:
         """What the statement finds for each row, one after the other."""

@@ -263,8 +263,10 @@ class _Batch:
         only_ended = {task.id for task in changed if is_only_ended(self._stored[task.id], task)}
         await tx.execute_many("end_task", [ended_row(task) for task in changed if task.id in only_ended])
         others = [task for task in changed if task.id not in only_ended]
-        losing = sorted(others, key=lambda task: task.provider_task_id is not None)  # before another task gets that id
-        await tx.execute_many("update_task", [task_row(task) for task in losing])
+        # First those that lose the provider's id, because another one may get it, and the rows of a call have no order.
+        for has_id in (False, True):
+            rows = [task_row(task) for task in others if (task.provider_task_id is not None) is has_id]
+            await tx.execute_many("update_task", rows)
         counted = sorted(self._counted - self._changed - self._adopted)
         await tx.execute_many("count_reports", [reports_row(self._tasks[task_id]) for task_id in counted])
 
