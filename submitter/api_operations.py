@@ -14,7 +14,7 @@ class ProviderStatus(ApiModel):
     `tokens` is below zero after submits that did not wait for the budget. Polls and submits are paused apart; `alarm`
     and `submits_alarm` say what an operator must look into. `unfinished` tasks have not ended; `queued` of them wait
     for room, and `in_flight` count for `max_in_flight`, the limit by settings and documents, and for
-    `learned_in_flight`, which refusals have taught. Null: no limit.
+    `learned_in_flight`, which is learned from refusals. Null: no limit.
     """
 
     name: str

@@ -19,7 +19,7 @@ ALARM_CHARACTERS = 300  # of a provider's message in an alarm; longer ones are c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """A provider's rate budget, its pauses and what its refusals have taught."""
+    """A provider's rate budget, its pauses and what is learned from its refusals."""
 
     provider: str
     #: Requests left as of `refilled_ms`; below zero after requests that did not wait for the budget.

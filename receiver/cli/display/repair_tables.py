@@ -111,7 +111,7 @@ def _troubles(status: ProviderStatus, now_ms: int) -> Iterator[Text]:
         if alarm is not None:
             yield _styled(alarm, "bold red")
     if status.learned_in_flight is not None:
-        yield _styled(f"it takes {status.learned_in_flight} tasks in flight, as its refusals have taught", "")
+        yield _styled(f"it takes {status.learned_in_flight} tasks in flight, learned from its refusals", "")
 
 
 def _is_stopped(status: ProviderStatus) -> bool:

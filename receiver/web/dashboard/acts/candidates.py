@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from receiver.runtime.explaining import has_list
 from receiver.runtime.operator_runs.acts.candidates import LOOK, LOOKED_FOR_MOST
 from receiver.runtime.operator_runs.model import OperatorRun
 from receiver.runtime.services import Services
@@ -13,7 +14,6 @@ from receiver.web.dashboard.model import doubtful, task_filter
 from receiver.web.dashboard.model.addresses import ROOT
 from receiver.web.dashboard.model.doubtful import DOUBTFUL
 from submitter.model import TaskState
-from submitter.providers.registry import LISTS_TASKS
 
 LOOKS_READ = 5
 
@@ -33,7 +33,7 @@ async def _tasks(asked: Asked, most: int) -> tuple[list[tuple[str, str]], tuple[
 async def plan_look(asked: Asked) -> ActPlan:
     filters, tasks = await _tasks(asked, LOOKED_FOR_MOST)
     providers = sorted({task.provider for task in tasks})
-    asked_ones = [name for name in providers if lists_tasks(asked.services, name)]
+    asked_ones = [name for name in providers if has_list(asked.services, name)]
     looks = await recent_looks(asked.services, asked.at_ms)
     wanted = {task.id for task in tasks}
     open_one = next((each for each in looks if each.is_open and wanted & set(each.condition["tasks"])), None)
@@ -101,9 +101,3 @@ async def plan_accept(asked: Asked) -> ActPlan:
 async def recent_looks(services: Services, now_ms: int) -> list[OperatorRun]:
     since_ms = now_ms - doubtful.LOOK_KEPT_MS
     return await services.store.runs.newest_of_kind(LOOK, since_ms=since_ms, limit=LOOKS_READ)
-
-
-def lists_tasks(services: Services, provider: str) -> bool:
-    """Whether a provider can be asked for its tasks."""
-    configured = services.providers.get(provider)
-    return configured is not None and configured.account.adapter in LISTS_TASKS

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.runtime.services import Services
-
-Pairs = Sequence[tuple[str, str]]
+from receiver.web.dashboard.model.list_filter import Pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from receiver.runtime.operator_runs.acts.replay import EVENTS_AT_ONCE
 from receiver.web.dashboard.acts.plan import ActPlan, Asked, counted
 from receiver.web.dashboard.acts.subscriptions import page_of, the_subscription
-from receiver.web.dashboard.model.list_filter import read_time
+from receiver.web.dashboard.model.list_filter import TIME_FORMS, read_time
 from receiver.webhooks.model.replay import ReplayRange, ReplayWhich
 from receiver.webhooks.model.subscription import Subscription, SubscriptionState
 from receiver.webhooks.replay_repository import ReplayScope
@@ -117,8 +117,7 @@ async def _first_seq(asked: Asked) -> int:
         return first
     at_ms = read_time(since, asked.at_ms)
     if at_ms is None:
-        accepted = "today, 90m, 24h, 7d, or a time as 2026-09-21T14:00 in UTC"
-        raise InvalidRequest([Violation(field="since", rule="is no time", accepted=accepted)])
+        raise InvalidRequest([Violation(field="since", rule="is no time", accepted=TIME_FORMS)])
     log = asked.services.store.events
     found = await log.first_since(at_ms)
     return await log.last_seq() + 1 if found is None else found

@@ -6,10 +6,10 @@ While the ledger cannot be read it shows the last snapshot and says so.
 import asyncio
 from dataclasses import dataclass
 
+from receiver.runtime.explaining import has_list
 from receiver.runtime.services import Services
 from receiver.store.errors import StoreError
 from receiver.store.minutes import HOUR_MS
-from receiver.web.dashboard.acts.candidates import lists_tasks
 from receiver.web.dashboard.model.alarm import Facts
 from receiver.web.dashboard.model.alarms import alarms_of
 from receiver.web.dashboard.model.figures import (
@@ -67,7 +67,7 @@ async def show_now(view: View) -> Page:
 
 
 def _listing(services: Services) -> frozenset[str]:
-    return frozenset(name for name in services.providers if lists_tasks(services, name))
+    return frozenset(name for name in services.providers if has_list(services, name))
 
 
 async def _read(services: Services, now_ms: int, oldest_ms: int) -> Read:
