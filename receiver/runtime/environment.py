@@ -12,6 +12,7 @@ from receiver.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from receiver.config.problems import SettingProblem
+    from receiver.config.sections import ShellSettings
     from receiver.config.settings import Settings
 
 DOTENV = Path(".env")
@@ -44,6 +45,18 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     if isinstance(read, Settings) and not unread:
         return read
     raise config_error((*unread, *(() if isinstance(read, Settings) else read)))
+
+
+def load_shell_settings(url: str | None) -> "ShellSettings":
+    """Where a command works; `url` wins over the variable. Raise ConfigError that names every problem."""
+    from receiver.config.sections import ShellSettings  # noqa: PLC0415 - as above
+    from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - as above
+
+    variables, unread = read_variables()
+    read = read_shell_settings(variables if url is None else {**variables, "WHENFINAL_URL": url})
+    if isinstance(read, ShellSettings) and (read.url is None or not unread):
+        return read
+    raise config_error((*unread, *(() if isinstance(read, ShellSettings) else read)))
 
 
 def wants_json_log() -> bool:
