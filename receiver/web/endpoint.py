@@ -85,8 +85,8 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     #: None: open to all.
     scope: Scope | None = None
-    #: The handler keeps to the limits of the caller's key. Any other one is about the whole service, and is not for keys
-    #: that are limited.
+    #: The handler keeps to the limits of the caller's key. Any other one is about the whole service, and refuses a
+    #: limited key.
     keeps_limits: bool = False
     #: A key of this scope shows more; without one the answer is the same for all.
     optional_scope: Scope | None = None
