@@ -197,5 +197,12 @@ GROUPS: dict[str, str] = {
 }
 
 
+#: Commands that work on this machine and its settings. The others use the API: of a running service, or inside their
+#: own process.
+ON_THIS_MACHINE = frozenset(
+    {"serve", "web", "worker", "migrate", "backup", "simulate", "alerts", "grafana", "demo", "version"}
+)
+
+
 def first_sentence(text: str) -> str:
     return text.partition("\n")[0].partition(". ")[0].removesuffix(".") + "."

@@ -34,8 +34,23 @@ def parse_pair(text: str) -> Pair:
     return Pair(name, value)
 
 
-def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text: str) -> OptionInfo:
-    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it."""
+def parsed_option(
+    flag: str,
+    metavar: str,
+    parse: Callable[[str], object],
+    text: str,
+    *,
+    short: str | None = None,
+    words: Iterable[str] = (),
+) -> OptionInfo:
+    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it.
+
+    `words` are what a shell completes it with.
+    """
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
 
     def parse_or_explain(value: str) -> object:
         try:
@@ -45,11 +60,14 @@ def parsed_option(flag: str, metavar: str, parse: Callable[[str], object], text:
 
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
-    option: OptionInfo = typer.Option(flag, metavar=metavar, parser=parse_or_explain, help=text)
+    flags = [flag] if short is None else [flag, short]
+    option: OptionInfo = typer.Option(
+        *flags, metavar=metavar, parser=parse_or_explain, help=text, autocompletion=complete if known else None
+    )
     return option
 
 
-def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> OptionInfo:
+def enum_option(values: Iterable[StrEnum], flag: str, what: str, *, short: str | None = None) -> OptionInfo:
     """An option that takes one of these values. Its help and its error list all of them."""
     by_word = {value.value: value for value in values}
     listed = ", ".join(by_word)
@@ -60,7 +78,7 @@ def enum_option(values: Iterable[StrEnum], flag: str, what: str) -> OptionInfo:
             raise ValueError(message)
         return by_word[text.lower()]
 
-    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.")
+    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.", short=short, words=by_word)
 
 
 def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

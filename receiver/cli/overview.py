@@ -7,7 +7,12 @@ from collections.abc import Iterable
 
 from receiver.cli.command_list import COMMANDS, GROUPS, HELP, first_sentence
 
-_OPTIONS = (("--version", "Print the version."), ("--help", "Show this message and exit."))
+_OPTIONS = (
+    ("--version", "Print the version."),
+    ("--install-completion", "Install completion for the current shell."),
+    ("--show-completion", "Show completion for the current shell, to copy it or customize the installation."),
+    ("-h, --help", "Show this message and exit."),
+)
 
 _WIDEST, _NARROWEST = 80, 52  # columns, as typer has them
 

@@ -17,7 +17,7 @@ from receiver.store.url import DEFAULT_URL, LedgerFile, is_in_memory, read_datab
 
 T = TypeVar("T")
 
-_ADDRESS, _OURS = "WHENFINAL_DATABASE_URL", "WHENFINAL_"
+_ADDRESS, _SERVICE, _OURS = "WHENFINAL_DATABASE_URL", "WHENFINAL_URL", "WHENFINAL_"
 
 
 def read_ledger(work: Callable[[Engine], Coroutine[Any, Any, T]], *, follows: bool = False) -> T:
@@ -44,7 +44,7 @@ def look_at_ledger() -> AbstractContextManager[Look]:
 
 
 def _address() -> str:
-    """Raise Unsuited for a file `.env` with a problem."""
+    """Raise Unsuited for a file `.env` with a problem, and where a running service is to be read."""
     try:
         if DOTENV.exists() and not DOTENV.is_file():
             raise Unsuited  # because a pipe can be read once only
@@ -52,6 +52,8 @@ def _address() -> str:
     except (OSError, ConfigError) as error:
         raise Unsuited from error
     if unread:
+        raise Unsuited
+    if _SERVICE in variables:
         raise Unsuited
     if _ADDRESS in variables:
         return variables[_ADDRESS].strip()

@@ -21,6 +21,23 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a key is confined to. What lies outside is not there for its callers."""
+
+    #: None: every provider.
+    providers: frozenset[str] | None = None
+    #: The name and the value that each of its tasks has; None: any labels.
+    label: tuple[str, str] | None = None
+
+    @property
+    def are_set(self) -> bool:
+        return self.providers is not None or self.label is not None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """A key as it stands in the settings."""
 

@@ -10,7 +10,9 @@ from receiver.config.types import (
     DatabaseUrl,
     Decimal,
     Group,
+    HeaderText,
     Host,
+    HttpUrl,
     Networks,
     SecretKeys,
     Section,
@@ -353,4 +355,24 @@ class LogSettings(Section):
     )
     format: Annotated[Literal["console", "json"], AnyCase] = setting(
         "WHENFINAL_LOG_FORMAT", "console", what="Lines for people, or one JSON object a line."
+    )
+
+
+class ShellSettings(Section):
+    """Where the commands work, apart from those that run a process of the service. Both are of no use to a server."""
+
+    group = Group.SHELL
+
+    url: HttpUrl | None = setting(
+        "WHENFINAL_URL",
+        unit="URL",
+        what="The running service that commands such as `whenfinal tasks list` work at; `--url` wins. Unset: the "
+        "ledger of these settings.",
+        danger="The key goes there. By plain http it can be read on the way.",
+    )
+    api_key: HeaderText | None = setting(
+        "WHENFINAL_API_KEY",
+        what="The API key for it.",
+        danger="It allows what its scopes say.",
+        secret=True,
     )

@@ -32,6 +32,7 @@ from receiver.config.sections import (
     ProvidersSettings,
     ReconcileSettings,
     RetentionSettings,
+    ShellSettings,
     StreamsSettings,
     TraceSettings,
 )
@@ -70,6 +71,7 @@ class Settings(Section):
     trace: TraceSettings = TraceSettings()
     log: LogSettings = LogSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    shell: ShellSettings = ShellSettings()
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
@@ -128,3 +130,14 @@ def read_settings(mapping: Mapping[str, str]) -> Settings | tuple[SettingProblem
     except ValidationError as error:
         return (*found, *find_problems(error, known), *problems)
     return (*found, *problems) or settings
+
+
+def read_shell_settings(mapping: Mapping[str, str]) -> ShellSettings | tuple[SettingProblem, ...]:
+    """What a command against a running service needs of the settings, whatever is wrong with the others."""
+    known = list_settings(ShellSettings)
+    given, quoted = take_quotes_away({each.env: mapping[each.env].strip() for each in known if each.env in mapping})
+    try:
+        settings = ShellSettings.model_validate(nest_values(given, known))
+    except ValidationError as error:
+        return (*quoted, *find_problems(error, known))
+    return tuple(quoted) or settings

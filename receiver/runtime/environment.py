@@ -12,6 +12,7 @@ from receiver.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from receiver.config.problems import SettingProblem
+    from receiver.config.sections import ShellSettings
     from receiver.config.settings import Settings
 
 DOTENV = Path(".env")
@@ -46,6 +47,18 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     raise config_error((*unread, *(() if isinstance(read, Settings) else read)))
 
 
+def load_shell_settings(url: str | None) -> "ShellSettings":
+    """Where a command works; `url` wins over the variable. Raise ConfigError that names every problem."""
+    from receiver.config.sections import ShellSettings  # noqa: PLC0415 - as above
+    from receiver.config.settings import config_error, read_shell_settings  # noqa: PLC0415 - as above
+
+    variables, unread = read_variables()
+    read = read_shell_settings(variables if url is None else {**variables, "WHENFINAL_URL": url})
+    if isinstance(read, ShellSettings) and (read.url is None or not unread):
+        return read
+    raise config_error((*unread, *(() if isinstance(read, ShellSettings) else read)))
+
+
 def wants_json_log() -> bool:
     """Whether the log is set to JSON, also where other settings are wrong or `.env` cannot be read."""
     try:
@@ -53,6 +66,13 @@ def wants_json_log() -> bool:
     except ConfigError:
         variables, _ = read_variables(dotenv=None)
     return variables.get("WHENFINAL_LOG_FORMAT", "").strip().lower() == "json"
+
+
+def words_to_complete() -> list[str]:
+    """The words of a command that the shell completes; empty in any other call."""
+    if "_WHENFINAL_COMPLETE" not in os.environ:
+        return []
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
 
 
 def is_plain(out: TextIO) -> bool:

@@ -92,17 +92,24 @@ def create_app(settings: Settings, *, with_worker: bool, show_key: Callable[[str
 
 
 def build_app(
-    open_services: Callable[[], AbstractAsyncContextManager[Services]], *, has_dashboard: bool = True
+    open_services: Callable[[], AbstractAsyncContextManager[Services]],
+    *,
+    has_dashboard: bool = True,
+    takes_on_runs: bool = True,
 ) -> Starlette:
-    """Return the application over services that its lifespan opens."""
+    """Return the application over services that its lifespan opens.
+
+    `takes_on_runs`: it goes on with runs of processes that have died, beside its own.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Application) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services() as services, operating(services) as runs:
+        async with open_services() as services, operating(services, takes_on=takes_on_runs) as runs:
             app.state.bodies = Bodies.of(services.settings)
             app.callbacks = app.state.callbacks = CallbackTaker(
                 services.intake, app.state.bodies, services.metrics, services.reporter.spans
             )
+            app.state.on_store_error = None
             app.state.sign_in_limit = SignInLimit()
             app.state.media_slots = MediaSlots()
             app.state.live_streams = LiveStreams()
@@ -215,10 +222,7 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         case InvalidRequest():
             return invalid(Kind.INVALID, *error.violations)
         case StoreError():
-            is_gone = isinstance(error, LedgerGone)
-            level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
-            log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
-            return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
+            return _store_problem(request, error)
         case HTTPException():
             return _refusal_of_framework(request, error.status_code)
         case ClientDisconnect():
@@ -226,6 +230,17 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return Problem(Kind.MALFORMED, "The connection ended before the whole body had come.")
         case _:
             return Problem(Kind.INTERNAL)
+
+
+def _store_problem(request: Request, error: StoreError) -> Problem:
+    """Where the application runs inside a command, the command itself tells what is wrong with its ledger."""
+    if (tell_command := request.app.state.on_store_error) is not None:
+        tell_command(error)
+        return Problem(Kind.UNAVAILABLE)
+    is_gone = isinstance(error, LedgerGone)
+    level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
+    log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
+    return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
 
 
 def _refusal_of_framework(request: Request, status: int) -> Problem:

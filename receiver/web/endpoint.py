@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from receiver.config.api_keys import Scope
 from receiver.runtime.services import Services
-from receiver.web.auth import authenticate
+from receiver.web.auth import ANYBODY, Caller, authenticate
 from receiver.web.bodies import Bodies, Reading
 from receiver.web.json_body import JSON_TYPES, BadJson, check_type, parse_json
 from receiver.web.middleware import trace_of
@@ -37,13 +37,12 @@ class RequestContext(Generic[Q, B]):
     services: Services
     query: Q
     body: B
-    #: The name of the caller's key, empty on open endpoints.
-    key_name: str = ""
+    caller: Caller
 
     @property
     def actor(self) -> str:
         """The caller as audit lines name it."""
-        return f"key {self.key_name}"
+        return self.caller.actor
 
     def path_param(self, name: str) -> str:
         return str(self.request.path_params[name])
@@ -116,14 +115,16 @@ class Endpoint:
         services: Services = request.state.services
         trace = trace_of(request.scope)
         trace.route = self.path
+        caller = ANYBODY
         if self.scope is not None:
-            trace.key = authenticate(request.scope, services.api_keys, self.scope)
+            caller = authenticate(request.scope, services.api_keys, self.scope)
+            trace.key = caller.name or None
         context = RequestContext(
             request=request,
             services=services,
             query=read_query(self.query, request.scope["query_string"]),
             body=await self._read_body(request),
-            key_name=trace.key or "",
+            caller=caller,
         )
         answer = await self.handle(context)
         return answer.to_response() if isinstance(answer, JsonAnswer) else answer

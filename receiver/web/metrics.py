@@ -38,7 +38,7 @@ async def show_metrics(context: RequestContext[AnyQuery, NoBody]) -> Response:
 
 def _metrics(request: Request, services: Services) -> Response:
     if services.settings.metrics.access == "key":
-        trace_of(request.scope).key = authenticate(request.scope, services.api_keys, Scope.READ)
+        trace_of(request.scope).key = authenticate(request.scope, services.api_keys, Scope.READ).name or None
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     text = encode(services.metrics.registry)
     return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

@@ -92,7 +92,9 @@ class Clearable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOptions(SubscriptionOptions):
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Send to this URL from now on.")] = None
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="Send to this URL from now on.")] = (
+        None
+    )
     clear: Annotated[
         list[Clearable] | None, enum_option(Clearable, "--clear", "Remove this condition or limit; may be repeated")
     ] = None
@@ -147,7 +149,7 @@ def show_subscription(subscription_id: SubscriptionId, *, as_json: Json = False)
 
 @options_from(ChangeOptions)
 def change(subscription_id: SubscriptionId, *, given: ChangeOptions, as_json: Json = False) -> None:
-    changes = _given_fields(given) | ({} if given.url is None else {"url": given.url})
+    changes = _given_fields(given) | ({} if given.endpoint is None else {"url": given.endpoint})
     cleared = dict.fromkeys(_FIELDS.get(word, word.value) for word in given.clear or ())
     if changes.keys() & cleared.keys():
         raise CommandFailed("--clear: an option that is given can not be cleared as well", status=USAGE)

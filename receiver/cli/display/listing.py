@@ -5,6 +5,7 @@ longer than most listings, and what goes to a pipe or a file seldom needs it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from receiver.runtime.durations import format_when
@@ -87,6 +88,10 @@ GAP = 3  # columns between two columns of a table
 PIPED_WIDTH = 240  # columns where no terminal sets them: a row stays one line for grep
 
 
+#: Every column is drawn, however wide the terminal is.
+is_wide: ContextVar[bool] = ContextVar("is_wide", default=False)
+
+
 class Listing:
     """A table, most important columns first. On a narrow terminal the last ones are left out and named below."""
 
@@ -100,7 +105,7 @@ class Listing:
             return None
         widths = [max(map(len, column)) for column in zip(self._names, *texts, strict=True)]
         rule = "\u2500" * (sum(widths) + GAP * (len(widths) - 1))
-        if len(rule) > PIPED_WIDTH:
+        if len(rule) > PIPED_WIDTH and not is_wide.get():
             return None
         padded = [[text.ljust(width) for text, width in zip(row, widths, strict=True)] for row in (self._names, *texts)]
         names, *lines = ((" " * GAP).join(row) for row in padded)
@@ -108,10 +113,10 @@ class Listing:
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         rows = [[cell(value) for value in row] for row in self.rows]
-        count = self._fitting(rows, options.max_width)
+        count = len(self._names) if is_wide.get() else self._fitting(rows, options.max_width)
         yield _drawn(self._names[:count], [row[:count] for row in rows])
         if count < len(self._names):
-            yield cell(f"too narrow for: {', '.join(self._names[count:])}; --json shows all")
+            yield cell(f"too narrow for: {', '.join(self._names[count:])}; -o wide shows all")
 
     def _fitting(self, rows: Sequence[Sequence["Text"]], width: int) -> int:
         """How many columns fit; at least one."""

@@ -35,7 +35,7 @@ def test_an_id_to_copy_is_never_broken_and_no_line_is_too_long(width: int) -> No
 
 def test_columns_that_do_not_fit_are_named() -> None:
     listing = table("task", "provider", "state", "provider's id", "labels", rows=[(*ROW[:3], *ROW[5:])])
-    assert _drawn(listing, 60)[-1] == "too narrow for: provider's id, labels; --json shows all"
+    assert _drawn(listing, 60)[-1] == "too narrow for: provider's id, labels; -o wide shows all"
     assert "too narrow" not in "".join(_drawn(listing, 240))
 
 

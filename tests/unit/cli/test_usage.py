@@ -1,13 +1,18 @@
 """Wrong usage: named, with status 2, before the settings or the ledger are read. And the help of every command."""
 
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from typer import Context
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from receiver.cli.command_list import COMMANDS, GROUPS, first_sentence
 from receiver.cli.console import CommandFailed
+from receiver.cli.examples import EXAMPLES
 from receiver.cli.main import main
 from receiver.cli.outcome import lines_of, status_of
 from receiver.cli.program import build
@@ -157,9 +162,32 @@ def test_the_list_of_commands_imports_none_of_them() -> None:
     assert loaded == {
         "receiver.cli",
         "receiver.cli.command_list",
+        "receiver.cli.examples",
         "receiver.cli.program",
         "receiver.cli.short",
         "receiver.cli.console",
         "receiver.runtime",
         "receiver.runtime.printable",
     }
+
+
+@pytest.mark.parametrize(("words", "example"), [(words, each) for words, found in EXAMPLES.items() for each in found])
+def test_each_example_of_a_help_is_a_command_line_that_is_understood(words: str, example: str) -> None:
+    given = shlex.split(example.partition(" > ")[0])
+    assert given[: len(words.split())] == words.split()
+    command: Any = get_command(build(given))
+    context = Context(command, info_name="whenfinal")
+    for word in words.split():
+        context, command, given = Context(command, parent=context), command.commands[word], given[1:]
+    command.make_context(command.name, given, parent=context).close()
+
+
+def test_every_command_has_an_example() -> None:
+    assert set(EXAMPLES) == {words for words, _, _ in COMMANDS}
+
+
+@pytest.mark.parametrize("words", ["", "tasks", "tasks list"])
+def test_h_is_help(words: str) -> None:
+    result = CliRunner().invoke(build(words.split()), [*words.split(), "-h"])
+    assert result.output == CliRunner().invoke(build(words.split()), [*words.split(), "--help"]).output
+    assert result.exit_code == 0

@@ -1,0 +1,67 @@
+"""Examples of every command, which its help ends with. A test reads each as the command line does."""
+
+#: By the words of the command; each line goes on after `whenfinal `.
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "serve": ("serve", "serve --host 0.0.0.0 --port 8080"),
+    "web": ("web --port 8001",),
+    "worker": ("worker",),
+    "migrate": ("migrate", "migrate --from sqlite:///whenfinal.db --to postgresql://user@db/whenfinal"),
+    "backup": ("backup /backups/whenfinal.db",),
+    "submit": ("submit request.json", "submit films.jsonl --wait --timeout 1h", "submit - --key-prefix monday --json"),
+    "reconcile": (
+        "reconcile --older-than 10m",
+        "reconcile --provider hiapi --dry-run --ask",
+        "reconcile --task tsk_01m7yrqm47904bn5a9g1vxy29m",
+    ),
+    "events": ("events --after 17", "events --follow --type task.failed --json"),
+    "replay": (
+        "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2h --only missing",
+        "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2026-11-25T10:00:00Z --dry-run",
+    ),
+    "doctor": ("doctor", "doctor --offline --json"),
+    "simulate": ("simulate > .env", "simulate --speed 10 --fault stuck=0.1"),
+    "alerts": ("alerts > whenfinal.rules.yml",),
+    "grafana": ("grafana > whenfinal.json",),
+    "demo": ("demo",),
+    "version": ("version",),
+    "tasks list": (
+        "tasks list --state uncertain",
+        "tasks list --provider hiapi --label film=1 --older-than 1h",
+    ),
+    "tasks show": ("tasks show tsk_01m7yrqm47904bn5a9g1vxy29m", "tasks show hiapi/tk-hiapi-01K5QW8Y --json"),
+    "tasks explain": ("tasks explain tsk_01m7yrqm47904bn5a9g1vxy29m",),
+    "tasks settle": (
+        "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --task-id tk-hiapi-01K5QW8Y",
+        "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --refused",
+        "tasks settle --look",
+    ),
+    "tasks cancel": ("tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",),
+    "tasks download": ("tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",),
+    "providers list": ("providers list",),
+    "providers show": ("providers show hiapi",),
+    "providers resume": ("providers resume hiapi",),
+    "subscriptions create": (
+        "subscriptions create https://hooks.example.com/videos",
+        "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
+    ),
+    "subscriptions list": ("subscriptions list --state disabled",),
+    "subscriptions show": ("subscriptions show sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "subscriptions change": ("subscriptions change sub_01m7yrqm47904bn5a9g1vxy29m --type task.failed --clear rate",),
+    "subscriptions disable": ("subscriptions disable sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "subscriptions enable": ("subscriptions enable sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "subscriptions delete": ("subscriptions delete sub_01m7yrqm47904bn5a9g1vxy29m --yes",),
+    "subscriptions rotate-secret": ("subscriptions rotate-secret sub_01m7yrqm47904bn5a9g1vxy29m --overlap 1h",),
+    "subscriptions test": ("subscriptions test sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "subscriptions resume": ("subscriptions resume sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "endpoints list": ("endpoints list --failing",),
+    "endpoints resume": ("endpoints resume https://hooks.example.com --dead-letters",),
+    "deliveries list": ("deliveries list --state dead",),
+    "deliveries show": ("deliveries show dlv_01m7yrqm47904bn5a9g1vxy29m",),
+    "deliveries redeliver": ("deliveries redeliver dlv_01m7yrqm47904bn5a9g1vxy29m",),
+}
+
+
+def with_examples(words: str, text: str) -> str:
+    """The help of a command; typer does not wrap the lines of the examples."""
+    lines = "\n".join(f"  whenfinal {example}" for example in EXAMPLES[words])
+    return f"{text.rstrip()}\n\n\b\nExamples:\n{lines}\n"
