@@ -1,12 +1,10 @@
 """The Dockerfile: what it says, and each of its steps on this machine, without a container engine."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support import container
 from tests.support.container import Image
-from tests.support.image_file import DOCKERFILE, Instruction, copied, context, exec_form, read_stages
+from tests.support.image_file import DOCKERFILE, Instruction, context, copied, exec_form, read_stages
 
 STAGES = read_stages(DOCKERFILE.read_text(encoding="utf-8"))
 FINAL = STAGES[-1]

@@ -21,8 +21,10 @@ from tests.support.image_file import DOCKERFILE, ROOT, Stage, context, copied, e
 
 LIMIT_S = 120
 _BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MOUNTS = 'mount --make-rprivate / && mount --bind "$1" /srv && mount --bind "$2" /var/lib && mount --bind "$3" /usr/local'
-_BUILD = f"{_MOUNTS} && mkdir -p \"$4\" && cd \"$4\" && exec sh -euc \"$5\""
+_MOUNTS = (
+    'mount --make-rprivate / && mount --bind "$1" /srv && mount --bind "$2" /var/lib && mount --bind "$3" /usr/local'
+)
+_BUILD = f'{_MOUNTS} && mkdir -p "$4" && cd "$4" && exec sh -euc "$5"'
 _RUN = f"""{_MOUNTS}
 mount --bind /var/lib/whenfinal /var/lib/whenfinal
 for place in $(cut -d' ' -f5 /proc/self/mountinfo); do
@@ -117,7 +119,16 @@ class Container:
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one more command in it, as `docker exec` does."""
-        inside = ["nsenter", "--target", str(self.first()), "--mount", "--pid", "--net", "--wd", *self.image.as_user(*command)]
+        inside = [
+            "nsenter",
+            "--target",
+            str(self.first()),
+            "--mount",
+            "--pid",
+            "--net",
+            "--wd",
+            *self.image.as_user(*command),
+        ]
         return subprocess.run(inside, check=False, capture_output=True, text=True, timeout=LIMIT_S)
 
     def stop(self) -> int:
@@ -149,7 +160,9 @@ def _build_stage(stage: Stage, folder: Path) -> None:
 
 def _run(folder: Path, place: str, script: str) -> None:
     places = [str(folder / "srv"), str(folder / "lib"), sys.base_prefix]
-    kept = {name: text for name, text in os.environ.items() if name.lower().endswith("_proxy") or name.startswith("PIP_")}
+    kept = {
+        name: text for name, text in os.environ.items() if name.lower().endswith("_proxy") or name.startswith("PIP_")
+    }
     environment = {"PATH": _BASE_PATH, "HOME": os.environ.get("HOME", "/"), **kept}
     script = script.replace(" --no-cache-dir", "")  # a test may use what was downloaded before
     command = ["unshare", "--mount", "sh", "-euc", _BUILD, "sh", *places, place, script]
