@@ -109,7 +109,7 @@ async def test_a_sign_out_ends_the_session_in_this_browser(service: Served) -> N
 
 
 async def test_an_old_session_leads_to_the_sign_in_with_words(service: Served) -> None:
-    key = next(each for each in service.services.api_keys if each.name == "read")
+    key = next(each for each in service.services.keyring.keys if each.name == "read")
     now_s = service.services.clock() // 1000
     old = sign_session([SECRET_KEY], key, nonce="n" * 22, now_s=now_s - SESSION_S - 10)
     async with visiting(service, None) as browser:
