@@ -79,8 +79,8 @@ PROMISES: tuple[tuple[str, str], ...] = (
         "tests/integration/runtime/test_tracing.py::test_polls_and_deliveries_link_to_the_submit_and_it_to_its_caller",
     ),
     (
-        "The first page of the dashboard shows a lost reply, and its links and buttons lead to the cure",
-        "tests/browser/test_night.py::test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted",
+        "Each trouble of a night is found and cured at the pages, by the shell at a URL, and over the API",
+        "tests/browser/test_night.py::test_each_trouble_of_a_night_is_found_and_cured",
     ),
     (
         "A post below `/ops` that does not prove to come from a page of ours does nothing",

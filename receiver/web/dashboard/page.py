@@ -123,7 +123,7 @@ class PageRoute:
         trace.route = self.path
         cookie = session_cookie(request)
         if is_from_elsewhere(
-            self.method, request.headers, public_url=services.settings.public_url, has_cookie=cookie is not None
+            self.method, request.headers, own_url=services.settings.dashboard_url, has_cookie=cookie is not None
         ):
             raise Problem(Kind.FORBIDDEN, "The form was sent from another site. Nothing was done.")
         now_ms = services.clock()

@@ -35,7 +35,7 @@ async def sign_in(view: View) -> Page | Response:
     A right key always signs in, because many people may share the address of one that sends wrong keys.
     """
     wanted = next_page(view.form.get("next", ""))
-    refusal = why_no_sign_in(view.request.headers, view.services.settings.public_url)
+    refusal = why_no_sign_in(view.request.headers, view.services.settings.dashboard_url)
     if refusal is not None:
         return _page(view, wanted)
     limit: SignInLimit = view.request.app.state.sign_in_limit
@@ -53,7 +53,7 @@ async def sign_in(view: View) -> Page | Response:
         return _page(view, wanted, _IS_LIMITED if key.limits.are_set else _NO_READ, 403)
     text = sign_session(view.services.secret_keys, key, nonce=secrets.token_urlsafe(16), now_s=view.now_ms // 1000)
     answer = redirect(wanted)
-    set_session(answer, text, is_secure=is_secure(view.request.headers, view.services.settings.public_url))
+    set_session(answer, text, is_secure=is_secure(view.request.headers, view.services.settings.dashboard_url))
     log.info("signed_in", key=key.name)
     return answer
 
@@ -65,7 +65,7 @@ async def sign_out(_view: View) -> Response:
 
 
 def _page(view: View, wanted: str, refusal: str = "", status: int = 200) -> Page:
-    why_not = why_no_sign_in(view.request.headers, view.services.settings.public_url)
+    why_not = why_no_sign_in(view.request.headers, view.services.settings.dashboard_url)
     return Page(
         template="sign_in.html",
         title="Sign in",
