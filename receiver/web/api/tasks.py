@@ -12,6 +12,7 @@ from receiver.tasks.model.submit_result import RefusedSubmit, Submitted
 from receiver.tasks.model.task import IdempotencyMismatch, Task, TaskFilter
 from receiver.tasks.model.timeline import TimelineEntry
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import kept_task
 from receiver.web.middleware import trace_of
 from receiver.web.problems import Kind, Problem, invalid, not_found, streams_full, with_retry_after
 from receiver.web.schemas.tasks import NoBody, NoQuery, SubmitRequest, TaskQuery, TasksQuery
@@ -48,7 +49,8 @@ _WAIT = re.compile(r"wait\s*(?:=\s*\"?([^\s\";]*)\"?\s*)?(?:;.*)?", re.IGNORECAS
 
 async def submit_task(context: RequestContext[NoQuery, SubmitRequest]) -> JsonAnswer:
     key = _idempotency_key(context.request)
-    result = await context.services.submission.submit(context.body.task_request(key, key_scope=context.actor))
+    request = kept_task(context.body.task_request(key, key_scope=context.actor), context.caller.limits)
+    result = await context.services.submission.submit(request)
     match result:
         case Submitted():
             _trace(context, result.task.id, result.task.provider)
@@ -210,9 +212,9 @@ def _timeline_entry(entry: TimelineEntry) -> api.TimelineEntry:
 
 
 async def find_task(context: RequestContext[Any, Any]) -> Task:
-    """Return the task of the path, by our id. Raise a 404 problem."""
+    """Return the task of the path, by our id. Raise a 404 problem, also for one outside of the limits of the key."""
     task = await context.services.store.tasks.task(TaskId(context.path_param("id")))
-    if task is None:
+    if task is None or not context.caller.limits.let_through(task.provider, task.labels):
         raise not_found("task")
     _trace(context, task.id, task.provider)
     return task

@@ -16,6 +16,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="Poll the provider about this task. With `dry_run` nothing changes.",
         optional_body=True,
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.ReconcileSummary},
     ),
     Endpoint(
@@ -27,6 +28,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         summary="Reconcile tasks now",
         description="Poll the providers about the unfinished tasks that match. With `dry_run` nothing changes.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.ReconcileSummary},
     ),
     Endpoint(
@@ -40,6 +42,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "about it first, or none. A wrong id can be corrected until an end is recorded. Or end an unfinished task "
         "whose end the provider reports in words that are not known here; that is final.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api.Task},
         problems=(409,),
     ),
@@ -53,6 +56,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="Each configured provider with its rate budget, the pause of its polls, the hold of its submits, "
         "their alarms, its queue, and its tasks in flight with their limits.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_operations.ProviderStatuses},
     ),
     Endpoint(
@@ -65,6 +69,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         description="As in the list, and what was learned of it: how long its tasks take, by model, and how many of "
         "its callbacks do not come. Polls are timed by that.",
         scope=Scope.READ,
+        keeps_limits=True,
         answers={200: api_operations.ProviderWithDurations},
     ),
     Endpoint(
@@ -78,6 +83,7 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
         "had been put off are polled now, and queued tasks are sent as there is room. Without a pause, a hold and an "
         "alarm nothing changes.",
         scope=Scope.OPERATE,
+        keeps_limits=True,
         answers={200: api_operations.ResumedProvider},
     ),
 )
