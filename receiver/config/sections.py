@@ -304,6 +304,13 @@ class DashboardSettings(Section):
         what="Whether `serve` and `web` have the dashboard at /ops. People sign in with an API key: `read` looks, "
         "`operate` acts. They need https, or an address of this machine.",
     )
+    url: HttpUrl | None = setting(
+        "WHENFINAL_DASHBOARD_URL",
+        unit="URL",
+        what="The https address at which people open the dashboard, without /ops, where it is another one than "
+        "WHENFINAL_PUBLIC_URL, such as that of an internal proxy. Keys are taken there and at an address of this "
+        "machine, nowhere else.",
+    )
 
     @property
     def is_on(self) -> bool:

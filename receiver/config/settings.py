@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError, model_validator
 
 from receiver.config.accounts import PROVIDERS, read_accounts
-from receiver.config.contradictions import check_listen_url, check_order, check_public_url, check_speed
+from receiver.config.contradictions import (
+    check_dashboard_url,
+    check_listen_url,
+    check_order,
+    check_public_url,
+    check_speed,
+)
 from receiver.config.environment import (
     Contradictions,
     find_problems,
@@ -73,6 +79,11 @@ class Settings(Section):
     dashboard: DashboardSettings = DashboardSettings()
     shell: ShellSettings = ShellSettings()
 
+    @property
+    def dashboard_url(self) -> str | None:
+        """Where people open the dashboard."""
+        return self.dashboard.url or self.public_url
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str]) -> "Settings":
         """Read environment variables; unset and blank are the same. Raise ConfigError that names every problem."""
@@ -91,6 +102,7 @@ class Settings(Section):
     def _contradictions(self) -> Iterator[SettingProblem]:
         accounts = self.providers.accounts
         yield from check_public_url(self.public_url, [a for a in accounts if ADAPTERS[a.adapter].CAPABILITIES.callback])
+        yield from check_dashboard_url(self.dashboard.url)
         yield from check_listen_url(self.database.url, self.database.listen_url)
         yield from check_speed(self.providers.speed, accounts)
         delivery = self.delivery

@@ -53,7 +53,7 @@ def test_blank_is_the_same_as_unset() -> None:
 
 def test_every_setting_has_its_own_name_a_heading_and_a_description() -> None:
     known = list_settings(Settings)
-    assert len({each.env for each in known}) == len({each.path for each in known}) == 40
+    assert len({each.env for each in known}) == len({each.path for each in known}) == 41
     assert all(each.env.startswith("WHENFINAL_") and each.group and each.what for each in known)
 
 
@@ -278,6 +278,7 @@ CONTRADICTIONS: list[tuple[dict[str, str], str]] = [
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "http://hooks.example.com"}, "WHENFINAL_PUBLIC_URL"),
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "https://localhost:8000"}, "WHENFINAL_PUBLIC_URL"),
     ({**HIAPI, "WHENFINAL_PUBLIC_URL": "https://10.1.2.3"}, "WHENFINAL_PUBLIC_URL"),
+    ({"WHENFINAL_DASHBOARD_URL": "http://ops.example.com"}, "WHENFINAL_DASHBOARD_URL"),
     ({**HIAPI, "WHENFINAL_PROVIDER_SPEED": "60"}, "WHENFINAL_PROVIDER_SPEED"),
     ({"WHENFINAL_PROVIDER_TIMEOUT_S": "61"}, "WHENFINAL_PROVIDER_TIMEOUT_S"),
     ({"WHENFINAL_WEBHOOK_CONNECT_S": "16"}, "WHENFINAL_WEBHOOK_CONNECT_S"),
