@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -75,18 +75,16 @@ class Proxy:
             event_hooks={"request": [_in_the_handshake(name)]},
         )
 
-    async def raw_status(self, name: str, head: str, body: bytes = b"") -> int:
-        """The status of an answer to a head that no client would send, or that comes before the end of the body."""
-        return await asyncio.to_thread(self._raw_status, name, head, body)
+    async def raw_status(self, name: str, head: str) -> int:
+        """The status of an answer to a head that no client would send."""
+        return await asyncio.to_thread(self._raw_status, name, head)
 
-    def _raw_status(self, name: str, head: str, body: bytes) -> int:
+    def _raw_status(self, name: str, head: str) -> int:
         with (
             socket.create_connection(("127.0.0.1", self.ports[name]), _LIMIT_S) as plain,
             self._context().wrap_socket(plain, server_hostname=name) as secure,
         ):
             secure.sendall(f"{head}\r\nHost: {name}\r\n\r\n".encode())
-            with suppress(OSError):
-                secure.sendall(body)
             return int(secure.recv(4096).split()[1])
 
     def _context(self) -> ssl.SSLContext:

@@ -48,7 +48,7 @@ async def test_behind_https_the_cookie_goes_nowhere_else(tmp_path: Path) -> None
 
 async def test_a_dashboard_at_an_address_of_its_own_takes_keys_there_and_not_at_the_public_one(tmp_path: Path) -> None:
     urls = {"WHENFINAL_PUBLIC_URL": "https://hooks.example", "WHENFINAL_DASHBOARD_URL": "https://ops.internal.example"}
-    async with served(tmp_path, **urls) as service, visiting(service, None) as browser:
+    async with served(tmp_path, None, **urls) as service, visiting(service, None) as browser:
         key = {"key": KEYS["read"][1]}
         elsewhere = {"Host": "hooks.example", "Origin": "https://hooks.example"}
         refused = is_page(await browser.post("/ops/sign-in", data=key, headers=elsewhere), 403)
