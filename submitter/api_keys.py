@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from submitter.api import ApiModel, Time
 
 KeyScope = Literal["submit", "read", "operate"]
@@ -30,7 +32,7 @@ class Key(ApiModel):
 class CreatedKey(Key):
     """A new key. `key` is in this answer and in no later one."""
 
-    key: str
+    key: str = Field(repr=False)
 
 
 class KeysPage(ApiModel):

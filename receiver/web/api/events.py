@@ -14,16 +14,19 @@ from submitter.errors import Violation
 
 LAST_EVENT_ID = "Last-Event-ID"
 
+OTHERS_MOST = 20  # names of providers that are looked up in the ledger
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswer:
-    wanted = _filter_of(context)
+    wanted = await _filter_of(context)
     found = await context.services.store.events.slice(context.query.after, wanted, limit=context.query.limit)
     match found:
         case EventSlice():
             events = [event_view(event) for event in found.events]
-            return JsonAnswer(body={"events": events, "next_after": found.next_after, "has_more": found.has_more})
+            page = {"events": events, "next_after": found.next_after, "has_more": found.has_more}
+            return JsonAnswer(body={**page, "newest": found.newest})
         case ExpiredCursor():
             detail = f"Events after {context.query.after} are no longer stored. Read on from oldest_after."
             raise Problem(Kind.CURSOR_EXPIRED, detail, extra={"oldest_after": found.oldest_after})
@@ -39,7 +42,7 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
     cannot read a problem.
     """
     services = context.services
-    wanted = _filter_of(context)
+    wanted = await _filter_of(context)
     cursor = _cursor_of(context)
     last_seq = await services.store.events.last_seq()
     is_beyond = cursor is not None and cursor > last_seq
@@ -60,16 +63,21 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
     )
 
 
-def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
+async def _filter_of(
+    context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody],
+) -> EventFilter:
     """Return the filter, kept to the limits of the key.
 
-    Raise a 400 problem for unknown providers and for two values of one label.
+    Raise a 400 problem for unknown providers and for two values of one label. A provider that was taken out of the
+    settings is known as long as the ledger has a task of it.
     """
     query, known = context.query, context.services.providers
+    others = [name for name in dict.fromkeys(query.provider) if name not in known][:OTHERS_MOST]
+    gone = [name for name in others if await context.services.store.tasks.has_tasks_of(name)]
     unknown = [
         Violation(field=f"provider.{place}", rule="is not a provider of this receiver", accepted=", ".join(known))
         for place, name in enumerate(query.provider)
-        if name not in known
+        if name not in known and name not in gone
     ]
     pairs = [(name, value) for name, _, value in (label.partition("=") for label in query.label)]
     if len({name for name, _ in pairs}) < len(pairs):
