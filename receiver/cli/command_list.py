@@ -28,6 +28,12 @@ Say what you found at the provider: the id of the task, that it was never create
 With --look the provider's list is searched for it; without ID, for every uncertain submit.
 """
 
+_LISTEN_HELP = """Get webhooks on this machine while it runs, and show each with its signature checked.
+
+It makes a subscription of its own, and removes it when it ends.
+With --forward-to your program gets each webhook as it came, and the service gets its answer.
+"""
+
 #: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
 #: The help stands here and not at the function, so that `whenfinal --help` imports neither a command nor typer.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
@@ -55,6 +61,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.events:events",
         "List events in their order. With --follow it prints new events until it is stopped.",
     ),
+    ("listen", "commands.listen:listen", _LISTEN_HELP),
     (
         "replay",
         "commands.replay:replay",
