@@ -40,3 +40,10 @@ class KeysPage(ApiModel):
 
     keys: tuple[Key, ...]
     next_cursor: str | None
+
+
+class StreamToken(ApiModel):
+    """Opens `GET /v1/events/stream?token=` until `expires_at`. A stream that is open then goes on."""
+
+    token: str
+    expires_at: Time
