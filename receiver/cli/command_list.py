@@ -28,6 +28,12 @@ Say what you found at the provider: the id of the task, that it was never create
 With --look the provider's list is searched for it; without ID, for every uncertain submit.
 """
 
+_LISTEN_HELP = """Get webhooks on this machine while it runs, and show each with its signature checked.
+
+It makes a subscription of its own, and removes it when it ends.
+With --forward-to your program gets each webhook as it came, and the service gets its answer.
+"""
+
 _REDELIVER_HELP = """Make deliveries due again, with all their attempts. A running worker sends them.
 
 Name them, or give a filter: without --state it finds dead letters.
@@ -60,6 +66,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "commands.events:events",
         "List events in their order. With --follow it prints new events until it is stopped.",
     ),
+    ("listen", "commands.listen:listen", _LISTEN_HELP),
     (
         "replay",
         "commands.replay:replay",

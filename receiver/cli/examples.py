@@ -14,6 +14,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "reconcile --task tsk_01m7yrqm47904bn5a9g1vxy29m",
     ),
     "events": ("events --after 17", "events --follow --type task.failed --json"),
+    "listen": (
+        "listen --forward-to http://127.0.0.1:3000/hooks",
+        "listen --url https://whenfinal.example.com --address https://your-tunnel.example --port 8001",
+    ),
     "replay": (
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2h --only missing",
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2026-11-25T10:00:00Z --dry-run",
