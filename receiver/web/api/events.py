@@ -6,6 +6,7 @@ from receiver.events.follower import Follower
 from receiver.events.model.event import event_view
 from receiver.events.model.query import EventFilter, EventSlice, ExpiredCursor, FutureCursor
 from receiver.web.endpoint import JsonAnswer, RequestContext
+from receiver.web.limits import both, kept_filter
 from receiver.web.problems import Kind, Problem, invalid, streams_full
 from receiver.web.schemas.tasks import LAST_SEQ, EventsQuery, NoBody, StreamQuery
 from receiver.web.streaming import EventStream
@@ -35,7 +36,7 @@ async def list_events(context: RequestContext[EventsQuery, NoBody]) -> JsonAnswe
 
 
 async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventStream:
-    """Answer with a stream: after the cursor, or from now on without one.
+    """Answer with a stream: after the cursor, or from now on without one. It ends when the caller's key is revoked.
 
     A cursor that is older than the stored events, or beyond them, gets a `reset` in the stream, because an EventSource
     cannot read a problem.
@@ -56,15 +57,19 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
         reset_from=cursor if is_beyond else None,
         keepalive_s=services.settings.streams.keepalive_s,
     )
-    return EventStream(feed=services.feed, follower=follower)
+    key = context.caller.key
+    return EventStream(
+        feed=services.feed, follower=follower, may_go_on=lambda: key is None or services.keyring.is_working(key)
+    )
 
 
 async def _filter_of(
     context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody],
 ) -> EventFilter:
-    """Return the filter. Raise a 400 problem for unknown providers and for two values of one label.
+    """Return the filter, kept to the limits of the key.
 
-    A provider that was taken out of the settings is known as long as the ledger has a task of it.
+    Raise a 400 problem for unknown providers and for two values of one label. A provider that was taken out of the
+    settings is known as long as the ledger has a task of it.
     """
     query, known = context.query, context.services.providers
     others = [name for name in dict.fromkeys(query.provider) if name not in known][:OTHERS_MOST]
@@ -79,12 +84,13 @@ async def _filter_of(
         unknown.append(Violation(field="label", rule="names a label twice", accepted="one value for each name"))
     if unknown:
         raise invalid(Kind.MALFORMED, *unknown)
-    return EventFilter(
+    wanted = EventFilter(
         types=frozenset(query.type),
         providers=frozenset(query.provider),
         models=frozenset(query.model),
         labels=dict(pairs),
     )
+    return both(kept_filter(wanted, context.caller.limits), context.caller.conditions)
 
 
 def _cursor_of(context: RequestContext[StreamQuery, NoBody]) -> int | None:
