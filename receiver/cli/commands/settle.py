@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from receiver.cli.commands.settle_look import look_for_all, look_for_one
-from receiver.cli.commands.subscriptions import Yes
 from receiver.cli.commands.tasks import ACTOR, configured_provider, find_task, show_one
 from receiver.cli.console import USAGE, CommandFailed, confirm, note
-from receiver.cli.options import Json, options_from
+from receiver.cli.options import Json, Yes, options_from
 from receiver.cli.runner import with_services
 from receiver.runtime.durations import format_duration
 from receiver.runtime.services import Services
