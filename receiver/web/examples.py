@@ -162,8 +162,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
             }
         ],
     },
-    api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False},
-    api.EventsPage: {"events": [_EVENT], "next_after": 17, "has_more": False, "newest": 17},
+    api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False, "newest": 17},
     api.CallbackVerdict: {"verdict": "duplicate"},
     api_operations.Health: {"status": "alive"},
     api_operations.Readiness: {

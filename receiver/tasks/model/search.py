@@ -9,8 +9,8 @@ from receiver.config.api_keys import NO_LIMITS, Limits, limits_of
 from receiver.store.engine import NEVER_MS
 from receiver.store.ids import id_floor
 from receiver.tasks.model.task import Task
-from submitter.model import Source, TaskState
 from receiver.webhooks.model.delivery_search import limit_conditions
+from submitter.model import Source, TaskState
 
 LABELS_MOST = 2  # at once
 
@@ -179,7 +179,7 @@ def search_values(wanted: TaskSearch) -> dict[str, Any]:
         "text": wanted.text,
         "since_ms": wanted.since_ms,
         "until_ms": wanted.until_ms,
-        "limits": wanted.limits.json_values(),
+        **({"limits": wanted.limits.json_values()} if wanted.limits.are_set else {}),
     }
 
 

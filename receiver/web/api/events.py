@@ -63,16 +63,13 @@ async def stream_events(context: RequestContext[StreamQuery, NoBody]) -> EventSt
     )
 
 
-def _filter_of(context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody]) -> EventFilter:
-    """Return the filter, kept to the limits of the key.
-
-    Raise a 400 problem for unknown providers and for two values of one label.
 async def _filter_of(
     context: RequestContext[EventsQuery, NoBody] | RequestContext[StreamQuery, NoBody],
 ) -> EventFilter:
-    """Return the filter. Raise a 400 problem for unknown providers and for two values of one label.
+    """Return the filter, kept to the limits of the key.
 
-    A provider that was taken out of the settings is known as long as the ledger has a task of it.
+    Raise a 400 problem for unknown providers and for two values of one label. A provider that was taken out of the
+    settings is known as long as the ledger has a task of it.
     """
     query, known = context.query, context.services.providers
     others = [name for name in dict.fromkeys(query.provider) if name not in known][:OTHERS_MOST]

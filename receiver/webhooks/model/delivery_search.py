@@ -166,8 +166,7 @@ def delivery_search_values(wanted: DeliverySearch) -> dict[str, Any]:
         "task": wanted.task,
         "since_ms": wanted.since_ms,
         "until_ms": wanted.until_ms,
-        "limits": wanted.limits.json_values(),
-        "owners": sorted(wanted.owners),
+        **({"limits": wanted.limits.json_values(), "owners": sorted(wanted.owners)} if wanted.limits.are_set else {}),
     }
 
 

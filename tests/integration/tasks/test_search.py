@@ -90,6 +90,8 @@ async def test_who_told_the_end_of_a_task_is_found(store: Store) -> None:
     expected = {EndedBy.CALLBACK: [1], EndedBy.POLL: [2], EndedBy.OPERATOR: [4], EndedBy.SERVICE: [5, 3]}
     assert {each: await found(store, TaskSearch(ended_by=frozenset({each}))) for each in EndedBy} == expected
     assert await found(store, TaskSearch(ended_by=frozenset(EndedBy))) == [5, 4, 3, 2, 1]
+
+
 async def test_a_search_of_a_limited_key_finds_what_is_within_whatever_else_it_asks(store: Store) -> None:
     await has(store, 0, labels={"team": "a"})
     await has(store, 1, provider="dashscope", labels={"team": "a", "shot": "9"})

@@ -55,8 +55,6 @@ async def test_a_dashboard_at_an_address_of_its_own_takes_keys_there_and_not_at_
         ) as service,
         visiting(service, None) as browser,
     ):
-    urls = {"WHENFINAL_PUBLIC_URL": "https://hooks.example", "WHENFINAL_DASHBOARD_URL": "https://ops.internal.example"}
-    async with served(tmp_path, None, **urls) as service, visiting(service, None) as browser:
         key = {"key": KEYS["read"][1]}
         elsewhere = {"Host": "hooks.example", "Origin": "https://hooks.example"}
         refused = is_page(await browser.post("/ops/sign-in", data=key, headers=elsewhere), 403)
