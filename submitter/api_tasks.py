@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 
 from submitter.api import ApiModel, Problem, SubmittedTask, Task, TaskDetail, TasksPage, Time, TimelineEntry
+from submitter.model import TaskState
 
 #: As what a search took its text.
 ReadAs = Literal["task", "event", "delivery", "label", "id_or_key"]
@@ -66,6 +67,19 @@ class CanceledTask(ApiModel):
 
     task: Task
     was_queued: bool
+
+
+class Identification(ApiModel):
+    """What the provider answers about an id, and what speaks against it being that of our task.
+
+    `asked_for` is the provider's id, `state` that of its task. Nothing was changed.
+    """
+
+    task: Task
+    asked_for: str
+    says: str
+    state: TaskState
+    doubts: tuple[str, ...]
 
 
 class Candidate(ApiModel):

@@ -126,6 +126,10 @@ OlderThan = Annotated[
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")]
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; count what would be done.")]
+
 Provider = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 
 Types = Annotated[list[EventType] | None, enum_option(EventType, "--type", "Only this type; may be repeated")]

@@ -37,8 +37,6 @@ from submitter import api_webhooks
 
 SubscriptionId = Annotated[str, typer.Argument(metavar="ID", help="The subscription's id, sub_….")]
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-
 State = Annotated[SubscriptionState | None, enum_option(SubscriptionState, "--state", "Only in this state")]
 
 Rate = Annotated[float | None, typer.Option("--rate", metavar="N", help="At most this many webhooks a second.")]

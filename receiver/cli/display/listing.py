@@ -69,6 +69,7 @@ _FOLDING = frozenset(
         "provider's id",
         "model",
         "labels",
+        "error",
         "endpoint",
         "last answer",
         "answer",

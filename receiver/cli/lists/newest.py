@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.console import note_rest, show
@@ -9,6 +10,7 @@ from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.reading import look_at_ledger
 from receiver.runtime.clock import now_ms
 from receiver.store.engine import NEVER_MS, NEWEST, Row
+from submitter.timestamps import rfc3339
 
 
 def list_newest_tasks() -> None:
@@ -23,5 +25,13 @@ def list_newest_tasks() -> None:
         note_rest(ROWS_SHOWN)
 
 
-def _task(row: Row) -> SimpleNamespace:
-    return SimpleNamespace(**{**row, "provider_task_id": row["task_id"], "labels": json.loads(row["labels"])})
+def _task(row: Row) -> Any:
+    """What the table reads, under the names of the API."""
+    return SimpleNamespace(
+        **{
+            **row,
+            "provider_task_id": row["task_id"],
+            "labels": json.loads(row["labels"]),
+            "created_at": rfc3339(row["created_ms"]),
+        }
+    )
