@@ -49,8 +49,8 @@ _FINAL = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lost:
-    """The connection failed or ended. `error` is what to raise when the tries are used up."""
+class Lost:
+    """A connection failed or ended. `error` is what to raise when the tries are used up."""
 
     error: ClientError
     retry_after_s: float | None = None
@@ -81,10 +81,10 @@ class EventFollower:
             self._failures += 1
             yield pause
 
-    def _connection(self) -> Generator[Step | Give[AnyEvent], Any, _Lost]:
+    def _connection(self) -> Generator[Step | Give[AnyEvent], Any, Lost]:
         reply: Reply | NoReply = yield Open(call=self._call(), silence_s=SILENCE_S)
         if isinstance(reply, NoReply):
-            return _lost_by(reply)
+            return lost_by(reply)
         refused = yield from _check(reply)
         if refused is not None:
             return refused
@@ -93,9 +93,9 @@ class EventFollower:
         while True:
             chunk: bytes | NoReply | None = yield Read()
             if chunk is None:
-                return _Lost(error=ReceiverUnreachable("the stream ended"))
+                return Lost(error=ReceiverUnreachable("the stream ended"))
             if isinstance(chunk, NoReply):
-                return _lost_by(chunk)
+                return lost_by(chunk)
             for block in _blocks(reader, chunk):
                 event = self._take(block)
                 if event is not None:
@@ -132,7 +132,7 @@ class EventFollower:
         if event_id is not None and event_id.isascii() and event_id.isdecimal() and len(event_id) < 19:
             self.cursor = max(self.cursor or 0, int(event_id))
 
-    def _pause(self, lost: _Lost) -> Pause:
+    def _pause(self, lost: Lost) -> Pause:
         """The pause before the next try, longer after each failure until an event comes.
 
         Raise the error when there never was a connection. The pause has a random part, because many followers lose the
@@ -149,26 +149,32 @@ class EventFollower:
         return Pause(pause_s, jitter=JITTER)
 
 
-def _lost_by(broken: NoReply) -> _Lost:
-    return _Lost(error=ReceiverUnreachable(f"no stream from the receiver: {broken.reason}"))
+def lost_by(broken: NoReply, what: str = "stream") -> Lost:
+    return Lost(error=ReceiverUnreachable(f"no {what} from the receiver: {broken.reason}"))
 
 
-def _check(reply: Reply) -> Generator[Step, Any, _Lost | None]:
-    """Return None for a stream, and _Lost when another try may give one. Raise a ClientError for anything else."""
+def _check(reply: Reply) -> Generator[Step, Any, Lost | None]:
+    """Return None for a stream, and Lost when another try may give one. Raise a ClientError for anything else."""
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if reply.status == HTTPStatus.OK and kind == _STREAM_TYPE:
         return None
+    lost = yield from lost_to(reply, "stream")
+    if isinstance(lost.error, ReceiverUnreachable) or reply.status not in _FINAL:
+        return lost
+    raise lost.error
+
+
+def lost_to(reply: Reply, what: str) -> Generator[Step, Any, Lost]:
+    """What an opened reply says that is not what was wanted."""
     body = yield from start_of_body()
     if isinstance(body, NoReply):
-        return _lost_by(body)
+        return lost_by(body, what)
     problem = read_problem(reply.status, reply.headers, body)
     if problem is None:
-        error: ClientError = ReceiverUnreachable(f"status {reply.status}, and no stream of the receiver")
+        error: ClientError = ReceiverUnreachable(f"status {reply.status}, and no {what} of the receiver")
     else:
         error = error_of(problem)
-    if problem is not None and problem.status in _FINAL:
-        raise error
-    return _Lost(error=error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))
+    return Lost(error=error, retry_after_s=read_retry_after_s(reply.headers.get("retry-after")))
 
 
 def start_of_body() -> Generator[Step, Any, bytes | NoReply]:

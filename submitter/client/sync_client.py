@@ -6,13 +6,18 @@ with SyncClient("http://127.0.0.1:8000", key) as client:
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Self, overload
+from urllib.parse import quote
 
 import httpx
 
 from submitter.api import AnyEvent, Event, TaskEventType
-from submitter.client.calls import deliveries, events, operations, subscriptions, tasks
+from submitter.client.calls import deliveries, events, operations, results, runs, subscriptions, tasks
+from submitter.client.part_file import OnBytes, PartFile
 from submitter.client.requests import checked_key, checked_url
 from submitter.client.sync_shell import Answer, Items, Resource, Shell
 from submitter.client.webhooks import Webhooks
@@ -29,6 +34,11 @@ class Tasks(Resource):
     timeline = Answer(tasks.timeline)
     reconcile = Answer(tasks.reconcile_task)
     settle = Answer(tasks.settle)
+    submit_many = Answer(tasks.submit_many)
+    find = Answer(tasks.find)
+    explain = Answer(tasks.explain)
+    cancel = Answer(tasks.cancel)
+    look = Answer(tasks.look)
 
 
 class Events(Resource):
@@ -130,6 +140,52 @@ class Providers(Resource):
     list = Answer(operations.list_providers)
     get = Answer(operations.get_provider)
     resume = Answer(operations.resume_provider)
+    models = Answer(operations.models_of_provider)
+
+
+class Results(Resource):
+    """The files of finished tasks, through the service."""
+
+    chunks = Items(results.chunks)
+    pieces = Items(results.pieces)
+
+    def download(
+        self, task_id: str, place: str | PathLike[str], /, *, number: int = 0, on_bytes: OnBytes | None = None
+    ) -> Path:
+        """Download a file of a task and return its path. Number 0 is the first output.
+
+        `place` is its path, or a folder in which it gets the name that the service has for it. Until it is whole it is
+        called `.part`; if it breaks off, the next download goes on there. `on_bytes` is called with the bytes that are
+        there and the size of the whole file, None where that is not known.
+
+        Raise FileExistsError for a file that is there, FileChanged for a `.part` of something else, ReceiverRefused for
+        a task without that file, ReceiverUnreachable when it breaks off again and again, and OSError of the disk.
+        """
+        with PartFile(place, f"{quote(task_id, safe='')}-{number}") as part:
+            with closing(self.pieces(task_id, number=number, start=part.size)) as pieces:
+                for piece in pieces:
+                    part.write(piece)
+                    if on_bytes is not None:
+                        on_bytes(piece.at + len(piece.data), piece.size)
+            return part.finish()
+
+
+class Runs(Resource):
+    """Acts on all that a filter finds, and their previews."""
+
+    cancel_tasks = Answer(runs.cancel_tasks)
+    refuse_tasks = Answer(runs.refuse_tasks)
+    accept_candidates = Answer(runs.accept_candidates)
+    reconcile_tasks = Answer(runs.reconcile_tasks)
+    look_at_tasks = Answer(runs.look_at_tasks)
+    redeliver = Answer(runs.redeliver)
+    preview = Answer(runs.preview)
+    preview_redeliver = Answer(runs.preview_redeliver)
+    list = Answer(runs.list_runs)
+    all = Items(runs.all_runs)
+    get = Answer(runs.get_run)
+    wait = Answer(runs.wait)
+    stop = Answer(runs.stop)
 
 
 class SyncClient(Resource, Webhooks):
@@ -147,6 +203,9 @@ class SyncClient(Resource, Webhooks):
     reconcile = Answer(tasks.reconcile)
     health = Answer(operations.health)
     readiness = Answer(operations.readiness)
+    models = Answer(operations.list_models)
+    counts = Answer(operations.counts)
+    checks = Answer(operations.checks)
 
     def __init__(
         self,
@@ -173,6 +232,8 @@ class SyncClient(Resource, Webhooks):
         self.deliveries = Deliveries(shell)
         self.endpoints = Endpoints(shell)
         self.providers = Providers(shell)
+        self.results = Results(shell)
+        self.runs = Runs(shell)
 
     def __enter__(self) -> Self:
         self._http.__enter__()

@@ -1,5 +1,6 @@
 """See webhooks and their attempts, and send them again; the hosts that tasks name in `notify`."""
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict, Unpack
 
 from submitter.api_operations import NotifyEndpoint, NotifyEndpointsPage, ResumedEndpoint
@@ -7,18 +8,25 @@ from submitter.api_webhooks import DeliveriesPage, Delivery, DeliveryWithAttempt
 from submitter.client.conversation import Call, Series, every
 from submitter.client.requests import Moment, api_path, get, post
 
+DeliveryState = Literal["pending", "delivered", "dead"]
+
 
 class DeliveryFilters(TypedDict, total=False):
-    """Which deliveries: conditions joined by "and". `endpoint` is a host of `notify`."""
+    """Which deliveries: conditions joined by "and", the values of one by "or".
 
-    state: Literal["pending", "delivered", "dead"] | None
+    `failing` ones failed and are attempted again. `endpoint` is a host of `notify`. `error` says how the last attempt
+    was answered: `2xx`, `3xx`, `4xx`, `5xx`, or `none` for not at all.
+    """
+
+    state: DeliveryState | Sequence[DeliveryState] | None
+    failing: bool | None
     subscription: str | None
     endpoint: str | None
     task: str | None
     type: str | None
     since: Moment | None
     until: Moment | None
-    error: str | None
+    error: str | Sequence[str] | None
 
 
 def list_deliveries(

@@ -1,20 +1,23 @@
 """Submit tasks, wait for them, find them and repair them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Required, TypedDict, TypeVar, Unpack
 
 from submitter.api import ReconcileSummary, SubmittedTask, Task, TaskDetail, TasksPage, Timeline
-from submitter.client.conversation import RETRYABLE, Call, Conversation, NewKey, Now, Series, answered, every
+from submitter.api_tasks import BatchAnswer, CanceledTask, Explanation, FoundTasks, Look
+from submitter.client.conversation import Call, Conversation, NewKey, Now, Series, answered, every
 from submitter.client.replies import read_reply
 from submitter.client.requests import Moment, api_path, as_object, get, post
-from submitter.errors import NotEnded, ReceiverRefused, ReceiverUnreachable
+from submitter.client.waiting import slice_s, until_ended
+from submitter.errors import ClientError
 from submitter.request import Notify, Raw, Video
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 
-#: One wait at the receiver: shorter than the 60 s and 50 s after which nginx and HAProxy end a request.
-WAIT_S = 25
+#: The longest that each task adds to the answer to a batch.
+BATCH_WAIT_S = 3.0
 
 
 class TaskRequest(TypedDict, total=False):
@@ -45,7 +48,7 @@ class TaskFilters(TypedDict, total=False):
     older_than_s: int | None
     overdue: bool | None
     contradicted: bool | None
-    ended_by: str | None
+    ended_by: str | Sequence[str] | None
 
 
 def submit(*, wait_s: float | None = None, **request: Unpack[TaskRequest]) -> Conversation[SubmittedTask]:
@@ -60,14 +63,29 @@ def submit(*, wait_s: float | None = None, **request: Unpack[TaskRequest]) -> Co
     """
     began_s: float = yield Now()
     key: str = request.get("idempotency_key") or (yield NewKey())
-    task = yield from answered(_submit_call(request, key, _slice_s(wait_s or 0)))
-    if not wait_s or task.is_ended:
+    task = yield from answered(_submit_call(request, key, slice_s(wait_s or 0)))
+    now_s: float = yield Now()
+    left_s = began_s + (wait_s or 0) - now_s
+    if left_s <= 0 or task.is_ended:
         return task
     try:
-        ended = yield from _wait(task.id, SubmittedTask, began_s + wait_s)
-    except NotEnded:
+        ended = yield from until_ended(lambda slice_s: _waiting(task.id, SubmittedTask, slice_s), left_s)
+    except ClientError:  # it was submitted, and that is what the caller must know
         return task
     return ended.model_copy(update={"notify": task.notify})
+
+
+def submit_many(requests: Sequence[TaskRequest], /) -> Conversation[BatchAnswer]:
+    """Submit up to 100 tasks, each to its own outcome; a bad one does not hold up the others.
+
+    A task without an idempotency key gets one, so nothing is paid for twice when the answer is lost.
+    """
+    bodies: list[dict[str, object]] = []
+    for request in requests:
+        key: str = request.get("idempotency_key") or (yield NewKey())
+        bodies.append({**as_object(request), "idempotency_key": key})
+    call = post(api_path("tasks", "batch"), BatchAnswer, {"tasks": bodies}, may_be_repeated=True)
+    return (yield from answered(replace(call, extra_wait_s=BATCH_WAIT_S * len(bodies))))
 
 
 def _submit_call(request: TaskRequest, key: str, wait_s: int) -> Call[SubmittedTask]:
@@ -95,27 +113,11 @@ def wait(task_id: str, /, *, timeout_s: float | None = None) -> Conversation[Tas
 
     Once the receiver has answered, the wait survives times when it is away.
     """
-    if timeout_s is None:
-        return (yield from _wait(task_id, Task, None))
-    now_s: float = yield Now()
-    return (yield from _wait(task_id, Task, now_s + timeout_s))
+    return until_ended(lambda wait_s: _waiting(task_id, Task, wait_s), timeout_s)
 
 
-def _wait(task_id: str, model: type[AnyTask], end_s: float | None) -> Conversation[AnyTask]:
-    last: AnyTask | None = None
-    while True:
-        now_s: float = yield Now()
-        last = yield from _task_or_last(task_id, model, WAIT_S if end_s is None else _slice_s(end_s - now_s), last)
-        if last.is_ended:
-            return last
-        now_s = yield Now()
-        if end_s is not None and now_s >= end_s:
-            raise NotEnded(last.id, last.state.value)
-
-
-def _task_or_last(task_id: str, model: type[AnyTask], wait_s: int, last: AnyTask | None) -> Conversation[AnyTask]:
-    """Return the task after a wait, or `last` while the receiver is away."""
-    call = Call(
+def _waiting(task_id: str, model: type[AnyTask], wait_s: int) -> Call[AnyTask]:
+    return Call(
         method="GET",
         path=api_path("tasks", task_id),
         read=partial(read_reply, model),
@@ -123,20 +125,6 @@ def _task_or_last(task_id: str, model: type[AnyTask], wait_s: int, last: AnyTask
         extra_wait_s=wait_s,
         may_be_repeated=True,
     )
-    try:
-        return (yield from answered(call))
-    except ReceiverUnreachable:
-        if last is None:
-            raise
-        return last
-    except ReceiverRefused as error:
-        if last is None or error.problem.status not in RETRYABLE:
-            raise
-        return last
-
-
-def _slice_s(left_s: float) -> int:
-    return max(0, min(WAIT_S, round(left_s)))
 
 
 def list_tasks(
@@ -159,6 +147,30 @@ def all_tasks(**filters: Unpack[TaskFilters]) -> Series[Task]:
 def timeline(task_id: str, /) -> Call[Timeline]:
     """Return everything that happened to the task, in order."""
     return get(api_path("tasks", task_id, "timeline"), Timeline)
+
+
+def find(text: str, /, *, limit: int | None = None, cursor: str | None = None) -> Call[FoundTasks]:
+    """Return the tasks that a text names, the newest first.
+
+    It is an id of ours or its beginning, the provider's id, an idempotency key, the id of an event or of a delivery, or
+    a label as `name=value`.
+    """
+    return get(api_path("find"), FoundTasks, {"text": text, "limit": limit, "cursor": cursor})
+
+
+def explain(task_id: str, /) -> Call[Explanation]:
+    """Return what happened to the task, what comes next, and what an operator can do."""
+    return get(api_path("tasks", task_id, "explain"), Explanation)
+
+
+def cancel(task_id: str, /) -> Call[CanceledTask]:
+    """Take a queued task out, or have its provider cancel it. Raise ReceiverRefused where that is not possible."""
+    return post(api_path("tasks", task_id, "cancel"), CanceledTask)
+
+
+def look(task_id: str, /) -> Call[Look]:
+    """Compare a lost submit with the tasks in its provider's list. Nothing changes; `settle` takes the id."""
+    return post(api_path("tasks", task_id, "look"), Look, may_be_repeated=True)
 
 
 def reconcile_task(task_id: str, /, *, dry_run: bool = False, ask: bool = False) -> Call[ReconcileSummary]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from submitter.client.calls import events, subscriptions, tasks
+from submitter.client.calls import events, runs, subscriptions, tasks
 from submitter.client.conversation import (
     RETRY_AFTER_CAP_S,
     RETRY_PAUSES_S,
@@ -127,7 +127,7 @@ def test_a_submit_is_repeated_under_one_key_with_one_body() -> None:
 
 def test_a_submit_that_waits_waits_on_in_slices_and_keeps_the_secret() -> None:
     first = _said(202, TASK | {"state": "submitted", "notify": {"secret": "whsec_x"}})
-    played = _play(tasks.submit(provider="hiapi", wait_s=60), [first, RUNNING, ENDED], clock=[0, 26, 52, 52])
+    played = _play(tasks.submit(provider="hiapi", wait_s=60), [first, RUNNING, ENDED], clock=[0, 26, 26, 52])
     assert [dict(call.headers).get("Prefer") for call in played.sent] == ["wait=25", "wait=25", "wait=8"]
     assert [call.extra_wait_s for call in played.sent] == [25, 25, 8]
     assert (played.result.is_ended, played.result.notify_secret) == (True, "whsec_x")
@@ -135,13 +135,13 @@ def test_a_submit_that_waits_waits_on_in_slices_and_keeps_the_secret() -> None:
 
 def test_a_submit_whose_wait_is_over_gives_the_task_and_does_not_raise() -> None:
     first = _said(202, TASK | {"state": "submitted"})
-    played = _play(tasks.submit(provider="hiapi", wait_s=10), [first, RUNNING], clock=[0, 9, 11])
+    played = _play(tasks.submit(provider="hiapi", wait_s=10), [first, RUNNING], clock=[0, 9, 9, 11])
     assert (played.result.state, played.result.is_ended) == ("submitted", False)
 
 
 def test_a_wait_is_over_by_the_clock() -> None:
     with pytest.raises(NotEnded):
-        _play(tasks.wait("tsk_1", timeout_s=30), [RUNNING, RUNNING], clock=[0, 0, 25, 25, 30.1])
+        _play(tasks.wait("tsk_1", timeout_s=30), [RUNNING, RUNNING], clock=[0, 25, 30.1])
 
 
 def test_pages_are_read_to_the_last_and_a_cursor_must_move() -> None:
@@ -227,3 +227,75 @@ def test_a_series_of_stored_events_asks_for_task_events_alone() -> None:
     played = _play(events.stored(after=5), [page])
     assert [value for name, value in played.sent[0].params if name == "after"] == ["5"]
     assert all(value.startswith("task.") for name, value in played.sent[0].params if name == "type")
+
+
+def test_a_batch_gives_each_task_a_key_and_may_be_sent_again() -> None:
+    outcomes = {"outcomes": [{"index": 0, "status": 202, "replayed": False, "task": TASK, "problem": None}]}
+    batch = tasks.submit_many(
+        [{"provider": "hiapi", "video": Video(model="m")}, {"provider": "hiapi", "raw": {}, "idempotency_key": "mine"}]
+    )
+    played = _play(batch, [LOST, _said(200, outcomes)])
+    assert played.result.outcomes[0].task.id == "tsk_1"
+    assert played.sent[0] == played.sent[1]
+    assert played.sent[0].json == {
+        "tasks": [
+            {"provider": "hiapi", "video": {"model": "m"}, "idempotency_key": "a-new-key"},
+            {"provider": "hiapi", "raw": {}, "idempotency_key": "mine"},
+        ]
+    }
+
+
+RUN = {
+    "id": "run_1",
+    "kind": "cancel",
+    "actor": "key ops",
+    "state": "running",
+    "expected": 2,
+    "done": 0,
+    "failed": 0,
+    "notes": [],
+    "created_at": "2026-09-21T14:13:20.000Z",
+    "ended_at": None,
+    "last_error": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "path", "body"),
+    [
+        (
+            runs.cancel_tasks(state="queued", labels={"film": "1"}, ended_by=None, overdue=True),
+            "v1/tasks/cancel",
+            {"state": ["queued"], "label": ["film=1"], "overdue": True},
+        ),
+        (runs.refuse_tasks(ids=("tsk_1",)), "v1/tasks/settle", {"ids": ("tsk_1",), "refused": True}),
+        (runs.accept_candidates("run_9", all=True), "v1/tasks/settle", {"all": True, "look": "run_9"}),
+        (runs.reconcile_tasks(older_than_s=60), "v1/tasks/reconcile", {"older_than_s": 60}),
+        (runs.look_at_tasks(provider="hiapi"), "v1/tasks/look", {"provider": "hiapi"}),
+        (runs.redeliver(error="5xx", task="tsk_1"), "v1/deliveries/redeliver", {"error": ["5xx"], "task": "tsk_1"}),
+    ],
+)
+def test_a_run_is_started_once_however_often_it_is_sent(start: Any, path: str, body: object) -> None:
+    played = _play(start, [LOST, _said(202, RUN)])
+    first, second = played.sent
+    assert (first, first.path, first.json) == (second, path, body)
+    assert (first.headers, played.result.is_ended) == ((("Idempotency-Key", "a-new-key"),), False)
+
+
+def test_a_preview_changes_nothing() -> None:
+    assert runs.preview("settle", state="uncertain").json == {"state": ["uncertain"], "refused": True, "dry_run": True}
+    assert runs.preview("cancel").json == {"dry_run": True}
+    assert runs.preview_redeliver(state=["dead"]).json == {"state": ["dead"], "dry_run": True}
+
+
+def test_a_run_is_waited_for_in_slices() -> None:
+    running, ended = _said(200, RUN), _said(200, RUN | {"state": "finished"})
+    played = _play(runs.wait("run_1", timeout_s=30), [running, LOST, LOST, LOST, LOST, ended], clock=[0, 25, 29])
+    assert [call.params for call in played.sent] == [(("wait", "25"),), *[(("wait", "5"),)] * 4, (("wait", "1"),)]
+    assert played.result.state == "finished"
+
+
+def test_a_submit_that_may_not_be_read_gives_the_task_all_the_same() -> None:
+    first = _said(202, TASK | {"state": "submitted"})
+    played = _play(tasks.submit(provider="hiapi", wait_s=10), [first, _problem(403, "scope-missing")], clock=[0, 1, 1])
+    assert played.result.id == "tsk_1"
