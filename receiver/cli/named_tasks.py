@@ -19,12 +19,16 @@ _OURS = re.compile(r"tsk_[0-9A-Za-z_]{1,40}")
 
 TaskNames = Annotated[
     list[str],
-    typer.Argument(metavar="ID...", help="Our id tsk_…, or PROVIDER/ID with the provider's id; - reads them, one a line."),
+    typer.Argument(
+        metavar="ID...", help="Our id tsk_…, or PROVIDER/ID with the provider's id; - reads them, one a line."
+    ),
 ]
 
 MaybeTaskNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Our id tsk_…, or PROVIDER/ID with the provider's id; - reads them, one a line."),
+    typer.Argument(
+        metavar="[ID]...", help="Our id tsk_…, or PROVIDER/ID with the provider's id; - reads them, one a line."
+    ),
 ]
 
 

@@ -125,9 +125,7 @@ def _lines_of(problem: Problem) -> list[str]:
     """A line for each broken rule, its field named as in the file."""
     if not problem.errors:
         return [words_of(_problem(problem))]
-    return [
-        str(Violation(field=_field(each.field), rule=each.rule, accepted=each.accepted)) for each in problem.errors
-    ]
+    return [str(Violation(field=_field(each.field), rule=each.rule, accepted=each.accepted)) for each in problem.errors]
 
 
 def _field(name: str) -> str:
@@ -236,7 +234,10 @@ class SubmitRun:
             return _unsure(line, "the answer has neither a task nor a problem")
         refused = None if problem.task is None or problem.type.endswith(_KEY_REUSED) else await self._task(problem.task)
         return LineResult(
-            number=line.number, task=refused, replayed=outcome.replayed, error=_refused(problem, replayed=outcome.replayed)
+            number=line.number,
+            task=refused,
+            replayed=outcome.replayed,
+            error=_refused(problem, replayed=outcome.replayed),
         )
 
     async def _task(self, task_id: str) -> Task | None:

@@ -87,8 +87,15 @@ class BulkOptions(TaskFilterOptions):
     @property
     def chosen(self) -> TasksToActOn:
         """The filters as an act takes them, which must be told when it is to work on everything."""
-        filters = self.filters
-        return {**filters, "all": True} if self.everything else {**filters}
+        return acting_on(self.filters, everything=self.everything)
+
+
+def acting_on(filters: TaskFilters, *, everything: bool) -> TasksToActOn:
+    """The filters as an act takes them. A filter of nothing is refused unless `everything` is meant."""
+    chosen = TasksToActOn(**filters)
+    if everything:
+        chosen["all"] = True
+    return chosen
 
 
 def check_choice(names: Sequence[str], given: BulkOptions) -> None:

@@ -1,5 +1,6 @@
 """`whenfinal tasks download`: the files of finished tasks, through the service."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +54,9 @@ def download(
     as_json: Json = False,
 ) -> None:
     with progress(*_COLUMNS) as bars:
-        do_each(read_names(names), partial(_download, to, bars), partial(_print_stored, as_json=as_json), at_once=AT_ONCE)
+        do_each(
+            read_names(names), partial(_download, to, bars), partial(_print_stored, as_json=as_json), at_once=AT_ONCE
+        )
 
 
 async def _download(folder: Path, bars: Progress, client: Client, name: str) -> list[_Stored]:
@@ -63,13 +66,14 @@ async def _download(folder: Path, bars: Progress, client: Client, name: str) -> 
         raise CommandFailed(f"{task.id} is {task.state.value} and has no files")
     stored: list[_Stored] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         for number, output in enumerate(task.outputs):
             bar = bars.add_task(f"{task.id} {output.type}", total=None)
             path = await client.results.download(
                 task.id, folder, number=number, on_bytes=partial(_show_bytes, bars, bar)
             )
-            stored.append(_Stored(task=task.id, type=output.type, path=path, size=path.stat().st_size))
+            size = (await asyncio.to_thread(path.stat)).st_size
+            stored.append(_Stored(task=task.id, type=output.type, path=path, size=size))
     except FileExistsError as error:
         raise CommandFailed(f"{error}, and is not overwritten") from error
     except FileChanged as error:

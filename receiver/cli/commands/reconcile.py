@@ -14,7 +14,7 @@ from receiver.cli.each import do_each
 from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, read_names
 from receiver.cli.options import Json, options_from
 from receiver.cli.remote import with_client
-from receiver.cli.task_filters import TaskFilterOptions
+from receiver.cli.task_filters import TaskFilterOptions, acting_on
 from submitter.api import ReconcileSummary
 from submitter.client.calls.runs import TasksToActOn
 from submitter.client.client import Client
@@ -62,7 +62,7 @@ def reconcile(names: MaybeTaskNames = None, *, given: ReconcileOptions, as_json:
 
 
 def _which(given: ReconcileOptions) -> TasksToActOn:
-    return {**given.filters} if given.are_filters_given else {"all": True}
+    return acting_on(given.filters, everything=not given.are_filters_given)
 
 
 def _plan(given: ReconcileOptions, *, as_json: bool) -> None:

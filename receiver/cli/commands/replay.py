@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from receiver.cli.commands.subscriptions import SubscriptionId, Yes, missing
+from receiver.cli.commands.subscriptions import SubscriptionId, missing
 from receiver.cli.commands.tasks import ACTOR
 from receiver.cli.console import USAGE, CommandFailed, confirm, emit, show
 from receiver.cli.display.bars import progress
 from receiver.cli.display.subscription_tables import replay_line
-from receiver.cli.options import FilterOptions, Json, enum_option, filter_of, options_from, parsed_option
+from receiver.cli.options import FilterOptions, Json, Yes, enum_option, filter_of, options_from, parsed_option
 from receiver.cli.runner import with_services
 from receiver.runtime.durations import Moment, parse_moment
 from receiver.runtime.services import Services

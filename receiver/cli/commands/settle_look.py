@@ -110,8 +110,12 @@ async def _look_for_all(client: Client, names: Sequence[str], filters: TaskFilte
     if names:
         ids = [(await find_task(client, name)).id for name in names]
     else:
-        ids = [task.id async for task in client.tasks.all(**{**filters, "state": [TaskState.UNCERTAIN.value]})]
-    return [each for start in range(0, len(ids), AT_ONCE) for each in await _looked(client, ids[start : start + AT_ONCE])]
+        wanted = filters.copy()
+        wanted["state"] = [TaskState.UNCERTAIN.value]
+        ids = [task.id async for task in client.tasks.all(**wanted)]
+    return [
+        each for start in range(0, len(ids), AT_ONCE) for each in await _looked(client, ids[start : start + AT_ONCE])
+    ]
 
 
 async def _looked(client: Client, ids: Sequence[str]) -> list[_Looked]:

@@ -1,12 +1,13 @@
 """`whenfinal submit`: task requests from a file or a pipe. All are checked before the first one is sent."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
-from receiver.cli.commands.submit_file import read_requests
+from receiver.cli.commands.submit_file import RequestLine, read_requests
 from receiver.cli.console import USAGE, WRONG, CommandFailed, complain, emit, show
 from receiver.cli.display.listing import Listing, state_cell, table
 from receiver.cli.display.tables import task_sheet
@@ -47,33 +48,44 @@ def submit(
     if timeout is not None and not wait:
         raise CommandFailed("--timeout goes with --wait", status=USAGE)
     lines = with_keys(read_requests(file, read_input(file), own_key=idempotency_key, key_prefix=key_prefix))
-    results: dict[int, LineResult] = {}
-
-    def on_result(result: LineResult) -> None:
-        results[result.number] = result
-        if as_json:
-            emit(_result_view(result))
-        if result.problem is not None:
-            complain([f"{file}:{result.number}: {result.problem}"])
-
-    is_inside = find_service() is None
+    told = _Told(file=file, as_json=as_json)
 
     async def work(client: Client) -> None:
         until_s = None if timeout is None else monotonic() + timeout
         await check_lines(client, file, lines)
-        run = SubmitRun(client=client, wait=wait, until_s=until_s, on_result=on_result, is_inside=is_inside)
+        run = SubmitRun(client=client, wait=wait, until_s=until_s, on_result=told.add, is_inside=find_service() is None)
         await run.submit_all(lines)
 
     try:
         with_client(work, creating=True, polling=wait)
     finally:
-        known = [results[line.number] for line in lines if line.number in results]
-        if not as_json and known:
-            _show_results(known, is_one=len(lines) == 1)
-        if 0 < len(known) < len(lines):
-            complain([f"{len(lines) - len(known)} of {len(lines)} lines were not submitted, or not waited for"])
-    if not all(result.is_success(waited=wait) for result in known):
+        told.end(lines)
+    if not all(result.is_success(waited=wait) for result in told.results.values()):
         raise typer.Exit(WRONG)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """Prints the results: as JSON each as soon as it is known, as a table at the end. Problems are named at once."""
+
+    file: str
+    as_json: bool
+    results: dict[int, LineResult] = field(default_factory=dict)
+
+    def add(self, result: LineResult) -> None:
+        self.results[result.number] = result
+        if self.as_json:
+            emit(_result_view(result))
+        if result.problem is not None:
+            complain([f"{self.file}:{result.number}: {result.problem}"])
+
+    def end(self, lines: Sequence[RequestLine]) -> None:
+        """Also where the rest was given up."""
+        known = [self.results[line.number] for line in lines if line.number in self.results]
+        if known and not self.as_json:
+            _show_results(known, is_one=len(lines) == 1)
+        if known and len(known) < len(lines):
+            complain([f"{len(lines) - len(known)} of {len(lines)} lines were not submitted, or not waited for"])
 
 
 def _show_results(results: Sequence[LineResult], *, is_one: bool) -> None:

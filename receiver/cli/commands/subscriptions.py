@@ -17,6 +17,7 @@ from receiver.cli.options import (
     Json,
     Limit,
     SecretFile,
+    Yes,
     enum_option,
     labels_of,
     options_from,

@@ -1,6 +1,5 @@
 """`whenfinal tasks list`."""
 
-from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
 
@@ -63,7 +62,9 @@ def _list_queue(given: TaskFilterOptions, limit: int, *, as_json: bool) -> None:
             emit(task.json_values())
     else:
         at_ms = now_ms()
-        show(queued_table(answer.tasks, at_ms) if answer.tasks else "no task matches", *queue_lines(answer.queues, at_ms))
+        show(
+            queued_table(answer.tasks, at_ms) if answer.tasks else "no task matches", *queue_lines(answer.queues, at_ms)
+        )
     if answer.has_more:
         note_rest(len(answer.tasks), which="first")
 

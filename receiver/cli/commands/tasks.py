@@ -22,6 +22,8 @@ from submitter.api import Task
 from submitter.api_tasks import CanceledTask, Explanation
 from submitter.client.client import Client
 
+ACTOR = "command line"
+
 CANCELED_AT_ONCE = 2  # each is one request to a provider
 
 

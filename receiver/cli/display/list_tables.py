@@ -1,7 +1,7 @@
 """The tables of the listings that read the ledger quickly, so no model is imported to draw them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from receiver.cli.display.listing import Listing, format_labels, is_wide, state_cell, table
 from receiver.cli.display.times import clock_and_age
@@ -11,12 +11,11 @@ from submitter.timestamps import rfc3339
 if TYPE_CHECKING:
     from receiver.events.model.event import Event
     from receiver.webhooks.model.delivery import Attempt, Delivery
-    from submitter.api import Task
 
 ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
-def tasks_table(tasks: Sequence["Task"], now_ms: int) -> Listing:
+def tasks_table(tasks: Sequence[Any], now_ms: int) -> Listing:
     """Of tasks, or of values with the same names. The columns after the labels are for `-o wide`."""
     rows = [
         (
@@ -42,7 +41,7 @@ def tasks_table(tasks: Sequence["Task"], now_ms: int) -> Listing:
     )
 
 
-def _further(task: "Task", now_ms: int) -> tuple[object, ...]:
+def _further(task: Any, now_ms: int) -> tuple[object, ...]:
     times = (clock_and_age(at, now_ms) for at in (task.submitted_at, task.final_at, task.deadline_at))
     error = None if task.error is None else f"{task.error.code}: {task.error.message}"
     return (*times, task.polls, len(task.outputs) or None, error)

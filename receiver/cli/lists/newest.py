@@ -2,7 +2,6 @@
 
 import json
 from types import SimpleNamespace
-from typing import Any
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.console import note_rest, show
@@ -25,7 +24,7 @@ def list_newest_tasks() -> None:
         note_rest(ROWS_SHOWN)
 
 
-def _task(row: Row) -> Any:
+def _task(row: Row) -> SimpleNamespace:
     """What the table reads, under the names of the API."""
     return SimpleNamespace(
         **{

@@ -8,7 +8,6 @@ from receiver.web.endpoint import JsonAnswer, RequestContext
 from receiver.web.schemas.queue import QueueQuery
 from receiver.web.schemas.tasks import NoBody
 from submitter import api, api_queue
-from submitter.timestamps import rfc3339
 
 
 async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
@@ -28,16 +27,20 @@ async def list_queue(context: RequestContext[QueueQuery, NoBody]) -> JsonAnswer:
 
 
 def _queued(task: Task, place: QueuePlace) -> api_queue.QueuedTask:
-    shown, waits_since = api.Task.model_validate(task), rfc3339(task.waits_since_ms)
-    return api_queue.QueuedTask(**dict(shown), waits_since=waits_since, queue=api.QueuePlace.model_validate(place))
+    shown = api.Task.model_validate(task)
+    return api_queue.QueuedTask.model_validate(
+        {**dict(shown), "waits_since": task.waits_since_ms, "queue": api.QueuePlace.model_validate(place)}
+    )
 
 
 def _length(depth: QueueDepth, accounts: list[AccountStatus], now_ms: int) -> api_queue.QueueLength:
     held = next((each for each in accounts if each.provider == depth.provider and each.are_submits_held(now_ms)), None)
-    return api_queue.QueueLength(
-        provider=depth.provider,
-        depth=depth.depth,
-        oldest_at=rfc3339(depth.oldest_ms),
-        held_until=None if held is None else rfc3339(held.submits_paused_until_ms),
-        held_reason=None if held is None else held.submits_paused_reason,
+    return api_queue.QueueLength.model_validate(
+        {
+            "provider": depth.provider,
+            "depth": depth.depth,
+            "oldest_at": depth.oldest_ms,
+            "held_until": None if held is None else held.submits_paused_until_ms,
+            "held_reason": None if held is None else held.submits_paused_reason,
+        }
     )

@@ -75,7 +75,9 @@ async def _ask(context: RequestContext[NoQuery, SettleRequest], task: Task, prov
     return str(seen)
 
 
-async def _identified(context: RequestContext[NoQuery, Any], task: Task, provider_task_id: ProviderTaskId) -> Identified:
+async def _identified(
+    context: RequestContext[NoQuery, Any], task: Task, provider_task_id: ProviderTaskId
+) -> Identified:
     """What the provider answers about the id. Raise a problem where it must not be used, or nothing is known."""
     configured = context.services.providers.get(task.provider)
     if configured is None:

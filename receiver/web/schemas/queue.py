@@ -12,6 +12,4 @@ class QueueQuery(Query):
     label: Label | None = Field(
         default=None, description="only tasks with this label, as name=value", examples=["film=1"]
     )
-    limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = Field(
-        default=50, description="tasks at most", examples=[50]
-    )
+    limit: Annotated[int, Field(ge=1, le=1000), DIGITS] = Field(default=50, description="tasks at most", examples=[50])
