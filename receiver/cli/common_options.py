@@ -26,9 +26,7 @@ class Output(StrEnum):
 
 Url = Annotated[
     str | None,
-    typer.Option(
-        "--url", metavar="URL", help="Work at the running service there, with the key in WHENFINAL_API_KEY."
-    ),
+    typer.Option("--url", metavar="URL", help="Work at the running service there, with the key in WHENFINAL_API_KEY."),
 ]
 
 OutputOption = Annotated[

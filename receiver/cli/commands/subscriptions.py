@@ -92,9 +92,9 @@ class Clearable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOptions(SubscriptionOptions):
-    endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="URL", help="Send to this URL from now on.")
-    ] = None
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="URL", help="Send to this URL from now on.")] = (
+        None
+    )
     clear: Annotated[
         list[Clearable] | None, enum_option(Clearable, "--clear", "Remove this condition or limit; may be repeated")
     ] = None

@@ -1,7 +1,7 @@
 """Submit tasks, list them, show or wait for one, show its timeline."""
 
 from receiver.config.api_keys import Scope
-from receiver.web.api import tasks
+from receiver.web.api import submits, tasks
 from receiver.web.endpoint import Endpoint
 from submitter import api
 
@@ -19,7 +19,7 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
     Endpoint(
         method="POST",
         path="/v1/tasks",
-        handle=tasks.submit_task,
+        handle=submits.submit_task,
         name="submitTask",
         tag="tasks",
         summary="Submit a task",
