@@ -62,6 +62,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def with_examples(words: str, text: str) -> str:
-    """The help of a command. `\\b` keeps the lines of the examples as they are."""
+    """The help of a command; typer does not wrap the lines of the examples."""
     lines = "\n".join(f"  whenfinal {example}" for example in EXAMPLES[words])
     return f"{text.rstrip()}\n\n\b\nExamples:\n{lines}\n"

@@ -18,7 +18,7 @@ from receiver.runtime.services import Services
 from receiver.runtime.wiring import open_services
 from receiver.store.errors import StoreError
 from receiver.web.app import build_app
-from receiver.web.auth import CALLER, SHELL
+from receiver.web.auth import CALLER, COMMAND_LINE
 
 #: The host of the addresses that the client makes; nothing is sent there.
 URL = "http://whenfinal"
@@ -43,7 +43,7 @@ class InsideTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         exchange = _Exchange(body=body)
-        working = asyncio.create_task(self.app(self._scope(request), exchange.receive, exchange.send))
+        working = asyncio.create_task(self._answer(self._scope(request), exchange))
         working.add_done_callback(lambda _: exchange.messages.put_nowait(None))
         start = await exchange.messages.get()
         if self.store_errors:
@@ -53,6 +53,9 @@ class InsideTransport(httpx.AsyncBaseTransport):
             await working
             raise httpx.RemoteProtocolError("the application gave no answer")
         return httpx.Response(start["status"], headers=start["headers"], stream=_Body(exchange, working))
+
+    async def _answer(self, scope: dict[str, Any], exchange: "_Exchange") -> None:
+        await self.app(scope, exchange.receive, exchange.send)
 
     def _scope(self, request: httpx.Request) -> dict[str, Any]:
         return {
@@ -69,7 +72,7 @@ class InsideTransport(httpx.AsyncBaseTransport):
             "server": (request.url.host, 80),
             "client": ("127.0.0.1", 0),
             "state": dict(self.state),
-            CALLER: SHELL,
+            CALLER: COMMAND_LINE,
         }
 
 

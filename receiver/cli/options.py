@@ -35,9 +35,22 @@ def parse_pair(text: str) -> Pair:
 
 
 def parsed_option(
-    flag: str, metavar: str, parse: Callable[[str], object], text: str, *, short: str | None = None
+    flag: str,
+    metavar: str,
+    parse: Callable[[str], object],
+    text: str,
+    *,
+    short: str | None = None,
+    words: Iterable[str] = (),
 ) -> OptionInfo:
-    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it."""
+    """An option with a parser. A ValueError's message is printed as it is, without pydantic's words before it.
+
+    `words` are what a shell completes it with.
+    """
+    known = list(words)
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
 
     def parse_or_explain(value: str) -> object:
         try:
@@ -48,7 +61,9 @@ def parsed_option(
             raise PydanticCustomError("invalid", "{message}", {"message": str(error)}) from None
 
     flags = [flag] if short is None else [flag, short]
-    option: OptionInfo = typer.Option(*flags, metavar=metavar, parser=parse_or_explain, help=text)
+    option: OptionInfo = typer.Option(
+        *flags, metavar=metavar, parser=parse_or_explain, help=text, autocompletion=complete if known else None
+    )
     return option
 
 
@@ -63,7 +78,7 @@ def enum_option(values: Iterable[StrEnum], flag: str, what: str, *, short: str |
             raise ValueError(message)
         return by_word[text.lower()]
 
-    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.", short=short)
+    return parsed_option(flag, flag.removeprefix("--").upper(), parse, f"{what}: {listed}.", short=short, words=by_word)
 
 
 def options_from(dataclass_type: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,7 +1,6 @@
 """The command line as typer runs it."""
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any
@@ -17,9 +16,6 @@ from receiver.cli.short import load
 _OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 _BOTH_HELPS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
-#: The variable in which a shell gives the words of a command that it completes.
-_COMPLETED = "_TYPER_COMPLETE_ARGS"
 
 
 def version() -> None:
@@ -79,9 +75,10 @@ def _command(words: str, place: str) -> Callable[..., None]:
 
 def run(arguments: Sequence[str]) -> None:
     """Run a command. Raise CommandFailed for a help that can not be written; commands see to their own output."""
-    completed = os.environ.get(_COMPLETED, "").split()  # the words so far, where a shell completes a command
+    from receiver.runtime.environment import words_to_complete
+
     try:
-        build(completed or arguments)(prog_name="whenfinal")
+        build(words_to_complete() or arguments)(prog_name="whenfinal")
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS or sys.stdout is None:
             raise

@@ -68,6 +68,13 @@ def wants_json_log() -> bool:
     return variables.get("WHENFINAL_LOG_FORMAT", "").strip().lower() == "json"
 
 
+def words_to_complete() -> list[str]:
+    """The words of a command that the shell completes; empty in any other call."""
+    if "_WHENFINAL_COMPLETE" not in os.environ:
+        return []
+    return (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+
+
 def is_plain(out: TextIO) -> bool:
     """Whether rich would draw on it without styles and with any character of Unicode."""
     is_forced = any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))

@@ -222,13 +222,7 @@ def _problem_of(request: Request, error: Exception) -> Problem:
         case InvalidRequest():
             return invalid(Kind.INVALID, *error.violations)
         case StoreError():
-            if (told := request.app.state.on_store_error) is not None:
-                told(error)
-                return Problem(Kind.UNAVAILABLE)
-            is_gone = isinstance(error, LedgerGone)
-            level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
-            log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
-            return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
+            return _store_problem(request, error)
         case HTTPException():
             return _refusal_of_framework(request, error.status_code)
         case ClientDisconnect():
@@ -236,6 +230,17 @@ def _problem_of(request: Request, error: Exception) -> Problem:
             return Problem(Kind.MALFORMED, "The connection ended before the whole body had come.")
         case _:
             return Problem(Kind.INTERNAL)
+
+
+def _store_problem(request: Request, error: StoreError) -> Problem:
+    """Where the application runs inside a command, the command itself tells what is wrong with its ledger."""
+    if (tell_command := request.app.state.on_store_error) is not None:
+        tell_command(error)
+        return Problem(Kind.UNAVAILABLE)
+    is_gone = isinstance(error, LedgerGone)
+    level = logging.DEBUG if is_gone else logging.ERROR  # that one is logged once, where it is noticed
+    log.log(level, "store_unavailable", route=trace_of(request.scope).route, error=str(error))
+    return with_retry_after(Problem(Kind.UNAVAILABLE, _GONE if is_gone else None), STORE_RETRY_S)
 
 
 def _refusal_of_framework(request: Request, status: int) -> Problem:

@@ -1,29 +1,25 @@
-"""An operator's night: each fault is made for real, found on the first page, and cured with buttons alone.
+"""An operator's night: each fault is made for real, found, and cured three ways: at the pages, in a shell, over HTTP.
 
-The provider is the simulator and the subscriber a server of the test, both on real sockets; the periodic jobs run.
+The shell works at the URL of the service, from an empty folder.
 """
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
-from receiver.runtime.background import working
-from submitter.model import ENDED
-from submitter.simulator import PLATFORMS, Simulator, SimulatorConfig, running
-from tests.support.browser import Visit, visiting_with_browser
-from tests.support.raw_server import Peer, RawServer, reply, serving
-from tests.support.service import ORDER, Served, served
+from tests.support.night import VIDEO, Night, Subscriber, a_night, a_subscriber
+from tests.support.service import ORDER
 from tests.support.subscriptions_over_http import create_subscription
 
-VIDEO = {"model": "happyhorse-1.1-t2v", "prompt": "a horse at dawn"}
-POLLED: dict[str, Any] = {"provider": "dashscope", "video": VIDEO}
+WAYS = ("page",)
+REASON = "the console shows that it failed"
+STUCK = {**VIDEO, "prompt": "a horse #simulate:stuck"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,241 +28,437 @@ def _no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
     yield
     told = "".join(capsys.readouterr())
     sys.stdout.write(told)  # shown with a test that fails
-    assert "route=/ops" in told
+    assert "route=/v1/tasks" in told
     assert [word for word in ("Traceback", "request_failed", "job_failed", "run_failed") if word in told] == []
 
 
 @dataclass(kw_only=True, eq=False)
-class Night:
-    """A service at work, and a person who has just signed in."""
+class Trouble:
+    """What was made to go wrong."""
 
-    service: Served
-    sim: Simulator
-    #: The keys that the platforms take; a test may change them.
-    keys: dict[str, str]
-    visit: Visit = field(repr=False)
-    page: Page = field(repr=False)
+    night: Night
+    subscriber: Subscriber
+    #: Ids of the tasks that it is about.
+    tasks: list[str] = field(default_factory=list)
+    #: The id of the subscription to the subscriber, where there is one.
+    subscription: str = ""
 
-    async def submits(self, order: dict[str, Any] = POLLED, *, status: int = 202, **more: Any) -> str:
-        answer = await self.service.post("/v1/tasks", {**order, **more})
-        assert answer.status_code == status, answer.text
-        return str(answer.json()["id"])
+    @property
+    def task(self) -> str:
+        (only,) = self.tasks
+        return only
 
-    async def has(self, task: str, state: str) -> dict[str, Any]:
-        """The task once it is in this state."""
-        async with asyncio.timeout(60):
-            while (found := (await self.service.get(f"/v1/tasks/{task}")).json())["state"] != state:
-                await asyncio.sleep(0.05)
-        return dict(found)
-
-    async def alarm(self, kind: str) -> Locator:
-        """The alarm on the first page, looked for as a person does: the page is read again until it is there."""
-        await self.page.goto(f"{self.service.url}/ops")
-        found = self.page.locator(f'li.alarm[data-kind="{kind}"]')
-        async with asyncio.timeout(60):
-            while not await found.count():
-                await asyncio.sleep(0.3)
-                await self.page.reload()
-        await expect(found).to_have_count(1)
-        return found
-
-    async def does(self, button: str) -> None:
-        """Press the button of a preview, and see its run end."""
-        await self.page.get_by_role("button", name=button, exact=True).click()
-        await expect(self.page.locator("main")).to_contain_text("finished")
-        await expect(self.page.locator("main")).not_to_contain_text("not done")
-
-    async def is_calm(self, kind: str) -> None:
-        """The first page, opened by its link, shows the alarm no more."""
-        await self.page.get_by_role("link", name="Now", exact=True).click()
-        await expect(self.page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
-        alarm = self.page.locator(f'li.alarm[data-kind="{kind}"]')
-        async with asyncio.timeout(60):
-            while await alarm.count():
-                await asyncio.sleep(0.3)
-                await self.page.reload()
-
-    async def ends_once(self, *tasks: str, state: str = "succeeded") -> None:
-        """Each task has ended so with one terminal event, and nothing was created twice at a provider."""
-        for task in tasks:
-            await self.has(task, state)
-        events = (await self.service.get("/v1/events?limit=500")).json()["events"]
-        terminal = {f"task.{each}" for each in ENDED} | {"task.refused"}
-        ends = [each["task"]["id"] for each in events if each["type"] in terminal]
-        assert sorted(ends) == sorted(tasks)
-        assert sum(len(self.sim.records().of(platform)) for platform in PLATFORMS) == len(tasks)
+    async def submits(self, *arguments: Any, **more: Any) -> str:
+        self.tasks.append(await self.night.submits(*arguments, **more))
+        return self.tasks[-1]
 
 
-@asynccontextmanager
-async def a_night(folder: Path, **settings: str) -> AsyncIterator[Night]:
-    keys = {"dashscope": "sim-dashscope-key", "hiapi": "sim-hiapi-key"}
-    config = SimulatorConfig(speed=600.0, hiapi_webhook_secret=None, keys=keys)
-    async with (
-        running(config) as sim,
-        served(folder, sim, **settings) as service,
-        working(service.services),
-        visiting_with_browser(service) as visit,
-    ):
-        page = await visit.signed_in(at="/ops")
-        await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
-        yield Night(service=service, sim=sim, keys=keys, visit=visit, page=page)
+Step = Callable[[Trouble], Awaitable[None]]
 
 
-@dataclass(kw_only=True, eq=False)
-class Subscriber:
-    """Answers 500 until it is repaired."""
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One trouble and its cure, each way with what shows the trouble first."""
 
-    server: RawServer
-    is_repaired: bool = False
-    #: Ids of the webhooks that it has taken.
-    taken: list[str] = field(default_factory=list)
-
-    async def answer(self, peer: Peer, number: int) -> None:
-        if not self.is_repaired:
-            await peer.say(reply(b"broken", status=b"500 Internal Server Error"))
-            return
-        head = self.server.requests[number - 1].decode("latin-1").lower()
-        self.taken.append(next(line for line in head.split("\r\n") if line.startswith("webhook-id:")))
-        await peer.say(reply())
+    trouble: Step
+    page: Step
+    shell: Step
+    api: Step
+    #: What is true after the cure, beside that each task has ended once.
+    ended: Step | None = None
+    state: str = "succeeded"
+    is_sent: bool = True
+    settings: tuple[tuple[str, str], ...] = ()
 
 
-@asynccontextmanager
-async def a_subscriber() -> AsyncIterator[Subscriber]:
-    subscriber = Subscriber(server=RawServer())
-
-    async def answer(peer: Peer, number: int) -> None:
-        await subscriber.answer(peer, number)
-
-    async with serving(answer) as subscriber.server:
-        yield subscriber
+async def _shown_in_shell(on: Trouble, check: str, words: str) -> None:
+    """The doctor has a row about it, read again until it is there."""
+    async with asyncio.timeout(120):
+        while True:
+            (report,) = await on.night.shell_json("doctor", "--fail-on", "warn", status=1)
+            if words in _what(report, check):
+                return
 
 
-async def test_a_lost_reply_is_found_in_the_list_of_the_provider_and_accepted(tmp_path: Path) -> None:
-    async with a_night(tmp_path) as night:
-        night.sim.plan("dashscope", [["reply_lost"]])
-        task = await night.submits()
-        await night.has(task, "uncertain")
-        alarm = await night.alarm("uncertain")
-        await expect(alarm).to_contain_text("1 submit at dashscope is uncertain")
-        await alarm.get_by_role("link", name="Doubtful submits").click()
-        await night.page.get_by_role("button", name="Look at the providers' lists…").click()
-        await night.page.get_by_role("button", name="Look for 1 task").click()
-        await expect(night.page.locator("main")).to_contain_text("exactly one fits")
-        await night.page.get_by_role("button", name="Accept…", exact=True).click()
-        await expect(night.page.locator("main")).to_contain_text("the provider says")
-        (paid,) = night.sim.records().of("dashscope")
-        await night.does(f"Settle as {paid.task_id}")
-        await night.is_calm("uncertain")
-        await night.ends_once(task)
+async def _shown_by_api(on: Trouble, check: str, words: str) -> None:
+    async with asyncio.timeout(60):
+        while words not in _what(await on.night.api("GET", "/v1/checks"), check):
+            await asyncio.sleep(0.1)
 
 
-async def test_a_denied_key_is_put_right_and_the_provider_resumed(tmp_path: Path) -> None:
-    async with a_night(tmp_path) as night:
-        task = await night.submits(video={**VIDEO, "prompt": "a horse #simulate:stuck"})
-        (paid,) = night.sim.records().of("dashscope")
-        night.keys["dashscope"] = "another-key"
-        await night.service.post(f"/v1/tasks/{task}/reconcile")
-        alarm = await night.alarm("denied")
-        await expect(alarm).to_contain_text("dashscope has denied our key for polls")
-        night.keys["dashscope"] = "sim-dashscope-key"
-        night.sim.finish(paid.task_id)
-        await alarm.get_by_role("button", name="Resume dashscope…").click()
-        await night.does("Resume dashscope")
-        await night.ends_once(task)
-        await night.is_calm("denied")
+def _what(report: dict[str, Any], check: str) -> str:
+    return " ".join(f"{each['level']} {each['what']}" for each in report["checks"] if each["name"] == check)
 
 
-async def test_a_throttled_account_is_resumed_and_its_queue_goes_on(tmp_path: Path) -> None:
-    async with a_night(tmp_path) as night:
-        night.sim.plan("dashscope", [["submit_429"]])
-        task = await night.submits()
-        await night.has(task, "queued")
-        alarm = await night.alarm("paused")
-        await expect(alarm).to_contain_text("dashscope has held back our submits")
-        await expect(alarm).to_contain_text("1 task waits in the queue")
-        await alarm.get_by_role("button", name="Resume dashscope now…").click()
-        await night.does("Resume dashscope")
-        await night.is_calm("paused")
-        await night.has(task, "submitted")
-        await night.service.post(f"/v1/tasks/{task}/reconcile")
-        await night.ends_once(task)
+# A lost reply: found in the list of the provider, and accepted.
 
 
-async def test_a_dead_subscriber_is_repaired_and_resumed(tmp_path: Path) -> None:
-    async with a_subscriber() as subscriber, a_night(tmp_path) as night:
-        await create_subscription(night.service, url=subscriber.server.url)
-        tasks = [await night.submits(ORDER) for _ in range(5)]
-        alarm = await night.alarm("endpoint_failing")
-        await expect(alarm).to_contain_text("Its breaker is open")
-        subscriber.is_repaired = True
-        await alarm.get_by_role("link", name="Subscription sub_").click()
-        await night.page.get_by_role("button", name="Resume…").click()
-        await night.does("Resume it")
-        await night.is_calm("endpoint_failing")
-        await night.ends_once(*tasks)
-        async with asyncio.timeout(60):
-            while len(set(subscriber.taken)) < len(tasks):
-                await asyncio.sleep(0.05)
-        assert len(subscriber.taken) == len(tasks)
+async def _loses_a_reply(on: Trouble) -> None:
+    on.night.sim.plan("dashscope", [["reply_lost"]])
+    await on.night.has(await on.submits(), "uncertain")
 
 
-async def test_dead_letters_are_sent_again_once_their_receiver_is_repaired(tmp_path: Path) -> None:
-    async with a_subscriber() as subscriber, a_night(tmp_path, WHENFINAL_WEBHOOK_BACKOFF_S="0.1") as night:
-        task = await night.submits(ORDER, notify={"url": subscriber.server.url})
-        alarm = await night.alarm("dead_letters")
-        await expect(alarm).to_contain_text("1 dead letter")
-        subscriber.is_repaired = True
-        await alarm.get_by_role("link", name="Dead letters").click()
-        await expect(night.page.locator("tbody tr")).to_have_count(1)
-        await night.page.get_by_role("button", name="Redeliver…").click()
-        await night.does("Redeliver 1 dead letter")
-        await night.is_calm("dead_letters")
-        await night.ends_once(task)
-        async with asyncio.timeout(60):
-            while not subscriber.taken:
-                await asyncio.sleep(0.05)
-        assert len(subscriber.taken) == 1
+async def _accept_at_the_page(on: Trouble) -> None:
+    page, alarm = on.night.page, await on.night.alarm("uncertain")
+    await expect(alarm).to_contain_text("1 submit at dashscope is uncertain")
+    await alarm.get_by_role("link", name="Doubtful submits").click()
+    await page.get_by_role("button", name="Look at the providers' lists…").click()
+    await page.get_by_role("button", name="Look for 1 task").click()
+    await expect(page.locator("main")).to_contain_text("exactly one fits")
+    await page.get_by_role("button", name="Accept…", exact=True).click()
+    await expect(page.locator("main")).to_contain_text("the provider says")
+    (paid,) = on.night.sim.records().of("dashscope")
+    await on.night.does(f"Settle as {paid.task_id}")
+    await on.night.is_calm("uncertain")
 
 
-async def test_an_overdue_task_is_asked_about_and_ends(tmp_path: Path) -> None:
-    async with a_night(tmp_path) as night:
-        task = await night.submits(video={**VIDEO, "prompt": "a horse #simulate:stuck"}, deadline_s=1)
-        alarm = await night.alarm("overdue")
-        await expect(alarm).to_contain_text("1 task at dashscope is overdue")
-        night.sim.finish(night.sim.records().of("dashscope")[0].task_id)
-        await alarm.get_by_role("button", name="Reconcile them…").click()
-        await night.does("Reconcile 1 task")
-        await night.is_calm("overdue")
-        await night.ends_once(task)
+async def _accept_in_the_shell(on: Trouble) -> None:
+    await _shown_in_shell(on, "uncertain submits", "1 ")
+    (listed,) = await on.night.shell_json("tasks", "list", "--state", "uncertain")
+    assert listed["id"] == on.task
+    (paid,) = on.night.sim.records().of("dashscope")
+    assert paid.task_id in await on.night.shell("tasks", "settle", "--look", "--yes")
 
 
-async def test_a_contradiction_is_looked_at_and_no_second_end_was_told(tmp_path: Path) -> None:
-    """Nothing ends its alarm but time: what the provider says twice cannot be unsaid."""
-    async with a_night(tmp_path) as night:
-        night.sim.plan("hiapi", [["callback_contradicting"]])
-        task = await night.submits(ORDER)
-        alarm = await night.alarm("contradictions")
-        await expect(alarm).to_contain_text("1 task at hiapi had ended, and another end was reported")
-        await alarm.get_by_role("link", name="Contradicted tasks").click()
-        await night.page.get_by_role("link", name=task).click()
-        await expect(night.page.locator("ol.timeline li.odd")).to_contain_text("contradiction")
-        await expect(night.page.get_by_role("button", name="Reconcile…")).to_have_count(0)
-        await night.ends_once(task)
+async def _accept_over_the_api(on: Trouble) -> None:
+    await _shown_by_api(on, "uncertain submits", "1 ")
+    (listed,) = (await on.night.api("GET", "/v1/tasks?state=uncertain"))["tasks"]
+    look = await on.night.api("POST", f"/v1/tasks/{listed['id']}/look")
+    (paid,) = on.night.sim.records().of("dashscope")
+    assert look["clear"] == paid.task_id
+    await on.night.api("POST", f"/v1/tasks/{on.task}/settle", {"task_id": look["clear"]})
 
 
-async def test_a_word_that_nobody_knows_is_looked_at_and_its_task_ended(tmp_path: Path) -> None:
-    async with a_night(tmp_path) as night:
-        night.sim.plan("dashscope", [["unknown_state", "stuck"]])
-        task = await night.submits()
-        await night.service.post(f"/v1/tasks/{task}/reconcile")
-        alarm = await night.alarm("unknown_words")
-        await expect(alarm).to_contain_text("1 task at dashscope is in a state that no document names")
-        await alarm.get_by_role("link", name="The words and their tasks").click()
-        words = night.page.get_by_role("region", name="Unknown words")
-        await words.get_by_role("link", name=task).click()
-        await night.page.get_by_text("Settle: say what you saw").click()
-        await night.page.get_by_label("It failed, for this reason").fill("the console shows that it failed")
-        await night.page.get_by_role("button", name="Settle as failed…").click()
-        await night.does("Settle as failed")
-        await night.is_calm("unknown_words")
-        await night.ends_once(task, state="failed")
+# A denied key: put right, and the provider resumed.
+
+
+async def _denies_the_key(on: Trouble) -> None:
+    await on.submits(video=STUCK)
+    on.night.keys["dashscope"] = "another-key"
+    await on.night.service.post(f"/v1/tasks/{on.task}/reconcile")
+
+
+async def _puts_the_key_right(on: Trouble) -> None:
+    (paid,) = on.night.sim.records().of("dashscope")
+    on.night.keys["dashscope"] = "sim-dashscope-key"
+    on.night.sim.finish(paid.task_id)
+
+
+async def _resume_the_denied_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("denied")
+    await expect(alarm).to_contain_text("dashscope has denied our key for polls")
+    await _puts_the_key_right(on)
+    await alarm.get_by_role("button", name="Resume dashscope…").click()
+    await on.night.does("Resume dashscope")
+    await on.night.is_calm("denied")
+
+
+async def _resume_the_denied_in_the_shell(on: Trouble) -> None:
+    await _shown_in_shell(on, "provider dashscope", "denied")
+    await _puts_the_key_right(on)
+    assert "polls" in await on.night.shell("providers", "resume", "dashscope")
+
+
+async def _resume_the_denied_over_the_api(on: Trouble) -> None:
+    await _shown_by_api(on, "provider dashscope", "denied")
+    await _puts_the_key_right(on)
+    resumed = await on.night.api("POST", "/v1/providers/dashscope/resume")
+    assert resumed["ended"]
+
+
+# A throttled account: resumed, and its queue goes on.
+
+
+async def _throttles(on: Trouble) -> None:
+    on.night.sim.plan("dashscope", [["submit_429"]])
+    await on.night.has(await on.submits(), "queued")
+
+
+async def _resume_the_throttled_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("paused")
+    await expect(alarm).to_contain_text("dashscope has held back our submits")
+    await expect(alarm).to_contain_text("1 task waits in the queue")
+    await alarm.get_by_role("button", name="Resume dashscope now…").click()
+    await on.night.does("Resume dashscope")
+    await on.night.is_calm("paused")
+
+
+async def _resume_the_throttled_in_the_shell(on: Trouble) -> None:
+    assert "held back" in await on.night.shell("providers", "list")
+    await on.night.shell("providers", "resume", "dashscope")
+
+
+async def _resume_the_throttled_over_the_api(on: Trouble) -> None:
+    (found,) = [each for each in (await on.night.api("GET", "/v1/providers"))["providers"] if each["queued"]]
+    assert found["submits_paused_reason"]
+    await on.night.api("POST", f"/v1/providers/{found['name']}/resume")
+
+
+async def _is_sent_now(on: Trouble) -> None:
+    await on.night.has(on.task, "submitted")
+    await on.night.service.post(f"/v1/tasks/{on.task}/reconcile")
+
+
+# A dead subscriber: repaired, and its subscription resumed.
+
+
+async def _fails_a_subscriber(on: Trouble) -> None:
+    on.subscription = (await create_subscription(on.night.service, url=on.subscriber.server.url))["id"]
+    for _ in range(5):
+        await on.submits(ORDER)
+
+
+async def _repairs(on: Trouble) -> None:
+    on.subscriber.is_repaired = True
+
+
+async def _resume_the_subscription_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("endpoint_failing")
+    await expect(alarm).to_contain_text("Its breaker is open")
+    await _repairs(on)
+    await alarm.get_by_role("link", name="Subscription sub_").click()
+    await on.night.page.get_by_role("button", name="Resume…").click()
+    await on.night.does("Resume it")
+    await on.night.is_calm("endpoint_failing")
+
+
+async def _resume_the_subscription_in_the_shell(on: Trouble) -> None:
+    async with asyncio.timeout(120):
+        while (await on.night.shell_json("subscriptions", "list"))[0]["breaker"]["state"] != "open":
+            await asyncio.sleep(0.1)
+    await _repairs(on)
+    await on.night.shell("subscriptions", "resume", on.subscription)
+
+
+async def _resume_the_subscription_over_the_api(on: Trouble) -> None:
+    async with asyncio.timeout(60):
+        path = f"/v1/subscriptions/{on.subscription}"
+        while (await on.night.api("GET", path))["breaker"]["state"] != "open":
+            await asyncio.sleep(0.1)
+    await _repairs(on)
+    await on.night.api("POST", f"{path}/resume")
+
+
+async def _gets_each_once(on: Trouble) -> None:
+    taken = await on.subscriber.has_taken(len(on.tasks))
+    assert len(taken) == len(on.tasks)
+
+
+# Dead letters: sent again once their receiver is repaired.
+
+
+async def _makes_a_dead_letter(on: Trouble) -> None:
+    await on.submits(ORDER, notify={"url": on.subscriber.server.url})
+
+
+async def _redeliver_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("dead_letters")
+    await expect(alarm).to_contain_text("1 dead letter")
+    await _repairs(on)
+    await alarm.get_by_role("link", name="Dead letters").click()
+    await expect(on.night.page.locator("tbody tr")).to_have_count(1)
+    await on.night.page.get_by_role("button", name="Redeliver…").click()
+    await on.night.does("Redeliver 1 dead letter")
+    await on.night.is_calm("dead_letters")
+
+
+async def _redeliver_in_the_shell(on: Trouble) -> None:
+    await _shown_in_shell(on, "dead letters", "1 ")
+    await _repairs(on)
+    await on.night.shell("deliveries", "redeliver", "--state", "dead", "--yes")
+
+
+async def _redeliver_over_the_api(on: Trouble) -> None:
+    await _shown_by_api(on, "dead letters", "1 ")
+    await _repairs(on)
+    await on.night.api_run("/v1/deliveries/redeliver", {"state": "dead"})
+
+
+# An overdue task: polled now, and it ends.
+
+
+async def _gets_overdue(on: Trouble) -> None:
+    await on.submits(video=STUCK, deadline_s=1)
+
+
+async def _ends_there(on: Trouble) -> None:
+    on.night.sim.finish(on.night.sim.records().of("dashscope")[0].task_id)
+
+
+async def _reconcile_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("overdue")
+    await expect(alarm).to_contain_text("1 task at dashscope is overdue")
+    await _ends_there(on)
+    await alarm.get_by_role("button", name="Reconcile them…").click()
+    await on.night.does("Reconcile 1 task")
+    await on.night.is_calm("overdue")
+
+
+async def _reconcile_in_the_shell(on: Trouble) -> None:
+    await _shown_in_shell(on, "overdue tasks", "1 ")
+    await _ends_there(on)
+    await on.night.shell("reconcile", "--overdue")
+
+
+async def _reconcile_over_the_api(on: Trouble) -> None:
+    await _shown_by_api(on, "overdue tasks", "1 ")
+    await _ends_there(on)
+    await on.night.api_run("/v1/tasks/reconcile", {"overdue": True})
+
+
+# A contradiction: looked at, and no second end was told. Nothing ends its alarm but time: what the provider says twice
+# cannot be unsaid.
+
+
+async def _contradicts(on: Trouble) -> None:
+    on.night.sim.plan("hiapi", [["callback_contradicting"]])
+    await on.submits(ORDER)
+
+
+async def _look_at_the_page(on: Trouble) -> None:
+    alarm = await on.night.alarm("contradictions")
+    await expect(alarm).to_contain_text("1 task at hiapi had ended, and another end was reported")
+    await alarm.get_by_role("link", name="Contradicted tasks").click()
+    await on.night.page.get_by_role("link", name=on.task).click()
+    await expect(on.night.page.locator("ol.timeline li.odd")).to_contain_text("contradiction")
+    await expect(on.night.page.get_by_role("button", name="Reconcile…")).to_have_count(0)
+
+
+async def _look_in_the_shell(on: Trouble) -> None:
+    await _shown_in_shell(on, "contradictions", "1 ")
+    (listed,) = await on.night.shell_json("tasks", "list", "--contradicted")
+    assert listed["id"] == on.task
+    assert "contradiction" in await on.night.shell("tasks", "explain", on.task)
+
+
+async def _look_over_the_api(on: Trouble) -> None:
+    await _shown_by_api(on, "contradictions", "1 ")
+    (listed,) = (await on.night.api("GET", "/v1/tasks?contradicted=true"))["tasks"]
+    explained = await on.night.api("GET", f"/v1/tasks/{listed['id']}/explain")
+    assert any("contradiction" in each["summary"] for each in explained["timeline"])
+
+
+# A word that nobody knows: looked at, and its task ended.
+
+
+async def _says_an_unknown_word(on: Trouble) -> None:
+    on.night.sim.plan("dashscope", [["unknown_state", "stuck"]])
+    await on.submits()
+    await on.night.service.post(f"/v1/tasks/{on.task}/reconcile")
+
+
+async def _end_at_the_page(on: Trouble) -> None:
+    page, alarm = on.night.page, await on.night.alarm("unknown_words")
+    await expect(alarm).to_contain_text("1 task at dashscope is in a state that no document names")
+    await alarm.get_by_role("link", name="The words and their tasks").click()
+    words = page.get_by_role("region", name="Unknown words")
+    await words.get_by_role("link", name=on.task).click()
+    await page.get_by_text("Settle: say what you saw").click()
+    await page.get_by_label("It failed, for this reason").fill(REASON)
+    await page.get_by_role("button", name="Settle as failed…").click()
+    await on.night.does("Settle as failed")
+    await on.night.is_calm("unknown_words")
+
+
+async def _end_in_the_shell(on: Trouble) -> None:
+    assert "whenfinal tasks settle" in await on.night.shell("tasks", "explain", on.task)
+    await on.night.shell("tasks", "settle", on.task, "--failed", REASON)
+
+
+async def _end_over_the_api(on: Trouble) -> None:
+    explained = await on.night.api("GET", f"/v1/tasks/{on.task}/explain")
+    assert any("settle" in each for each in explained["cure"])
+    await on.night.api("POST", f"/v1/tasks/{on.task}/settle", {"failed": REASON})
+
+
+# A task that nobody wants any more, and that still waits in the queue: taken out.
+
+
+async def _waits_for_room(on: Trouble) -> None:
+    await _throttles(on)
+
+
+async def _cancel_at_the_page(on: Trouble) -> None:
+    page = on.night.page
+    await page.goto(f"{on.night.service.url}/ops/tasks/{on.task}")
+    await page.get_by_role("button", name="Cancel…").click()
+    await on.night.does("Cancel 1 task")
+
+
+async def _cancel_in_the_shell(on: Trouble) -> None:
+    await on.night.shell("tasks", "cancel", on.task)
+
+
+async def _cancel_over_the_api(on: Trouble) -> None:
+    canceled = await on.night.api("POST", f"/v1/tasks/{on.task}/cancel")
+    assert canceled["was_queued"]
+
+
+ACTS = {
+    "a lost reply is accepted": Act(
+        trouble=_loses_a_reply, page=_accept_at_the_page, shell=_accept_in_the_shell, api=_accept_over_the_api
+    ),
+    "a denied key is put right": Act(
+        trouble=_denies_the_key,
+        page=_resume_the_denied_at_the_page,
+        shell=_resume_the_denied_in_the_shell,
+        api=_resume_the_denied_over_the_api,
+    ),
+    "a throttled account is resumed": Act(
+        trouble=_throttles,
+        page=_resume_the_throttled_at_the_page,
+        shell=_resume_the_throttled_in_the_shell,
+        api=_resume_the_throttled_over_the_api,
+        ended=_is_sent_now,
+    ),
+    "a dead subscriber is resumed": Act(
+        trouble=_fails_a_subscriber,
+        page=_resume_the_subscription_at_the_page,
+        shell=_resume_the_subscription_in_the_shell,
+        api=_resume_the_subscription_over_the_api,
+        ended=_gets_each_once,
+    ),
+    "a dead letter is sent again": Act(
+        trouble=_makes_a_dead_letter,
+        page=_redeliver_at_the_page,
+        shell=_redeliver_in_the_shell,
+        api=_redeliver_over_the_api,
+        ended=_gets_each_once,
+        settings=(("WHENFINAL_WEBHOOK_BACKOFF_S", "0.1"),),
+    ),
+    "an overdue task is polled": Act(
+        trouble=_gets_overdue, page=_reconcile_at_the_page, shell=_reconcile_in_the_shell, api=_reconcile_over_the_api
+    ),
+    "a contradiction is looked at": Act(
+        trouble=_contradicts, page=_look_at_the_page, shell=_look_in_the_shell, api=_look_over_the_api
+    ),
+    "a word that nobody knows is settled": Act(
+        trouble=_says_an_unknown_word,
+        page=_end_at_the_page,
+        shell=_end_in_the_shell,
+        api=_end_over_the_api,
+        state="failed",
+    ),
+    "a queued task is taken out": Act(
+        trouble=_waits_for_room,
+        page=_cancel_at_the_page,
+        shell=_cancel_in_the_shell,
+        api=_cancel_over_the_api,
+        state="canceled",
+        is_sent=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("act", ACTS)
+async def test_each_trouble_of_a_night_is_found_and_cured(act: str, way: str, tmp_path: Path) -> None:
+    wanted = ACTS[act]
+    settings = dict(wanted.settings)
+    async with a_subscriber() as subscriber, a_night(tmp_path, has_page=way == "page", **settings) as night:
+        trouble = Trouble(night=night, subscriber=subscriber)
+        await wanted.trouble(trouble)
+        await getattr(wanted, way)(trouble)
+        if wanted.ended is not None:
+            await wanted.ended(trouble)
+        await night.ends_once(*trouble.tasks, state=wanted.state, is_sent=wanted.is_sent)
