@@ -236,7 +236,7 @@ async def _submit(context: RequestContext[NoQuery, BatchRequest], request: TaskR
     try:
         return await context.services.submission.submit(request)
     except StoreError as error:
-        log.error("store_unavailable", route=trace_of(context.request.scope).route, error=str(error))
+        log.warning("batch_task_not_stored", provider=request.provider, error=str(error))
         return Problem(Kind.UNAVAILABLE)
     except Exception:
         log.exception("submit_failed", provider=request.provider)

@@ -59,9 +59,11 @@ class TaskActRequest(TaskConditions, RequestBody):
 
     @checks_whole(mode="after")
     def _reaches_something(self) -> Self:
-        values = (getattr(self, name) for name in (*TaskConditions.model_fields, "ids"))
-        _check_reach(values, is_all=self.all, dry_run=self.dry_run)
+        _check_reach(self._conditions(), is_all=self.all, dry_run=self.dry_run)
         return self
+
+    def _conditions(self) -> list[object]:
+        return [getattr(self, name) for name in (*TaskConditions.model_fields, "ids")]
 
 
 class SettleTasksRequest(TaskActRequest):
@@ -73,6 +75,9 @@ class SettleTasksRequest(TaskActRequest):
 
     refused: Literal[True] | None = None
     look: RunId | None = None
+
+    def _conditions(self) -> list[object]:
+        return [*super()._conditions(), self.look]
 
     @checks_whole(mode="after")
     def _has_one_way(self) -> Self:

@@ -63,7 +63,7 @@ class SubmitRequest(RequestBody):
 
     def task_request(self, idempotency_key: str | None, *, key_scope: str) -> TaskRequest:
         """Return what the submission takes; the key comes in a header, and belongs to the caller in `key_scope`."""
-        values = dict(self)
+        values = {name: getattr(self, name) for name in SubmitRequest.model_fields}
         notify: NotifyRequest | None = values.pop("notify")
         return TaskRequest(
             **values,

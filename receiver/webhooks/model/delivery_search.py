@@ -93,9 +93,7 @@ def delivery_drivers_of(wanted: DeliverySearch) -> Iterator[DeliveryDriver]:
             yield DeliveryDriver(statement="delivery_ids", params={})
 
 
-def _driver_of_subscription(
-    subscription: str, states: frozenset[DeliveryState], *, is_failing: bool
-) -> DeliveryDriver:
+def _driver_of_subscription(subscription: str, states: frozenset[DeliveryState], *, is_failing: bool) -> DeliveryDriver:
     statement = "delivery_ids_of_subscription"
     if is_failing:
         statement = "delivery_ids_failing"
