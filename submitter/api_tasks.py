@@ -18,8 +18,8 @@ ReadAs = Literal["task", "event", "delivery", "label", "id_or_key"]
 class BatchOutcome(ApiModel):
     """What one task of a batch came to, as `POST /v1/tasks` answers it alone.
 
-    `index` counts from 0 in the order of the batch. `status` 202: `task` is there; any other: `problem` is.
-    `replayed`: an earlier submit with the same idempotency key made the task.
+    `index` counts from 0 in the order of the batch. `status` 202: `task` is there; 200, of a dry run: it would be
+    taken; any other: `problem` is there. `replayed`: an earlier submit with the same idempotency key made the task.
     """
 
     index: int

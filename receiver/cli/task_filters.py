@@ -92,10 +92,7 @@ class BulkOptions(TaskFilterOptions):
 
 def acting_on(filters: TaskFilters, *, everything: bool) -> TasksToActOn:
     """The filters as an act takes them. A filter of nothing is refused unless `everything` is meant."""
-    chosen = TasksToActOn(**filters)
-    if everything:
-        chosen["all"] = True
-    return chosen
+    return {**filters, "all": True} if everything else {**filters}
 
 
 def check_choice(names: Sequence[str], given: BulkOptions) -> None:

@@ -35,9 +35,9 @@ from receiver.web.callbacks import CallbackTaker, prepared
 from receiver.web.dashboard.errors import is_of_dashboard, to_page
 from receiver.web.dashboard.guard import SignInLimit
 from receiver.web.dashboard.live import LiveStreams
-from receiver.web.dashboard.media import MediaSlots
 from receiver.web.dashboard.routes import dashboard_routes
 from receiver.web.endpoint import Endpoint
+from receiver.web.media import MediaSlots
 from receiver.web.middleware import (
     REQUEST_ID,
     RequestTimes,

@@ -105,7 +105,8 @@ def streams_full() -> Problem:
     return with_retry_after(Problem(Kind.STREAMS_FULL, detail), FULL_RETRY_S)
 
 
-def to_response(problem: Problem, request_id: str) -> Response:
+def members_of(problem: Problem, request_id: str) -> dict[str, Any]:
+    """The body of the answer. Absent members are left out."""
     name, status, title = problem.kind.value
     if problem.status is not None:
         status, title = problem.status, title or HTTPStatus(problem.status).phrase
@@ -119,9 +120,14 @@ def to_response(problem: Problem, request_id: str) -> Response:
         **problem.extra,
         "request_id": request_id,
     }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def to_response(problem: Problem, request_id: str) -> Response:
+    members = members_of(problem, request_id)
     return Response(
-        to_json({name: value for name, value in members.items() if value is not None}),
-        status_code=status,
+        to_json(members),
+        status_code=members["status"],
         media_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **problem.headers},
     )

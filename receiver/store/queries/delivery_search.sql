@@ -32,6 +32,14 @@ SELECT id FROM deliveries
 WHERE state = 'dead' AND subscription IS NULL AND endpoint_id = :endpoint_id AND id > :floor AND id < :cursor
 ORDER BY id DESC LIMIT :limit;
 
+-- delivery_ids_pending_of_notify: pending ones at a host of `notify`
+SELECT id FROM deliveries
+WHERE endpoint_id = :endpoint_id AND due_ms IS NOT NULL AND id > :floor AND id < :cursor
+ORDER BY id DESC LIMIT :limit;
+
+-- delivery_ids_among: of these ids
+SELECT id FROM deliveries WHERE id IN (:ids...) AND id > :floor AND id < :cursor ORDER BY id DESC LIMIT :limit;
+
 -- delivery_ids_of_task: of the events of one task
 SELECT d.id FROM events e JOIN deliveries d ON d.event_seq = e.seq
 WHERE e.task = :task AND d.id > :floor AND d.id < :cursor

@@ -1,5 +1,6 @@
 """A search finds the deliveries that fit every condition, page by page, and looks at a bounded number of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,12 @@ async def test_each_condition_finds_its_deliveries_the_newest_first(store: Store
         "dead of a subscription": (DeliverySearch(subscription="sub_1", states=frozenset({_S.DEAD})), {"tsk_1"}),
         "a host": (DeliverySearch(host=HOST), {"tsk_n3", "tsk_n4", "tsk_n5"}),
         "dead at a host": (DeliverySearch(host=HOST, states=frozenset({_S.DEAD})), {"tsk_n3", "tsk_n5"}),
+        "open at a host": (
+            DeliverySearch(host=HOST, states=frozenset({_S.DEAD, _S.PENDING})),
+            {"tsk_n3", "tsk_n4", "tsk_n5"},
+        ),
+        "pending at a host": (DeliverySearch(host=HOST, states=frozenset({_S.PENDING})), {"tsk_n4"}),
+        "delivered at a host": (DeliverySearch(host=HOST, states=frozenset({_S.DELIVERED})), set()),
         "another host": (DeliverySearch(host="https://other.example"), set()),
         "dead at notify": (DeliverySearch(is_notify=True, states=frozenset({_S.DEAD})), {"tsk_n3", "tsk_n5"}),
         "a type": (DeliverySearch(event_type="task.succeeded"), set(everything)),
@@ -86,6 +93,16 @@ async def test_each_condition_finds_its_deliveries_the_newest_first(store: Store
     for name, (wanted, expected) in cases.items():
         assert set(await _found(store, wanted)) == expected, name
         assert delivery_search_of(delivery_search_values(wanted)) == wanted
+
+
+async def test_those_of_some_ids_are_found(store: Store) -> None:
+    await subscribe(store)
+    await _delivers(store, *((f"tsk_{number}", _S.DEAD, 500) for number in range(3)))
+    ids = [each.id for each in (await store.delivery_search.page(DeliverySearch())).deliveries]
+    wanted = DeliverySearch(ids=(ids[0], ids[2], "dlv_none"))
+    assert await _found(store, wanted) == ["tsk_2", "tsk_0"]
+    assert await _found(store, replace(wanted, states=frozenset({_S.PENDING}))) == []
+    assert delivery_search_of(delivery_search_values(wanted)) == wanted
 
 
 async def test_pages_follow_each_other_and_newer_ones_are_told_apart(store: Store) -> None:

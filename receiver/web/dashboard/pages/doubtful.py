@@ -6,10 +6,11 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from receiver.runtime.explaining import has_list
+from receiver.runtime.operator_runs.looks import LOOK_OLD_MS, seen_by_task
 from receiver.tasks.model.candidates import prompt_of
 from receiver.tasks.model.search import TaskSearch
 from receiver.web.dashboard.acts.candidates import recent_looks
-from receiver.web.dashboard.model import doubtful, task_filter
+from receiver.web.dashboard.model import task_filter
 from receiver.web.dashboard.model.doubtful import DOUBTFUL
 from receiver.web.dashboard.model.list_filter import Pairs
 from receiver.web.dashboard.page import Page, View, redirect, rows_address
@@ -64,9 +65,9 @@ async def _rows(view: View, ids: Sequence[TaskId]) -> dict[str, object]:
     looks = await recent_looks(services, view.now_ms)
     return {
         "tasks": [(task, prompt_of(task)) for task in tasks],
-        "seen": doubtful.seen_by_task(looks),
+        "seen": seen_by_task(looks),
         "looking": [each for each in looks if each.is_open],
         "listing": {task.provider: has_list(services, task.provider) for task in tasks},
         "consoles": {name: each.account.base_url for name, each in services.providers.items()},
-        "old_ms": doubtful.LOOK_OLD_MS,
+        "old_ms": LOOK_OLD_MS,
     }
