@@ -56,8 +56,12 @@ class TaskFilterOptions:
     @property
     def filters(self) -> TaskFilters:
         """Raise CommandFailed for a label whose name is given twice."""
+        return self.acting_on(everything=False)
+
+    def acting_on(self, *, everything: bool) -> TasksToActOn:
+        """The filters as an act takes them: a filter of nothing is refused, unless `everything` is meant."""
         at_ms = now_ms()
-        return TaskFilters(
+        found = TasksToActOn(
             state=_words(self.states),
             overdue=self.overdue or None,
             contradicted=self.contradicted or None,
@@ -70,6 +74,9 @@ class TaskFilterOptions:
             older_than_s=None if self.older_than is None else ceil(self.older_than),
             ended_by=_words(self.ended_by),
         )
+        if everything:
+            found["all"] = True
+        return found
 
 
 def _words(values: Sequence[StrEnum] | None) -> list[str] | None:
@@ -86,13 +93,7 @@ class BulkOptions(TaskFilterOptions):
 
     @property
     def chosen(self) -> TasksToActOn:
-        """The filters as an act takes them, which must be told when it is to work on everything."""
-        return acting_on(self.filters, everything=self.everything)
-
-
-def acting_on(filters: TaskFilters, *, everything: bool) -> TasksToActOn:
-    """The filters as an act takes them. A filter of nothing is refused unless `everything` is meant."""
-    return {**filters, "all": True} if everything else {**filters}
+        return self.acting_on(everything=self.everything)
 
 
 def check_choice(names: Sequence[str], given: BulkOptions) -> None:

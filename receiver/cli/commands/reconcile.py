@@ -14,8 +14,9 @@ from receiver.cli.each import do_each
 from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, read_names
 from receiver.cli.options import Json, options_from
 from receiver.cli.remote import with_client
-from receiver.cli.task_filters import TaskFilterOptions, acting_on
+from receiver.cli.task_filters import TaskFilterOptions
 from submitter.api import ReconcileSummary
+from submitter.api_runs import Run
 from submitter.client.calls.runs import TasksToActOn
 from submitter.client.client import Client
 
@@ -57,12 +58,21 @@ def reconcile(names: MaybeTaskNames = None, *, given: ReconcileOptions, as_json:
     elif given.dry_run:
         _plan(given, as_json=as_json)
     else:
-        which = _which(given)
-        run_to_end(lambda client: client.runs.reconcile_tasks(**which), "task", as_json=as_json)
+        run_to_end(lambda client: _start(client, given), "task", as_json=as_json)
+
+
+async def _start(client: Client, given: ReconcileOptions) -> Run:
+    """Raise CommandFailed for a provider that is not configured, because it can not be polled."""
+    if given.provider is not None:
+        names = [each.name for each in (await client.providers.list()).providers]
+        if given.provider not in names:
+            configured = ", ".join(names) or "none"
+            raise CommandFailed(f"{given.provider} is not configured; configured: {configured}", status=USAGE)
+    return await client.runs.reconcile_tasks(**_which(given))
 
 
 def _which(given: ReconcileOptions) -> TasksToActOn:
-    return acting_on(given.filters, everything=not given.are_filters_given)
+    return given.acting_on(everything=not given.are_filters_given)
 
 
 def _plan(given: ReconcileOptions, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from submitter.timestamps import rfc3339
 if TYPE_CHECKING:
     from receiver.events.model.event import Event
     from receiver.webhooks.model.delivery import Attempt, Delivery
+    from submitter.api import Task
 
 ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
@@ -41,7 +42,7 @@ def tasks_table(tasks: Sequence[Any], now_ms: int) -> Listing:
     )
 
 
-def _further(task: Any, now_ms: int) -> tuple[object, ...]:
+def _further(task: "Task", now_ms: int) -> tuple[object, ...]:
     times = (clock_and_age(at, now_ms) for at in (task.submitted_at, task.final_at, task.deadline_at))
     error = None if task.error is None else f"{task.error.code}: {task.error.message}"
     return (*times, task.polls, len(task.outputs) or None, error)

@@ -155,7 +155,10 @@ def _without_room(result: RefusedSubmit) -> Problem:
 
 
 async def submit_batch(context: RequestContext[NoQuery, BatchRequest]) -> JsonAnswer:
-    """Every task is checked before the first one is sent, with `dry_run` no more than that. Each comes to its own outcome, whatever becomes of others."""
+    """Every task is checked before the first one is sent, and with `dry_run` none is sent.
+
+    Each comes to its own outcome, whatever becomes of others.
+    """
     if "idempotency-key" in context.request.headers:
         rule, accepted = "does not go with a batch", "an `idempotency_key` in each task"
         raise invalid(Kind.MALFORMED, Violation(field="Idempotency-Key", rule=rule, accepted=accepted))
