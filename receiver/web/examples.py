@@ -274,8 +274,8 @@ PATH_PARAMS: Mapping[str, tuple[str, str]] = {
     "tasks/{id}": ("Our id of the task.", TASK_ID),
     "subscriptions/{id}": ("The id of the subscription.", SUBSCRIPTION_ID),
     "deliveries/{id}": ("The id of the delivery.", DELIVERY_ID),
-    "keys/{id}": ("The id of the key, or `setting_` and the name of one of the settings.", KEY_ID),
     "files/{number}": ("The place of the file in `outputs`; the first is 0.", "0"),
     "runs/{id}": ("The id of the run.", RUN_ID),
+    "keys/{id}": ("The id of the key, or `setting_` and the name of one of the settings.", KEY_ID),
     "providers/{name}": ("The provider's name in the settings.", "hiapi"),
 }

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from receiver.store.ids import id_maker
 from submitter.model import TaskState
 from submitter.simulator import Simulator
 from tests.support.builders import T0, a_report, notified
@@ -181,37 +180,6 @@ async def test_tasks_are_paged_newest_first(service: Served) -> None:
     second = (await service.get("/v1/tasks", params={"limit": 3, "cursor": first["next_cursor"]})).json()
     assert [task["id"][-1] for task in first["tasks"] + second["tasks"]] == ["4", "3", "2", "1", "0"]
     assert second["next_cursor"] is None
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("state=uncertain", ["tsk_2"]),
-        ("provider=dashscope", ["tsk_3"]),
-        ("label=film=a=b", ["tsk_1"]),
-        ("label=film%3Da%3Db&state=uncertain", []),
-        ("older_than_s=300000000", []),
-        ("older_than_s=5", ["tsk_1"]),
-        ("state=uncertain&state=succeeded", ["tsk_2"]),
-        ("label=film=a=b&label=shot=9", []),
-        ("task_id=p3", ["tsk_3"]),
-        ("key=p3", []),
-        ("model=other", []),
-        ("overdue=true", []),
-        ("overdue=false&contradicted=true", []),
-        ("ended_by=poll&ended_by=callback", []),
-        ("since=2999-01-01T00:00:00Z", []),
-        ("until=2001-01-01T00:00:00%2B02:00", []),
-    ],
-)
-async def test_tasks_are_listed_by_state_provider_label_and_age(service: Served, query: str, found: list[str]) -> None:
-    now_ms = service.services.clock()
-    ids = [id_maker(number.to_bytes)("tsk", now_ms) for number in range(4)]
-    await service.has(ids[1], "p1", labels={"film": "a=b"}, created_ms=now_ms - 10_000)
-    await service.has(ids[2], None, created_ms=now_ms)
-    await service.has(ids[3], "p3", provider="dashscope", created_ms=now_ms)
-    shown = (await service.get(f"/v1/tasks?{query}")).json()["tasks"]
-    assert [f"tsk_{ids.index(task['id'])}" for task in shown] == found
 
 
 async def test_a_timeline_shows_what_happened_in_order(service: Served) -> None:
