@@ -333,11 +333,12 @@ AnyEvent = Annotated[
 
 
 class EventsPage(ApiModel):
-    """A page may be empty. `has_more`: read on at once, from `next_after`."""
+    """A page may be empty. `has_more`: read on at once, from `next_after`. `newest` is the number of the last event."""
 
     events: tuple[AnyEvent, ...]
     next_after: int
     has_more: bool
+    newest: int
 
 
 class OtherMessage(ApiModel):

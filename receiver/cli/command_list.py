@@ -39,6 +39,11 @@ _RECONCILE_HELP = """Poll the providers about unfinished tasks, due or not. Exit
 Name the tasks by their ids, or choose them by filters; without both, every unfinished task is polled.
 """
 
+_REDELIVER_HELP = """Make deliveries due again, with all their attempts. A running worker sends them.
+
+Name them, or give a filter: without --state it finds dead letters.
+"""
+
 #: Every command: its words, its function below `receiver.cli`, and its help, whose first sentence stands in the list.
 #: The help stands here and not at the function, so that `whenfinal --help` imports neither a command nor typer.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
@@ -140,7 +145,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions show",
         "commands.subscriptions:show_subscription",
-        "Show one subscription and its pending deliveries, without its secret.",
+        "Show subscriptions and their pending deliveries, without their secrets.",
     ),
     (
         "subscriptions change",
@@ -150,12 +155,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions disable",
         "commands.subscriptions:disable",
-        "Disable a subscription. It gets no new deliveries, and its pending deliveries wait.",
+        "Disable subscriptions. They get no new deliveries, and their pending deliveries wait.",
     ),
     (
         "subscriptions enable",
         "commands.subscriptions:enable",
-        "Enable a subscription and reset its failures. A running worker sends its pending deliveries.",
+        "Enable subscriptions and reset their failures. A running worker sends their pending deliveries.",
     ),
     (
         "subscriptions delete",
@@ -170,12 +175,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "subscriptions test",
         "commands.subscriptions:probe",
-        "Send one signed test now and show the answer. A delivered one closes the breaker; else the exit status is 1.",
+        "Send signed tests now and show the answers. A delivered one closes the breaker; else the exit status is 1.",
     ),
     (
         "subscriptions resume",
         "commands.subscriptions:resume",
-        "Enable a disabled subscription, close its breaker and make its pending deliveries due.",
+        "Enable disabled subscriptions, close their breakers and make their pending deliveries due.",
     ),
     (
         "endpoints list",
@@ -188,11 +193,11 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
         "Close the breaker of a host of `notify` and make its pending deliveries due.",
     ),
     ("deliveries list", "commands.deliveries:list_deliveries", "List webhook deliveries, newest first."),
-    ("deliveries show", "commands.deliveries:show_delivery", "Show a delivery with every attempt."),
+    ("deliveries show", "commands.deliveries:show_delivery", "Show deliveries with every attempt."),
     (
         "deliveries redeliver",
         "commands.redeliver:redeliver",
-        "Make a delivery due again, with all its attempts. A running worker sends it.",
+        _REDELIVER_HELP,
     ),
 )
 
@@ -200,8 +205,8 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
 #: a default.
 SHORT: dict[str, str] = {
     "tasks list": "lists.newest:list_newest_tasks",
-    "events": "lists.events:list_events",
-    "deliveries list": "lists.deliveries:list_deliveries",
+    "events": "lists.events:list_newest_events",
+    "deliveries list": "lists.deliveries:list_newest_deliveries",
 }
 
 GROUPS: dict[str, str] = {
@@ -209,7 +214,7 @@ GROUPS: dict[str, str] = {
     "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",
-    "deliveries": "Show webhook deliveries, and redeliver one.",
+    "deliveries": "Show webhook deliveries, and redeliver them.",
 }
 
 

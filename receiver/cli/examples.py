@@ -56,7 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
     ),
     "subscriptions list": ("subscriptions list --state disabled",),
-    "subscriptions show": ("subscriptions show sub_01m7yrqm47904bn5a9g1vxy29m",),
+    "subscriptions show": ("subscriptions show sub_01m7yrqm47904bn5a9g1vxy29m", "subscriptions show - --json < ids"),
     "subscriptions change": ("subscriptions change sub_01m7yrqm47904bn5a9g1vxy29m --type task.failed --clear rate",),
     "subscriptions disable": ("subscriptions disable sub_01m7yrqm47904bn5a9g1vxy29m",),
     "subscriptions enable": ("subscriptions enable sub_01m7yrqm47904bn5a9g1vxy29m",),
@@ -66,9 +66,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "subscriptions resume": ("subscriptions resume sub_01m7yrqm47904bn5a9g1vxy29m",),
     "endpoints list": ("endpoints list --failing",),
     "endpoints resume": ("endpoints resume https://hooks.example.com --dead-letters",),
-    "deliveries list": ("deliveries list --state dead",),
+    "deliveries list": (
+        "deliveries list --state dead --since 2h",
+        "deliveries list --task tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "deliveries list --error 5xx --error none --json",
+    ),
     "deliveries show": ("deliveries show dlv_01m7yrqm47904bn5a9g1vxy29m",),
-    "deliveries redeliver": ("deliveries redeliver dlv_01m7yrqm47904bn5a9g1vxy29m",),
+    "deliveries redeliver": (
+        "deliveries redeliver dlv_01m7yrqm47904bn5a9g1vxy29m",
+        "deliveries redeliver --subscription sub_01m7yrqm47904bn5a9g1vxy29m --dry-run",
+        "deliveries redeliver --all --yes",
+    ),
 }
 
 

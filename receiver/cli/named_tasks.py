@@ -1,13 +1,12 @@
 """Tasks that a command names: one or many, as words or as the lines of standard input."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
 
-from receiver.cli.console import USAGE, CommandFailed
-from receiver.cli.options import read_input
+from receiver.cli.console import CommandFailed
 from receiver.cli.remote import is_missing
 from submitter.api import TaskDetail
 from submitter.client.client import Client
@@ -30,25 +29,6 @@ MaybeTaskNames = Annotated[
         metavar="[ID]...", help="Our id tsk_…, or PROVIDER/ID with the provider's id; - reads them, one a line."
     ),
 ]
-
-
-def read_names(given: Iterable[str] | None) -> list[str]:
-    """The names, each once, in their order; `-` stands for the lines of stdin. Raise CommandFailed when there is none.
-
-    Blank lines, and those that begin with `#`, are left out.
-    """
-    found = dict.fromkeys(name for word in given or () for name in (_lines() if word == "-" else [word]))
-    if given and not found:
-        raise CommandFailed("standard input names no task; write one id a line", status=USAGE)
-    return list(found)
-
-
-def _lines() -> Sequence[str]:
-    try:
-        lines = read_input("-").decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise CommandFailed("standard input is not UTF-8; write one id a line", status=USAGE) from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 async def find_task(client: Client, name: str) -> TaskDetail:

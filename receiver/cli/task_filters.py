@@ -9,22 +9,11 @@ from typing import Annotated
 import typer
 
 from receiver.cli.console import USAGE, CommandFailed
-from receiver.cli.options import DryRun, Labels, OlderThan, Provider, Yes, enum_option, labels_of, parsed_option
-from receiver.runtime.clock import now_ms
-from receiver.runtime.durations import Moment, parse_moment
+from receiver.cli.options import DryRun, Labels, OlderThan, Provider, Since, Until, Yes, enum_option, labels_of, time_of
 from receiver.tasks.model.search import EndedBy
 from submitter.client.calls.runs import TasksToActOn
 from submitter.client.calls.tasks import TaskFilters
 from submitter.model import TaskState
-from submitter.timestamps import rfc3339
-
-Since = Annotated[
-    Moment | None, parsed_option("--since", "TIME", parse_moment, "Created then or later: 10m, 2h or RFC 3339.")
-]
-
-Until = Annotated[
-    Moment | None, parsed_option("--until", "TIME", parse_moment, "Created then or before: 10m, 2h or RFC 3339.")
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +49,6 @@ class TaskFilterOptions:
 
     def acting_on(self, *, everything: bool) -> TasksToActOn:
         """The filters as an act takes them: a filter of nothing is refused, unless `everything` is meant."""
-        at_ms = now_ms()
         found = TasksToActOn(
             state=_words(self.states),
             overdue=self.overdue or None,
@@ -69,8 +57,8 @@ class TaskFilterOptions:
             model=self.model,
             labels=labels_of(self.labels) if self.labels else None,
             key=self.key,
-            since=None if self.since is None else rfc3339(self.since.resolve(at_ms)),
-            until=None if self.until is None else rfc3339(self.until.resolve(at_ms)),
+            since=time_of(self.since),
+            until=time_of(self.until),
             older_than_s=None if self.older_than is None else ceil(self.older_than),
             ended_by=_words(self.ended_by),
         )

@@ -162,7 +162,7 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
             }
         ],
     },
-    api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False},
+    api.EventsPage: {"events": [EVENT], "next_after": 17, "has_more": False, "newest": 17},
     api.CallbackVerdict: {"verdict": "duplicate"},
     api_operations.Health: {"status": "alive"},
     api_operations.Readiness: {
@@ -194,6 +194,11 @@ BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
         "providers": ["hiapi"],
         "label": "team=films",
     },
+    key_schemas.StreamTokenRequest: {
+        "ttl_s": 300,
+        "conditions": {"types": ["task.succeeded"], "labels": {"film": "1"}},
+    },
+    api_keys.StreamToken: {"token": "eyJrZXkiOiJvcHMi…", "expires_at": "2026-09-21T14:05:00.000Z"},
     api_keys.Key: _KEY,
     api_keys.CreatedKey: {**_KEY, "key": "wf_4QJk0u2rHqTnW1d8sYpVxZbC6mEoLgA9fRiUjK7tM3c"},
     api_keys.KeysPage: {"keys": [_KEY], "next_cursor": None},

@@ -33,7 +33,7 @@ import httpx
 
 from submitter.api import AnyEvent, Event, TaskEventType
 from submitter.client.async_shell import Answer, Items, Resource, Shell
-from submitter.client.calls import deliveries, events, operations, results, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, operations, results, runs, subscriptions, tasks
 from submitter.client.part_file import OnBytes, PartFile
 from submitter.client.requests import checked_key, checked_url
 from submitter.client.webhooks import Webhooks
@@ -206,6 +206,16 @@ class Runs(Resource):
     stop = Answer(runs.stop)
 
 
+class Keys(Resource):
+    """The keys of the API."""
+
+    create = Answer(keys.create)
+    list = Answer(keys.list_keys)
+    all = Items(keys.all_keys)
+    get = Answer(keys.get_key)
+    revoke = Answer(keys.revoke)
+
+
 class Client(Resource, Webhooks):
     """The API of a receiver at `url`, with an API key.
 
@@ -252,6 +262,7 @@ class Client(Resource, Webhooks):
         self.providers = Providers(shell)
         self.results = Results(shell)
         self.runs = Runs(shell)
+        self.keys = Keys(shell)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from submitter.api import AnyEvent, Event, TaskEventType
-from submitter.client.calls import deliveries, events, operations, results, runs, subscriptions, tasks
+from submitter.client.calls import deliveries, events, keys, operations, results, runs, subscriptions, tasks
 from submitter.client.part_file import OnBytes, PartFile
 from submitter.client.requests import checked_key, checked_url
 from submitter.client.sync_shell import Answer, Items, Resource, Shell
@@ -190,6 +190,16 @@ class Runs(Resource):
     stop = Answer(runs.stop)
 
 
+class Keys(Resource):
+    """The keys of the API."""
+
+    create = Answer(keys.create)
+    list = Answer(keys.list_keys)
+    all = Items(keys.all_keys)
+    get = Answer(keys.get_key)
+    revoke = Answer(keys.revoke)
+
+
 class SyncClient(Resource, Webhooks):
     """The API of a receiver at `url`, with an API key.
 
@@ -236,6 +246,7 @@ class SyncClient(Resource, Webhooks):
         self.providers = Providers(shell)
         self.results = Results(shell)
         self.runs = Runs(shell)
+        self.keys = Keys(shell)
 
     def __enter__(self) -> Self:
         self._http.__enter__()

@@ -49,7 +49,7 @@ def test_a_subscription_is_made_listed_changed_and_deleted(home: Cli, nobody: st
     assert home.run("subscriptions", "show", name, "--json").values == [made | backlog]
     changed = home.run(
         *("subscriptions", "change", name, "--type", "task.failed", "--clear", "labels", "--clear", "rate"),
-        *("--no-cloudevents", "--url", f"{nobody}/b", "--json"),
+        *("--no-cloudevents", "--endpoint", f"{nobody}/b", "--json"),
     ).values[0]
     expected: dict[str, object] = {
         "types": ["task.failed"],
@@ -96,7 +96,7 @@ def test_an_unfit_secret_is_refused_without_being_repeated(home: Cli, nobody: st
 
 
 def test_every_broken_rule_is_a_line(home: Cli) -> None:
-    flags = ["--provider", "nobody", "--rate", "nan", "--max-in-flight", "0", "--handshake", "--label", "a=\x07"]
+    flags = ["--provider", "nobody", "--rate", "0", "--max-in-flight", "0", "--handshake", "--label", "a=\x07"]
     ended = home.run("subscriptions", "create", "ftp://hooks.example", *flags)
     assert (ended.status, ended.out) == (2, "")
     fields = [line.split(": ")[1] for line in ended.err.splitlines()]

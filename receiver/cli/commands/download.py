@@ -21,7 +21,8 @@ from rich.progress import (
 from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.bars import progress
 from receiver.cli.each import do_each
-from receiver.cli.named_tasks import TaskNames, find_task, read_names
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import TaskNames, find_task
 from receiver.cli.options import Json
 from submitter.client.client import Client
 from submitter.errors import FileChanged
@@ -55,7 +56,10 @@ def download(
 ) -> None:
     with progress(*_COLUMNS) as bars:
         do_each(
-            read_names(names), partial(_download, to, bars), partial(_print_stored, as_json=as_json), at_once=AT_ONCE
+            read_ids(names or ()),
+            partial(_download, to, bars),
+            partial(_print_stored, as_json=as_json),
+            at_once=AT_ONCE,
         )
 
 

@@ -11,7 +11,8 @@ from receiver.cli.bulk import run_to_end, show_preview
 from receiver.cli.console import USAGE, WRONG, CommandFailed, emit, show
 from receiver.cli.display.tables import reconcile_table
 from receiver.cli.each import do_each
-from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, read_names
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id
 from receiver.cli.options import Json, options_from
 from receiver.cli.remote import with_client
 from receiver.cli.task_filters import TaskFilterOptions
@@ -48,7 +49,7 @@ def reconcile(names: MaybeTaskNames = None, *, given: ReconcileOptions, as_json:
         raise CommandFailed(
             "--ask goes with --dry-run; without both, providers are polled and changes stored", status=USAGE
         )
-    found = read_names(names)
+    found = read_ids(names or ())
     if found and (given.are_filters_given or given.task is not None):
         raise CommandFailed("give ids or a filter, not both", status=USAGE)
     if found:

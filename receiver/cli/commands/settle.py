@@ -13,7 +13,8 @@ from receiver.cli.commands.tasks import print_tasks
 from receiver.cli.console import USAGE, CommandFailed, confirm, note
 from receiver.cli.display.times import age
 from receiver.cli.each import do_each
-from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, find_task, read_names
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import MaybeTaskNames, existing, find_id, find_task
 from receiver.cli.options import Json, options_from
 from receiver.cli.remote import exit_status, with_client, words_of
 from receiver.cli.task_filters import BulkOptions, check_choice
@@ -69,7 +70,7 @@ def settle(names: MaybeTaskNames = None, *, given: SettleOptions, as_json: Json 
         raise CommandFailed(_ONE_WAY, status=USAGE)
     if given.force and given.provider_task_id is None:
         raise CommandFailed("--force goes with --task-id", status=USAGE)
-    found = read_names(names)
+    found = read_ids(names or ())
     if given.look:
         _look(found, given, as_json=as_json)
     elif given.refused:

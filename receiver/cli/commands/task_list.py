@@ -1,17 +1,18 @@
 """`whenfinal tasks list`."""
 
+from collections.abc import Awaitable
 from difflib import get_close_matches
-from functools import partial
 
 from receiver.cli.command_list import ROWS_SHOWN
 from receiver.cli.commands.tasks import print_tasks
 from receiver.cli.console import USAGE, CommandFailed, emit, note_rest, show
 from receiver.cli.display.tables import queue_lines, queued_table
 from receiver.cli.options import Json, Limit, options_from
-from receiver.cli.paging import FirstTasks, first_tasks
+from receiver.cli.pages import Listed, listed, note_left_out
 from receiver.cli.remote import with_client
 from receiver.cli.task_filters import TaskFilterOptions
 from receiver.runtime.clock import now_ms
+from submitter.api import Task, TasksPage
 from submitter.api_queue import QueueAnswer
 from submitter.client.client import Client
 from submitter.model import TaskState
@@ -22,20 +23,24 @@ def list_tasks(*, given: TaskFilterOptions, limit: Limit = ROWS_SHOWN, as_json: 
     if _is_queue(given):
         _list_queue(given, limit, as_json=as_json)
         return
-    page = with_client(lambda client: _first(client, given, limit))
-    if page.items or as_json:
-        print_tasks(page.items, as_json=as_json, is_many=True)
+    found = with_client(lambda client: _first(client, given, limit))
+    if found.rows or as_json:
+        print_tasks(found.rows, as_json=as_json, is_many=True)
     else:
         show("no task matches")
-    if page.has_more:
-        note_rest(len(page.items))
+    note_left_out(found)
 
 
-async def _first(client: Client, given: TaskFilterOptions, limit: int) -> FirstTasks:
-    page = await first_tasks(partial(client.tasks.list, **given.filters), limit)
-    if given.provider is not None and not page.items:
+async def _first(client: Client, given: TaskFilterOptions, limit: int) -> Listed[Task]:
+    filters = given.filters
+
+    def page_after(count: int, cursor: str | None) -> Awaitable[TasksPage]:
+        return client.tasks.list(limit=count, cursor=cursor, **filters)
+
+    found = await listed(page_after, lambda page: page.tasks, limit)
+    if given.provider is not None and not found.rows:
         await check_provider(client, given.provider)
-    return page
+    return found
 
 
 async def check_provider(client: Client, name: str) -> None:

@@ -1,6 +1,6 @@
 """`whenfinal tasks`: show tasks, explain them, find them, cancel them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -8,27 +8,26 @@ import typer
 
 from receiver.cli.bulk import Act, act_on_all
 from receiver.cli.command_list import ROWS_SHOWN
-from receiver.cli.console import CommandFailed, emit, note_rest, show
+from receiver.cli.console import CommandFailed, emit, show
 from receiver.cli.display.list_tables import tasks_table
 from receiver.cli.display.tables import explanation_parts, task_sheet
 from receiver.cli.each import do_each
-from receiver.cli.named_tasks import MaybeTaskNames, TaskNames, existing, find_id, find_task, read_names
+from receiver.cli.ids import read_ids
+from receiver.cli.named_tasks import MaybeTaskNames, TaskNames, existing, find_id, find_task
 from receiver.cli.options import Json, Limit, options_from
-from receiver.cli.paging import first_tasks
+from receiver.cli.pages import Listed, listed, note_left_out
 from receiver.cli.remote import with_client
 from receiver.cli.task_filters import BulkOptions, check_choice
 from receiver.runtime.clock import now_ms
 from submitter.api import Task
-from submitter.api_tasks import CanceledTask, Explanation
+from submitter.api_tasks import CanceledTask, Explanation, FoundTasks
 from submitter.client.client import Client
-
-ACTOR = "command line"
 
 CANCELED_AT_ONCE = 2  # each is one request to a provider
 
 
 def show_task(names: TaskNames, *, as_json: Json = False) -> None:
-    found = read_names(names)
+    found = read_ids(names or ())
     do_each(found, find_task, partial(print_tasks, as_json=as_json, is_many=len(found) > 1))
 
 
@@ -47,7 +46,7 @@ def explain(names: TaskNames, *, as_json: Json = False) -> None:
     async def explain_one(client: Client, name: str) -> Explanation:
         return await existing(client.tasks.explain, name, await find_id(client, name))
 
-    do_each(read_names(names), explain_one, partial(_print_explained, as_json=as_json))
+    do_each(read_ids(names or ()), explain_one, partial(_print_explained, as_json=as_json))
 
 
 def _print_explained(found: Sequence[Explanation], *, as_json: bool) -> None:
@@ -64,17 +63,23 @@ def find(
     limit: Limit = ROWS_SHOWN,
     as_json: Json = False,
 ) -> None:
-    page = with_client(lambda client: first_tasks(partial(client.tasks.find, text), limit))
-    if not page.items:
+    found = with_client(lambda client: _found(client, text, limit))
+    if not found.rows:
         raise CommandFailed(f"no task is found by {text}; give a whole id or key, or a label as name=value")
-    print_tasks(page.items, as_json=as_json, is_many=True)
-    if page.has_more:
-        note_rest(len(page.items))
+    print_tasks(found.rows, as_json=as_json, is_many=True)
+    note_left_out(found)
+
+
+async def _found(client: Client, text: str, limit: int) -> Listed[Task]:
+    def page_after(count: int, cursor: str | None) -> Awaitable[FoundTasks]:
+        return client.tasks.find(text, limit=count, cursor=cursor)
+
+    return await listed(page_after, lambda page: page.tasks, limit)
 
 
 @options_from(BulkOptions)
 def cancel(names: MaybeTaskNames = None, *, given: BulkOptions, as_json: Json = False) -> None:
-    found = read_names(names)
+    found = read_ids(names or ())
     check_choice(found, given)
     if found:
         do_each(found, _cancel, partial(_print_canceled, as_json=as_json), at_once=CANCELED_AT_ONCE)

@@ -1,8 +1,9 @@
 """Tables and sentences of an act on many items: what it would work on, and what it came to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from receiver.cli.display.listing import Listing, table
+from receiver.cli.display.listing import Listing, state_cell, table
+from receiver.cli.display.times import clock_and_age
 from submitter.api_runs import Run, RunPreview
 
 _ENDS = {"stopped": "stopped before its end", "failed": "broken off"}
@@ -51,3 +52,21 @@ def summary(run: Run) -> str:
     if run.state in _ENDS:
         text += f"; {_ENDS[run.state]}"
     return f"{text}: {run.last_error}" if run.last_error else text
+
+
+def runs_table(runs: Sequence[Run], now_ms: int) -> Listing:
+    rows = [
+        (
+            each.id,
+            each.kind,
+            state_cell(each.state),
+            f"{each.done} of {each.expected}" if each.expected is not None else each.done,
+            each.failed or None,
+            clock_and_age(each.created_at, now_ms),
+            each.actor,
+            clock_and_age(each.ended_at, now_ms),
+            each.last_error,
+        )
+        for each in runs
+    ]
+    return table("run", "act", "state", "done", "failed", "started", "by", "ended", "error", rows=rows)

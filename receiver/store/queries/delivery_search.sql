@@ -64,6 +64,11 @@ WHERE d.id IN (:ids...)
         WHEN d.last_status IS NULL AND d.last_error IS NOT NULL THEN 'none'
         ELSE ''
     END) IN (:answers...))
+  AND (:any_owner = 1 OR d.subscription IS NULL OR d.subscription || '' IN (:owners...))
+  AND (:any_task = 1 OR EXISTS (
+    SELECT 1 FROM tasks t WHERE t.id = d.task AND (:any_provider = 1 OR t.provider || '' IN (:limit_providers...))))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM task_labels l WHERE l.task = d.task AND l.name = :limit_name AND l.value = :limit_value))
   AND d.state || '' IN (:states...)
 ORDER BY d.id DESC LIMIT :limit;
 

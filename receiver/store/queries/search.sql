@@ -71,5 +71,8 @@ WHERE t.id IN (:ids...)
     SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :name AND l.value = :value))
   AND (CAST(:second_name AS TEXT) IS NULL OR EXISTS (
     SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :second_name AND l.value = :second_value))
+  AND (:any_provider = 1 OR t.provider || '' IN (:limit_providers...))
+  AND (CAST(:limit_name AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM task_labels l WHERE l.task = t.id AND l.name = :limit_name AND l.value = :limit_value))
   AND t.state || '' IN (:states...)
 ORDER BY t.id DESC LIMIT :limit;

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from receiver.config.api_keys import NO_LIMITS, Limits, limits_of
 from receiver.store.engine import NEVER_MS
 from receiver.store.ids import id_floor
 from receiver.tasks.model.task import Task
+from receiver.webhooks.model.delivery_search import limit_conditions
 from submitter.model import Source, TaskState
 
 LABELS_MOST = 2  # at once
@@ -60,6 +62,8 @@ class TaskSearch:
     ended_by: frozenset[EndedBy] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None
+    #: Those of the key of whoever looks.
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +114,8 @@ def _drivers_of_many(wanted: TaskSearch) -> Iterator[Driver]:
         yield Driver(statement="task_ids_contradicted", params={})
     elif wanted.is_overdue:
         yield Driver(statement="task_ids_overdue", params={})
-    elif wanted.labels:
-        name, value = wanted.labels[0]
+    elif wanted.labels or wanted.limits.label:
+        name, value = wanted.limits.label or wanted.labels[0]
         yield Driver(statement="task_ids_with_label", params={"name": name, "value": value})
     elif wanted.states:
         for state in sorted(wanted.states):
@@ -149,6 +153,7 @@ def conditions_of(wanted: TaskSearch) -> dict[str, Any]:
         "second_name": second[0],
         "second_value": second[1],
         "states": sorted(each.value for each in wanted.states or TaskState),
+        **limit_conditions(wanted.limits),
     }
 
 
@@ -174,6 +179,7 @@ def search_values(wanted: TaskSearch) -> dict[str, Any]:
         "text": wanted.text,
         "since_ms": wanted.since_ms,
         "until_ms": wanted.until_ms,
+        **({"limits": wanted.limits.json_values()} if wanted.limits.are_set else {}),
     }
 
 
@@ -186,5 +192,6 @@ def search_of(values: Mapping[str, Any]) -> TaskSearch:
             "labels": tuple((name, value) for name, value in values["labels"]),
             "ids": tuple(values.get("ids", ())),
             "ended_by": frozenset(map(EndedBy, values.get("ended_by", ()))),
+            "limits": limits_of(values["limits"]) if "limits" in values else NO_LIMITS,
         }
     )

@@ -186,6 +186,11 @@ class StreamQuery(EventConditions):
     lastEventId: Annotated[Seq | None, EMPTY_IS_NONE] = Field(  # noqa: N815 - as polyfills of EventSource name it
         default=None, description="the header `Last-Event-ID` as a parameter; wins over `after`", examples=[17]
     )
+    token: Annotated[str, StringConstraints(min_length=1)] | None = Field(
+        default=None,
+        description="a token of `POST /v1/stream-tokens`, in place of a key; its conditions count beside these",
+        examples=["eyJrZXkiOiJvcHMi…"],
+    )
 
 
 class EventsQuery(EventConditions):

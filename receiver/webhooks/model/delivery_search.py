@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from receiver.config.api_keys import NO_LIMITS, Limits, limits_of
 from receiver.store.engine import NEVER_MS
 from receiver.store.ids import id_floor
 from receiver.webhooks.model.delivery import Delivery, DeliveryState
@@ -46,6 +47,10 @@ class DeliverySearch:
     ids: tuple[str, ...] = ()
     since_ms: int | None = None
     until_ms: int | None = None
+    #: Those of the key of whoever looks.
+    limits: Limits = NO_LIMITS
+    #: With limits: the subscriptions that keep to them, beside which only the tasks' own `notify` counts.
+    owners: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,21 @@ def delivery_conditions_of(wanted: DeliverySearch) -> dict[str, Any]:
         "any_answer": int(not wanted.answers),
         "task": wanted.task,
         "states": sorted(each.value for each in wanted.states or DeliveryState),
+        "any_owner": int(not wanted.limits.are_set),
+        "owners": ["", *sorted(wanted.owners)],
+        "any_task": int(not wanted.limits.are_set),
+        **limit_conditions(wanted.limits),
+    }
+
+
+def limit_conditions(limits: Limits) -> dict[str, Any]:
+    """The parameters of a statement that keeps to limits. One provider is there that none has: no list is empty."""
+    name, value = limits.label or (None, None)
+    return {
+        "any_provider": int(limits.providers is None),
+        "limit_providers": ["", *sorted(limits.providers or ())],
+        "limit_name": name,
+        "limit_value": value,
     }
 
 
@@ -146,6 +166,7 @@ def delivery_search_values(wanted: DeliverySearch) -> dict[str, Any]:
         "task": wanted.task,
         "since_ms": wanted.since_ms,
         "until_ms": wanted.until_ms,
+        **({"limits": wanted.limits.json_values(), "owners": sorted(wanted.owners)} if wanted.limits.are_set else {}),
     }
 
 
@@ -157,5 +178,7 @@ def delivery_search_of(values: Mapping[str, Any]) -> DeliverySearch:
             "states": frozenset(map(DeliveryState, values["states"])),
             "answers": frozenset(map(Answer, values["answers"])),
             "ids": tuple(values.get("ids", ())),
+            "limits": limits_of(values["limits"]) if "limits" in values else NO_LIMITS,
+            "owners": frozenset(values.get("owners", ())),
         }
     )

@@ -1,9 +1,11 @@
 """A search finds what fits every condition, page by page, and looks at a bounded number of tasks."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from receiver.config.api_keys import Limits
 from receiver.runtime.store import Store
 from receiver.store.ids import id_maker
 from receiver.tasks import search_repository
@@ -88,6 +90,41 @@ async def test_who_told_the_end_of_a_task_is_found(store: Store) -> None:
     expected = {EndedBy.CALLBACK: [1], EndedBy.POLL: [2], EndedBy.OPERATOR: [4], EndedBy.SERVICE: [5, 3]}
     assert {each: await found(store, TaskSearch(ended_by=frozenset({each}))) for each in EndedBy} == expected
     assert await found(store, TaskSearch(ended_by=frozenset(EndedBy))) == [5, 4, 3, 2, 1]
+
+
+async def test_a_search_of_a_limited_key_finds_what_is_within_whatever_else_it_asks(store: Store) -> None:
+    await has(store, 0, labels={"team": "a"})
+    await has(store, 1, provider="dashscope", labels={"team": "a", "shot": "9"})
+    await has(store, 2, provider="dashscope", labels={"team": "b"}, idempotency_key="order-2")
+    await has(store, 3, provider="modellix", labels={"team": "a"}, idempotency_key="order-3")
+    await has(store, 4)
+    two = Limits(providers=frozenset({"hiapi", "dashscope"}))
+    cases: dict[str, tuple[TaskSearch, list[int]]] = {
+        "providers": (TaskSearch(limits=two), [4, 2, 1, 0]),
+        "a label": (TaskSearch(limits=Limits(label=("team", "a"))), [3, 1, 0]),
+        "both": (TaskSearch(limits=replace(two, label=("team", "a"))), [1, 0]),
+        "a provider within": (TaskSearch(provider="dashscope", limits=two), [2, 1]),
+        "a provider outside": (TaskSearch(provider="modellix", limits=two), []),
+        "another value": (TaskSearch(labels=(("team", "b"),), limits=Limits(label=("team", "a"))), []),
+        "two labels more": (
+            TaskSearch(labels=(("shot", "9"), ("team", "a")), limits=Limits(label=("team", "a"))),
+            [1],
+        ),
+        "a key outside": (TaskSearch(text="order-3", limits=two), []),
+        "a key within": (TaskSearch(text="order-2", limits=two), [2]),
+        "our id outside": (TaskSearch(text=id_of(3), limits=two), []),
+        "a state": (TaskSearch(states=frozenset({TaskState.RUNNING}), limits=replace(two, label=("team", "b"))), [2]),
+    }
+    for name, (wanted, expected) in cases.items():
+        assert await found(store, wanted) == expected, name
+        assert (await store.task_search.number(wanted, most=50)).number == len(expected), name
+        assert search_of(search_values(wanted)) == wanted
+
+
+def test_a_search_that_an_earlier_version_stored_has_no_limits() -> None:
+    values = search_values(TaskSearch(provider="hiapi"))
+    del values["limits"]
+    assert search_of(values) == TaskSearch(provider="hiapi")
 
 
 async def test_pages_follow_each_other_without_a_gap(store: Store) -> None:

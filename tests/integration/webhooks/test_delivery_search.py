@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from receiver.config.api_keys import Limits
 from receiver.runtime.store import Store
 from receiver.webhooks import delivery_search_repository
 from receiver.webhooks.model.delivery import Attempt, AttemptResult, DeliveryState
@@ -148,3 +149,39 @@ async def test_the_body_of_an_event_is_what_is_posted(store: Store) -> None:
     assert body is not None
     assert "tsk_0" in body
     assert await store.delivery_search.event_body(999) is None
+
+
+async def test_a_search_of_a_limited_key_finds_what_is_of_its_tasks_and_subscriptions(store: Store) -> None:
+    await subscribe(store)
+    await subscribe(store, "sub_2")
+    await publish_event_of(store, "tsk_1", labels={"team": "a"}, notify_url=f"{HOST}/1", notify_secret=SECRET)
+    await publish_event_of(store, "tsk_2", labels={"team": "b"}, notify_url=f"{HOST}/2", notify_secret=SECRET)
+    await publish_event_of(store, "tsk_3", provider="dashscope", labels={"team": "a"})
+    team = Limits(label=("team", "a"))
+    cases: dict[str, tuple[DeliverySearch, list[tuple[str, str | None]]]] = {
+        "its own notify alone": (DeliverySearch(limits=team), [("tsk_1", None)]),
+        "a subscription": (
+            DeliverySearch(limits=team, owners=frozenset({"sub_2"})),
+            [("tsk_1", None), ("tsk_1", "sub_2"), ("tsk_3", "sub_2")],
+        ),
+        "a provider": (
+            DeliverySearch(limits=Limits(providers=frozenset({"dashscope"})), owners=frozenset({"sub_1"})),
+            [("tsk_3", "sub_1")],
+        ),
+        "both": (
+            DeliverySearch(limits=Limits(providers=frozenset({"hiapi"}), label=("team", "a"))),
+            [("tsk_1", None)],
+        ),
+        "a task outside": (DeliverySearch(task=TaskId("tsk_2"), limits=team, owners=frozenset({"sub_1"})), []),
+    }
+    for name, (wanted, expected) in cases.items():
+        page = await store.delivery_search.page(wanted)
+        seen = [(str(each.task_id), each.subscription) for each in page.deliveries]
+        assert sorted(seen, key=str) == sorted(expected, key=str), name
+        assert delivery_search_of(delivery_search_values(wanted)) == wanted
+
+
+def test_a_search_that_an_earlier_version_stored_has_no_limits() -> None:
+    values = delivery_search_values(DeliverySearch(is_failing=True))
+    del values["limits"], values["owners"]
+    assert delivery_search_of(values) == DeliverySearch(is_failing=True)
