@@ -26,6 +26,17 @@ _SETTLE_HELP = """Settle an uncertain submit without paying again, or end an unf
 
 Say what you found at the provider: the id of the task, that it was never created, or how it ended.
 With --look the provider's list is searched for it; without ID, for every uncertain submit.
+--refused and --look also take filters in place of ids: the tasks are counted first, and you confirm.
+"""
+
+_CANCEL_HELP = """Take tasks out of the queue, or ask their providers to cancel them. Each end is reported as any other.
+
+Name the tasks by their ids, or choose them by filters: they are counted first, and you confirm.
+"""
+
+_RECONCILE_HELP = """Poll the providers about unfinished tasks, due or not. Exit 1 when one gave no usable answer.
+
+Name the tasks by their ids, or choose them by filters; without both, every unfinished task is polled.
 """
 
 _LISTEN_HELP = """Get webhooks on this machine while it runs, and show each with its signature checked.
@@ -59,7 +70,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "reconcile",
         "commands.reconcile:reconcile",
-        "Poll the providers about unfinished tasks, due or not. Exit 1 when a provider gave no usable answer.",
+        _RECONCILE_HELP,
     ),
     (
         "events",
@@ -87,7 +98,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("demo", "demo.command:demo", _DEMO_HELP),
     ("version", "program:version", "Print the version."),
     ("tasks list", "commands.task_list:list_tasks", "List tasks, newest first."),
-    ("tasks show", "commands.tasks:show_task", "Show all of one task."),
+    ("tasks show", "commands.tasks:show_task", "Show all of one task, or a line for each of many."),
+    (
+        "tasks find",
+        "commands.tasks:find",
+        "Find tasks by any id, an idempotency key or a label. Exit 1 when nothing is found.",
+    ),
     (
         "tasks explain",
         "commands.tasks:explain",
@@ -101,12 +117,12 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     (
         "tasks cancel",
         "commands.tasks:cancel",
-        "Ask the provider to cancel a waiting task. Its end is reported as any other end.",
+        _CANCEL_HELP,
     ),
     (
         "tasks download",
         "commands.download:download",
-        "Download the files of a finished task. Run it again to resume an interrupted download.",
+        "Download the files of finished tasks. Run it again to resume an interrupted download.",
     ),
     (
         "providers list",
@@ -201,7 +217,7 @@ SHORT: dict[str, str] = {
 }
 
 GROUPS: dict[str, str] = {
-    "tasks": "Show tasks, and settle or cancel one manually.",
+    "tasks": "Show and find tasks, and settle, cancel or download them.",
     "providers": "Show the providers' accounts, and end a pause.",
     "subscriptions": "Manage which endpoint gets which events.",
     "endpoints": "Show the hosts that tasks name in `notify`, and resume one.",

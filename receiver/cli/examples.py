@@ -11,7 +11,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "reconcile": (
         "reconcile --older-than 10m",
         "reconcile --provider hiapi --dry-run --ask",
-        "reconcile --task tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "reconcile --overdue",
+        "reconcile tsk_01m7yrqm47904bn5a9g1vxy29m",
     ),
     "events": ("events --after 17", "events --follow --type task.failed --json"),
     "listen": (
@@ -31,15 +32,25 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tasks list": (
         "tasks list --state uncertain",
         "tasks list --provider hiapi --label film=1 --older-than 1h",
+        "tasks list --state failed --since 2h -o wide",
     ),
-    "tasks show": ("tasks show tsk_01m7yrqm47904bn5a9g1vxy29m", "tasks show hiapi/tk-hiapi-01K5QW8Y --json"),
+    "tasks show": (
+        "tasks show tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "tasks show hiapi/tk-hiapi-01K5QW8Y --json",
+        "tasks show - < ids.txt",
+    ),
+    "tasks find": ("tasks find tk-hiapi-01K5QW8Y", "tasks find film=1"),
     "tasks explain": ("tasks explain tsk_01m7yrqm47904bn5a9g1vxy29m",),
     "tasks settle": (
         "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --task-id tk-hiapi-01K5QW8Y",
         "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --refused",
         "tasks settle --look",
+        "tasks settle --refused --provider hiapi --older-than 1d --dry-run",
     ),
-    "tasks cancel": ("tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",),
+    "tasks cancel": (
+        "tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "tasks cancel --provider hiapi --label film=1 --dry-run",
+    ),
     "tasks download": ("tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",),
     "providers list": ("providers list",),
     "providers show": ("providers show hiapi",),
