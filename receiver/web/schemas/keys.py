@@ -24,7 +24,12 @@ class CreateKeyRequest(RequestBody):
     scopes: Annotated[
         tuple[Annotated[Scope, Field(strict=False)], ...], Field(strict=False, min_length=1, max_length=3), at_most(3)
     ]
-    providers: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=_MOST_PROVIDERS), at_most(_MOST_PROVIDERS)] | None = None
+    providers: (
+        Annotated[
+            tuple[Name, ...], Field(strict=False, min_length=1, max_length=_MOST_PROVIDERS), at_most(_MOST_PROVIDERS)
+        ]
+        | None
+    ) = None
     label: Label | None = None
 
 
