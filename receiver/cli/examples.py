@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "doctor": ("doctor", "doctor --offline --json"),
     "simulate": ("simulate > .env", "simulate --speed 10 --fault stuck=0.1"),
+    "counts": ("counts", "counts --json"),
     "alerts": ("alerts > whenfinal.rules.yml",),
     "grafana": ("grafana > whenfinal.json",),
     "demo": ("demo",),
@@ -55,6 +56,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "providers list": ("providers list",),
     "providers show": ("providers show hiapi",),
     "providers resume": ("providers resume hiapi",),
+    "providers models": ("providers models", "providers models hiapi -o wide"),
     "subscriptions create": (
         "subscriptions create https://hooks.example.com/videos",
         "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
@@ -81,6 +83,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "deliveries redeliver --subscription sub_01m7yrqm47904bn5a9g1vxy29m --dry-run",
         "deliveries redeliver --all --yes",
     ),
+    "runs list": ("runs list",),
+    "runs show": ("runs show run_01m7yrqm47904bn5a9g1vxy29m",),
+    "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),
 }
 
 
