@@ -55,6 +55,8 @@ class Tasks(Resource):
     explain = Answer(tasks.explain)
     cancel = Answer(tasks.cancel)
     look = Answer(tasks.look)
+    identify = Answer(tasks.identify)
+    queue = Answer(tasks.queue)
 
 
 class Events(Resource):
