@@ -11,15 +11,21 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "reconcile": (
         "reconcile --older-than 10m",
         "reconcile --provider hiapi --dry-run --ask",
-        "reconcile --task tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "reconcile --overdue",
+        "reconcile tsk_01m7yrqm47904bn5a9g1vxy29m",
     ),
     "events": ("events --after 17", "events --follow --type task.failed --json"),
+    "listen": (
+        "listen --forward-to http://127.0.0.1:3000/hooks",
+        "listen --url https://whenfinal.example.com --address https://your-tunnel.example --port 8001",
+    ),
     "replay": (
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2h --only missing",
         "replay sub_01m7yrqm47904bn5a9g1vxy29m --since 2026-11-25T10:00:00Z --dry-run",
     ),
     "doctor": ("doctor", "doctor --offline --json"),
     "simulate": ("simulate > .env", "simulate --speed 10 --fault stuck=0.1"),
+    "counts": ("counts", "counts --json"),
     "alerts": ("alerts > whenfinal.rules.yml",),
     "grafana": ("grafana > whenfinal.json",),
     "demo": ("demo",),
@@ -27,19 +33,30 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tasks list": (
         "tasks list --state uncertain",
         "tasks list --provider hiapi --label film=1 --older-than 1h",
+        "tasks list --state failed --since 2h -o wide",
     ),
-    "tasks show": ("tasks show tsk_01m7yrqm47904bn5a9g1vxy29m", "tasks show hiapi/tk-hiapi-01K5QW8Y --json"),
+    "tasks show": (
+        "tasks show tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "tasks show hiapi/tk-hiapi-01K5QW8Y --json",
+        "tasks show - < ids.txt",
+    ),
+    "tasks find": ("tasks find tk-hiapi-01K5QW8Y", "tasks find film=1"),
     "tasks explain": ("tasks explain tsk_01m7yrqm47904bn5a9g1vxy29m",),
     "tasks settle": (
         "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --task-id tk-hiapi-01K5QW8Y",
         "tasks settle tsk_01m7yrqm47904bn5a9g1vxy29m --refused",
         "tasks settle --look",
+        "tasks settle --refused --provider hiapi --older-than 1d --dry-run",
     ),
-    "tasks cancel": ("tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",),
+    "tasks cancel": (
+        "tasks cancel tsk_01m7yrqm47904bn5a9g1vxy29m",
+        "tasks cancel --provider hiapi --label film=1 --dry-run",
+    ),
     "tasks download": ("tasks download tsk_01m7yrqm47904bn5a9g1vxy29m --to films",),
     "providers list": ("providers list",),
     "providers show": ("providers show hiapi",),
     "providers resume": ("providers resume hiapi",),
+    "providers models": ("providers models", "providers models hiapi -o wide"),
     "subscriptions create": (
         "subscriptions create https://hooks.example.com/videos",
         "subscriptions create https://hooks.example.com/failed --type task.failed --provider hiapi --rate 5",
@@ -66,6 +83,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "deliveries redeliver --subscription sub_01m7yrqm47904bn5a9g1vxy29m --dry-run",
         "deliveries redeliver --all --yes",
     ),
+    "runs list": ("runs list",),
+    "runs show": ("runs show run_01m7yrqm47904bn5a9g1vxy29m",),
+    "runs stop": ("runs stop run_01m7yrqm47904bn5a9g1vxy29m",),
 }
 
 

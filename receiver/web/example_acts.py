@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from receiver.web.example_values import DETAIL, RUN_ID, RUNNING, TASK, TASK_ID, TIMELINE
 from receiver.web.schemas import acts
-from submitter import api_runs, api_service, api_tasks
+from receiver.web.schemas import tasks as task_schemas
+from submitter import api_queue, api_runs, api_service, api_tasks
 
 _LOOK_ID = "run_01m7yrqm4y904bn5a9g1vxy29m"
 
@@ -34,6 +35,8 @@ _LOOK: Mapping[str, Any] = {
     ],
     "more": 0,
 }
+
+_QUEUED: Mapping[str, Any] = {name: value for name, value in DETAIL.items() if name in {*TASK, "queue"}}
 
 _RUN: Mapping[str, Any] = {
     "id": RUN_ID,
@@ -88,6 +91,28 @@ ACT_BODIES: Mapping[type[BaseModel], Mapping[str, Any]] = {
     acts.TaskActRequest: {"state": ["running"], "provider": "hiapi", "older_than_s": 3600, "dry_run": True},
     acts.SettleTasksRequest: {"look": _LOOK_ID, "dry_run": True},
     acts.RedeliverRequest: {"endpoint": "https://hooks.example.com", "since": "2026-09-21T14:00:00Z", "dry_run": True},
+    task_schemas.IdentifyRequest: {"task_id": "tk-hiapi-01K5QW8Y"},
+    api_tasks.Identification: {
+        "task": {**RUNNING, "state": "uncertain", "task_id": None, "raw_state": ""},
+        "asked_for": "tk-hiapi-01K5QW8Y",
+        "says": "hiapi says running: happyhorse-1.1/text-to-video, created 2026-09-21T14:10:03.000Z, 1 s after the "
+        "submit began, with the same prompt",
+        "state": "running",
+        "doubts": [],
+    },
+    api_queue.QueueAnswer: {
+        "tasks": [{**_QUEUED, "waits_since": "2026-09-21T14:10:02.120Z"}],
+        "has_more": True,
+        "queues": [
+            {
+                "provider": "hiapi",
+                "depth": 40,
+                "oldest_at": "2026-09-21T14:09:58.000Z",
+                "held_until": None,
+                "held_reason": None,
+            }
+        ],
+    },
     api_tasks.BatchAnswer: {
         "outcomes": [
             {

@@ -74,6 +74,10 @@ DETAIL: Mapping[str, Any] = {
         "held_until_at": None,
         "held_reason": None,
     },
+    "notify_url": "https://hooks.example.com/videos",
+    "idempotency_key": "film-1-shot-7",
+    "next_poll_at": None,
+    "overdue_at": None,
 }
 
 TIMELINE: Mapping[str, Any] = {

@@ -39,6 +39,8 @@ class Tasks(Resource):
     explain = Answer(tasks.explain)
     cancel = Answer(tasks.cancel)
     look = Answer(tasks.look)
+    identify = Answer(tasks.identify)
+    queue = Answer(tasks.queue)
 
 
 class Events(Resource):
@@ -47,6 +49,7 @@ class Events(Resource):
     list = Answer(events.list_events)
     stored = Items(events.stored)
     follow = Items(events.follow)
+    token = Answer(events.stream_token)
 
     @overload
     def __call__(

@@ -3,32 +3,45 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from receiver.cli.display.listing import Listing, format_labels, state_cell, table
+from receiver.cli.display.listing import Listing, format_labels, is_wide, state_cell, table
 from receiver.cli.display.times import clock_and_age
-from receiver.runtime.durations import format_duration
 
 if TYPE_CHECKING:
-    from submitter.api import AnyEvent
+    from submitter.api import AnyEvent, Task
 
 ANSWER_SHOWN = 200  # characters of what an endpoint answered
 
 
 def tasks_table(tasks: Sequence[Any], now_ms: int) -> Listing:
-    """Of tasks, or of rows with the same names."""
+    """Of tasks, or of values with the same names. The columns after the labels are for `-o wide`."""
     rows = [
         (
             task.id,
-            task.provider,
             state_cell(task.state),
+            task.provider,
+            clock_and_age(task.created_at, now_ms),
             percent(task.progress),
-            format_duration(now_ms - task.created_ms),
-            task.provider_task_id,
             task.model,
+            task.provider_task_id,
             format_labels(task.labels),
         )
         for task in tasks
     ]
-    return table("task", "provider", "state", "progress", "age", "provider's id", "model", "labels", rows=rows)
+    names = ("task", "state", "provider", "created", "progress", "model", "provider's id", "labels")
+    if not is_wide.get():
+        return table(*names, rows=rows)
+    further = [_further(task, now_ms) for task in tasks]
+    return table(
+        *names,
+        *("submitted", "final", "deadline", "polls", "files", "error"),
+        rows=[(*row, *more) for row, more in zip(rows, further, strict=True)],
+    )
+
+
+def _further(task: "Task", now_ms: int) -> tuple[object, ...]:
+    times = (clock_and_age(at, now_ms) for at in (task.submitted_at, task.final_at, task.deadline_at))
+    error = None if task.error is None else f"{task.error.code}: {task.error.message}"
+    return (*times, task.polls, len(task.outputs) or None, error)
 
 
 def percent(progress: int | None) -> str | None:

@@ -40,7 +40,7 @@ def run_parts(run: Run, what: str) -> Iterator[Listing | str]:
     rows = [(note.item, note.words) for note in run.notes]
     if rows:
         yield table(what, "result", rows=rows)
-    yield summary(run)
+    yield summary(run) if run.done or run.failed or run.state != "finished" else nothing_fits(what)
 
 
 def summary(run: Run) -> str:

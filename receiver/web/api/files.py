@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from receiver.tasks.download import plan
 from receiver.tasks.file_requests import FileRequests
+from receiver.tasks.model.file_names import file_names
 from receiver.web.api.tasks import find_task
 from receiver.web.endpoint import RequestContext
 from receiver.web.media import MediaSlots, MediaStream, WantedFile
@@ -36,7 +35,7 @@ async def show_file(context: RequestContext[NoQuery, NoBody]) -> MediaStream:
     if not _NUMBER.fullmatch(text) or int(text) >= len(task.outputs):
         detail = f"The task has {len(task.outputs)} files; the first is number 0."
         raise Problem(Kind.NOT_FOUND, detail, instance=instance)
-    output, name = task.outputs[int(text)], plan(task, Path())[int(text)].path.name
+    output, name = task.outputs[int(text)], file_names(task.id, task.outputs)[int(text)]
     configured = services.providers.get(task.provider)
     if output.needs_key and configured is None:
         detail = f"It needs the key of {task.provider}, which is not configured any more."

@@ -155,7 +155,10 @@ def _without_room(result: RefusedSubmit) -> Problem:
 
 
 async def submit_batch(context: RequestContext[NoQuery, BatchRequest]) -> JsonAnswer:
-    """Every task is checked before the first one is sent. Each comes to its own outcome, whatever becomes of others."""
+    """Every task is checked before the first one is sent, and with `dry_run` none is sent.
+
+    Each comes to its own outcome, whatever becomes of others.
+    """
     if "idempotency-key" in context.request.headers:
         rule, accepted = "does not go with a batch", "an `idempotency_key` in each task"
         raise invalid(Kind.MALFORMED, Violation(field="Idempotency-Key", rule=rule, accepted=accepted))
@@ -215,6 +218,8 @@ async def _outcome(
 ) -> api_tasks.BatchOutcome:
     if isinstance(request, Problem):
         return _failed(context, place, request)
+    if context.body.dry_run:
+        return api_tasks.BatchOutcome(index=place, status=200, replayed=False, task=None, problem=None)
     async with room:
         result = await _submit(context, request)
     match result:

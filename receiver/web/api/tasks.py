@@ -42,8 +42,8 @@ async def show_task(context: RequestContext[TaskQuery, NoBody]) -> JsonAnswer:
 
 
 def _detail(task: Task, place: QueuePlace | None) -> api.TaskDetail:
-    shown = api.TaskWithRequest.model_validate(task)
-    return api.TaskDetail(**dict(shown), queue=None if place is None else api.QueuePlace.model_validate(place))
+    queue = None if place is None else api.QueuePlace.model_validate(place)
+    return api.TaskDetail.model_validate(task).model_copy(update={"queue": queue})
 
 
 async def show_timeline(context: RequestContext[NoQuery, NoBody]) -> JsonAnswer:

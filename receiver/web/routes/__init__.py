@@ -6,6 +6,7 @@ from receiver.web.routes.deliveries import DELIVERY_ROUTES
 from receiver.web.routes.events import EVENT_ROUTES
 from receiver.web.routes.keys import KEY_ROUTES
 from receiver.web.routes.operations import OPERATION_ROUTES
+from receiver.web.routes.queue import QUEUE_ROUTES
 from receiver.web.routes.runs import RUN_ROUTES
 from receiver.web.routes.service import SERVICE_ROUTES
 from receiver.web.routes.subscriptions import SUBSCRIPTION_ROUTES
@@ -26,6 +27,7 @@ TAGS = {
 
 ROUTES: tuple[Endpoint, ...] = (
     *TASK_ROUTES,
+    *QUEUE_ROUTES,
     *EVENT_ROUTES,
     *SUBSCRIPTION_ROUTES,
     *DELIVERY_ROUTES,

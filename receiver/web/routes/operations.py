@@ -45,6 +45,19 @@ OPERATION_ROUTES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="POST",
+        path="/v1/tasks/{id}/identify",
+        handle=settle.identify,
+        name="identifyTask",
+        tag="operations",
+        summary="Check an id at the provider",
+        description="Ask the provider about an id before a submit is settled with it, and compare its answer with "
+        "the task. Nothing is changed.",
+        scope=Scope.OPERATE,
+        answers={200: api_tasks.Identification},
+        problems=(409,),
+    ),
+    Endpoint(
+        method="POST",
         path="/v1/tasks/{id}/cancel",
         handle=operating.cancel,
         name="cancelTask",

@@ -47,8 +47,9 @@ TASK_ROUTES: tuple[Endpoint, ...] = (
         tag="tasks",
         summary="Submit up to 100 tasks",
         description="Each task as `submitTask` takes it, with its own `idempotency_key`, and with its own outcome. All "
-        "are checked before the first one is sent, and one that breaks a rule does not hold up the others. If the "
-        "caller goes away, the tasks are submitted all the same: send the same batch again to get their outcomes.",
+        "are checked before the first one is sent, and one that breaks a rule does not hold up the others. With "
+        "`dry_run` they are only checked. If the caller goes away, the tasks are submitted all the same: send the same "
+        "batch again to get their outcomes.",
         scope=Scope.SUBMIT,
         answers={200: api_tasks.BatchAnswer},
     ),

@@ -152,13 +152,14 @@ def _alone(value: object, check: ValidatorFunctionWrapHandler) -> object:
 
 
 class BatchRequest(RequestBody):
-    """Each task is checked and submitted on its own."""
+    """Each task is checked and submitted on its own. With `dry_run` none is submitted."""
 
     tasks: Annotated[
         tuple[Annotated[BatchTask, WrapValidator(_alone)], ...],
         Field(strict=False, min_length=1, max_length=BATCH_MOST),
         at_most(BATCH_MOST),
     ]
+    dry_run: bool = False
 
     @property
     def checked(self) -> tuple[BatchTask | BrokenTask, ...]:

@@ -105,6 +105,10 @@ class SettleRequest(RequestBody):
         return [name for name in SETTLE_WAYS if getattr(self, name) is not None]
 
 
+class IdentifyRequest(RequestBody):
+    task_id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
 # Queries. Their values arrive as text.
 
 _DIGITS = re.compile(r"[0-9]{1,19}")
