@@ -93,7 +93,24 @@ def test_short_keys_are_a_warning(simulated: Cli) -> None:
 def test_uncertain_tasks_are_pointed_at(simulated: Cli) -> None:
     wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
     simulated.run("submit", "-", stdin=wanted)
-    assert _levels(simulated, "--offline")["tasks"] == "warn"
+    assert _levels(simulated, "--offline")["uncertain"] == "warn"
+    (uncertain,) = [
+        check
+        for check in json.loads(simulated.run("doctor", "--json", "--offline").out)["checks"]
+        if check["name"] == "uncertain"
+    ]
+    assert (uncertain["count"], uncertain["since_at"] is None) == (1, False)
+    assert "tasks list --state uncertain" in uncertain["cure"]
+
+
+def test_warnings_fail_where_that_is_asked_for(simulated: Cli) -> None:
+    assert simulated.run("migrate").status == 0
+    assert _levels(simulated, "--offline")["backup"] == "warn"
+    assert simulated.run("doctor", "--offline").status == 0
+    assert simulated.run("doctor", "--offline", "--fail-on", "fail").status == 0
+    assert simulated.run("doctor", "--offline", "--fail-on", "warn").status == 1
+    wrong = simulated.run("doctor", "--offline", "--fail-on", "ok")
+    assert (wrong.status, "--fail-on" in wrong.err) == (2, True)
 
 
 def test_a_ledger_that_others_may_open_is_warned_of_and_keeps_its_mode(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,30 +11,40 @@ from rich.text import Text
 
 from receiver.cli.console import WRONG, emit, show
 from receiver.cli.display.listing import cell
-from receiver.cli.doctor.checks import Check, Level, broken_settings, check_settings
-from receiver.cli.doctor.here import check_clock, check_database
-from receiver.cli.doctor.network import check_network
 from receiver.cli.options import Json
 from receiver.config.errors import ConfigError
 from receiver.config.settings import Settings
+from receiver.runtime.doctor.checks import Check, Level, broken_settings, check_settings, view
+from receiver.runtime.doctor.here import check_clock, check_database
+from receiver.runtime.doctor.network import check_network
 from receiver.runtime.environment import load_settings
+from submitter import api_service
 from submitter.http.transport import TransportLimits, open_transport
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
+class FailOn(StrEnum):
+    FAIL = "fail"
+    WARN = "warn"
+
+
 def doctor(
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Send nothing over the network.")] = False,
+    fail_on: Annotated[
+        FailOn, typer.Option("--fail-on", help="The lowest level with which the exit status is 1.")
+    ] = FailOn.FAIL,
     as_json: Json = False,
 ) -> None:
     checks = asyncio.run(_run_checks(offline=offline))
-    is_ok = all(check.level is not Level.FAIL for check in checks)
+    levels = {check.level for check in checks}
     if as_json:
-        emit({"ok": is_ok, "checks": [_view(check) for check in checks]})
+        found = tuple(map(view, checks))
+        emit(api_service.ChecksAnswer(ok=Level.FAIL not in levels, checks=found).json_values())
     else:
         show(_table(checks))
-    if not is_ok:
+    if Level.FAIL in levels or (fail_on is FailOn.WARN and Level.WARN in levels):
         raise typer.Exit(WRONG)
 
 
@@ -63,7 +74,3 @@ def _table(checks: Sequence[Check]) -> Table:
             text = Text("\n").join([text, cell(f"→ {check.hint}")])
         grid.add_row(Text(check.level.value.upper(), style=_STYLES[check.level]), cell(check.name), text)
     return grid
-
-
-def _view(check: Check) -> dict[str, str]:
-    return {"name": check.name, "level": check.level.value, "what": check.what, "cure": check.hint}
