@@ -2,10 +2,11 @@
 
 import json
 import socket
+from pathlib import Path
 
 import httpx
 
-from tests.support.cli import API_KEYS, OPERATOR, Cli
+from tests.support.cli import API_KEYS, OPERATOR, Cli, at_service
 
 PROVIDERS = ("hiapi", "dashscope", "modellix", "modelstream", "tokenbay")
 
@@ -135,3 +136,33 @@ def test_a_ledger_that_has_stepped_back_is_shown_by_doctor_and_by_the_probe(cli:
     ended = cli.run("doctor", "--offline")
     assert "what was stored after event 0 is gone" in ended.out
     assert _levels(cli, "--offline")["database"] == "warn"
+
+
+def test_at_a_service_its_own_checks_are_shown(simulated: Cli, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    wanted = '{"provider": "tokenbay", "video": {"model": "happyhorse-1.0-t2v", "prompt": "#simulate:reply_lost"}}'
+    simulated.run("submit", "-", stdin=wanted)
+    with at_service(simulated, "web", folder=elsewhere) as there:
+        levels = _levels(there)
+        assert {levels[name] for name in PROVIDERS} == {"ok"}
+        assert (levels["clock"], levels["database"], levels["uncertain"]) == ("ok", "ok", "warn")
+        (uncertain,) = [
+            check for check in there.run("doctor", "--json").values[0]["checks"] if check["name"] == "uncertain"
+        ]
+        assert (uncertain["count"], bool(uncertain["since_at"])) == (1, True)
+        local = simulated.run("doctor", "--offline").out
+        remote = there.run("doctor", "--offline").out
+        assert [line.split()[:2] for line in remote.splitlines()] == [line.split()[:2] for line in local.splitlines()]
+        assert there.run("doctor", "--fail-on", "warn").status == 1
+        assert (there.run("doctor").status, there.files()) == (0, set())
+        unfit = there.with_settings(WHENFINAL_API_KEY="a-key-that-nobody-has-0123456789").run("doctor")
+        assert (unfit.status, unfit.out, unfit.err.count("\n")) == (1, "", 1)
+        nowhere = there.run("doctor", "--url", "nowhere")
+        assert (nowhere.status, nowhere.out, nowhere.err.count("\n")) == (2, "", 1)
+
+
+def test_a_warning_is_a_failure_where_that_is_wanted(cli: Cli) -> None:
+    settings = cli.with_settings(HIAPI_API_KEY="k" * 20)
+    assert settings.run("doctor", "--offline").status == 0
+    assert settings.run("doctor", "--offline", "--fail-on", "warn").status == 1

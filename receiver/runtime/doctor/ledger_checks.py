@@ -203,7 +203,10 @@ def _failing(statuses: Sequence[SubscriptionStatus], now_ms: int) -> Iterator[Ch
 
 def _dead(dead: Open) -> Iterator[Check]:
     if dead.number > 0:
-        hint = "list them: whenfinal deliveries list --state dead; then: whenfinal replay ID --only dead"
+        hint = (
+            "list them: whenfinal deliveries list --state dead; send them again: whenfinal deliveries redeliver --all, "
+            "or those of one subscription: whenfinal replay ID --only dead"
+        )
         what = f"dead letters: {_number(dead)}"
         yield warn("dead letters", what, hint=hint, count=dead.number, since_ms=dead.since_ms)
 
